@@ -1,0 +1,1 @@
+"""Was the answer right: one file a checker, a folder a family."""

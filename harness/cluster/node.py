@@ -1,0 +1,146 @@
+"""What a node and a cluster can do, on every provider.
+
+All calls block and are safe from any thread: they are made from worker threads, never on the
+loop that serves the clients. ``argv`` are lists, never shell strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+Link = tuple[str, str]
+"""A directed link: (source node, destination node)."""
+
+Grudge = Mapping[str, frozenset[str]]
+"""Destination node to the source nodes whose packets it drops (inbound, directed)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessIdentity:
+    """A process that can be told from any other: only a full match is ever signalled.
+
+    ``pid`` is as the controller sees it, ``start_ticks`` field 22 of ``/proc/PID/stat``,
+    ``pid_namespace`` the inode of ``/proc/PID/ns/pid``.
+    """
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+    pid_namespace: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """What a command on a node gave."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Daemon(Protocol):
+    """A long-running process on a node, whose output goes to a file, never to a pipe."""
+
+    name: str
+    identity: ProcessIdentity
+
+    def alive(self) -> bool:
+        """Whether it runs (a stopped process is alive)."""
+        ...
+
+    def exit_status(self) -> int | None:
+        """``None`` while it runs, its exit code, or minus the signal that ended it."""
+        ...
+
+    def state(self) -> str:
+        """The letter of ``/proc/PID/stat`` (``T`` stopped), or ``"gone"``."""
+        ...
+
+    def signal(self, number: int) -> None:
+        """Signal the whole process group of the daemon, only on a full identity match."""
+        ...
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for the end; the exit status, or ``None`` at the time-out."""
+        ...
+
+
+class Node(Protocol):
+    """One machine of the cluster, real or not."""
+
+    name: str
+    client_address: str
+    """Where clients reach it (host only; the system knows its ports)."""
+    peer_address: str
+    """Where the other nodes reach it."""
+    data_dir: str
+    """A folder for the system's data, as seen inside the node; empty at first."""
+    log_dir: Path
+    """The controller's folder for this node's logs (``nodes/<name>/`` of the run)."""
+
+    def run(self, argv: Sequence[str], *, timeout_s: float = 30.0, check: bool = True) -> Completed:
+        """Run a short command; ``NodeError`` on a non-zero exit if ``check``, or at the time-out."""
+        ...
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> Daemon:
+        """Start a daemon; both outputs are appended to ``log_dir/<name>.log``."""
+        ...
+
+    def upload(self, source: Path, destination: str) -> None:
+        """Copy a file of the controller to the node."""
+        ...
+
+    def download(self, source: str, destination: Path) -> None:
+        """Copy a file of the node to the controller."""
+        ...
+
+
+class Cluster(Protocol):
+    """The nodes of one run."""
+
+    nodes: Sequence[Node]
+    provider: str
+    """As printed in verdict and report, e.g. ``local:userns``."""
+
+    def node(self, name: str) -> Node:
+        """The node of that name."""
+        ...
+
+    def up(self) -> None:
+        """Bring all nodes up, or raise ``SetupError`` with nothing left behind."""
+        ...
+
+    def down(self) -> None:
+        """End everything that ``up`` made. Safe twice."""
+        ...
+
+
+@runtime_checkable
+class Partitionable(Protocol):
+    """A cluster whose directed links can be cut by dropping packets."""
+
+    def cut(self, grudge: Grudge) -> None:
+        """Drop inbound packets as ``grudge`` says, replacing any earlier cut, atomically a node."""
+        ...
+
+    def heal_cuts(self) -> None:
+        """Let every packet pass again. Safe twice."""
+        ...
+
+    def dropped(self) -> Mapping[Link, int]:
+        """Packets dropped by the present cut, per directed link."""
+        ...
+
+    def reachable(self) -> frozenset[Link]:
+        """The directed links that carry packets now, by probing each one."""
+        ...

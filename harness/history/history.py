@@ -1,0 +1,51 @@
+"""A history in memory: its header, its operations in order, and which completes which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from harness.history.operation import INVOKE, Header, Operation
+
+
+@dataclass(frozen=True)
+class History:
+    """Operations in record order, with the header and what the reader had to say.
+
+    ``notices`` are sentences for the user ("the last line is torn and was left out").
+    ``partial`` is true where the run did not seal its history.
+    """
+
+    operations: Sequence[Operation]
+    header: Header = field(default_factory=Header)
+    notices: tuple[str, ...] = ()
+    partial: bool = False
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self.operations)
+
+    @cached_property
+    def pairs(self) -> list[int]:
+        """For each position, the position of its other half, or -1.
+
+        Nemesis operations pair like clients', by process and f, but both halves are ``info``:
+        the first opens, the second closes.
+        """
+        pairs = [-1] * len(self.operations)
+        open_at: dict[object, int] = {}
+        for position, operation in enumerate(self.operations):
+            slot: object = operation.process
+            opens = operation.type == INVOKE
+            if not operation.is_client:
+                slot = (operation.process, operation.f)
+                opens = slot not in open_at
+            if opens:
+                open_at[slot] = position
+            elif slot in open_at:
+                start = open_at.pop(slot)
+                pairs[start], pairs[position] = position, start
+        return pairs

@@ -1,0 +1,70 @@
+"""The operation: one line of a history.
+
+An operation is *invoked* and later completes as ``ok`` (it happened), ``fail`` (it certainly
+did not) or ``info`` (nobody can know). Keys and meaning equal Jepsen's operation map, so a
+line of ours reads naturally beside its EDN twin (design, section 5).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+Type = Literal["invoke", "ok", "fail", "info"]
+INVOKE: Final = "invoke"
+OK: Final = "ok"
+FAIL: Final = "fail"
+INFO: Final = "info"
+TYPES: Final = (INVOKE, OK, FAIL, INFO)  # position = code in ``Columns.type``
+NEMESIS: Final = "nemesis"
+
+Process = int | str
+"""A client process is an integer from 0; the nemesis is ``"nemesis"``."""
+
+
+class Operation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One record of a history.
+
+    ``index`` counts records from 0 and ``time`` is nanoseconds of the controller's monotonic
+    clock since the start of the run; both are -1 until the journal gives them. ``value`` is
+    JSON. ``extra`` keeps keys that other tools wrote and we do not know.
+    """
+
+    index: int
+    time: int
+    process: Process
+    type: str
+    f: str
+    value: Any
+    error: Any = None
+    node: str | None = None
+    trace: str | None = None
+    wall_time_ns: int | None = None
+    extra: dict[str, Any] | None = None
+
+    @property
+    def is_client(self) -> bool:
+        """Whether a client (not the nemesis) did this."""
+        return isinstance(self.process, int) and self.process >= 0
+
+
+class Header(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The optional first line of a history: what the checkers must know beside operations.
+
+    ``initial`` is the state that ``Workload.setup`` proved; ``independent`` says that values
+    travel as ``[key, value]``; ``claims`` are the consistency models promised by the system.
+    """
+
+    polygraph: int = msgspec.field(default=1)
+    run: str | None = None
+    seed: int | None = None
+    start_wall_ns: int | None = None
+    system: str | None = None
+    workload: str | None = None
+    model: str | None = None
+    initial: Any = None
+    claims: list[str] = msgspec.field(default_factory=list)
+    independent: bool = False
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+    extra: dict[str, Any] | None = None

@@ -1,0 +1,65 @@
+"""The record: everything that checkers may read of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.history.history import History
+from harness.history.operation import Header
+
+
+class LedgerEntry(msgspec.Struct, frozen=True):
+    """One line of ``faults.jsonl``: what was meant, done, seen to bite and healed, and when.
+
+    ``event`` is one of ``intend injected bit heal healed failed``; ``fault`` is the word given
+    to ``--nemesis``; ``time`` is nanoseconds since the start of the run, on the history's clock;
+    ``detail`` carries shape, resolved targets and the measured proof.
+    """
+
+    id: int
+    fault: str
+    targets: list[str]
+    event: str
+    time: int
+    detail: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogFile:
+    """One log file of one node, as collected into the run folder."""
+
+    node: str
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """History, ledger, logs and run facts. Parts that are not at hand are ``None``.
+
+    ``run`` is ``evidence/run.json``: phases, loop lag, exits of daemons, recovery, versions.
+    """
+
+    history: History
+    faults: Sequence[LedgerEntry] | None = None
+    logs: Sequence[LogFile] | None = None
+    run: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def header(self) -> Header:
+        """The history's header (an empty one where the file had none)."""
+        return self.history.header
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """Names of the parts that are present, as in ``Checker.reads``."""
+        present = {"history"}
+        present.update(
+            name for name in ("faults", "logs", "run") if getattr(self, name) is not None
+        )
+        return frozenset(present)

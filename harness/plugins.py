@@ -1,0 +1,127 @@
+"""Finds systems, workloads, nemeses and checkers: built in, by entry point, or from a file.
+
+A built-in module of the packages ``systems``, ``workloads``, ``nemeses`` and ``checkers``
+exposes a table (``SYSTEMS``, ``WORKLOADS``, ``NEMESES``, ``CHECKERS``) from name to factory.
+Third parties register the same table by entry point (groups ``polygraph.systems`` and so on,
+each entry naming one factory) or in a file given with ``--plugin``.
+
+Cost: modules are imported only when something of their kind is looked up.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from harness.errors import UsageError
+
+Kind = Literal["systems", "workloads", "nemeses", "checkers"]
+KINDS: tuple[Kind, ...] = ("systems", "workloads", "nemeses", "checkers")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One thing that can be named on the command line. ``origin`` says where it came from."""
+
+    name: str
+    factory: Any
+    origin: str
+
+
+@dataclass
+class Registry:
+    """All that can be named, of every kind; ``errors`` tells what could not be loaded and why."""
+
+    plugin_files: Sequence[Path] = ()
+    errors: list[str] = field(default_factory=list)
+    _cache: dict[Kind, dict[str, Found]] = field(default_factory=dict)
+
+    def names(self, kind: Kind) -> list[str]:
+        """Every name of ``kind``, sorted."""
+        return sorted(self._all(kind))
+
+    def found(self, kind: Kind) -> Mapping[str, Found]:
+        """Everything of ``kind`` by name."""
+        return self._all(kind)
+
+    def get(self, kind: Kind, name: str) -> Any:
+        """The factory called ``name``; ``UsageError`` with the nearest names if there is none."""
+        found = self._all(kind).get(name)
+        if found is not None:
+            return found.factory
+        raise UsageError(unknown_name(_SINGULAR[kind], name, self.names(kind), self.errors))
+
+    def _all(self, kind: Kind) -> dict[str, Found]:
+        if kind not in self._cache:
+            self._cache[kind] = dict(self._discover(kind))
+        return self._cache[kind]
+
+    def _discover(self, kind: Kind) -> Iterator[tuple[str, Found]]:
+        for module in _built_in_modules(kind):
+            yield from _entries(module, kind, "built in")
+        for entry in importlib.metadata.entry_points(group=f"polygraph.{kind}"):
+            origin = entry.dist.name if entry.dist is not None else "entry point"
+            try:
+                yield entry.name, Found(entry.name, entry.load(), origin)
+            except Exception as error:
+                self.errors.append(f"entry point {entry.name} of {origin}: {error!r}")
+        for path in self.plugin_files:
+            yield from _entries(_load_file(path), kind, str(path))
+
+
+_SINGULAR: Mapping[Kind, str] = {
+    "systems": "system",
+    "workloads": "workload",
+    "nemeses": "nemesis",
+    "checkers": "checker",
+}
+
+
+def unknown_name(what: str, name: str, names: Sequence[str], errors: Sequence[str] = ()) -> str:
+    """A sentence that says that ``name`` is not known, with the nearest names."""
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    guess = f"; did you mean {' or '.join(near)}?" if near else ""
+    known = f" (known: {', '.join(names)})" if names else ""
+    broken = f"; not loaded: {'; '.join(errors)}" if errors else ""
+    return f"there is no {what} called {name!r}{guess}{known}{broken}"
+
+
+def _built_in_modules(kind: Kind) -> Iterator[ModuleType]:
+    package = importlib.import_module(kind)
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"{kind}.{info.name}")
+        if hasattr(module, kind.upper()):
+            yield module
+
+
+def _entries(module: ModuleType, kind: Kind, origin: str) -> Iterator[tuple[str, Found]]:
+    table: Mapping[str, Any] = getattr(module, kind.upper(), {})
+    for name, factory in table.items():
+        yield name, Found(name, factory, origin)
+
+
+def _load_file(path: Path) -> ModuleType:
+    """The module in ``path``, loaded once a process under a name of its own."""
+    name = f"polygraph_plugin_{path.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UsageError(f"the plug-in {path} is not a readable Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UsageError(f"the plug-in {path} cannot be loaded: {error!r}") from error
+    return module

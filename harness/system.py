@@ -1,0 +1,97 @@
+"""The database or service under test: how it is installed, started, made ready and spoken to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from harness.client import SystemClient
+from harness.cluster.node import Cluster, Daemon, Node
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemOption:
+    """A command-line flag that a system adds, e.g. ``--serializable-reads``.
+
+    ``name`` is the scenario key (``serializable_reads``); ``kind`` is ``bool``, ``str``, ``int``
+    or ``float``.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+
+
+class System(Protocol):
+    """Everything here blocks and is called from worker threads; the client alone is async.
+
+    A system module exposes ``SYSTEMS: dict[str, Factory]`` with ``Factory(options) -> System``
+    and ``Factory.options: tuple[SystemOption, ...]``.
+    """
+
+    name: str
+
+    def abilities(self) -> Sequence[type]:
+        """The abilities of :mod:`harness.client` that its clients have."""
+        ...
+
+    def claims(self) -> Sequence[str]:
+        """The consistency models promised with the options given, strongest first."""
+        ...
+
+    def versions(self) -> Mapping[str, str]:
+        """What is under test, e.g. ``{"etcd": "3.5.1"}``; known before ``start``."""
+        ...
+
+    def install(self, node: Node) -> None:
+        """Make the program available on ``node``; ``NeedsError`` if it cannot be found."""
+        ...
+
+    def start(self, node: Node, cluster: Cluster) -> Sequence[Daemon]:
+        """Start (or restart after a kill, keeping the data) on one node; returns its daemons."""
+        ...
+
+    def ready(self, cluster: Cluster, timeout_s: float) -> None:
+        """Return once all nodes agree and a write is served; ``SetupError`` names who did not."""
+        ...
+
+    def stop(self, node: Node) -> None:
+        """End it politely. Safe twice."""
+        ...
+
+    def client(self, op_timeout_s: float) -> SystemClient:
+        """A new client, not yet open."""
+        ...
+
+
+@runtime_checkable
+class Primaries(Protocol):
+    """A system that can tell which nodes lead now."""
+
+    def primaries(self, cluster: Cluster) -> Sequence[str]:
+        """Names of the nodes that believe they lead; empty if nobody can tell."""
+        ...
+
+
+@runtime_checkable
+class LogPatterns(Protocol):
+    """A system that knows what its logs say when it dies."""
+
+    def crash_patterns(self) -> Sequence[str]:
+        """Regular expressions of panics, fatal lines and data races."""
+        ...
+
+    def expected_exits(self) -> Mapping[str, Sequence[str]]:
+        """Fault name to regular expressions of lines that are expected under that fault."""
+        ...
+
+
+@runtime_checkable
+class FaultDurations(Protocol):
+    """A system that needs some faults to last longer than half an interval."""
+
+    def least_duration_s(self, fault: str) -> float:
+        """Seconds that ``fault`` must last to matter (failure detection and election)."""
+        ...

@@ -1,0 +1,1 @@
+"""The databases and services under test: one file a system."""

@@ -1,0 +1,24 @@
+"""``polygraph down RUN``: end the cluster that ``--leave-db-running`` kept alive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import find_run, store_option
+from harness.cli.verbs import Verb
+from harness.errors import EXIT_VALID
+
+
+@click.command("down", cls=Verb)
+@click.argument("run")
+@store_option
+def VERB(run: str, store: Path) -> int:
+    """End the cluster of RUN (a folder, or latest). Safe twice."""
+    from harness.cluster.leftovers import down
+
+    folder = find_run(run, store)
+    down(folder)
+    click.echo(f"the cluster of {folder} is down")
+    return EXIT_VALID

@@ -1,0 +1,54 @@
+"""``polygraph export RUN``: the history in another tool's notation."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from harness.cli.options import find_run, store_option
+from harness.cli.verbs import Verb
+from harness.errors import EXIT_VALID, StoreError
+
+FORMATS = ("edn", "json", "jsonl")
+
+
+@click.command("export", cls=Verb)
+@click.argument("run")
+@click.option(
+    "-f",
+    "--format",
+    type=click.Choice(FORMATS),
+    required=True,
+    help="edn: lines for Elle and Knossos; json: one array for elle-cli; jsonl: our own lines.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write; standard output if not given.",
+)
+@store_option
+def VERB(run: str, format: str, output: Path | None, store: Path) -> int:
+    """Write the history of RUN (a folder, a history file, or latest) as FORMAT."""
+    from harness.history.formats import export
+    from harness.history.reader import read_history
+
+    history = read_history(_history_of(run, store))
+    for notice in history.notices:
+        click.echo(notice, err=True)
+    if output is None:
+        export(history, sys.stdout.buffer, format)
+        return EXIT_VALID
+    try:
+        with output.open("wb") as file:
+            export(history, file, format)
+    except OSError as error:
+        raise StoreError(f"cannot write {output}: {error.strerror}") from error
+    return EXIT_VALID
+
+
+def _history_of(run: str, store: Path) -> Path:
+    path = Path(run)
+    return path if path.is_file() else find_run(run, store)

@@ -1,0 +1,99 @@
+"""The table of verbs, and the group that imports a verb's module only when it is used.
+
+A verb is a module of this package with a ``VERB``: a :class:`click.Command` whose callback
+returns an exit code. The table holds the one-line help too, so that ``polygraph --help``
+answers without importing any of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from harness.errors import UsageError
+from harness.plugins import unknown_name
+
+VERBS: Mapping[str, tuple[str, str]] = {
+    "test": ("harness.cli.test", "Run a workload on a system under faults, and judge it."),
+    "check": ("harness.cli.check", "Judge recorded histories or runs again; needs no cluster."),
+    "report": ("harness.cli.report", "Write a run's report.html again and say where it is."),
+    "export": ("harness.cli.export", "Write a run's history for Elle, elle-cli or Knossos."),
+    "list": ("harness.cli.list", "What can be named: systems, workloads, nemeses, checkers."),
+    "doctor": ("harness.cli.doctor", "What this machine can do, what not, and why."),
+    "heal": ("harness.cli.heal", "Undo every fault and end everything that dead runs left."),
+    "down": ("harness.cli.down", "End the cluster that a run left running."),
+}
+
+HELP_OPTIONS = ("-h", "--help")
+ENVIRONMENT_PREFIX = "POLYGRAPH"
+
+
+def group_help() -> str:
+    """The text over the list of verbs."""
+    return (
+        "Test whether a database keeps its promises while things go wrong.\n\n"
+        "Exit codes: 0 valid, 1 invalid, 2 unknown, 3 set-up or infrastructure trouble, "
+        "4 usage, 130 interrupted. Every flag has a twin in the environment: --store is "
+        f"{ENVIRONMENT_PREFIX}_STORE."
+    )
+
+
+class Escaped(Exception):
+    """Carries an exception past click, which would turn some into exits of its own."""
+
+    def __init__(self, original: BaseException) -> None:
+        super().__init__(str(original))
+        self.original = original
+
+
+class VerbGroup(click.Group):
+    """``polygraph`` itself; verbs are found in :data:`VERBS` and imported when used."""
+
+    def __init__(self, **settings: Any) -> None:
+        context = {"auto_envvar_prefix": ENVIRONMENT_PREFIX, "help_option_names": HELP_OPTIONS}
+        super().__init__(context_settings=context, no_args_is_help=False, **settings)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every verb, in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb's command, or ``None``."""
+        if cmd_name not in VERBS:
+            return None
+        verb: click.Command = importlib.import_module(VERBS[cmd_name][0]).VERB
+        return verb
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, but an unknown verb names the nearest ones."""
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            raise UsageError(unknown_name("verb", args[0], list(VERBS)), "polygraph --help")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs with their lines from the table: no module is imported."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb. click takes a truncated input (``EOFError``) for Ctrl-C, and a broken
+        pipe for exit code 1, which here means invalid: both pass it in a wrapper.
+        """
+        try:
+            return super().invoke(ctx)
+        except (EOFError, OSError) as error:
+            raise Escaped(error) from error
+
+
+class Verb(click.Command):
+    """A verb whose flags have their twins in the environment without the verb's name."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        own = {"auto_envvar_prefix": ENVIRONMENT_PREFIX, "help_option_names": HELP_OPTIONS}
+        settings["context_settings"] = own | (settings.get("context_settings") or {})
+        super().__init__(*arguments, **settings)

@@ -1,0 +1,241 @@
+"""Did enough happen for a verdict to mean anything?
+
+A run in which nothing was read, or whose faults never bit, passes every checker; it must not be
+called valid. Each rule here looks at the record and answers with an :class:`Ailment` where the
+run is too weak (``unknown``) or worth a remark (``warning``), together with what would settle
+it. The rules judge runs only; a bare history file has no faults and no machine to look at.
+(etcd's robustness tests ask for a least rate of operations for the same reason.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.history.operation import INVOKE, OK, Operation
+from harness.history.record import LedgerEntry, Record
+
+LEAST_OK_OF_A_KIND = 10
+LAG_WARNING_MS = 20.0
+LAG_STALL_MS = 1000.0
+SUSPENDED_MS = 500.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ailment:
+    """One weakness of a run: which rule, how grave, what was seen, and what would settle it."""
+
+    check: str
+    level: Literal["unknown", "warning"]
+    message: str
+    settle: str
+
+    def as_json(self) -> dict[str, Any]:
+        """An entry of ``health`` in ``verdict.json``."""
+        return {
+            "check": self.check,
+            "level": self.level,
+            "message": self.message,
+            "settle": self.settle,
+        }
+
+
+def examine(record: Record, requested_faults: Sequence[str]) -> list[Ailment]:
+    """Every ailment of the run, the gravest first."""
+    rules: Sequence[Callable[[], Iterator[Ailment]]] = (
+        lambda: _too_little_happened(record),
+        lambda: _ok_around_faults(record),
+        lambda: _reads_that_saw_nothing(record),
+        lambda: _faults_that_never_bit(record, requested_faults),
+        lambda: _faults_without_operations(record, requested_faults),
+        lambda: _unfinished_run(record),
+        lambda: _stalls(record),
+    )
+    found = [ailment for rule in rules for ailment in rule()]
+    return sorted(found, key=lambda ailment: ailment.level != "unknown")
+
+
+def _client_operations(record: Record) -> Iterator[Operation]:
+    return (operation for operation in record.history if operation.is_client)
+
+
+def _too_little_happened(record: Record) -> Iterator[Ailment]:
+    ok: dict[str, int] = {}
+    for operation in _client_operations(record):
+        if operation.type == INVOKE:
+            ok.setdefault(operation.f, 0)
+        elif operation.type == OK:
+            ok[operation.f] = ok.get(operation.f, 0) + 1
+    if not ok:
+        yield Ailment(
+            check="operations",
+            level="unknown",
+            message="no client operation was invoked",
+            settle="look at the node logs and warnings: did the clients reach the nodes?",
+        )
+    for f, count in sorted(ok.items()):
+        if count < LEAST_OK_OF_A_KIND:
+            yield Ailment(
+                check="operations",
+                level="unknown",
+                message=f"only {count} operations {f!r} were ok; at least {LEAST_OK_OF_A_KIND}"
+                " are needed before their silence means anything",
+                settle="a longer --time-limit or a higher --rate; fewer or shorter faults",
+            )
+
+
+def _ok_around_faults(record: Record) -> Iterator[Ailment]:
+    entries = record.faults or ()
+    begun = [entry.time for entry in entries if entry.event == "injected"]
+    ended = [entry.time for entry in entries if entry.event == "healed"]
+    oks = [operation.time for operation in _client_operations(record) if operation.type == OK]
+    if begun and not any(time < min(begun) for time in oks):
+        yield Ailment(
+            check="before-faults",
+            level="unknown",
+            message="no operation was ok before the first fault: the system may never have worked",
+            settle="a longer --nemesis-interval, so that operations come first",
+        )
+    if begun and ended and not any(time > max(ended) for time in oks):
+        yield Ailment(
+            check="after-heal",
+            level="unknown",
+            message="no operation was ok after the last heal: what the faults left was never read",
+            settle="a longer --recovery-timeout; look at the node logs after the last heal",
+        )
+
+
+def _reads_that_saw_nothing(record: Record) -> Iterator[Ailment]:
+    reads = 0
+    for operation in _client_operations(record):
+        if operation.type == OK and operation.f == "read":
+            value = operation.value
+            if record.header.independent and isinstance(value, list) and len(value) == 2:
+                value = value[1]
+            if value not in (None, [], {}):
+                return
+            reads += 1
+    if reads:
+        yield Ailment(
+            check="reads",
+            level="unknown",
+            message=f"all {reads} ok reads saw nothing, so no write was ever observed",
+            settle="check that readers and writers use the same keys, and a longer --time-limit",
+        )
+
+
+def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator[Ailment]:
+    if record.faults is None:
+        return
+    bitten = {entry.fault for entry in record.faults if entry.event == "bit"}
+    for fault in requested:
+        if fault not in bitten:
+            yield Ailment(
+                check="fault-bit",
+                level="unknown",
+                message=f"the fault {fault!r} was asked for but never seen to bite"
+                + _last_word(record.faults, fault),
+                settle="faults.jsonl says what was measured; a longer --nemesis-duration may do",
+            )
+
+
+def _last_word(entries: Sequence[LedgerEntry], fault: str) -> str:
+    events = [entry for entry in entries if entry.fault == fault]
+    if not events:
+        return ": it was never begun"
+    reasons = [str(entry.detail.get("why") or "") for entry in events if entry.event == "failed"]
+    said = [reason for reason in reasons if reason]
+    return f" ({said[-1]})" if said else ""
+
+
+def _faults_without_operations(record: Record, requested: Sequence[str]) -> Iterator[Ailment]:
+    if record.faults is None:
+        return
+    spans = fault_spans(record.faults)
+    invokes = [op.time for op in _client_operations(record) if op.type == INVOKE]
+    for fault in requested:
+        mine = [span for span in spans if span.fault == fault]
+        if mine and not any(span.start <= time <= span.end for span in mine for time in invokes):
+            yield Ailment(
+                check="fault-overlap",
+                level="unknown",
+                message=f"no operation was invoked while the fault {fault!r} was in force",
+                settle="a longer --nemesis-duration or a higher --rate",
+            )
+
+
+@dataclass(frozen=True)
+class Span:
+    """When one fault was in force, ns since the start of the run."""
+
+    fault: str
+    start: int
+    end: int
+
+
+def fault_spans(entries: Sequence[LedgerEntry]) -> list[Span]:
+    """The time of each injection, from ``injected`` to ``healed`` (or for ever)."""
+    starts: dict[int, LedgerEntry] = {}
+    ends: dict[int, int] = {}
+    for entry in entries:
+        if entry.event == "injected":
+            starts[entry.id] = entry
+        elif entry.event == "healed":
+            ends[entry.id] = entry.time
+    return [
+        Span(entry.fault, entry.time, ends.get(number, 2**63)) for number, entry in starts.items()
+    ]
+
+
+def _unfinished_run(record: Record) -> Iterator[Ailment]:
+    run = record.run or {}
+    if record.history.partial or run.get("partial"):
+        yield Ailment(
+            check="partial",
+            level="unknown",
+            message="the run ended before its history was sealed: this judges what there is",
+            settle="run it again to its end",
+        )
+    elif run.get("interrupted"):
+        yield Ailment(
+            check="interrupted",
+            level="unknown",
+            message="the run was interrupted before its time limit",
+            settle="run it again to its end",
+        )
+    if run.get("ended_early"):
+        yield Ailment(
+            check="ended-early",
+            level="unknown",
+            message=f"the run ended early: {run['ended_early']}",
+            settle="see the message; the history up to there was judged",
+        )
+
+
+def _stalls(record: Record) -> Iterator[Ailment]:
+    run = record.run or {}
+    lag = run.get("lag_ms") or {}
+    p99, longest = float(lag.get("p99", 0)), float(lag.get("max", 0))
+    if longest >= LAG_STALL_MS:
+        yield Ailment(
+            check="loop-stall",
+            level="unknown",
+            message=f"the client loop stood still for {longest:.0f} ms: completions were recorded"
+            " late, which widens intervals and hides violations",
+            settle="a quieter machine, a lower --rate or fewer clients",
+        )
+    elif p99 > LAG_WARNING_MS:
+        yield Ailment(
+            check="loop-lag",
+            level="warning",
+            message=f"the client loop was late by {p99:.1f} ms at the 99th percentile",
+            settle="a quieter machine, a lower --rate or fewer clients",
+        )
+    if float(run.get("suspended_ms", 0)) > SUSPENDED_MS:
+        yield Ailment(
+            check="suspended",
+            level="unknown",
+            message=f"the machine was suspended for {run['suspended_ms']:.0f} ms during the run",
+            settle="run it again on a machine that stays awake",
+        )

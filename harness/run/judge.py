@@ -1,0 +1,250 @@
+"""From record to verdict: every checker, the health of the run, and the worst of them wins.
+
+Used by the run itself (as a process of its own, ``python -m harness.run.judge RUN``, so that a
+checker that dies takes nothing with it) and by ``polygraph check``. A checker that raises or
+runs out of budget is ``unknown`` with the reason, never valid. A verdict is against a claim:
+an anomaly that none of the claimed models forbids is told, but makes ``unknown``, not invalid.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import PolygraphError
+from harness.history.history import History
+from harness.history.operation import FAIL, INFO, INVOKE, OK, Header
+from harness.history.record import LedgerEntry, LogFile, Record
+from harness.history.verdict import (
+    UNKNOWN,
+    Budget,
+    BudgetExceeded,
+    Checker,
+    Valid,
+    Verdict,
+    worst,
+)
+from harness.plugins import Registry
+from harness.run import health
+from harness.run.store import read_json, write_json
+
+RUN_CHECKERS = ("stats", "crash", "no-recovery")
+"""Judged in every run, beside the workload's own checkers."""
+
+SCHEMA = 1
+
+
+def judge_history(
+    history: History,
+    checkers: Sequence[str],
+    options: Mapping[str, Any],
+    registry: Registry,
+    *,
+    seconds: float = 300.0,
+) -> dict[str, Any]:
+    """Judge a bare history: no health, crash or recovery. The shape of ``verdict.json``."""
+    record = Record(history=history, options=options)
+    verdicts, left_out = run_checkers(record, checkers, options, registry, seconds=seconds)
+    claims = list(options.get("claims") or history.header.claims)
+    answer = compose(record, verdicts, claims=claims, ailments=[], requested_faults=[])
+    answer["left_out"] = left_out
+    return answer
+
+
+def judge_run(run_dir: Path, *, seconds: float = 300.0) -> dict[str, Any]:
+    """Judge a run from its folder alone. Writes nothing."""
+    from harness.run.scenario import read_toml, resolve
+
+    table = read_toml(run_dir / "scenario.toml")
+    registry = Registry([Path(path) for path in table.get("plugin", [])])
+    scenario = resolve(table, registry)
+    record = load_record(run_dir)
+    workload = (record.run or {}).get("checkers")
+    names = list(workload or _workload_checkers(registry, table)) + list(RUN_CHECKERS)
+    options = {**scenario.options, **((record.run or {}).get("checker_options") or {})}
+    verdicts, left_out = run_checkers(record, names, options, registry, seconds=seconds)
+    claims = list(scenario.consistency_models or record.header.claims)
+    ailments = health.examine(record, scenario.nemesis)
+    answer = compose(
+        record, verdicts, claims=claims, ailments=ailments, requested_faults=scenario.nemesis
+    )
+    answer.update(seed=scenario.seed, reproduce=scenario.command(), left_out=left_out)
+    answer["provider"] = (record.run or {}).get("provider", scenario.provider)
+    return answer
+
+
+def load_record(run_dir: Path) -> Record:
+    """Everything that checkers may read of the run in ``run_dir``; missing parts are ``None``.
+
+    A run that was killed before its first operation has an empty, partial history.
+    """
+    from harness.history.reader import read_history
+    from harness.history.seal import find_history
+    from harness.run.ledger import read_ledger
+
+    try:
+        history = read_history(find_history(run_dir))
+    except FileNotFoundError:
+        history = History((), Header(), ("the run has no history yet",), partial=True)
+    ledger = run_dir / "faults.jsonl"
+    faults: list[LedgerEntry] | None = read_ledger(ledger) if ledger.exists() else None
+    logs = [
+        LogFile(node=path.parent.name, path=path) for path in sorted(run_dir.glob("nodes/*/*.log"))
+    ]
+    return Record(
+        history=history,
+        faults=faults,
+        logs=logs,
+        run=read_json(run_dir / "evidence" / "run.json"),
+    )
+
+
+def run_checkers(
+    record: Record,
+    names: Iterable[str],
+    options: Mapping[str, Any],
+    registry: Registry,
+    *,
+    seconds: float,
+) -> tuple[dict[str, Verdict], list[str]]:
+    """The verdict of each checker, and the names of those whose parts of the record are missing."""
+    verdicts: dict[str, Verdict] = {}
+    left_out: list[str] = []
+    for name in dict.fromkeys(names):
+        checker: Checker = registry.get("checkers", name)(options)
+        if checker.reads <= record.parts:
+            verdicts[name] = _check_safely(name, checker, record, Budget.start(seconds))
+        else:
+            left_out.append(name)
+    return verdicts, left_out
+
+
+def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -> Verdict:
+    try:
+        return checker.check(record, budget)
+    except BudgetExceeded as error:
+        return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of budget: {error}")
+    except MemoryError:
+        return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of memory")
+    except Exception as error:
+        return Verdict(
+            valid=UNKNOWN,
+            why=f"the checker {name} crashed: {error!r}",
+            stats={"traceback": traceback.format_exc()},
+        )
+
+
+def compose(
+    record: Record,
+    verdicts: Mapping[str, Verdict],
+    *,
+    claims: Sequence[str],
+    ailments: Sequence[health.Ailment],
+    requested_faults: Sequence[str],
+) -> dict[str, Any]:
+    """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was."""
+    answers = {name: against_claims(verdict, claims) for name, verdict in verdicts.items()}
+    parts: list[tuple[Valid, str]] = [
+        (answer.valid, f"{name}: {answer.why}") for name, answer in answers.items()
+    ]
+    parts += [(UNKNOWN, ailment.message) for ailment in ailments if ailment.level == "unknown"]
+    if not verdicts:
+        parts.append((UNKNOWN, "no checker could be applied"))
+    if not any(operation.is_client for operation in record.history):
+        parts.append((UNKNOWN, "the history has no client operation"))
+    valid = worst(answer for answer, _ in parts)
+    return {
+        "valid": valid,
+        "why": _why(valid, parts, claims),
+        "claims": list(claims),
+        "schema": SCHEMA,
+        "seed": record.header.seed,
+        "reproduce": None,
+        "operations": count_operations(record.history),
+        "faults": count_faults(record.faults or (), requested_faults),
+        "health": [ailment.as_json() for ailment in ailments],
+        "checkers": {name: answer.as_json() for name, answer in answers.items()},
+        "notices": list(record.history.notices),
+        "partial": record.history.partial,
+    }
+
+
+def against_claims(verdict: Verdict, claims: Sequence[str]) -> Verdict:
+    """``verdict`` as it stands against ``claims``.
+
+    An invalid one whose anomalies rule out models, none of which is claimed, is no broken
+    promise: it becomes ``unknown``, because this checker cannot decide the claimed model either.
+    """
+    ruled_out = {*verdict.not_, *verdict.also_not}
+    if verdict.valid is not False or not ruled_out or not claims or ruled_out & set(claims):
+        return verdict
+    return Verdict(
+        valid=UNKNOWN,
+        why=f"{verdict.why} (that breaks {', '.join(verdict.not_)}, which is not claimed;"
+        f" whether {', '.join(claims)} holds is not decided by this checker)",
+        anomalies=verdict.anomalies,
+        not_=verdict.not_,
+        also_not=verdict.also_not,
+        stats=verdict.stats,
+    )
+
+
+def _why(valid: Valid, parts: Sequence[tuple[Valid, str]], claims: Sequence[str]) -> str:
+    promise = f" against the claim {', '.join(claims)}" if claims else ""
+    reasons = [why for answer, why in parts if answer is valid or answer == valid]
+    if valid is True:
+        return f"no anomaly was found{promise}"
+    return "; ".join(reasons) + promise
+
+
+def count_operations(history: History) -> dict[str, dict[str, int]]:
+    """Client operations by f: ok, fail, info; an invoke without completion counts as info."""
+    counts: dict[str, dict[str, int]] = {}
+    for operation in history:
+        if operation.is_client:
+            of_f = counts.setdefault(operation.f, {OK: 0, FAIL: 0, INFO: 0})
+            if operation.type == INVOKE:
+                of_f[INFO] += 1
+            else:
+                of_f[INFO] -= 1
+                of_f[operation.type] += 1
+    return counts
+
+
+def count_faults(
+    entries: Sequence[LedgerEntry], requested: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Injections, bites and heals by fault; a fault that was asked for is always named."""
+    counts = {fault: {"injected": 0, "bit": 0, "healed": 0} for fault in requested}
+    seen: set[tuple[int, str]] = set()
+    for entry in entries:
+        of_fault = counts.setdefault(entry.fault, {"injected": 0, "bit": 0, "healed": 0})
+        if entry.event in of_fault and (entry.id, entry.event) not in seen:
+            seen.add((entry.id, entry.event))
+            of_fault[entry.event] += 1
+    return counts
+
+
+def _workload_checkers(registry: Registry, table: Mapping[str, Any]) -> Sequence[str]:
+    factory = registry.get("workloads", str(table.get("workload", "register")))
+    return tuple(getattr(factory, "checkers", ()))
+
+
+def main(argv: Sequence[str]) -> int:
+    """``python -m harness.run.judge RUN SECONDS``: write ``verdict.json`` where there is none."""
+    run_dir, seconds = Path(argv[0]), float(argv[1])
+    target = run_dir / "verdict.json"
+    try:
+        if not target.exists():
+            write_json(target, judge_run(run_dir, seconds=seconds))
+    except PolygraphError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

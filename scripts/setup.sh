@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Gets this checkout ready for `make demo` or `make test`: a virtual environment in .venv with
+# the packages of constraints.txt. Run again it compares one stamp and ends at once. System
+# packages are installed only as root, only when something is missing, and said first.
+# Exit codes: 0 ready, 3 something is missing that only you can provide.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+purpose=${1:?demo or test}
+case $purpose in
+  demo) extras=local,etcd,plots,zstd,uvloop ;;
+  test) extras=test ;;
+  *) echo "setup: unknown purpose $purpose (demo or test)" >&2; exit 4 ;;
+esac
+venv=.venv
+
+need() { # what is missing, and how to get it
+  printf 'setup: %s\n  needed: %s\n' "$1" "$2" >&2
+  exit 3
+}
+
+install_packages() { # why, package...
+  local why=$1; shift
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    need "$why" "the system package(s) $* (as root: apt-get install $*)"
+  fi
+  echo "setup: $why; installing system package(s) with apt-get: $*"
+  apt-get update -qq || true
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
+    need "apt-get could not install $*" "$* by hand"
+}
+
+is_recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+find_python() { # the first Python 3.11 or newer
+  local candidate
+  for candidate in ${PYTHON:-} python3 /usr/bin/python3 python3.13 python3.12 python3.11; do
+    if command -v "$candidate" >/dev/null && is_recent "$candidate"; then
+      command -v "$candidate"
+      return
+    fi
+  done
+}
+
+stamp_text() { cat pyproject.toml constraints.txt | sha256sum; }
+
+is_ready() {
+  [ -x $venv/bin/polygraph ] && [ -x $venv/bin/python ] || return 1
+  local stamp text
+  text=$(stamp_text)
+  for stamp in "$venv/ready-$purpose" "$venv/ready-test"; do
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$text" ] && return 0
+  done
+  return 1
+}
+
+make_venv() {
+  local python
+  python=$(find_python)
+  if [ -z "$python" ]; then
+    install_packages "there is no Python 3.11 or newer" python3 python3-venv
+    python=$(find_python)
+    [ -n "$python" ] || need "this system's python3 is older than 3.11" "Python 3.11 or newer"
+  fi
+  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    install_packages "$python cannot make virtual environments" \
+      "python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+  fi
+  echo "setup: making $venv with $("$python" --version)"
+  "$python" -m venv --clear $venv
+}
+
+install_project() {
+  [ -x $venv/bin/python ] && is_recent $venv/bin/python || make_venv
+  echo "setup: installing polygraph-db[$extras]"
+  $venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    -c constraints.txt -e ".[$extras]" ||
+    need "pip could not install polygraph-db[$extras]" "a package index that pip can reach"
+  stamp_text >"$venv/ready-$purpose"
+}
+
+find_browser() {
+  local candidate
+  for candidate in chromium chromium-browser google-chrome; do
+    command -v $candidate >/dev/null && return 0
+  done
+  return 1
+}
+
+is_ready || install_project
+# As an ordinary user the tests that need a browser are deselected and listed instead.
+if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! find_browser; then
+  install_packages "the report's tests need a browser" chromium
+fi

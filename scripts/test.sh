@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Everything that `make test` checks: lint, types, tests; as root also the user-namespace tests
+# again as an ordinary user (scripts/as_nobody.sh). Ends with the first failure's code.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=.venv/bin
+
+echo "== lint"
+$bin/ruff check .
+$bin/ruff format --check .
+echo "== types"
+$bin/mypy
+echo "== tests as $(id -un 2>/dev/null || id -u)"
+$bin/python -m pytest "$@"
+if [ "$(id -u)" = 0 ]; then
+  echo "== user-namespace tests again as an ordinary user"
+  scripts/as_nobody.sh
+fi

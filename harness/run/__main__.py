@@ -1,0 +1,170 @@
+"""The run process: ``python -m harness.run SCENARIO.toml --run-dir DIR --events FD``.
+
+Started by the front inside the provider's namespaces. A line ``stop`` on standard input ends
+the run cleanly (heal, seal, judge, exit 130); the end of standard input means that the front
+died: heal, seal, exit, at once. Ctrl-C of a terminal reaches the front alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+from harness.errors import (
+    EXIT_INFRASTRUCTURE,
+    EXIT_INTERRUPTED,
+    EXIT_INVALID,
+    EXIT_UNKNOWN,
+    EXIT_VALID,
+    PolygraphError,
+)
+from harness.run.events import Events
+from harness.run.scenario import read_toml, resolve
+
+QUICK_SEAL_BYTES = 4 << 20
+
+EXITS = {True: EXIT_VALID, False: EXIT_INVALID, "unknown": EXIT_UNKNOWN}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Live one run; the exit code of design section 7."""
+    arguments = _arguments(argv)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    events = Events(arguments.events)
+    message, exit_code = "", EXIT_INFRASTRUCTURE
+    try:
+        exit_code, message = _live(arguments.scenario, arguments.run_dir.resolve(), events)
+    except PolygraphError as error:
+        exit_code, message = error.exit_code, str(error)
+    except Exception as error:
+        path = arguments.run_dir / "evidence" / "defect.txt"
+        path.write_text(traceback.format_exc(), "utf-8")
+        message = f"a defect of Polygraph or of a plug-in: {error!r}; the traceback is in {path}"
+    events.emit("end", 0, exit=exit_code, message=message)
+    return exit_code
+
+
+def run_and_leave() -> None:
+    """End at once with the exit code: threads that hang in a dead node are not waited for."""
+    exit_code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m harness.run")
+    parser.add_argument("scenario", type=Path)
+    parser.add_argument("--run-dir", type=Path, required=True)
+    parser.add_argument("--events", type=int, default=None)
+    return parser.parse_args(argv)
+
+
+def _live(scenario_path: Path, run_dir: Path, events: Events) -> tuple[int, str]:
+    """The exit code, and a message where there is more to say than the verdict."""
+    from harness.cluster.local import LocalCluster
+    from harness.run.life import Life
+    from harness.run.plan import plan, registry_of
+
+    table = read_toml(scenario_path)
+    registry = registry_of(table)
+    scenario = resolve(table, registry)
+    cluster = LocalCluster(run_dir, scenario.node_names, mode=os.environ["POLYGRAPH_LOCAL_MODE"])
+    life: Life | None = None
+    try:
+        life = Life(plan(scenario, registry), cluster, run_dir, events)
+        _listen(life)
+        gc.collect()
+        gc.freeze()
+        verdict = _loop_runner(life)
+        _render(run_dir, life, events)
+        return _exit_code(life, verdict)
+    finally:
+        _tear_down(cluster, scenario.leave_db_running, events)
+
+
+def _loop_runner(life: Any) -> dict[str, Any] | None:
+    """Run the loop without waiting for its threads at the end: a thread may hang in a dead node."""
+    try:
+        import uvloop
+
+        loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    except ImportError:
+        loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    verdict: dict[str, Any] | None = loop.run_until_complete(life.run())
+    return verdict
+
+
+def _exit_code(life: Any, verdict: dict[str, Any] | None) -> tuple[int, str]:
+    if life.unhealed:
+        return EXIT_INFRASTRUCTURE, "not healed: " + "; ".join(life.unhealed)
+    if life.interrupted or verdict is None:
+        return EXIT_INTERRUPTED, "interrupted"
+    return EXITS[verdict["valid"]], ""
+
+
+def _listen(life: Any) -> None:
+    """Follow standard input from a thread: ``stop``, or its end."""
+
+    def follow() -> None:
+        for line in sys.stdin:
+            if line.strip() == "stop":
+                life.stop()
+        _abandon(life)
+
+    threading.Thread(target=follow, name="front", daemon=True).start()
+
+
+def _abandon(life: Any) -> None:
+    """The front is gone: seal the history and go. The nodes, and every fault, end with us."""
+    try:
+        if life.journal is not None:
+            life.journal.close()
+            seal_if_short(life.run_dir)
+    finally:
+        os._exit(EXIT_INTERRUPTED)
+
+
+def seal_if_short(run_dir: Path) -> None:
+    """Seal what can be sealed in the moment that is left; a longer history stays as it is."""
+    from harness.history.seal import seal
+
+    path = run_dir / "history.jsonl"
+    if path.exists() and path.stat().st_size < QUICK_SEAL_BYTES:
+        seal(run_dir)
+
+
+def _render(run_dir: Path, life: Any, events: Events) -> None:
+    """The page; its failure is told and changes nothing."""
+    events.emit("phase", life.now(), name="report")
+    try:
+        from harness.report import render
+
+        render(run_dir)
+    except Exception as error:
+        (run_dir / "evidence" / "report-failure.txt").write_text(traceback.format_exc(), "utf-8")
+        events.emit("warning", life.now(), message=f"the report could not be made: {error!r}")
+
+
+def _tear_down(cluster: Any, leave_running: bool, events: Events) -> None:
+    events.emit("phase", 0, name="teardown")
+    try:
+        if leave_running:
+            cluster.leave_running()
+        else:
+            cluster.down()
+    except Exception as error:
+        events.emit("warning", 0, message=f"teardown: {error!r} (the verdict stands)")
+
+
+if __name__ == "__main__":
+    run_and_leave()

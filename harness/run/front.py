@@ -1,0 +1,126 @@
+"""The front's half of a run: make the folder, start the run process, follow its events.
+
+The run process lives inside the provider's namespaces and alone touches nodes and clients; the
+front shows what it says and passes its exit code on. If it dies without its last word, the
+front says so and how to judge what is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import EXIT_INFRASTRUCTURE, EXIT_INTERRUPTED, StoreError, UsageError
+from harness.plugins import Registry, unknown_name
+from harness.run.plan import plan
+from harness.run.scenario import Scenario
+from harness.run.store import link, new_run_dir, read_json
+
+PROVIDERS = ("local", "local:root", "local:userns")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. ``verdict`` is ``verdict.json``; ``message`` says what else there is."""
+
+    exit_code: int
+    run_dir: Path
+    verdict: Mapping[str, Any] | None
+    message: str
+
+
+def run(
+    scenario: Scenario,
+    store: Path,
+    on_event: Callable[[Mapping[str, Any]], None],
+    registry: Registry,
+) -> Outcome:
+    """Run ``scenario`` to its end, keeping it in ``store``.
+
+    ``on_event`` gets every event, in this thread. A KeyboardInterrupt stops the run cleanly
+    (exit 130); a second one ends it at once. Raises what forbids the run before it starts.
+    """
+    from harness.cluster import enter
+
+    if scenario.provider not in PROVIDERS:
+        raise UsageError(unknown_name("provider", scenario.provider, PROVIDERS))
+    parts = plan(scenario, registry)
+    mode = enter.choose_mode(scenario.provider)
+    run_dir = new_run_dir(store, scenario.system, scenario.workload, datetime.now())
+    _write_scenario(run_dir, scenario, parts.system.versions())
+    on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
+    end = _follow(enter, scenario, mode, run_dir, on_event)
+    with contextlib.suppress(OSError):
+        link(store, "latest", run_dir)
+    return Outcome(end[0], run_dir, read_json(run_dir / "verdict.json"), end[1])
+
+
+def _write_scenario(run_dir: Path, scenario: Scenario, versions: Mapping[str, str]) -> None:
+    try:
+        (run_dir / "scenario.toml").write_text(scenario.to_toml(versions), "utf-8")
+    except OSError as error:
+        raise StoreError(f"cannot write into {run_dir}: {error.strerror}") from error
+
+
+def _follow(
+    enter: Any,
+    scenario: Scenario,
+    mode: str,
+    run_dir: Path,
+    on_event: Callable[[Mapping[str, Any]], None],
+) -> tuple[int, str]:
+    """Start the run process and read its events to their end: (exit code, message)."""
+    events_read, events_write = os.pipe()
+    stdin_read, stdin_write = os.pipe()
+    argv = [sys.executable, "-m", "harness.run", str(run_dir / "scenario.toml")]
+    argv += ["--run-dir", str(run_dir), "--events", str(events_write)]
+    env = {**os.environ, "POLYGRAPH_LOCAL_MODE": mode}
+    entered = enter.spawn(
+        argv, mode=mode, run_dir=run_dir, pass_fds=[events_write], stdin=stdin_read, env=env
+    )
+    os.close(events_write)
+    os.close(stdin_read)
+    last: Mapping[str, Any] = {}
+    try:
+        for event in _interruptible(events_read, stdin_write):
+            on_event(event)
+            last = event if event.get("event") == "end" else last
+        status = entered.wait(30.0)
+    finally:
+        os.close(stdin_write)
+        if not scenario.leave_db_running:
+            entered.kill()
+    if not last:
+        return EXIT_INFRASTRUCTURE, (
+            f"the run process ended without a last word (exit status {status})\n"
+            f"  try: polygraph check {run_dir}"
+        )
+    return int(last.get("exit", EXIT_INFRASTRUCTURE)), str(last.get("message", ""))
+
+
+def _interruptible(events_fd: int, stdin_fd: int) -> Iterator[Mapping[str, Any]]:
+    """Every event of the stream; the first Ctrl-C asks the run to stop, a second one ends this."""
+    buffer, interrupted = b"", False
+    with os.fdopen(events_fd, "rb", buffering=0) as stream:
+        while True:
+            try:
+                chunk = stream.read(65536)
+                if not chunk:
+                    return
+                *lines, buffer = (buffer + chunk).split(b"\n")
+                yield from (json.loads(line) for line in lines)
+            except KeyboardInterrupt:
+                if interrupted:
+                    yield {"event": "end", "exit": EXIT_INTERRUPTED, "message": "interrupted twice"}
+                    return
+                interrupted = True
+                with contextlib.suppress(OSError):
+                    os.write(stdin_fd, b"stop\n")
+                yield {"event": "warning", "message": "stopping: healing faults, keeping history"}

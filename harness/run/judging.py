@@ -1,0 +1,81 @@
+"""Judging in a process of its own, with limits of time and memory.
+
+A checker that eats the machine or dies must take neither the run nor its verdict along: then
+the verdict is ``unknown`` and says what happened.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.run.store import read_json, write_json
+
+CHECK_SECONDS = 300.0
+GRACE_S = 60.0
+MEMORY_SHARE = 0.75
+
+
+def judge_apart(run_dir: Path, warn: Callable[[str], None]) -> dict[str, Any]:
+    """The verdict on the run, written to its folder; ``unknown`` if the judging process died."""
+    argv = [sys.executable, "-m", "harness.run.judge", str(run_dir), str(CHECK_SECONDS)]
+    log = run_dir / "evidence" / "judge.log"
+    failure = _run_limited(argv, log)
+    verdict: dict[str, Any] | None = read_json(run_dir / "verdict.json")
+    if verdict is not None:
+        return verdict
+    reason = f"the judging process {failure or 'wrote no verdict'}; its words are in {log}"
+    warn(reason)
+    verdict = unjudged(reason)
+    write_json(run_dir / "verdict.json", verdict)
+    return verdict
+
+
+def unjudged(reason: str) -> dict[str, Any]:
+    """A verdict ``unknown`` that says why nothing was judged."""
+    return {
+        "valid": "unknown",
+        "why": reason,
+        "claims": [],
+        "schema": 1,
+        "seed": None,
+        "reproduce": None,
+        "operations": {},
+        "faults": {},
+        "health": [],
+        "checkers": {},
+    }
+
+
+def _run_limited(argv: list[str], log: Path) -> str | None:
+    """Run ``argv`` with its words in ``log``; what went wrong, or ``None``."""
+    try:
+        with log.open("ab") as words:
+            done = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=words,
+                timeout=CHECK_SECONDS + GRACE_S,
+                preexec_fn=_limit_memory,
+                check=False,
+            )
+    except subprocess.TimeoutExpired:
+        return f"was not done after {CHECK_SECONDS + GRACE_S:g} s"
+    except OSError as error:
+        return f"could not be started: {error}"
+    if done.returncode < 0:
+        return f"was ended by signal {-done.returncode}"
+    return f"ended with exit code {done.returncode}" if done.returncode else None
+
+
+def _limit_memory() -> None:
+    """Leave the machine a quarter of its memory whatever a checker does."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = int(total * MEMORY_SHARE)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

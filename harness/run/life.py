@@ -1,0 +1,410 @@
+"""The life of one run, from cluster up to teardown.
+
+    up ─► install, start, ready ─► setup ─► operations beside faults ─► heal ─► recovery
+       ─► final reads ─► seal ─► evidence ─► judge ─► report ─► teardown
+
+Whatever goes wrong after the first operation, the history is kept, the faults are healed and
+what there is gets judged; teardown comes last and can change no verdict. Blocking work (nodes,
+faults, readiness) runs in threads: the loop serves the clients alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import platform
+import secrets
+import time
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import harness
+from harness.client import SystemClient
+from harness.cluster.node import Cluster
+from harness.errors import PolygraphError, SetupError, StoreError, UsageError
+from harness.fault import Stage
+from harness.generator import Generator, any_, clients, limit, nemesis, stagger, time_limit
+from harness.history.journal import Journal
+from harness.history.operation import Header, Operation
+from harness.history.seal import seal
+from harness.run.dispatcher import Dispatcher
+from harness.run.events import Events
+from harness.run.judging import judge_apart
+from harness.run.ledger import Ledger, read_ledger
+from harness.run.nemesis import Nemesis
+from harness.run.plan import Plan
+from harness.run.store import write_json
+from harness.run.watch import ExitWatch, SleepWatch
+from harness.system import LogPatterns
+
+T = TypeVar("T")
+
+PROGRESS_INTERVAL_S = 1.0
+SETUP_PATIENCE_S = 30.0
+FINAL_PHASE_S = 30.0
+
+
+class Interrupted(Exception):
+    """The run was asked to stop before its first operation."""
+
+
+@dataclass
+class Life:
+    """One run in its own process. ``run`` lives it; ``stop`` ends it early."""
+
+    plan: Plan
+    cluster: Cluster
+    run_dir: Path
+    events: Events
+    started_ns: int = field(default_factory=time.monotonic_ns)
+    facts: dict[str, Any] = field(default_factory=dict)
+    interrupted: bool = False
+    unhealed: list[str] = field(default_factory=list)
+    journal: Journal | None = None
+    dispatcher: Dispatcher | None = None
+    nemesis: Nemesis | None = None
+    sleep: SleepWatch = field(default_factory=SleepWatch)
+    _loop: asyncio.AbstractEventLoop | None = None
+    _stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    # -- the whole ---------------------------------------------------------------------------
+
+    async def run(self) -> dict[str, Any] | None:
+        """Live it. Returns the verdict, or ``None`` where it was stopped before it began.
+
+        Raises :class:`SetupError` if the system never got ready; the caller tears down.
+        """
+        self._loop = asyncio.get_running_loop()
+        if self.interrupted:
+            self._stopped.set()
+        self.facts = self._first_facts()
+        stage = Stage(self.cluster, self.plan.system)
+        try:
+            await self._bring_up(stage)
+            initial = await self._unless_stopped(self._set_up())
+        except Interrupted:
+            return None
+        self._open_journal(initial)
+        await self._operate(stage)
+        with self._phase("seal"):
+            await asyncio.to_thread(self._seal)
+        with self._phase("judge"):
+            verdict = await asyncio.to_thread(judge_apart, self.run_dir, self._warn)
+        self.events.emit("verdict", self.now(), verdict=_summary(verdict))
+        return verdict
+
+    def stop(self) -> None:
+        """End soon, cleanly: no new operation, heal, seal, judge what there is. Any thread."""
+        self.interrupted = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stopped.set)
+        if self.dispatcher is not None:
+            self.dispatcher.stop()
+
+    def now(self) -> int:
+        """Nanoseconds on the history's clock (negative before its start)."""
+        base = self.started_ns if self.journal is None else self.journal.start_ns
+        return time.monotonic_ns() - base
+
+    # -- before the first operation ------------------------------------------------------------
+
+    async def _bring_up(self, stage: Stage) -> None:
+        system, cluster = self.plan.system, self.cluster
+        for fault in self.plan.faults:
+            refusal = fault.refusal(cluster, system)
+            if refusal:
+                raise UsageError(f"the fault {fault.name!r} is not possible here: {refusal}")
+        with self._phase("cluster"):
+            await self._unless_stopped(asyncio.to_thread(cluster.up))
+        with self._phase("start"):
+            starts = [asyncio.to_thread(self._start_node, stage, node) for node in cluster.nodes]
+            await self._unless_stopped(_all(starts))
+        with self._phase("ready"):
+            timeout_s = self.plan.scenario.recovery_timeout
+            await self._unless_stopped(asyncio.to_thread(system.ready, cluster, timeout_s))
+
+    async def _unless_stopped(self, work: Awaitable[T]) -> T:
+        """What ``work`` gives, or :class:`Interrupted` at once when the run is asked to stop.
+
+        A thread behind ``work`` may go on for a while; the nodes that it talks to end first.
+        """
+        task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Interrupted
+            return await task
+        finally:
+            task.cancel()
+            stop.cancel()
+
+    def _start_node(self, stage: Stage, node: Any) -> None:
+        self.plan.system.install(node)
+        stage.daemons[node.name] = list(self.plan.system.start(node, self.cluster))
+
+    async def _set_up(self) -> Any:
+        """The workload's initial state, tried again until it is proved or patience ends."""
+        with self._phase("setup"):
+            deadline = time.monotonic() + SETUP_PATIENCE_S
+            while True:
+                try:
+                    return await self._set_up_once()
+                except Exception as error:
+                    if time.monotonic() > deadline:
+                        raise SetupError(
+                            f"the workload {self.plan.workload.name!r} could not make its initial"
+                            f" state on {self.cluster.nodes[0].name}: {error}",
+                            f"look at the logs in {self.run_dir / 'nodes'}",
+                        ) from error
+                    await asyncio.sleep(0.2)
+
+    async def _set_up_once(self) -> Any:
+        client = self.plan.system.client(self.plan.scenario.op_timeout)
+        try:
+            async with asyncio.timeout(self.plan.scenario.op_timeout * 2):
+                await client.open(self.cluster.nodes[0].client_address)
+                return await self.plan.workload.setup(client)
+        finally:
+            await client.close()
+
+    def _open_journal(self, initial: Any) -> None:
+        scenario, workload = self.plan.scenario, self.plan.workload
+        header = Header(
+            run=self.run_dir.name,
+            seed=scenario.seed,
+            start_wall_ns=time.time_ns(),
+            system=scenario.system,
+            workload=scenario.workload,
+            model=workload.model,
+            initial=initial,
+            claims=self.plan.claims,
+            independent=workload.independent,
+            options=dict(scenario.flat()),
+        )
+        before = self.now()
+        self.journal = Journal(
+            self.run_dir / "history.jsonl", header, sync=scenario.journal == "sync"
+        )
+        for span in self.facts["phases"].values():
+            span[:] = [time_ns - before for time_ns in span]
+        self.facts["start_wall_ns"] = header.start_wall_ns
+        self._write_facts()
+
+    # -- operations ----------------------------------------------------------------------------
+
+    async def _operate(self, stage: Stage) -> None:
+        assert self.journal is not None
+        ledger = Ledger(self.run_dir / "faults.jsonl", self.journal.now)
+        self.nemesis = Nemesis(self.plan.faults, stage, ledger)
+        watch = ExitWatch(stage, self.journal.now, self._read_ledger)
+        self.dispatcher = self._dispatcher()
+        if self.interrupted:
+            self.dispatcher.stop()
+        watch.start()
+        self.sleep.start()
+        progress = asyncio.create_task(self._report_progress())
+        try:
+            with self._phase("run"):
+                await self._dispatch(self._main_generator())
+            await self._heal_and_read(watch)
+        finally:
+            progress.cancel()
+            watch.stop()
+            self.unhealed += await self._heal_all() if self.nemesis.open_faults() else []
+            self._last_facts(watch)
+
+    async def _heal_and_read(self, watch: ExitWatch) -> None:
+        with self._phase("heal"):
+            self.unhealed = await self._heal_all()
+        if self.interrupted or self.facts.get("ended_early"):
+            return
+        with self._phase("recovery"):
+            self.facts["recovery"] = await self._recover()
+        if self.facts["recovery"]["ready"]:
+            with self._phase("final"):
+                await self._dispatch(self._final_generator())
+
+    async def _dispatch(self, generator: Generator) -> None:
+        assert self.dispatcher is not None
+        try:
+            await self.dispatcher.run(generator)
+        except StoreError as error:
+            self.facts["ended_early"] = error.message
+            self._warn(f"the run ends here: {error}")
+        except Exception as error:
+            self.facts["ended_early"] = f"{type(error).__name__}: {error}"
+            self._warn(f"the run ends here: {error!r}")
+        if self.dispatcher.stuck:
+            self.facts["ended_early"] = str(self.dispatcher.stuck)
+
+    def _dispatcher(self) -> Dispatcher:
+        assert self.journal is not None
+        assert self.nemesis is not None
+        scenario = self.plan.scenario
+        return Dispatcher(
+            journal=self.journal,
+            nodes=[(node.name, node.client_address) for node in self.cluster.nodes],
+            concurrency=scenario.threads,
+            open_client=self._open_client,
+            invoke=self.plan.workload.invoke,
+            nemesis=self._invoke_nemesis if self.plan.faults else None,
+            seed=scenario.seed,
+            op_timeout_s=scenario.op_timeout,
+        )
+
+    def _open_client(self) -> SystemClient:
+        return self.plan.system.client(self.plan.scenario.op_timeout)
+
+    async def _invoke_nemesis(self, operation: Operation) -> Operation:
+        assert self.nemesis is not None
+        completion = await self.nemesis.invoke(operation)
+        self.events.emit("fault", self.now(), f=completion.f, value=completion.value)
+        return completion
+
+    def _main_generator(self) -> Generator:
+        scenario = self.plan.scenario
+        work: Generator = clients(stagger(1 / scenario.rate, self.plan.workload.generator()))
+        if self.plan.schedule is not None:
+            work = any_(work, nemesis(self.plan.schedule.generator()))
+        return time_limit(scenario.time_limit, work)
+
+    def _final_generator(self) -> Generator:
+        """The workload's final reads, or a few more of its operations where it has none."""
+        final = self.plan.workload.final_generator()
+        if final is None:
+            final = limit(4 * self.plan.scenario.threads, self.plan.workload.generator())
+        pace = stagger(1 / max(self.plan.scenario.rate, 200.0), final)
+        return time_limit(FINAL_PHASE_S, clients(pace))
+
+    # -- after the faults ----------------------------------------------------------------------
+
+    async def _heal_all(self) -> list[str]:
+        assert self.nemesis is not None
+        left = await self.nemesis.heal_all()
+        for message in left:
+            self._warn(f"not healed: {message}")
+        return left
+
+    async def _recover(self) -> dict[str, Any]:
+        """Wait until every node agrees and serves again; never raises."""
+        timeout_s, begun = self.plan.scenario.recovery_timeout, time.monotonic()
+        try:
+            ready = asyncio.to_thread(self.plan.system.ready, self.cluster, timeout_s)
+            await self._unless_stopped(ready)
+        except Interrupted:
+            return {"ready": None, "seconds": time.monotonic() - begun, "why": "interrupted"}
+        except Exception as error:
+            return {"ready": False, "seconds": time.monotonic() - begun, "why": str(error)}
+        return {"ready": True, "seconds": time.monotonic() - begun, "why": ""}
+
+    def _seal(self) -> None:
+        assert self.journal is not None
+        with contextlib.suppress(StoreError):
+            self.journal.close()
+        try:
+            seal(self.run_dir)
+        except (OSError, PolygraphError) as error:
+            self._warn(f"the history could not be sealed and stays as it is: {error}")
+        self._write_facts()
+
+    # -- facts and events ----------------------------------------------------------------------
+
+    def _first_facts(self) -> dict[str, Any]:
+        system = self.plan.system
+        patterns = isinstance(system, LogPatterns)
+        return {
+            "id": self.run_dir.name or secrets.token_hex(4),
+            "provider": self.cluster.provider,
+            "versions": versions(self.plan),
+            "phases": {},
+            "checkers": list(self.plan.workload.checkers),
+            "checker_options": {
+                "crash_patterns": list(system.crash_patterns()) if patterns else [],
+                "expected_exits": dict(system.expected_exits()) if patterns else {},
+            },
+            "schedule": self.plan.schedule.as_json() if self.plan.schedule else None,
+            "partial": True,
+            "recovery": None,
+            "exits": [],
+        }
+
+    def _last_facts(self, watch: ExitWatch) -> None:
+        assert self.dispatcher is not None
+        self.facts.update(
+            exits=watch.exits,
+            lag_ms=dict(self.dispatcher.lag),
+            stuck_threads=1 if self.dispatcher.stuck else 0,
+            suspended_ms=self.sleep.suspended_ms(),
+            interrupted=self.interrupted,
+            unhealed=list(self.unhealed),
+            partial=False,
+        )
+        self._write_facts()
+
+    def _write_facts(self) -> None:
+        try:
+            write_json(self.run_dir / "evidence" / "run.json", self.facts)
+        except StoreError as error:
+            self._warn(str(error))
+
+    def _read_ledger(self) -> Sequence[Any]:
+        path = self.run_dir / "faults.jsonl"
+        return read_ledger(path) if path.exists() else []
+
+    @contextlib.contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        span = [self.now(), self.now()]
+        self.facts["phases"][name] = span
+        self.events.emit("phase", span[0], name=name)
+        try:
+            yield
+        finally:
+            span[1] = self.now()
+
+    async def _report_progress(self) -> None:
+        assert self.dispatcher is not None
+        assert self.nemesis is not None
+        while True:
+            await asyncio.sleep(PROGRESS_INTERVAL_S)
+            self.events.emit(
+                "progress",
+                self.now(),
+                limit_s=self.plan.scenario.time_limit,
+                operations={f: dict(counts) for f, counts in self.dispatcher.counts.items()},
+                faults=self.nemesis.open_faults(),
+                last_error=self.dispatcher.last_error,
+            )
+
+    def _warn(self, message: str) -> None:
+        self.events.emit("warning", self.now(), message=message)
+
+
+def versions(plan: Plan) -> dict[str, str]:
+    """What took part: Polygraph, Python, the kernel and what is under test."""
+    return {
+        "polygraph": harness.__version__,
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        **plan.system.versions(),
+    }
+
+
+async def _all(works: Sequence[Awaitable[None]]) -> None:
+    """Wait for all, then raise the first error, so that nothing goes on behind one's back."""
+    answers = await asyncio.gather(*works, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+
+
+def _summary(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """What the front shows of a verdict: not the checkers' whole answers."""
+    anomalies = {
+        kind: {"count": len(cases), "first": cases[0]["message"] if cases else ""}
+        for answer in verdict.get("checkers", {}).values()
+        for kind, cases in answer.get("anomalies", {}).items()
+    }
+    keys = ("valid", "why", "claims", "operations", "faults", "health")
+    return {**{key: verdict.get(key) for key in keys}, "anomalies": anomalies}

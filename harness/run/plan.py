@@ -1,0 +1,90 @@
+"""Everything a scenario names, found and checked before anything is started.
+
+Impossible combinations are refused here, with the reason, while there is nothing to clean up:
+a workload whose abilities the system lacks, a time limit that leaves a fault without its turn,
+a concurrency that the workload cannot use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+from harness.fault import Fault
+from harness.plugins import Registry
+from harness.run.scenario import Scenario
+from harness.run.schedule import Schedule, schedule
+from harness.system import FaultDurations, System
+from harness.workload import Workload, WorkloadOptions
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parts of one run, made but not started."""
+
+    scenario: Scenario
+    registry: Registry
+    system: System
+    workload: Workload
+    faults: Sequence[Fault]
+    schedule: Schedule | None
+
+    @property
+    def claims(self) -> list[str]:
+        """The models that the verdict is against."""
+        return list(self.scenario.consistency_models or self.system.claims())
+
+
+def plan(scenario: Scenario, registry: Registry) -> Plan:
+    """Make every part of ``scenario``; ``UsageError`` says why a combination is impossible."""
+    system: System = registry.get("systems", scenario.system)(scenario.options)
+    workload: Workload = registry.get("workloads", scenario.workload)(
+        WorkloadOptions(
+            nodes=scenario.nodes,
+            concurrency=scenario.threads,
+            seed=scenario.seed,
+            extra=scenario.options,
+        )
+    )
+    _refuse_missing_abilities(system, workload)
+    faults = [registry.get("nemeses", name)(scenario.options) for name in scenario.nemesis]
+    return Plan(scenario, registry, system, workload, faults, _schedule(scenario, system, faults))
+
+
+def registry_of(scenario_table: dict[str, Any]) -> Registry:
+    """The registry with the plug-in files that a flat table names."""
+    return Registry([Path(path) for path in scenario_table.get("plugin", [])])
+
+
+def _refuse_missing_abilities(system: System, workload: Workload) -> None:
+    has = set(system.abilities())
+    missing = [ability.__name__ for ability in workload.needs if ability not in has]
+    if missing:
+        raise UsageError(
+            f"the workload {workload.name!r} needs {', '.join(missing)},"
+            f" which the clients of {system.name!r} do not have",
+            "polygraph list --matrix",
+        )
+
+
+def _schedule(scenario: Scenario, system: System, faults: Sequence[Fault]) -> Schedule | None:
+    if not faults:
+        return None
+    least = {
+        fault.name: system.least_duration_s(fault.name)
+        for fault in faults
+        if isinstance(system, FaultDurations)
+    }
+    duration = scenario.fault_duration_s
+    return schedule(
+        faults,
+        nodes=scenario.node_names,
+        seed=scenario.seed,
+        interval_s=scenario.nemesis_interval,
+        duration_s=duration,
+        time_limit_s=scenario.time_limit,
+        least_duration_s=least if scenario.nemesis_duration is None else {},
+    )

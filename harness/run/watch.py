@@ -1,0 +1,118 @@
+"""Two watchers beside a run: daemons that end, and a machine that sleeps.
+
+Both work from threads of their own, off the loop that serves the clients.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.cluster.node import Daemon
+from harness.fault import Stage
+from harness.history.record import LedgerEntry
+
+POLL_S = 0.1
+
+
+@dataclass
+class ExitWatch:
+    """Notes every end of a daemon, with the fault that killed it if one did.
+
+    A daemon that ended while a fault that aims at its node was between ``intend`` and
+    ``healed``, by SIGKILL, was killed by that fault; every other end is the system's own doing.
+    """
+
+    stage: Stage
+    clock: Callable[[], int]
+    ledger: Callable[[], Sequence[LedgerEntry]]
+    exits: list[dict[str, Any]] = field(default_factory=list)
+    _seen: dict[int, tuple[str, Daemon]] = field(default_factory=dict)
+    _noted: set[int] = field(default_factory=set)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread = threading.Thread(target=self._watch, name="exit-watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look once more and stop. Safe twice."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+            self.look()
+
+    def look(self) -> None:
+        """Note every daemon that has ended since the last look."""
+        for node, daemons in list(self.stage.daemons.items()):
+            for daemon in list(daemons):
+                self._seen.setdefault(id(daemon), (node, daemon))
+        for number, (node, daemon) in self._seen.items():
+            status = daemon.exit_status() if number not in self._noted else None
+            if status is not None:
+                self._noted.add(number)
+                self.exits.append(self._exit(node, daemon, status))
+
+    def _exit(self, node: str, daemon: Daemon, status: int) -> dict[str, Any]:
+        return {
+            "node": node,
+            "daemon": daemon.name,
+            "pid": daemon.identity.pid,
+            "time": self.clock(),
+            "status": status,
+            "killed_by": killer(self.ledger(), node, daemon.identity.pid) if status == -9 else None,
+        }
+
+    def _watch(self) -> None:
+        while not self._stop.wait(POLL_S):
+            self.look()
+
+
+def killer(entries: Sequence[LedgerEntry], node: str, pid: int) -> int | None:
+    """The id of the ``kill`` fault that ended ``pid`` on ``node``, or ``None``.
+
+    The latest one aimed at the node; where the ledger names processes, the pid must be named.
+    """
+    for entry in reversed(entries):
+        if (
+            entry.fault == "kill"
+            and entry.event in ("intend", "injected")
+            and node in entry.targets
+        ):
+            pids = named_pids(entry.detail)
+            if not pids or pid in pids:
+                return entry.id
+    return None
+
+
+def named_pids(detail: Any) -> set[int]:
+    """Every ``pid`` that a ledger detail names, at any depth."""
+    if isinstance(detail, dict):
+        own = {detail["pid"]} if isinstance(detail.get("pid"), int) else set()
+        return own.union(*(named_pids(value) for value in detail.values()))
+    if isinstance(detail, list | tuple):
+        return set().union(*(named_pids(value) for value in detail))
+    return set()
+
+
+@dataclass
+class SleepWatch:
+    """How long the machine was suspended: boot time runs on in sleep, monotonic time does not."""
+
+    boot_ns: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    monotonic_ns: Callable[[], int] = time.monotonic_ns
+    _ahead_ns: int = 0
+
+    def start(self) -> None:
+        """Take the present difference as zero."""
+        self._ahead_ns = self.boot_ns() - self.monotonic_ns()
+
+    def suspended_ms(self) -> float:
+        """Milliseconds of suspension since :meth:`start`."""
+        return max(0.0, (self.boot_ns() - self.monotonic_ns() - self._ahead_ns) / 1e6)

@@ -23,12 +23,16 @@ Process = int | str
 """A client process is an integer from 0; the nemesis is ``"nemesis"``."""
 
 
-class Operation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Operation(
+    msgspec.Struct, frozen=True, omit_defaults=True, gc=False, forbid_unknown_fields=True
+):
     """One record of a history.
 
     ``index`` counts records from 0 and ``time`` is nanoseconds of the controller's monotonic
     clock since the start of the run; both are -1 until the journal gives them. ``value`` is
-    JSON. ``extra`` keeps keys that other tools wrote and we do not know.
+    JSON. ``extra`` keeps keys that other tools wrote and we do not know; in a file they stand
+    in the same object as the others (so the plain decoder refuses unknown keys, and the reader
+    then sorts them in).
     """
 
     index: int

@@ -1,0 +1,240 @@
+"""Takes operations in from any format: maps with foreign habits become operations of ours.
+
+Other tools leave things out. A missing ``index`` or ``time`` means file order; a missing ``f``
+is ``txn`` where the value is a list of micro-operations (elle-cli's examples); where no
+operation names a process, each completion closes the oldest open invocation of the same f.
+Keys that we do not know are kept in ``Operation.extra``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from harness.errors import HistoryError
+from harness.history.operation import INFO, INVOKE, TYPES, Header, Operation
+
+HEADER_MARKS: Final = ("polygraph", "schema")
+HEADER_F: Final = "polygraph-header"
+"""The f of the record that carries the header where a format has no place for one."""
+_KNOWN: Final = frozenset(Operation.__struct_fields__[:-1])
+_FACTS: Final[Mapping[str, tuple[type, ...]]] = {
+    "polygraph": (int,),
+    "run": (str,),
+    "seed": (int,),
+    "start_wall_ns": (int,),
+    "system": (str,),
+    "workload": (str,),
+    "model": (str,),
+    "initial": (object,),
+    "claims": (list,),
+    "independent": (bool,),
+    "options": (dict,),
+}
+
+
+class Place(NamedTuple):
+    """Where in a file something starts, both from 1."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adopted:
+    """What a format's reader found; ``torn`` says that the end was left out."""
+
+    header: Header
+    operations: Sequence[Operation]
+    notices: tuple[str, ...] = ()
+    torn: bool = False
+
+
+@dataclass
+class _Intake:
+    """One operation on its way in; ``None`` is what the file did not say."""
+
+    place: Place
+    index: int | None
+    time: int | None
+    process: int | str | None
+    type: str
+    f: str
+    raw: Mapping[str, Any] = field(repr=False)
+
+
+def header_from(found: Mapping[str, Any]) -> Header:
+    """A header out of a map: what we know by name, the rest (``total``, ``note``) in ``extra``.
+
+    A known fact of the wrong type is kept in ``extra`` too, so that nothing is lost.
+    """
+    facts: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for key, item in found.items():
+        name = "initial" if key == "initial_state" and "initial" not in found else key
+        fits = name in _FACTS and isinstance(item, _FACTS[name])
+        (facts if fits else extra)[name if fits else key] = item
+    return Header(**facts, extra=extra or None)
+
+
+def adopt(maps: Iterable[tuple[Place, dict[str, Any]]], name: str) -> Adopted:
+    """Operations out of maps with string keys, in file order. ``HistoryError`` names the place."""
+    header = Header()
+    intakes: list[_Intake] = []
+    for place, found in maps:
+        if found.get("f") == HEADER_F and isinstance(found.get("value"), dict):
+            header = header_from(found["value"])
+            continue
+        intakes.append(_intake(place, found, name))
+    notices = _number(intakes)
+    if intakes and all(intake.process is None for intake in intakes):
+        _assign_processes(intakes, name)
+        notices.append(f"{name}: no operation names a process; completions were paired by f")
+    return Adopted(
+        header=header,
+        operations=[_operation(intake, name) for intake in intakes],
+        notices=tuple(notices),
+    )
+
+
+def _intake(place: Place, found: dict[str, Any], name: str) -> _Intake:
+    kind = found.get("type")
+    if kind not in TYPES:
+        raise HistoryError(
+            f"{name}: {place}: operation {_label(found)} has type {kind!r}, expected one of "
+            f"{' '.join(TYPES)}"
+        )
+    return _Intake(
+        place=place,
+        index=_integer(found, "index", place, name),
+        time=_integer(found, "time", place, name),
+        process=_process(found, place, name),
+        type=str(kind),
+        f=_f(found, place, name),
+        raw=found,
+    )
+
+
+def _label(found: Mapping[str, Any]) -> str:
+    told = {key: found[key] for key in ("index", "process", "f") if key in found}
+    return " ".join(f"{key} {item!r}" for key, item in told.items()) or "with no index"
+
+
+def _integer(found: Mapping[str, Any], key: str, place: Place, name: str) -> int | None:
+    item = found.get(key)
+    if isinstance(item, float) and item.is_integer():
+        item = int(item)
+    if item is None or (isinstance(item, int) and not isinstance(item, bool)):
+        return item
+    raise HistoryError(
+        f"{name}: {place}: operation {_label(found)}: expected an integer {key}, found {item!r}"
+    )
+
+
+def _process(found: Mapping[str, Any], place: Place, name: str) -> int | str | None:
+    item = found.get("process")
+    if isinstance(item, str):
+        return item
+    return _integer(found, "process", place, name)
+
+
+def _f(found: Mapping[str, Any], place: Place, name: str) -> str:
+    f = found.get("f")
+    if isinstance(f, str):
+        return f
+    if isinstance(f, list) and f and all(isinstance(part, str) for part in f):
+        return " ".join(f)
+    if f is None and "value" in found and is_transaction(found["value"]):
+        return "txn"
+    raise HistoryError(
+        f"{name}: {place}: operation {_label(found)}: expected f to be a name, found {f!r}"
+    )
+
+
+def is_transaction(value: Any) -> bool:
+    """Whether ``value`` is a non-empty list of micro-operations ``[name, key, ...]``."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(part, list) and part and isinstance(part[0], str) for part in value)
+    )
+
+
+def _number(intakes: list[_Intake]) -> list[str]:
+    """Fill in missing indices and times by file order."""
+    notices = []
+    without_index = sum(intake.index is None for intake in intakes)
+    if without_index:
+        if without_index < len(intakes):
+            notices.append("some operations have no index; all were numbered in file order")
+        for position, intake in enumerate(intakes):
+            intake.index = position
+    latest = -1
+    for position, intake in enumerate(intakes):
+        if intake.time is None:
+            intake.time = max(latest, position)
+        latest = max(latest, intake.time)
+    return notices
+
+
+def _assign_processes(intakes: list[_Intake], name: str) -> None:
+    """Give each invocation a free process; a completion closes the oldest open one of its f."""
+    waiting: dict[str, deque[int]] = {}
+    free: list[int] = []
+    used = 0
+    for intake in intakes:
+        queue = waiting.setdefault(intake.f, deque())
+        if intake.type == INVOKE:
+            if not free:
+                free.append(used)
+                used += 1
+            intake.process = free.pop()
+            queue.append(intake.process)
+            continue
+        if not queue:
+            raise HistoryError(
+                f"{name}: {intake.place}: {intake.type} {intake.f} (index {intake.index}) "
+                f"completes nothing: no {intake.f} is open"
+            )
+        intake.process = queue.popleft()
+        if intake.type != INFO:
+            free.append(intake.process)
+
+
+def _operation(intake: _Intake, name: str) -> Operation:
+    if intake.process is None:
+        raise HistoryError(
+            f"{name}: {intake.place}: operation {_label(intake.raw)}: expected a process, as the "
+            f"other operations have"
+        )
+    raw = intake.raw
+    node, trace, wall = raw.get("node"), raw.get("trace"), raw.get("wall_time_ns")
+    node = node if isinstance(node, str) else None
+    trace = trace if isinstance(trace, str) else None
+    wall = wall if isinstance(wall, int) else None
+    kept = {"node": node, "trace": trace, "wall_time_ns": wall}
+    extra = {
+        key: item
+        for key, item in raw.items()
+        if key not in _KNOWN or (key in kept and item is not None and kept[key] is None)
+    }
+    assert intake.index is not None
+    assert intake.time is not None
+    return Operation(
+        intake.index,
+        intake.time,
+        intake.process,
+        intake.type,
+        intake.f,
+        raw.get("value"),
+        raw.get("error"),
+        node,
+        trace,
+        wall,
+        extra or None,
+    )

@@ -1,0 +1,115 @@
+"""A run in which too little happened, or whose faults did not bite, is unknown and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.history.history import History
+from harness.history.operation import Header, Operation
+from harness.history.record import LedgerEntry, Record
+from harness.run.health import examine
+
+SECOND = 10**9
+
+
+def operations(count: int = 40, *, until_s: float = 10.0, f: str = "read") -> list[Operation]:
+    """``count`` ok operations, spread evenly, each 1 ms long."""
+    made: list[Operation] = []
+    for number in range(count):
+        start = int(number * until_s * SECOND / count)
+        made.append(Operation(len(made), start, 0, "invoke", f, None))
+        made.append(Operation(len(made), start + 10**6, 0, "ok", f, [1, number]))
+    return made
+
+
+def ledger(*events: tuple[str, float]) -> list[LedgerEntry]:
+    return [LedgerEntry(1, "kill", ["n1"], event, int(s * SECOND)) for event, s in events]
+
+
+HEALTHY_LEDGER = ledger(("intend", 2), ("injected", 2), ("bit", 2.5), ("heal", 4), ("healed", 5))
+
+
+@pytest.fixture
+def healthy() -> Record:
+    return Record(
+        history=History(operations(), Header(independent=True)), faults=HEALTHY_LEDGER, run={}
+    )
+
+
+def levels(record: Record, requested: Sequence[str] = ("kill",)) -> dict[str, str]:
+    return {ailment.check: ailment.level for ailment in examine(record, requested)}
+
+
+def test_a_healthy_run_has_no_ailment(healthy: Record) -> None:
+    assert levels(healthy) == {}
+
+
+def test_a_run_without_operations_is_unknown(healthy: Record) -> None:
+    assert levels(replace(healthy, history=History([])))["operations"] == "unknown"
+
+
+def test_a_kind_of_operation_that_is_rarely_ok_is_unknown(healthy: Record) -> None:
+    rare = [*operations(), *operations(3, f="cas")]
+    found = examine(replace(healthy, history=History(rare, healthy.header)), ["kill"])
+    assert [(a.check, a.level) for a in found] == [("operations", "unknown")]
+    assert "'cas'" in found[0].message
+
+
+def test_nothing_ok_before_the_first_fault_is_unknown(healthy: Record) -> None:
+    early = ledger(("intend", 0), ("injected", 0), ("bit", 1), ("healed", 2))
+    assert levels(replace(healthy, faults=early)) == {"before-faults": "unknown"}
+
+
+def test_nothing_ok_after_the_last_heal_is_unknown(healthy: Record) -> None:
+    late = ledger(("intend", 2), ("injected", 2), ("bit", 3), ("healed", 60))
+    assert levels(replace(healthy, faults=late)) == {"after-heal": "unknown"}
+
+
+def test_reads_that_saw_nothing_are_unknown(healthy: Record) -> None:
+    blind = [Operation(o.index, o.time, o.process, o.type, o.f, [1, None]) for o in operations()]
+    record = replace(healthy, history=History(blind, healthy.header))
+    assert levels(record) == {"reads": "unknown"}
+
+
+def test_a_requested_fault_that_never_bit_is_unknown_and_says_what_was_measured(
+    healthy: Record,
+) -> None:
+    faults = [
+        *ledger(("intend", 2), ("injected", 2)),
+        LedgerEntry(1, "kill", ["n1"], "failed", 3 * SECOND, {"why": "n1 still runs"}),
+        *ledger(("healed", 4)),
+    ]
+    found = examine(replace(healthy, faults=faults), ["kill"])
+    assert [(a.check, a.level) for a in found] == [("fault-bit", "unknown")]
+    assert "n1 still runs" in found[0].message
+
+
+def test_a_requested_fault_that_was_never_begun_is_unknown(healthy: Record) -> None:
+    assert levels(healthy, ("kill", "pause")) == {"fault-bit": "unknown"}
+
+
+def test_a_fault_that_met_no_operation_is_unknown(healthy: Record) -> None:
+    gap = [o for o in operations() if not 1.9 * SECOND < o.time < 5.1 * SECOND]
+    record = replace(healthy, history=History(gap, healthy.header))
+    assert levels(record) == {"fault-overlap": "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        ({"lag_ms": {"p50": 1, "p99": 25.0, "max": 60.0}}, {"loop-lag": "warning"}),
+        ({"lag_ms": {"p50": 1, "p99": 2.0, "max": 1500.0}}, {"loop-stall": "unknown"}),
+        ({"suspended_ms": 30_000.0}, {"suspended": "unknown"}),
+        ({"interrupted": True}, {"interrupted": "unknown"}),
+        ({"partial": True}, {"partial": "unknown"}),
+        ({"ended_early": "disk full"}, {"ended-early": "unknown"}),
+    ],
+)
+def test_stalls_and_unfinished_runs_are_told(
+    healthy: Record, run: dict[str, Any], expected: dict[str, str]
+) -> None:
+    assert levels(replace(healthy, run=run)) == expected

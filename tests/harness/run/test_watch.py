@@ -1,0 +1,75 @@
+"""Who ended a daemon, and whether the machine slept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from harness.cluster.node import Daemon, ProcessIdentity
+from harness.fault import Stage
+from harness.history.record import LedgerEntry
+from harness.run.watch import ExitWatch, SleepWatch, killer
+
+
+@dataclass
+class FakeDaemon:
+    pid: int
+    status: int | None = None
+    name: str = "etcd"
+
+    @property
+    def identity(self) -> ProcessIdentity:
+        return ProcessIdentity(pid=self.pid, start_ticks=1, boot_id="b", pid_namespace=1)
+
+    def exit_status(self) -> int | None:
+        return self.status
+
+
+def watch(daemons: dict[str, list[FakeDaemon]], entries: list[LedgerEntry]) -> ExitWatch:
+    stage = Stage(cast(Any, None), cast(Any, None), cast(dict[str, list[Daemon]], daemons))
+    return ExitWatch(stage, lambda: 7, lambda: entries)
+
+
+def test_an_exit_is_noted_once_with_the_fault_that_killed_it() -> None:
+    daemon = FakeDaemon(10)
+    entries = [LedgerEntry(4, "kill", ["n1"], "intend", 1, {"processes": [{"pid": 10}]})]
+    watcher = watch({"n1": [daemon]}, entries)
+    watcher.look()
+    assert watcher.exits == []
+    daemon.status = -9
+    watcher.look()
+    watcher.look()
+    assert [(e["node"], e["status"], e["killed_by"]) for e in watcher.exits] == [("n1", -9, 4)]
+
+
+def test_an_exit_by_itself_has_no_killer() -> None:
+    entries = [LedgerEntry(4, "kill", ["n1"], "intend", 1, {})]
+    watcher = watch({"n1": [FakeDaemon(10, status=2)], "n2": [FakeDaemon(11, status=-9)]}, entries)
+    watcher.look()
+    assert [e["killed_by"] for e in watcher.exits] == [None, None]
+
+
+def test_a_daemon_that_was_replaced_is_still_watched() -> None:
+    old, new = FakeDaemon(10), FakeDaemon(11)
+    daemons = {"n1": [old]}
+    watcher = watch(daemons, [])
+    watcher.look()
+    daemons["n1"] = [new]
+    old.status = 1
+    watcher.look()
+    assert [e["pid"] for e in watcher.exits] == [10]
+
+
+def test_a_kill_that_names_other_processes_is_not_the_killer() -> None:
+    entries = [LedgerEntry(4, "kill", ["n1"], "injected", 1, {"killed": {"n1": [{"pid": 9}]}})]
+    assert killer(entries, "n1", 10) is None
+    assert killer(entries, "n1", 9) == 4
+
+
+def test_suspension_is_what_boot_time_ran_ahead() -> None:
+    boot, monotonic = [5_000_000_000], [1_000_000_000]
+    watcher = SleepWatch(boot_ns=lambda: boot[0], monotonic_ns=lambda: monotonic[0])
+    watcher.start()
+    boot[0] += 3_000_000_000
+    monotonic[0] += 1_000_000_000
+    assert watcher.suspended_ms() == 2000.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import find_run, store_option
+from harness.cli.options import store_option
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID
 
@@ -17,8 +17,9 @@ from harness.errors import EXIT_VALID
 def VERB(run: str, store: Path) -> int:
     """End the cluster of RUN (a folder, or latest). Safe twice."""
     from harness.cluster.leftovers import down
+    from harness.run.store import find_run
 
-    folder = find_run(run, store)
+    folder = find_run(store, run)
     down(folder)
     click.echo(f"the cluster of {folder} is down")
     return EXIT_VALID

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import find_run, store_option
+from harness.cli.options import store_option
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID, StoreError
 
@@ -50,5 +50,7 @@ def VERB(run: str, format: str, output: Path | None, store: Path) -> int:
 
 
 def _history_of(run: str, store: Path) -> Path:
+    from harness.run.store import find_run
+
     path = Path(run)
-    return path if path.is_file() else find_run(run, store)
+    return path if path.is_file() else find_run(store, run)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import find_run, store_option
+from harness.cli.options import store_option
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID
 
@@ -17,6 +17,7 @@ from harness.errors import EXIT_VALID
 def VERB(run: str, store: Path) -> int:
     """Write report.html of RUN (a folder, or latest) and print its path."""
     from harness.report import render
+    from harness.run.store import find_run
 
-    click.echo(render(find_run(run, store)))
+    click.echo(render(find_run(store, run)))
     return EXIT_VALID

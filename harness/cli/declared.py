@@ -1,0 +1,98 @@
+"""The flags that a system, its workload and its nemeses add to ``polygraph test``.
+
+Which flags exist depends on words of the same command line, so it is read twice: once leniently,
+only to find SYSTEM, ``--workload``, ``--nemesis``, ``--plugin`` and ``--scenario``, and once for
+good with the flags that those declare. A wrong flag thus gets click's own treatment, and
+``polygraph test etcd --help`` shows all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import UsageError
+from harness.plugins import Registry
+from harness.run.scenario import Scenario, declared_options, read_toml
+from harness.system import SystemOption
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the command line names so far; ``system`` is empty where it names none."""
+
+    system: str
+    workload: str
+    nemeses: tuple[str, ...]
+    registry: Registry
+
+
+def choose(params: Sequence[click.Parameter], args: Sequence[str], environment: str) -> Chosen:
+    """Read ``args`` leniently by the known ``params``; unknown flags are passed over."""
+    lenient = click.Command(
+        "test",
+        params=list(params),
+        add_help_option=False,
+        context_settings={
+            "ignore_unknown_options": True,
+            "allow_extra_args": True,
+            "auto_envvar_prefix": environment,
+        },
+    )
+    context = lenient.make_context("test", list(args), resilient_parsing=True)
+    given = {name: value for name, value in context.params.items() if value}
+    positional = str(given.pop("system", ""))
+    table = scenario_table(given.get("scenario")) | given
+    registry = Registry(tuple(Path(path) for path in table.get("plugin", ())))
+    words = [word for word in (positional, *context.args) if word and word[0] != "-"]
+    known = [word for word in words if word in registry.names("systems")]
+    return Chosen(
+        system=str((known or words or [table.get("system", "")])[0]),
+        workload=str(table.get("workload", Scenario.workload)),
+        nemeses=names(table.get("nemesis", "")),
+        registry=registry,
+    )
+
+
+def names(words: str | Sequence[str]) -> tuple[str, ...]:
+    """``a,b`` as names; ``none`` is no name."""
+    parts = words.split(",") if isinstance(words, str) else words
+    return tuple(part.strip() for part in parts if part.strip() not in ("", "none"))
+
+
+def scenario_table(path: str | Path | None) -> dict[str, Any]:
+    """The flat table of a scenario file, empty where there is none."""
+    return read_toml(Path(path)) if path else {}
+
+
+def declared_flags(chosen: Chosen, taken: Sequence[click.Parameter]) -> list[click.Option]:
+    """The flags of what was chosen; ``UsageError`` if one hides a flag of ours."""
+    if not chosen.system:
+        return []
+    declared = declared_options(chosen.registry, chosen.system, chosen.workload, chosen.nemeses)
+    hidden = {param.name for param in taken} & set(declared)
+    if hidden:
+        raise UsageError(f"{chosen.system} or {chosen.workload} redefines --{min(hidden)}")
+    return [_flag(option) for option in declared.values()]
+
+
+KINDS: Mapping[type, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, str: click.STRING}
+
+
+def _flag(option: SystemOption) -> click.Option:
+    """``--name VALUE``, or ``--name / --no-name``; unset where the user says nothing."""
+    name = option.name.replace("_", "-")
+    if option.kind is bool:
+        text = f"{option.help}{_default('on' if option.default else 'off')}"
+        return click.Option([f"--{name}/--no-{name}", option.name], default=None, help=text)
+    text = option.help + (_default(option.default) if option.default not in (None, "") else "")
+    kind = KINDS.get(option.kind, click.STRING)
+    return click.Option([f"--{name}", option.name], type=kind, default=None, help=text)
+
+
+def _default(value: object) -> str:
+    return f"  [default: {value}]"

@@ -1,0 +1,40 @@
+"""What is said when a run or a check is over: the verdict, why, the proof, and what to do next."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from harness.cli.progress import colours, printable
+
+WORDS = {True: ("VALID", "green"), False: ("INVALID", "red"), "unknown": ("UNKNOWN", "yellow")}
+
+
+def verdict_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """The verdict for people: one line of it, then the first case of each anomaly."""
+    word, colour = WORDS[verdict["valid"]]
+    word = click.style(word, fg=colour, bold=True) if colours(sys.stdout) else word
+    claims = " against " + ", ".join(verdict["claims"]) if verdict.get("claims") else ""
+    why = f": {printable(verdict['why'])}" if verdict.get("why") else ""
+    yield f"{word}{claims}{why}"
+    yield from anomaly_lines(verdict)
+
+
+def anomaly_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """The first case of each type of anomaly, with the number of cases."""
+    for name, part in verdict.get("checkers", {}).items():
+        for kind, cases in part.get("anomalies", {}).items():
+            count = f" (1 of {len(cases)})" if len(cases) > 1 else ""
+            yield f"  {name}: {kind}{count}"
+            yield from (f"    {line}" for line in printable(cases[0]["message"]).splitlines())
+
+
+def tally_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """Operations by f, and faults as injected, bitten and healed."""
+    for f, counts in verdict.get("operations", {}).items():
+        yield f"  {printable(f)}: " + ", ".join(f"{n} {type_}" for type_, n in counts.items())
+    for fault, counts in verdict.get("faults", {}).items():
+        yield f"  {fault}: " + ", ".join(f"{n} {event}" for event, n in counts.items())

@@ -267,7 +267,7 @@ class Life:
         scenario = self.plan.scenario
         work: Generator = clients(stagger(1 / scenario.rate, self.plan.workload.generator()))
         if self.plan.schedule is not None:
-            work = any_(work, nemesis(self.plan.schedule.generator()))
+            work = any_(work, nemesis(self.plan.schedule.generator(self.now())))
         return time_limit(scenario.time_limit, work)
 
     def _final_generator(self) -> Generator:

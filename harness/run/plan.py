@@ -17,7 +17,7 @@ from harness.fault import Fault
 from harness.plugins import Registry
 from harness.run.scenario import Scenario
 from harness.run.schedule import Schedule, schedule
-from harness.system import FaultDurations, System
+from harness.system import System
 from harness.workload import Workload, WorkloadOptions
 
 
@@ -73,18 +73,12 @@ def _refuse_missing_abilities(system: System, workload: Workload) -> None:
 def _schedule(scenario: Scenario, system: System, faults: Sequence[Fault]) -> Schedule | None:
     if not faults:
         return None
-    least = {
-        fault.name: system.least_duration_s(fault.name)
-        for fault in faults
-        if isinstance(system, FaultDurations)
-    }
-    duration = scenario.fault_duration_s
     return schedule(
         faults,
         nodes=scenario.node_names,
         seed=scenario.seed,
         interval_s=scenario.nemesis_interval,
-        duration_s=duration,
+        duration_s=scenario.nemesis_duration,
         time_limit_s=scenario.time_limit,
-        least_duration_s=least if scenario.nemesis_duration is None else {},
+        system=system,
     )

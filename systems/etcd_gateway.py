@@ -1,0 +1,198 @@
+"""etcd's v3 JSON gateway: how requests and answers are written, and what its errors mean.
+
+The gateway is HTTP with JSON in front of etcd's own gRPC service, on the client port: keys and
+values are base64, 64-bit numbers are strings, and **fields that are zero or false are left
+out**. So a compare that did not hold is an answer *without* ``succeeded``, and nothing but the
+header tells it from an empty object; every answer here must therefore carry a header with a
+revision, or it is not taken for an answer at all.
+
+The error table. An error that etcd sends in answer to a write may stand for a write that
+happens all the same, later. It is taken for *certainly did not happen* only where etcd's source
+raises it before the proposal is handed to Raft and nowhere else (read in 3.4.23, 3.5.1, 3.6):
+
+==================================================  =======  ====================================
+message                                             becomes  why
+==================================================  =======  ====================================
+too many requests, request is too large             fail     checked before ``Propose``
+key is not provided, too many operations in txn     fail     the request is checked on receipt
+request, duplicate key given in txn request
+mvcc: database space exceeded                       info     the applier stores the write and
+                                                             *then* reports it
+request timed out (three kinds), no leader, leader  info     raised while or after proposing
+changed, server stopped, context deadline exceeded
+all else, also what we have never seen              info     nobody can know
+==================================================  =======  ====================================
+
+Cost: a few microseconds a message (msgspec).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from harness.client import Failed
+
+PORT: Final = 2379
+RANGE: Final = "/v3/kv/range"
+PUT: Final = "/v3/kv/put"
+TXN: Final = "/v3/kv/txn"
+STATUS: Final = "/v3/maintenance/status"
+
+REFUSED_BEFORE_PROPOSING: Final = frozenset(
+    {
+        "etcdserver: too many requests",
+        "etcdserver: request is too large",
+        "etcdserver: key is not provided",
+        "etcdserver: too many operations in txn request",
+        "etcdserver: duplicate key given in txn request",
+    }
+)
+
+
+class Header(msgspec.Struct, frozen=True):
+    """The head of every answer. ``revision`` is the store's when the answer was made."""
+
+    revision: int
+    cluster_id: int = 0
+    member_id: int = 0
+    raft_term: int = 0
+
+
+class KeyValue(msgspec.Struct, frozen=True):
+    """One key as stored. ``mod_revision`` is the revision of its last change."""
+
+    key: bytes
+    value: bytes = b""
+    mod_revision: int = 0
+
+
+class RangeAnswer(msgspec.Struct, frozen=True):
+    """What a range request gave; ``kvs`` is empty if the key is absent."""
+
+    header: Header
+    kvs: list[KeyValue] = []
+
+
+class PutAnswer(msgspec.Struct, frozen=True):
+    """That a put was committed."""
+
+    header: Header
+
+
+class InnerRange(msgspec.Struct, frozen=True):
+    """A range answer inside a transaction's answer (its header may be bare)."""
+
+    kvs: list[KeyValue] = []
+
+
+class TxnPart(msgspec.Struct, frozen=True):
+    """What one request inside a transaction gave."""
+
+    response_range: InnerRange | None = None
+
+
+class TxnAnswer(msgspec.Struct, frozen=True):
+    """What a transaction gave; ``succeeded`` tells whether all its compares held."""
+
+    header: Header
+    succeeded: bool = False
+    responses: list[TxnPart] = []
+
+
+class Status(msgspec.Struct, frozen=True):
+    """A member's own view. ``leader`` is 0 if it knows of none."""
+
+    header: Header
+    version: str = ""
+    leader: int = 0
+
+
+class _ErrorBody(msgspec.Struct, frozen=True):
+    message: str = ""
+    error: str = ""
+    code: int = 0
+
+
+_Shape = TypeVar("_Shape")
+
+
+def decode(body: bytes, shape: type[_Shape]) -> _Shape:
+    """The answer in ``body``; ``msgspec.MsgspecError`` if it is not a whole answer of ``shape``."""
+    return msgspec.json.decode(body, type=shape, strict=False)
+
+
+def error_message(body: bytes) -> str:
+    """The server's own words in an error answer, or the beginning of whatever it sent."""
+    try:
+        error = msgspec.json.decode(body, type=_ErrorBody)
+    except msgspec.MsgspecError:
+        return body[:200].decode("utf-8", "replace")
+    return error.message or error.error or f"gRPC code {error.code}"
+
+
+def encode(message: Any) -> bytes:
+    """A request body; ``bytes`` become base64."""
+    return msgspec.json.encode(message)
+
+
+def stored(value: Any) -> bytes:
+    """A key or value as etcd stores it: canonical JSON, so that equal scalars are equal bytes."""
+    return msgspec.json.encode(value)
+
+
+def loaded(value: bytes) -> Any:
+    """The key or value behind :func:`stored`."""
+    return msgspec.json.decode(value)
+
+
+def sole(found: Sequence[KeyValue], key: bytes) -> tuple[int, Any]:
+    """Revision of the last change and value of ``key`` in the answer to a read of it alone.
+
+    ``(0, None)`` if it is absent; ``Failed`` (a read has no effect) if the answer is of
+    something else, or not a value that :func:`stored` wrote.
+    """
+    if not found:
+        return 0, None
+    if len(found) != 1 or found[0].key != key:
+        keys = [pair.key.decode("utf-8", "replace") for pair in found[:3]]
+        raise Failed(["answer", f"a read of {key.decode()} was answered with {keys}"])
+    try:
+        return found[0].mod_revision, loaded(found[0].value)
+    except msgspec.MsgspecError as error:
+        raise Failed(["answer", f"not a value of ours: {found[0].value[:80]!r}"]) from error
+
+
+def range_of(key: bytes, *, serializable: bool = False, revision: int = 0) -> dict[str, Any]:
+    """A range request for one key, at ``revision`` (0: now).
+
+    ``serializable`` asks for the member's own, possibly old, state. It is always said in so many
+    words: the default, false, is linearizable.
+    """
+    request: dict[str, Any] = {"key": key, "serializable": serializable}
+    if revision:
+        request["revision"] = str(revision)
+    return request
+
+
+def put_of(key: bytes, value: bytes) -> dict[str, Any]:
+    """A put request."""
+    return {"key": key, "value": value}
+
+
+def value_is(key: bytes, value: bytes) -> dict[str, Any]:
+    """The compare that ``key`` holds ``value``; it does not hold of an absent key."""
+    return {"key": key, "target": "VALUE", "result": "EQUAL", "value": value}
+
+
+def is_absent(key: bytes) -> dict[str, Any]:
+    """The compare that ``key`` does not exist."""
+    return {"key": key, "target": "VERSION", "result": "EQUAL", "version": "0"}
+
+
+def unchanged_since(key: bytes, mod_revision: int) -> dict[str, Any]:
+    """The compare that ``key`` was last changed at ``mod_revision`` (0: is absent)."""
+    target = {"key": key, "target": "MOD", "result": "EQUAL"}
+    return {**target, "mod_revision": str(mod_revision)}

@@ -1,0 +1,158 @@
+"""One injection of one fault: meant, done, watched until it bites, healed, proved healed.
+
+Each step is in the ledger before it is taken. Whether the fault bites is measured again and
+again by a thread of its own, from the injection until the heal, because a cut bites only when
+the database runs into it; other faults need not wait for that. What fails is written down with
+its phase (``inject``, ``bite`` or ``heal``) and its reason, and an injection that is not proved
+healed stays open, to be healed again at the end of the run.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import PolygraphError, StoreError
+from harness.fault import Fault, Proof, Stage
+from harness.run.ledger import BIT, FAILED, HEAL, HEALED, INJECTED, Ledger
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How patient the nemesis is, in seconds.
+
+    ``poll_s`` between two measurements, ``heal_s`` for a heal to show, ``call_s`` for one whole
+    step (an injection, a heal) to return.
+    """
+
+    poll_s: float = 0.1
+    heal_s: float = 10.0
+    call_s: float = 60.0
+
+
+@dataclass(eq=False)
+class Injection:
+    """One fault in force, or on its way in or out. Every method blocks: worker threads only.
+
+    ``busy`` is held by whoever injects or heals; :meth:`begin` and :meth:`end` want it held.
+    """
+
+    fault: Fault
+    stage: Stage
+    ledger: Ledger
+    limits: Limits
+    occurrence: int
+    busy: threading.Lock = field(default_factory=threading.Lock)
+    id: int | None = None
+    targets: list[str] = field(default_factory=list)
+    detail: dict[str, Any] = field(default_factory=dict)
+    has_bitten: bool = False
+    is_healed: bool = False
+    trouble: list[str] = field(default_factory=list)
+    _ending: threading.Event = field(default_factory=threading.Event)
+    _watcher: threading.Thread | None = None
+
+    def begin(self, plan: Mapping[str, Any]) -> None:
+        """Resolve, write the intention down, inject, and begin to watch for the bite.
+
+        Raises what the fault raises. Nothing is injected if the ledger cannot be written.
+        """
+        self.targets, detail = self.fault.resolve(plan, self.stage)
+        self.detail = {**detail, "occurrence": self.occurrence}
+        self.id = self.ledger.intend(self.fault.name, self.targets, self.detail)
+        try:
+            self.fault.inject(self.stage, self.targets, self.detail)
+        except Exception as error:
+            self._note(FAILED, {"phase": "inject", "why": said(error)})
+            raise
+        self._note(INJECTED, self.detail)
+        self._watcher = threading.Thread(
+            target=self._watch, name=f"bite-of-{self.fault.name}-{self.id}", daemon=True
+        )
+        self._watcher.start()
+
+    def end(self) -> str | None:
+        """Heal and prove it; why it is not healed, or ``None`` if it is. May be called again."""
+        if self.is_healed or self.id is None:
+            self.is_healed = True
+            return None
+        self._ending.set()
+        if self._watcher is not None:
+            self._watcher.join(self.limits.call_s)
+        self._note(HEAL, {})
+        failure = self._heal()
+        proof, why = self._measure_healed(0.0 if failure else self.limits.heal_s)
+        if proof is not None and proof.holds:
+            self._note(HEALED, {"proof": as_json(proof), **({"error": failure} if failure else {})})
+            self.is_healed = True
+            return None
+        why = f"{failure}; {why}" if failure else why
+        self._note(FAILED, {"phase": "heal", "why": why})
+        return why
+
+    def _heal(self) -> str | None:
+        try:
+            self.fault.heal(self.stage, self.targets, self.detail)
+        except Exception as error:
+            return said(error)
+        return None
+
+    def _measure_healed(self, limit_s: float) -> tuple[Proof | None, str]:
+        """Measure until the proof holds or ``limit_s`` is over: the last proof, and in words."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            proof, why = None, ""
+            try:
+                proof = self.fault.healed(self.stage, self.targets, self.detail)
+                why = proof.what
+            except Exception as error:
+                why = said(error)
+            if (proof is not None and proof.holds) or time.monotonic() >= deadline:
+                return proof, why
+            threading.Event().wait(self.limits.poll_s)
+
+    def _watch(self) -> None:
+        """Measure the bite until it holds; the last measurement comes just before the heal."""
+        while True:
+            is_last = self._ending.is_set()
+            figures: Mapping[str, Any] = {}
+            try:
+                proof = self.fault.bit(self.stage, self.targets, self.detail)
+                why, figures = proof.what, proof.figures
+                if proof.holds:
+                    self.has_bitten = True
+                    self._note(BIT, {"proof": as_json(proof)})
+                    return
+            except Exception as error:
+                why = said(error)
+            if is_last:
+                self._note(FAILED, {"phase": "bite", "why": why, "figures": dict(figures)})
+                return
+            self._ending.wait(self.limits.poll_s)
+
+    def _note(self, event: str, detail: Mapping[str, Any]) -> None:
+        """Record, and go on if that fails: a full disk must not keep a fault from its heal."""
+        assert self.id is not None
+        try:
+            self.ledger.record(self.id, event, detail)
+        except StoreError as error:
+            self.trouble.append(said(error))
+
+    def __str__(self) -> str:
+        """``partition of n1 n2``."""
+        return f"{self.fault.name} of {' '.join(self.targets) or 'nobody'}"
+
+
+def said(error: BaseException) -> str:
+    """What went wrong in words: our own errors as they are, others with their type."""
+    if isinstance(error, PolygraphError):
+        return error.message
+    return f"{type(error).__name__}: {error}" if str(error) else repr(error)
+
+
+def as_json(proof: Proof) -> dict[str, Any]:
+    """A proof for ledger and history."""
+    return {"what": proof.what, "figures": dict(proof.figures)}

@@ -1,0 +1,237 @@
+"""The fault schedule: which fault begins when, on whom, and when it is healed.
+
+A schedule is made of shuffled rounds. One fault begins every interval of S seconds, at S, 2 S,
+3 S, ..., and is healed a duration later (half of S by default). A round holds every requested
+fault once, so that no fault starves; the first whole round comes first, so that every fault
+occurs at least once: a green run whose fault never landed says nothing. A time limit that
+cannot hold the first round is refused before anything is set up.
+
+    seconds   0     S     2S    3S    4S    5S    6S
+              |     |=kill|     |     |=pause     |          round 1: kill, partition, pause
+              |     |     |=part|     |     |     |  ...
+
+Everything is drawn from the seed: the order of the rounds and, by each fault's own ``plan``,
+shapes and targets. The plan is JSON; a schedule built from a recorded plan is the same schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import msgspec
+
+from harness.errors import UsageError
+from harness.generator.context import Context
+from harness.generator.core import PENDING, Combinator, Generator, Step
+from harness.generator.leaves import deferred
+from harness.history.operation import INFO, NEMESIS, Operation
+from harness.plugins import Registry
+
+LEAST_BITE_S = 2.0
+"""No fault begins later than this before the time limit: it needs time to bite."""
+ROUNDING_S = 1e-9
+NO_NEMESIS = "none"
+START = "start-"
+STOP = "stop-"
+
+
+class Planner(Protocol):
+    """The part of a fault that a schedule needs."""
+
+    name: str
+
+    def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
+        """Draw shape and targets from ``rng`` alone."""
+        ...
+
+
+class Occurrence(msgspec.Struct, frozen=True, kw_only=True):
+    """One planned fault. Times are nanoseconds since the start of the main phase."""
+
+    fault: str
+    start_ns: int
+    stop_ns: int
+    plan: dict[str, Any]
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """Planned faults in order of their start; ``as_json`` and ``from_json`` are inverse."""
+
+    seed: int
+    occurrences: tuple[Occurrence, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as plain JSON."""
+        plan: dict[str, Any] = msgspec.to_builtins(self)
+        return plan
+
+    @staticmethod
+    def from_json(plan: Mapping[str, Any]) -> Schedule:
+        """The schedule of a recorded plan; ``UsageError`` if it is not one."""
+        try:
+            return msgspec.convert(plan, Schedule)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"this is not a fault schedule: {error}") from error
+
+    def operations(self) -> list[Operation]:
+        """The nemesis operations in order of time, a heal before a start of the same moment."""
+        timed = [pair for n, each in enumerate(self.occurrences) for pair in _both(n, each)]
+        return [operation for _, operation in sorted(timed, key=lambda pair: pair[0])]
+
+    def generator(self) -> Generator:
+        """Emits each operation at its time after the generator is first asked.
+
+        For the nemesis thread (wrap it in ``nemesis``). While that thread is busy operations
+        wait, in order, and late ones follow at once.
+        """
+        operations = tuple(self.operations())
+        return deferred(lambda context: Timed(operations, context.time_ns))
+
+
+class Timed(Combinator, frozen=True, gc=False):
+    """Nemesis operations at ``start_ns`` + their own times."""
+
+    operations: tuple[Operation, ...]
+    start_ns: int
+
+    def op(self, context: Context) -> Step:
+        """The next one, at its time or, if that has passed, now; none while the nemesis is busy."""
+        if not self.operations:
+            return None
+        if not context.free >> context.concurrency & 1:
+            return PENDING
+        first, *rest = self.operations
+        due_ns = max(self.start_ns + first.time, context.time_ns)
+        return _at(first, due_ns), Timed(tuple(rest), self.start_ns)
+
+
+def schedule(
+    faults: Sequence[Planner],
+    nodes: Sequence[str],
+    seed: int,
+    interval_s: float,
+    duration_s: float | None,
+    time_limit_s: float,
+    *,
+    least_duration_s: Mapping[str, float] = MappingProxyType({}),
+) -> Schedule:
+    """Plan all faults of a run.
+
+    ``duration_s`` ``None`` is half of ``interval_s``. ``least_duration_s`` lengthens it for
+    faults that a system wants to last longer (``FaultDurations``). Where a fault lasts longer
+    than the interval, different faults overlap; the same fault never overlaps itself (it waits
+    for the next free slot). ``UsageError`` if the time limit cannot hold the first round.
+    """
+    refuse_impossible(len(faults), interval_s, duration_s, time_limit_s)
+    if not faults:
+        return Schedule(seed=seed, occurrences=())
+    rng = Random(f"polygraph schedule {seed}")
+    usual_s = interval_s / 2 if duration_s is None else duration_s
+    lasts_s = {f.name: max(usual_s, least_duration_s.get(f.name, 0.0)) for f in faults}
+    placed = []
+    slots = _slots(faults, rng, lasts_s, interval_s, time_limit_s - LEAST_BITE_S)
+    for number, (fault, start_s) in enumerate(slots):
+        own = Random(f"polygraph schedule {seed} {number} {fault.name}")
+        placed.append(
+            Occurrence(
+                fault=fault.name,
+                start_ns=_ns(start_s),
+                stop_ns=_ns(min(start_s + lasts_s[fault.name], time_limit_s)),
+                plan=fault.plan(nodes, own),
+            )
+        )
+    return Schedule(seed=seed, occurrences=tuple(placed))
+
+
+def refuse_impossible(
+    count: int, interval_s: float, duration_s: float | None, time_limit_s: float
+) -> None:
+    """``UsageError`` if ``count`` faults cannot each occur once within ``time_limit_s``."""
+    if interval_s <= 0:
+        raise UsageError(
+            f"a nemesis interval of {interval_s:g} s is not possible: give more than 0"
+        )
+    if duration_s is not None and duration_s <= 0:
+        raise UsageError(
+            f"a nemesis duration of {duration_s:g} s is not possible: give more than 0"
+        )
+    least_s = interval_s * count + LEAST_BITE_S
+    if count and time_limit_s < least_s - ROUNDING_S:
+        raise UsageError(
+            f"a time limit of {time_limit_s:g} s cannot hold {count} "
+            f"{'fault' if count == 1 else 'faults'} at an interval of {interval_s:g} s",
+            f"a time limit of at least {least_s:g} s, or a shorter interval",
+        )
+
+
+def _slots(
+    faults: Sequence[Planner],
+    rng: Random,
+    lasts_s: Mapping[str, float],
+    interval_s: float,
+    last_start_s: float,
+) -> Iterator[tuple[Planner, float]]:
+    """Which fault begins at which second: in each slot the first of the round that is free."""
+    busy_until_s = {fault.name: 0.0 for fault in faults}
+    waiting: list[Planner] = []
+    slot = 0
+    while (slot := slot + 1) * interval_s <= last_start_s + ROUNDING_S:
+        start_s = slot * interval_s
+        if not waiting:
+            waiting = rng.sample(list(faults), len(faults))
+        free = next(
+            (each for each in waiting if busy_until_s[each.name] <= start_s + ROUNDING_S), None
+        )
+        if free is not None:
+            waiting.remove(free)
+            busy_until_s[free.name] = start_s + lasts_s[free.name]
+            yield free, start_s
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
+def _both(number: int, planned: Occurrence) -> list[tuple[tuple[int, int, int], Operation]]:
+    """Sort key and operation of start and stop; ``occurrence`` says which stop ends which start."""
+    start = _operation(START, planned, {"occurrence": number, "plan": planned.plan})
+    stop = _operation(STOP, planned, {"occurrence": number})
+    return [
+        ((planned.start_ns, 1, number), _at(start, planned.start_ns)),
+        ((planned.stop_ns, 0, number), _at(stop, planned.stop_ns)),
+    ]
+
+
+def _operation(verb: str, planned: Occurrence, value: dict[str, Any]) -> Operation:
+    return Operation(-1, -1, NEMESIS, INFO, verb + planned.fault, value)
+
+
+def _at(operation: Operation, time_ns: int) -> Operation:
+    return msgspec.structs.replace(operation, time=time_ns)
+
+
+def parse_nemesis(text: str, registry: Registry) -> list[str]:
+    """The fault names of ``--nemesis``, e.g. ``partition,kill``; ``none`` or empty is none.
+
+    ``UsageError`` for a name given twice, for one that does not exist (with the nearest), and
+    for ``none`` beside others.
+    """
+    names = [name for part in text.split(",") if (name := part.strip())]
+    if names in ([], [NO_NEMESIS]):
+        return []
+    if NO_NEMESIS in names:
+        raise UsageError(f"--nemesis {text}: {NO_NEMESIS!r} cannot be combined with faults")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"--nemesis {text}: {', '.join(twice)} given more than once")
+    for name in names:
+        registry.get("nemeses", name)
+    return names
+
+
+def build_faults(names: Sequence[str], registry: Registry, options: Mapping[str, Any]) -> list[Any]:
+    """The faults called ``names``, each made from ``options``; ``UsageError`` if one refuses."""
+    return [registry.get("nemeses", name)(options) for name in names]

@@ -1,0 +1,137 @@
+"""Pause: stop a node's processes where they stand (SIGSTOP), and let them go on (SIGCONT).
+
+To the others a paused process looks dead, but it comes back with its memory, its connections
+and its belief that it still leads. The kernel stops a thread when it next leaves the kernel, so
+the proof of bite is the state of every thread; a process that ended meanwhile (a kill came on
+top) needs no healing, and its successor is another process, never paused by this.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from harness.cluster.node import Cluster, ProcessIdentity
+from harness.errors import NodeError
+from harness.fault import Proof, Stage
+from harness.system import System, SystemOption
+from nemeses.targets import (
+    TARGETS,
+    choices,
+    find_daemon,
+    plan_targets,
+    processes,
+    resolve_targets,
+    signal_if_alive,
+)
+
+STOPPED = "T"
+GONE = "gone"
+
+
+class Pause:
+    """SIGSTOP to the process group of each daemon of the targets; healed by SIGCONT."""
+
+    name = "pause"
+    options = (
+        SystemOption(
+            name="pause_targets",
+            kind=str,
+            default=",".join(TARGETS),
+            help="whom to pause: a list of one, minority, majority, primaries, all",
+        ),
+    )
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._words = choices(options, "pause_targets", TARGETS, "target")
+
+    def refusal(self, cluster: Cluster, system: System) -> str | None:
+        """Never refused: every daemon's process group can be stopped."""
+        return None
+
+    def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
+        """A target word and the order in which nodes are taken."""
+        return plan_targets(self._words, nodes, rng)
+
+    def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
+        """The targets that run now, and their processes."""
+        return resolve_targets(plan, stage)
+
+    def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
+        """Stop every named process."""
+        _signal_all(stage, detail, signal.SIGSTOP)
+
+    def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
+        """Whether every thread of every named process is stopped."""
+        states = _states(stage, detail)
+        every = [state for of_node in states.values() for state in of_node]
+        stopped = sum(state == STOPPED for state in every)
+        return Proof(
+            holds=bool(every) and stopped == len(every),
+            what=f"{stopped} of {len(every)} processes on {' '.join(targets)} are stopped",
+            figures={"states": states},
+        )
+
+    def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
+        """Let every named process go on; those that ended need nothing."""
+        _signal_all(stage, detail, signal.SIGCONT)
+
+    def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
+        """Whether no named process is stopped any more."""
+        states = _states(stage, detail)
+        held = [node for node, of_node in states.items() if any(STOPPED in s for s in of_node)]
+        what = f"still stopped: {' '.join(held)}" if held else "no process is stopped"
+        return Proof(holds=not held, what=what, figures={"states": states})
+
+
+def _signal_all(stage: Stage, detail: Mapping[str, Any], number: int) -> None:
+    trouble = []
+    for node, identity in processes(detail):
+        daemon = find_daemon(stage, node, identity)
+        try:
+            if daemon is not None:
+                signal_if_alive(daemon, number)
+        except Exception as error:
+            trouble.append(f"{node}: {error or repr(error)}")
+    if trouble:
+        raise NodeError("; ".join(trouble))
+
+
+def _states(stage: Stage, detail: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Per node and process ``T`` (all of it stopped), another letter, a mix (``ST``), ``gone``."""
+    states: dict[str, list[str]] = {}
+    for node, identity in processes(detail):
+        daemon = find_daemon(stage, node, identity)
+        whole = GONE if daemon is None or not daemon.alive() else daemon.state()
+        letters = {whole} if whole == GONE else {whole, *_thread_letters(identity)}
+        states.setdefault(node, []).append("".join(sorted(letters)))
+    return states
+
+
+def _thread_letters(identity: ProcessIdentity) -> set[str]:
+    """State letters of all threads, where this machine's ``/proc`` shows exactly this process.
+
+    On a provider whose processes are elsewhere the daemon's own ``state`` is all there is.
+    """
+    letters: set[str] = set()
+    try:
+        if Path("/proc/sys/kernel/random/boot_id").read_text().strip() != identity.boot_id:
+            return letters
+        if _stat_fields(Path(f"/proc/{identity.pid}/stat"))[19] != str(identity.start_ticks):
+            return letters
+        for task in Path(f"/proc/{identity.pid}/task").iterdir():
+            letters.add(_stat_fields(task / "stat")[0])
+    except OSError:
+        pass  # a thread or the process ended while it was read
+    return letters
+
+
+def _stat_fields(path: Path) -> list[str]:
+    """Fields of a ``stat`` file from the third (state) on; the name may hold spaces."""
+    return path.read_text().rpartition(")")[2].split()
+
+
+NEMESES = {"pause": Pause}

@@ -1,0 +1,87 @@
+"""What an exception means to the user: a message on standard error and one of the exit codes.
+
+The one place where this is decided, for a whole command line (:mod:`harness.cli.main`) and for
+one file of many (:mod:`harness.cli.check`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from harness.cli.session import Session
+from harness.cli.verbs import Escaped
+from harness.errors import (
+    EXIT_INFRASTRUCTURE,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    PolygraphError,
+)
+from harness.plugins import unknown_name
+
+
+def exit_code_of(error: BaseException, session: Session) -> int:
+    """Tell the user what ``error`` means, on standard error, and return the code to end with."""
+    if isinstance(error, Escaped):
+        error = error.original
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        _say(session, "interrupted")
+        return EXIT_INTERRUPTED
+    if isinstance(error, click.ClickException):
+        _say(session, _usage_message(error))
+        return EXIT_USAGE
+    if isinstance(error, PolygraphError):
+        _show_traceback(error, session)
+        _say(session, str(error))
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        _silence_standard_output()
+        return EXIT_INFRASTRUCTURE
+    return _own_defect(error, session)
+
+
+def _usage_message(error: click.ClickException) -> str:
+    message = error.format_message()
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        flags = [flag for p in error.ctx.command.get_params(error.ctx) for flag in p.opts]
+        long_flags = sorted(flag for flag in flags if flag.startswith("--"))
+        message = unknown_name("flag", error.option_name, long_flags)
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{message}\n  try: {error.ctx.command_path} --help"
+    return message
+
+
+def _own_defect(error: BaseException, session: Session) -> int:
+    """An exception that nobody meant: ours, or of a plug-in. Never a verdict."""
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    _show_traceback(error, session)
+    _say(session, f"unexpected error, no verdict: {what}")
+    if not _traceback_wanted(session):
+        print("  try: POLYGRAPH_TRACEBACK=1 and the same command, to see where", file=sys.stderr)
+    return EXIT_INFRASTRUCTURE
+
+
+def _say(session: Session, message: str) -> None:
+    print(f"polygraph: {message}", file=sys.stderr)
+    if session.run_dir is not None:
+        print(f"  the run is in {session.run_dir}", file=sys.stderr)
+
+
+def _traceback_wanted(session: Session) -> bool:
+    return session.traceback or bool(os.environ.get("POLYGRAPH_TRACEBACK"))
+
+
+def _show_traceback(error: BaseException, session: Session) -> None:
+    if _traceback_wanted(session):
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+
+
+def _silence_standard_output() -> None:
+    """Keep the interpreter's own flush at exit from failing on the pipe that nobody reads."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,218 @@
+"""A node's first process: it starts the node's daemons and commands, reaps them, and tells.
+
+The agent is pid 1 of the node's pid namespace and one small single thread, forked by the reaper.
+It obeys the run process over one channel (:mod:`harness.cluster.wire`) and is the parent of every
+daemon, so it alone decides when a process number becomes free: a signal that passes through it
+can never hit a stranger. When it ends, the kernel ends the whole node. When the run process goes
+while the cluster is left running, it only reaps.
+
+Requests: ``start`` (argv, env, cwd; files for both outputs come as descriptors), ``signal``
+(a process group), ``open`` (a file of the node, answered with its descriptor), ``exit``.
+Each answer carries the request's ``id``; ``{"exited": pid, "status": n}`` comes by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import signal
+import socket
+
+from harness.cluster import kernel, namespaces, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, NoReturn
+
+
+def run_node(channel_fd: int, spec: dict[str, Any]) -> NoReturn:
+    """In a fresh child of the reaper: enter the node's namespaces and become its agent."""
+    signal.set_wakeup_fd(-1)
+    close_all_but(channel_fd)
+    channel = socket.socket(fileno=channel_fd)
+    try:
+        if namespaces.enter_node(spec["fail_at"]) != 0:
+            os._exit(0)
+        hidden = namespaces.furnish_node(spec)
+        Agent(channel, hidden).run()
+    except namespaces.StepFailed as failure:
+        wire.send(channel, failure.as_message())
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            wire.send(channel, {"failed": "agent", "errno": 0, "why": repr(error)})
+    os._exit(3)
+
+
+class Agent:
+    """Pid 1 of a node. ``run`` never returns."""
+
+    def __init__(self, channel: socket.socket, hidden: namespaces.HiddenFolders) -> None:
+        self._channel = channel
+        self._hidden = hidden
+        self._children: set[int] = set()
+        self._pid_namespace = os.stat("/proc/self/ns/pid").st_ino
+
+    def run(self) -> NoReturn:
+        """Say that the node is up, then serve and reap for ever."""
+        readable, writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        poll.register(readable, select.POLLIN)
+        self._tell({"up": True})
+        while True:
+            self._reap()
+            for fd, _ in poll.poll():
+                if fd == readable:
+                    os.read(readable, 4096)
+                elif not self._serve():
+                    poll.unregister(self._channel)
+
+    def _tell(self, body: Mapping[str, Any], *, fds: Sequence[int] = (), pid: int = 0) -> None:
+        # The run process may be gone and the cluster left running.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            wire.send(self._channel, body, fds=fds, pid=pid)
+
+    def _reap(self) -> None:
+        for pid, status in ended_children():
+            if pid in self._children:
+                self._children.remove(pid)
+                self._tell({"exited": pid, "status": os.waitstatus_to_exitcode(status)})
+
+    def _serve(self) -> bool:
+        message = wire.receive(self._channel)
+        if message is None:
+            return False
+        request = message.body
+        try:
+            self._obey(request, message.fds)
+        except OSError as error:
+            why = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+            self._tell({"id": request["id"], "errno": error.errno or errno.EIO, "why": why})
+        finally:
+            for fd in message.fds:
+                os.close(fd)
+        return True
+
+    def _obey(self, request: dict[str, Any], fds: list[int]) -> None:
+        if request["op"] == "start":
+            self._start(request, fds)
+        elif request["op"] == "signal":
+            self._signal(request)
+        elif request["op"] == "open":
+            fd = os.open(request["path"], request["flags"] | os.O_CLOEXEC, request["mode"])
+            self._tell({"id": request["id"]}, fds=[fd])
+            os.close(fd)
+        elif request["op"] == "exit":
+            os._exit(0)
+
+    def _start(self, request: dict[str, Any], fds: list[int]) -> None:
+        self._hidden.show(request["show"])
+        pid = start_process(
+            request["argv"],
+            env={**os.environ, **request["env"]},
+            cwd=request["cwd"],
+            streams=(fds[0], fds[1]),
+        )
+        self._children.add(pid)
+        answer = {
+            "id": request["id"],
+            "pid": pid,
+            "start_ticks": kernel.start_ticks(pid),
+            "pid_namespace": self._pid_namespace,
+        }
+        self._tell(answer, pid=pid)
+
+    def _signal(self, request: dict[str, Any]) -> None:
+        # Not reaped yet, so the number is still the daemon's, and its group's.
+        known = request["pid"] in self._children
+        if known:
+            os.killpg(request["pid"], request["number"])
+        self._tell({"id": request["id"], "signalled": known})
+
+
+def start_process(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: str | None = None,
+    streams: tuple[int, int] | None = None,
+    keep: Sequence[int] = (),
+) -> int:
+    """Fork and execute ``argv`` in a session of its own; its pid once the program runs.
+
+    With ``streams`` its outputs go there and its input is empty, else all three are inherited.
+    Descriptors in ``keep`` stay open under their numbers. ``OSError`` if it cannot be executed.
+    """
+    readable, writable = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _become(argv, env, cwd, streams, keep)
+        except OSError as error:
+            os.write(writable, str(error.errno).encode())
+        finally:
+            os._exit(127)
+    os.close(writable)
+    with open(readable, "rb") as pipe:
+        refused = pipe.read()
+    if refused:
+        os.waitpid(pid, 0)
+        raise OSError(int(refused), os.strerror(int(refused)), argv[0])
+    return pid
+
+
+def _become(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    cwd: str | None,
+    streams: tuple[int, int] | None,
+    keep: Sequence[int],
+) -> NoReturn:
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    # Python ignores these two, and an ignored signal stays ignored across exec.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    if cwd is not None:
+        os.chdir(cwd)
+    if streams is not None:
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+        os.dup2(streams[0], 1)
+        os.dup2(streams[1], 2)
+    for fd in keep:
+        os.set_inheritable(fd, True)
+    os.execvpe(argv[0], list(argv), dict(env))
+
+
+def ended_children() -> Iterator[tuple[int, int]]:
+    """Reap: (pid, wait status) of every child that has ended."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status
+
+
+def point_standard_streams_nowhere() -> None:
+    """Hold no terminal, pipe or file of anybody's open any longer."""
+    nowhere = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nowhere, fd)
+    os.close(nowhere)
+
+
+def close_all_but(*keep: int) -> None:
+    """Close every descriptor but the standard streams and those given."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in keep:
+            # The listing's own descriptor is gone already.
+            with contextlib.suppress(OSError):
+                os.close(int(name))

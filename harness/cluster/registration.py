@@ -1,0 +1,65 @@
+"""``cluster.json`` in a run's folder: which reaper keeps that run's cluster alive.
+
+Written by the front before the run process exists and removed once all is gone, so that whatever
+happens between can be found and ended by ``polygraph down`` and ``polygraph heal``. The reaper is
+named by its full identity: a stranger with the same process number is never signalled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness.cluster.identity import identify
+from harness.cluster.node import ProcessIdentity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """What ``cluster.json`` says. ``front`` is the process that started the run."""
+
+    provider: str
+    reaper: ProcessIdentity
+    front: ProcessIdentity | None
+    left_running: bool
+
+
+def path(run_dir: Path) -> Path:
+    """Where the registration of the run in ``run_dir`` is."""
+    return run_dir / "cluster.json"
+
+
+def write(run_dir: Path, mode: str, reaper: ProcessIdentity) -> None:
+    """Register a run of the calling process."""
+    front = identify(os.getpid())
+    content = {
+        "provider": f"local:{mode}",
+        "reaper": asdict(reaper),
+        "front": asdict(front) if front else None,
+        "left_running": False,
+    }
+    path(run_dir).write_text(json.dumps(content), encoding="utf-8")
+
+
+def read(run_dir: Path) -> Registration | None:
+    """The registration there, or ``None`` if there is none that can be understood."""
+    try:
+        content = json.loads(path(run_dir).read_text(encoding="utf-8"))
+        front = content["front"]
+        return Registration(
+            provider=str(content["provider"]),
+            reaper=ProcessIdentity(**content["reaper"]),
+            front=ProcessIdentity(**front) if front else None,
+            left_running=bool(content["left_running"]),
+        )
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remove(run_dir: Path) -> None:
+    """Forget the run. Safe twice."""
+    with contextlib.suppress(FileNotFoundError):
+        path(run_dir).unlink()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from harness.errors import HistoryError
-from harness.history.operation import INFO, INVOKE, TYPES, Header, Operation
+from harness.history.operation import INFO, INVOKE, TYPES, Header, Operation, is_transaction
 
 HEADER_MARKS: Final = ("polygraph", "schema")
 HEADER_F: Final = "polygraph-header"
@@ -153,15 +153,6 @@ def _f(found: Mapping[str, Any], place: Place, name: str) -> str:
         return "txn"
     raise HistoryError(
         f"{name}: {place}: operation {_label(found)}: expected f to be a name, found {f!r}"
-    )
-
-
-def is_transaction(value: Any) -> bool:
-    """Whether ``value`` is a non-empty list of micro-operations ``[name, key, ...]``."""
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(part, list) and part and isinstance(part[0], str) for part in value)
     )
 
 

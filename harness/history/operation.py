@@ -19,6 +19,11 @@ INFO: Final = "info"
 TYPES: Final = (INVOKE, OK, FAIL, INFO)  # position = code in ``Columns.type``
 NEMESIS: Final = "nemesis"
 
+MICRO_OPERATIONS: Final = frozenset(
+    ("append", "r", "w", "read", "write", "insert", "delete", "rp", "send", "poll")
+)
+"""First items of the micro-operations that a transaction's value is a list of."""
+
 Process = int | str
 """A client process is an integer from 0; the nemesis is ``"nemesis"``."""
 
@@ -72,3 +77,16 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     independent: bool = False
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     extra: dict[str, Any] | None = None
+
+
+def is_transaction(value: Any) -> bool:
+    """Whether ``value`` is a non-empty list of micro-operations such as ``["append", key, 1]``."""
+    if not isinstance(value, list | tuple) or not value:
+        return False
+    return all(
+        isinstance(part, list | tuple)
+        and part
+        and isinstance(part[0], str)
+        and part[0] in MICRO_OPERATIONS
+        for part in value
+    )

@@ -11,14 +11,14 @@ Cost: the whole file in memory; JSON lines of ours take about 1 us a record.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import sys
 import zlib
 from pathlib import Path
 
 from harness.errors import HistoryError
-from harness.history.adopt import Adopted
-from harness.history.formats import jsonl
+from harness.history import formats
 from harness.history.history import History
 from harness.history.rules import check_rules
 
@@ -37,7 +37,8 @@ def read_history(path: Path, format: str | None = None) -> History:
 
 def parse_history(data: bytes, name: str, format: str | None = None) -> History:
     """The history in ``data``, which errors call ``name``."""
-    adopted: Adopted = jsonl.read(data, name)
+    data = data.removeprefix(codecs.BOM_UTF8)
+    adopted = formats.reader(format or formats.detect(data, name))(data, name)
     check_rules(adopted.operations, name)
     return History(adopted.operations, adopted.header, adopted.notices, partial=adopted.torn)
 

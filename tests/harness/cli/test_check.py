@@ -1,0 +1,97 @@
+"""What ``polygraph check`` prints and keeps, and how it goes on after a bad file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+Fixture = Any
+
+SCENARIO = 'system = "toy"\nworkload = "toy-work"\nseed = 7\n'
+
+
+def test_other_files_are_judged_when_one_cannot_be_read(
+    polygraph: Fixture, history: str, toys: Fixture, tmp_path: Path
+) -> None:
+    (tmp_path / "torn.jsonl").write_text('{"index": 0, "ti\n{"also": "bad"}\n', "utf-8")
+    done = polygraph("check", *toys, "-m", "fine", "missing", "torn.jsonl", history)
+    assert done.returncode == 4
+    assert done.stdout == f"{history}\ttrue\n"
+    assert "missing" in done.stderr
+    assert "torn.jsonl" in done.stderr
+
+
+def test_an_invalid_file_outweighs_an_unreadable_one(
+    polygraph: Fixture, history: str, toys: Fixture
+) -> None:
+    done = polygraph("check", *toys, "-m", "wrong", "missing", history)
+    assert done.returncode == 1
+
+
+def test_an_unreadable_file_outweighs_an_unknown_one(
+    polygraph: Fixture, history: str, toys: Fixture
+) -> None:
+    done = polygraph("check", *toys, "-m", "doubtful", history, "missing")
+    assert done.returncode == 4
+
+
+def test_standard_input_is_a_file_called_dash(
+    polygraph: Fixture, history: str, toys: Fixture, tmp_path: Path
+) -> None:
+    text = (tmp_path / history).read_text("utf-8")
+    done = polygraph("check", *toys, "-m", "fine", "-", stdin=text)
+    assert (done.returncode, done.stdout) == (0, "-\ttrue\n")
+
+
+def test_json_is_the_verdict_in_one_line_without_a_tab(
+    polygraph: Fixture, history: str, toys: Fixture
+) -> None:
+    done = polygraph("check", *toys, "-m", "wrong", "--json", history)
+    assert "\t" not in done.stdout
+    verdict = json.loads(done.stdout)
+    assert (verdict["file"], verdict["valid"]) == (history, False)
+    assert verdict["checkers"]["wrong"]["anomaly_types"] == ["toy"]
+
+
+def test_flags_reach_the_checker(polygraph: Fixture, history: str, toys: Fixture) -> None:
+    flags = ("--initial", "[1, 2]", "--independent", "-n", "-o", "80", "-c", "serializable,x")
+    done = polygraph("check", *toys, "-m", "fine", "--json", *flags, history)
+    options = json.loads(done.stdout)["checkers"]["fine"]["stats"]["options"]
+    assert options == {
+        "initial": [1, 2],
+        "independent": True,
+        "allow_negative_balances": True,
+        "total_amount": 80,
+        "claims": ["serializable", "x"],
+    }
+
+
+def test_checkers_that_need_more_than_a_history_are_named(
+    polygraph: Fixture, history: str, toys: Fixture
+) -> None:
+    done = polygraph("check", *toys, "-m", "fine", history)
+    assert "left out" in done.stderr
+    assert "no-recovery" in done.stderr
+
+
+def test_a_file_that_says_nothing_of_itself_needs_a_model(polygraph: Fixture, history: str) -> None:
+    done = polygraph("check", history)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "-m MODEL" in done.stderr
+
+
+def test_verdict_and_proofs_are_written_into_the_folder(
+    polygraph: Fixture, history: str, toys: Fixture, tmp_path: Path
+) -> None:
+    polygraph("check", *toys, "-m", "wrong", "-d", "out", history)
+    assert json.loads((tmp_path / "out/one.jsonl/verdict.json").read_text())["valid"] is False
+    assert (tmp_path / "out/one.jsonl/toy.txt").read_text() == "it was told to say so\n"
+
+
+def test_an_unknown_model_names_the_nearest(
+    polygraph: Fixture, history: str, toys: Fixture
+) -> None:
+    done = polygraph("check", *toys, "-m", "doubtfull", history)
+    assert done.returncode == 4
+    assert "did you mean doubtful" in done.stderr

@@ -1,0 +1,122 @@
+"""Each exit code, from the real console script: nothing but a verdict gives 0, 1 or 2."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Fixture = Any
+
+
+@pytest.mark.parametrize(
+    ("model", "word", "code"),
+    [("fine", "true", 0), ("wrong", "false", 1), ("doubtful", "unknown", 2)],
+)
+def test_a_verdict_ends_in_its_own_code(
+    polygraph: Fixture, history: str, toys: Fixture, model: str, word: str, code: int
+) -> None:
+    done = polygraph("check", *toys, "-m", model, history)
+    assert (done.returncode, done.stdout) == (code, f"{history}\t{word}\n")
+
+
+def test_a_checker_that_raises_is_unknown_and_never_valid(
+    polygraph: Fixture, history: str, toys: Fixture
+) -> None:
+    done = polygraph("check", *toys, "-m", "crashes", history)
+    assert (done.returncode, done.stdout) == (2, f"{history}\tunknown\n")
+    assert "divides by zero" in done.stderr
+
+
+def test_a_plugin_that_raises_ends_in_3_with_a_plain_message(
+    polygraph: Fixture, history: str, toys: Fixture
+) -> None:
+    done = polygraph("check", *toys, "-m", "broken", history)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "unexpected error, no verdict: ZeroDivisionError" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_traceback_is_shown_when_asked_for(
+    polygraph: Fixture, history: str, toys: Fixture
+) -> None:
+    by_twin = polygraph("check", *toys, "-m", "broken", history, POLYGRAPH_TRACEBACK="1")
+    by_flag = polygraph("--traceback", "check", *toys, "-m", "broken", history)
+    assert "Traceback" in by_twin.stderr
+    assert "Traceback" in by_flag.stderr
+
+
+@pytest.mark.parametrize("statement", ["import sys; sys.exit(0)", "raise EOFError('short')"])
+def test_a_plugin_cannot_end_the_process_with_a_verdict(
+    polygraph: Fixture, tmp_path: Path, statement: str
+) -> None:
+    source = f"def make(options):\n    {statement}\n\nSYSTEMS = {{'toy': make}}\n"
+    (tmp_path / "rude.py").write_text(source, "utf-8")
+    done = polygraph("list", "--matrix", "--plugin", "rude.py")
+    assert done.returncode == 3
+    assert "unexpected error, no verdict" in done.stderr
+
+
+def test_a_plugin_that_exits_while_it_is_loaded_ends_in_3(
+    polygraph: Fixture, tmp_path: Path
+) -> None:
+    (tmp_path / "rude.py").write_text("raise SystemExit(0)\n", "utf-8")
+    done = polygraph("list", "--plugin", "rude.py")
+    assert done.returncode == 3
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        (),
+        ("tset", "etcd"),
+        ("test",),
+        ("test", "no-such-system"),
+        ("check",),
+        ("check", "no-such-file"),
+        ("check", "-m", "no-such-model", "no-such-file"),
+        ("export", "latest", "--format", "xml"),
+        ("report", "latest"),
+        ("list", "--nonsense"),
+        ("list", "--plugin", "no-such-plugin.py"),
+    ],
+    ids=" ".join,
+)
+def test_a_usage_error_ends_in_4(polygraph: Fixture, argv: tuple[str, ...]) -> None:
+    done = polygraph(*argv)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("polygraph: ")
+
+
+def test_ctrl_c_ends_in_130(started: Fixture, history: str, toys: Fixture) -> None:
+    process = started("check", *toys, "-m", "waits", history, stderr=subprocess.PIPE)
+    assert process.stderr.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in told
+
+
+def test_a_reader_that_goes_away_is_no_verdict(started: Fixture, toys: Fixture) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    process = started("list", *toys, stdout=write_end, stderr=subprocess.PIPE)
+    os.close(write_end)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "Traceback" not in told
+
+
+def test_doctor_says_what_it_found(polygraph: Fixture) -> None:
+    done = polygraph("doctor")
+    assert done.returncode in (0, 3)
+    assert done.stdout
+
+
+def test_heal_ends_in_0_where_there_was_nothing(polygraph: Fixture, tmp_path: Path) -> None:
+    done = polygraph("heal", "--store", str(tmp_path / "no-store"))
+    assert done.returncode == 0

@@ -1,0 +1,256 @@
+"""From a history to what a register search needs: one list of entries a key.
+
+An :class:`Entry` is a client operation reduced to what a register cares about: the interval in
+which it took effect, the value that it *saw* (a read, the old value of a compare-and-set) and
+the value that it *made* (a write, the new value of a compare-and-set). Values are small
+integers, 0 being the initial value, so that the searches work on plain integers.
+
+The interval is in positions of the history: A precedes B exactly if A's completion record
+comes before B's invoke record. Times serve display only.
+
+What is left out, and why that is sound (an order of the full history exists exactly if one of
+the rest exists):
+
+- ``fail``: it did not happen;
+- reads without an answer: they constrain nothing;
+- operations without an answer that nobody needs, see :func:`without_idle_infos`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeGuard
+
+from checkers.linearizable.models import CAS, READ, WRITE, Model
+from harness.history.history import History
+from harness.history.operation import FAIL, INVOKE, OK, Operation
+
+NEVER: Final = 1 << 62
+"""The completion of an operation whose outcome nobody knows: it may happen at any later time."""
+BEFORE_ALL: Final = -1
+"""The invocation of an operation whose invoke record is missing: the widest interval there is."""
+NOTHING: Final = -1
+INITIAL: Final = 0
+
+
+class Unjudgeable(Exception):
+    """The history does not fit the model; the message names the operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One operation on one key.
+
+    ``at`` is the position of its first record and names it. ``invoke`` and ``complete`` are
+    positions, ``complete`` is :data:`NEVER` if the outcome is unknown. ``seen`` and ``made``
+    are value numbers or :data:`NOTHING`.
+    """
+
+    at: int
+    invoke: int
+    complete: int
+    seen: int
+    made: int
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it only looks."""
+        return self.made == NOTHING
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody knows if it happened."""
+        return self.complete == NEVER
+
+
+@dataclass
+class KeyHistory:
+    """All that happened to one key. ``values[n]`` is the value numbered ``n``.
+
+    ``refused`` are changes that failed: they play no part in any order, but a read of a value
+    that one of them tried to make deserves the remark.
+    """
+
+    key: Any
+    values: list[Any]
+    entries: list[Entry] = field(default_factory=list)
+    refused: list[Entry] = field(default_factory=list)
+    _numbers: dict[Any, int] = field(default_factory=dict)
+
+    def number(self, value: Any) -> int:
+        """The number of ``value``, given at its first sight."""
+        name = _name(value)
+        if not self._numbers:
+            self._numbers[_name(self.values[INITIAL])] = INITIAL
+        number = self._numbers.setdefault(name, len(self.values))
+        if number == len(self.values):
+            self.values.append(value)
+        return number
+
+
+def _name(value: Any) -> Any:
+    """Something hashable that equals exactly for equal JSON (in Python ``True == 1 == 1.0``)."""
+    kind = type(value)
+    if kind is int or kind is str or value is None:
+        return value
+    return (kind.__name__, json.dumps(value, sort_keys=True, default=str))
+
+
+def by_key(
+    history: History,
+    model: Model,
+    *,
+    independent: bool,
+    initial: Any = None,
+    nil_read_is_unknown: bool = False,
+) -> list[KeyHistory]:
+    """The entries of each key, in order of first sight; one key ``None`` if not independent.
+
+    ``initial`` is the value before any operation; if independent and a mapping, by key.
+    With ``nil_read_is_unknown`` a read of ``None`` says nothing (Knossos' models).
+    Raises :class:`Unjudgeable` for an operation that the model does not have.
+    """
+    keys: dict[Any, KeyHistory] = {}
+    pairs = history.pairs
+    operations = history.operations
+    for position, operation in enumerate(operations):
+        if not operation.is_client:
+            continue
+        pair = pairs[position]
+        if operation.type == INVOKE:
+            completion = operations[pair] if pair >= 0 else None
+            entry = _Raw(operation, completion, position, position, pair)
+        elif pair < 0 and operation.type == OK:
+            entry = _Raw(operation, operation, position, BEFORE_ALL, position)
+        else:
+            continue
+        key, value, answer = entry.split(independent)
+        home = keys.get(_name(key))
+        if home is None:
+            home = keys[_name(key)] = KeyHistory(key, [_initial_of(initial, key, independent)])
+        made = _entry(entry, value, answer, model, home, nil_read_is_unknown)
+        if completion_is(entry.completion, FAIL):
+            home.refused += [made] if made is not None else []
+        elif made is not None:
+            home.entries.append(made)
+    return list(keys.values())
+
+
+def completion_is(completion: Operation | None, kind: str) -> bool:
+    """Whether there is a completion and it is of ``kind``."""
+    return completion is not None and completion.type == kind
+
+
+def looks_independent(history: History) -> bool:
+    """Whether every client value is a pair, those of unanswered reads included.
+
+    A read of a plain register is invoked with no value, so pairs there can only be keys.
+    """
+    reads = False
+    for operation in history:
+        if operation.is_client and operation.type == INVOKE:
+            if not (isinstance(operation.value, list | tuple) and len(operation.value) == 2):
+                return False
+            reads = reads or operation.f == READ
+    return reads
+
+
+def until(entries: Iterable[Entry], position: int) -> list[Entry]:
+    """The history up to and including the record at ``position``: later answers are unknown."""
+    return [
+        entry if entry.complete <= position else replace(entry, complete=NEVER)
+        for entry in entries
+        if entry.invoke <= position
+    ]
+
+
+def without_idle_infos(entries: Sequence[Entry]) -> list[Entry]:
+    """``entries`` without those of unknown outcome that no order needs.
+
+    Dropped are reads, operations that change nothing, and operations that make a value which
+    no needed operation sees. Needed are all with an answer, and those of unknown outcome that
+    make a value which a needed one sees (the least such set). Sound: take any order, remove
+    what is not needed; whatever a needed operation saw was made by a needed one, so the last
+    change before it stays the last.
+    """
+    open_makers: dict[int, list[Entry]] = {}
+    needed_values: list[int] = []
+    kept: set[int] = set()
+    for entry in entries:
+        if not entry.is_open:
+            kept.add(entry.at)
+            needed_values.append(entry.seen)
+        elif not entry.is_read and entry.seen != entry.made:
+            open_makers.setdefault(entry.made, []).append(entry)
+    while needed_values:
+        for entry in open_makers.pop(needed_values.pop(), ()):
+            kept.add(entry.at)
+            needed_values.append(entry.seen)
+    return [entry for entry in entries if entry.at in kept]
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """An operation with its completion, before its values are understood."""
+
+    operation: Operation
+    completion: Operation | None
+    at: int
+    invoke: int
+    complete: int
+
+    def split(self, independent: bool) -> tuple[Any, Any, Any]:
+        """Key, value as invoked, value as answered."""
+        value = self.operation.value
+        answer = self.completion.value if self.completion is not None else None
+        if not independent:
+            return None, value, answer
+        pair = value if _is_pair(value) else answer
+        if not _is_pair(pair):
+            raise Unjudgeable(
+                f"{_where(self.operation)} has the value {value!r}, not [key, value],"
+                " although its keys are independent"
+            )
+        answer = answer[1] if _is_pair(answer) else answer
+        return pair[0], value[1] if _is_pair(value) else value, answer
+
+
+def _is_pair(value: Any) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, list | tuple) and len(value) == 2
+
+
+def _where(operation: Operation) -> str:
+    return f"operation {operation.index} ({operation.f} by process {operation.process})"
+
+
+def _initial_of(initial: Any, key: Any, independent: bool) -> Any:
+    if independent and isinstance(initial, Mapping):
+        return initial.get(key, initial.get(str(key)))
+    return initial
+
+
+def _entry(
+    raw: _Raw, value: Any, answer: Any, model: Model, home: KeyHistory, nil_read_is_unknown: bool
+) -> Entry | None:
+    """The entry, or ``None`` if it says nothing."""
+    known = completion_is(raw.completion, OK)
+    complete = raw.complete if known else NEVER
+    f = raw.operation.f
+    if f not in model.functions:
+        raise Unjudgeable(
+            f"{_where(raw.operation)} is not an operation of the model {model.name},"
+            f" which has {', '.join(sorted(model.functions))}"
+        )
+    if f == READ:
+        if not known or (answer is None and nil_read_is_unknown):
+            return None
+        return Entry(raw.at, raw.invoke, complete, home.number(answer), NOTHING)
+    asked = value if value is not None or answer is None else answer
+    if f == WRITE:
+        return Entry(raw.at, raw.invoke, complete, NOTHING, home.number(asked))
+    assert f == CAS
+    if not _is_pair(asked):
+        raise Unjudgeable(f"{_where(raw.operation)} has the value {asked!r}, not [old, new]")
+    return Entry(raw.at, raw.invoke, complete, home.number(asked[0]), home.number(asked[1]))

@@ -1,0 +1,331 @@
+"""Why there is no order: from a contradiction to the few operations and sentences that prove it.
+
+Three ways, the plainest that applies:
+
+- the read's value was *definitely overwritten*: everything that ever made it was over before
+  some other change was invoked, and that change was answered before the read was invoked;
+- values that were each made once: the contradiction that :mod:`checkers.linearizable.zones`
+  found, between two to a handful of operations;
+- else the smallest set of operations found that has no order by itself (see
+  :mod:`checkers.linearizable.minimal`), with all values that the register could then hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from checkers.linearizable.entries import INITIAL, NOTHING, Entry, KeyHistory, until
+from checkers.linearizable.frontier import Impossible
+from checkers.linearizable.prose import Narrator, show
+from checkers.linearizable.zones import (
+    START,
+    Backwards,
+    Chain,
+    Circle,
+    ConsumedTwice,
+    Contradiction,
+    NeverMade,
+    Torn,
+    chain_of,
+)
+from harness.history.history import History
+
+NONLINEARIZABLE = "nonlinearizable"
+STALE_READ = "stale-read"
+LINES = 60
+"""Of a proof that could not be made small, this much is told."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A contradiction told: its anomaly type, a headline, the steps and who is in it."""
+
+    kind: str
+    headline: str
+    steps: Sequence[str]
+    narrator: Narrator
+    focus: Sequence[Entry] = ()
+    """Those whose time matters most; all of the cast if empty."""
+
+    def span_ns(self) -> tuple[int, int]:
+        """From the first invocation to the last answer of the focus."""
+        return self.narrator.span_ns(self.focus or self.cast)
+
+    @property
+    def cast(self) -> Sequence[Entry]:
+        """The operations of the proof; they have no order by themselves."""
+        return self.narrator.people
+
+    def text(self) -> str:
+        """The whole proof, in lines."""
+        let = [f"  {line}" for line in _at_most(self.narrator.introduction())]
+        then = [f"  - {step}" for step in _at_most(self.steps)]
+        return "\n".join([self.headline, "Let:", *let, "Then:", *then])
+
+
+def _at_most(lines: Sequence[str]) -> list[str]:
+    cut = len(lines) - LINES
+    return [f"({cut} earlier lines)", *lines[cut:]] if cut > 0 else list(lines)
+
+
+def overwritten(history: History, home: KeyHistory, late: Entry) -> Proof | None:
+    """The proof that ``late``, a read, returned what had definitely been overwritten, if it did."""
+    if not late.is_read:
+        return None
+    past = until(home.entries, late.complete)
+    makers = [entry for entry in past if entry.made == late.seen]
+    if late.seen == INITIAL:
+        makers.append(START)
+    changes = [
+        entry
+        for entry in past
+        if entry.complete < late.invoke and entry.made not in (late.seen, NOTHING)
+    ]
+    if not makers or not changes:
+        return None
+    missed = max(changes, key=lambda entry: entry.invoke)
+    last = max(makers, key=lambda entry: entry.complete)
+    if last.complete > missed.invoke:
+        return None
+    narrator = Narrator(history, home, [last, missed, late])
+    return _missed_write(narrator, last, missed, late, alone=len(makers) == 1)
+
+
+def _missed_write(
+    narrator: Narrator, last: Entry, missed: Entry, late: Entry, *, alone: bool
+) -> Proof:
+    value, other = narrator.value(late.seen), narrator.value(missed.made)
+    steps = [narrator.before(last, missed), narrator.before(missed, late)]
+    if alone:
+        source = narrator.origin(late.seen, last)
+    else:
+        source = f"every write of {value} had been answered before {narrator.name(missed)} began"
+    steps.append(
+        f"however, {narrator.name(late)} < {narrator.name(missed)}, because"
+        f" {narrator.name(late)} read {value}, which {narrator.name(missed)} had turned into"
+        f" {other}, and {source}: a contradiction"
+    )
+    headline = (
+        f"Stale read{_of_key(narrator.home)}: {narrator.name(late)} read {value} and missed"
+        f" {narrator.name(missed)}, which {narrator.deed(missed)}."
+    )
+    return Proof(STALE_READ, headline, steps, narrator, focus=(missed, late))
+
+
+def told(history: History, home: KeyHistory, late: Entry, why: Contradiction) -> Proof:
+    """The proof behind ``why``, the contradiction that the completion of ``late`` made."""
+    plain = overwritten(history, home, late)
+    if plain is not None:
+        return plain
+    match why:
+        case NeverMade():
+            return _never_made(history, home, late, why)
+        case ConsumedTwice():
+            return _consumed_twice(history, home, why)
+        case Circle():
+            return _circle(history, home, why)
+        case Backwards():
+            return _backwards(history, home, why)
+        case Torn():
+            return _torn(history, home, late, why)
+
+
+def _of_key(home: KeyHistory) -> str:
+    return "" if home.key is None else f" of key {show(home.key)}"
+
+
+def _never_made(history: History, home: KeyHistory, late: Entry, why: NeverMade) -> Proof:
+    path = _path_to(home, late, why.reader)
+    missing = why.reader.seen
+    failed = [entry for entry in home.refused if entry.made == missing]
+    later = [
+        entry for entry in home.entries if entry.made == missing and entry.invoke > late.complete
+    ]
+    narrator = Narrator(history, home, [*path, *failed[:1], *later[:1]])
+    value = narrator.value(missing)
+    steps = [
+        f"{narrator.name(user)} needs {narrator.value(user.seen)}, which only"
+        f" {narrator.name(maker)} can have made"
+        for user, maker in pairwise(path)
+    ]
+    reader = narrator.name(why.reader)
+    remark = ""
+    if failed:
+        remark = f" ({narrator.name(failed[0])} tried to, and was told that it failed)"
+    if later:
+        remark += f" ({narrator.name(later[0])} began only afterwards)"
+    steps.append(
+        f"{reader} {narrator.deed(why.reader)}, but until {narrator.name(late)} was answered"
+        f" nobody had begun to write {value} and it was not there at the start{remark}:"
+        " a contradiction"
+    )
+    headline = f"Read of a value that nobody had written{_of_key(home)}: {value}."
+    return Proof(NONLINEARIZABLE, headline, steps, narrator)
+
+
+def _path_to(home: KeyHistory, late: Entry, reader: Entry) -> list[Entry]:
+    """From ``late`` down what made the value that each one saw, to ``reader``."""
+    makers = {entry.made: entry for entry in until(home.entries, late.complete)}
+    path = [late]
+    while path[-1].at != reader.at:
+        maker = makers.get(path[-1].seen) if path[-1].seen != NOTHING else None
+        if maker is None or maker in path:
+            return [reader]
+        path.append(maker)
+    return path
+
+
+def _consumed_twice(history: History, home: KeyHistory, why: ConsumedTwice) -> Proof:
+    narrator = Narrator(history, home, [why.first, why.second, why.maker])
+    value = narrator.value(why.first.seen)
+    first, second = narrator.name(why.first), narrator.name(why.second)
+    step = (
+        f"{first} {narrator.deed(why.first)} and {second} {narrator.deed(why.second)}, but"
+        f" {narrator.origin(why.first.seen, why.maker)}; whichever of {first} and {second} went"
+        f" first took {value} away, and the other one still found it: a contradiction"
+    )
+    headline = f"One value replaced twice{_of_key(home)}: {value}."
+    return Proof(NONLINEARIZABLE, headline, [step], narrator)
+
+
+def _circle(history: History, home: KeyHistory, why: Circle) -> Proof:
+    ring = list(why.entries)
+    narrator = Narrator(history, home, ring)
+    steps = [
+        f"{narrator.name(maker)} < {narrator.name(user)}, because {narrator.name(user)} found"
+        f" {narrator.value(user.seen)}, which only {narrator.name(maker)} can have made"
+        for maker, user in zip([ring[-1], *ring[:-1]], ring, strict=True)
+    ]
+    steps[-1] = f"however, {steps[-1]}: a contradiction"
+    headline = f"Compare-and-sets that each need another one first{_of_key(home)}."
+    return Proof(NONLINEARIZABLE, headline, steps, narrator)
+
+
+def _backwards(history: History, home: KeyHistory, why: Backwards) -> Proof:
+    low, high = _level(why.chain, why.early), _level(why.chain, why.late)
+    makers = _makers(why.chain, low, high)
+    narrator = Narrator(history, home, [why.early, why.late, *makers])
+    early, late = narrator.name(why.early), narrator.name(why.late)
+    steps = [narrator.before(why.late, why.early), *_glue(narrator, makers)]
+    steps.append(
+        f"however, {early} < {late}, because {early} {narrator.deed(why.early)}, and"
+        f" {late} {narrator.deed(why.late)}, which came later: a contradiction"
+    )
+    if not why.early.is_read:
+        headline = f"Operations out of order{_of_key(home)}."
+        return Proof(NONLINEARIZABLE, headline, steps, narrator)
+    headline = (
+        f"Stale read{_of_key(home)}: {early} read {narrator.value(why.early.seen)} after"
+        f" {late} had {_perfect(narrator, why.late)}."
+    )
+    return Proof(STALE_READ, headline, steps, narrator)
+
+
+def _perfect(narrator: Narrator, entry: Entry) -> str:
+    deed = narrator.deed(entry)
+    return deed.replace("wrote", "written", 1) if deed.startswith("wrote") else deed
+
+
+def _torn(history: History, home: KeyHistory, late: Entry, why: Torn) -> Proof:
+    """``late`` and its chain stand both before and after the other chain."""
+    mine, other = chain_of(late, why)
+    a, b, c, d = _evidence(mine, other, late)
+    makers = [*_makers_between(mine, a, d), *_makers_between(other, b, c)]
+    narrator = Narrator(history, home, [a, b, c, d, *makers])
+    steps = [narrator.before(a, b), narrator.before(c, d)]
+    steps += _glue(narrator, _makers_between(mine, a, d))
+    steps += _glue(narrator, _makers_between(other, b, c))
+    ours, theirs = narrator.value(_held(d)), narrator.value(_held(c))
+    steps.append(
+        f"so {ours} was there before {theirs} (first line), and {theirs} before {ours} (second"
+        " line), although each was there for one unbroken time: a contradiction"
+    )
+    if d.is_read:
+        headline = (
+            f"Stale read{_of_key(home)}: {narrator.name(d)} read {ours} after"
+            f" {narrator.name(c)} had {_perfect(narrator, c)}."
+        )
+        return Proof(STALE_READ, headline, steps, narrator)
+    return Proof(NONLINEARIZABLE, f"Operations out of order{_of_key(home)}.", steps, narrator)
+
+
+def _held(entry: Entry) -> int:
+    return entry.seen if entry.is_read else entry.made
+
+
+def _evidence(mine: Chain, other: Chain, late: Entry) -> tuple[Entry, Entry, Entry, Entry]:
+    """(a, b, c, d): a of ``mine`` precedes b of ``other``, c of ``other`` precedes d of ``mine``.
+
+    Preferred are ``late`` for d, one operation for b and c, a change for that one, and for a
+    what made the value of d.
+    """
+    c = other.first_to_complete()
+    d = late if c.complete < late.invoke else mine.last_to_begin()
+    level = _level(mine, d) & ~1
+    candidates = [mine.levels[level][0], mine.first_to_complete()]
+    ordered = sorted(other, key=lambda entry: (entry.is_read, -entry.invoke))
+    for a in candidates:
+        for between in ordered:
+            if a.complete < between.invoke and between.complete < d.invoke:
+                return a, between, between, d
+    return mine.first_to_complete(), other.last_to_begin(), c, d
+
+
+def _level(chain: Chain, entry: Entry) -> int:
+    for level, entries in enumerate(chain.levels):
+        if any(other.at == entry.at for other in entries):
+            return level
+    raise ValueError(f"entry {entry.at} is not in the chain")
+
+
+def _makers_between(chain: Chain, one: Entry, other: Entry) -> list[Entry]:
+    levels = sorted((_level(chain, one), _level(chain, other)))
+    return _makers(chain, levels[0], levels[1])
+
+
+def _makers(chain: Chain, low: int, high: int) -> list[Entry]:
+    """What made the values of the levels from ``low`` to ``high``."""
+    return [chain.levels[level][0] for level in range(low & ~1, high + 1, 2)]
+
+
+def _glue(narrator: Narrator, makers: Sequence[Entry]) -> list[str]:
+    """Why the values of ``makers`` that somebody saw came one from the other, each but once."""
+    seen = {entry.seen for entry in narrator.people}
+    lines = []
+    for place, maker in enumerate(makers):
+        if place and not maker.is_read:
+            lines.append(f"{narrator.name(maker)} {narrator.deed(maker)} at one stroke")
+        if maker.made in seen:
+            lines.append(narrator.origin(maker.made, maker))
+    return lines
+
+
+def without_order(
+    history: History, home: KeyHistory, cast: Sequence[Entry], impossible: Impossible
+) -> Proof:
+    """The proof by exhaustion: ``cast`` has no order, ``impossible`` says where every one ends."""
+    narrator = Narrator(history, home, cast)
+    late = impossible.entry
+    name = narrator.name(late)
+    steps = _precedence(narrator, cast)
+    found = narrator.values(impossible.values)
+    steps.append(
+        f"every order of the others that agrees with these and with their answers leaves the"
+        f" register at {found} at most until {name} was answered"
+    )
+    steps.append(f"however, {name} found {narrator.value(late.seen)}: a contradiction")
+    headline = f"No order explains the answers{_of_key(home)}: {name} {narrator.deed(late)}."
+    return Proof(NONLINEARIZABLE, headline, steps, narrator)
+
+
+def _precedence(narrator: Narrator, cast: Sequence[Entry]) -> list[str]:
+    """The precedences among ``cast`` from which all others follow."""
+    lines = []
+    for second in sorted(cast, key=lambda entry: entry.invoke):
+        earlier = [first for first in cast if first.complete < second.invoke]
+        for first in earlier:
+            if not any(first.complete < between.invoke for between in earlier):
+                lines.append(narrator.before(first, second))
+    return lines

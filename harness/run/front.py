@@ -72,29 +72,29 @@ def _write_scenario(run_dir: Path, scenario: Scenario, versions: Mapping[str, st
 def _follow(
     enter: Any,
     scenario: Scenario,
-    mode: str,
+    mode: Any,
     run_dir: Path,
     on_event: Callable[[Mapping[str, Any]], None],
 ) -> tuple[int, str]:
     """Start the run process and read its events to their end: (exit code, message)."""
     events_read, events_write = os.pipe()
-    stdin_read, stdin_write = os.pipe()
     argv = [sys.executable, "-m", "harness.run", str(run_dir / "scenario.toml")]
     argv += ["--run-dir", str(run_dir), "--events", str(events_write)]
     env = {**os.environ, "POLYGRAPH_LOCAL_MODE": mode}
-    entered = enter.spawn(
-        argv, mode=mode, run_dir=run_dir, pass_fds=[events_write], stdin=stdin_read, env=env
-    )
-    os.close(events_write)
-    os.close(stdin_read)
+    try:
+        entered = enter.spawn(argv, mode=mode, run_dir=run_dir, pass_fds=[events_write], env=env)
+    except BaseException:
+        os.close(events_read)
+        raise
+    finally:
+        os.close(events_write)
     last: Mapping[str, Any] = {}
     try:
-        for event in _interruptible(events_read, stdin_write):
+        for event in _interruptible(events_read, entered.stdin_fd or -1):
             on_event(event)
             last = event if event.get("event") == "end" else last
         status = entered.wait(30.0)
     finally:
-        os.close(stdin_write)
         if not scenario.leave_db_running:
             entered.kill()
     if not last:

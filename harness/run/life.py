@@ -27,17 +27,18 @@ from harness.errors import PolygraphError, SetupError, StoreError, UsageError
 from harness.fault import Stage
 from harness.generator import Generator, any_, clients, limit, nemesis, stagger, time_limit
 from harness.history.journal import Journal
-from harness.history.operation import Header, Operation
+from harness.history.operation import Header
+from harness.history.record import LedgerEntry
 from harness.history.seal import seal
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
 from harness.run.judging import judge_apart
-from harness.run.ledger import Ledger, read_ledger
+from harness.run.ledger import Ledger
 from harness.run.nemesis import Nemesis
 from harness.run.plan import Plan
 from harness.run.store import write_json
 from harness.run.watch import ExitWatch, SleepWatch
-from harness.system import LogPatterns
+from harness.system import LogPatterns, System
 
 T = TypeVar("T")
 
@@ -196,9 +197,9 @@ class Life:
 
     async def _operate(self, stage: Stage) -> None:
         assert self.journal is not None
-        ledger = Ledger(self.run_dir / "faults.jsonl", self.journal.now)
+        ledger = Ledger(self.run_dir / "faults.jsonl", self.journal.now, self._tell_fault)
         self.nemesis = Nemesis(self.plan.faults, stage, ledger)
-        watch = ExitWatch(stage, self.journal.now, self._read_ledger)
+        watch = ExitWatch(stage, self.journal.now, lambda: ledger.entries)
         self.dispatcher = self._dispatcher()
         if self.interrupted:
             self.dispatcher.stop()
@@ -249,7 +250,7 @@ class Life:
             concurrency=scenario.threads,
             open_client=self._open_client,
             invoke=self.plan.workload.invoke,
-            nemesis=self._invoke_nemesis if self.plan.faults else None,
+            nemesis=self.nemesis.invoke if self.plan.faults else None,
             seed=scenario.seed,
             op_timeout_s=scenario.op_timeout,
         )
@@ -257,17 +258,11 @@ class Life:
     def _open_client(self) -> SystemClient:
         return self.plan.system.client(self.plan.scenario.op_timeout)
 
-    async def _invoke_nemesis(self, operation: Operation) -> Operation:
-        assert self.nemesis is not None
-        completion = await self.nemesis.invoke(operation)
-        self.events.emit("fault", self.now(), f=completion.f, value=completion.value)
-        return completion
-
     def _main_generator(self) -> Generator:
         scenario = self.plan.scenario
         work: Generator = clients(stagger(1 / scenario.rate, self.plan.workload.generator()))
         if self.plan.schedule is not None:
-            work = any_(work, nemesis(self.plan.schedule.generator(self.now())))
+            work = any_(work, nemesis(self.plan.schedule.generator()))
         return time_limit(scenario.time_limit, work)
 
     def _final_generator(self) -> Generator:
@@ -312,18 +307,13 @@ class Life:
     # -- facts and events ----------------------------------------------------------------------
 
     def _first_facts(self) -> dict[str, Any]:
-        system = self.plan.system
-        patterns = isinstance(system, LogPatterns)
         return {
             "id": self.run_dir.name or secrets.token_hex(4),
             "provider": self.cluster.provider,
             "versions": versions(self.plan),
             "phases": {},
             "checkers": list(self.plan.workload.checkers),
-            "checker_options": {
-                "crash_patterns": list(system.crash_patterns()) if patterns else [],
-                "expected_exits": dict(system.expected_exits()) if patterns else {},
-            },
+            "checker_options": log_options(self.plan.system),
             "schedule": self.plan.schedule.as_json() if self.plan.schedule else None,
             "partial": True,
             "recovery": None,
@@ -349,9 +339,9 @@ class Life:
         except StoreError as error:
             self._warn(str(error))
 
-    def _read_ledger(self) -> Sequence[Any]:
-        path = self.run_dir / "faults.jsonl"
-        return read_ledger(path) if path.exists() else []
+    def _tell_fault(self, entry: LedgerEntry) -> None:
+        facts = {"id": entry.id, "fault": entry.fault, "targets": entry.targets}
+        self.events.emit("fault", entry.time, what=entry.event, **facts)
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -379,6 +369,16 @@ class Life:
 
     def _warn(self, message: str) -> None:
         self.events.emit("warning", self.now(), message=message)
+
+
+def log_options(system: System) -> dict[str, Any]:
+    """What the checkers of logs must know of the system, kept with the run for later checks."""
+    if not isinstance(system, LogPatterns):
+        return {}
+    return {
+        "crash_patterns": list(system.crash_patterns()),
+        "expected_exits": dict(system.expected_exits()),
+    }
 
 
 def versions(plan: Plan) -> dict[str, str]:

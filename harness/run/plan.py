@@ -17,7 +17,7 @@ from harness.fault import Fault
 from harness.plugins import Registry
 from harness.run.scenario import Scenario
 from harness.run.schedule import Schedule, schedule
-from harness.system import System
+from harness.system import FaultDurations, System
 from harness.workload import Workload, WorkloadOptions
 
 
@@ -73,6 +73,11 @@ def _refuse_missing_abilities(system: System, workload: Workload) -> None:
 def _schedule(scenario: Scenario, system: System, faults: Sequence[Fault]) -> Schedule | None:
     if not faults:
         return None
+    least = {
+        fault.name: system.least_duration_s(fault.name)
+        for fault in faults
+        if isinstance(system, FaultDurations)
+    }
     return schedule(
         faults,
         nodes=scenario.node_names,
@@ -80,5 +85,5 @@ def _schedule(scenario: Scenario, system: System, faults: Sequence[Fault]) -> Sc
         interval_s=scenario.nemesis_interval,
         duration_s=scenario.nemesis_duration,
         time_limit_s=scenario.time_limit,
-        system=system,
+        least_duration_s=least if scenario.nemesis_duration is None else {},
     )

@@ -1,0 +1,136 @@
+"""A cluster in memory that models links, drop counters and processes honestly.
+
+Honest means: it gives the measurements that the kernel would give. A probe on a cut link is
+dropped and *counted*, like any packet; a stopped process can be killed; a restart is another
+process; nothing bites unless it was really done.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+from harness.cluster.node import Grudge, Link, ProcessIdentity
+from harness.errors import SetupError
+from harness.fault import Stage
+
+
+class HonestDaemon:
+    """A process that obeys SIGKILL, SIGSTOP and SIGCONT as the kernel would make it."""
+
+    def __init__(self, node: str, pid: int) -> None:
+        self.name = f"database-{node}"
+        self.identity = ProcessIdentity(
+            pid=pid, start_ticks=1000 + pid, boot_id="a machine of dreams", pid_namespace=1
+        )
+        self._status: int | None = None
+        self._state = "S"
+
+    def alive(self) -> bool:
+        return self._status is None
+
+    def exit_status(self) -> int | None:
+        return self._status
+
+    def state(self) -> str:
+        return self._state
+
+    def signal(self, number: int) -> None:
+        if self._status is not None:
+            raise ProcessLookupError(self.identity.pid)
+        if number == signal.SIGKILL:
+            self.end(-9)
+        elif number == signal.SIGSTOP:
+            self._state = "T"
+        elif number == signal.SIGCONT:
+            self._state = "S"
+
+    def wait(self, timeout_s: float) -> int | None:
+        return self._status
+
+    def end(self, status: int) -> None:
+        """End by itself (or by a signal, if negative)."""
+        self._status, self._state = status, "gone"
+
+
+class HonestNode:
+    def __init__(self, name: str) -> None:
+        self.name = self.client_address = self.peer_address = name
+        self.data_dir = "/data"
+        self.log_dir = Path("nowhere") / name
+
+
+class HonestCluster:
+    """Nodes n1 … whose links drop what they are told to; ``talk`` is the database's traffic."""
+
+    provider = "memory"
+
+    def __init__(self, count: int) -> None:
+        self.nodes = [HonestNode(f"n{i}") for i in range(1, count + 1)]
+        self.grudge: dict[str, frozenset[str]] = {}
+        self._dropped: dict[Link, int] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return [node.name for node in self.nodes]
+
+    def node(self, name: str) -> HonestNode:
+        return next(node for node in self.nodes if node.name == name)
+
+    def up(self) -> None: ...
+
+    def down(self) -> None: ...
+
+    def cut(self, grudge: Grudge) -> None:
+        self.grudge, self._dropped = dict(grudge), {}
+
+    def heal_cuts(self) -> None:
+        self.grudge, self._dropped = {}, {}
+
+    def dropped(self) -> Mapping[Link, int]:
+        return dict(self._dropped)
+
+    def reachable(self) -> frozenset[Link]:
+        return frozenset(link for link in permutations(self.names, 2) if self._send(link))
+
+    def talk(self) -> None:
+        """One packet of the database on every directed link."""
+        for link in permutations(self.names, 2):
+            self._send(link)
+
+    def _send(self, link: Link) -> bool:
+        passes = link[0] not in self.grudge.get(link[1], frozenset())
+        if not passes:
+            self._dropped[link] = self._dropped.get(link, 0) + 1
+        return passes
+
+
+class HonestSystem:
+    """Starts one daemon a node; ``leaders`` lead; nodes in ``broken`` cannot be started."""
+
+    name = "honest"
+
+    def __init__(self) -> None:
+        self.leaders: list[str] = []
+        self.broken: set[str] = set()
+        self.started: list[str] = []
+
+    def start(self, node: Any, cluster: Any) -> Sequence[HonestDaemon]:
+        if node.name in self.broken:
+            raise SetupError(f"{node.name}: the address is in use")
+        self.started.append(node.name)
+        return [HonestDaemon(node.name, 100 + len(self.started))]
+
+    def primaries(self, cluster: Any) -> Sequence[str]:
+        return self.leaders
+
+
+def stage(count: int = 5) -> Stage:
+    """A stage of ``count`` nodes on which the honest system runs."""
+    cluster: Any = HonestCluster(count)
+    system: Any = HonestSystem()
+    daemons = {node.name: list(system.start(node, cluster)) for node in cluster.nodes}
+    return Stage(cluster=cluster, system=system, daemons=daemons)

@@ -8,12 +8,14 @@ top) needs no healing, and its successor is another process, never paused by thi
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from harness.cluster.identity import state
 from harness.cluster.node import Cluster, ProcessIdentity
 from harness.errors import NodeError
 from harness.fault import Proof, Stage
@@ -67,8 +69,8 @@ class Pause:
     def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
         """Whether every thread of every named process is stopped."""
         states = _states(stage, detail)
-        every = [state for of_node in states.values() for state in of_node]
-        stopped = sum(state == STOPPED for state in every)
+        every = [letters for of_node in states.values() for letters in of_node]
+        stopped = every.count(STOPPED)
         return Proof(
             holds=bool(every) and stopped == len(every),
             what=f"{stopped} of {len(every)} processes on {' '.join(targets)} are stopped",
@@ -112,26 +114,34 @@ def _states(stage: Stage, detail: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _thread_letters(identity: ProcessIdentity) -> set[str]:
-    """State letters of all threads, where this machine's ``/proc`` shows exactly this process.
+    """State letters of all threads of its process group, if this machine runs this process.
 
     On a provider whose processes are elsewhere the daemon's own ``state`` is all there is.
     """
     letters: set[str] = set()
-    try:
-        if Path("/proc/sys/kernel/random/boot_id").read_text().strip() != identity.boot_id:
-            return letters
-        if _stat_fields(Path(f"/proc/{identity.pid}/stat"))[19] != str(identity.start_ticks):
-            return letters
-        for task in Path(f"/proc/{identity.pid}/task").iterdir():
-            letters.add(_stat_fields(task / "stat")[0])
-    except OSError:
-        pass  # a thread or the process ended while it was read
+    if state(identity) == GONE:
+        return letters
+    for process in _group(identity.pid):
+        with contextlib.suppress(OSError):  # one that ended while it was read is not running
+            for task in (process / "task").iterdir():
+                letters.add(_stat_fields(task)[0])
     return letters
 
 
-def _stat_fields(path: Path) -> list[str]:
-    """Fields of a ``stat`` file from the third (state) on; the name may hold spaces."""
-    return path.read_text().rpartition(")")[2].split()
+def _group(leader: int) -> list[Path]:
+    """``/proc`` folders of the process group that ``leader`` leads, itself at least."""
+    members = [Path(f"/proc/{leader}")]
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and process != members[0]:
+            with contextlib.suppress(OSError):
+                if _stat_fields(process)[2] == str(leader):
+                    members.append(process)
+    return members
+
+
+def _stat_fields(process: Path) -> list[str]:
+    """Fields of ``stat`` from the third (state) on; the name before may hold spaces."""
+    return (process / "stat").read_text().rpartition(")")[2].split()
 
 
 NEMESES = {"pause": Pause}

@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from harness.cluster.identity import identify
 from harness.cluster.node import ProcessIdentity
 from harness.errors import NodeError, UsageError
 from harness.fault import Stage
@@ -226,13 +226,9 @@ class RealDaemon(honest_cluster.HonestDaemon):
 
     def __init__(self, process: subprocess.Popen[bytes], claimed_state: str) -> None:
         super().__init__("n1", process.pid)
-        stat = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-        self.identity = ProcessIdentity(
-            pid=process.pid,
-            start_ticks=int(stat[19]),
-            boot_id=Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-            pid_namespace=os.stat(f"/proc/{process.pid}/ns/pid").st_ino,
-        )
+        identity = identify(process.pid)
+        assert identity is not None
+        self.identity = identity
         self._state = claimed_state
 
 
@@ -244,3 +240,33 @@ def test_a_pause_bites_only_when_every_thread_stands(sleeper: subprocess.Popen[b
     os.kill(sleeper.pid, signal.SIGSTOP)
     os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED | os.WNOWAIT)
     assert hold.bit
+
+
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"],
+                         stdin=subprocess.PIPE)
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_pause_bites_only_when_every_process_of_the_group_stands() -> None:
+    argv = [sys.executable, "-c", PARENT]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, start_new_session=True) as parent:
+        try:
+            assert parent.stdout is not None
+            child = int(parent.stdout.readline())
+            stage: Any = honest_cluster.stage(1)
+            stage.daemons["n1"] = [RealDaemon(parent, claimed_state="T")]
+            hold = Aimed(Pause({}), stage, "all", ["n1"])
+            os.kill(parent.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, parent.pid, os.WSTOPPED | os.WNOWAIT)
+            assert not hold.bit, "the child runs"
+            os.kill(child, signal.SIGSTOP)
+            while not hold.bit:  # signals act soon; the test's time limit ends a hang
+                pass
+            assert hold.healed is False
+        finally:
+            os.killpg(parent.pid, signal.SIGKILL)

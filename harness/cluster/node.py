@@ -44,8 +44,15 @@ class Completed:
 class Daemon(Protocol):
     """A long-running process on a node, whose output goes to a file, never to a pipe."""
 
-    name: str
-    identity: ProcessIdentity
+    @property
+    def name(self) -> str:
+        """What it is called on its node; its log is ``<name>.log``."""
+        ...
+
+    @property
+    def identity(self) -> ProcessIdentity:
+        """Which process it is, for good."""
+        ...
 
     def alive(self) -> bool:
         """Whether it runs (a stopped process is alive)."""
@@ -71,15 +78,30 @@ class Daemon(Protocol):
 class Node(Protocol):
     """One machine of the cluster, real or not."""
 
-    name: str
-    client_address: str
-    """Where clients reach it (host only; the system knows its ports)."""
-    peer_address: str
-    """Where the other nodes reach it."""
-    data_dir: str
-    """A folder for the system's data, as seen inside the node; empty at first."""
-    log_dir: Path
-    """The controller's folder for this node's logs (``nodes/<name>/`` of the run)."""
+    @property
+    def name(self) -> str:
+        """``n1``, ``n2``, …; also its host name where it has one."""
+        ...
+
+    @property
+    def client_address(self) -> str:
+        """Where clients reach it (host only; the system knows its ports)."""
+        ...
+
+    @property
+    def peer_address(self) -> str:
+        """Where the other nodes reach it."""
+        ...
+
+    @property
+    def data_dir(self) -> str:
+        """A folder for the system's data, as seen inside the node; empty at first."""
+        ...
+
+    @property
+    def log_dir(self) -> Path:
+        """The controller's folder for this node's logs (``nodes/<name>/`` of the run)."""
+        ...
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 30.0, check: bool = True) -> Completed:
         """Run a short command; ``NodeError`` on a non-zero exit if ``check``, or at the time-out."""
@@ -108,9 +130,15 @@ class Node(Protocol):
 class Cluster(Protocol):
     """The nodes of one run."""
 
-    nodes: Sequence[Node]
-    provider: str
-    """As printed in verdict and report, e.g. ``local:userns``."""
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """All of them, in order."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """As printed in verdict and report, e.g. ``local:userns``."""
+        ...
 
     def node(self, name: str) -> Node:
         """The node of that name."""

@@ -142,8 +142,9 @@ def refusal_of(mode: Mode, *, fail_at: str | None = None) -> str | None:
         return "not run as root"
     entered: Entered | None = None
     try:
-        entered = _launch({"mode": mode, "rehearse": True, "fail_at": fail_at}, (), None, None)
-        _expect(entered, "reaper")
+        entered = _launch(
+            {"mode": mode, "rehearse": True, "fail_at": fail_at, "pass_fds": []}, (), None, None
+        )
         _expect(entered, "rehearsed")
     except SetupError as error:
         return error.message
@@ -194,9 +195,8 @@ def spawn(
 
 def _complete(entered: Entered, mode: Mode, run_dir: Path) -> Entered:
     """Register the run before the run process exists, then let it start."""
-    entered.pid = int(_expect(entered, "reaper").body["reaper"])
+    entered.pid = _expect(entered, "ready").pid
     entered._identity = identity.identify(entered.pid)
-    _expect(entered, "ready")
     if entered._identity is None:
         raise SetupError(f"the reaper {entered.pid} ended at once")
     entered._run_dir = run_dir

@@ -51,9 +51,10 @@ def main() -> NoReturn:
         os._exit(EXIT_FAILED)
     if reaper == 0:
         _run_reaper(settings, report, launcher_fd)
-    wire.send(report, {"reaper": reaper})
     agent.point_standard_streams_nowhere()
-    agent.close_all_but()
+    # Not by looking into /proc: the reaper, in the same mount namespace, mounts its own there.
+    for fd in (settings["report_fd"], settings["front_fd"], launcher_fd, *settings["pass_fds"]):
+        os.close(fd)
     _, status = os.waitpid(reaper, 0)
     os._exit(_exit_code(status))
 

@@ -18,6 +18,7 @@ from random import Random
 from typing import Any, cast
 
 from harness.cluster.node import Cluster, Link, Partitionable
+from harness.errors import UsageError
 from harness.fault import Proof, Stage
 from harness.system import System, SystemOption
 from nemeses import shapes
@@ -46,14 +47,18 @@ class Partition:
         """Why not: no way to drop packets here, or too few nodes for the shapes asked for."""
         if not isinstance(cluster, Partitionable):
             return f"provider {cluster.provider} cannot drop packets between nodes"
-        count = len(cluster.nodes)
-        if not self._possible(count):
-            return f"{', '.join(self._shapes)} cuts nothing among {count} nodes"
-        return None
+        count = len(cluster.nodes)  # none yet where the cluster is not up; then plan() refuses
+        return self._too_few(count) if count and not self._possible(count) else None
 
     def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
-        """A shape and its grudge (as JSON); ``primaries`` names who stands in if nobody leads."""
-        shape = rng.choice(self._possible(len(nodes)))
+        """A shape and its grudge (as JSON); ``primaries`` names who stands in if nobody leads.
+
+        ``UsageError`` if there are too few nodes for the shapes asked for.
+        """
+        possible = self._possible(len(nodes))
+        if not possible:
+            raise UsageError(f"--nemesis partition: {self._too_few(len(nodes))}", "more --nodes")
+        shape = rng.choice(possible)
         if shape == PRIMARIES:
             return {"shape": shape, "fallback": rng.choice(nodes)}
         return {"shape": shape, "grudge": shapes.as_json(shapes.SHAPES[shape](nodes, rng))}
@@ -100,6 +105,9 @@ class Partition:
         figures: dict[str, Any] = {}
         what, is_exact = _compare(_cuttable(stage).reachable(), _all_links(stage), figures)
         return Proof(holds=is_exact, what=what, figures=figures)
+
+    def _too_few(self, count: int) -> str:
+        return f"a cut of shape {' or '.join(self._shapes)} needs more than {count} nodes"
 
     def _possible(self, count: int) -> list[str]:
         return [each for each in self._shapes if count >= shapes.LEAST_NODES.get(each, 2)]

@@ -120,8 +120,19 @@ def test_shapes_that_cut_nothing_among_so_few_nodes_are_refused(
 ) -> None:
     cluster: Any = honest_cluster.HonestCluster(count)
     system: Any = honest_cluster.HonestSystem()
-    refusal = Partition({"partition_targets": asked}).refusal(cluster, system)
-    assert (refusal is not None) == is_refused
+    fault = Partition({"partition_targets": asked})
+    assert (fault.refusal(cluster, system) is not None) == is_refused
+    if is_refused:
+        with pytest.raises(UsageError, match=f"needs more than {count} nodes"):
+            fault.plan(cluster.names, Random(1))
+    else:
+        assert fault.plan(cluster.names, Random(1))
+
+
+def test_a_cluster_that_is_not_up_yet_is_not_refused_for_its_nodes() -> None:
+    cluster: Any = honest_cluster.HonestCluster(0)
+    system: Any = honest_cluster.HonestSystem()
+    assert Partition({}).refusal(cluster, system) is None
 
 
 def test_a_plan_is_fixed_by_its_random_stream_and_draws_every_shape() -> None:

@@ -68,17 +68,25 @@ class _Intake:
     raw: Mapping[str, Any] = field(repr=False)
 
 
-def header_from(found: Mapping[str, Any]) -> Header:
+def header_from(found: Mapping[str, Any], name: str) -> Header:
     """A header out of a map: what we know by name, the rest (``total``, ``note``) in ``extra``.
 
-    A known fact of the wrong type is kept in ``extra`` too, so that nothing is lost.
+    In a header of ours a fact of the wrong type is a ``HistoryError``: left out, it could turn a
+    verdict round. In another tool's (``schema``) it may mean something else, and goes to ``extra``.
     """
     facts: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, item in found.items():
-        name = "initial" if key == "initial_state" and "initial" not in found else key
-        fits = name in _FACTS and isinstance(item, _FACTS[name])
-        (facts if fits else extra)[name if fits else key] = item
+        fact = "initial" if key == "initial_state" and "initial" not in found else key
+        if fact not in _FACTS:
+            extra[key] = item
+        elif isinstance(item, _FACTS[fact]):
+            facts[fact] = item
+        elif item is not None and "polygraph" in found:
+            wanted = _FACTS[fact][0].__name__
+            raise HistoryError(f"{name}: the header's {key}: expected {wanted}, found {item!r}")
+        elif item is not None:
+            extra[key] = item
     return Header(**facts, extra=extra or None)
 
 
@@ -88,7 +96,7 @@ def adopt(maps: Iterable[tuple[Place, dict[str, Any]]], name: str) -> Adopted:
     intakes: list[_Intake] = []
     for place, found in maps:
         if found.get("f") == HEADER_F and isinstance(found.get("value"), dict):
-            header = header_from(found["value"])
+            header = header_from(found["value"], name)
             continue
         intakes.append(_intake(place, found, name))
     notices = _number(intakes)

@@ -15,12 +15,18 @@ import codecs
 import gzip
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import HistoryError
 from harness.history import formats
 from harness.history.history import History
 from harness.history.rules import check_rules
+from harness.history.seal import COLUMNS, SEALED, find_history, is_unsealed
+
+if TYPE_CHECKING:
+    from harness.history.columns import Columns
 
 STANDARD_INPUT = "-"
 
@@ -31,12 +37,33 @@ def read_history(path: Path, format: str | None = None) -> History:
     Raises ``HistoryError`` if it is not there, not readable or breaks the rules of a history.
     """
     name = "standard input" if str(path) == STANDARD_INPUT else str(path)
-    data = _decompressed(_content(path, name), name)
-    return parse_history(data, name, format)
+    if path.is_dir():
+        path = find_history(path)
+        name = str(path)
+    history = parse_history(_decompressed(_content(path, name), name), name, format)
+    if not is_unsealed(path):
+        return history
+    notice = f"{name}: the run did not come to seal its history, so this is a part of it"
+    return replace(history, partial=True, notices=(*history.notices, notice))
+
+
+def read_columns(path: Path) -> Columns:
+    """The columnar view of a run folder or history file; from its columnar copy if there is one.
+
+    Raises ``HistoryError`` as :func:`read_history` does.
+    """
+    from harness.history.columns import columns, load_columns
+
+    found = find_history(path) if path.is_dir() else path
+    if found.name in SEALED and found.is_file():
+        copy = load_columns(found.parent / COLUMNS, of_bytes=found.stat().st_size)
+        if copy is not None:
+            return copy
+    return columns(read_history(found))
 
 
 def parse_history(data: bytes, name: str, format: str | None = None) -> History:
-    """The history in ``data``, which errors call ``name``."""
+    """The history in ``data`` (not compressed), which errors call ``name``."""
     data = data.removeprefix(codecs.BOM_UTF8)
     adopted = formats.reader(format or formats.detect(data, name))(data, name)
     check_rules(adopted.operations, name)
@@ -45,9 +72,7 @@ def parse_history(data: bytes, name: str, format: str | None = None) -> History:
 
 def _content(path: Path, name: str) -> bytes:
     try:
-        if str(path) == STANDARD_INPUT:
-            return sys.stdin.buffer.read()
-        return path.read_bytes()
+        return sys.stdin.buffer.read() if str(path) == STANDARD_INPUT else path.read_bytes()
     except OSError as error:
         raise HistoryError(f"{name}: cannot be read: {error.strerror}") from error
 
@@ -71,8 +96,14 @@ def _unzstd(data: bytes, name: str) -> bytes:
             f"{name}: is compressed by zstd, and the package zstandard is not installed",
             "pip install 'polygraph-db[zstd]', or unzstd the file first",
         ) from None
+    parts = []
     try:
-        with zstandard.ZstdDecompressor().stream_reader(data) as stream:
-            return bytes(stream.read())
+        while data:
+            frame = zstandard.ZstdDecompressor().decompressobj()
+            parts.append(frame.decompress(data))
+            if not frame.eof:
+                raise EOFError("it ends early")
+            data = frame.unused_data
     except zstandard.ZstdError as error:
         raise HistoryError(f"{name}: the compressed data is damaged: {error}") from error
+    return b"".join(parts)

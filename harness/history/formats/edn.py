@@ -59,7 +59,7 @@ def _header(match: re.Match[str], name: str) -> Header:
     found = decode_json(match.group(1).encode(), name, line)
     if not isinstance(found, dict):
         raise HistoryError(f"{name}: line {line}: expected the header to be a JSON object")
-    return header_from(found)
+    return header_from(found, name)
 
 
 def _decoded(data: bytes, name: str, torn: list[str]) -> str:

@@ -37,6 +37,7 @@ _CHARACTERS: Final = {
 }
 _INTEGER: Final = re.compile(r"[+-]?(?:0|[1-9]\d*)N?\Z")
 _FLOAT: Final = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?M?\Z")
+_LONGEST_NUMBER: Final = 4000  # Python itself refuses to read longer ones
 _RATIO: Final = re.compile(r"([+-]?\d+)/(\d+)\Z")
 _CLOSERS: Final = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 _WORDS: Final[dict[str, Any]] = {"nil": None, "true": True, "false": False}
@@ -266,6 +267,8 @@ def _character(token: str, offset: int) -> str:
 
 
 def _number(token: str, offset: int) -> Any:
+    if len(token) > _LONGEST_NUMBER:
+        raise Malformed(offset, f"expected a number of at most {_LONGEST_NUMBER} digits")
     if _INTEGER.match(token):
         return int(token.rstrip("N"))
     ratio = _RATIO.match(token)

@@ -19,7 +19,7 @@ import msgspec
 
 from harness.errors import HistoryError
 from harness.history.adopt import HEADER_F, Adopted, Place, adopt, header_from
-from harness.history.formats.jsonl import append_operation, decode_json, header_map
+from harness.history.formats.jsonl import REFUSED, append_operation, decode_json, header_map
 from harness.history.operation import INFO, NEMESIS, Header, Operation
 
 _OPERATIONS: Final = msgspec.json.Decoder(list[Operation])
@@ -51,7 +51,7 @@ def read(data: bytes, name: str) -> Adopted:
         return adopt(_maps(data, name), name)
     header = Header()
     if operations and operations[-1].f == HEADER_F and isinstance(operations[-1].value, dict):
-        header = header_from(operations.pop().value)
+        header = header_from(operations.pop().value, name)
     return Adopted(header=header, operations=operations)
 
 
@@ -61,7 +61,7 @@ def _decoded(data: bytes) -> list[Operation] | None:
         return None
     try:
         return _OPERATIONS.decode(data)
-    except msgspec.DecodeError:
+    except REFUSED:
         return None
 
 

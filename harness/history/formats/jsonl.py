@@ -29,6 +29,8 @@ from harness.history.operation import Header, Operation
 
 FIELDS: Final = tuple(Operation.__struct_fields__[:-1])
 REQUIRED: Final = FIELDS[:6]
+REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What msgspec raises for bytes that it does not take (bad UTF-8 and depth included)."""
 _ENCODER: Final = msgspec.json.Encoder()
 _OPERATIONS: Final = msgspec.json.Decoder(Operation)
 
@@ -50,7 +52,7 @@ def header_map(header: Header) -> dict[str, Any]:
     found.update(
         (name, item)
         for name, item in facts.items()
-        if name in ("polygraph", "independent") or item not in (None, [], {})
+        if item is not None and (item or name not in ("claims", "options"))
     )
     return found | {key: item for key, item in extra.items() if key not in found}
 
@@ -105,7 +107,7 @@ def read(data: bytes, name: str) -> Adopted:
 
     Raises ``HistoryError`` naming line and column of what cannot be read.
     """
-    header, start = _header(data)
+    header, start = _header(data, name)
     end = _torn_at(data, start)
     body = data[start:end]
     torn = end < len(data)
@@ -141,25 +143,25 @@ def _decoded(body: bytes) -> list[Operation] | None:
         return None
     try:
         return _OPERATIONS.decode_lines(body)
-    except msgspec.DecodeError:
+    except REFUSED:
         return None
 
 
-def _header(data: bytes) -> tuple[Header, int]:
+def _header(data: bytes, name: str) -> tuple[Header, int]:
     """The header and where the line after it starts; 0 where the file has none."""
     first = len(data) - len(data.lstrip())
     end = data.find(b"\n", first)
     line = data[first:] if end < 0 else data[first:end]
     try:
-        found = msgspec.json.decode(line)
-    except msgspec.DecodeError:
+        found = decode_json(line, "", 1)
+    except HistoryError:
         return Header(), 0
     if (
         isinstance(found, dict)
         and "type" not in found
         and any(key in found for key in HEADER_MARKS)
     ):
-        return header_from(found), len(data) if end < 0 else end + 1
+        return header_from(found, name), len(data) if end < 0 else end + 1
     return Header(), 0
 
 
@@ -181,7 +183,7 @@ def decode_json(text: bytes, name: str, line: int) -> Any:
     """Parse JSON that starts at ``line``; ``HistoryError`` with line, column and expectation."""
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as refused:
+    except REFUSED as refused:
         reason = str(refused)
     try:
         return json.loads(text.decode(), parse_constant=_no_constant, parse_float=_finite)

@@ -1,0 +1,120 @@
+"""Sealing: what happens to a history when its run is over.
+
+The plain ``history.jsonl`` is compressed (zstd where the package is there, else gzip) and a
+columnar copy is written beside it. Every step is atomic (a temporary file, ``fsync``,
+``rename``), and the plain file goes last: whenever the machine dies, one whole history is there.
+
+A run whose history is still plain was not sealed, so it did not end properly: such a history is
+*partial*. It is judged all the same, and the verdict says so.
+
+Cost: about 0.1 s for 100,000 records, most of it the columnar copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from harness.errors import HistoryError, StoreError
+
+PLAIN: Final = "history.jsonl"
+SEALED: Final = ("history.jsonl.zst", "history.jsonl.gz")
+COLUMNS: Final = "history.npz"
+_RUN_MARK: Final = "scenario.toml"
+_CHUNK: Final = 1 << 20
+
+
+def find_history(run_dir: Path) -> Path:
+    """The file that holds the history of a run: sealed if it was sealed, else the plain one.
+
+    Raises ``HistoryError`` if there is none.
+    """
+    for name in (*SEALED, PLAIN):
+        if (run_dir / name).is_file():
+            return run_dir / name
+    raise HistoryError(
+        f"{run_dir}: no history in this folder",
+        "give a run folder (store/SYSTEM/WORKLOAD/TIME) or a history file",
+    )
+
+
+def is_unsealed(path: Path) -> bool:
+    """Whether ``path`` is the history of a run that did not come to seal it."""
+    return path.name == PLAIN and (path.parent / _RUN_MARK).is_file()
+
+
+def seal(run_dir: Path) -> Path:
+    """Compress the history of ``run_dir``, add its columnar copy, and return the sealed file.
+
+    Safe to repeat, also after a crash in the midst of it. Raises ``StoreError`` if the store
+    cannot be written (the plain history is then still whole), ``HistoryError`` without a history.
+    """
+    plain = run_dir / PLAIN
+    if not plain.is_file():
+        return find_history(run_dir)
+    sealed = run_dir / SEALED[0 if importlib.util.find_spec("zstandard") else 1]
+    try:
+        with _replacing(sealed) as out:
+            _compress(plain, out, sealed.suffix)
+        _write_columns(run_dir, sealed)
+        plain.unlink()
+        _sync_folder(run_dir)
+    except OSError as error:
+        raise StoreError(
+            f"{sealed}: the history cannot be sealed: {error.strerror or error}",
+            f"make room on the disk; {plain} is whole and can be judged as it is",
+        ) from error
+    return sealed
+
+
+def _compress(plain: Path, out: BinaryIO, suffix: str) -> None:
+    with plain.open("rb") as source, _compressor(out, suffix) as target:
+        shutil.copyfileobj(source, target, _CHUNK)
+
+
+def _compressor(out: BinaryIO, suffix: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    if suffix == ".gz":
+        return gzip.GzipFile(PLAIN, "wb", compresslevel=6, fileobj=out, mtime=0)  # type: ignore[return-value]
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(out, closefd=False)
+
+
+def _write_columns(run_dir: Path, sealed: Path) -> None:
+    """The columnar copy; a history that breaks the rules gets none (its reader will say why)."""
+    from harness.history.columns import columns, save_columns
+    from harness.history.reader import read_history
+
+    with contextlib.suppress(HistoryError):
+        view = columns(read_history(sealed))
+        with _replacing(run_dir / COLUMNS) as out:
+            save_columns(view, out, of_bytes=sealed.stat().st_size)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that becomes ``path`` when all of it is on disk, and nothing if that fails."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

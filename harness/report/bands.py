@@ -1,0 +1,127 @@
+"""Fault bands: when which fault was in force, from the ledger or else from the history.
+
+The ledger is the truth (it is written before each injection and carries the proofs). An imported
+history has none; there the nemesis' own operations (``start-partition`` ... ``stop-partition``,
+Jepsen's ``start`` ... ``stop``) give the bands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.history.history import History
+from harness.history.record import LedgerEntry
+from harness.report.display import shown
+
+_OPENS = re.compile(r"^(?:start|begin|inject)(?:[-_](?P<what>.+))?$")
+_CLOSES = re.compile(r"^(?:stop|heal|end)(?:[-_](?P<what>.+))?$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """One injection of one fault; times in nanoseconds since the start of the run.
+
+    ``end`` is the end of the history where the fault was never healed (``healed`` is then None).
+    ``proofs`` are the measured sentences by event.
+    """
+
+    fault: str
+    start: int
+    end: int
+    targets: tuple[str, ...] = ()
+    shape: str = ""
+    times: Mapping[str, int] = field(default_factory=dict)
+    proofs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def was_injected(self) -> bool:
+        """Whether the fault got further than the intention."""
+        return any(event in self.times for event in ("injected", "bit", "heal", "healed"))
+
+    @property
+    def label(self) -> str:
+        """Name and shape, for the picture."""
+        return f"{self.fault} ({self.shape})" if self.shape else self.fault
+
+    def overlaps(self, start: int, end: int) -> bool:
+        """Whether the fault was in force at some moment of ``[start, end]``."""
+        return self.start <= end and self.end >= start
+
+
+def bands_of_ledger(entries: Iterable[LedgerEntry], last_ns: int) -> list[Band]:
+    """One band for each fault id, in order of their intention."""
+    by_id: dict[int, list[LedgerEntry]] = {}
+    for entry in entries:
+        by_id.setdefault(entry.id, []).append(entry)
+    bands = [_band(group, last_ns) for group in by_id.values()]
+    return sorted(bands, key=lambda band: band.start)
+
+
+def _band(group: Sequence[LedgerEntry], last_ns: int) -> Band:
+    times: dict[str, int] = {}
+    proofs: dict[str, str] = {}
+    targets: dict[str, None] = {}
+    for entry in group:
+        times.setdefault(entry.event, entry.time)
+        targets.update(dict.fromkeys(entry.targets))
+        if entry.event in ("bit", "healed", "failed"):
+            proofs[entry.event] = _proof(entry.detail)
+    start = times.get("injected", times.get("intend", group[0].time))
+    end = times.get("healed", max(last_ns, start))
+    shape = next((text for entry in group if (text := _shape(entry.detail))), "")
+    return Band(
+        fault=group[0].fault,
+        start=start,
+        end=max(end, start),
+        targets=tuple(targets),
+        shape=shape,
+        times=times,
+        proofs=proofs,
+    )
+
+
+def _proof(detail: Mapping[str, Any]) -> str:
+    """The sentence of a measurement, wherever the writer put it; else the whole detail."""
+    nested = detail.get("proof")
+    source = nested if isinstance(nested, Mapping) else detail
+    for key in ("what", "why", "message", "error"):
+        if isinstance(source.get(key), str):
+            return shown(source[key])
+    return shown(nested if nested is not None else dict(detail)) if detail else ""
+
+
+def _shape(detail: Mapping[str, Any]) -> str:
+    for source in (detail, detail.get("plan")):
+        if isinstance(source, Mapping) and isinstance(source.get("shape"), str):
+            return shown(source["shape"], 40)
+    return ""
+
+
+def bands_of_history(history: History, last_ns: int) -> list[Band]:
+    """Bands from the nemesis' operations alone, for histories without a ledger.
+
+    A fault counts from the first record of its start to the last record of its stop.
+    """
+    bands: list[Band] = []
+    open_at: dict[str, int] = {}
+    for position, operation in enumerate(history.operations):
+        if operation.is_client:
+            continue
+        opens, closes = _OPENS.match(operation.f), _CLOSES.match(operation.f)
+        if opens:
+            open_at.setdefault(opens["what"] or "fault", operation.time)
+        elif closes and history.pairs[position] < position:
+            name = closes["what"] or "fault"
+            if name in open_at:
+                bands.append(_plain(name, open_at.pop(name), operation.time, last_ns))
+    bands.extend(_plain(name, start, None, last_ns) for name, start in open_at.items())
+    return sorted(bands, key=lambda band: band.start)
+
+
+def _plain(name: str, start: int, healed: int | None, last_ns: int) -> Band:
+    times = {"injected": start} if healed is None else {"injected": start, "healed": healed}
+    end = max(last_ns, start) if healed is None else healed
+    return Band(fault=name, start=start, end=end, times=times)

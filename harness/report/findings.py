@@ -1,0 +1,171 @@
+"""What the verdict says, in the shape the page needs: tolerant of files that others wrote.
+
+``verdict.json`` follows design section 6, but a report must also come out of a file from another
+version or of a half-written one, so nothing here trusts a type. The first case of each anomaly
+type comes first; past a cap the rest is only counted (the page says how many and where they are).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.report.display import shown, visible
+
+MOST_FINDINGS = 30
+"""Anomalies drawn in full."""
+MOST_WITNESSES = 60
+"""Operations of one witness that are listed."""
+_PROOF_LIMIT = 20_000
+_INDEX = re.compile(r"#(\d{1,12})\b|\b(?:operation|op|index) #?(\d{1,12})\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One anomaly of one checker; ``proof`` is prose in pieces, some pointing at an operation."""
+
+    number: int
+    checker: str
+    kind: str
+    proof: list[tuple[str, int | None]]
+    witness: tuple[int, ...]
+    witness_left_out: int
+    key: str | None
+    data: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The answer of one checker."""
+
+    name: str
+    word: str
+    why: str
+    kinds: list[tuple[str, int]]
+    ruled_out: list[str]
+    also_ruled_out: list[str]
+    stats: list[tuple[str, str]]
+
+
+def word_of(valid: Any) -> str:
+    """``valid``, ``invalid``, ``unknown``, or ``unjudged`` where there is no such field."""
+    if valid is True:
+        return "valid"
+    if valid is False:
+        return "invalid"
+    return "unjudged" if valid is None else "unknown"
+
+
+def texts(value: Any) -> list[str]:
+    """A list of sentences out of whatever stands in a field meant for them."""
+    if value is None or value == "":
+        return []
+    items = value if isinstance(value, list | tuple) else [value]
+    return [_sentence(item) for item in items]
+
+
+def _sentence(item: Any) -> str:
+    if isinstance(item, Mapping):
+        parts = [item[key] for key in ("name", "check", "why", "message") if item.get(key)]
+        if parts:
+            return ": ".join(shown(part, 2000) for part in parts)
+    return shown(item, 2000)
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """``value`` if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def parts(verdict: Mapping[str, Any]) -> list[Part]:
+    """One entry for each checker, the failed ones first."""
+    order = {"invalid": 0, "unknown": 1, "unjudged": 2, "valid": 3}
+    found = [_part(name, mapping(answer)) for name, answer in mapping(verdict.get("checkers")).items()]
+    return sorted(found, key=lambda part: order[part.word])
+
+
+def _part(name: str, answer: Mapping[str, Any]) -> Part:
+    return Part(
+        name=visible(name, 80),
+        word=word_of(answer.get("valid")),
+        why=shown(answer.get("why") or "", 2000),
+        kinds=[(visible(kind, 80), len(_cases(cases))) for kind, cases in _kinds(answer)],
+        ruled_out=texts(answer.get("not")),
+        also_ruled_out=texts(answer.get("also_not")),
+        stats=rows(answer.get("stats")),
+    )
+
+
+def rows(value: Any, limit: int = 400) -> list[tuple[str, str]]:
+    """The entries of an object as text, for a two-column table."""
+    return [(visible(str(key), 80), shown(entry, limit)) for key, entry in mapping(value).items()]
+
+
+def findings(verdict: Mapping[str, Any], known: Iterable[int]) -> tuple[list[Finding], int]:
+    """The anomalies to draw and how many more there are; ``known`` are the indices that exist."""
+    ordered = _ordered(verdict)
+    indices = set(known)
+    drawn = [
+        _finding(number, checker, kind, case, indices)
+        for number, (checker, kind, case) in enumerate(ordered[:MOST_FINDINGS], 1)
+    ]
+    return drawn, max(len(ordered) - MOST_FINDINGS, 0)
+
+
+def _ordered(verdict: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """All cases: round after round, so that every type is seen before any type's second case."""
+    ranked: list[tuple[int, str, str, Mapping[str, Any]]] = []
+    for checker, answer in mapping(verdict.get("checkers")).items():
+        for kind, cases in _kinds(mapping(answer)):
+            for round_number, case in enumerate(_cases(cases)):
+                ranked.append((round_number, str(checker), kind, case))
+    ranked.sort(key=lambda row: row[0])
+    return [row[1:] for row in ranked]
+
+
+def _kinds(answer: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(str(kind), cases) for kind, cases in mapping(answer.get("anomalies")).items()]
+
+
+def _cases(value: Any) -> list[Mapping[str, Any]]:
+    items = value if isinstance(value, list) else [value]
+    return [item if isinstance(item, Mapping) else {"message": item} for item in items]
+
+
+def _finding(
+    number: int, checker: str, kind: str, case: Mapping[str, Any], known: set[int]
+) -> Finding:
+    witness = witness_of(case)
+    return Finding(
+        number=number,
+        checker=visible(checker, 80),
+        kind=visible(kind, 80),
+        proof=linked(shown(case.get("message") or "The checker gave no words.", _PROOF_LIMIT), known),
+        witness=witness[:MOST_WITNESSES],
+        witness_left_out=max(len(witness) - MOST_WITNESSES, 0),
+        key=None if case.get("key") is None else shown(case["key"]),
+        data=rows(case.get("data")),
+    )
+
+
+def witness_of(case: Mapping[str, Any]) -> tuple[int, ...]:
+    """The witness's operation indices, whatever else stands among them left out."""
+    value = case.get("witness")
+    items: Sequence[Any] = value if isinstance(value, list) else []
+    return tuple(item for item in items if isinstance(item, int) and not isinstance(item, bool))
+
+
+def linked(text: str, known: set[int]) -> list[tuple[str, int | None]]:
+    """``text`` in pieces; a piece that names an existing operation carries its index."""
+    pieces: list[tuple[str, int | None]] = []
+    done = 0
+    for match in _INDEX.finditer(text):
+        index = int(match[1] or match[2])
+        if index in known:
+            pieces.append((text[done : match.start()], None))
+            pieces.append((match.group(), index))
+            done = match.end()
+    pieces.append((text[done:], None))
+    return [piece for piece in pieces if piece[0]]

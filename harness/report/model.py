@@ -1,0 +1,143 @@
+"""What a run folder holds, read as far as it can be read.
+
+A report is wanted most where something went wrong, so every part may be missing, torn or odd:
+a killed run has no verdict, an imported history has no ledger. Whatever cannot be read becomes a
+notice on the page; only a folder that does not exist is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from harness.errors import PolygraphError, UsageError
+from harness.history.history import History
+from harness.history.reader import read_history
+from harness.history.record import LedgerEntry
+from harness.report.bands import Band, bands_of_history, bands_of_ledger
+from harness.report.calls import Calls, pair_calls
+from harness.report.display import visible
+
+HISTORY_NAMES = (
+    "history.jsonl",
+    "history.jsonl.zst",
+    "history.jsonl.gz",
+    "history.edn",
+    "history.json",
+)
+_Part = TypeVar("_Part")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Everything the page shows, as read; absent parts are empty and named in ``notices``."""
+
+    folder: Path
+    verdict: Mapping[str, Any]
+    scenario: Mapping[str, Any]
+    scenario_text: str
+    evidence: Mapping[str, Any]
+    calls: Calls
+    bands: list[Band]
+    has_ledger: bool
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def history(self) -> History:
+        """The history (an empty one where there is none)."""
+        return self.calls.history
+
+    @property
+    def last_ns(self) -> int:
+        """Time of the last record."""
+        operations = self.history.operations
+        return max((operations[-1].time if operations else 0), 0)
+
+    @property
+    def start_wall_ns(self) -> int | None:
+        """Wall time of the run's start, if the header tells."""
+        return self.history.header.start_wall_ns
+
+
+def read_run(folder: Path) -> Run:
+    """Read every part of ``folder``; raises :class:`UsageError` only if it is not a folder."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a run folder", "polygraph list shows the runs there are")
+    notices: list[str] = []
+    history = _history(folder, notices)
+    calls = pair_calls(history)
+    last_ns = max((operation.time for operation in history.operations[-1:]), default=0)
+    ledger = _attempt(folder / "faults.jsonl", _read_ledger, notices)
+    bands = bands_of_history(history, last_ns) if ledger is None else []
+    return Run(
+        folder=folder,
+        verdict=_attempt(folder / "verdict.json", _read_object, notices) or {},
+        scenario=_attempt(folder / "scenario.toml", _read_toml, notices) or {},
+        scenario_text=_attempt(folder / "scenario.toml", _read_text, []) or "",
+        evidence=_attempt(folder / "evidence" / "run.json", _read_object, notices) or {},
+        calls=calls,
+        bands=bands if ledger is None else bands_of_ledger(ledger, last_ns),
+        has_ledger=ledger is not None,
+        notices=notices,
+    )
+
+
+def _history(folder: Path, notices: list[str]) -> History:
+    for name in HISTORY_NAMES:
+        path = folder / name
+        if not path.exists():
+            continue
+        history = _attempt(path, read_history, notices)
+        if history is not None:
+            notices.extend(visible(notice) for notice in history.notices)
+            return history
+    if not any((folder / name).exists() for name in HISTORY_NAMES):
+        notices.append("This folder holds no history, so there are no operations to show.")
+    return History([])
+
+
+def _attempt(path: Path, read: Callable[[Path], _Part], notices: list[str]) -> _Part | None:
+    """``read(path)``, or ``None`` with a notice where the file is there but unreadable."""
+    if not path.exists():
+        return None
+    try:
+        return read(path)
+    except (OSError, ValueError, EOFError, RecursionError, PolygraphError) as error:
+        notices.append(f"{path.name} could not be read: {visible(str(error))}")
+        return None
+
+
+def _read_text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    return tomllib.loads(_read_text(path))
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    found = json.loads(_read_text(path))
+    if not isinstance(found, dict):
+        raise ValueError(f"a JSON object was expected, not {type(found).__name__}")
+    return found
+
+
+def _read_ledger(path: Path) -> list[LedgerEntry]:
+    """The entries of the ledger; a torn last line is what a crash leaves and is passed over."""
+    lines = path.read_bytes().split(b"\n")
+    entries: list[LedgerEntry] = []
+    for number, line in enumerate(lines):
+        if not line.strip():
+            continue
+        try:
+            entries.append(msgspec.json.decode(line, type=LedgerEntry))
+        except msgspec.MsgspecError as error:
+            if number != len(lines) - 1:
+                raise ValueError(f"line {number + 1}: {error}") from error
+    return entries

@@ -1,0 +1,206 @@
+"""The page: everything the run folder holds, put together into one file.
+
+``report.html`` must work from a disk with the network off, today and in ten years: style,
+programs, pictures and data are inside, nothing is loaded, no link leaves the page, and its own
+content policy forbids the browser to try (scripts run by hash only, so that a hostile value that
+slipped through would still be dead text). The template escapes; foreign text went through
+:mod:`harness.report.display` before.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from harness.history.operation import TYPES
+from harness.report.bands import Band
+from harness.report.calls import Calls
+from harness.report.concurrency import thread_count
+from harness.report.display import duration, seconds, shown
+from harness.report.facts import run_facts
+from harness.report.findings import Finding, findings, mapping, parts, texts, word_of
+from harness.report.lanes import draw
+from harness.report.logs import NodeLog, read_logs
+from harness.report.model import Run, read_run
+from harness.report.plots import Plot, draw_plots
+from harness.report.timeline import script_json, timeline_data
+from harness.report.wording import Wording
+
+SCRIPTS = (
+    "dom.js",
+    "data.js",
+    "view.js",
+    "paint.js",
+    "overview.js",
+    "details.js",
+    "search.js",
+    "input.js",
+    "logs.js",
+    "start.js",
+)
+"""The page's program, in the order in which its files are joined."""
+
+
+def render(run_dir: Path) -> Path:
+    """Write ``report.html`` and ``plots/`` into ``run_dir`` and return the page's path.
+
+    Any part of the folder may be missing. Raises :class:`harness.errors.UsageError` if ``run_dir``
+    is no folder and ``OSError`` if it cannot be written.
+    """
+    run = read_run(Path(run_dir))
+    page = run.folder / "report.html"
+    draft = page.with_suffix(".html.tmp")
+    draft.write_text(_html(run), encoding="utf-8", errors="backslashreplace")
+    os.replace(draft, page)
+    return page
+
+
+def _html(run: Run) -> str:
+    wording = Wording(run.calls)
+    found, left_out = findings(run.verdict, run.calls.by_index)
+    anomalies = [_anomaly(run, finding, wording) for finding in found]
+    windows = [(a["start_ns"], a["end_ns"]) for a in anomalies if a["calls"]]
+    plots, plots_notice = _plots(run)
+    logs = read_logs(run.folder, run.start_wall_ns, windows)
+    data = timeline_data(
+        run.calls,
+        run.bands,
+        [_for_timeline(anomaly) for anomaly in anomalies],
+        wording=wording,
+        threads=thread_count(run.calls, run.scenario),
+    )
+    program = "\n".join(_asset(name) for name in SCRIPTS)
+    program = f'(() => {{\n"use strict";\n{program}\n}})();\n'
+    return _template().render(
+        verdict=_verdict(run.verdict),
+        facts=run_facts(run),
+        notices=run.notices,
+        anomalies=anomalies,
+        anomalies_left_out=left_out,
+        bands=run.bands,
+        has_ledger=run.has_ledger,
+        plots=plots,
+        plots_notice=plots_notice,
+        calls=len(run.calls),
+        logs=logs,
+        scenario=run.scenario_text[:100_000],
+        timeline_json=script_json(data),
+        logs_json=script_json([_log(log) for log in logs]),
+        style=_asset("report.css"),
+        program=program,
+        program_hash=base64.b64encode(hashlib.sha256(program.encode()).digest()).decode(),
+    )
+
+
+def _template() -> Any:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FunctionLoader(_asset),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(seconds=seconds, duration=duration)
+    return environment.get_template("report.html.j2")
+
+
+def _asset(name: str) -> str:
+    return files("harness.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    word = word_of(verdict.get("valid"))
+    return {
+        "word": word,
+        "why": shown(verdict.get("why") or "", 4000),
+        "claims": texts(verdict.get("claims")),
+        "reproduce": shown(verdict.get("reproduce") or "", 4000),
+        "health": texts(verdict.get("health")),
+        "parts": parts(verdict),
+        "ruled_out": list(dict.fromkeys(m for part in parts(verdict) for m in part.ruled_out)),
+        "operations": mapping(verdict.get("operations")),
+        "faults": mapping(verdict.get("faults")),
+    }
+
+
+def _plots(run: Run) -> tuple[list[Plot], str]:
+    """The plots and, where there are none, the reason."""
+    try:
+        plots = draw_plots(run.calls, run.bands, run.folder / "plots")
+    except ImportError:
+        return [], "matplotlib is not installed; pip install 'polygraph-db[plots]' draws them."
+    return plots, "" if plots else "No operation completed, so there is nothing to plot."
+
+
+def _anomaly(run: Run, finding: Finding, wording: Wording) -> dict[str, Any]:
+    by_index = run.calls.by_index
+    witness = list(dict.fromkeys(by_index[i] for i in finding.witness if i in by_index))
+    start, end = _window(run.calls, witness)
+    return {
+        "finding": finding,
+        "calls": witness,
+        "start_ns": start,
+        "end_ns": end,
+        "faults": _active(run.bands, start, end) if witness else [],
+        "rows": [_row(run.calls, call, wording) for call in witness],
+        "drawing": draw(run.calls, witness, run.bands, wording),
+    }
+
+
+def _window(calls: Calls, witness: Sequence[int]) -> tuple[int, int]:
+    """From the first invoke to the last completion; an open call counts by its beginning only."""
+    starts = [int(calls.start[call]) for call in witness]
+    ends = [int(calls.end[call]) for call in witness if calls.complete[call] >= 0]
+    return min(starts, default=0), max([*starts, *ends], default=0)
+
+
+def _active(bands: Sequence[Band], start: int, end: int) -> list[Band]:
+    return [band for band in bands if band.was_injected and band.overlaps(start, end)]
+
+
+def _row(calls: Calls, call: int, wording: Wording) -> dict[str, Any]:
+    first, second = calls.records(call)
+    record = first or second
+    assert record is not None  # a call has at least one record
+    return {
+        "index": record.index,
+        "done": second.index if second is not None else None,
+        "process": int(calls.process[call]),
+        "node": wording.node(call),
+        "start": int(calls.start[call]),
+        "end": int(calls.end[call]) if second is not None else None,
+        "phrase": wording.phrase(call, with_key=True, limit=400),
+        "type": TYPES[int(calls.type[call])],
+        "error": wording.error(call),
+    }
+
+
+def _for_timeline(anomaly: Mapping[str, Any]) -> dict[str, Any]:
+    finding: Finding = anomaly["finding"]
+    return {
+        "number": finding.number,
+        "title": finding.kind,
+        "calls": anomaly["calls"],
+        "start": anomaly["start_ns"] // 1000,
+        "end": anomaly["end_ns"] // 1000,
+    }
+
+
+def _log(log: NodeLog) -> dict[str, Any]:
+    return {
+        "node": log.node,
+        "name": log.name,
+        "first": [line.number for line in log.lines],
+        "time": [None if line.time_ns is None else line.time_ns // 1000 for line in log.lines],
+        "mark": "".join("2" if line.is_crash else "1" if line.is_near else "0" for line in log.lines),
+        "text": [line.text for line in log.lines],
+        "left_out": log.left_out,
+        "total": log.total,
+    }

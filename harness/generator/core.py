@@ -122,7 +122,7 @@ def bind(generator: Generator, stream: int) -> Generator:
     A generator of a third party takes part by a method ``bound(stream) -> Generator``.
     """
     bound = getattr(generator, "bound", None)
-    return generator if bound is None else bound(stream)  # type: ignore[no-any-return]
+    return generator if bound is None else bound(stream)
 
 
 def bind_all(generators: tuple[Generator, ...], stream: int) -> tuple[Generator, ...]:

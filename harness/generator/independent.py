@@ -100,7 +100,7 @@ class Keys:
         return Keyed(lift(self.fgen(key)), key, self.operations, self.infos)
 
     def bound(self, index: int, stream: int) -> Generator:
-        """The generator of key ``index``, drawing from child ``index``; ``NOTHING`` past the end."""
+        """The generator of key ``index``, bound to child ``index``; ``NOTHING`` past the end."""
         try:
             return bind(self[index], split(stream, index))
         except IndexError:
@@ -141,8 +141,8 @@ class Concurrent(Combinator, frozen=True, gc=False):
         mask = self.masks[group]
         if context.free & mask:
             step = self.gens[group].op(context.restrict(mask))
-            if step.__class__ is tuple and step[0].time <= context.time_ns:  # type: ignore[index]
-                return self._emit(step, replaced(self.gens, group, step[1]), self.next_key)  # type: ignore[arg-type,index]
+            if step.__class__ is tuple and step[0].time <= context.time_ns:
+                return self._emit(step, replaced(self.gens, group, step[1]), self.next_key)
         return self._search(context, bits)
 
     def _emit(self, step: Any, gens: tuple[Generator, ...], next_key: int) -> Step:

@@ -111,8 +111,9 @@ class Function(Combinator, frozen=True, gc=False):
             return None
         if made is PENDING:
             return PENDING
-        inner = bind(lift(made), split(self.stream, self.position))
-        return Sequenced((inner, after), 0, inner, self.stream).op(context)
+        inner: Generator = bind(lift(made), split(self.stream, self.position))
+        rest: Generator = Sequenced((inner, after), 0, inner, self.stream)
+        return rest.op(context)
 
     def bound(self, stream: int) -> Generator:
         """The function draws from ``stream``."""

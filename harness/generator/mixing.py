@@ -70,12 +70,11 @@ def _take(able: list[int], weights: Sequence[int], bits: int) -> tuple[int, int]
     """Remove one part of ``able``, each as likely as its weight; and the bits that are left."""
     if len(able) == 1:
         return able.pop(), bits
-    place = bits % sum([weights[i] for i in able])
-    for at, i in enumerate(able):
-        place -= weights[i]
-        if place < 0:
-            break
-    # A part is taken from 64 bits a few times at most; mixing again keeps the choice even.
+    ticket = (bits * sum([weights[i] for i in able])) >> 64
+    at = 0
+    while ticket >= weights[able[at]]:
+        ticket -= weights[able[at]]
+        at += 1
     return able.pop(at), draw(bits, 1)
 
 
@@ -146,7 +145,7 @@ def mix(gens: Iterable[Liftable]) -> Generator:
     return Mix(lifted) if lifted else NOTHING
 
 
-class Any_(Combinator, frozen=True, gc=False):  # noqa: N801 - Jepsen's name, as ``any_`` is
+class Any_(Combinator, frozen=True, gc=False):
     """See :func:`any_` and, if ``ends_with_first``, :func:`shortest_any`."""
 
     gens: tuple[Generator, ...]

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from harness.generator.context import Context, initial_context
-from harness.generator.core import LOG, NS_PER_S, PENDING, SLEEP, Liftable, bind
+from harness.generator.core import LOG, NS_PER_S, SLEEP, Liftable, bind
 from harness.generator.leaves import lift
 from harness.generator.streams import Random
 from harness.generator.transform import GeneratorError, validate

@@ -1,0 +1,436 @@
+"""The dispatcher: asks the generator, hands operations to workers and records both ends.
+
+It decides what the history means, so its order of work is fixed. A completion is recorded in
+the tick of the event loop in which it came. Asking the generator for more happens in one
+synchronous step, *after* the completions of the tick: an operation is never invoked before an
+answer that had already come, for that would make two operations look concurrent that were not,
+and hide what the second must have seen. An invocation is in the journal before its worker gets
+it. So "completion before invocation in the file" is "happened before", and no clock is needed.
+
+Nothing that a client does can hold up a run: an operation that takes longer than the time-out
+becomes ``info`` whether or not the client obeys, its process is retired (the next is the old
+number plus the concurrency, which keeps the thread and therefore the node) and a new worker with
+a new client takes over. Clients that never let go are counted, and end the run at four times the
+concurrency.
+
+Cost: see ``benchmarks/interpreter.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from msgspec import structs
+
+from harness.client import SystemClient
+from harness.errors import PolygraphError, StoreError
+from harness.generator.context import Context, initial_context
+from harness.generator.core import (
+    LOG,
+    NOTHING,
+    NS_PER_S,
+    PENDING,
+    SLEEP,
+    Generator,
+    Liftable,
+    bind,
+)
+from harness.generator.leaves import lift
+from harness.generator.streams import split
+from harness.generator.transform import GeneratorError
+from harness.history.operation import FAIL, INFO, INVOKE, OK, Operation
+from harness.run.lag import LagMeter
+from harness.run.workers import Departures, Invoke, Worker, checked, described, ended
+
+HEARTBEAT_S = 0.010
+MOST_HOPS = 3
+STUCK_PER_THREAD = 4
+CLOSING_S = 1.0
+
+
+class Recorder(Protocol):
+    """What the dispatcher needs of the journal (:class:`harness.history.journal.Journal`)."""
+
+    def append(self, operation: Operation) -> Operation:
+        """Give index and time, record, and return what was recorded."""
+        ...
+
+    def now(self) -> int:
+        """Nanoseconds since the start, on the records' clock."""
+        ...
+
+
+class Dispatcher:
+    """Runs generators against clients; make it on the loop that serves the clients.
+
+    ``nodes`` are ``(name, address)`` or plain addresses; client thread i talks to node i modulo
+    their number. ``invoke(client, operation)`` gives the completion; ``open_client()`` a new
+    client, which is opened lazily inside the first operation's time. ``nemesis(operation)``,
+    if there is one, carries out what is on the nemesis thread.
+
+    ``counts`` maps f to how many client operations were ``invoke``, ``ok``, ``fail`` and
+    ``info``. ``stuck`` is ``None``, or why the run had to end (clients that hang for ever);
+    ``last_error`` the latest error text of a client operation.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Recorder,
+        nodes: Sequence[tuple[str, str]] | Sequence[str],
+        concurrency: int,
+        open_client: Callable[[], SystemClient],
+        invoke: Invoke,
+        nemesis: Callable[[Operation], Awaitable[Operation]] | None = None,
+        seed: int = 0,
+        op_timeout_s: float = 5.0,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.counts: dict[str, dict[str, int]] = {}
+        self.stuck: str | None = None
+        self.last_error: str | None = None
+        self._journal = journal
+        self._addresses = [node if isinstance(node, str) else node[1] for node in nodes]
+        self._open_client = open_client
+        self._invoke = invoke
+        self._nemesis = nemesis
+        self._seed = seed
+        self._op_timeout_ns = round(op_timeout_s * NS_PER_S)
+        self._say = say
+        self._loop = asyncio.get_running_loop()
+        self._lag = LagMeter()
+        self._workers: list[Worker] = []
+        self._departures = Departures()
+        self._concurrency = concurrency
+        start = initial_context(concurrency, nemesis=nemesis is not None)
+        self._free = self._all = start.all
+        self._processes = start.processes
+        self._rotation = 0
+        self._generator: Generator = NOTHING
+        self._runs = 0
+        self._done: asyncio.Future[None] | None = None
+        self._error: Exception | None = None
+        self._broken: StoreError | None = None
+        self._stopped_ns = -1
+        self._nemesis_open: Operation | None = None
+        self._nemesis_task: asyncio.Task[None] | None = None
+        self._sleeping: dict[int, asyncio.TimerHandle] = {}
+        self._is_armed = False
+        self._is_pending = False
+        self._completions = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ns = 0
+        self._heartbeat: asyncio.TimerHandle | None = None
+
+    # -- from outside ----------------------------------------------------------------------
+
+    @property
+    def lag(self) -> dict[str, float]:
+        """How late the loop was, in milliseconds: ``p50``, ``p99``, ``max``."""
+        return self._lag.figures()
+
+    async def run(self, generator: Liftable) -> None:
+        """Carry out ``generator`` to its end, or until stopped; all operations are completed.
+
+        May be called again: processes and time go on. Raises ``GeneratorError`` if the
+        generator failed and ``StoreError`` if nothing can be recorded any more; what was
+        recorded before is kept.
+        """
+        if self._done is not None:
+            raise RuntimeError("the dispatcher is running already")
+        if self._broken is not None:
+            raise self._broken
+        if self._stopped_ns >= 0:
+            return
+        self._error = None
+        if not self._workers:
+            self._workers = [self._new_worker(thread) for thread in range(self._concurrency)]
+        self._generator = bind(lift(generator), split(self._seed, self._runs))
+        self._runs += 1
+        self._done = self._loop.create_future()
+        self._beat_later()
+        self._arm()
+        try:
+            await self._done
+        finally:
+            self._done = None
+            self._generator = NOTHING
+            self._cancel_timers()
+
+    def stop(self) -> None:
+        """End soon: nothing new is invoked, and what is open has the op time-out. Any thread."""
+        self._loop.call_soon_threadsafe(self._stop)
+
+    async def close(self) -> None:
+        """Close all clients; one that will not be closed is left behind. Safe twice."""
+        for worker in self._workers:
+            self._departures.see_off(worker.client, worker.task)
+        self._workers = []
+        await self._departures.wait(CLOSING_S)
+
+    # -- one tick ----------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """See to it that the generator is asked after the completions of this tick."""
+        if not self._is_armed:
+            self._is_armed = True
+            self._loop.call_soon(self._settle, self._completions, MOST_HOPS)
+
+    def _settle(self, completions: int, hops: int) -> None:
+        """Let answers that have come be recorded first: hop on while there are more of them.
+
+        An answer passes the loop's queue once or twice on its way from the socket to its
+        worker. When every thread is free there is nothing to wait for.
+        """
+        is_first = hops == MOST_HOPS
+        if self._free != self._all and hops and (is_first or completions != self._completions):
+            self._loop.call_soon(self._settle, self._completions, hops - 1)
+            return
+        self._is_armed = False
+        if self._done is None or self._done.done():
+            return
+        try:
+            self._dispatch()
+        except StoreError as error:
+            self._break(error)
+        except Exception as error:
+            self._fail(error, f"was asked for an operation, free {self._free:b}")
+
+    def _dispatch(self) -> None:
+        """Invoke all that is due. The only place where operations begin."""
+        now_of, concurrency = self._journal.now, self._concurrency
+        self._is_pending = False
+        while self._free and self._stopped_ns < 0 and self._error is None:
+            now = now_of()
+            context = Context(
+                now, self._free, self._all, self._processes, concurrency, self._rotation
+            )
+            step = self._generator.op(context)
+            if step.__class__ is tuple:
+                operation, after = step
+                if operation.time > now:
+                    self._wake_at(operation.time, now)
+                    return
+                self._begin(operation, after)
+            elif step is PENDING:
+                self._is_pending = True
+                return
+            else:
+                break
+        if self._free == self._all:
+            self._end()
+
+    def _begin(self, operation: Operation, after: Generator) -> None:
+        process = operation.process
+        thread = process % self._concurrency if process.__class__ is int else self._concurrency
+        if not self._free >> thread & 1 or self._processes[thread] != process:
+            raise GeneratorError(f"the generator gave {operation}, whose process is not free")
+        kind = operation.type
+        if kind in (SLEEP, LOG):
+            recorded = operation
+        else:
+            if thread == self._concurrency:
+                operation = _as_info(operation)
+            recorded = self._journal.append(operation)
+        self._free ^= 1 << thread
+        self._rotation = (self._rotation + 1) % len(self._processes)
+        self._generator = after.update(self._context(recorded.time), recorded)
+        if recorded is operation:
+            self._keep_busy(thread, operation)
+        elif thread < self._concurrency:
+            self._tally(recorded)
+            self._workers[thread].take(recorded)
+        else:
+            self._nemesis_open = recorded
+            self._nemesis_task = self._loop.create_task(self._do_nemesis(recorded))
+
+    def _context(self, time_ns: int) -> Context:
+        return Context(
+            time_ns, self._free, self._all, self._processes, self._concurrency, self._rotation
+        )
+
+    # -- completions -------------------------------------------------------------------------
+
+    def _finished(self, worker: Worker, invocation: Operation, completion: Operation) -> None:
+        """A worker has an answer. One that was abandoned is not listened to."""
+        if worker.operation is not invocation:
+            return
+        worker.operation = None
+        recorded = self._complete(worker.thread, invocation, checked(invocation, completion))
+        if recorded is None:
+            return
+        self._tally(recorded)
+        if recorded.type == INFO:
+            client, worker.client = worker.client, None
+            self._departures.see_off(client)
+            self._retire(worker.thread)
+
+    def _expire(self, worker: Worker, invocation: Operation) -> None:
+        """The operation took too long: it is info, and thread and process go on without it."""
+        thread, limit_s = worker.thread, self._op_timeout_ns / NS_PER_S
+        worker.operation = None
+        timeout = ended(invocation, INFO, f"timeout: no answer within {limit_s:g} s")
+        recorded = self._complete(thread, invocation, timeout)
+        self._departures.see_off(worker.client, worker.task)
+        self._workers[thread] = self._new_worker(thread)
+        self._retire(thread)
+        if recorded is not None:
+            self._tally(recorded)
+
+    def _complete(
+        self, thread: int, invocation: Operation, completion: Operation
+    ) -> Operation | None:
+        """Record a completion and tell the generator; ``None`` if nothing can be recorded."""
+        try:
+            recorded = self._record(invocation, completion)
+        except StoreError as error:
+            self._break(error)
+            return None
+        self._free |= 1 << thread
+        self._completions += 1
+        try:
+            self._generator = self._generator.update(self._context(recorded.time), recorded)
+        except Exception as error:
+            self._fail(error, f"was told of {recorded}")
+        if not self._is_armed:
+            self._arm()
+        return recorded
+
+    def _record(self, invocation: Operation, completion: Operation) -> Operation:
+        try:
+            return self._journal.append(completion)
+        except TypeError as error:  # a value that is not JSON: the answer cannot be told
+            return self._journal.append(ended(invocation, INFO, described(error)))
+
+    def _retire(self, thread: int) -> None:
+        context = self._context(0).with_next_process(thread)
+        self._processes = context.processes
+
+    def _tally(self, recorded: Operation) -> None:
+        counts = self.counts.get(recorded.f)
+        if counts is None:
+            counts = self.counts[recorded.f] = {INVOKE: 0, OK: 0, FAIL: 0, INFO: 0}
+        counts[recorded.type] += 1
+        if recorded.error is not None:
+            self.last_error = f"{recorded.f}: {recorded.error}"
+
+    # -- the nemesis, sleep and log ------------------------------------------------------------
+
+    async def _do_nemesis(self, invocation: Operation) -> None:
+        assert self._nemesis is not None
+        try:
+            completion = checked(invocation, await self._nemesis(invocation))
+        except Exception as error:
+            completion = ended(invocation, INFO, described(error))
+        self._end_nemesis(invocation, completion)
+
+    def _end_nemesis(self, invocation: Operation, completion: Operation) -> None:
+        if self._nemesis_open is invocation:
+            self._nemesis_open = None
+            self._complete(self._concurrency, invocation, _as_info(completion))
+
+    def _keep_busy(self, thread: int, operation: Operation) -> None:
+        """Not for a worker: print, or leave the thread idle for a time; nothing is recorded."""
+        if operation.type == LOG:
+            self._say(str(operation.value))
+        delay_s = operation.value if operation.type == SLEEP else 0
+        awake = self._loop.call_later(delay_s, self._awake, thread, operation)
+        self._sleeping[thread] = awake
+
+    def _awake(self, thread: int, operation: Operation) -> None:
+        if self._sleeping.pop(thread, None) is None:
+            return
+        self._free |= 1 << thread
+        self._completions += 1
+        try:
+            self._generator = self._generator.update(self._context(self._journal.now()), operation)
+        except Exception as error:
+            self._fail(error, f"was told of {operation}")
+        self._arm()
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def _wake_at(self, time_ns: int, now_ns: int) -> None:
+        """Ask again at ``time_ns``; a timer that is sooner does as well, for it asks again too."""
+        if self._timer is not None:
+            if self._timer_ns <= time_ns:
+                return
+            self._timer.cancel()
+        self._timer_ns = time_ns
+        self._timer = self._loop.call_later((time_ns - now_ns) / NS_PER_S, self._woken)
+
+    def _woken(self) -> None:
+        self._timer = None
+        self._arm()
+
+    def _beat_later(self) -> None:
+        self._lag.expect(HEARTBEAT_S)
+        self._heartbeat = self._loop.call_later(HEARTBEAT_S, self._beat)
+
+    def _beat(self) -> None:
+        """Every ten milliseconds: measure the lag, end what took too long, ask again if pending."""
+        self._lag.arrived()
+        now = self._journal.now()
+        for worker in self._workers:
+            if worker.operation is not None and now - worker.since_ns > self._op_timeout_ns:
+                self._expire(worker, worker.operation)
+        if self._nemesis_open is not None and 0 <= self._stopped_ns < now - self._op_timeout_ns:
+            stopped = ended(self._nemesis_open, INFO, "still under way when the run was stopped")
+            self._end_nemesis(self._nemesis_open, stopped)
+        if len(self._departures) >= STUCK_PER_THREAD * self._concurrency and self.stuck is None:
+            self.stuck = f"{len(self._departures)} clients hang and cannot be closed"
+            self._stop()
+        if self._is_pending:
+            self._arm()
+        self._beat_later()
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        if self._stopped_ns < 0:
+            self._stopped_ns = self._journal.now()
+        for thread, timer in list(self._sleeping.items()):
+            timer.cancel()
+            del self._sleeping[thread]
+            self._free |= 1 << thread
+        self._arm()
+
+    def _fail(self, error: Exception, when: str) -> None:
+        """The generator failed: nothing new begins, what is open is completed, then it is told."""
+        if self._error is None:
+            if not isinstance(error, PolygraphError):
+                told = GeneratorError(f"the generator raised {error!r} when it {when}")
+                told.__cause__ = error
+                error = told
+            self._error = error
+        self._arm()
+
+    def _break(self, error: StoreError) -> None:
+        """Nothing can be recorded any more, not even the completions of what is open."""
+        self._broken = error
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(error)
+
+    def _end(self) -> None:
+        assert self._done is not None
+        if self._error is None:
+            self._done.set_result(None)
+        else:
+            self._done.set_exception(self._error)
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._timer, self._heartbeat, *self._sleeping.values()):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._heartbeat = None
+
+    def _new_worker(self, thread: int) -> Worker:
+        address = self._addresses[thread % len(self._addresses)]
+        return Worker(thread, address, self._open_client, self._invoke, self._finished)
+
+
+def _as_info(operation: Operation) -> Operation:
+    """What the nemesis does is info at both ends."""
+    return operation if operation.type == INFO else structs.replace(operation, type=INFO)

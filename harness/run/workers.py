@@ -1,0 +1,167 @@
+"""Workers: what carries out operations, one long-lived task per client thread.
+
+A worker owns the client of its thread's present process. It opens it before the process's first
+operation, hands every operation to the workload's ``invoke`` and turns what comes back, or what
+is raised, into a completion. ``Failed`` is the only way to ``fail``; every other exception is
+``info``, because nobody can know (design, section 4).
+
+A worker whose operation took too long is *abandoned*, not waited for: its task is cancelled and
+its client closed in the background, whether or not they obey, and a new worker takes the
+thread. What an abandoned worker still says is not listened to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from harness.client import Failed, Indeterminate, SystemClient
+from harness.history.operation import FAIL, INFO, OK, Operation
+
+Invoke = Callable[[SystemClient, Operation], Awaitable[Operation]]
+Finished = Callable[["Worker", Operation, Operation], None]
+
+
+class Worker:
+    """Serves one thread until it is abandoned or closed.
+
+    ``finished(worker, invocation, completion)`` is called within the tick in which the answer
+    came. ``operation`` is what is open now and ``since_ns`` when it was invoked.
+    """
+
+    __slots__ = (
+        "_address",
+        "_finished",
+        "_inbox",
+        "_invoke",
+        "_loop",
+        "_open_client",
+        "client",
+        "operation",
+        "since_ns",
+        "task",
+        "thread",
+    )
+
+    def __init__(
+        self,
+        thread: int,
+        address: str,
+        open_client: Callable[[], SystemClient],
+        invoke: Invoke,
+        finished: Finished,
+    ) -> None:
+        self.thread = thread
+        self.client: SystemClient | None = None
+        self.operation: Operation | None = None
+        self.since_ns = 0
+        self._address = address
+        self._open_client = open_client
+        self._invoke = invoke
+        self._finished = finished
+        self._loop = asyncio.get_running_loop()
+        self._inbox: asyncio.Future[Operation] = self._loop.create_future()
+        self.task = self._loop.create_task(self._serve(), name=f"client thread {thread}")
+
+    def take(self, operation: Operation) -> None:
+        """Carry out ``operation`` (already recorded), from the next tick on."""
+        self.operation = operation
+        self.since_ns = operation.time
+        self._inbox.set_result(operation)
+
+    async def _serve(self) -> None:
+        invoke, finished, create_future = self._invoke, self._finished, self._loop.create_future
+        while True:
+            operation = await self._inbox
+            self._inbox = create_future()
+            try:
+                client = self.client
+                if client is None:
+                    client = await self._opened()
+                completion = await invoke(client, operation)
+            except Failed as error:
+                completion = ended(operation, FAIL, error.error)
+            except Indeterminate as error:
+                completion = ended(operation, INFO, error.error)
+            except asyncio.CancelledError as error:
+                if self._is_cancelled():
+                    raise
+                completion = ended(operation, INFO, described(error))
+            except Exception as error:
+                completion = ended(operation, INFO, described(error))
+            finished(self, operation, completion)
+
+    async def _opened(self) -> SystemClient:
+        client = self._open_client()
+        self.client = client  # so that it is closed should the opening never end
+        try:
+            await client.open(self._address)
+        except Failed:
+            self.client = None
+            await client.close()
+            raise
+        return client
+
+    def _is_cancelled(self) -> bool:
+        """Whether somebody cancelled this task, rather than something that ``invoke`` awaited."""
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+
+
+class Departures:
+    """Clients that are no longer used and have not closed yet."""
+
+    def __init__(self) -> None:
+        self._open: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def see_off(self, client: SystemClient | None, task: asyncio.Task[None] | None = None) -> None:
+        """Cancel ``task`` and close ``client`` in the background, however long that takes."""
+        if task is not None:
+            task.cancel()
+        leaving = asyncio.get_running_loop().create_task(_closed(client, task))
+        self._open.add(leaving)
+        leaving.add_done_callback(self._open.discard)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Until all are gone, or the time is over."""
+        if self._open:
+            await asyncio.wait(self._open, timeout=timeout_s)
+
+
+async def _closed(client: SystemClient | None, task: asyncio.Task[None] | None) -> None:
+    if client is not None:
+        # A broken connection may refuse to be closed. Nobody uses it again, so nothing is lost.
+        with contextlib.suppress(Exception):
+            await client.close()
+    if task is not None:
+        await asyncio.wait({task})
+
+
+def ended(invocation: Operation, kind: str, error: Any) -> Operation:
+    """The completion of ``invocation`` that says ``error``."""
+    return Operation(-1, -1, invocation.process, kind, invocation.f, invocation.value, error=error)
+
+
+def described(error: BaseException) -> str:
+    """An exception as an operation's error text."""
+    return f"indeterminate: {type(error).__name__}: {error}".rstrip(": ")
+
+
+def checked(invocation: Operation, completion: object) -> Operation:
+    """``completion`` if it completes ``invocation``; else an ``info`` that says what it was."""
+    if completion.__class__ is not Operation:
+        return ended(invocation, INFO, f"the client answered {completion!r}, not an Operation")
+    assert isinstance(completion, Operation)
+    if (
+        completion.process != invocation.process
+        or completion.f != invocation.f
+        or completion.type not in (OK, FAIL, INFO)
+    ):
+        shape = f"{completion.type} of {completion.f!r} by process {completion.process!r}"
+        return ended(invocation, INFO, f"the client answered with {shape}")
+    return completion

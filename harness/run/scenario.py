@@ -49,6 +49,7 @@ class Scenario:
     seed: int = 0
     plugin: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    option_defaults: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def threads(self) -> int:
@@ -67,7 +68,7 @@ class Scenario:
 
     def flat(self) -> dict[str, Any]:
         """The flat table, complete, options included."""
-        table = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "options"}
+        table = {name: getattr(self, name) for name in CORE}
         for name in ("nemesis", "consistency_models"):
             table[name] = ",".join(table[name])
         table["plugin"] = list(self.plugin)
@@ -83,17 +84,19 @@ class Scenario:
 
     def command(self) -> str:
         """The command that repeats this run, to paste."""
-        plain = Scenario(system=self.system, seed=self.seed)
+        plain = Scenario(system=self.system, options=self.option_defaults).flat()
         words = ["polygraph", "test", self.system]
         for name, value in self.flat().items():
-            default = plain.flat().get(name)
+            default = plain.get(name)
             if name == "system" or (value == default and name not in ("seed", "workload")):
                 continue
             words += _flag(name, value)
         return shlex.join(words)
 
 
-CORE: Mapping[str, str] = {f.name: str(f.type) for f in fields(Scenario) if f.name != "options"}
+CORE: Mapping[str, str] = {
+    each.name: str(each.type) for each in fields(Scenario) if not each.name.startswith("option")
+}
 """Every key that each run has, with its type as written."""
 
 
@@ -131,6 +134,7 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> Scenario:
         raise UsageError("the scenario names no system", "polygraph list")
     core = {name: _core_value(name, table[name]) for name in CORE if table.get(name) is not None}
     core.setdefault("seed", secrets.randbelow(2**32))
+    core["plugin"] = tuple(str(Path(path).resolve()) for path in core.get("plugin", ()))
     scenario = Scenario(**core)
     declared = declared_options(registry, scenario.system, scenario.workload, scenario.nemesis)
     unknown = [name for name in table if name not in CORE and name not in declared]
@@ -141,7 +145,8 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> Scenario:
         name: _option_value(option, table.get(name, option.default))
         for name, option in declared.items()
     }
-    return check_limits(replace(scenario, options=options))
+    defaults = {name: option.default for name, option in declared.items()}
+    return check_limits(replace(scenario, options=options, option_defaults=defaults))
 
 
 def check_limits(scenario: Scenario) -> Scenario:

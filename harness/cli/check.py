@@ -8,6 +8,7 @@ in the order 1, 4, 3, 2, 0.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from harness.errors import (
     EXIT_VALID,
     UsageError,
 )
-from harness.plugins import Registry, unknown_name
+from harness.plugins import Registry
 
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
 EXITS = {True: EXIT_VALID, False: EXIT_INVALID, "unknown": EXIT_UNKNOWN}
@@ -37,10 +38,13 @@ STDIN = "-"
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the flags ask for. ``options`` go to the checkers; ``model`` is ``-m``."""
+    """What the flags ask for: ``model`` is ``-m``, ``header`` replaces what the history says of
+    itself, ``options`` go to the checkers.
+    """
 
     model: str | None
     format: str | None
+    header: Mapping[str, Any]
     options: Mapping[str, Any]
     store: Path
     registry: Registry
@@ -49,7 +53,7 @@ class Request:
     @property
     def overrides(self) -> bool:
         """Whether a run is to be judged otherwise than by its own scenario."""
-        return self.model is not None or bool(self.options)
+        return self.model is not None or bool(self.header or self.options)
 
 
 @click.command("check", cls=Verb)
@@ -59,8 +63,14 @@ class Request:
 @click.option("-c", "--consistency-models", help="The models to judge against, with commas.")
 @click.option("-i", "--initial", help="The initial state as JSON (a register's value, balances).")
 @click.option("--independent", is_flag=True, help="Values are [key, value] of independent keys.")
-@click.option("-n", "--allow-negative-balances", is_flag=True, help="bank: let accounts overdraw.")
-@click.option("-o", "--total-amount", type=int, help="bank: the sum of all accounts.")
+@click.option(
+    "-n",
+    "--allow-negative-balances",
+    "negative_balances",
+    is_flag=True,
+    help="bank: let accounts overdraw.",
+)
+@click.option("-o", "--total-amount", "total", type=int, help="bank: the sum of all accounts.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell the anomalies, on standard error.")
 @click.option(
     "-d",
@@ -83,6 +93,8 @@ def VERB(
     verbose: bool,
     directory: Path | None,
     as_json: bool,
+    initial: str | None,
+    independent: bool,
     **flags: Any,
 ) -> int:
     """Judge recorded histories or runs; prints FILE<TAB>true|false|unknown for each.
@@ -94,13 +106,14 @@ def VERB(
     request = Request(
         model=model,
         format=format,
+        header=_header(initial, independent),
         options=_checker_options(flags),
         store=store,
         registry=registry,
         session=context.ensure_object(Session),
     )
     if model is not None:
-        checkers_of(model, registry)  # an unknown name is refused before anything is read
+        registry.get("checkers", model)  # an unknown name is refused before anything is read
     codes = set()
     for name in files:
         code, verdict = _judge_safely(name, request)
@@ -112,34 +125,24 @@ def VERB(
     return next(code for code in WORST_FIRST if code in codes)
 
 
+def _header(initial: str | None, independent: bool) -> dict[str, Any]:
+    """What the user says of a history that says too little of itself."""
+    header: dict[str, Any] = {"independent": True} if independent else {}
+    if initial is not None:
+        try:
+            header["initial"] = json.loads(initial)
+        except ValueError as error:
+            raise UsageError(f"--initial {initial!r} is not JSON: {error}") from error
+    return header
+
+
 def _checker_options(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags that were given, as options of checkers."""
     options = {name: value for name, value in flags.items() if value not in (None, False)}
-    if "initial" in options:
-        try:
-            options["initial"] = json.loads(options["initial"])
-        except ValueError as error:
-            raise UsageError(f"--initial {options['initial']!r} is not JSON: {error}") from error
     models = options.pop("consistency_models", "")
     if models:
         options["claims"] = [part.strip() for part in models.split(",") if part.strip()]
     return options
-
-
-def checkers_of(model: str, registry: Registry) -> tuple[list[str], dict[str, Any]]:
-    """The checkers that ``model`` names, with the options that make them judge it.
-
-    A model is a checker's own name, or one that a checker lists in its ``models``. Raises
-    ``UsageError`` with the nearest names.
-    """
-    found = registry.found("checkers")
-    if model in found:
-        return [model], {}
-    for name, entry in found.items():
-        if model in getattr(entry.factory, "models", ()):
-            return [name], {"model": model}
-    known = set(found).union(*(getattr(entry.factory, "models", ()) for entry in found.values()))
-    raise UsageError(unknown_name("model", model, sorted(known), registry.errors))
 
 
 def _judge_safely(name: str, request: Request) -> tuple[int, dict[str, Any] | None]:
@@ -168,21 +171,25 @@ def _judge_file(path: Path, request: Request) -> dict[str, Any]:
 
 def _judge_history(history: Any, name: str, request: Request) -> dict[str, Any]:
     """Judge a bare history, by ``-m`` or by what its header says it is."""
+    from msgspec import structs
+
     from harness.run.judge import RUN_CHECKERS, judge_history
 
-    checkers, own = _checkers_for(history, name, request)
-    options = {**own, **request.options}
-    return judge_history(history, [*checkers, *RUN_CHECKERS], options, request.registry)
+    header = structs.replace(history.header, **request.header)
+    history = dataclasses.replace(history, header=header)
+    checkers = [*_checkers_for(history, name, request), *RUN_CHECKERS]
+    return judge_history(history, checkers, request.options, request.registry)
 
 
-def _checkers_for(history: Any, name: str, request: Request) -> tuple[list[str], dict[str, Any]]:
+def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
+    """The names of the checkers: ``-m``, else the workload's, else the model's own."""
     header, registry = history.header, request.registry
     if request.model is not None:
-        return checkers_of(request.model, registry)
+        return [request.model]
     if header.workload in registry.names("workloads"):
-        return list(registry.get("workloads", header.workload).checkers), {}
+        return tuple(registry.get("workloads", header.workload).checkers)
     if header.model:
-        return checkers_of(header.model, registry)
+        return [header.model]
     raise UsageError(f"{name} does not say what it is a history of", "-m MODEL, see polygraph list")
 
 

@@ -30,7 +30,12 @@ class Says:
         """The made-up verdict, with the options in its statistics."""
         why = "" if self.valid is True else "it was told to say so"
         anomalies = {"toy": [Anomaly(message=why)]} if self.valid is False else {}
-        stats = {"options": dict(self.options), "operations": len(record.history)}
+        header = record.header
+        stats = {
+            "options": dict(self.options),
+            "initial": header.initial,
+            "independent": header.independent,
+        }
         return Verdict(valid=self.valid, why=why, anomalies=anomalies, stats=stats)
 
 

@@ -13,8 +13,6 @@ from typing import Any
 
 from harness.history.record import LedgerEntry
 
-_NAMES = ("what", "shape", "text", "aim")
-
 
 @dataclass(frozen=True)
 class ActiveFault:
@@ -34,14 +32,9 @@ class ActiveFault:
         return f"{self.fault}{self._targets()} ({when})"
 
     def _targets(self) -> str:
-        sides = self.detail.get("components") or self.detail.get("sides")
-        if isinstance(sides, list | tuple) and all(
-            isinstance(side, list | tuple) for side in sides
-        ):
-            return " of " + " | ".join(" ".join(map(str, side)) for side in sides)
-        shape = next((self.detail[name] for name in _NAMES if name in self.detail), None)
-        shape = f" ({shape})" if isinstance(shape, str) else ""
-        return f"{shape} of {' '.join(self.targets)}" if self.targets else shape
+        what = self.detail.get("what")
+        text = what if isinstance(what, str) and what else " ".join(self.targets)
+        return f" of {text}" if text else ""
 
 
 def faults_active(ledger: Sequence[LedgerEntry], start_ns: int, end_ns: int) -> list[ActiveFault]:
@@ -77,7 +70,7 @@ def _fault(entries: Sequence[LedgerEntry]) -> ActiveFault | None:
         return None
     healed = [entry.time for entry in entries if entry.event == "healed"]
     detail: dict[str, Any] = {}
-    for entry in begun:
+    for entry in reversed(begun):
         detail.update(entry.detail)
     return ActiveFault(
         id=begun[0].id,

@@ -7,7 +7,7 @@ a key sees plain values, in the operations that it gives as in the events that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.errors import UsageError
@@ -126,10 +126,11 @@ class Concurrent(Combinator, frozen=True, gc=False):
 
     size: int
     keys: Keys
+    stream: int = 0
     masks: tuple[int, ...] = ()
+    group_of: Mapping[int, int] = {}
     gens: tuple[Generator, ...] = ()
     next_key: int = 0
-    stream: int = 0
     emitted: int = 0
 
     def op(self, context: Context) -> Step:
@@ -146,8 +147,11 @@ class Concurrent(Combinator, frozen=True, gc=False):
         return self._search(context, bits)
 
     def _emit(self, step: Any, gens: tuple[Generator, ...], next_key: int) -> Step:
-        return step[0], Concurrent(
-            self.size, self.keys, self.masks, gens, next_key, self.stream, self.emitted + 1
+        return step[0], self._with(gens, next_key, self.emitted + 1)
+
+    def _with(self, gens: tuple[Generator, ...], next_key: int, emitted: int) -> Concurrent:
+        return Concurrent(
+            self.size, self.keys, self.stream, self.masks, self.group_of, gens, next_key, emitted
         )
 
     def _search(self, context: Context, bits: int) -> Step:
@@ -180,31 +184,29 @@ class Concurrent(Combinator, frozen=True, gc=False):
         threads = list(threads_in(context.all))
         if not threads or len(threads) % self.size:
             raise _does_not_divide(self.size, len(threads))
-        groups = [threads[i : i + self.size] for i in range(0, len(threads), self.size)]
-        masks = tuple(sum(1 << thread for thread in group) for group in groups)
-        gens = tuple(self.keys.bound(i, self.stream) for i in range(len(groups)))
-        return Concurrent(self.size, self.keys, masks, gens, len(groups), self.stream, self.emitted)
+        group_of = {thread: at // self.size for at, thread in enumerate(threads)}
+        masks = [0] * (len(threads) // self.size)
+        for thread, group in group_of.items():
+            masks[group] |= 1 << thread
+        gens = tuple(self.keys.bound(i, self.stream) for i in range(len(masks)))
+        return Concurrent(
+            self.size, self.keys, self.stream, tuple(masks), group_of, gens, len(masks)
+        )
 
     def update(self, context: Context, event: Operation) -> Generator:
         """Passed on to the present key of the group whose thread it was."""
-        thread = context.thread_of(event.process)
-        for group, mask in enumerate(self.masks):
-            if mask >> thread & 1:
-                gen = self.gens[group]
-                after = gen.update(context.restrict(mask), event)
-                if after is gen:
-                    return self
-                gens = replaced(self.gens, group, after)
-                return Concurrent(
-                    self.size, self.keys, self.masks, gens, self.next_key, self.stream, self.emitted
-                )
-        return self
+        group = self.group_of.get(context.thread_of(event.process))
+        if group is None:
+            return self
+        gen = self.gens[group]
+        after = gen.update(context.restrict(self.masks[group]), event)
+        if after is gen:
+            return self
+        return self._with(replaced(self.gens, group, after), self.next_key, self.emitted)
 
     def bound(self, stream: int) -> Generator:
         """Key i is child i; the choice of a group draws from ``stream``."""
-        return Concurrent(
-            self.size, self.keys, self.masks, self.gens, self.next_key, stream, self.emitted
-        )
+        return Concurrent(self.size, self.keys, stream)
 
 
 def _does_not_divide(size: int, threads: int) -> UsageError:

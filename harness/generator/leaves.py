@@ -109,7 +109,7 @@ class Function(Combinator, frozen=True, gc=False):
             return PENDING if operation is PENDING else (operation, after)
         if made is None:
             return None
-        if made is PENDING:
+        if isinstance(made, Pending):
             return PENDING
         inner: Generator = bind(lift(made), split(self.stream, self.position))
         rest: Generator = Sequenced((inner, after), 0, inner, self.stream)

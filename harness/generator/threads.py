@@ -102,16 +102,18 @@ def on_threads(which: Callable[[Thread], bool] | Collection[Thread], gen: Liftab
 def clients(client_gen: Liftable, nemesis_gen: Liftable = None) -> Generator:
     """``client_gen`` on client threads only; with two, also ``nemesis_gen`` on the nemesis."""
     inner = lift(client_gen)
-    only_clients = None if inner is NOTHING else Clients(inner)
-    return any_(only_clients, None if nemesis_gen is None else nemesis(nemesis_gen))
+    if inner is not NOTHING and not isinstance(inner, Clients):
+        inner = Clients(inner)
+    return _both(inner, on_threads((NEMESIS,), nemesis_gen))
 
 
 def nemesis(nemesis_gen: Liftable, client_gen: Liftable = None) -> Generator:
     """``nemesis_gen`` on the nemesis' thread only; with two, also ``client_gen`` on the clients."""
-    inner = on_threads((NEMESIS,), nemesis_gen)
-    return any_(
-        None if inner is NOTHING else inner, None if client_gen is None else clients(client_gen)
-    )
+    return _both(on_threads((NEMESIS,), nemesis_gen), clients(client_gen))
+
+
+def _both(one: Generator, other: Generator) -> Generator:
+    return any_(*[gen for gen in (one, other) if gen is not NOTHING])
 
 
 class EachThread(Combinator, frozen=True, gc=False):

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from harness.cli.failure import exit_code_of
-from harness.cli.options import json_option, plugin_option, store_option
+from harness.cli.options import FORMATS, json_option, plugin_option, store_option
 from harness.cli.session import Session
 from harness.cli.verbs import Verb
 from harness.errors import (
@@ -59,7 +59,7 @@ class Request:
 @click.command("check", cls=Verb)
 @click.argument("files", nargs=-1, required=True, metavar="FILE|RUN|- ...")
 @click.option("-m", "--model", help="The checker or model, e.g. cas-register or bank.")
-@click.option("-f", "--format", help="jsonl, json, edn or porcupine; told by content if not given.")
+@click.option("-f", "--format", type=click.Choice(FORMATS), help="If content does not tell.")
 @click.option("-c", "--consistency-models", help="The models to judge against, with commas.")
 @click.option("-i", "--initial", help="The initial state as JSON (a register's value, balances).")
 @click.option("--independent", is_flag=True, help="Values are [key, value] of independent keys.")
@@ -99,8 +99,8 @@ def VERB(
 ) -> int:
     """Judge recorded histories or runs; prints FILE<TAB>true|false|unknown for each.
 
-    FILE is a history in any notation (JSON lines, JSON, EDN, Porcupine's logs, also compressed),
-    - is standard input, RUN is the folder of a run, or latest.
+    FILE is a history as JSON lines, a JSON array or EDN, also compressed, - is standard input,
+    RUN is the folder of a run, or latest.
     """
     registry = Registry(tuple(Path(path) for path in plugin))
     request = Request(

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import store_option
+from harness.cli.options import FORMATS, store_option
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID, StoreError
-
-FORMATS = ("edn", "json", "jsonl")
 
 
 @click.command("export", cls=Verb)

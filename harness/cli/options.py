@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+FORMATS = ("edn", "json", "jsonl")
+"""Names of the notations of histories, as in ``harness.history.formats`` (not imported here)."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 

@@ -1,0 +1,38 @@
+"""``polygraph export``: another tool's notation, to a file or to standard output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.cli.options import FORMATS
+from harness.history import formats
+
+Fixture = Any
+
+
+def test_every_notation_can_be_asked_for() -> None:
+    assert set(FORMATS) == set(formats.FORMATS)
+
+
+def test_edn_goes_to_standard_output(polygraph: Fixture, history: str) -> None:
+    done = polygraph("export", history, "--format", "edn")
+    assert done.returncode == 0
+    first, second = done.stdout.splitlines()
+    assert ":type :invoke" in first
+    assert ":type :ok" in second
+
+
+def test_an_export_is_read_back_with_the_same_answer(
+    polygraph: Fixture, history: str, toys: Fixture, tmp_path: Path
+) -> None:
+    done = polygraph("export", history, "--format", "json", "-o", "out.json")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (tmp_path / "out.json").read_text("utf-8").startswith("[")
+    assert polygraph("check", *toys, "-m", "fine", "out.json").stdout == "out.json\ttrue\n"
+
+
+def test_a_file_that_cannot_be_written_ends_in_3(polygraph: Fixture, history: str) -> None:
+    done = polygraph("export", history, "--format", "edn", "-o", "no/such/folder/out.edn")
+    assert done.returncode == 3
+    assert "cannot write no/such/folder/out.edn" in done.stderr

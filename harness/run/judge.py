@@ -193,11 +193,13 @@ def against_claims(verdict: Verdict, claims: Sequence[str]) -> Verdict:
 
 
 def _why(valid: Valid, parts: Sequence[tuple[Valid, str]], claims: Sequence[str]) -> str:
-    promise = f" against the claim {', '.join(claims)}" if claims else ""
-    reasons = [why for answer, why in parts if answer is valid or answer == valid]
+    claim = f"the claim {', '.join(claims)}" if claims else ""
     if valid is True:
-        return f"no anomaly was found{promise}"
-    return "; ".join(reasons) + promise
+        return f"no anomaly was found against {claim}" if claim else "no anomaly was found"
+    reasons = "; ".join(why.rstrip(".") for answer, why in parts if answer == valid)
+    if valid is UNKNOWN:
+        return f"{claim or 'the history'} is not decided: {reasons}"
+    return f"{claim} is broken: {reasons}" if claim else reasons
 
 
 def count_operations(history: History) -> dict[str, dict[str, int]]:

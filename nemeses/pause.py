@@ -2,8 +2,10 @@
 
 To the others a paused process looks dead, but it comes back with its memory, its connections
 and its belief that it still leads. The kernel stops a thread when it next leaves the kernel, so
-the proof of bite is the state of every thread; a process that ended meanwhile (a kill came on
-top) needs no healing, and its successor is another process, never paused by this.
+the proof of bite is the state of every thread of the process group (one that waits in the
+kernel, state ``D``, is not proved to stand, and is looked at again until the heal). A process
+that ended meanwhile (a kill came on top) needs no healing, and its successor is another process,
+never paused by this.
 """
 
 from __future__ import annotations

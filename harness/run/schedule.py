@@ -230,8 +230,3 @@ def parse_nemesis(text: str, registry: Registry) -> list[str]:
     for name in names:
         registry.get("nemeses", name)
     return names
-
-
-def build_faults(names: Sequence[str], registry: Registry, options: Mapping[str, Any]) -> list[Any]:
-    """The faults called ``names``, each made from ``options``; ``UsageError`` if one refuses."""
-    return [registry.get("nemeses", name)(options) for name in names]

@@ -30,9 +30,9 @@ from nemeses.pause import Pause
 
 NODES = ["n1", "n2", "n3", "n4", "n5"]
 GOSSIP = """
-import socket, subprocess, sys, threading, time
-child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"],
-                         stdin=subprocess.PIPE)
+import os, signal, socket, sys, threading, time
+if os.fork() == 0:  # not by vfork, in which a parent cannot be stopped before its child goes on
+    signal.pause()
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 link.bind(("0.0.0.0", 7000))

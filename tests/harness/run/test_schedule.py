@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
+from harness.generator import any_, clients, invoke, nemesis, repeat, stagger, time_limit
 from harness.generator.context import Context, initial_context
 from harness.generator.core import PENDING, Generator
+from harness.generator.simulate import invocations, perfect, simulate
 from harness.history.operation import NEMESIS, Operation
 from harness.plugins import Registry
 from harness.run.schedule import (
     LEAST_BITE_S,
     Schedule,
-    build_faults,
     parse_nemesis,
     schedule,
 )
@@ -203,6 +204,12 @@ def test_wrong_nemesis_names_are_refused(text: str, said: str) -> None:
         parse_nemesis(text, Registry())
 
 
-def test_faults_are_built_with_their_options() -> None:
-    faults = build_faults(["kill", "pause"], Registry(), {"kill_targets": "one"})
-    assert [fault.name for fault in faults] == ["kill", "pause"]
+def test_beside_clients_every_fault_keeps_its_time_and_no_client_is_kept_waiting() -> None:
+    plan = make(list(ALL.values()), time_limit_s=20.0)
+    work = clients(stagger(0.05, repeat(invoke("read"))))
+    everything = time_limit(20.0, any_(work, nemesis(plan.generator())))
+    history = simulate(everything, perfect, seed=3, context=initial_context(4, time_ns=7 * S))
+    begun = [each for each in invocations(history) if not each.is_client]
+    wanted = [(each.f, 7 * S + each.time) for each in plan.operations()]
+    assert [(each.f, each.time) for each in begun] == [w for w in wanted if w[1] < 27 * S]
+    assert sum(each.is_client for each in invocations(history)) > 200

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -69,14 +70,14 @@ def main() -> int:
     print(f"\nA known bug of this etcd was found: {bug}." if bug else "\nAs it must: it held.")
     for title, run in (("must fail", failing), ("must hold", honest)):
         print(f"\n{title}\n  report  {run.run_dir / 'report.html'}")
-        print(f"  repeat  {run.verdict.get('reproduce')}")
+        print(f"  repeat  {_pasteable(str(run.verdict.get('reproduce')))}")
     return EXIT_VALID
 
 
 def _run(command: str) -> Shown:
     """Run ``polygraph COMMAND`` as a process of its own, its output passed through."""
     argv = [*shlex.split(command), "--store", str(STORE)]
-    print(f"$ polygraph {shlex.join(argv)}", flush=True)
+    print(f"$ {_pasteable('polygraph ' + shlex.join(argv))}", flush=True)
     before = _latest()
     exit_code = _wait(subprocess.Popen([sys.executable, "-m", "harness.cli.main", *argv]))
     run_dir = _latest()
@@ -87,6 +88,16 @@ def _run(command: str) -> Shown:
     except OSError:
         verdict = {}
     return Shown(exit_code, run_dir, verdict)
+
+
+def _pasteable(command: str) -> str:
+    """``polygraph …`` as it can be typed here: a fresh virtual environment is on nobody's path."""
+    script = Path(sys.executable).with_name("polygraph")
+    if shutil.which("polygraph") == str(script) or not script.exists():
+        return command
+    here = Path.cwd()
+    shown = script.relative_to(here) if script.is_relative_to(here) else script
+    return shlex.quote(str(shown)) + command.removeprefix("polygraph")
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:

@@ -102,7 +102,21 @@ def test_the_demo_ends_with_reports_and_commands(
     demo.main()
     told = capsys.readouterr().out
     assert told.count("  report  store/run/report.html") == 2
-    assert told.endswith("  repeat  again\n")
+    assert told.count("  repeat  ") == 2
+
+
+def test_a_command_can_be_pasted_where_the_script_is_not_on_the_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bin_dir = tmp_path / ".venv" / "bin"
+    bin_dir.mkdir(parents=True)
+    (bin_dir / "polygraph").touch(mode=0o755)
+    monkeypatch.setattr("sys.executable", str(bin_dir / "python"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert demo._pasteable("polygraph test etcd") == ".venv/bin/polygraph test etcd"
+    monkeypatch.setenv("PATH", str(bin_dir))
+    assert demo._pasteable("polygraph test etcd") == "polygraph test etcd"
 
 
 def test_a_verdict_is_read_from_the_run_that_just_ended(

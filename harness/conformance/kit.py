@@ -42,6 +42,7 @@ from harness.run.dispatcher import Dispatcher
 
 ClientFactory = Callable[[float], SystemClient]
 """From the operation's time-out in seconds to a client that is not yet open."""
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 WARM: Final = 101  # what the operation before, the judged one and the one after it must read
 JUDGED: Final = 202
@@ -132,12 +133,16 @@ class Case:
         of = f", request {self.step + 1}" if self._requests > 1 else ""
         return f"{self.trial.name}{of}: server {self.misbehaviour.name}, {connection} connection"
 
-    def run(self) -> None:
-        """Return if the client does right; ``Nonconformance`` says what it did wrong."""
+    def run(self, loop_factory: LoopFactory | None = None) -> None:
+        """Return if the client does right; ``Nonconformance`` says what it did wrong.
+
+        ``loop_factory`` makes the event loop (``None``: asyncio's own).
+        """
         why = ""
         for timeout_s in _HASTY_S if self.misbehaviour.stalls else _PATIENT_S:
             try:
-                seen = asyncio.run(self._attempt(timeout_s))
+                with asyncio.Runner(loop_factory=loop_factory) as runner:
+                    seen = runner.run(self._attempt(timeout_s))
             except _NotReached as error:
                 why = str(error)
                 continue

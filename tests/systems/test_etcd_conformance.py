@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64encode
 from typing import Any
 
 import pytest
+import uvloop
 
 from harness.conformance.http_wire import answer, path_and_body, take_request
-from harness.conformance.kit import Case, cases
+from harness.conformance.kit import Case, LoopFactory, cases
 from harness.conformance.speaker import Kind, Misanswer
 from systems.etcd import Etcd
 
 HEADER = {"cluster_id": "1", "member_id": "2", "revision": "7", "raft_term": "3"}
+LOOPS = ["asyncio", "uvloop"]
 JSON = {"Content-Type": "application/json"}
 
 
@@ -80,6 +83,7 @@ class EtcdSpeaker:
         return {"kvs": [{"key": key, "value": stored, "mod_revision": "5"}], "count": "1"}
 
 
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=LOOPS)
 @pytest.mark.parametrize("case", cases(client=Etcd({}).client, speaker=EtcdSpeaker()), ids=str)
-def test_the_client_survives_a_hostile_server(case: Case) -> None:
-    case.run()
+def test_the_client_survives_a_hostile_server(case: Case, loop: LoopFactory) -> None:
+    case.run(loop)

@@ -7,6 +7,7 @@ after it has told of the start, so the reader can tie the two together without a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -96,17 +97,13 @@ class AgentLink:
 
     def tell_to_exit(self) -> None:
         """End the node: its every process is killed. No answer comes."""
-        try:
+        with contextlib.suppress(OSError):
             wire.send(self._channel, {"op": "exit", "id": 0})
-        except OSError:
-            return
 
     def close(self) -> None:
         """Let go of the channel."""
-        try:
+        with contextlib.suppress(OSError):
             self._channel.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._channel.close()
 
     def _send(self, request: Mapping[str, Any], fds: Sequence[int]) -> None:

@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -25,7 +24,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.cluster import identity, registration, wire
-from harness.cluster.reasons import hint_for
+from harness.cluster.node import ProcessIdentity
+from harness.cluster.reasons import PYROUTE2_HINT, has_pyroute2, hint_for
 from harness.errors import NeedsError, SetupError, UsageError
 
 Mode = Literal["root", "userns"]
@@ -49,7 +49,7 @@ class Entered:
         self.left_running = False
         self._launcher = launcher
         self._channel = channel
-        self._identity: identity.ProcessIdentity | None = None
+        self._identity: ProcessIdentity | None = None
         self._run_dir: Path | None = None
         self._status: int | None = None
 
@@ -124,6 +124,8 @@ def choose_mode(provider: str) -> Mode:
     if kind != "local" or (mode and mode not in MODES) or provider.endswith(":"):
         known = ", ".join(["local", *(f"local:{m}" for m in MODES)])
         raise UsageError(f"there is no provider {provider!r} (known: {known})")
+    if not has_pyroute2():
+        raise NeedsError("the local provider needs the Python package pyroute2", PYROUTE2_HINT)
     refusals = []
     for candidate in MODES:
         if mode in ("", candidate):
@@ -250,11 +252,3 @@ def _expect(entered: Entered, key: str) -> wire.Message:
     if key not in message.body:
         raise SetupError(f"the run's first process said {message.body} instead of {key!r}")
     return message
-
-
-def signal_name(code: int) -> str | None:
-    """The name of the signal behind an exit code of :meth:`Entered.wait`, if there is one."""
-    number = -code if code < 0 else code - 128
-    with contextlib.suppress(ValueError):
-        return signal.Signals(number).name
-    return None

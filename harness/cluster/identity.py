@@ -57,14 +57,15 @@ def kill_and_wait(identity: ProcessIdentity, timeout_s: float) -> bool:
     except ProcessLookupError:
         return True
     try:
-        if identify(identity.pid) != identity:
-            return True
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        return wait_for_end(pidfd, timeout_s)
-    except ProcessLookupError:
-        return True
+        if identify(identity.pid) == identity:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            wait_for_end(pidfd, timeout_s)
+    except (ProcessLookupError, PermissionError):
+        # Gone meanwhile, or another user's: what is there now tells which.
+        return not is_running(identity)
     finally:
         os.close(pidfd)
+    return not is_running(identity)
 
 
 def wait_for_end(pidfd: int, timeout_s: float) -> bool:

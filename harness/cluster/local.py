@@ -43,6 +43,8 @@ CONTROLLER_ADDRESS = "10.77.0.254"
 _MOST_NODES = 253
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _END_TIMEOUT_S = 10.0
+_LINK_CHECKS = 20
+_KEEP_DATA = "keep-data"
 
 
 class LocalCluster:
@@ -114,8 +116,7 @@ class LocalCluster:
         if self._switch is not None:
             self._switch.close()
             self._switch = None
-        if not self._keep_data:
-            remove_data(self._run_dir)
+        remove_data(self._run_dir)
         if stuck:
             raise NodeError(f"{', '.join(stuck)}: processes do not end ({_END_TIMEOUT_S:.0f} s)")
 
@@ -170,6 +171,9 @@ class LocalCluster:
     def _make_folders(self) -> None:
         lines = ["127.0.0.1\tlocalhost", "::1\tip6-localhost"]
         lines += [f"{address}\t{name}" for name, address in self._addresses.items()]
+        if self._keep_data:
+            (self._run_dir / "nodes").mkdir(exist_ok=True)
+            (self._run_dir / "nodes" / _KEEP_DATA).touch()
         hosts = "\n".join([*lines, f"{CONTROLLER_ADDRESS}\tcontroller", ""])
         for name in self._addresses:
             (self._folder(name) / "data").mkdir(parents=True, exist_ok=True)
@@ -204,18 +208,24 @@ class LocalCluster:
             in_network(fd, lambda: self._prober.open_socket(name))
 
     def _check_links(self) -> None:
+        """Every link carries. New links need a moment, on a busy machine a long one."""
         names = list(self._addresses)
-        missing = {(a, b) for a in names for b in names if a != b} - self.reachable()
-        if missing:
-            links = ", ".join(f"{a} to {b}" for a, b in sorted(missing))
-            raise SetupError(f"the new cluster's links do not carry packets: {links}")
+        links = {(a, b) for a in names for b in names if a != b}
+        for _ in range(_LINK_CHECKS):
+            missing = links - self.reachable()
+            if not missing:
+                return
+        dead = ", ".join(f"{a} to {b}" for a, b in sorted(missing))
+        raise SetupError(f"the new cluster's links do not carry packets: {dead}")
 
     def _folder(self, name: str) -> Path:
         return self._run_dir / "nodes" / name
 
 
 def remove_data(run_dir: Path) -> None:
-    """Remove the nodes' data folders of a run; logs stay."""
+    """Remove the nodes' data folders of a run, unless it was to keep them; logs stay."""
+    if (run_dir / "nodes" / _KEEP_DATA).exists():
+        return
     for folder in (run_dir / "nodes").glob("*/data"):
         shutil.rmtree(folder, ignore_errors=True)
 

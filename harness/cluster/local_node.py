@@ -72,7 +72,7 @@ class LocalNode:
         self._link = link
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 30.0, check: bool = True) -> Completed:
-        """Run a short command; ``NodeError`` on a non-zero exit if ``check``, or at the time-out.
+        """Run a short command; ``NodeError`` at the time-out or, if ``check``, on a bad exit.
 
         At the time-out its whole process group is killed.
         """
@@ -121,9 +121,9 @@ class LocalNode:
 
     def download(self, source: str, destination: Path) -> None:
         """Copy a file of the node to the controller."""
-        with open(self._open(source, os.O_RDONLY), "rb") as from_file:
-            with destination.open("wb") as to_file:
-                shutil.copyfileobj(from_file, to_file)
+        fd = self._open(source, os.O_RDONLY)
+        with open(fd, "rb") as from_file, destination.open("wb") as to_file:
+            shutil.copyfileobj(from_file, to_file)
 
     def _open(self, path: str, flags: int) -> int:
         request = {"op": "open", "path": path, "flags": flags, "mode": 0o600}

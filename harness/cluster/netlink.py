@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from harness.cluster import kernel
+from harness.cluster.reasons import PYROUTE2_HINT
 from harness.errors import NeedsError
 
 ROUTE = 0
@@ -47,7 +48,7 @@ def need_pyroute2() -> None:
     except ImportError as error:
         raise NeedsError(
             f"the local provider needs the Python package pyroute2, which cannot be used: {error}",
-            'pip install "polygraph-db[local]"',
+            PYROUTE2_HINT,
         ) from error
 
 

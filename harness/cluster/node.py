@@ -104,7 +104,7 @@ class Node(Protocol):
         ...
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 30.0, check: bool = True) -> Completed:
-        """Run a short command; ``NodeError`` on a non-zero exit if ``check``, or at the time-out."""
+        """Run a short command; ``NodeError`` at the time-out or, if ``check``, on a bad exit."""
         ...
 
     def start(

@@ -53,8 +53,7 @@ def main() -> NoReturn:
         _run_reaper(settings, report, launcher_fd)
     agent.point_standard_streams_nowhere()
     # Not by looking into /proc: the reaper, in the same mount namespace, mounts its own there.
-    for fd in (settings["report_fd"], settings["front_fd"], launcher_fd, *settings["pass_fds"]):
-        os.close(fd)
+    _close([settings["report_fd"], settings["front_fd"], launcher_fd, *settings["pass_fds"]])
     _, status = os.waitpid(reaper, 0)
     os._exit(_exit_code(status))
 
@@ -126,8 +125,7 @@ class Reaper:
             keep = [*settings["pass_fds"], control_fd]
             self._run_pid = agent.start_process(settings["argv"], env=env, keep=keep)
         self._run_control.close()
-        for fd in settings["pass_fds"]:
-            os.close(fd)
+        _close(settings["pass_fds"])
         agent.point_standard_streams_nowhere()
         wire.send(self._report, {"started": True}, pid=self._run_pid)
 
@@ -181,9 +179,15 @@ def _mark_left_running(registration: str) -> None:
     with open(registration, encoding="utf-8") as file:
         content = json.load(file)
     content["left_running"] = True
-    with open(registration + ".new", "w", encoding="utf-8") as file:
+    with open(registration + ".stays", "w", encoding="utf-8") as file:
         json.dump(content, file)
-    os.replace(registration + ".new", registration)
+    os.replace(registration + ".stays", registration)
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        if fd > 2:
+            os.close(fd)
 
 
 def _wake_on_child() -> int:

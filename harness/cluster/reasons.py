@@ -21,6 +21,8 @@ _LOCKS = (
     ),
 )
 
+PYROUTE2_HINT = 'pip install "polygraph-db[local]"'
+
 
 def has_pyroute2() -> bool:
     """Whether the netlink library is installed (not imported: that costs 0.1 s)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from harness.cluster.node import ProcessIdentity
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """What ``cluster.json`` says. ``front`` is the process that started the run."""
+    """What ``cluster.json`` says. ``front`` is the process that started the run, on ``host``."""
 
     provider: str
+    host: str
     reaper: ProcessIdentity
     front: ProcessIdentity | None
     left_running: bool
@@ -37,11 +39,14 @@ def write(run_dir: Path, mode: str, reaper: ProcessIdentity) -> None:
     front = identify(os.getpid())
     content = {
         "provider": f"local:{mode}",
+        "host": socket.gethostname(),
         "reaper": asdict(reaper),
         "front": asdict(front) if front else None,
         "left_running": False,
     }
-    path(run_dir).write_text(json.dumps(content), encoding="utf-8")
+    new = path(run_dir).with_suffix(".new")
+    new.write_text(json.dumps(content), encoding="utf-8")
+    new.replace(path(run_dir))
 
 
 def read(run_dir: Path) -> Registration | None:
@@ -51,6 +56,7 @@ def read(run_dir: Path) -> Registration | None:
         front = content["front"]
         return Registration(
             provider=str(content["provider"]),
+            host=str(content["host"]),
             reaper=ProcessIdentity(**content["reaper"]),
             front=ProcessIdentity(**front) if front else None,
             left_running=bool(content["left_running"]),

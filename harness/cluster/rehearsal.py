@@ -65,8 +65,9 @@ def _make_node(fail_at: str | None) -> None:
 
 
 def _furnish_node(fail_at: str | None) -> None:
-    spec = {"name": "rehearsal", "hosts": "/etc/hosts", "show": [], "fail_at": fail_at}
-    namespaces.furnish_node(spec)
+    namespaces.furnish_node(
+        {"name": "rehearsal", "hosts": "/etc/hosts", "show": [], "fail_at": fail_at}
+    )
 
 
 def _make_link(name: str, kind: bytes) -> None:

@@ -1,0 +1,145 @@
+"""Ends what a run left: the cluster that was kept on purpose, or what outlived its front.
+
+With the local provider almost nothing can be left. The reaper's end takes every process,
+namespace, mount, link and firewall rule with it, and the reaper ends soon after its front. What
+remains is on disk: node data, the registration ``cluster.json``, and a ledger in which faults
+stand that nobody could note as healed. They are healed by the end of the namespaces that they
+were in, and that is written down as the proof.
+
+A run whose front is alive is in progress and is left alone, and so is one of another machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.cluster import identity, registration
+from harness.cluster.local import remove_data
+from harness.cluster.reaper import GRACE_S
+from harness.cluster.registration import Registration
+from harness.errors import HealError, HistoryError, StoreError
+from harness.run.ledger import HEAL, HEALED, Ledger, read_ledger, unhealed
+
+_END_TIMEOUT_S = 10.0
+_RUNS = "*/*/*"
+_PROOF = {
+    "holds": True,
+    "what": "the run's namespaces, and with them its processes, mounts and cuts, are gone",
+}
+
+
+def down(run_dir: Path) -> None:
+    """End the cluster of this run, kept running or not. Safe twice, and where there is none.
+
+    ``HealError`` if it does not end (another user's, or stuck in the kernel).
+    """
+    registered = registration.read(run_dir)
+    if registered is not None and not _end(registered):
+        raise HealError(
+            f"the cluster of {run_dir} is still running: its reaper {registered.reaper.pid} "
+            "could not be ended",
+            f"as the user that started it: kill -9 {registered.reaper.pid}",
+        )
+    if registered is not None:
+        _tidy(run_dir)
+
+
+def heal(store: Path) -> list[str]:
+    """Undo what dead runs in the store left; a sentence for each thing that is still there.
+
+    Clusters left running on purpose stay, and are mentioned only if a fault is in force there.
+    """
+    left: list[str] = []
+    for run_dir in sorted({folder.resolve() for folder in store.glob(_RUNS) if folder.is_dir()}):
+        left += _heal_run(run_dir)
+    return left
+
+
+def _heal_run(run_dir: Path) -> list[str]:
+    registered = registration.read(run_dir)
+    if registered is not None and registered.host != socket.gethostname():
+        return []
+    if registered is not None and identity.is_running(registered.reaper):
+        if registered.left_running:
+            return _faults_in_force(run_dir)
+        if registered.front is not None and identity.is_running(registered.front):
+            return []
+        if not _wait_for_end(registered) and not _end(registered):
+            return [f"{run_dir}: the reaper {registered.reaper.pid} of a dead run does not end"]
+    if registered is not None:
+        _tidy(run_dir)
+    return _note_healed(run_dir)
+
+
+def _wait_for_end(registered: Registration) -> bool:
+    """Let a reaper whose front just died have its grace: the run process may be sealing."""
+    try:
+        pidfd = os.pidfd_open(registered.reaper.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return identity.wait_for_end(pidfd, 2 * GRACE_S)
+    finally:
+        os.close(pidfd)
+
+
+def _end(registered: Registration) -> bool:
+    return identity.kill_and_wait(registered.reaper, _END_TIMEOUT_S)
+
+
+def _tidy(run_dir: Path) -> None:
+    remove_data(run_dir)
+    registration.remove(run_dir)
+
+
+def _faults_in_force(run_dir: Path) -> list[str]:
+    entries = unhealed(read_ledger(run_dir / "faults.jsonl"))
+    return [
+        f"{run_dir}: {entry.fault} on {', '.join(entry.targets)} in a cluster left running; "
+        f"try: polygraph down {run_dir}"
+        for entry in entries
+    ]
+
+
+def _note_healed(run_dir: Path) -> list[str]:
+    """Write into the ledger of a run that is gone that its faults went with it."""
+    path = run_dir / "faults.jsonl"
+    try:
+        open_faults = unhealed(read_ledger(path))
+        if not open_faults:
+            return []
+        ledger = Ledger(path, _clock_of(run_dir))
+        try:
+            for entry in open_faults:
+                ledger.record(entry.id, HEAL)
+                ledger.record(entry.id, HEALED, _PROOF)
+        finally:
+            ledger.close()
+    except (HistoryError, StoreError) as error:
+        return [f"{run_dir}: {error.message}"]
+    return []
+
+
+def _clock_of(run_dir: Path) -> Callable[[], int]:
+    """Nanoseconds since a dead run began: by the wall clock, never before its ledger's end."""
+    entries = read_ledger(run_dir / "faults.jsonl")
+    least_ns = max((entry.time for entry in entries), default=0)
+    start_wall_ns = _start_wall_ns(run_dir)
+
+    def now_ns() -> int:
+        return least_ns if start_wall_ns is None else max(least_ns, time.time_ns() - start_wall_ns)
+
+    return now_ns
+
+
+def _start_wall_ns(run_dir: Path) -> int | None:
+    try:
+        with (run_dir / "history.jsonl").open(encoding="utf-8") as history:
+            return int(json.loads(history.readline())["start_wall_ns"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

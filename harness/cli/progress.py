@@ -53,6 +53,7 @@ class Watch:
         if event["event"] == "phase":
             self.phase = str(event.get("name", ""))
             self.run_dir = str(event.get("run_dir", self.run_dir))
+            self.limit_s = self.rate = 0.0
         elif event["event"] == "progress":
             self._see_progress(event)
 
@@ -79,7 +80,7 @@ class Watch:
     def headline(self) -> str:
         """Phase, time and pace in one line."""
         clock = f"{self.time_s:.0f}/{self.limit_s:.0f} s" if self.limit_s else ""
-        pace = f"{self.rate:.0f} ops/s" if self.completed else ""
+        pace = f"{self.rate:.0f} ops/s" if self.rate else ""
         return "  ".join(part for part in (self.phase, clock, pace) if part)
 
     def tallies(self) -> list[str]:

@@ -70,6 +70,7 @@ def resolve_targets(plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], d
             detail["fallback"] = why or "no primary runs"
     else:
         targets = up[: how_many(plan["target"], len(order))]
+    targets = sorted(targets)
     detail["processes"] = {
         node: [asdict(daemon.identity) for daemon in running[node]] for node in targets
     }

@@ -32,6 +32,9 @@ from harness.plugins import Registry
 
 LEAST_BITE_S = 2.0
 """No fault begins later than this before the time limit: it needs time to bite."""
+LAST_HEAL_S = 0.1
+"""Every fault is healed this long before the time limit at the latest, while clients still work:
+if it were left to the final heal, their last operations would run into it and be waited for."""
 ROUNDING_S = 1e-9
 NO_NEMESIS = "none"
 START = "start-"
@@ -139,7 +142,7 @@ def schedule(
             Occurrence(
                 fault=fault.name,
                 start_ns=_ns(start_s),
-                stop_ns=_ns(min(start_s + lasts_s[fault.name], time_limit_s)),
+                stop_ns=_ns(min(start_s + lasts_s[fault.name], time_limit_s - LAST_HEAL_S)),
                 plan=fault.plan(nodes, own),
             )
         )

@@ -7,8 +7,9 @@ invocation, nothing out of order.
 
 A background thread flushes at least every 20 ms, also while the event loop stalls, so that
 ``kill -9`` loses at most the last 20 ms. It swaps the buffer out under the lock and writes
-outside it: a slow disk does not stop the clients until the buffer is full. In sync mode every
-record is one ``write(2)`` of its own before ``append`` returns.
+outside it: a slow disk does not stop the clients until the buffer is full. Where the thread gets
+no time from the interpreter, the next append writes. In sync mode every record is one
+``write(2)`` of its own before ``append`` returns.
 
 After a failed or short write (disk full) the file ends where it ended: nothing is ever appended
 again, and every later ``append`` and ``flush`` raises ``StoreError``. So at most the last line
@@ -32,7 +33,8 @@ from harness.history.operation import Header, Operation
 
 FLUSH_PERIOD_S: Final = 0.020
 """No record waits longer than this for its way to the file (while the disk keeps up)."""
-_PAUSE_S: Final = FLUSH_PERIOD_S / 2
+_PAUSE_S: Final = FLUSH_PERIOD_S / 4  # the rest is for the interpreter lock and the write
+_LATE_NS: Final = int(FLUSH_PERIOD_S * 0.75e9)
 _BUFFER_LIMIT: Final = 64 << 20
 
 
@@ -48,6 +50,7 @@ class Journal:
         self.sync = sync
         self.start_ns = time.monotonic_ns()
         self._count = 0
+        self._late_ns = 0  # if the buffer was not taken by then, the next append writes it
         self._refusal: StoreError | None = None
         self._is_broken = False
         self._is_reported = False
@@ -75,9 +78,12 @@ class Journal:
             return self._append_and_write(operation)
         with self._lock:
             recorded = self._record(operation)
+            is_late = recorded.time > self._late_ns
             is_full = len(self._buffer) > _BUFFER_LIMIT
         if is_full:
             self.flush()
+        elif is_late:
+            self._flush_unless_busy()
         return recorded
 
     def now(self) -> int:
@@ -177,9 +183,18 @@ class Journal:
                 if self._refusal is not None:
                     return
 
+    def _flush_unless_busy(self) -> None:
+        """Write in the background thread's stead, unless it is at it (the disk is slow then)."""
+        if self._write_lock.acquire(blocking=False):
+            try:
+                self._write_out()
+            finally:
+                self._write_lock.release()
+
     def _write_out(self) -> None:
         """Write the buffer; the caller holds the write lock. Notes a failure, raises nothing."""
         with self._lock:
+            self._late_ns = self.now() + _LATE_NS
             if self._refusal is not None or not self._buffer:
                 return
             taken, self._buffer = self._buffer, bytearray()

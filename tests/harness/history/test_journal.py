@@ -102,6 +102,23 @@ def test_an_idle_journal_flushes_by_itself(tmp_path: Path, monkeypatch: pytest.M
         assert lines_of(path)[1]["value"] == "awaited"
 
 
+def test_an_append_writes_by_itself_where_the_background_thread_gets_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_ns = 1_000_000
+    monkeypatch.setattr(Journal, "_flush_often", lambda journal: None)
+    monkeypatch.setattr(journal_module.time, "monotonic_ns", lambda: clock_ns)
+    path = tmp_path / "history.jsonl"
+    with Journal(path, Header()) as journal:
+        journal.append(template(0))
+        assert len(lines_of(path)) == 1
+        clock_ns += 20_000_000
+        journal.append(template(1))
+        assert len(lines_of(path)) == 3
+        journal.append(template(2))
+        assert len(lines_of(path)) == 3
+
+
 def test_sync_mode_writes_each_record_by_one_call_before_append_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

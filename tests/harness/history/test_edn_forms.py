@@ -1,0 +1,78 @@
+"""EDN becomes JSON values as the design says, and nothing unequal becomes equal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.history.formats.edn_forms import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nil true false", [None, True, False]),
+        ("0 -7 +3 12N", [0, -7, 3, 12]),
+        ("123456789012345678901234567890N", [123456789012345678901234567890]),
+        ("1.5 -0.25e3 1. 2.5M 1e400", [1.5, -250.0, 1.0, 2.5, "1e400"]),
+        ("0.1000000000000000055511151231257827M", ["0.1000000000000000055511151231257827"]),
+        ("4/2 1/3 1/0", [2, "1/3", "1/0"]),
+        ("##Inf ##NaN", ["##Inf", "##NaN"]),
+        (":a :a/b :timed-out sym", ["a", "a/b", "timed-out", "sym"]),
+        (r'"a\n\t\"\\ \u00e9 \101" "\ud83d\ude00"', ['a\n\t"\\ é A', "\U0001f600"]),
+        ('"two\nlines"', ["two\nlines"]),
+        (r"[\a \newline \space \u00e9 \(]", [["a", "\n", " ", "é", "("]]),
+        ("[1, 2] (1 2) []", [[1, 2], [1, 2], []]),
+        ("#{3 1 2} #{}", [[1, 2, 3], []]),
+        ('#{"b" 2 nil "a" true [2] [1 2]}', [[None, True, 2, "a", "b", [1, 2], [2]]]),
+        ("{0 97, 1 3}", [{"0": 97, "1": 3}]),
+        ('{:from 1 "to" 2 nil 3 [1 :a] 4}', [{"from": 1, "to": 2, "null": 3, '[1,"a"]': 4}]),
+        ('#inst "2020-01-01" #foo/bar {:a 1}', ["2020-01-01", {"a": 1}]),
+        ("#_ a b #_ #_ c d e [#_ 1] [#_ 1 2]", ["b", "e", [], [2]]),
+        ("#t #_ a b", ["b"]),
+        ("; a comment\n1 ;another\n,,2", [1, 2]),
+        ("", []),
+        ("[" * 5000 + "]" * 5000, None),
+    ],
+)
+def test_forms_become_json_values(text: str, expected: list[Any] | None) -> None:
+    found = parse(text)
+    if expected is not None:
+        assert found == expected
+        assert [type(item) for item in found] == [type(item) for item in expected]
+    else:
+        assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "]",
+        "[1)",
+        "{1}",
+        '"open',
+        "[",
+        "#",
+        "#_",
+        "[#_]",
+        "#tag",
+        ":",
+        "1x",
+        r"\nonsense",
+        "{1 2 1 3}",
+    ],
+)
+def test_what_is_not_edn_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        parse(text)
+
+
+def test_a_number_too_long_for_python_is_refused() -> None:
+    with pytest.raises(ValueError, match="digits"):
+        parse("1" * 5000)
+
+
+def test_keys_that_become_the_same_string_are_refused_and_not_lost() -> None:
+    with pytest.raises(ValueError, match="expected each key once, found '1' twice"):
+        parse('{1 "a", "1" "b"}')

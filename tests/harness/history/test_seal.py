@@ -1,0 +1,133 @@
+"""Sealing is atomic, keeps every record, and an unsealed run is known to be partial."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import HistoryError, StoreError
+from harness.history import seal as seal_module
+from harness.history.columns import columns
+from harness.history.journal import Journal
+from harness.history.operation import Header, Operation
+from harness.history.reader import read_columns, read_history
+from harness.history.seal import COLUMNS, PLAIN, find_history, seal
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A run folder whose history is written and not sealed."""
+    (tmp_path / "scenario.toml").write_text("")
+    with Journal(tmp_path / PLAIN, Header(system="etcd", independent=True)) as journal:
+        for number in range(100):
+            journal.append(Operation(-1, -1, number, "invoke", "write", ["k", number]))
+    return tmp_path
+
+
+def no_zstandard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seal_module.importlib.util, "find_spec", lambda name: None)
+
+
+@pytest.mark.parametrize("suffix", [".zst", ".gz"])
+def test_a_sealed_history_reads_as_before_and_whole(
+    run_dir: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = read_history(run_dir)
+    assert before.partial
+    assert "did not come to seal" in before.notices[-1]
+    if suffix == ".gz":
+        no_zstandard(monkeypatch)
+    sealed = seal(run_dir)
+    assert sealed == run_dir / (PLAIN + suffix)
+    assert sorted(path.name for path in run_dir.iterdir()) == sorted(
+        [PLAIN + suffix, COLUMNS, "scenario.toml"]
+    )
+    after = read_history(run_dir)
+    assert list(after) == list(before)
+    assert after.header == before.header
+    assert (after.partial, after.notices) == (False, ())
+    assert seal(run_dir) == sealed == find_history(run_dir)
+
+
+def test_the_columnar_copy_is_used_and_equals_the_view_of_the_history(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed = seal(run_dir)
+    expected = columns(read_history(sealed))
+
+    def refuse(*arguments: Any) -> None:
+        raise AssertionError("the history was read although there is a copy")
+
+    monkeypatch.setattr("harness.history.reader.read_history", refuse)
+    found = read_columns(run_dir)
+    assert found.value.tolist() == expected.value.tolist()
+    assert found.keys == expected.keys == ("k",)
+
+
+def test_without_a_copy_columns_come_from_the_history(run_dir: Path) -> None:
+    assert len(read_columns(run_dir)) == 100
+    seal(run_dir)
+    (run_dir / COLUMNS).unlink()
+    assert len(read_columns(run_dir)) == 100
+
+
+def test_a_plain_file_outside_a_run_is_not_partial(run_dir: Path) -> None:
+    (run_dir / "scenario.toml").unlink()
+    assert not read_history(run_dir / PLAIN).partial
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace", "open"])
+def test_a_seal_that_fails_leaves_the_plain_history_alone(
+    run_dir: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (run_dir / PLAIN).read_bytes()
+
+    def refuse(*arguments: Any, **named: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        if step == "fsync":
+            patch.setattr(os, "fsync", refuse)
+        else:
+            patch.setattr(Path, step, refuse)
+        with pytest.raises(StoreError, match="No space left on device"):
+            seal(run_dir)
+    assert (run_dir / PLAIN).read_bytes() == before
+    assert sorted(path.name for path in run_dir.iterdir()) == [PLAIN, "scenario.toml"]
+    assert seal(run_dir).is_file()
+
+
+def test_a_crash_before_the_plain_file_went_is_repaired_by_sealing_again(run_dir: Path) -> None:
+    plain = (run_dir / PLAIN).read_bytes()
+    sealed = seal(run_dir)
+    (run_dir / PLAIN).write_bytes(plain)
+    assert find_history(run_dir) == sealed
+    assert seal(run_dir) == sealed
+    assert not (run_dir / PLAIN).exists()
+    assert len(read_history(run_dir)) == 100
+
+
+def test_a_torn_history_is_partial_after_sealing_too(run_dir: Path) -> None:
+    with (run_dir / PLAIN).open("ab") as out:
+        out.write(b'{"index":100,"ti')
+    seal(run_dir)
+    history = read_history(run_dir)
+    assert history.partial
+    assert len(history) == 100
+
+
+def test_a_history_that_breaks_the_rules_is_sealed_and_still_refused(run_dir: Path) -> None:
+    with (run_dir / PLAIN).open("ab") as out:
+        out.write(b'{"index":100,"time":1,"process":7,"type":"invoke","f":"w","value":1}\n')
+    seal(run_dir)
+    assert not (run_dir / COLUMNS).exists()
+    with pytest.raises(HistoryError, match="still open"):
+        read_history(run_dir)
+
+
+def test_a_folder_without_history_is_one_clear_message(tmp_path: Path) -> None:
+    with pytest.raises(HistoryError, match="no history in this folder"):
+        read_history(tmp_path)

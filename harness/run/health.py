@@ -20,6 +20,7 @@ LEAST_OK_OF_A_KIND = 10
 LAG_WARNING_MS = 20.0
 LAG_STALL_MS = 1000.0
 SUSPENDED_MS = 500.0
+NEVER = 2**63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ def examine(record: Record, requested_faults: Sequence[str]) -> list[Ailment]:
         lambda: _reads_that_saw_nothing(record),
         lambda: _faults_that_never_bit(record, requested_faults),
         lambda: _faults_without_operations(record, requested_faults),
+        lambda: _faults_never_healed(record),
         lambda: _unfinished_run(record),
         lambda: _stalls(record),
     )
@@ -165,6 +167,18 @@ def _faults_without_operations(record: Record, requested: Sequence[str]) -> Iter
             )
 
 
+def _faults_never_healed(record: Record) -> Iterator[Ailment]:
+    for span in fault_spans(record.faults or ()):
+        if span.end == NEVER:
+            yield Ailment(
+                check="fault-heal",
+                level="unknown",
+                message=f"the fault {span.fault!r} of {span.start / 1e9:.1f} s was never proved"
+                " healed, so what came after it was no healthy system",
+                settle="faults.jsonl says what was measured; polygraph heal ends what is left",
+            )
+
+
 @dataclass(frozen=True)
 class Span:
     """When one fault was in force, ns since the start of the run."""
@@ -184,7 +198,7 @@ def fault_spans(entries: Sequence[LedgerEntry]) -> list[Span]:
         elif entry.event == "healed":
             ends[entry.id] = entry.time
     return [
-        Span(entry.fault, entry.time, ends.get(number, 2**63)) for number, entry in starts.items()
+        Span(entry.fault, entry.time, ends.get(number, NEVER)) for number, entry in starts.items()
     ]
 
 

@@ -32,6 +32,7 @@ from harness.history.record import LedgerEntry
 from harness.history.seal import seal
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
+from harness.run.injection import Limits
 from harness.run.judging import judge_apart
 from harness.run.ledger import Ledger
 from harness.run.nemesis import Nemesis
@@ -67,6 +68,7 @@ class Life:
     dispatcher: Dispatcher | None = None
     nemesis: Nemesis | None = None
     sleep: SleepWatch = field(default_factory=SleepWatch)
+    limits: Limits = field(default_factory=Limits)
     _loop: asyncio.AbstractEventLoop | None = None
     _stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -198,7 +200,7 @@ class Life:
     async def _operate(self, stage: Stage) -> None:
         assert self.journal is not None
         ledger = Ledger(self.run_dir / "faults.jsonl", self.journal.now, self._tell_fault)
-        self.nemesis = Nemesis(self.plan.faults, stage, ledger)
+        self.nemesis = Nemesis(self.plan.faults, stage, ledger, self.limits)
         watch = ExitWatch(stage, self.journal.now, lambda: ledger.entries)
         self.dispatcher = self._dispatcher()
         if self.interrupted:
@@ -326,7 +328,7 @@ class Life:
             exits=watch.exits,
             lag_ms=dict(self.dispatcher.lag),
             stuck_threads=1 if self.dispatcher.stuck else 0,
-            suspended_ms=self.sleep.suspended_ms(),
+            suspended_ms=round(self.sleep.suspended_ms()),
             interrupted=self.interrupted,
             unhealed=list(self.unhealed),
             partial=False,

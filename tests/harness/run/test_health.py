@@ -92,6 +92,11 @@ def test_a_requested_fault_that_was_never_begun_is_unknown(healthy: Record) -> N
     assert levels(healthy, ("kill", "pause")) == {"fault-bit": "unknown"}
 
 
+def test_a_fault_that_was_never_proved_healed_is_unknown(healthy: Record) -> None:
+    open_ended = [entry for entry in HEALTHY_LEDGER if entry.event != "healed"]
+    assert levels(replace(healthy, faults=open_ended)) == {"fault-heal": "unknown"}
+
+
 def test_a_fault_that_met_no_operation_is_unknown(healthy: Record) -> None:
     gap = [o for o in operations() if not 1.9 * SECOND < o.time < 5.1 * SECOND]
     record = replace(healthy, history=History(gap, healthy.header))

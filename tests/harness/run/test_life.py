@@ -1,0 +1,237 @@
+"""The life of a run, against registers in memory on a cluster that measures honestly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.errors import SetupError, UsageError
+from harness.history.reader import read_history
+from harness.history.seal import find_history
+from harness.plugins import Registry
+from harness.run import life as life_module
+from harness.run.__main__ import EXITS, _exit_code
+from harness.run.events import Events
+from harness.run.injection import Limits
+from harness.run.ledger import read_ledger
+from harness.run.life import Life
+from harness.run.plan import plan
+from harness.run.scenario import resolve
+
+PLUGIN = Path(__file__).with_name("memory_system.py")
+Bend = Callable[[Life], None]
+
+
+def make_life(run_dir: Path, **table: Any) -> Life:
+    """A life that is ready to run, with everything small."""
+    run_dir.mkdir()
+    registry = Registry([PLUGIN])
+    small = {"system": "memory", "nodes": 2, "time_limit": 3, "nemesis_interval": 0.3, "seed": 1}
+    scenario = resolve({**small, "plugin": [str(PLUGIN)], "op_timeout": 0.5, **table}, registry)
+    (run_dir / "scenario.toml").write_text(scenario.to_toml({}))
+    parts = plan(scenario, registry)
+    cluster = _honest().HonestCluster(2)
+    cluster.provider = "memory"
+    return Life(parts, cluster, run_dir, Events(None))
+
+
+def _honest() -> Any:
+    import sys
+
+    return sys.modules["honest_cluster_for_memory"]
+
+
+def live(run_dir: Path, bend: Bend | None = None, **table: Any) -> tuple[Life, dict[str, Any]]:
+    life = make_life(run_dir, **table)
+    if bend is not None:
+        bend(life)
+    verdict = asyncio.run(life.run())
+    assert verdict is not None
+    assert json.loads((run_dir / "verdict.json").read_text()) == verdict
+    return life, verdict
+
+
+def nothing(*args: Any, **keywords: Any) -> None:
+    """What a fault does when somebody has cut its wires."""
+
+
+def test_an_honest_run_with_every_fault_is_valid_and_kept(tmp_path: Path) -> None:
+    life, verdict = live(tmp_path / "run", nemesis="partition,kill,pause")
+    assert verdict["valid"] is True, verdict["why"]
+    assert _exit_code(life, verdict) == (0, "")
+    assert all(c["bit"] and c["bit"] == c["healed"] for c in verdict["faults"].values())
+    history = read_history(find_history(tmp_path / "run"))
+    assert (history.partial, history.header.claims) == (False, ["linearizable"])
+    assert history.header.initial is None
+
+
+def test_stale_registers_are_invalid(tmp_path: Path) -> None:
+    life, verdict = live(tmp_path / "run", misbehave="stale", time_limit=1)
+    assert verdict["valid"] is False
+    assert "stale-read" in verdict["checkers"]["linearizable"]["anomaly_types"]
+    assert _exit_code(life, verdict)[0] == 1
+
+
+def test_an_inject_replaced_by_nothing_makes_the_run_unknown(tmp_path: Path) -> None:
+    def cut_the_wires(life: Life) -> None:
+        for fault in life.plan.faults:
+            fault.inject = nothing  # type: ignore[method-assign]
+
+    life, verdict = live(tmp_path / "run", cut_the_wires, nemesis="pause")
+    assert verdict["valid"] == "unknown"
+    assert "pause" in verdict["why"]
+    assert [ailment["check"] for ailment in verdict["health"]] == ["fault-bit"]
+    assert _exit_code(life, verdict)[0] == 2
+
+
+def test_a_heal_replaced_by_nothing_ends_with_exit_3_and_says_what_is_left(tmp_path: Path) -> None:
+    def cut_the_wires(life: Life) -> None:
+        life.limits = Limits(heal_s=0.3)
+        for fault in life.plan.faults:
+            fault.heal = nothing  # type: ignore[method-assign]
+
+    life, verdict = live(tmp_path / "run", cut_the_wires, nemesis="pause")
+    exit_code, message = _exit_code(life, verdict)
+    assert exit_code == 3
+    assert "pause" in message
+    assert "fault-heal" in [ailment["check"] for ailment in verdict["health"]]
+    assert verdict["valid"] == "unknown"
+
+
+def test_a_system_that_does_not_come_back_is_no_recovery(tmp_path: Path) -> None:
+    _, verdict = live(tmp_path / "run", misbehave="no-return", nemesis="kill")
+    assert verdict["valid"] is False
+    assert verdict["checkers"]["no-recovery"]["anomaly_types"] == ["no-recovery"]
+
+
+def test_a_daemon_that_ends_by_itself_is_a_crash(tmp_path: Path) -> None:
+    def end_one(life: Life) -> None:
+        ready = life.plan.system.ready
+
+        def then_end(cluster: Any, timeout_s: float) -> None:
+            ready(cluster, timeout_s)
+            daemon = started[-1]
+            threading.Timer(0.3, lambda: daemon.end(2)).start()
+
+        started: list[Any] = []
+        start = life.plan.system.start
+
+        def remember(node: Any, cluster: Any) -> Any:
+            started.extend(daemons := start(node, cluster))
+            return daemons
+
+        life.plan.system.start = remember  # type: ignore[method-assign]
+        life.plan.system.ready = then_end  # type: ignore[method-assign]
+
+    _, verdict = live(tmp_path / "run", end_one, time_limit=1)
+    assert verdict["valid"] is False
+    assert verdict["checkers"]["crash"]["valid"] is False
+
+
+def test_a_client_that_hangs_does_not_hang_the_run(tmp_path: Path) -> None:
+    _, verdict = live(tmp_path / "run", misbehave="hang", time_limit=1.5, op_timeout=0.2)
+    assert sum(counts["info"] for counts in verdict["operations"].values()) > 0
+    assert verdict["valid"] in (True, "unknown")
+
+
+def test_a_system_that_never_gets_ready_is_a_set_up_failure(tmp_path: Path) -> None:
+    life = make_life(tmp_path / "run", misbehave="never-ready")
+    with pytest.raises(SetupError, match="n1 does not answer"):
+        asyncio.run(life.run())
+    assert not (tmp_path / "run" / "verdict.json").exists()
+
+
+def test_an_initial_state_that_cannot_be_made_is_a_set_up_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(client: Any) -> None:
+        raise OSError("read-only")
+
+    monkeypatch.setattr(life_module, "SETUP_PATIENCE_S", 0.0)
+    life = make_life(tmp_path / "run")
+    life.plan.workload.setup = refuse  # type: ignore[method-assign]
+    with pytest.raises(SetupError, match="read-only"):
+        asyncio.run(life.run())
+
+
+def test_stop_ends_the_run_early_healed_and_judged(tmp_path: Path) -> None:
+    def stop_in_the_fault(life: Life) -> None:
+        fault = life.plan.faults[0]
+        inject = fault.inject
+
+        def inject_and_stop(*args: Any) -> None:
+            inject(*args)
+            threading.Timer(0.2, life.stop).start()
+
+        fault.inject = inject_and_stop  # type: ignore[method-assign]
+
+    life, verdict = live(tmp_path / "run", stop_in_the_fault, nemesis="pause", time_limit=30)
+    assert _exit_code(life, verdict) == (130, "interrupted")
+    assert "interrupted" in verdict["why"]
+    events = [entry.event for entry in read_ledger(tmp_path / "run" / "faults.jsonl")]
+    assert events[-1] == "healed"
+    assert life.facts["interrupted"] is True
+
+
+def test_stop_before_the_first_operation_leaves_no_verdict(tmp_path: Path) -> None:
+    life = make_life(tmp_path / "run")
+    life.stop()
+    assert asyncio.run(life.run()) is None
+    assert _exit_code(life, None)[0] == 130
+
+
+def test_a_generator_that_raises_ends_the_run_early_and_keeps_the_history(tmp_path: Path) -> None:
+    def break_generator(life: Life) -> None:
+        def broken(context: Any) -> Any:
+            if context.time_ns > 5 * 10**8:
+                raise ValueError("a defect in a plug-in")
+            return None
+
+        workload = life.plan.workload
+        good = workload.generator
+        workload.generator = lambda: SimpleGenerator(good())  # type: ignore[method-assign]
+
+    class SimpleGenerator:
+        def __init__(self, inner: Any, asked: int = 0) -> None:
+            self.inner, self.asked = inner, asked
+
+        def op(self, context: Any) -> Any:
+            if self.asked > 50:
+                raise ValueError("a defect in a plug-in")
+            step = self.inner.op(context)
+            return (step[0], SimpleGenerator(step[1], self.asked + 1)) if step else step
+
+        def update(self, context: Any, event: Any) -> Any:
+            return SimpleGenerator(self.inner.update(context, event), self.asked)
+
+        def bind(self, stream: Any) -> Any:
+            return self
+
+    _, verdict = live(tmp_path / "run", break_generator)
+    assert verdict["valid"] == "unknown"
+    assert "a defect in a plug-in" in verdict["why"]
+    assert sum(counts["ok"] for counts in verdict["operations"].values()) > 10
+
+
+def test_a_workload_beyond_the_systems_abilities_is_refused_before_anything(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Transactions"):
+        make_life(tmp_path / "run", workload="bank")
+
+
+def test_a_time_limit_without_room_for_each_fault_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="at least"):
+        make_life(tmp_path / "run", nemesis="kill,pause", nemesis_interval=10, time_limit=15)
+
+
+def test_every_verdict_has_an_exit_code_of_its_own() -> None:
+    fine = SimpleNamespace(unhealed=[], interrupted=False)
+    codes = [_exit_code(fine, {"valid": valid})[0] for valid in (True, False, "unknown")]
+    assert codes == [0, 1, 2]
+    assert set(EXITS) == {True, False, "unknown"}

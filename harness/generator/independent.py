@@ -13,8 +13,10 @@ from typing import Any
 from harness.errors import UsageError
 from harness.generator.context import Context, threads_in
 from harness.generator.core import (
+    LOG,
     NOTHING,
     PENDING,
+    SLEEP,
     Combinator,
     Generator,
     Liftable,
@@ -27,7 +29,7 @@ from harness.generator.leaves import Remembered, Sequenced, lift
 from harness.generator.mixing import replaced
 from harness.generator.streams import draw, split
 from harness.generator.threads import Clients
-from harness.history.operation import INFO, INVOKE, Operation
+from harness.history.operation import INFO, Operation
 
 UNLIMITED = -1
 
@@ -50,10 +52,10 @@ class Keyed(Wrapper, frozen=True, gc=False):
         if step is None or step is PENDING:
             return step
         inner = step[0]
-        if inner.type != INVOKE:
+        if inner.type in (SLEEP, LOG):
             return inner, Keyed(step[1], self.key, self.operations, self.infos)
         value = [self.key, inner.value]
-        operation = Operation(-1, inner.time, inner.process, INVOKE, inner.f, value)
+        operation = Operation(-1, inner.time, inner.process, inner.type, inner.f, value)
         left = self.operations - 1 if self.operations > 0 else UNLIMITED
         return operation, Keyed(step[1], self.key, left, self.infos)
 

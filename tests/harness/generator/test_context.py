@@ -1,0 +1,60 @@
+"""Contexts: bit masks of threads, fair turns, processes that follow from threads."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.generator.context import initial_context, threads_in
+
+
+def test_the_nemesis_is_the_thread_above_the_clients() -> None:
+    context = initial_context(2)
+    assert context.all_processes() == [0, 1, "nemesis"]
+    assert context.thread_of("nemesis") == 2
+    assert initial_context(2, nemesis=False).all_processes() == [0, 1]
+
+
+def test_every_free_thread_gets_its_turn() -> None:
+    context = initial_context(3)
+    served = []
+    for _ in range(8):
+        thread = context.some_free_thread()
+        served.append(thread)
+        context = context.busy(thread, 0).freed(thread, 0)
+    assert served == [0, 1, 2, 3, 0, 1, 2, 3]
+
+
+def test_no_process_is_free_when_all_are_busy() -> None:
+    context = initial_context(1)
+    for thread in (0, 1):
+        context = context.busy(thread, 5)
+    assert context.some_free_process() is None
+    assert context.free_threads() == []
+
+
+def test_restricting_keeps_only_those_threads() -> None:
+    context = initial_context(4).busy(1, 0).restrict(0b0011)
+    assert context.free_threads() == [0]
+    assert context.all_processes() == [0, 1]
+
+
+@given(st.integers(1, 200), st.lists(st.integers(0, 10_000), max_size=30))
+def test_a_process_tells_its_thread_however_often_it_was_replaced(
+    concurrency: int, crashes: list[int]
+) -> None:
+    context = initial_context(concurrency)
+    for crash in crashes:
+        context = context.with_next_process(crash % concurrency)
+    for thread, process in enumerate(context.processes):
+        assert context.thread_of(process) == thread
+    assert len(set(context.processes)) == concurrency + 1
+
+
+def test_the_nemesis_is_never_replaced() -> None:
+    assert initial_context(2).with_next_process(2).processes == (0, 1, "nemesis")
+
+
+@given(st.sets(st.integers(0, 300)))
+def test_threads_in_lists_the_bits(threads: set[int]) -> None:
+    assert list(threads_in(sum(1 << thread for thread in threads))) == sorted(threads)

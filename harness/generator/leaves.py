@@ -59,6 +59,14 @@ def lift(value: Liftable) -> Generator:
     )
 
 
+def waiting(context: Context) -> Pending | None:
+    """What a leaf says while no thread is free: ``PENDING``, or ``None`` if there is none at all.
+
+    Else a generator on a set of threads that turned out empty would keep the run from ending.
+    """
+    return PENDING if context.all else None
+
+
 def fill_in(template: Operation, context: Context) -> Operation | Pending:
     """``template`` with time and a free process where it has none; ``PENDING`` if none is free.
 
@@ -88,7 +96,7 @@ class Template(Combinator, frozen=True, gc=False):
     def op(self, context: Context) -> Step:
         """The operation, if a thread is free."""
         operation = fill_in(self.template, context)
-        return PENDING if operation is PENDING else (operation, NOTHING)
+        return waiting(context) if operation is PENDING else (operation, NOTHING)
 
 
 class Function(Combinator, frozen=True, gc=False):
@@ -101,7 +109,7 @@ class Function(Combinator, frozen=True, gc=False):
     def op(self, context: Context) -> Step:
         """What ``fn`` gives; nothing is asked of it while no thread is free."""
         if not context.free:
-            return PENDING
+            return waiting(context)
         made = self.fn(context.with_random(Random(self.stream, self.position)))
         after = Function(self.fn, self.stream, self.position + 1)
         if made.__class__ is Operation:

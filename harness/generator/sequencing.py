@@ -21,7 +21,7 @@ from harness.generator.core import (
     bind,
     bind_all,
 )
-from harness.generator.leaves import Sequenced, Template, fill_in, lift
+from harness.generator.leaves import Sequenced, Template, fill_in, lift, waiting
 from harness.generator.streams import split
 from harness.history.operation import FAIL, INFO, OK, Operation, Process
 
@@ -64,7 +64,7 @@ class Forever(Combinator, frozen=True, gc=False):
     def op(self, context: Context) -> Step:
         """The operation, if a thread is free."""
         operation = fill_in(self.template, context)
-        return PENDING if operation is PENDING else (operation, self)
+        return waiting(context) if operation is PENDING else (operation, self)
 
 
 class Repeat(Wrapper, frozen=True, gc=False):

@@ -79,6 +79,12 @@ def test_on_threads_keeps_a_thread_when_its_process_changes() -> None:
     assert [o.process for o in found] == [1, 3, 5, 7]
 
 
+def test_a_set_of_threads_that_is_empty_has_nothing_to_do() -> None:
+    """Else it would be pending for ever, and the run with it."""
+    gen = any_(on_threads({77}, repeat(invoke("never"))), repeat(invoke("a"), 3))
+    assert [o.f for o in run(gen)] == ["a"] * 3
+
+
 def test_each_thread_runs_its_own_copy() -> None:
     found = run(each_thread([invoke("a"), invoke("b")]))
     assert {(o.time, o.process, o.f) for o in found} == {

@@ -148,13 +148,13 @@ def known_bug(verdict: Mapping[str, Any]) -> str | None:
 
 def _not_as_stated(run: Shown, stated: str) -> int:
     """Say that the demo failed; never 0."""
+    if not run.verdict:
+        print("\nThe demo ends here, without a verdict (see above).", file=sys.stderr)
+        return run.exit_code if run.exit_code > EXIT_INVALID else EXIT_INFRASTRUCTURE
     print(f"\nThe demo failed: this run was to be {stated}, and was not.", file=sys.stderr)
-    if run.verdict:
-        print(f"  it was: {run.verdict['valid']}: {run.verdict['why']}", file=sys.stderr)
-        print(f"  report  {run.run_dir / 'report.html'}", file=sys.stderr)
-    if run.exit_code in (EXIT_VALID, EXIT_INVALID):
-        return EXIT_INVALID
-    return run.exit_code if run.exit_code > 0 else EXIT_INFRASTRUCTURE
+    print(f"  it was: {run.verdict['valid']}: {run.verdict['why']}", file=sys.stderr)
+    print(f"  report  {run.run_dir / 'report.html'}", file=sys.stderr)
+    return EXIT_INVALID if run.exit_code == EXIT_VALID else run.exit_code
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class Watch:
         if event["event"] == "phase":
             self.phase = str(event.get("name", ""))
             self.run_dir = str(event.get("run_dir", self.run_dir))
-            self.limit_s = self.rate = 0.0
+            self.limit_s, self.rate, self.faults = 0.0, 0.0, ()
         elif event["event"] == "progress":
             self._see_progress(event)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from harness.cli.main import run
+from harness.cluster import doctor, leftovers
+from harness.cluster.doctor import Finding
 
 Fixture = Any
 
@@ -111,12 +116,36 @@ def test_a_reader_that_goes_away_is_no_verdict(started: Fixture, toys: Fixture) 
     assert "Traceback" not in told
 
 
-def test_doctor_says_what_it_found(polygraph: Fixture) -> None:
-    done = polygraph("doctor")
-    assert done.returncode in (0, 3)
-    assert done.stdout
+def test_doctor_ends_in_0_exactly_if_a_provider_works(polygraph: Fixture) -> None:
+    done = polygraph("doctor", "--json", "--store", "not/there/yet")
+    findings = json.loads(done.stdout)
+    works = any(found["ok"] for found in findings if found["name"].startswith("local:"))
+    assert done.returncode == (0 if works else 3)
+
+
+def test_doctor_ends_in_3_where_no_provider_works(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = Finding("local:userns", ok=False, detail="forbidden", would_change="a sysctl")
+    monkeypatch.setattr(doctor, "examine", lambda folder: [refused])
+    assert run(["doctor"]) == 3
+    assert "a sysctl" in capsys.readouterr().out
 
 
 def test_heal_ends_in_0_where_there_was_nothing(polygraph: Fixture, tmp_path: Path) -> None:
     done = polygraph("heal", "--store", str(tmp_path / "no-store"))
     assert done.returncode == 0
+
+
+def test_heal_ends_in_3_while_something_is_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(leftovers, "heal", lambda store: ["n2 is still cut off"])
+    assert run(["heal"]) == 3
+    assert "n2 is still cut off" in capsys.readouterr().err
+
+
+def test_down_of_a_run_without_a_cluster_is_safe_twice(polygraph: Fixture, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "scenario.toml").write_text('system = "etcd"\n', "utf-8")
+    assert [polygraph("down", "run").returncode for _ in range(2)] == [0, 0]

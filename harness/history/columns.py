@@ -11,7 +11,7 @@ names, keys or values. Two values are the same entry if and only if they are the
 
 Where the header says ``independent``, a client's ``[key, value]`` is split into the two columns.
 
-Cost: 2 to 4 us a record to build, O(records + list elements) of memory.
+Cost: about 2 us a record to build, O(records + list elements) of memory.
 """
 
 from __future__ import annotations

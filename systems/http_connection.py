@@ -15,7 +15,7 @@ Keep-alive needs one more care: the server may have closed the connection while 
 have already arrived rule the connection out while nothing has been sent yet. What arrives after
 that peek is an ordinary loss in flight.
 
-Cost: about a quarter of a millisecond of CPU per exchange, most of it h11's.
+Cost: about 0.2 ms of CPU an exchange (benchmarks/etcd_client.py).
 """
 
 from __future__ import annotations

@@ -156,6 +156,18 @@ def test_closing_during_a_write_ends_it_in_doubt() -> None:
     assert len(transcript.heard) == 1
 
 
+def test_a_refused_connection_says_so_without_the_address() -> None:
+    async def work(client: EtcdClient) -> None:
+        await client.read("k")
+
+    with ScriptedServer(Transcript(), refuse=True) as server:
+        client = EtcdClient(10.0)
+        asyncio.run(client.open(server.address))
+        with pytest.raises(Failed) as caught:
+            asyncio.run(work(client))
+    assert caught.value.error == ["connect", "Connection refused"]
+
+
 def test_requests_of_one_client_share_a_connection() -> None:
     ok = says({"header": HEADER})
     transcript = Transcript()

@@ -215,13 +215,14 @@ class Life:
         finally:
             progress.cancel()
             watch.stop()
-            self.unhealed += await self._heal_all() if self.nemesis.open_faults() else []
+            if self.nemesis.open_faults():  # nothing may leave a fault in force, whatever went wrong
+                self.unhealed = await self._heal_all()
             self._last_facts(watch)
 
     async def _heal_and_read(self, watch: ExitWatch) -> None:
         with self._phase("heal"):
             self.unhealed = await self._heal_all()
-        if self.interrupted or self.facts.get("ended_early"):
+        if self.unhealed or self.interrupted or self.facts.get("ended_early"):
             return
         with self._phase("recovery"):
             self.facts["recovery"] = await self._recover()

@@ -20,6 +20,7 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.plugins import Registry, unknown_name
+from harness.run.schedule import parse_nemesis
 from harness.system import SystemOption
 
 
@@ -134,6 +135,7 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> Scenario:
         raise UsageError("the scenario names no system", "polygraph list")
     core = {name: _core_value(name, table[name]) for name in CORE if table.get(name) is not None}
     core.setdefault("seed", secrets.randbelow(2**32))
+    core["nemesis"] = tuple(parse_nemesis(",".join(core.get("nemesis", ())), registry))
     core["plugin"] = tuple(str(Path(path).resolve()) for path in core.get("plugin", ()))
     scenario = Scenario(**core)
     declared = declared_options(registry, scenario.system, scenario.workload, scenario.nemesis)
@@ -193,7 +195,7 @@ def _core_value(name: str, value: Any) -> Any:
 def _names(value: Any) -> tuple[str, ...]:
     parts: Sequence[Any] = value.split(",") if isinstance(value, str) else value
     names = tuple(str(part).strip() for part in parts if str(part).strip())
-    return () if names == ("none",) else names
+    return names
 
 
 def _boolean(value: Any) -> bool:

@@ -86,6 +86,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(registry: Registry) -> 
         {"key_limit": "many"},
         {"workload": "bnak"},
         {"nemesis": "kill,pasue"},
+        {"nemesis": "kill,pause,kill"},
+        {"nemesis": "none,kill"},
         {"nemesis_duration": 0},
     ],
 )

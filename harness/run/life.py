@@ -215,7 +215,7 @@ class Life:
         finally:
             progress.cancel()
             watch.stop()
-            if self.nemesis.open_faults():  # nothing may leave a fault in force, whatever went wrong
+            if self.nemesis.open_faults():  # whatever went wrong, no fault stays in force
                 self.unhealed = await self._heal_all()
             self._last_facts(watch)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from harness.cli.declared import names
 from harness.cli.failure import exit_code_of
 from harness.cli.options import FORMATS, json_option, plugin_option, store_option
 from harness.cli.session import Session
@@ -29,6 +30,7 @@ from harness.errors import (
     EXIT_VALID,
     UsageError,
 )
+from harness.history.consistency import known_models
 from harness.plugins import Registry
 
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
@@ -141,7 +143,7 @@ def _checker_options(flags: Mapping[str, Any]) -> dict[str, Any]:
     options = {name: value for name, value in flags.items() if value not in (None, False)}
     models = options.pop("consistency_models", "")
     if models:
-        options["claims"] = [part.strip() for part in models.split(",") if part.strip()]
+        options["claims"] = list(known_models(names(models)))
     return options
 
 

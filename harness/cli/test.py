@@ -6,6 +6,7 @@ The flags become one flat table (scenario file first, then environment and comma
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness.cli.declared import choose, declared_flags, scenario_table
 from harness.cli.options import Command, json_option, plugin_option, store_option
 from harness.cli.session import Session
 from harness.cli.verbs import ENVIRONMENT_PREFIX, Verb
+from harness.history.consistency import known_models
 from harness.plugins import Registry
 from harness.run.scenario import Scenario, resolve
 
@@ -87,6 +89,8 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     table = scenario_table(flags["scenario"]) | _given(flags)
     registry = Registry(tuple(Path(path) for path in table.get("plugin", ())))
     scenario = resolve(table, registry)
+    claims = known_models(scenario.consistency_models)
+    scenario = dataclasses.replace(scenario, consistency_models=claims)
     outcome = _run(scenario, flags["store"], registry, context.ensure_object(Session))
     _show(scenario, outcome, flags["as_json"])
     return outcome.exit_code

@@ -55,14 +55,22 @@ def test_json_is_the_verdict_in_one_line_without_a_tab(
 
 
 def test_flags_reach_the_checker(polygraph: Fixture, history: str, toys: Fixture) -> None:
-    flags = ("--initial", "[1, 2]", "--independent", "-n", "-o", "80", "-c", "serializable,x")
+    flags = ("--initial", "[1, 2]", "--independent", "-n", "-o", "80", "-c", "PL-3,sequential")
     done = polygraph("check", *toys, "-m", "fine", "--json", *flags, history)
     verdict = json.loads(done.stdout)
     stats = verdict["checkers"]["fine"]["stats"]
-    claims = ["serializable", "x"]
+    claims = ["serializable", "sequential"]
     assert stats["options"] == {"negative_balances": True, "total": 80, "claims": claims}
     assert (stats["initial"], stats["independent"]) == ([1, 2], True)
     assert verdict["claims"] == claims
+
+
+def test_a_misspelt_consistency_model_is_refused(
+    polygraph: Fixture, history: str, toys: Fixture
+) -> None:
+    done = polygraph("check", *toys, "-m", "wrong", "-c", "serialisable", history)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "did you mean serializable" in done.stderr
 
 
 def test_checkers_that_need_more_than_a_history_are_named(

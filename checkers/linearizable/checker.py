@@ -68,7 +68,8 @@ class Linearizable:
     ``model`` is ``register`` or ``cas-register`` (which takes plain registers too and is meant
     if none is named); ``initial`` is the value before the first operation, or a mapping from key
     to it; ``independent`` says that values are ``[key, value]``; with ``nil_read_is_unknown`` a
-    read of nil says nothing, as in Knossos' models.
+    read of nil says nothing, as in Knossos' models. That is the default for the histories of
+    others (whose header names no model) where the initial value is not nil.
     """
 
     name = "linearizable"
@@ -93,12 +94,14 @@ class Linearizable:
         independent = self.options.get("independent", header.independent)
         if not independent and header.model is None and "independent" not in self.options:
             independent = looks_independent(record.history)
+        initial = self.options.get("initial", header.initial)
+        is_foreign = header.model is None and initial is not None
         return by_key(
             record.history,
             self._model(record),
             independent=bool(independent),
-            initial=self.options.get("initial", header.initial),
-            nil_read_is_unknown=bool(self.options.get("nil_read_is_unknown", False)),
+            initial=initial,
+            nil_read_is_unknown=bool(self.options.get("nil_read_is_unknown", is_foreign)),
         )
 
     def _model(self, record: Record) -> Model:
@@ -216,6 +219,7 @@ def _anomalies(record: Record, proofs: Sequence[tuple[Broken, Proof]]) -> dict[s
                 message="\n".join([proof.text(), *([faults] if faults else [])]),
                 witness=proof.narrator.witness(),
                 key=broken.home.key,
+                data={"impossible": proof.narrator.index(proof.late)},
             )
         )
     return anomalies

@@ -16,7 +16,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from checkers.linearizable.entries import INITIAL, NOTHING, Entry, KeyHistory, until
+from checkers.linearizable.entries import (
+    BEFORE_ALL,
+    INITIAL,
+    NOTHING,
+    Entry,
+    KeyHistory,
+    until,
+    without_idle_infos,
+)
 from checkers.linearizable.frontier import Impossible
 from checkers.linearizable.prose import Narrator, show
 from checkers.linearizable.zones import (
@@ -31,6 +39,7 @@ from checkers.linearizable.zones import (
     chain_of,
 )
 from harness.history.history import History
+from harness.history.operation import OK
 
 NONLINEARIZABLE = "nonlinearizable"
 STALE_READ = "stale-read"
@@ -46,6 +55,8 @@ class Proof:
     headline: str
     steps: Sequence[str]
     narrator: Narrator
+    late: Entry
+    """The operation whose answer left no order."""
     focus: Sequence[Entry] = ()
     """Those whose time matters most; all of the cast if empty."""
 
@@ -111,7 +122,7 @@ def _missed_write(
         f"Stale read{_of_key(narrator.home)}: {narrator.name(late)} read {value} and missed"
         f" {narrator.name(missed)}, which {narrator.deed(missed)}."
     )
-    return Proof(STALE_READ, headline, steps, narrator, focus=(missed, late))
+    return Proof(STALE_READ, headline, steps, narrator, late, focus=(missed, late))
 
 
 def told(history: History, home: KeyHistory, late: Entry, why: Contradiction) -> Proof:
@@ -123,11 +134,11 @@ def told(history: History, home: KeyHistory, late: Entry, why: Contradiction) ->
         case NeverMade():
             return _never_made(history, home, late, why)
         case ConsumedTwice():
-            return _consumed_twice(history, home, why)
+            return _consumed_twice(history, home, late, why)
         case Circle():
-            return _circle(history, home, why)
+            return _circle(history, home, late, why)
         case Backwards():
-            return _backwards(history, home, why)
+            return _backwards(history, home, late, why)
         case Torn():
             return _torn(history, home, late, why)
 
@@ -143,7 +154,7 @@ def _never_made(history: History, home: KeyHistory, late: Entry, why: NeverMade)
     later = [
         entry for entry in home.entries if entry.made == missing and entry.invoke > late.complete
     ]
-    narrator = Narrator(history, home, [*path, *failed[:1], *later[:1]])
+    narrator = Narrator(history, home, [late, *path, *failed[:1], *later[:1]])
     value = narrator.value(missing)
     steps = [
         f"{narrator.name(user)} needs {narrator.value(user.seen)}, which only"
@@ -162,12 +173,13 @@ def _never_made(history: History, home: KeyHistory, late: Entry, why: NeverMade)
         " a contradiction"
     )
     headline = f"Read of a value that nobody had written{_of_key(home)}: {value}."
-    return Proof(NONLINEARIZABLE, headline, steps, narrator)
+    return Proof(NONLINEARIZABLE, headline, steps, narrator, late)
 
 
 def _path_to(home: KeyHistory, late: Entry, reader: Entry) -> list[Entry]:
     """From ``late`` down what made the value that each one saw, to ``reader``."""
-    makers = {entry.made: entry for entry in until(home.entries, late.complete)}
+    past = without_idle_infos(until(home.entries, late.complete))
+    makers = {entry.made: entry for entry in past}
     path = [late]
     while path[-1].at != reader.at:
         maker = makers.get(path[-1].seen) if path[-1].seen != NOTHING else None
@@ -177,8 +189,8 @@ def _path_to(home: KeyHistory, late: Entry, reader: Entry) -> list[Entry]:
     return path
 
 
-def _consumed_twice(history: History, home: KeyHistory, why: ConsumedTwice) -> Proof:
-    narrator = Narrator(history, home, [why.first, why.second, why.maker])
+def _consumed_twice(history: History, home: KeyHistory, late: Entry, why: ConsumedTwice) -> Proof:
+    narrator, steps = _known_to_happen(history, home, late, [why.first, why.second, why.maker])
     value = narrator.value(why.first.seen)
     first, second = narrator.name(why.first), narrator.name(why.second)
     step = (
@@ -187,40 +199,41 @@ def _consumed_twice(history: History, home: KeyHistory, why: ConsumedTwice) -> P
         f" first took {value} away, and the other one still found it: a contradiction"
     )
     headline = f"One value replaced twice{_of_key(home)}: {value}."
-    return Proof(NONLINEARIZABLE, headline, [step], narrator)
+    return Proof(NONLINEARIZABLE, headline, [*steps, step], narrator, late)
 
 
-def _circle(history: History, home: KeyHistory, why: Circle) -> Proof:
+def _circle(history: History, home: KeyHistory, late: Entry, why: Circle) -> Proof:
     ring = list(why.entries)
-    narrator = Narrator(history, home, ring)
-    steps = [
+    narrator, steps = _known_to_happen(history, home, late, ring)
+    steps += [
         f"{narrator.name(maker)} < {narrator.name(user)}, because {narrator.name(user)} found"
         f" {narrator.value(user.seen)}, which only {narrator.name(maker)} can have made"
         for maker, user in zip([ring[-1], *ring[:-1]], ring, strict=True)
     ]
     steps[-1] = f"however, {steps[-1]}: a contradiction"
     headline = f"Compare-and-sets that each need another one first{_of_key(home)}."
-    return Proof(NONLINEARIZABLE, headline, steps, narrator)
+    return Proof(NONLINEARIZABLE, headline, steps, narrator, late)
 
 
-def _backwards(history: History, home: KeyHistory, why: Backwards) -> Proof:
+def _backwards(history: History, home: KeyHistory, late: Entry, why: Backwards) -> Proof:
     low, high = _level(why.chain, why.early), _level(why.chain, why.late)
     makers = _makers(why.chain, low, high)
-    narrator = Narrator(history, home, [why.early, why.late, *makers])
-    early, late = narrator.name(why.early), narrator.name(why.late)
-    steps = [narrator.before(why.late, why.early), *_glue(narrator, makers)]
+    cast = [why.early, why.late, *makers]
+    narrator, happened = _known_to_happen(history, home, late, cast)
+    low_name, high_name = narrator.name(why.early), narrator.name(why.late)
+    steps = [narrator.before(why.late, why.early), *happened, *_glue(narrator, makers)]
     steps.append(
-        f"however, {early} < {late}, because {early} {narrator.deed(why.early)}, and"
-        f" {late} {narrator.deed(why.late)}, which came later: a contradiction"
+        f"however, {low_name} < {high_name}, because {low_name} {narrator.deed(why.early)}, and"
+        f" {high_name} {narrator.deed(why.late)}, which came later: a contradiction"
     )
     if not why.early.is_read:
         headline = f"Operations out of order{_of_key(home)}."
-        return Proof(NONLINEARIZABLE, headline, steps, narrator)
+        return Proof(NONLINEARIZABLE, headline, steps, narrator, late)
     headline = (
-        f"Stale read{_of_key(home)}: {early} read {narrator.value(why.early.seen)} after"
-        f" {late} had {_perfect(narrator, why.late)}."
+        f"Stale read{_of_key(home)}: {low_name} read {narrator.value(why.early.seen)} after"
+        f" {high_name} had {_perfect(narrator, why.late)}."
     )
-    return Proof(STALE_READ, headline, steps, narrator)
+    return Proof(STALE_READ, headline, steps, narrator, late)
 
 
 def _perfect(narrator: Narrator, entry: Entry) -> str:
@@ -232,27 +245,60 @@ def _torn(history: History, home: KeyHistory, late: Entry, why: Torn) -> Proof:
     """``late`` and its chain stand both before and after the other chain."""
     mine, other = chain_of(late, why)
     a, b, c, d = _evidence(mine, other, late)
-    makers = [*_makers_between(mine, a, d), *_makers_between(other, b, c)]
-    narrator = Narrator(history, home, [a, b, c, d, *makers])
-    steps = [narrator.before(a, b), narrator.before(c, d)]
-    steps += _glue(narrator, _makers_between(mine, a, d))
-    steps += _glue(narrator, _makers_between(other, b, c))
-    ours, theirs = narrator.value(_held(d)), narrator.value(_held(c))
-    steps.append(
-        f"so {ours} was there before {theirs} (first line), and {theirs} before {ours} (second"
-        " line), although each was there for one unbroken time: a contradiction"
-    )
+    ours, theirs = _makers_between(mine, a, d), _makers_between(other, b, c)
+    cast = [a, b, c, d, *ours, *theirs]
+    narrator, happened = _known_to_happen(history, home, late, cast)
+    steps = [narrator.before(a, b), narrator.before(c, d), *happened]
+    steps += [*_glue(narrator, ours), *_glue(narrator, theirs)]
+    steps.append(f"so {_no_room(narrator, ours, theirs)}: a contradiction")
     if d.is_read:
         headline = (
-            f"Stale read{_of_key(home)}: {narrator.name(d)} read {ours} after"
+            f"Stale read{_of_key(home)}: {narrator.name(d)} read {narrator.value(d.seen)} after"
             f" {narrator.name(c)} had {_perfect(narrator, c)}."
         )
-        return Proof(STALE_READ, headline, steps, narrator)
-    return Proof(NONLINEARIZABLE, f"Operations out of order{_of_key(home)}.", steps, narrator)
+        return Proof(STALE_READ, headline, steps, narrator, late)
+    return Proof(NONLINEARIZABLE, f"Operations out of order{_of_key(home)}.", steps, narrator, late)
 
 
-def _held(entry: Entry) -> int:
-    return entry.seen if entry.is_read else entry.made
+def _no_room(narrator: Narrator, ours: Sequence[Entry], theirs: Sequence[Entry]) -> str:
+    """Where the values of ``theirs`` would have to be: amid those of ``ours``."""
+    inner = narrator.listed_values([maker.made for maker in theirs])
+    was = "was" if len(theirs) == 1 else "were"
+    if len(ours) == 1:
+        outer = narrator.value(ours[0].made)
+        return (
+            f"{inner} {was} there after {outer} had been (first line) and before {outer} was seen"
+            f" or made again (second line), although {outer} was there for one unbroken time"
+        )
+    outer = narrator.listed_values([maker.made for maker in ours])
+    return (
+        f"{inner} {was} there amid {outer} (first two lines), which came directly one from the"
+        " other"
+    )
+
+
+def _known_to_happen(
+    history: History, home: KeyHistory, late: Entry, cast: Sequence[Entry]
+) -> tuple[Narrator, list[str]]:
+    """A narrator of ``cast`` and of those who saw what its unanswered changes made; their words.
+
+    An unanswered change counts only because somebody saw its value, so that one is a witness.
+    """
+    past = until(home.entries, late.complete)
+    people, lines = list(cast), []
+    while left := _unfounded(history, people):
+        known = {other.at for other in people}
+        makers = {entry.made: entry for entry in left}
+        seers = [e for e in past if e.seen in makers and e.at not in known]
+        seer = min(seers, key=lambda e: e.complete)
+        people.append(seer)
+        lines.append((makers[seer.seen], seer))
+    narrator = Narrator(history, home, people)
+    return narrator, [
+        f"{narrator.name(entry)} did happen although it was never answered, because"
+        f" {narrator.name(seer)} found {narrator.value(entry.made)}"
+        for entry, seer in lines
+    ]
 
 
 def _evidence(mine: Chain, other: Chain, late: Entry) -> tuple[Entry, Entry, Entry, Entry]:
@@ -271,6 +317,21 @@ def _evidence(mine: Chain, other: Chain, late: Entry) -> tuple[Entry, Entry, Ent
             if a.complete < between.invoke and between.complete < d.invoke:
                 return a, between, between, d
     return mine.first_to_complete(), other.last_to_begin(), c, d
+
+
+def _unfounded(history: History, people: Sequence[Entry]) -> list[Entry]:
+    """The unanswered changes that nobody answered saw, not even by way of other changes."""
+    founded = {e.seen for e in people if e.at != START.at and _was_answered(history, e)}
+    left = [e for e in people if e.at != START.at and not _was_answered(history, e)]
+    while found := [entry for entry in left if entry.made in founded]:
+        founded |= {entry.seen for entry in found}
+        left = [entry for entry in left if entry not in found]
+    return left
+
+
+def _was_answered(history: History, entry: Entry) -> bool:
+    pair = history.pairs[entry.at]
+    return entry.invoke == BEFORE_ALL or (pair >= 0 and history.operations[pair].type == OK)
 
 
 def _level(chain: Chain, entry: Entry) -> int:
@@ -312,20 +373,32 @@ def without_order(
     steps = _precedence(narrator, cast)
     found = narrator.values(impossible.values)
     steps.append(
-        f"every order of the others that agrees with these and with their answers leaves the"
-        f" register at {found} at most until {name} was answered"
+        "in every order of the others that agrees with this and with their answers, the register"
+        f" held {found} when {name} was answered"
     )
     steps.append(f"however, {name} found {narrator.value(late.seen)}: a contradiction")
+    if _is_outdated(home, late):
+        value = narrator.value(late.seen)
+        headline = f"Stale read{_of_key(home)}: {name} read {value}, which had been overwritten."
+        return Proof(STALE_READ, headline, steps, narrator, late)
     headline = f"No order explains the answers{_of_key(home)}: {name} {narrator.deed(late)}."
-    return Proof(NONLINEARIZABLE, headline, steps, narrator)
+    return Proof(NONLINEARIZABLE, headline, steps, narrator, late)
+
+
+def _is_outdated(home: KeyHistory, late: Entry) -> bool:
+    """Whether ``late`` read what had been there once: all that made it was over by then."""
+    makers = [entry for entry in until(home.entries, late.complete) if entry.made == late.seen]
+    was_there = bool(makers) or late.seen == INITIAL
+    return late.is_read and was_there and all(e.complete < late.invoke for e in makers)
 
 
 def _precedence(narrator: Narrator, cast: Sequence[Entry]) -> list[str]:
-    """The precedences among ``cast`` from which all others follow."""
-    lines = []
-    for second in sorted(cast, key=lambda entry: entry.invoke):
+    """The precedences among ``cast`` from which all others follow, one line for each first one."""
+    after: dict[int, list[Entry]] = {}
+    by_invoke = sorted(cast, key=lambda entry: entry.invoke)
+    for second in by_invoke:
         earlier = [first for first in cast if first.complete < second.invoke]
         for first in earlier:
             if not any(first.complete < between.invoke for between in earlier):
-                lines.append(narrator.before(first, second))
-    return lines
+                after.setdefault(first.at, []).append(second)
+    return [narrator.before_all(e, after[e.at]) for e in by_invoke if e.at in after]

@@ -44,10 +44,6 @@ class Narrator:
         """``T3``."""
         return self.names[entry.at]
 
-    def listed(self, entries: Iterable[Entry]) -> str:
-        """``T1, T2 and T3``."""
-        return _and_list([self.name(entry) for entry in entries])
-
     def value(self, number: int) -> str:
         """The value numbered ``number``."""
         return show(self.home.values[number])
@@ -56,6 +52,11 @@ class Narrator:
         """``1, 2 or 3``, in a fixed order."""
         shown = sorted(self.value(number) for number in numbers)
         return " or ".join([", ".join(shown[:-1]), shown[-1]]) if shown[1:] else shown[0]
+
+    def listed_values(self, numbers: Iterable[int]) -> str:
+        """``1, 2 and 3``, in the order given."""
+        shown = [self.value(number) for number in numbers]
+        return " and ".join([", ".join(shown[:-1]), shown[-1]]) if shown[1:] else shown[0]
 
     def deed(self, entry: Entry) -> str:
         """``read 5``, ``wrote 5`` or ``replaced 4 by 5``."""
@@ -82,14 +83,25 @@ class Narrator:
             f" ({answer}) before {self.name(second)} was invoked ({call}{self._gap(first, second)})"
         )
 
+    def before_all(self, first: Entry, others: Sequence[Entry]) -> str:
+        """``T1 < T2, T3``, from the records."""
+        if len(others) == 1:
+            return self.before(first, others[0])
+        names = ", ".join(map(self.name, others))
+        answer = self._moment(self._completion(first))
+        return f"{self.name(first)} < {names}, all invoked after its answer ({answer})"
+
     def introduction(self) -> list[str]:
         """One line for each operation: what, who, where, when."""
         return [f"{self.name(entry)} = {self._describe(entry)}" for entry in self.people]
 
     def witness(self) -> tuple[int, ...]:
         """Index of the completion (or of the invocation, if there is none) of each operation."""
-        records = [self._completion(entry) or self._invocation(entry) for entry in self.people]
-        return tuple(sorted(self._index(record) for record in records))
+        return tuple(sorted(self.index(entry) for entry in self.people))
+
+    def index(self, entry: Entry) -> int:
+        """Index of the completion of ``entry``, or of its invocation if there is none."""
+        return self._index(self._completion(entry) or self._invocation(entry))
 
     def span_ns(self, entries: Sequence[Entry]) -> tuple[int, int]:
         """Time of the first invocation and of the last answer among ``entries``."""
@@ -142,7 +154,3 @@ class Narrator:
         if operation.index >= 0:
             return operation.index
         return next(i for i, other in enumerate(self.history.operations) if other is operation)
-
-
-def _and_list(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if names[1:] else names[0]

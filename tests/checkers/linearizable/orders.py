@@ -1,4 +1,4 @@
-"""Histories for the tests of linearizability: a small notation, generators, a slow obvious oracle."""
+"""For the tests of linearizability: a small notation, generators, and a slow obvious oracle."""
 
 from __future__ import annotations
 
@@ -120,14 +120,16 @@ def with_one_read_changed(random: Random, entries: Sequence[Entry]) -> list[Entr
     return [replace(entry, seen=other) if entry is victim else entry for entry in entries]
 
 
-def sources_added(entries: Sequence[Entry]) -> list[Entry]:
-    """``entries`` as a proof means them: the lowest value shown of a chain may come from nowhere.
+def sources_added(cast: Sequence[Entry], whole: Sequence[Entry], end: int) -> list[Entry]:
+    """``cast`` as a proof means it: the lowest value shown of a chain may come from nowhere.
 
-    A compare-and-set whose old value nobody among ``entries`` made becomes a write, which allows
-    more orders, never fewer.
+    A compare-and-set whose old value somebody of ``whole``, but nobody of ``cast``, began to make
+    before the position ``end`` becomes a write, which allows more orders, never fewer.
     """
-    made = {entry.made for entry in entries} | {START.made}
+    shown = {entry.made for entry in cast} | {START.made}
+    makers = [entry for entry in whole if entry.invoke < end and entry.seen != entry.made]
+    known = {entry.made for entry in makers} - shown
     return [
-        replace(entry, seen=NOTHING) if not entry.is_read and entry.seen not in made else entry
-        for entry in entries
+        replace(entry, seen=NOTHING) if not entry.is_read and entry.seen in known else entry
+        for entry in cast
     ]

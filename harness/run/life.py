@@ -298,11 +298,13 @@ class Life:
         return {"ready": True, "seconds": time.monotonic() - begun, "why": ""}
 
     def _seal(self) -> None:
+        """Close and compress the history; one that lost records stays plain, which says so."""
         assert self.journal is not None
         with contextlib.suppress(StoreError):
             self.journal.close()
         try:
-            seal(self.run_dir)
+            if self.journal.failure is None:
+                seal(self.run_dir)
         except (OSError, PolygraphError) as error:
             self._warn(f"the history could not be sealed and stays as it is: {error}")
         self._write_facts()

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.history.history import History
 from harness.history.record import LedgerEntry
-from harness.report.display import shown
+from harness.report.display import shown, visible
 
 _OPENS = re.compile(r"^(?:start|begin|inject)(?:[-_](?P<what>.+))?$")
 _CLOSES = re.compile(r"^(?:stop|heal|end)(?:[-_](?P<what>.+))?$")
@@ -24,8 +24,9 @@ _CLOSES = re.compile(r"^(?:stop|heal|end)(?:[-_](?P<what>.+))?$")
 class Band:
     """One injection of one fault; times in nanoseconds since the start of the run.
 
-    ``end`` is the end of the history where the fault was never healed (``healed`` is then None).
-    ``proofs`` are the measured sentences by event.
+    ``start`` is the intention, which is on disk before the injection: a fault whose injection
+    never came back may have been in force. ``end`` is the end of the history where no heal is
+    known. ``what`` says it in words; ``proofs`` are the measured sentences by event.
     """
 
     fault: str
@@ -33,13 +34,15 @@ class Band:
     end: int
     targets: tuple[str, ...] = ()
     shape: str = ""
+    what: str = ""
     times: Mapping[str, int] = field(default_factory=dict)
     proofs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def was_injected(self) -> bool:
-        """Whether the fault got further than the intention."""
-        return any(event in self.times for event in ("injected", "bit", "heal", "healed"))
+        """Whether the fault was, or may have been, in force."""
+        known = any(event in self.times for event in ("injected", "bit", "healed"))
+        return known or "failed" not in self.times
 
     @property
     def label(self) -> str:
@@ -66,21 +69,26 @@ def _band(group: Sequence[LedgerEntry], last_ns: int) -> Band:
     targets: dict[str, None] = {}
     for entry in group:
         times.setdefault(entry.event, entry.time)
-        targets.update(dict.fromkeys(entry.targets))
+        targets.update(dict.fromkeys(visible(name, 60) for name in entry.targets))
         if entry.event in ("bit", "healed", "failed"):
             proofs[entry.event] = _proof(entry.detail)
-    start = times.get("injected", times.get("intend", group[0].time))
+    start = times.get("intend", group[0].time)
     end = times.get("healed", max(last_ns, start))
     shape = next((text for entry in group if (text := _shape(entry.detail))), "")
     return Band(
-        fault=group[0].fault,
+        fault=visible(group[0].fault, 60),
         start=start,
         end=max(end, start),
         targets=tuple(targets),
         shape=shape,
+        what=next((shown(e.detail["what"]) for e in group if _tells(e)), ""),
         times=times,
         proofs=proofs,
     )
+
+
+def _tells(entry: LedgerEntry) -> bool:
+    return entry.event in ("intend", "injected") and isinstance(entry.detail.get("what"), str)
 
 
 def _proof(detail: Mapping[str, Any]) -> str:
@@ -95,8 +103,10 @@ def _proof(detail: Mapping[str, Any]) -> str:
 
 def _shape(detail: Mapping[str, Any]) -> str:
     for source in (detail, detail.get("plan")):
-        if isinstance(source, Mapping) and isinstance(source.get("shape"), str):
-            return shown(source["shape"], 40)
+        if isinstance(source, Mapping):
+            for key in ("shape", "target"):
+                if isinstance(source.get(key), str):
+                    return shown(source[key], 40)
     return ""
 
 
@@ -124,4 +134,4 @@ def bands_of_history(history: History, last_ns: int) -> list[Band]:
 def _plain(name: str, start: int, healed: int | None, last_ns: int) -> Band:
     times = {"injected": start} if healed is None else {"injected": start, "healed": healed}
     end = max(last_ns, start) if healed is None else healed
-    return Band(fault=name, start=start, end=end, times=times)
+    return Band(fault=visible(name, 60), start=start, end=end, times=times)

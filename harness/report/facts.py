@@ -72,9 +72,10 @@ def run_facts(run: Run) -> Facts:
 def _main(run: Run) -> Iterator[tuple[str, str]]:
     header, scenario = run.history.header, run.scenario
     versions = mapping(run.evidence.get("versions") or scenario.get("versions"))
+    system = header.system or scenario.get("system")
     found: list[tuple[str, Any]] = [
-        ("System", header.system or scenario.get("system")),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+        ("System", system),
+        ("Version", versions.get(system) if isinstance(system, str) else None),
         ("Workload", header.workload or scenario.get("workload")),
         ("Nemesis", _words(scenario.get("nemesis"))),
         ("Nodes", _count(scenario.get("nodes"))),
@@ -117,7 +118,7 @@ def _rate(run: Run) -> str | None:
     if not done.any():
         return None
     span_s = float(run.calls.end[done].max() - run.calls.start[done].min()) / 1e9
-    return f"{int(done.sum()) / span_s:,.0f} operations/s" if span_s > 0 else None
+    return f"{int(done.sum()) / span_s:,.0f} ops/s" if span_s > 0 else None
 
 
 def _lag(evidence: Mapping[str, Any]) -> str | None:
@@ -169,7 +170,7 @@ def _exits(evidence: Mapping[str, Any]) -> list[dict[str, str]]:
 def _concerns(run: Run) -> Iterator[str]:
     """What a reader must know before trusting the page."""
     evidence = run.evidence
-    if run.history.partial or evidence.get("partial"):
+    if (run.history.partial or evidence.get("partial")) and not run.history.notices:
         yield "The history is partial: the run ended before it was sealed."
     if evidence.get("interrupted"):
         yield "The run was interrupted; what there is was kept and judged."

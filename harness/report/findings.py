@@ -14,17 +14,24 @@ from typing import Any
 
 from harness.report.display import shown, visible
 
-MOST_FINDINGS = 30
-"""Anomalies drawn in full."""
+MOST_FINDINGS = 200
+"""Anomalies that the page holds."""
+MOST_DRAWN = 8
+"""Anomalies shown in full; the others stand in a table."""
 MOST_WITNESSES = 60
 """Operations of one witness that are listed."""
+EVENTS = ("injected", "bit", "healed")
 _PROOF_LIMIT = 20_000
+_NAMED = re.compile(r"^\W*(T\d{1,3}) = .*?(?:#|\bindex )(\d{1,12})\b", re.MULTILINE)
 _INDEX = re.compile(r"#(\d{1,12})\b|\b(?:operation|op|index) #?(\d{1,12})\b")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One anomaly of one checker; ``proof`` is prose in pieces, some pointing at an operation."""
+    """One anomaly of one checker; ``proof`` is prose in pieces, some pointing at an operation.
+
+    ``names`` are the names that the proof gives to operations, by an index of theirs.
+    """
 
     number: int
     checker: str
@@ -34,6 +41,12 @@ class Finding:
     witness_left_out: int
     key: str | None
     data: list[tuple[str, str]]
+    names: dict[int, str]
+
+    @property
+    def headline(self) -> str:
+        """The first line of the proof."""
+        return "".join(text for text, _ in self.proof).strip().split("\n", 1)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,20 +71,45 @@ def word_of(valid: Any) -> str:
     return "unjudged" if valid is None else "unknown"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Issue:
+    """One weakness of a run: ``level`` is ``unknown`` or ``warning``, ``settle`` what to do."""
+
+    level: str
+    check: str
+    message: str
+    settle: str
+
+
+def issues(value: Any) -> list[Issue]:
+    """The health issues of a verdict, whatever their shape."""
+    found = []
+    for item in value if isinstance(value, list) else []:
+        entry = item if isinstance(item, Mapping) else {"message": item}
+        level, check, settle = (
+            shown(entry.get(k) or "", 2000) for k in ("level", "check", "settle")
+        )
+        message = shown(entry.get("message") or dict(entry), 2000)
+        found.append(Issue(level=level, check=check, message=message, settle=settle))
+    return found
+
+
+def fault_counts(value: Any) -> list[tuple[str, str]]:
+    """Of each fault how often it was injected, bit and healed, in words."""
+    found = []
+    for name, counts in mapping(value).items():
+        known = mapping(counts)
+        words = [f"{word} {shown(known[word], 20)}" for word in EVENTS if word in known]
+        found.append((visible(str(name), 60), " · ".join(words)))
+    return found
+
+
 def texts(value: Any) -> list[str]:
     """A list of sentences out of whatever stands in a field meant for them."""
     if value is None or value == "":
         return []
     items = value if isinstance(value, list | tuple) else [value]
-    return [_sentence(item) for item in items]
-
-
-def _sentence(item: Any) -> str:
-    if isinstance(item, Mapping):
-        parts = [item[key] for key in ("name", "check", "why", "message") if item.get(key)]
-        if parts:
-            return ": ".join(shown(part, 2000) for part in parts)
-    return shown(item, 2000)
+    return [shown(item, 2000) for item in items]
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -82,7 +120,9 @@ def mapping(value: Any) -> Mapping[str, Any]:
 def parts(verdict: Mapping[str, Any]) -> list[Part]:
     """One entry for each checker, the failed ones first."""
     order = {"invalid": 0, "unknown": 1, "unjudged": 2, "valid": 3}
-    found = [_part(name, mapping(answer)) for name, answer in mapping(verdict.get("checkers")).items()]
+    found = [
+        _part(name, mapping(answer)) for name, answer in mapping(verdict.get("checkers")).items()
+    ]
     return sorted(found, key=lambda part: order[part.word])
 
 
@@ -138,15 +178,17 @@ def _finding(
     number: int, checker: str, kind: str, case: Mapping[str, Any], known: set[int]
 ) -> Finding:
     witness = witness_of(case)
+    message = shown(case.get("message") or "The checker gave no words.", _PROOF_LIMIT)
     return Finding(
         number=number,
         checker=visible(checker, 80),
         kind=visible(kind, 80),
-        proof=linked(shown(case.get("message") or "The checker gave no words.", _PROOF_LIMIT), known),
+        proof=linked(message, known),
         witness=witness[:MOST_WITNESSES],
         witness_left_out=max(len(witness) - MOST_WITNESSES, 0),
         key=None if case.get("key") is None else shown(case["key"]),
         data=rows(case.get("data")),
+        names={int(match[2]): match[1] for match in _NAMED.finditer(message)},
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.history.operation import TYPES
@@ -30,6 +30,8 @@ TOP = 46.0
 GUTTER = 128.0
 _LETTER = 7.0
 _LEAST_BAR = 26.0
+_WANTED = 980.0
+_MOST_STRETCH = 1.7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,14 +99,25 @@ class Axis:
 
 
 def draw(
-    calls: Calls, witness: Sequence[int], bands: Sequence[Band], wording: Wording
+    calls: Calls,
+    witness: Sequence[int],
+    bands: Sequence[Band],
+    wording: Wording,
+    names: Mapping[int, str] | None = None,
 ) -> Drawing | None:
-    """The picture of the witness (call numbers), or ``None`` where none of them is known."""
+    """The picture of the witness (call numbers), or ``None`` where none of them is known.
+
+    ``names`` are the names that the proof gives to calls (``T1``).
+    """
     if not witness:
         return None
+    names = names or {}
     chosen = sorted({*witness, *_beside(calls, witness, wording)}, key=calls.span)
     keyed = len({wording.key(call) for call in chosen}) > 1
-    labels = {call: _label(wording.phrase(call, with_key=keyed)) for call in chosen}
+    labels = {
+        call: _label(f"{names.get(call, '')} {wording.phrase(call, with_key=keyed)}".strip())
+        for call in chosen
+    }
     axis = _axis(calls, chosen, labels)
     processes = list(dict.fromkeys(int(calls.process[call]) for call in chosen))
     shades = _shades(bands, axis)
@@ -114,7 +127,9 @@ def draw(
         for at, process in enumerate(processes)
     ]
     heights = {process: top + ROW * at for at, process in enumerate(processes)}
-    bars = [_bar(calls, call, call in set(witness), axis, heights, labels, wording) for call in chosen]
+    bars = [
+        _bar(calls, call, call in set(witness), axis, heights, labels, wording) for call in chosen
+    ]
     return Drawing(
         width=axis.xs[-1] + 60.0,
         height=top + ROW * len(processes) + 10.0,
@@ -166,7 +181,9 @@ def _axis(calls: Calls, chosen: Sequence[int], labels: dict[int, str]) -> Axis:
             start, label = started[position]
             x = max(x, place[start] + max(_LEAST_BAR, len(label) * _LETTER + 12.0))
         place[position] = x
-    return Axis(positions, times, list(place.values()))
+    xs = list(place.values())
+    stretch = min(max((_WANTED - GUTTER) / max(xs[-1] - GUTTER, 1.0), 1.0), _MOST_STRETCH)
+    return Axis(positions, times, [GUTTER + (x - GUTTER) * stretch for x in xs])
 
 
 def _bar(

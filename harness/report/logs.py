@@ -32,9 +32,7 @@ CRASH = re.compile(
     r"|\bfatal error\b|DATA RACE|\bSIG(?:SEGV|ABRT|BUS|ILL)\b|segmentation fault|core dumped"
     r"|\bout of memory\b|Assertion .*failed|^goroutine \d+ \[running\]",
 )
-_ISO = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?"
-)
+_ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?")
 _EPOCH = re.compile(r"\"ts\":\s*(\d{9,11}(?:\.\d+)?)")
 _SEARCHED = 160
 """Characters at the start of a line in which its time is looked for."""
@@ -67,7 +65,7 @@ class NodeLog:
 def read_logs(
     folder: Path, start_wall_ns: int | None, windows: Sequence[tuple[int, int]]
 ) -> list[NodeLog]:
-    """Every ``nodes/<name>/**`` log of a run; ``windows`` are anomalies in nanoseconds of the run."""
+    """Every log below ``nodes/<name>/``; ``windows`` are the anomalies, in ns of the run."""
     paths = sorted(path for path in (folder / "nodes").glob("*/**/*.log") if path.is_file())
     if not paths:
         return []

@@ -20,17 +20,11 @@ from harness.errors import PolygraphError, UsageError
 from harness.history.history import History
 from harness.history.reader import read_history
 from harness.history.record import LedgerEntry
+from harness.history.seal import find_history
 from harness.report.bands import Band, bands_of_history, bands_of_ledger
 from harness.report.calls import Calls, pair_calls
 from harness.report.display import visible
 
-HISTORY_NAMES = (
-    "history.jsonl",
-    "history.jsonl.zst",
-    "history.jsonl.gz",
-    "history.edn",
-    "history.json",
-)
 _Part = TypeVar("_Part")
 
 
@@ -89,17 +83,19 @@ def read_run(folder: Path) -> Run:
 
 
 def _history(folder: Path, notices: list[str]) -> History:
-    for name in HISTORY_NAMES:
-        path = folder / name
-        if not path.exists():
-            continue
-        history = _attempt(path, read_history, notices)
-        if history is not None:
-            notices.extend(visible(notice) for notice in history.notices)
-            return history
-    if not any((folder / name).exists() for name in HISTORY_NAMES):
-        notices.append("This folder holds no history, so there are no operations to show.")
-    return History([])
+    try:
+        history = read_history(find_history(folder))
+    except (OSError, ValueError, EOFError, RecursionError, PolygraphError) as error:
+        notices.append(f"No operations can be shown. {_said(error, folder)}")
+        return History([])
+    notices.extend(_said(notice, folder) for notice in history.notices)
+    return history
+
+
+def _said(message: object, folder: Path) -> str:
+    """A message without the folder's own address, which means nothing to another reader."""
+    text = message.message if isinstance(message, PolygraphError) else str(message)
+    return visible(text.replace(f"{folder}/", "").replace(str(folder), "this folder"), 1000)
 
 
 def _attempt(path: Path, read: Callable[[Path], _Part], notices: list[str]) -> _Part | None:
@@ -109,7 +105,7 @@ def _attempt(path: Path, read: Callable[[Path], _Part], notices: list[str]) -> _
     try:
         return read(path)
     except (OSError, ValueError, EOFError, RecursionError, PolygraphError) as error:
-        notices.append(f"{path.name} could not be read: {visible(str(error))}")
+        notices.append(f"{path.name} could not be read: {_said(error, path.parent)}")
         return None
 
 

@@ -21,9 +21,18 @@ from harness.history.operation import TYPES
 from harness.report.bands import Band
 from harness.report.calls import Calls
 from harness.report.concurrency import thread_count
-from harness.report.display import duration, seconds, shown
+from harness.report.display import duration, seconds, shown, visible
 from harness.report.facts import run_facts
-from harness.report.findings import Finding, findings, mapping, parts, texts, word_of
+from harness.report.findings import (
+    MOST_DRAWN,
+    Finding,
+    fault_counts,
+    findings,
+    issues,
+    parts,
+    texts,
+    word_of,
+)
 from harness.report.lanes import draw
 from harness.report.logs import NodeLog, read_logs
 from harness.report.model import Run, read_run
@@ -76,11 +85,12 @@ def _html(run: Run) -> str:
     )
     program = "\n".join(_asset(name) for name in SCRIPTS)
     program = f'(() => {{\n"use strict";\n{program}\n}})();\n'
-    return _template().render(
+    page: str = _template().render(
         verdict=_verdict(run.verdict),
         facts=run_facts(run),
         notices=run.notices,
         anomalies=anomalies,
+        drawn=MOST_DRAWN,
         anomalies_left_out=left_out,
         bands=run.bands,
         has_ledger=run.has_ledger,
@@ -88,13 +98,14 @@ def _html(run: Run) -> str:
         plots_notice=plots_notice,
         calls=len(run.calls),
         logs=logs,
-        scenario=run.scenario_text[:100_000],
+        scenario=visible(run.scenario_text, 100_000),
         timeline_json=script_json(data),
         logs_json=script_json([_log(log) for log in logs]),
         style=_asset("report.css"),
         program=program,
         program_hash=base64.b64encode(hashlib.sha256(program.encode()).digest()).decode(),
     )
+    return page
 
 
 def _template() -> Any:
@@ -104,11 +115,17 @@ def _template() -> Any:
         loader=FunctionLoader(_asset),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_last_look,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(seconds=seconds, duration=duration)
     return environment.get_template("report.html.j2")
+
+
+def _last_look(value: Any) -> Any:
+    """A net below the others: no text gets into the page with unseen characters in it."""
+    return visible(value, len(value)) if type(value) is str else value
 
 
 def _asset(name: str) -> str:
@@ -122,11 +139,10 @@ def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
         "why": shown(verdict.get("why") or "", 4000),
         "claims": texts(verdict.get("claims")),
         "reproduce": shown(verdict.get("reproduce") or "", 4000),
-        "health": texts(verdict.get("health")),
+        "health": issues(verdict.get("health")),
         "parts": parts(verdict),
         "ruled_out": list(dict.fromkeys(m for part in parts(verdict) for m in part.ruled_out)),
-        "operations": mapping(verdict.get("operations")),
-        "faults": mapping(verdict.get("faults")),
+        "faults": fault_counts(verdict.get("faults")),
     }
 
 
@@ -143,14 +159,16 @@ def _anomaly(run: Run, finding: Finding, wording: Wording) -> dict[str, Any]:
     by_index = run.calls.by_index
     witness = list(dict.fromkeys(by_index[i] for i in finding.witness if i in by_index))
     start, end = _window(run.calls, witness)
+    names = {by_index[i]: name for i, name in finding.names.items() if i in by_index}
+    is_drawn = finding.number <= MOST_DRAWN
     return {
         "finding": finding,
         "calls": witness,
         "start_ns": start,
         "end_ns": end,
         "faults": _active(run.bands, start, end) if witness else [],
-        "rows": [_row(run.calls, call, wording) for call in witness],
-        "drawing": draw(run.calls, witness, run.bands, wording),
+        "rows": [_row(run.calls, call, wording, names) for call in witness] if is_drawn else [],
+        "drawing": draw(run.calls, witness, run.bands, wording, names) if is_drawn else None,
     }
 
 
@@ -165,13 +183,14 @@ def _active(bands: Sequence[Band], start: int, end: int) -> list[Band]:
     return [band for band in bands if band.was_injected and band.overlaps(start, end)]
 
 
-def _row(calls: Calls, call: int, wording: Wording) -> dict[str, Any]:
+def _row(calls: Calls, call: int, wording: Wording, names: Mapping[int, str]) -> dict[str, Any]:
     first, second = calls.records(call)
     record = first or second
     assert record is not None  # a call has at least one record
     return {
+        "name": names.get(call, ""),
         "index": record.index,
-        "done": second.index if second is not None else None,
+        "done": second.index if first is not None and second is not None else None,
         "process": int(calls.process[call]),
         "node": wording.node(call),
         "start": int(calls.start[call]),
@@ -199,7 +218,9 @@ def _log(log: NodeLog) -> dict[str, Any]:
         "name": log.name,
         "first": [line.number for line in log.lines],
         "time": [None if line.time_ns is None else line.time_ns // 1000 for line in log.lines],
-        "mark": "".join("2" if line.is_crash else "1" if line.is_near else "0" for line in log.lines),
+        "mark": "".join(
+            "2" if line.is_crash else "1" if line.is_near else "0" for line in log.lines
+        ),
         "text": [line.text for line in log.lines],
         "left_out": log.left_out,
         "total": log.total,

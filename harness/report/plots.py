@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 QUANTILES: Final = (0.5, 0.95, 0.99, 1.0)
 _WINDOWS: Final = 40
 _MOST_PANELS: Final = 4
+_WIDTH: Final = 10.2
 
 INK, FAINT, SHADE = "#22262b", "#8a9099", "#7b6f9c"
 _TYPES: Final = (
@@ -95,7 +96,9 @@ def draw_plots(calls: Calls, bands: Sequence[Band], folder: Path) -> list[Plot]:
     folder.mkdir(parents=True, exist_ok=True)
     with _quiet_style():
         return [
-            Plot(slug=slug, title=title, caption=caption, svg=_save(plot(calls, bands), slug, folder))
+            Plot(
+                slug=slug, title=title, caption=caption, svg=_save(plot(calls, bands), slug, folder)
+            )
             for slug, title, caption, plot in drawn
         ]
 
@@ -125,11 +128,18 @@ def _scatter(calls: Calls, bands: Sequence[Band]) -> Figure:
         size = {".": 5.0, "x": 14.0, "^": 16.0}[marker]
         if mask.any():
             axes.scatter(
-                x, y, s=size, c=colour, marker=marker, linewidths=0.8, alpha=0.7, label=name,
+                x,
+                y,
+                s=size,
+                c=colour,
+                marker=marker,
+                linewidths=0.8,
+                alpha=0.7,
+                label=name,
                 rasterized=True,
             )
-    axes.set_yscale("log")
     _finish(axes, "latency (ms)")
+    _logarithmic(axes)
     return figure
 
 
@@ -142,13 +152,19 @@ def _quantiles(calls: Calls, bands: Sequence[Band]) -> Figure:
         for at, quantile in enumerate(QUANTILES):
             colour, style = _QUANTILE_STYLES[at]
             axes.plot(
-                centres, found[:, at] / 1e6, color=colour, linestyle=style, linewidth=1.5,
-                marker="o", markersize=2.2, label=f"{quantile:g}",
+                centres,
+                found[:, at] / 1e6,
+                color=colour,
+                linestyle=style,
+                linewidth=1.5,
+                marker="o",
+                markersize=2.2,
+                label=f"{quantile:g}",
             )
-        if len(centres):
-            axes.set_yscale("log")
         axes.set_title(title, loc="left", fontsize=10, color=INK)
         _finish(axes, "latency (ms)")
+        if len(centres):
+            _logarithmic(axes)
     return figure
 
 
@@ -164,8 +180,12 @@ def _rates(calls: Calls, bands: Sequence[Band]) -> Figure:
             if chosen.any():
                 counts, _ = np.histogram(calls.end[chosen], bins=edges)
                 axes.plot(
-                    (edges[:-1] + edges[1:]) / 2e9, counts / width_s, color=colour,
-                    linestyle=style, linewidth=1.6, label=name,
+                    (edges[:-1] + edges[1:]) / 2e9,
+                    counts / width_s,
+                    color=colour,
+                    linestyle=style,
+                    linewidth=1.6,
+                    label=name,
                 )
         axes.set_ylim(bottom=0)
         axes.set_title(title, loc="left", fontsize=10, color=INK)
@@ -204,9 +224,18 @@ def _figure(count: int, calls: Calls, bands: Sequence[Band]) -> tuple[Figure, li
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.2, 3.5 if count == 1 else 2.15 * count + 0.5), layout="constrained")
+    height = 3.5 if count == 1 else 2.05 * count + 0.7
+    figure = Figure(figsize=(_WIDTH, height))
     FigureCanvasAgg(figure)
     panels = list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
+    # Fixed margins (inches): asking every text for its size would double the cost of a plot.
+    figure.subplots_adjust(
+        left=0.72 / _WIDTH,
+        right=1 - 0.85 / _WIDTH,
+        bottom=0.5 / height,
+        top=1 - 0.38 / height,
+        hspace=0.32,
+    )
     last_s = max(_last(calls) / 1e9, 0.001)
     for at, axes in enumerate(panels):
         axes.set_xlim(0, last_s)
@@ -241,6 +270,18 @@ def _finish(axes: Axes, label: str) -> None:
             loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8.5,
             labelcolor=INK,
         )  # fmt: skip
+
+
+def _logarithmic(axes: Axes) -> None:
+    """A logarithmic scale whose few marks are plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    steps = (1.0, 2.0, 5.0) if high < low * 50 else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(subs=steps))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _save(figure: Figure, slug: str, folder: Path) -> str:

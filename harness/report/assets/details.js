@@ -60,6 +60,19 @@ function describe(call) {
   return [element("h3", {}, `#${indexOf(call)} ${phrase(call)}`), list, buttons];
 }
 
+/** The panel for an anomaly: its witness operations, each a step away, and the way to its proof. */
+function describeAnomaly(anomaly) {
+  const operations = element("ul", { className: "witnesses" });
+  for (const call of anomaly.calls) {
+    const link = element("a", { href: `#op-${indexOf(call)}` }, `#${indexOf(call)}`);
+    operations.append(element("li", {}, link, ` ${phrase(call)}, `,
+      element("span", { className: "meta" }, `${outcome(call)}, process ${calls.process[call]}, ${moment(calls.start[call])}`)));
+  }
+  const proof = byId(`anomaly-${anomaly.number}`);
+  const way = proof ? [element("p", {}, element("a", { href: `#anomaly-${anomaly.number}` }, "Read the proof"))] : [];
+  return [element("h3", {}, `Anomaly ${anomaly.number}: ${anomaly.title}`), operations, ...way];
+}
+
 function factsOf(call) {
   const { texts } = calls;
   const active = bands.filter((band) => band.start <= calls.end[call] && band.end >= calls.start[call]);

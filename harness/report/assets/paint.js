@@ -189,7 +189,7 @@ function paintCall(call, y) {
     pen.fillRect(left, top + height - 1, width, 1);
   }
   if (width > 40) paintLabel(call, left, top, width, height, type);
-  if (calls.isWitness[call]) paintWitness(left, top, width, height);
+  if (calls.isWitness[call]) paintWitness(left, top, width, height, isCurrentWitness(call));
   pen.globalAlpha = 1;
 }
 
@@ -218,10 +218,12 @@ function paintLabel(call, left, top, width, height, type) {
   pen.restore();
 }
 
-function paintWitness(left, top, width, height) {
+function paintWitness(left, top, width, height, isCurrent) {
   pen.strokeStyle = colours.witness;
-  pen.lineWidth = 2;
+  pen.lineWidth = isCurrent ? 2 : 1;
+  if (!isCurrent) pen.globalAlpha *= 0.5;
   pen.strokeRect(left - 2, top - 2, width + 4, height + 4);
+  if (!isCurrent) return;
   pen.fillStyle = colours.witness;
   pen.beginPath();
   pen.moveTo(left + width / 2 - 4, top - 7);

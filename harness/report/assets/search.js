@@ -4,6 +4,7 @@
 
 const searchBox = byId("search");
 let matchAt = -1;
+let searched = "";
 
 function textMask(test) {
   return Uint8Array.from(calls.texts, (text) => (text !== "" && test(text) ? 1 : 0));
@@ -36,7 +37,7 @@ function termTest(term) {
 }
 
 function runSearch(query, { move = true } = {}) {
-  searchBox.value = query;
+  searchBox.value = searched = query;
   const terms = query.trim().split(/\s+/).filter(Boolean);
   matchAt = -1;
   if (!terms.length) {
@@ -70,7 +71,7 @@ function stepMatch(by, absolute = false) {
 
 function tellMatches() {
   const count = view.matches ? view.matches.length : 0;
-  byId("match-previous").disabled = byId("match-next").disabled = count === 0;
+  byId("match-previous").disabled = count === 0; // the other submits: off, Enter would do nothing
   const shown = count.toLocaleString("en");
   byId("match-count").textContent = !view.matches ? "" : !count ? "no match"
     : matchAt < 0 ? `${shown} found` : `${(matchAt + 1).toLocaleString("en")} of ${shown}`;
@@ -85,7 +86,7 @@ function listenToSearch() {
   byId("search-form").addEventListener("submit", (event) => {
     event.preventDefault();
     clearTimeout(waiting);
-    if (!view.matches || matchAt < 0) runSearch(searchBox.value);
+    if (searched !== searchBox.value || !view.matches || matchAt < 0) runSearch(searchBox.value);
     else stepMatch(1);
   });
   byId("match-previous").addEventListener("click", () => stepMatch(-1));

@@ -129,6 +129,14 @@ function showAnomaly(at) {
   }
   byId("anomaly-count").textContent =
     `${anomaly.title} · ${view.anomaly + 1} of ${anomalies.length}`;
+  view.pinned = -1;
+  details.replaceChildren(...describeAnomaly(anomaly));
+  repaint();
+}
+
+/** Whether a call is a witness of the anomaly that is looked at, or of any if none is. */
+function isCurrentWitness(call) {
+  return view.anomaly < 0 || anomalies[view.anomaly].calls.includes(call);
 }
 
 /** The call under a point of the canvas, or -1; a little slack makes thin bars easy to meet. */

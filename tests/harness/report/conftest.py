@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from harness.history.seal import seal
 
 NODES = ["n1", "n2", "n3", "n4", "n5"]
 THREADS = 20
@@ -52,7 +55,9 @@ class Stream:
         time_ns = 0
         for _ in range(self.count):
             time_ns += max(1, int(self.random.expovariate(1.0) * gap))
-            thread = min(range(THREADS), key=lambda t: (max(free_at[t], time_ns), self.random.random()))
+            thread = min(
+                range(THREADS), key=lambda t: (max(free_at[t], time_ns), self.random.random())
+            )
             begin = max(time_ns, free_at[thread])
             while cuts and cuts[0]["time"] <= begin:
                 pending.append((cuts[0]["time"], -1, cuts.pop(0)))
@@ -60,7 +65,9 @@ class Stream:
             while pending and pending[0][0] <= begin:
                 self.finish(*pending.pop(0), processes)
             free_at[thread] = self.call(thread, processes[thread], begin, pending) + 1
-        for time, thread, record in sorted([*pending, *((c["time"], -1, c) for c in cuts)], key=lambda r: r[0]):
+        for time, thread, record in sorted(
+            [*pending, *((c["time"], -1, c) for c in cuts)], key=lambda r: r[0]
+        ):
             self.finish(time, thread, record, processes)
 
     def call(self, thread: int, process: int, begin: int, pending: list[Any]) -> int:
@@ -129,7 +136,13 @@ class Stream:
                 for shift in (0, 12 * MILLISECOND):
                     time = int(at * self.length_ns) + shift
                     found.append(
-                        {"process": "nemesis", "type": "info", "f": f, "value": {"targets": nodes}, "time": time}
+                        {
+                            "process": "nemesis",
+                            "type": "info",
+                            "f": f,
+                            "value": {"targets": nodes},
+                            "time": time,
+                        }
                     )
         return found
 
@@ -144,7 +157,10 @@ def ledger(length_ns: int) -> Iterator[dict[str, Any]]:
         shape = "minority" if len(nodes) > 1 else "one"
         common = {"id": at + 1, "fault": "partition", "targets": nodes}
         began, healed = int(start * length_ns), int(end * length_ns)
-        proof = {"what": f"{14 + 9 * at} packets of the database were dropped on every cut link", "holds": True}
+        proof = {
+            "what": f"{14 + 9 * at} packets of the database were dropped on every cut link",
+            "holds": True,
+        }
         whole = {"what": "all 20 directed links carry packets again", "holds": True}
         yield {**common, "event": "intend", "time": began, "detail": {"shape": shape}}
         yield {**common, "event": "injected", "time": began + 12 * MILLISECOND, "detail": {}}
@@ -156,21 +172,32 @@ def ledger(length_ns: int) -> Iterator[dict[str, Any]]:
 def stale_case(stream: Stream, case: dict[str, Any]) -> dict[str, Any]:
     """One anomaly, with the proof in prose as the checker would write it."""
     records = stream.records
-    value, done_at, _ = case["missed"]
+    value, done_at, done_ns = case["missed"]
     old_value, old_at, _ = case["old"]
     read = records[case["read"]]
-    cut = CUTS[case["cut"]]
-    since = (read["time"] - records[done_at]["time"]) / 1e6
-    message = (
-        f"Key {case['key']}: read #{case['read']} (process {read['process']} on {case['node']}) "
-        f"returned {old_value}, an older value.\n"
-        f"  1. The value {value} was written by #{done_at} (process {records[done_at]['process']}), which completed "
-        f"at {records[done_at]['time'] / 1e9:.3f} s.\n"
-        f"  2. The read was invoked {since:.1f} ms after that, so it must see {value} or something newer.\n"
-        f"  3. It saw {old_value}, which #{old_at} had written before: a contradiction.\n"
-        f"Active then: partition ({', '.join(cut[2])} cut off). Sequential consistency is not ruled out."
+    since = (read["time"] - done_ns) / 1e6
+    message = "\n".join(
+        [
+            f"On key {case['key']}, T3 read {old_value}, which T2 had overwritten before.",
+            "Let:",
+            f"  T1 = write {old_value} {_doer(records[old_at])}",
+            f"  T2 = write {value} {_doer(records[done_at])}",
+            f"  T3 = read {old_value} {_doer(read)}",
+            "Then:",
+            f"  - T2 < T3, because T2 was answered (index {done_at}) {since:.1f} ms before T3 was"
+            f" invoked (index {case['read']});",
+            f"  - T3 saw {old_value}, which only T1 had written, and T1 < T2: a contradiction!",
+            f"Faults then: partition of {' '.join(CUTS[case['cut']][2])} from the rest.",
+        ]
     )
     return {"message": message, "witness": [old_at, done_at, case["read"]], "key": case["key"]}
+
+
+def _doer(record: dict[str, Any]) -> str:
+    return (
+        f"by process {record['process']} on {record['node']}, index {record['index']},"
+        f" {record['time'] / 1e9:.3f} s"
+    )
 
 
 def verdict_of(stream: Stream, seed: int) -> dict[str, Any]:
@@ -178,15 +205,18 @@ def verdict_of(stream: Stream, seed: int) -> dict[str, Any]:
     for record in stream.records:
         if record["type"] != "invoke" and record["process"] != "nemesis":
             counts.setdefault(record["f"], {"ok": 0, "fail": 0, "info": 0})[record["type"]] += 1
-    cases = sorted((stale_case(stream, case) for case in stream.stale), key=lambda c: c["witness"][2])
+    cases = sorted(
+        (stale_case(stream, case) for case in stream.stale), key=lambda c: c["witness"][2]
+    )
     return {
         "valid": False,
         "why": "A read returned a value that had been overwritten before the read began.",
         "claims": ["strict-serializable"],
         "schema": 1,
         "seed": seed,
-        "reproduce": "polygraph test etcd --workload register --nemesis partition --serializable-reads "
-        f"--nodes 5 --concurrency 4n --rate 200 --time-limit 15 --nemesis-interval 3 --seed {seed}",
+        "reproduce": "polygraph test etcd --workload register --nemesis partition "
+        "--serializable-reads --nodes 5 --concurrency 4n --rate 200 --time-limit 15 "
+        f"--nemesis-interval 3 --seed {seed}",
         "operations": counts,
         "faults": {"partition": {"injected": 2, "bit": 2, "healed": 2}},
         "health": [],
@@ -200,10 +230,24 @@ def verdict_of(stream: Stream, seed: int) -> dict[str, Any]:
                 "also_not": ["strict-serializable"],
                 "stats": {"keys": KEYS, "keys_valid": KEYS - len({c["key"] for c in cases})},
             },
-            "stats": {"valid": True, "why": "", "anomaly_types": [], "anomalies": {}, "not": [], "also_not": [],
-                      "stats": {"lag_ms_p99": 1.8}},
-            "crash": {"valid": True, "why": "", "anomaly_types": [], "anomalies": {}, "not": [], "also_not": [],
-                      "stats": {}},
+            "stats": {
+                "valid": True,
+                "why": "",
+                "anomaly_types": [],
+                "anomalies": {},
+                "not": [],
+                "also_not": [],
+                "stats": {"lag_ms_p99": 1.8},
+            },
+            "crash": {
+                "valid": True,
+                "why": "",
+                "anomaly_types": [],
+                "anomalies": {},
+                "not": [],
+                "also_not": [],
+                "stats": {},
+            },
         },
     }
 
@@ -221,18 +265,28 @@ def _log_line(at: int, level: str, node: str, cut: int | None) -> str:
     wall = START_WALL_NS + at
     whole = wall // 1_000_000_000
     stamp = f"{_utc(whole)}.{wall % 1_000_000_000 // MILLISECOND:03d}Z"
-    message = "lost TCP streaming connection with remote peer" if cut is not None else "applied entries"
-    return json.dumps({"level": level, "ts": stamp, "caller": "rafthttp/stream.go:421", "msg": message,
-                       "local-member-id": node}, separators=(",", ":"))
+    message = (
+        "lost TCP streaming connection with remote peer" if cut is not None else "applied entries"
+    )
+    return json.dumps(
+        {
+            "level": level,
+            "ts": stamp,
+            "caller": "rafthttp/stream.go:421",
+            "msg": message,
+            "local-member-id": node,
+        },
+        separators=(",", ":"),
+    )
 
 
 def _utc(whole: int) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def write_run(folder: Path, *, count: int = 3000, seed: int = 7, length_s: float = 15.0) -> Path:
+def write_run(
+    folder: Path, *, count: int = 3000, seed: int = 7, length_s: float = 15.0, sealed: bool = True
+) -> Path:
     """A whole invalid run of ``count`` operations in ``folder``."""
     stream = Stream(count, seed, length_s)
     stream.run()
@@ -245,26 +299,35 @@ def write_run(folder: Path, *, count: int = 3000, seed: int = 7, length_s: float
     rows = [header, *({k: r[k] for k in order if k in r} for r in stream.records)]
     write_text(folder / "history.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     length_ns = stream.length_ns
-    write_text(folder / "faults.jsonl", "".join(json.dumps(row) + "\n" for row in ledger(length_ns)))
+    write_text(
+        folder / "faults.jsonl", "".join(json.dumps(row) + "\n" for row in ledger(length_ns))
+    )
     write_text(folder / "verdict.json", json.dumps(verdict_of(stream, seed)))
     write_text(folder / "scenario.toml", scenario(seed))
     write_text(folder / "evidence" / "run.json", json.dumps(evidence(length_ns)))
     for node in NODES:
         write_text(folder / "nodes" / node / "etcd.log", etcd_log(stream, node))
+    if sealed:
+        seal(folder)
     return folder
 
 
 def scenario(seed: int) -> str:
     return (
-        'system = "etcd"\nworkload = "register"\nnemesis = ["partition"]\nnodes = 5\nconcurrency = "4n"\n'
-        f"rate = 200\ntime_limit = 15\nnemesis_interval = 3\nserializable_reads = true\nseed = {seed}\n"
+        'system = "etcd"\nworkload = "register"\nnemesis = ["partition"]\nnodes = 5\n'
+        'concurrency = "4n"\nrate = 200\ntime_limit = 15\nnemesis_interval = 3\n'
+        f"serializable_reads = true\nseed = {seed}\n"
         'provider = "local"\n\n[versions]\npolygraph = "0.1.0"\netcd = "3.5.1"\n'
     )
 
 
 def evidence(length_ns: int) -> dict[str, Any]:
     return {
-        "phases": {"set-up": [-4_100_000_000, 0], "main": [0, length_ns], "recovery": [length_ns, length_ns + 10**9]},
+        "phases": {
+            "set-up": [-4_100_000_000, 0],
+            "main": [0, length_ns],
+            "recovery": [length_ns, length_ns + 10**9],
+        },
         "provider": "local:userns",
         "versions": {"polygraph": "0.1.0", "etcd": "3.5.1", "python": "3.11.2", "kernel": "6.1.0"},
         "lag_ms": {"p50": 0.1, "p99": 1.8, "max": 6.4},
@@ -279,7 +342,7 @@ def write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-@pytest.fixture()
+@pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., Path]:
     """Write a synthetic run below ``tmp_path``: ``make_run(count=..., seed=..., length_s=...)``."""
     return lambda **options: write_run(tmp_path / "run", **options)
@@ -293,3 +356,32 @@ def invalid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_run(tmp_path_factory.mktemp("small") / "run", count=1500)
     render(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def big_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An invalid run of 100,000 operations, rendered once. Read only."""
+    from harness.report import render
+
+    folder = write_run(tmp_path_factory.mktemp("big") / "run", count=100_000, length_s=300)
+    render(folder)
+    return folder
+
+
+@pytest.fixture
+def write_history(tmp_path: Path) -> Callable[..., Path]:
+    """A folder with only a history: ``write_history(records, header={...})``."""
+
+    def write(records: list[dict[str, Any]], header: dict[str, Any] | None = None) -> Path:
+        rows = [*([{"polygraph": 1, **header}] if header is not None else []), *records]
+        folder = tmp_path / "only-history"
+        write_text(folder / "history.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def write_part() -> Callable[[Path, str], None]:
+    """Write one text file, making its folders."""
+    return write_text

@@ -77,8 +77,8 @@ def fill_in(template: Operation, context: Context) -> Operation | Pending:
         return PENDING
     process = template.process
     if process == -1:
-        waiting = free >> context.rotation << context.rotation or free
-        process = context.processes[(waiting & -waiting).bit_length() - 1]
+        in_turn = free >> context.rotation << context.rotation or free
+        process = context.processes[(in_turn & -in_turn).bit_length() - 1]
     time_ns = template.time if template.time >= 0 else context.time_ns
     kind = template.type
     if process == NEMESIS and kind == INVOKE:

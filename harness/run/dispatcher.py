@@ -372,7 +372,12 @@ class Dispatcher:
     def _beat(self) -> None:
         """Every ten milliseconds: measure the lag, end what took too long, ask again if pending."""
         self._lag.arrived()
-        now = self._journal.now()
+        try:
+            self._look_after_what_is_open(self._journal.now())
+        finally:
+            self._beat_later()
+
+    def _look_after_what_is_open(self, now: int) -> None:
         for worker in self._workers:
             if worker.operation is not None and now - worker.since_ns > self._op_timeout_ns:
                 self._expire(worker, worker.operation)
@@ -384,7 +389,6 @@ class Dispatcher:
             self._stop()
         if self._is_pending:
             self._arm()
-        self._beat_later()
 
     # -- the end -------------------------------------------------------------------------------
 

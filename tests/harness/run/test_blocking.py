@@ -1,0 +1,184 @@
+"""Blocking drivers in threads: in order, one thread each, and never waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.client import Failed, Indeterminate, Registers
+from harness.generator import clients, invoke, limit, repeat
+from harness.history.operation import Operation
+from harness.run.blocking import BlockingClient
+from harness.run.dispatcher import Dispatcher
+
+
+class Driver:
+    """A register that blocks where it is told to."""
+
+    def __init__(self, release: threading.Event | None = None) -> None:
+        self.release = release or threading.Event()
+        self.calls: list[tuple[str, int]] = []
+        self.closed = threading.Event()
+        self.entered = threading.Event()
+        self.values: dict[Any, Any] = {}
+
+    def _note(self, what: str) -> None:
+        self.calls.append((what, threading.get_ident()))
+
+    def open(self, address: str) -> None:
+        self._note(f"open {address}")
+
+    def close(self) -> None:
+        self._note("close")
+        self.closed.set()
+
+    def read(self, key: Any) -> Any:
+        self._note("read")
+        self.entered.set()
+        if key == "hang":
+            self.release.wait()
+        if key == "refused":
+            raise Failed("refused")
+        return self.values.get(key)
+
+    def write(self, key: Any, value: Any) -> None:
+        self._note("write")
+        self.values[key] = value
+
+    def compare_and_set(self, key: Any, old: Any, new: Any) -> bool:
+        return False
+
+
+def test_calls_run_in_one_thread_of_their_own_in_order() -> None:
+    async def main() -> None:
+        driver = Driver()
+        client: Any = BlockingClient(driver)
+        assert isinstance(client, Registers)
+        await client.open("here")
+        await client.write("x", 1)
+        assert await client.read("x") == 1
+        await client.close()
+        await client.close()
+        assert [what for what, _ in driver.calls] == ["open here", "write", "read", "close"]
+        (thread,) = {ident for _, ident in driver.calls}
+        assert thread != threading.get_ident()
+
+    asyncio.run(main())
+
+
+def test_what_the_driver_raises_comes_through() -> None:
+    async def main() -> None:
+        client: Any = BlockingClient(Driver())
+        with pytest.raises(Failed, match="refused"):
+            await client.read("refused")
+        with pytest.raises(AttributeError):
+            await client.no_such_method()
+        await client.close()
+
+    asyncio.run(main())
+
+
+def test_a_call_that_is_given_up_keeps_its_client_and_blocks_nobody() -> None:
+    async def main() -> None:
+        driver = Driver()
+        client: Any = BlockingClient(driver)
+        call = asyncio.create_task(client.read("hang"))
+        await asyncio.to_thread(driver.entered.wait)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        with pytest.raises(Indeterminate, match="given up"):
+            await client.read("x")
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(0)
+        assert not driver.closed.is_set()
+        driver.release.set()
+        await closing
+        assert [what for what, _ in driver.calls] == ["read", "close"]
+
+    asyncio.run(main())
+
+
+def test_closing_what_was_never_opened_starts_no_thread() -> None:
+    before = threading.active_count()
+    asyncio.run(BlockingClient(Driver()).close())
+    assert threading.active_count() == before
+
+
+class Memory:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.records: list[Operation] = []
+        self.start_ns = time.monotonic_ns()
+
+    def now(self) -> int:
+        return time.monotonic_ns() - self.start_ns
+
+    def append(self, operation: Operation) -> Operation:
+        recorded = msgspec.structs.replace(operation, index=len(self.records), time=self.now())
+        self.records.append(recorded)
+        return recorded
+
+
+async def read(client: Any, operation: Operation) -> Operation:
+    value = await client.read(operation.value)
+    return msgspec.structs.replace(operation, type="ok", value=[operation.value, value])
+
+
+def test_a_hanging_driver_is_replaced_and_its_late_answer_lost() -> None:
+    async def main() -> None:
+        journal, drivers = Memory(), []
+
+        def open_client() -> Any:
+            drivers.append(Driver())
+            return BlockingClient(drivers[-1])
+
+        dispatcher = Dispatcher(
+            journal=journal,
+            nodes=["a"],
+            concurrency=1,
+            open_client=open_client,
+            invoke=read,
+            op_timeout_s=0.05,
+        )
+        await dispatcher.run([invoke("r", "hang"), invoke("r", "x")])
+        assert [(o.process, o.type) for o in journal.records] == [
+            (0, "invoke"),
+            (0, "info"),
+            (1, "invoke"),
+            (1, "ok"),
+        ]
+        drivers[0].release.set()
+        await dispatcher.close()
+        assert len(journal.records) == 4
+        assert all(driver.closed.is_set() for driver in drivers)
+
+    asyncio.run(main())
+
+
+def test_stuck_threads_are_capped_at_four_times_the_concurrency() -> None:
+    release = threading.Event()
+
+    async def main() -> None:
+        dispatcher = Dispatcher(
+            journal=Memory(),
+            nodes=["a"],
+            concurrency=2,
+            open_client=lambda: BlockingClient(Driver(release)),  # type: ignore[arg-type]
+            invoke=read,
+            op_timeout_s=0.01,
+        )
+        before = threading.active_count()
+        await dispatcher.run(clients(limit(1000, repeat(invoke("r", "hang")))))
+        assert dispatcher.stuck is not None
+        assert threading.active_count() - before <= 10
+        release.set()
+        await dispatcher.close()
+
+    asyncio.run(main())

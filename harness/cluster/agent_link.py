@@ -95,8 +95,12 @@ class AgentLink:
             raise NodeError(f"{self.node}: {answer.body['why']}")
         return answer
 
-    def tell_to_exit(self) -> None:
+    def tell_to_exit_once_up(self) -> None:
         """End the node: its every process is killed. No answer comes."""
+        if self.pid == 0:
+            # Its number is needed to wait for its end; a node that failed has ended by itself.
+            with contextlib.suppress(SetupError):
+                self.wait_until_up()
         with contextlib.suppress(OSError):
             wire.send(self._channel, {"op": "exit", "id": 0})
 

@@ -6,6 +6,7 @@ a pidfd that was opened *before* the comparison then stays with that very proces
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -47,6 +48,10 @@ def state(identity: ProcessIdentity) -> str:
     fields = stat.rpartition(b")")[2].split()
     if int(fields[19]) != identity.start_ticks or boot_id() != identity.boot_id:
         return "gone"
+    # A zombie has left its namespace, and another user's process does not show it.
+    with contextlib.suppress(OSError):
+        if os.stat(f"/proc/{identity.pid}/ns/pid").st_ino != identity.pid_namespace:
+            return "gone"
     return fields[0].decode()
 
 

@@ -30,6 +30,7 @@ MS_REC = 16384
 MS_PRIVATE = 1 << 18
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
@@ -71,6 +72,12 @@ def end_with_parent(signal_number: int) -> None:
     """Have the kernel send the caller ``signal_number`` when the thread that made it ends."""
     libc = _libc()
     _check(libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal_number), 0, 0, 0), "prctl")
+
+
+def adopt_orphans() -> None:
+    """Become the parent of the caller's later descendants whose own parent ends."""
+    libc = _libc()
+    _check(libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0), "prctl")
 
 
 def bring_up(interface: str) -> None:

@@ -102,7 +102,7 @@ class LocalCluster:
     def down(self) -> None:
         """End everything that ``up`` made. Safe twice."""
         for link in self._links.values():
-            link.tell_to_exit()
+            link.tell_to_exit_once_up()
         stuck = [name for name, link in self._links.items() if not _wait_for_end(link)]
         for link in self._links.values():
             link.close()

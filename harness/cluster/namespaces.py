@@ -2,8 +2,8 @@
 
 ::
 
-    launcher ── unshare user (userns mode), net, mount, uts, ipc, pid
-      └─ reaper, pid 1 of the run          own /proc, lo up
+    launcher                               outside
+      └─ reaper, pid 1 of the run          own user (userns mode), net, mount, uts, ipc, pid
            ├─ run process                  lives in the run's network: the "switch" with the bridge
            └─ node agent, pid 1 of a node  own net, mount, uts, ipc, pid; /proc, /tmp, hosts, name
 

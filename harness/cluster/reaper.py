@@ -1,11 +1,14 @@
 """The run's first process: it starts the run process, reaps, and takes all down when it goes.
 
-Two processes run this module, in a bare interpreter (``-I -S``) that the front starts. The
-*launcher* makes the namespaces, forks the *reaper* and waits for it, so that the front can wait
-for the launcher; it dies with the reaper and the reaper with it. The reaper is pid 1 of a pid
-namespace: when it ends, however it ends, the kernel kills every process in it, and with the last
-of them go the namespaces, mounts, links and firewall rules. So there is nothing to clean up and
-nothing that could be forgotten.
+This module runs in a bare interpreter (``-I -S``) that the front starts. That process, the
+*launcher*, stays outside of the namespaces; a child of it makes them, forks the *reaper* and
+ends, so that the launcher adopts the reaper and waits for it, and the front for the launcher.
+Reaper and launcher end with each other. Where the front was killed the launcher is left to the
+machine's init, which may take its time to reap it: being outside, it holds nothing meanwhile.
+
+The reaper is pid 1 of a pid namespace: when it ends, however it ends, the kernel kills every
+process in it, and with the last of them go the namespaces, mounts, links and firewall rules. So
+there is nothing to clean up and nothing that could be forgotten.
 
 The reaper ends when the run process has ended, and 0.3 s after the front has died (the run
 process saw the end of its standard input then, and had that long to heal and seal). Only after
@@ -40,42 +43,54 @@ EXIT_FAILED = 3
 def main() -> NoReturn:
     """The launcher. ``sys.argv[-1]`` is a JSON object; see :func:`harness.cluster.enter.spawn`."""
     settings = json.loads(sys.argv[-1])
-    report = socket.socket(fileno=settings["report_fd"])
     for fd in (settings["report_fd"], settings["front_fd"]):
         os.set_inheritable(fd, False)
     launcher_fd = os.pidfd_open(os.getpid())
-    try:
-        reaper = namespaces.enter_run(settings["mode"], settings["fail_at"])
-    except namespaces.StepFailed as failure:
-        wire.send(report, failure.as_message())
-        os._exit(EXIT_FAILED)
-    if reaper == 0:
-        _run_reaper(settings, report, launcher_fd)
+    kernel.adopt_orphans()
+    maker = os.fork()
+    if maker == 0:
+        _make_reaper(settings, launcher_fd)
     agent.point_standard_streams_nowhere()
-    # Not by looking into /proc: the reaper, in the same mount namespace, mounts its own there.
     _close([settings["report_fd"], settings["front_fd"], launcher_fd, *settings["pass_fds"]])
-    _, status = os.waitpid(reaper, 0)
-    os._exit(_exit_code(status))
+    code = EXIT_FAILED
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, 0)
+            code = code if pid == maker else _exit_code(status)
+    os._exit(code)
 
 
-def _run_reaper(settings: dict[str, Any], report: socket.socket, launcher_fd: int) -> NoReturn:
+def _make_reaper(settings: dict[str, Any], launcher_fd: int) -> NoReturn:
+    """Make the namespaces, and leave in them the reaper alone."""
+    report = socket.socket(fileno=settings["report_fd"])
+    maker_fd = os.pidfd_open(os.getpid())
     try:
-        kernel.end_with_parent(signal.SIGKILL)
-        if _is_readable(launcher_fd):
-            os._exit(EXIT_FAILED)
-        os.close(launcher_fd)
-        namespaces.furnish_run(settings["fail_at"])
-        if settings["rehearse"]:
-            rehearsal.rehearse(settings["fail_at"])
-            wire.send(report, {"rehearsed": True})
-            os._exit(0)
-        Reaper(settings, report).run()
+        if namespaces.enter_run(settings["mode"], settings["fail_at"]) == 0:
+            _become_reaper(settings, report, launcher_fd, maker_fd)
     except namespaces.StepFailed as failure:
         wire.send(report, failure.as_message())
     except BaseException as error:
         with contextlib.suppress(OSError):
             wire.send(report, {"failed": "reaper", "errno": 0, "why": repr(error)})
-    os._exit(EXIT_FAILED)
+    finally:
+        os._exit(EXIT_FAILED)
+
+
+def _become_reaper(
+    settings: dict[str, Any], report: socket.socket, launcher_fd: int, maker_fd: int
+) -> None:
+    # Only once the launcher has become the parent is it the launcher's end that is signalled.
+    _wait_until_readable(maker_fd)
+    kernel.end_with_parent(signal.SIGKILL)
+    if _is_readable(launcher_fd):
+        os._exit(EXIT_FAILED)
+    _close([launcher_fd, maker_fd])
+    namespaces.furnish_run(settings["fail_at"])
+    if settings["rehearse"]:
+        rehearsal.rehearse(settings["fail_at"])
+        wire.send(report, {"rehearsed": True})
+        os._exit(0)
+    Reaper(settings, report).run()
 
 
 class Reaper:
@@ -202,6 +217,12 @@ def _is_readable(fd: int) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _wait_until_readable(fd: int) -> None:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    poll.poll()
 
 
 def _exit_code(status: int) -> int:

@@ -1,0 +1,92 @@
+"""The doctor: each thing that it looks at, found good and found wanting."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from harness.cluster import doctor
+from harness.cluster.doctor import Finding, any_provider_works, examine
+
+
+@pytest.mark.userns
+def test_a_machine_that_can_says_so() -> None:
+    findings = {finding.name: finding for finding in examine()}
+    assert findings["local:userns"].ok
+    assert findings["local:root"].ok == (os.geteuid() == 0)
+    assert findings["nf_tables"].ok
+    assert findings["pyroute2"].ok
+    assert findings["python"].ok
+    assert any_provider_works(list(findings.values()))
+
+
+def test_a_machine_that_cannot_says_why_and_what_would_change_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor, "refusal_of", lambda mode: "firewall table: Not supported")
+    findings = {finding.name: finding for finding in examine()}
+    assert not any_provider_works(list(findings.values()))
+    for name in ("local:root", "local:userns", "nf_tables"):
+        assert findings[name].detail == "firewall table: Not supported"
+        assert findings[name].would_change
+    assert "to change that" in str(findings["nf_tables"])
+
+
+def test_without_pyroute2_no_mode_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "refusal_of", lambda mode: None)
+    monkeypatch.setattr("harness.cluster.reasons.has_pyroute2", lambda: False)
+    findings = examine()
+    assert not any_provider_works(findings)
+    assert "pip install" in next(f for f in findings if f.name == "local:root").would_change
+
+
+def test_closed_locks_are_findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "refusal_of", lambda mode: None)
+    monkeypatch.setattr(
+        "harness.cluster.reasons.closed_locks", lambda: [("a.b = 0", "sysctl -w a.b=1")]
+    )
+    monkeypatch.setattr("harness.cluster.reasons.seccomp_filtered", lambda: True)
+    names = [finding.name for finding in examine() if not finding.ok]
+    assert "user namespaces" in names
+    assert "seccomp" in names
+
+
+@pytest.mark.parametrize(
+    ("answer", "ok"), [(b"HTTP/1.0 200 OK\r\n\r\nOK", True), (b"HTTP/1.0 403 No\r\n\r\n", False)]
+)
+def test_docker_answers_or_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: bytes, ok: bool
+) -> None:
+    monkeypatch.setattr(doctor, "refusal_of", lambda mode: None)
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as engine:
+        engine.bind(str(path))
+        engine.listen()
+        engine.settimeout(30)
+
+        def serve() -> None:
+            connection, _ = engine.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        monkeypatch.setattr(doctor, "DOCKER_SOCKET", path)
+        findings = {finding.name: finding for finding in examine()}
+        server.join()
+    assert findings["docker"].ok is ok
+    monkeypatch.setattr(doctor, "DOCKER_SOCKET", tmp_path / "none")
+    assert not {finding.name: finding for finding in examine()}["docker"].ok
+
+
+def test_too_little_disk_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor, "refusal_of", lambda mode: None)
+    monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 1 << 62)
+    finding = {finding.name: finding for finding in examine(tmp_path)}["disk space"]
+    assert finding == Finding("disk space", False, finding.detail, finding.would_change)
+    assert "--store" in finding.would_change

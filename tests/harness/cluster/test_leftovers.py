@@ -1,0 +1,150 @@
+"""heal and down: what dead runs left is undone, what lives or belongs to others is spared."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.cluster import identity, registration
+from harness.cluster.leftovers import down, heal
+from harness.cluster.node import ProcessIdentity
+from harness.run.ledger import Ledger, read_ledger, unhealed
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that would be there for long."""
+    argv = [sys.executable, "-S", "-c", "import signal; print(flush=True); signal.pause()"]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def identity_of(process: subprocess.Popen[bytes]) -> ProcessIdentity:
+    """Its identity, which must be there."""
+    found = identity.identify(process.pid)
+    assert found is not None
+    return found
+
+
+def make_run(store: Path, reaper: ProcessIdentity, **changes: object) -> Path:
+    """A run folder that registers ``reaper``, with data on one node."""
+    run_dir = store / "system" / "workload" / "run"
+    (run_dir / "nodes" / "n1" / "data").mkdir(parents=True)
+    registration.write(run_dir, "userns", reaper)
+    content = json.loads(registration.path(run_dir).read_text())
+    registration.path(run_dir).write_text(json.dumps({**content, **changes}))
+    return run_dir
+
+
+@pytest.mark.parametrize("part", ["start_ticks", "boot_id", "pid_namespace"])
+def test_down_spares_a_stranger_with_the_same_number(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes], part: str
+) -> None:
+    true = identity_of(sleeper)
+    other = "another" if part == "boot_id" else getattr(true, part) + 1
+    down(make_run(tmp_path, dataclasses.replace(true, **{part: other})))
+    assert sleeper.poll() is None
+
+
+def test_down_ends_the_registered_process_and_its_data(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    run_dir = make_run(tmp_path, identity_of(sleeper))
+    down(run_dir)
+    assert sleeper.wait(30) == -signal.SIGKILL
+    assert not (run_dir / "nodes" / "n1" / "data").exists()
+    assert not registration.path(run_dir).exists()
+    down(run_dir)
+
+
+def test_heal_leaves_a_run_in_progress_alone(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    run_dir = make_run(tmp_path, identity_of(sleeper))
+    assert heal(tmp_path) == []
+    assert sleeper.poll() is None
+    assert (run_dir / "nodes" / "n1" / "data").exists()
+
+
+def test_heal_leaves_the_runs_of_another_machine_alone(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    host = socket.gethostname() + "-not"
+    run_dir = make_run(tmp_path, identity_of(sleeper), host=host, front=None)
+    assert heal(tmp_path) == []
+    assert sleeper.poll() is None
+    assert registration.path(run_dir).exists()
+
+
+def test_heal_ends_what_outlived_its_front(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    gone = dataclasses.asdict(dataclasses.replace(identity_of(sleeper), start_ticks=1))
+    run_dir = make_run(tmp_path, identity_of(sleeper), front=gone)
+    assert heal(tmp_path) == []
+    assert sleeper.wait(30) == -signal.SIGKILL
+    assert not registration.path(run_dir).exists()
+
+
+def test_heal_notes_in_the_ledger_that_faults_ended_with_their_namespaces(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    reaper = identity_of(sleeper)
+    sleeper.kill()
+    sleeper.wait()
+    run_dir = make_run(tmp_path, reaper)
+    ledger = Ledger(run_dir / "faults.jsonl", lambda: 5)
+    first = ledger.intend("partition", ["n1"], {})
+    ledger.record(first, "injected")
+    ledger.intend("kill", ["n2"], {})
+    ledger.close()
+    assert heal(tmp_path) == []
+    entries = read_ledger(run_dir / "faults.jsonl")
+    assert unhealed(entries) == []
+    healed = [entry for entry in entries if entry.event == "healed"]
+    assert {entry.fault for entry in healed} == {"partition", "kill"}
+    assert all(entry.detail["holds"] and entry.time >= 5 for entry in healed)
+    assert heal(tmp_path) == []
+    assert len(read_ledger(run_dir / "faults.jsonl")) == len(entries)
+
+
+def test_heal_tells_of_a_fault_in_a_cluster_left_running(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    run_dir = make_run(tmp_path, identity_of(sleeper), left_running=True)
+    ledger = Ledger(run_dir / "faults.jsonl", lambda: 5)
+    ledger.intend("pause", ["n3"], {})
+    ledger.close()
+    left = heal(tmp_path)
+    assert len(left) == 1
+    assert "pause on n3" in left[0]
+    assert f"polygraph down {run_dir}" in left[0]
+    assert sleeper.poll() is None
+
+
+def test_where_nothing_was_there_is_nothing_to_heal(tmp_path: Path) -> None:
+    assert heal(tmp_path / "no-store") == []
+    down(tmp_path)
+
+
+def test_an_identity_holds_until_the_process_ends(sleeper: subprocess.Popen[bytes]) -> None:
+    true = identity_of(sleeper)
+    assert identity.is_running(true)
+    assert not identity.is_running(dataclasses.replace(true, start_ticks=true.start_ticks + 1))
+    os.kill(sleeper.pid, signal.SIGKILL)
+    assert sleeper.wait(30) == -signal.SIGKILL
+    assert not identity.is_running(true)
+    assert identity.kill_and_wait(true, 1.0)

@@ -30,7 +30,8 @@ therefore an :class:`Allowance`.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final
@@ -181,10 +182,11 @@ class _Search:
 
     def _expand(self, bit: int, done: Front, pending: Front) -> None:
         """Let open changes take effect until ``bit`` has, into ``done``; grows ``pending``."""
-        work = [(mask, value) for value, masks in pending.items() for mask in masks]
+        work = deque((value, mask) for value, masks in pending.items() for mask in masks)
+        minima = _Minima(*self._costs(), work) if self.unknown_bits else None
         held = visited = 0
         while work:
-            mask, value = work.pop()
+            value, mask = work.popleft()  # breadth first, so that the smallest come first
             visited += 1
             if visited == _LOOKS:
                 held = sum(map(len, pending.values())) + sum(map(len, done.values()))
@@ -200,9 +202,9 @@ class _Search:
                     done.setdefault(made, set()).add(after & ~bit)
                     continue
                 known = pending.setdefault(made, set())
-                if after not in known:
+                if after not in known and (minima is None or minima.admits(made, after)):
                     known.add(after)
-                    work.append((after, made))
+                    work.append((made, after))
         self.allowance.spend(visited, held)
 
     def _moves_from(self, value: int) -> list[_Move]:
@@ -242,41 +244,48 @@ class _Search:
             del self.equals[entry.seen, entry.made]
         self.moves = None
 
-    def _pruned(self, front: Front) -> Front:
-        """``front`` without configurations that another one dominates."""
+    def _costs(self) -> tuple[int, int]:
+        """The bits whose use costs something (see :class:`_Minima`), and the open reads in it."""
         reads = 0
         for bits in self.reads.values():
             reads |= bits
-        costs = self.unknown_bits | reads
+        return self.unknown_bits | reads, reads
+
+    def _pruned(self, front: Front) -> Front:
+        """``front`` without configurations that another one dominates."""
+        costs, reads = self._costs()
         if not costs:
             return front
-        return {
-            value: _undominated(masks, costs, reads) if len(masks) > 1 else masks
-            for value, masks in front.items()
-        }
+        pruned: Front = {}
+        for value, masks in front.items():
+            ordered = sorted(masks, key=lambda mask: ((mask ^ reads) & costs).bit_count())
+            minima = _Minima(costs, reads)
+            pruned[value] = {mask for mask in ordered if minima.admits(value, mask)}
+        return pruned
 
 
-def _undominated(masks: set[int], costs: int, reads: int) -> set[int]:
-    """``masks`` without those whose cost another one's is a subset of.
+class _Minima:
+    """Keeps configurations that no other dominates, if those with the least cost come first.
 
-    The cost of a mask is its unknown operations used and the open reads that it has *not* done;
-    only masks that agree on all else are compared.
+    The cost of a mask is its unknown operations used and the open reads that it has *not* done.
+    A mask is dominated by one of the same value and the same answered changes whose cost is a
+    subset. Compared with ``_COMPARISONS`` at most: what is let through needlessly does no harm.
     """
-    groups: dict[int, list[int]] = {}
-    for mask in masks:
-        groups.setdefault(mask & ~costs, []).append((mask ^ reads) & costs)
-    kept: set[int] = set()
-    for rest, group in groups.items():
-        for cost in _minima(group) if len(group) > 1 else group:
-            kept.add(rest | (cost ^ reads))
-    return kept
 
+    def __init__(self, costs: int, reads: int, known: Iterable[tuple[int, int]] = ()) -> None:
+        self.costs = costs
+        self.reads = reads
+        self.groups: dict[tuple[int, int], list[int]] = {}
+        for value, mask in known:
+            self.admits(value, mask)
 
-def _minima(costs: list[int]) -> list[int]:
-    """The members that contain no other; beyond ``_COMPARISONS`` some others may stay."""
-    costs.sort(key=int.bit_count)
-    minima: list[int] = []
-    for cost in costs:
-        if not any(other & cost == other for other in minima[:_COMPARISONS]):
-            minima.append(cost)
-    return minima
+    def admits(self, value: int, mask: int) -> bool:
+        """Whether no configuration admitted so far dominates this one; then it is admitted."""
+        cost = (mask ^ self.reads) & self.costs
+        group = self.groups.setdefault((value, mask & ~self.costs), [])
+        for other in group:
+            if other & cost == other:
+                return False
+        if len(group) < _COMPARISONS:
+            group.append(cost)
+        return True

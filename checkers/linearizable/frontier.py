@@ -184,13 +184,12 @@ class _Search:
         """Let open changes take effect until ``bit`` has, into ``done``; grows ``pending``."""
         work = deque((value, mask) for value, masks in pending.items() for mask in masks)
         minima = _Minima(*self._costs(), work) if self.unknown_bits else None
-        held = visited = 0
+        visited = 0
         while work:
             value, mask = work.popleft()  # breadth first, so that the smallest come first
             visited += 1
             if visited == _LOOKS:
-                held = sum(map(len, pending.values())) + sum(map(len, done.values()))
-                self.allowance.spend(visited, held)
+                self.allowance.spend(visited, _size(pending) + _size(done))
                 visited = 0
             for move in self._moves_from(value):
                 needs = move.blockers
@@ -205,7 +204,7 @@ class _Search:
                 if after not in known and (minima is None or minima.admits(made, after)):
                     known.add(after)
                     work.append((made, after))
-        self.allowance.spend(visited, held)
+        self.allowance.spend(visited, _size(pending) + _size(done))
 
     def _moves_from(self, value: int) -> list[_Move]:
         """The open changes that the register can go through when it holds ``value``."""
@@ -262,6 +261,10 @@ class _Search:
             minima = _Minima(costs, reads)
             pruned[value] = {mask for mask in ordered if minima.admits(value, mask)}
         return pruned
+
+
+def _size(front: Front) -> int:
+    return sum(map(len, front.values()))
 
 
 class _Minima:

@@ -1,0 +1,203 @@
+"""A proof names operations that have no order by themselves, and says why in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+
+from checkers.linearizable import Linearizable
+from checkers.linearizable.checker import judge, prove
+from checkers.linearizable.entries import Entry, by_key
+from checkers.linearizable.minimal import minimal
+from checkers.linearizable.models import CAS_REGISTER
+from harness.history.history import History
+from harness.history.operation import Operation
+from harness.history.record import LedgerEntry, Record
+from harness.history.verdict import Anomaly, Budget
+from tests.checkers.drawing import drawn
+from tests.checkers.linearizable.orders import (
+    has_order,
+    ordered_entries,
+    random_entries,
+    sources_added,
+    with_one_read_changed,
+)
+
+
+def history_of(entries: Sequence[Entry]) -> History:
+    """A history whose entries, from an initial 0, are ``entries``; gaps are the nemesis'."""
+    records: dict[int, Operation] = {}
+    for entry in entries:
+        f, asked = "cas", [entry.seen, entry.made]
+        if entry.is_read:
+            f, asked = "read", None
+        elif entry.seen < 0:
+            f, asked = "write", entry.made
+        at, process = entry.at, entry.at
+        records[at] = Operation(at, at, process, "invoke", f, asked)
+        if not entry.is_open:
+            answer = entry.seen if entry.is_read else asked
+            end = entry.complete
+            records[end] = Operation(end, end, process, "ok", f, answer)
+    quiet = Operation(-1, -1, "nemesis", "info", "nothing", None)
+    return History([records.get(position, quiet) for position in range(max(records) + 1)])
+
+
+def some_broken_history(seed: int) -> list[Entry]:
+    random = Random(seed)
+    kind = seed % 3
+    size, processes = random.randint(3, 12), random.randint(1, 5)
+    unknown, cas = random.choice([0.0, 0.1, 0.4]), random.choice([0.0, 0.2, 0.4])
+    values = 0 if kind == 0 else random.randint(2, 5)
+    make = random_entries if kind == 2 else ordered_entries
+    entries = make(random, size=size, processes=processes, values=values, unknown=unknown, cas=cas)
+    return with_one_read_changed(random, entries)
+
+
+def test_the_operations_of_a_proof_have_no_order_by_themselves() -> None:
+    kinds: Counter[str] = Counter()
+    for seed in range(2500):
+        history = history_of(some_broken_history(seed))
+        (home,) = by_key(history, CAS_REGISTER, independent=False, initial=0)
+        broken = judge([home], Budget.start(600)).broken
+        if not broken:
+            continue
+        proof = prove(history, broken[0], Budget.start(600))
+        people = {entry.at for entry in proof.cast}
+        cast = [entry for entry in home.entries if entry.at in people]
+        fair = sources_added(cast, home.entries, proof.late.complete)
+        assert not has_order(fair), f"seed {seed}: {proof.text()}"
+        kinds[proof.kind] += 1
+    assert kinds["stale-read"] > 200
+    assert kinds["nonlinearizable"] > 200
+
+
+def test_a_minimal_part_has_no_order_and_little_beside() -> None:
+    for seed in range(40):
+        random = Random(seed)
+        entries = ordered_entries(random, size=60, processes=4, values=3, unknown=0.02, cas=0.2)
+        (home,) = by_key(
+            history_of(with_one_read_changed(random, entries)),
+            CAS_REGISTER,
+            independent=False,
+            initial=0,
+        )
+        if not judge([home], Budget.start(600)).broken:
+            continue
+        part = minimal(home.entries, Budget.start(600))
+        assert len(part) < len(home.entries)
+        assert len(part) > 12 or not has_order(part)
+
+
+STALE = """
+  n1: [w1]  [w2]
+  n2:              [r1]
+"""
+
+
+def only_anomaly(record: Record) -> Anomaly:
+    verdict = Linearizable({}).check(record, Budget.start(600))
+    ((case,),) = verdict.anomalies.values()
+    return case
+
+
+def test_a_stale_read_is_told_with_the_write_that_it_missed() -> None:
+    case = only_anomaly(Record(history=drawn(STALE)))
+    assert case.witness == (1, 3, 5)
+    assert case.data == {"impossible": 5}
+    for words in (
+        "Stale read: T3 read 1 and missed T2, which wrote 2.",
+        "T1 = write 1 by process 0 on n1, invoked at index 0, 0.006 s, ok at index 1, 0.009 s",
+        "T3 = read -> 1 by process 1 on n2, invoked at index 4",
+        "T2 < T3, because T2 was answered (index 3, 0.015 s) before T3 was invoked"
+        " (index 4, 0.019 s, 4.0 ms later)",
+        "only T1 had written 1: a contradiction",
+    ):
+        assert words in case.message
+    assert "While it ran" not in case.message
+
+
+def ledger(*events: tuple[int, str, str, int]) -> list[LedgerEntry]:
+    return [
+        LedgerEntry(number, fault, ["n1"], event, time, {"what": "n1 | n2 n3 n4 n5"})
+        for number, fault, event, time in events
+    ]
+
+
+def test_a_proof_names_the_faults_then_active_and_no_others() -> None:
+    second = 1_000_000_000
+    faults = ledger(
+        (3, "partition", "intend", 5_000_000),
+        (3, "partition", "injected", 6_000_000),
+        (3, "partition", "healed", 7 * second),
+        (4, "kill", "intend", 8 * second),
+    )
+    case = only_anomaly(Record(history=drawn(STALE), faults=faults))
+    assert (
+        "While it ran: partition of n1 | n2 n3 n4 n5 (fault 3, from 0.0 s to 7.0 s)."
+        in case.message
+    )
+    assert "kill" not in case.message
+    quiet = only_anomaly(Record(history=drawn(STALE), faults=faults[3:]))
+    assert "While it ran no fault was active." in quiet.message
+
+
+def test_a_read_of_a_failed_write_names_that_write() -> None:
+    case = only_anomaly(
+        Record(
+            history=drawn(
+                """
+                n1: [w1]  [w2!
+                n2:             [r2]
+                """
+            )
+        )
+    )
+    assert "tried to, and was told that it failed" in case.message
+    assert 3 in case.witness
+
+
+def test_a_read_from_the_future_names_the_later_write() -> None:
+    case = only_anomaly(
+        Record(
+            history=drawn(
+                """
+                n1:        [w1]
+                n2:  [r1]
+                """
+            )
+        )
+    )
+    assert "began only afterwards" in case.message
+    assert case.witness == (1, 3)
+
+
+def test_an_unanswered_change_is_proved_to_have_happened_by_who_saw_it() -> None:
+    case = only_anomaly(
+        Record(
+            history=drawn(
+                """
+                n1: [w1]  [c1>2       ?
+                n2:         [c1>3  ]
+                n3:               [r2     ]
+                """
+            )
+        )
+    )
+    assert "did happen although it was never answered" in case.message
+
+
+def test_a_proof_by_exhaustion_says_what_could_be_held() -> None:
+    case = only_anomaly(
+        Record(
+            history=drawn(
+                """
+                n1: [w1]  [w2]     [w1]   [w2]
+                n2:                              [c1>3]
+                """
+            )
+        )
+    )
+    assert "the register held 2 when" in case.message
+    assert case.data["impossible"] == 9

@@ -79,16 +79,26 @@ install_project() {
   stamp_text >"$venv/ready-$purpose"
 }
 
-find_browser() {
+find_browser() { # the system's, or the one that playwright once fetched
   local candidate
   for candidate in chromium chromium-browser google-chrome; do
     command -v $candidate >/dev/null && return 0
   done
-  return 1
+  compgen -G "$HOME/.cache/ms-playwright/chromium*" >/dev/null
+}
+
+install_browser() { # Ubuntu's package is a snap that containers cannot run: playwright's there
+  if apt-cache show chromium 2>/dev/null | grep -q '^Filename'; then
+    install_packages "the report's tests need a browser" chromium
+  else
+    echo "setup: the report's tests need a browser; fetching playwright's Chromium"
+    $venv/bin/playwright install --with-deps chromium ||
+      need "no browser could be installed" "chromium or google-chrome on the path"
+  fi
 }
 
 is_ready || install_project
 # As an ordinary user the tests that need a browser are deselected and listed instead.
 if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! find_browser; then
-  install_packages "the report's tests need a browser" chromium
+  install_browser
 fi

@@ -33,7 +33,7 @@ CRASH = re.compile(
     r"|\bout of memory\b|Assertion .*failed|^goroutine \d+ \[running\]",
 )
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?")
-_EPOCH = re.compile(r"\"ts\":\s*(\d{9,11}(?:\.\d+)?)")
+_EPOCH = re.compile(r"\"ts\":\s*(\d{9,11})(?:\.(\d{1,9}))?")
 _SEARCHED = 160
 """Characters at the start of a line in which its time is looked for."""
 
@@ -141,18 +141,23 @@ def _time(text: str, start_wall_ns: int | None) -> int | None:
         return None
     start = text[:_SEARCHED]
     if match := _ISO.search(start):
-        return _iso_ns(match) - start_wall_ns if _iso_ns(match) else None
+        wall_ns = _iso_ns(match)
+        return None if wall_ns is None else wall_ns - start_wall_ns
     if match := _EPOCH.search(start):
-        return int(float(match[1]) * 1e9) - start_wall_ns
+        return _ns(int(match[1]), match[2]) - start_wall_ns
     return None
 
 
-def _iso_ns(match: re.Match[str]) -> int:
-    """Wall nanoseconds of an ISO time (UTC where no zone is given); 0 if it is no time."""
+def _iso_ns(match: re.Match[str]) -> int | None:
+    """Wall nanoseconds of an ISO time (UTC where no zone is given); ``None`` if it is no time."""
     day, clock, fraction, zone = match.groups()
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}{zone or '+00:00'}")
     except ValueError:
-        return 0
-    whole = int(moment.astimezone(UTC).timestamp())
-    return whole * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))
+        return None
+    return _ns(int(moment.astimezone(UTC).timestamp()), fraction)
+
+
+def _ns(whole_s: int, fraction: str | None) -> int:
+    """Nanoseconds from whole seconds and the digits of a fraction, without rounding."""
+    return whole_s * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))

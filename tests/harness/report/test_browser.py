@@ -289,8 +289,9 @@ def test_text_stands_out_from_its_ground_in_both_themes(
           const of = (name) => light(style.getPropertyValue(`--${name}`).trim());
           const ratio = (a, b) => (Math.max(of(a), of(b)) + 0.05) / (Math.min(of(a), of(b)) + 0.05);
           const pairs = [["ink", "card"], ["ink", "page"], ["soft-ink", "card"],
-            ["soft-ink", "page"], ["accent", "card"], ["invalid", "invalid-soft"], ["valid", "valid-soft"],
-            ["unknown", "unknown-soft"], ["on-ok", "ok"], ["fault", "fault-soft"],
+            ["soft-ink", "page"], ["accent", "card"], ["invalid", "invalid-soft"],
+            ["valid", "valid-soft"], ["unknown", "unknown-soft"], ["on-ok", "ok"],
+            ["fault", "fault-soft"],
             ["ink", "fail-soft"], ["ink", "info-soft"], ["ink", "ok-soft"]];
           return Object.fromEntries(pairs.map(([a, b]) => [`${a} on ${b}`, ratio(a, b)]));
         }"""

@@ -79,22 +79,27 @@ install_project() {
   stamp_text >"$venv/ready-$purpose"
 }
 
-find_browser() { # the system's, or the one that playwright once fetched
+find_browser() {
   local candidate
-  for candidate in chromium chromium-browser google-chrome; do
+  for candidate in chromium chromium-browser google-chrome $venv/bin/chromium; do
     command -v $candidate >/dev/null && return 0
   done
-  compgen -G "$HOME/.cache/ms-playwright/chromium*" >/dev/null
+  return 1
 }
 
 install_browser() { # Ubuntu's package is a snap that containers cannot run: playwright's there
+  local fetched
+  command -v apt-get >/dev/null && apt-get update -qq || true
   if apt-cache show chromium 2>/dev/null | grep -q '^Filename'; then
     install_packages "the report's tests need a browser" chromium
-  else
-    echo "setup: the report's tests need a browser; fetching playwright's Chromium"
-    $venv/bin/playwright install --with-deps chromium ||
-      need "no browser could be installed" "chromium or google-chrome on the path"
+    return
   fi
+  echo "setup: the report's tests need a browser; fetching playwright's, with its system packages"
+  $venv/bin/playwright install --with-deps chromium ||
+    need "no browser could be installed" "chromium or google-chrome on the path"
+  fetched=$($venv/bin/python -c 'from playwright.sync_api import sync_playwright as start
+with start() as playwright: print(playwright.chromium.executable_path)')
+  ln -sf "$fetched" $venv/bin/chromium
 }
 
 is_ready || install_project

@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
+export PATH=$PWD/$bin:$PATH # a browser that setup.sh fetched lies there
 
 echo "== lint"
 $bin/ruff check .

@@ -15,7 +15,7 @@ Where the program comes from: :mod:`systems.etcd_binary`. What its errors mean:
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import importlib
 import signal
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -107,8 +107,10 @@ class Etcd:
 
     def install(self, node: Node) -> None:
         """Prove that the program runs on ``node``; ``NeedsError`` says what is missing."""
-        if importlib.util.find_spec("h11") is None:
-            raise NeedsError("etcd's client needs the package h11", WHEEL_HINT)
+        try:  # here, in a worker thread: an import later would hold up the clients' loop
+            importlib.import_module("h11")
+        except ImportError as error:
+            raise NeedsError(f"etcd's client needs the package h11: {error}", WHEEL_HINT) from error
         done = node.run([self._binary, "--version"], check=False)
         if done.exit_code != 0:
             said = done.stderr.decode("utf-8", "replace").strip()[:200]

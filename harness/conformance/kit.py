@@ -313,14 +313,22 @@ async def _invoke(client: SystemClient, operation: Operation) -> Operation:
 
 
 def cases(*, client: ClientFactory, speaker: Speaker, wait_s: float = 5.0) -> list[Case]:
-    """Every case for the trials that ``speaker`` names, in a fixed order, each with a name.
+    """Every case for every operation that the client can do, in a fixed order, each with a name.
 
     ``wait_s`` is the longest wait for a connection that the client ought to have closed.
+    ``ValueError`` if ``speaker`` speaks of other operations than the client has.
     """
+    unopened = client(1.0)
+    trials = [trial for trial in TRIALS if isinstance(unopened, trial.ability)]
+    names = {trial.name for trial in trials}
+    if names != set(speaker.requests) or not names:
+        raise ValueError(
+            f"the client can do {sorted(names)}, the speaker speaks of {sorted(speaker.requests)}"
+        )
     found = []
-    for trial in TRIALS:
-        count = speaker.requests.get(trial.name, 0)
-        for bad, step, warm in _situations(count, speaker.misanswers) if count else ():
+    for trial in trials:
+        count = speaker.requests[trial.name]
+        for bad, step, warm in _situations(count, speaker.misanswers):
             found.append(Case(client, speaker, trial, bad, step, warm, wait_s))
     return found
 

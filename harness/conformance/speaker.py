@@ -41,8 +41,9 @@ class Speaker(Protocol):
     """One protocol, seen from the server.
 
     ``greeting`` is sent on accept (often empty). ``requests`` maps the name of each trial of
-    :mod:`harness.conformance.trial` that the client can do to the number of requests (without
-    handshakes) that it takes. ``misanswers`` are tried on every request of every trial.
+    :mod:`harness.conformance.trial` that the client can do, and no other, to the number of
+    requests (without handshakes) that it takes. ``misanswers`` are tried on every request of
+    every trial.
     """
 
     greeting: bytes

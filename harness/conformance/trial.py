@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from harness.client import Registers, Transactions
+
 _KEY: Final = "k"
 _OTHER_KEY: Final = "l"
 
@@ -19,6 +21,7 @@ _OTHER_KEY: Final = "l"
 class Trial:
     """One operation. ``shows_value`` says whether its result is what the server answered."""
 
+    ability: type
     name: str
     call: Callable[[Any], Awaitable[Any]]
     shows_value: bool = False
@@ -57,10 +60,10 @@ async def _transaction(client: Any) -> Any:
 
 
 TRIALS: Final = (
-    Trial("read", _read, shows_value=True),
-    Trial("write", _write),
-    Trial("compare_and_set", _compare_and_set, constant=True),
-    Trial("read_only_transaction", _read_only_transaction, shows_value=True),
-    Trial("transaction", _transaction, shows_value=True),
+    Trial(Registers, "read", _read, shows_value=True),
+    Trial(Registers, "write", _write),
+    Trial(Registers, "compare_and_set", _compare_and_set, constant=True),
+    Trial(Transactions, "read_only_transaction", _read_only_transaction, shows_value=True),
+    Trial(Transactions, "transaction", _transaction, shows_value=True),
 )
-"""Of ``Registers`` the first three, of ``Transactions`` the last two."""
+"""Every operation of every ability."""

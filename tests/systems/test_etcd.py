@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,16 @@ def test_install_names_the_node_on_which_the_program_does_not_run(binary: str) -
         Etcd({"binary": binary}).install(node)
     node.exit_code = 0
     Etcd({"binary": binary}).install(node)
+
+
+def test_install_says_which_package_is_missing(
+    binary: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "h11", None)
+    node: Any = BareNode("n1", "10.0.0.1", "10.0.0.1")
+    with pytest.raises(NeedsError, match="h11") as caught:
+        Etcd({"binary": binary}).install(node)
+    assert "pip install 'polygraph-db[etcd]'" in str(caught.value)
 
 
 def test_stop_is_safe_before_start_and_twice(binary: str) -> None:

@@ -41,6 +41,11 @@ class PlainDaemon:
         if self.alive():
             os.killpg(self._process.pid, number)
 
+    def pause(self) -> None:
+        """Stop it, and return once it stands: SIGSTOP takes effect some time after ``kill``."""
+        self.signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
+
     def wait(self, timeout_s: float) -> int | None:
         try:
             return self._process.wait(timeout_s)
@@ -285,7 +290,7 @@ def test_three_members_agree_and_a_new_leader_follows_a_killed_one(trio: Running
 
 def test_without_a_quorum_a_write_is_in_doubt_and_a_read_fails(trio: Running) -> None:
     for node in trio.cluster.nodes[1:]:
-        node.daemons[-1].signal(signal.SIGSTOP)
+        node.daemons[-1].pause()
 
     async def attempt(work: Callable[[EtcdClient], Awaitable[Any]]) -> type[BaseException] | None:
         client = trio.client(op_timeout_s=1.0)
@@ -305,7 +310,7 @@ def test_without_a_quorum_a_write_is_in_doubt_and_a_read_fails(trio: Running) ->
 def test_a_member_without_quorum_still_serves_serializable_reads(trio: Running) -> None:
     trio.do(lambda client: client.write("k", 1))
     for node in trio.cluster.nodes[1:]:
-        node.daemons[-1].signal(signal.SIGSTOP)
+        node.daemons[-1].pause()
     stale = Running(Etcd({"serializable_reads": True}), trio.cluster)
     assert stale.do(lambda client: client.read("k")) == 1
 
@@ -321,7 +326,7 @@ def test_not_ready_names_the_node_that_has_ended_and_its_log(trio: Running) -> N
 
 
 def test_not_ready_in_time_names_the_paused_nodes_only(trio: Running) -> None:
-    trio.cluster.nodes[2].daemons[-1].signal(signal.SIGSTOP)
+    trio.cluster.nodes[2].daemons[-1].pause()
     with pytest.raises(SetupError, match="n3: timed out"):
         trio.system.ready(trio.cluster, 1.0)
 
@@ -331,7 +336,7 @@ def test_stop_ends_a_member_also_while_it_is_paused_and_twice(single: Running) -
     running = bring_up(folder, 1, {})
     [node] = running.cluster.nodes
     try:
-        node.daemons[-1].signal(signal.SIGSTOP)
+        node.daemons[-1].pause()
         running.system.stop(node)
         assert not node.daemons[-1].alive()
         running.system.stop(node)

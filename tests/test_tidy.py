@@ -243,3 +243,14 @@ def is_run_by_name(module: str, path: Path) -> bool:
     """Whether another file names the module, to run or to import it by name."""
     named = re.compile(rf"{re.escape(module)}(?![\w.])")
     return any(other != path and named.search(text) for other, text in text_files())
+
+
+def test_links_in_the_pages_lead_somewhere() -> None:
+    broken = [
+        f"{name_of(path)} -> {target}"
+        for path, text in text_files()
+        if path.suffix == ".md"
+        for target in re.findall(r"\]\(([^)#\s]+)", text)
+        if "://" not in target and not (path.parent / target).exists()
+    ]
+    assert broken == []

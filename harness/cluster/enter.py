@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.cluster import identity, registration, wire
+from harness.cluster import folders, identity, registration, wire
 from harness.cluster.node import ProcessIdentity
 from harness.cluster.reasons import PYROUTE2_HINT, has_pyroute2, hint_for
 from harness.errors import NeedsError, SetupError, UsageError
@@ -33,6 +33,7 @@ MODES: tuple[Mode, ...] = ("root", "userns")
 
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); import harness.cluster.reaper as r; r.main()"
 _SETUP_TIMEOUT_S = 30.0
+_GIVE_UP_TIMEOUT_S = 5.0
 
 
 class Entered:
@@ -82,8 +83,16 @@ class Entered:
         if self._identity is not None and not identity.kill_and_wait(self._identity, 10.0):
             raise SetupError(f"the reaper {self.pid} of {self._run_dir} does not end")
         if self._identity is None:
-            self._launcher.kill()
+            self._give_up()
         self._wait_for_launcher(None)
+
+    def _give_up(self) -> None:
+        """Before the reaper is known: it ends when nobody listens; kill the launcher if not."""
+        self._channel.close()
+        try:
+            self._launcher.wait(_GIVE_UP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._launcher.kill()
 
     def _next_message(self, deadline: float | None) -> dict[str, Any] | None:
         """The next report; ``{}`` at its end; ``None`` at the deadline."""
@@ -109,6 +118,7 @@ class Entered:
         self._channel.close()
         self.close_stdin()
         if self._run_dir is not None:
+            folders.remove_data(self._run_dir)
             registration.remove(self._run_dir)
 
 
@@ -152,7 +162,7 @@ def refusal_of(mode: Mode, *, fail_at: str | None = None) -> str | None:
         return error.message
     finally:
         if entered is not None:
-            entered._wait_for_launcher(None)
+            entered.kill()
     return None
 
 

@@ -18,8 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.cluster import identity, registration
-from harness.cluster.local import remove_data
+from harness.cluster import folders, identity, registration
 from harness.cluster.reaper import GRACE_S
 from harness.cluster.registration import Registration
 from harness.errors import HealError, HistoryError, StoreError
@@ -93,7 +92,7 @@ def _end(registered: Registration) -> bool:
 
 
 def _tidy(run_dir: Path) -> None:
-    remove_data(run_dir)
+    folders.remove_data(run_dir)
     registration.remove(run_dir)
 
 

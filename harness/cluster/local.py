@@ -18,14 +18,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.cluster import identity, wire
+from harness.cluster import folders, identity, wire
 from harness.cluster.agent_link import AgentLink
 from harness.cluster.firewall import Firewall
 from harness.cluster.local_node import LocalNode, with_real_paths
@@ -44,7 +43,6 @@ _MOST_NODES = 253
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _END_TIMEOUT_S = 10.0
 _LINK_CHECKS = 20
-_KEEP_DATA = "keep-data"
 
 
 class LocalCluster:
@@ -116,7 +114,7 @@ class LocalCluster:
         if self._switch is not None:
             self._switch.close()
             self._switch = None
-        remove_data(self._run_dir)
+        folders.remove_data(self._run_dir)
         if stuck:
             raise NodeError(f"{', '.join(stuck)}: processes do not end ({_END_TIMEOUT_S:.0f} s)")
 
@@ -172,8 +170,7 @@ class LocalCluster:
         lines = ["127.0.0.1\tlocalhost", "::1\tip6-localhost"]
         lines += [f"{address}\t{name}" for name, address in self._addresses.items()]
         if self._keep_data:
-            (self._run_dir / "nodes").mkdir(exist_ok=True)
-            (self._run_dir / "nodes" / _KEEP_DATA).touch()
+            folders.keep_data(self._run_dir)
         hosts = "\n".join([*lines, f"{CONTROLLER_ADDRESS}\tcontroller", ""])
         for name in self._addresses:
             (self._folder(name) / "data").mkdir(parents=True, exist_ok=True)
@@ -219,15 +216,7 @@ class LocalCluster:
         raise SetupError(f"the new cluster's links do not carry packets: {dead}")
 
     def _folder(self, name: str) -> Path:
-        return self._run_dir / "nodes" / name
-
-
-def remove_data(run_dir: Path) -> None:
-    """Remove the nodes' data folders of a run, unless it was to keep them; logs stay."""
-    if (run_dir / "nodes" / _KEEP_DATA).exists():
-        return
-    for folder in (run_dir / "nodes").glob("*/data"):
-        shutil.rmtree(folder, ignore_errors=True)
+        return folders.of_node(self._run_dir, name)
 
 
 def _wait_for_end(link: AgentLink) -> bool:

@@ -10,7 +10,7 @@ The reaper is pid 1 of a pid namespace: when it ends, however it ends, the kerne
 process in it, and with the last of them go the namespaces, mounts, links and firewall rules. So
 there is nothing to clean up and nothing that could be forgotten.
 
-The reaper ends when the run process has ended, and 0.3 s after the front has died (the run
+The reaper ends when the run process has ended, and 0.25 s after the front has died (the run
 process saw the end of its standard input then, and had that long to heal and seal). Only after
 the message ``stay`` does it outlive both, until ``down`` kills it.
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 CONTROL_FD_VARIABLE = "POLYGRAPH_CONTROL_FD"
-GRACE_S = 0.3
+GRACE_S = 0.25
 EXIT_FAILED = 3
 
 
@@ -45,6 +45,8 @@ def main() -> NoReturn:
     settings = json.loads(sys.argv[-1])
     for fd in (settings["report_fd"], settings["front_fd"]):
         os.set_inheritable(fd, False)
+    if _is_readable(settings["front_fd"]):
+        os._exit(EXIT_FAILED)
     launcher_fd = os.pidfd_open(os.getpid())
     kernel.adopt_orphans()
     maker = os.fork()

@@ -124,6 +124,8 @@ def test_the_end_of_the_run_process_by_a_signal_is_told(start: Any) -> None:
     assert run.word() == "holding"
     os.kill(run.entered.run_pid, signal.SIGKILL)
     assert run.entered.wait(30) == 128 + signal.SIGKILL
+    assert list(run.run_dir.glob("nodes/*/data")) == []
+    assert len(list(run.run_dir.glob("nodes/*/db.log"))) == 5
 
 
 def test_the_front_kills_all_at_once(start: Any, machine: Any) -> None:

@@ -40,11 +40,11 @@ from harness.generator.core import (
 from harness.generator.leaves import lift
 from harness.generator.streams import split
 from harness.generator.transform import GeneratorError
-from harness.history.operation import FAIL, INFO, INVOKE, OK, Operation
-from harness.run.lag import LagMeter
+from harness.history.operation import INFO, INVOKE, Operation
+from harness.run.tally import Tally
+from harness.run.timers import Alarm, Heartbeat
 from harness.run.workers import Departures, Invoke, Worker, checked, described, ended
 
-HEARTBEAT_S = 0.010
 MOST_HOPS = 3
 STUCK_PER_THREAD = 4
 CLOSING_S = 1.0
@@ -66,13 +66,12 @@ class Dispatcher:
     """Runs generators against clients; make it on the loop that serves the clients.
 
     ``nodes`` are ``(name, address)`` or plain addresses; client thread i talks to node i modulo
-    their number. ``invoke(client, operation)`` gives the completion; ``open_client()`` a new
-    client, which is opened lazily inside the first operation's time. ``nemesis(operation)``,
-    if there is one, carries out what is on the nemesis thread.
+    their number, and a name is recorded with each invocation. ``open_client()`` gives a new
+    client, opened within the time of its process's first operation; ``invoke(client,
+    operation)`` the completion. ``nemesis(operation)``, if there is one, carries out what is on
+    the nemesis thread.
 
-    ``counts`` maps f to how many client operations were ``invoke``, ``ok``, ``fail`` and
-    ``info``. ``stuck`` is ``None``, or why the run had to end (clients that hang for ever);
-    ``last_error`` the latest error text of a client operation.
+    ``stuck`` is ``None``, or why the run had to end: clients that hang for ever.
     """
 
     def __init__(
@@ -88,11 +87,11 @@ class Dispatcher:
         op_timeout_s: float = 5.0,
         say: Callable[[str], None] = print,
     ) -> None:
-        self.counts: dict[str, dict[str, int]] = {}
         self.stuck: str | None = None
-        self.last_error: str | None = None
         self._journal = journal
-        self._addresses = [node if isinstance(node, str) else node[1] for node in nodes]
+        named = [(None, node) if isinstance(node, str) else node for node in nodes]
+        self._addresses = [named[i % len(named)][1] for i in range(concurrency)]
+        self._node_names = [named[i % len(named)][0] for i in range(concurrency)]
         self._open_client = open_client
         self._invoke = invoke
         self._nemesis = nemesis
@@ -100,7 +99,9 @@ class Dispatcher:
         self._op_timeout_ns = round(op_timeout_s * NS_PER_S)
         self._say = say
         self._loop = asyncio.get_running_loop()
-        self._lag = LagMeter()
+        self._tally = Tally()
+        self._alarm = Alarm(self._loop, self._arm)
+        self._heartbeat = Heartbeat(self._loop, self._look_after)
         self._workers: list[Worker] = []
         self._departures = Departures()
         self._concurrency = concurrency
@@ -120,16 +121,23 @@ class Dispatcher:
         self._is_armed = False
         self._is_pending = False
         self._completions = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_ns = 0
-        self._heartbeat: asyncio.TimerHandle | None = None
 
     # -- from outside ----------------------------------------------------------------------
 
     @property
     def lag(self) -> dict[str, float]:
         """How late the loop was, in milliseconds: ``p50``, ``p99``, ``max``."""
-        return self._lag.figures()
+        return self._heartbeat.lag_ms()
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """f to how many client operations were ``invoke``, ``ok``, ``fail`` and ``info``."""
+        return self._tally.counts
+
+    @property
+    def last_error(self) -> str | None:
+        """The latest error of a client operation."""
+        return self._tally.last_error
 
     async def run(self, generator: Liftable) -> None:
         """Carry out ``generator`` to its end, or until stopped; all operations are completed.
@@ -150,7 +158,7 @@ class Dispatcher:
         self._generator = bind(lift(generator), split(self._seed, self._runs))
         self._runs += 1
         self._done = self._loop.create_future()
-        self._beat_later()
+        self._heartbeat.start()
         self._arm()
         try:
             await self._done
@@ -211,7 +219,7 @@ class Dispatcher:
             if step.__class__ is tuple:
                 operation, after = step
                 if operation.time > now:
-                    self._wake_at(operation.time, now)
+                    self._alarm.set(operation.time, now)
                     return
                 self._begin(operation, after)
             elif step is PENDING:
@@ -231,20 +239,33 @@ class Dispatcher:
         if kind in (SLEEP, LOG):
             recorded = operation
         else:
-            if thread == self._concurrency:
-                operation = _as_info(operation)
-            recorded = self._journal.append(operation)
+            recorded = self._journal.append(self._addressed(operation, thread))
         self._free ^= 1 << thread
         self._rotation = (self._rotation + 1) % len(self._processes)
         self._generator = after.update(self._context(recorded.time), recorded)
         if recorded is operation:
             self._keep_busy(thread, operation)
         elif thread < self._concurrency:
-            self._tally(recorded)
+            self._tally.add(recorded)
             self._workers[thread].take(recorded)
         else:
             self._nemesis_open = recorded
             self._nemesis_task = self._loop.create_task(self._do_nemesis(recorded))
+
+    def _addressed(self, operation: Operation, thread: int) -> Operation:
+        """The invocation as it is recorded: a client's with its node, the nemesis' as info."""
+        if thread == self._concurrency:
+            return _as_info(operation)
+        return Operation(
+            -1,
+            -1,
+            operation.process,
+            INVOKE,
+            operation.f,
+            operation.value,
+            node=self._node_names[thread],
+            extra=operation.extra,
+        )
 
     def _context(self, time_ns: int) -> Context:
         return Context(
@@ -261,7 +282,7 @@ class Dispatcher:
         recorded = self._complete(worker.thread, invocation, checked(invocation, completion))
         if recorded is None:
             return
-        self._tally(recorded)
+        self._tally.add(recorded)
         if recorded.type == INFO:
             client, worker.client = worker.client, None
             self._departures.see_off(client)
@@ -277,7 +298,7 @@ class Dispatcher:
         self._workers[thread] = self._new_worker(thread)
         self._retire(thread)
         if recorded is not None:
-            self._tally(recorded)
+            self._tally.add(recorded)
 
     def _complete(
         self, thread: int, invocation: Operation, completion: Operation
@@ -307,14 +328,6 @@ class Dispatcher:
     def _retire(self, thread: int) -> None:
         context = self._context(0).with_next_process(thread)
         self._processes = context.processes
-
-    def _tally(self, recorded: Operation) -> None:
-        counts = self.counts.get(recorded.f)
-        if counts is None:
-            counts = self.counts[recorded.f] = {INVOKE: 0, OK: 0, FAIL: 0, INFO: 0}
-        counts[recorded.type] += 1
-        if recorded.error is not None:
-            self.last_error = f"{recorded.f}: {recorded.error}"
 
     # -- the nemesis, sleep and log ------------------------------------------------------------
 
@@ -350,34 +363,9 @@ class Dispatcher:
             self._fail(error, f"was told of {operation}")
         self._arm()
 
-    # -- time ----------------------------------------------------------------------------------
-
-    def _wake_at(self, time_ns: int, now_ns: int) -> None:
-        """Ask again at ``time_ns``; a timer that is sooner does as well, for it asks again too."""
-        if self._timer is not None:
-            if self._timer_ns <= time_ns:
-                return
-            self._timer.cancel()
-        self._timer_ns = time_ns
-        self._timer = self._loop.call_later((time_ns - now_ns) / NS_PER_S, self._woken)
-
-    def _woken(self) -> None:
-        self._timer = None
-        self._arm()
-
-    def _beat_later(self) -> None:
-        self._lag.expect(HEARTBEAT_S)
-        self._heartbeat = self._loop.call_later(HEARTBEAT_S, self._beat)
-
-    def _beat(self) -> None:
-        """Every ten milliseconds: measure the lag, end what took too long, ask again if pending."""
-        self._lag.arrived()
-        try:
-            self._look_after_what_is_open(self._journal.now())
-        finally:
-            self._beat_later()
-
-    def _look_after_what_is_open(self, now: int) -> None:
+    def _look_after(self) -> None:
+        """Every heartbeat: end what took too long, and ask again if the generator was pending."""
+        now = self._journal.now()
         for worker in self._workers:
             if worker.operation is not None and now - worker.since_ns > self._op_timeout_ns:
                 self._expire(worker, worker.operation)
@@ -425,13 +413,13 @@ class Dispatcher:
             self._done.set_exception(self._error)
 
     def _cancel_timers(self) -> None:
-        for timer in (self._timer, self._heartbeat, *self._sleeping.values()):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._heartbeat = None
+        self._alarm.cancel()
+        self._heartbeat.stop()
+        for sleeper in self._sleeping.values():
+            sleeper.cancel()
 
     def _new_worker(self, thread: int) -> Worker:
-        address = self._addresses[thread % len(self._addresses)]
+        address = self._addresses[thread]
         return Worker(thread, address, self._open_client, self._invoke, self._finished)
 
 

@@ -17,6 +17,7 @@ import pytest
 from harness.client import Failed, Indeterminate
 from harness.errors import StoreError
 from harness.generator import (
+    NOTHING,
     Combinator,
     Context,
     GeneratorError,
@@ -162,6 +163,14 @@ def test_threads_talk_to_nodes_in_turn_and_open_one_client_each() -> None:
             assert client.closed == 1
 
     asyncio.run(main())
+
+
+def test_an_invocation_carries_the_name_of_its_node() -> None:
+    records = carried_out(limit(20, repeat(invoke("r"))), nodes=[("n1", "a"), ("n2", "b")])
+    for operation in records:
+        name = f"n{operation.process % 2 + 1}"  # type: ignore[operator]
+        assert operation.node == (name if operation.type == "invoke" else operation.node)
+    assert {o.node for o in carried_out(invoke("r")) if o.type == "invoke"} == {None}
 
 
 def test_no_operation_begins_before_an_answer_that_had_already_come() -> None:
@@ -454,6 +463,21 @@ def test_the_nemesis_works_beside_the_clients_and_is_info_at_both_ends() -> None
         assert "cut" not in bench.dispatcher.counts
 
     asyncio.run(main())
+
+
+class Raw(Combinator, frozen=True, gc=False):
+    """A nemesis generator of a third party that leaves the type to others."""
+
+    def op(self, context: Context) -> Any:
+        return Operation(-1, context.time_ns, "nemesis", "invoke", "cut", None), NOTHING
+
+
+def test_an_invocation_of_the_nemesis_is_info_whatever_the_generator_says() -> None:
+    async def inject(operation: Operation) -> Operation:
+        return msgspec.structs.replace(operation, type="ok")
+
+    records = carried_out(nemesis(Raw()), nemesis=inject)
+    assert [(o.process, o.type) for o in records] == [("nemesis", "info")] * 2
 
 
 def test_a_nemesis_that_raises_is_info_with_what_it_was() -> None:

@@ -32,6 +32,7 @@ from systems.etcd_gateway import PORT
 PEER_PORT: Final = 2380
 _STATUS_TIMEOUT_S: Final = 0.5
 _STOP_TIMEOUT_S: Final = 5.0
+_FIRST_PEER_TIMEOUT_S: Final = 2.0
 
 _CRASH_PATTERNS: Final = (
     r"^panic: ",
@@ -117,7 +118,14 @@ class Etcd:
             raise NeedsError(f"{node.name}: {self._binary} does not run there: {said}", WHEEL_HINT)
 
     def start(self, node: Node, cluster: Cluster) -> Sequence[Daemon]:
-        """Start the member on ``node``, with the data that it has."""
+        """Start the member on ``node``, with the data that it has.
+
+        A new member first asks the others whether it is one of them, one after another, a second
+        each where the other listens and does not serve yet: five that start at once would wait
+        for four seconds. The first node alone starts at once, so that the others find it serving.
+        """
+        if node.name not in self._daemons and node.name != cluster.nodes[0].name:
+            etcd_members.wait_for_peer(cluster.nodes[0], PEER_PORT, _FIRST_PEER_TIMEOUT_S)
         daemon = node.start(self._argv(node, cluster), name="etcd")
         self._daemons[node.name] = [daemon]
         return [daemon]

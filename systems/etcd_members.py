@@ -11,6 +11,7 @@ every member a write is committed and read back linearizably.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ from systems import etcd_gateway as gateway
 
 READY_KEY: Final = b"polygraph-ready"
 _POLL_S: Final = 0.05
+_PEER_POLL_S: Final = 0.01
 _LOG_LINES: Final = 5
 _LOG_BYTES: Final = 4096
 _Shape = TypeVar("_Shape")
@@ -65,6 +67,20 @@ def leaders(cluster: Cluster, timeout_s: float) -> list[str]:
     """Names of the nodes whose member believes that it leads."""
     found = statuses(cluster, timeout_s).items()
     return [name for name, status in found if _believes_it_leads(status)]
+
+
+def wait_for_peer(node: Node, port: int, timeout_s: float) -> None:
+    """Return once the member on ``node`` answers its peers, or at the time-out: this is no check."""
+    parts = urlsplit(f"//{node.peer_address}")
+    host, port = parts.hostname or "", parts.port or port
+    deadline = time.monotonic() + timeout_s
+    while (left_s := deadline - time.monotonic()) > 0:
+        connection = http.client.HTTPConnection(host, port, timeout=left_s)
+        with closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+            connection.request("GET", "/members")
+            if connection.getresponse().status == 200:
+                return
+        time.sleep(_PEER_POLL_S)
 
 
 def wait_until_ready(

@@ -70,7 +70,7 @@ def leaders(cluster: Cluster, timeout_s: float) -> list[str]:
 
 
 def wait_for_peer(node: Node, port: int, timeout_s: float) -> None:
-    """Return once the member on ``node`` answers its peers, or at the time-out: this is no check."""
+    """Return once the member on ``node`` answers its peers, or at the time-out: no check."""
     parts = urlsplit(f"//{node.peer_address}")
     host, port = parts.hostname or "", parts.port or port
     deadline = time.monotonic() + timeout_s

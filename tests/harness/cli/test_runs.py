@@ -1,0 +1,96 @@
+"""Exit codes of whole runs on real clusters, from the real console script."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Fixture = Any
+
+pytestmark = [pytest.mark.cluster, pytest.mark.userns]
+
+SHORT = ("--nodes", "3", "--time-limit", "2", "--store", "store")
+ETCDS = ("--plugin", str(Path(__file__).with_name("etcds.py")))
+
+
+def test_an_honest_run_ends_in_0_and_is_judged_again_alike(
+    polygraph: Fixture, tmp_path: Path
+) -> None:
+    done = polygraph("test", "etcd", *SHORT, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["valid"] is True
+    assert (tmp_path / "store/latest/report.html").exists()
+    assert polygraph("check", "latest").stdout == "latest\ttrue\n"
+    assert polygraph("heal").returncode == 0
+
+
+def test_a_run_whose_reads_are_wrong_ends_in_1_with_the_proof(polygraph: Fixture) -> None:
+    done = polygraph("test", "forgetful-etcd", *ETCDS, *SHORT)
+    assert done.returncode == 1, done.stderr
+    assert "INVALID against strict-serializable" in done.stdout
+    assert "repeat  polygraph test forgetful-etcd" in done.stdout
+
+
+def test_a_run_in_which_too_little_happened_ends_in_2(polygraph: Fixture) -> None:
+    done = polygraph("test", "etcd", *SHORT, "--rate", "1", "--seed", "1")
+    assert done.returncode == 2, done.stderr
+    assert "UNKNOWN" in done.stdout
+
+
+def test_a_system_that_raises_ends_in_3_and_says_where_the_run_is(polygraph: Fixture) -> None:
+    done = polygraph("test", "broken-etcd", *ETCDS, *SHORT)
+    assert done.returncode == 3
+    assert "the adapter divides by zero" in done.stderr
+    assert "run     " in done.stdout
+
+
+def test_an_impossible_combination_is_refused_before_anything_is_made(
+    polygraph: Fixture, tmp_path: Path
+) -> None:
+    done = polygraph("test", "etcd", "--nemesis", "kill,pause", "--time-limit", "5")
+    assert done.returncode == 4
+    assert "a time limit of at least" in done.stderr
+    assert not (tmp_path / "store").exists()
+
+
+LONG = ("test", "etcd", "--nodes", "3", "--time-limit", "60")
+
+
+def test_ctrl_c_before_the_first_operation_ends_in_130_and_leaves_nothing(
+    started: Fixture, polygraph: Fixture
+) -> None:
+    process = started(*LONG, stderr=subprocess.PIPE)
+    assert process.stderr.readline().startswith("run: ")
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "interrupted" in told
+    assert polygraph("heal").returncode == 0
+
+
+def test_ctrl_c_under_way_ends_in_130_and_keeps_the_history(
+    started: Fixture, polygraph: Fixture, tmp_path: Path
+) -> None:
+    process = started(*LONG, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run_dir = tmp_path / Path(process.stderr.readline().removeprefix("run: ").strip())
+    wait_for_operations(run_dir / "history.jsonl", process)
+    process.send_signal(signal.SIGINT)
+    told, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert f"run     {run_dir}" in told
+    assert polygraph("check", "latest").stdout == "latest\tunknown\n"
+    assert polygraph("heal").returncode == 0
+
+
+def wait_for_operations(history: Path, process: subprocess.Popen[str]) -> None:
+    """Return once a history has some lines, or its run has ended."""
+    while process.poll() is None:
+        if history.exists() and history.read_bytes().count(b"\n") > 20:
+            return
+        threading.Event().wait(0.02)

@@ -13,11 +13,14 @@ threads is one ``&``. Contexts are immutable values, as Jepsen's (jepsen.generat
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
-from harness.generator.streams import Random
+from harness.generator.streams import NoRandom, Random
 from harness.history.operation import NEMESIS, Process
+
+NO_RANDOM: Final = NoRandom(0)
 
 
 class Context(msgspec.Struct, frozen=True, gc=False):
@@ -26,7 +29,7 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     ``free`` and ``all`` hold the threads of *this* context, which a combinator may have
     restricted; ``processes`` holds the process of every thread of the run by its number.
     ``rotation`` is where the search for a free thread begins, so that all get their turn.
-    ``random`` is the deterministic stream of the leaf that is being asked.
+    ``random`` is the deterministic stream of the function that is being called, if any.
     """
 
     time_ns: int
@@ -35,7 +38,7 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     processes: tuple[Process, ...]
     concurrency: int
     rotation: int = 0
-    random: Random = Random(0)
+    random: Random = NO_RANDOM
 
     def restrict(self, mask: int) -> Context:
         """This context with the threads of ``mask`` only."""

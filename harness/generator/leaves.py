@@ -248,7 +248,8 @@ class Deferred(Combinator, frozen=True, gc=False):
     def op(self, context: Context) -> Step:
         """From what the function gives, which is asked once."""
         if not self.made:
-            self.made.append(bind(lift(self.fn(context)), self.stream))
+            made = self.fn(context.with_random(Random(self.stream)))
+            self.made.append(bind(lift(made), split(self.stream, 0)))
         return self.made[0].op(context)
 
     def bound(self, stream: int) -> Generator:

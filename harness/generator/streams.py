@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from harness.errors import UsageError
+
 T = TypeVar("T")
 
 _MASK = 0xFFFFFFFFFFFFFFFF
@@ -76,3 +78,14 @@ class Random:
             other = self.below(last + 1)
             rest[last], rest[other] = rest[other], rest[last]
         return rest
+
+
+class NoRandom(Random):
+    """Stands where nobody may draw, because the draw could not be repeated."""
+
+    def bits(self) -> int:
+        """Refused."""
+        raise UsageError(
+            "context.random is for the functions that make or map operations only",
+            "draw in function(...) or map_(...), or split a stream in a generator of your own",
+        )

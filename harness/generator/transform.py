@@ -7,6 +7,7 @@ meaning of jepsen.generator.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,8 +24,10 @@ from harness.generator.core import (
     Liftable,
     Step,
     Wrapper,
+    bind,
 )
 from harness.generator.leaves import lift
+from harness.generator.streams import Random, split
 from harness.history.operation import INFO, INVOKE, Operation
 
 
@@ -36,17 +39,25 @@ class Map(Wrapper, frozen=True, gc=False):
     """See :func:`map_`."""
 
     fn: Callable[[Operation, Context], Operation]
+    stream: int = 0
+    emitted: int = 0
 
     def op(self, context: Context) -> Step:
         """The inner operation, transformed."""
         step = self.gen.op(context)
         if step is None or step is PENDING:
             return step
-        return self.fn(step[0], context), Map(step[1], self.fn)
+        random = Random(self.stream, self.emitted)
+        operation = self.fn(step[0], context.with_random(random))
+        return operation, Map(step[1], self.fn, self.stream, self.emitted + 1)
 
     def around(self, gen: Generator) -> Generator:
         """The same function."""
-        return Map(gen, self.fn)
+        return Map(gen, self.fn, self.stream, self.emitted)
+
+    def bound(self, stream: int) -> Generator:
+        """The inner generator is child 0; the function draws from ``stream``."""
+        return Map(bind(self.gen, split(stream, 0)), self.fn, stream, self.emitted)
 
 
 def map_(fn: Callable[..., Operation], gen: Liftable) -> Generator:
@@ -173,7 +184,11 @@ class Trace(Wrapper, frozen=True, gc=False):
         return Trace(gen, self.key, self.tell)
 
 
-def trace(key: str, gen: Liftable, tell: Callable[[str], None] = print) -> Generator:
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def trace(key: str, gen: Liftable, tell: Callable[[str], None] = _to_stderr) -> Generator:
     """``gen``, telling every question and event as a line that begins with ``key``."""
     inner = lift(gen)
     return NOTHING if inner is NOTHING else Trace(inner, key, tell)

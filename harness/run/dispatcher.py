@@ -19,6 +19,7 @@ Cost: see ``benchmarks/interpreter.py``.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -62,6 +63,10 @@ class Recorder(Protocol):
         ...
 
 
+def _to_stderr(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
 class Dispatcher:
     """Runs generators against clients; make it on the loop that serves the clients.
 
@@ -85,7 +90,7 @@ class Dispatcher:
         nemesis: Callable[[Operation], Awaitable[Operation]] | None = None,
         seed: int = 0,
         op_timeout_s: float = 5.0,
-        say: Callable[[str], None] = print,
+        say: Callable[[str], None] = _to_stderr,
     ) -> None:
         self.stuck: str | None = None
         self._journal = journal
@@ -231,21 +236,29 @@ class Dispatcher:
             self._end()
 
     def _begin(self, operation: Operation, after: Generator) -> None:
-        process = operation.process
-        thread = process % self._concurrency if process.__class__ is int else self._concurrency
-        if not self._free >> thread & 1 or self._processes[thread] != process:
-            raise GeneratorError(f"the generator gave {operation}, whose process is not free")
-        kind = operation.type
-        if kind in (SLEEP, LOG):
+        thread = self._thread_for(operation)
+        if operation.type in (SLEEP, LOG):
+            self._keep_busy(thread, operation)
             recorded = operation
         else:
             recorded = self._journal.append(self._addressed(operation, thread))
+            self._hand_over(thread, recorded)
         self._free ^= 1 << thread
         self._rotation = (self._rotation + 1) % len(self._processes)
+        # Last, because a generator may raise here, and what is recorded must be carried out.
         self._generator = after.update(self._context(recorded.time), recorded)
-        if recorded is operation:
-            self._keep_busy(thread, operation)
-        elif thread < self._concurrency:
+
+    def _thread_for(self, operation: Operation) -> int:
+        process, kind = operation.process, operation.type
+        thread = process % self._concurrency if process.__class__ is int else self._concurrency
+        if not self._free >> thread & 1 or self._processes[thread] != process:
+            raise GeneratorError(f"the generator gave {operation}, whose process is not free")
+        if kind != INVOKE and kind not in (SLEEP, LOG, INFO):
+            raise GeneratorError(f"the generator gave {operation}, whose type is not invoke")
+        return thread
+
+    def _hand_over(self, thread: int, recorded: Operation) -> None:
+        if thread < self._concurrency:
             self._tally.add(recorded)
             self._workers[thread].take(recorded)
         else:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.errors import UsageError
 from harness.generator import (
     NOTHING,
     Combinator,
@@ -67,6 +68,24 @@ def test_map_changes_operations_with_or_without_the_context() -> None:
         [1, 0],
         [1, 10],
     ]
+
+
+def test_map_draws_from_a_stream_of_its_own() -> None:
+    def drawn(operation: Operation, context: Context) -> Operation:
+        return msgspec.structs.replace(operation, value=context.random.below(10**9))
+
+    gen = limit(20, map_(drawn, repeat(invoke("w"))))
+    values = [o.value for o in run(gen)]
+    assert len(set(values)) == 20
+    assert values == [o.value for o in run(gen)]
+
+
+def test_where_a_draw_could_not_be_repeated_it_is_refused() -> None:
+    def careless(this: Any, context: Context, event: Operation) -> Any:
+        return invoke("w", context.random.below(5))
+
+    with pytest.raises(UsageError, match="for the functions that make or map operations"):
+        simulate(on_update(careless, invoke("a")))
 
 
 def test_f_map_renames_and_leaves_the_rest() -> None:

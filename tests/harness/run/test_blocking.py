@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ from harness.generator import clients, invoke, limit, repeat
 from harness.history.operation import Operation
 from harness.run.blocking import BlockingClient
 from harness.run.dispatcher import Dispatcher
+from tests.harness.run.dispatching import Memory
 
 
 class Driver:
@@ -108,22 +108,6 @@ def test_closing_what_was_never_opened_starts_no_thread() -> None:
     before = threading.active_count()
     asyncio.run(BlockingClient(Driver()).close())
     assert threading.active_count() == before
-
-
-class Memory:
-    """A journal in memory."""
-
-    def __init__(self) -> None:
-        self.records: list[Operation] = []
-        self.start_ns = time.monotonic_ns()
-
-    def now(self) -> int:
-        return time.monotonic_ns() - self.start_ns
-
-    def append(self, operation: Operation) -> Operation:
-        recorded = msgspec.structs.replace(operation, index=len(self.records), time=self.now())
-        self.records.append(recorded)
-        return recorded
 
 
 async def read(client: Any, operation: Operation) -> Operation:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.client import Failed, Indeterminate
+from harness.client import Indeterminate
 from harness.errors import StoreError
 from harness.generator import (
     NOTHING,
@@ -25,11 +24,9 @@ from harness.generator import (
     clients,
     delay,
     invoke,
-    lift,
     limit,
     log,
     nemesis,
-    on_threads,
     on_update,
     phases,
     repeat,
@@ -39,89 +36,7 @@ from harness.generator.streams import Random
 from harness.history.journal import Journal
 from harness.history.operation import Header, Operation
 from harness.history.reader import read_history
-from harness.run.dispatcher import Dispatcher
-
-
-class Memory:
-    """A journal in memory that refuses what a real one refuses."""
-
-    def __init__(self, room: int = 10**9) -> None:
-        self.records: list[Operation] = []
-        self.room = room
-        self.start_ns = time.monotonic_ns()
-
-    def now(self) -> int:
-        return time.monotonic_ns() - self.start_ns
-
-    def append(self, operation: Operation) -> Operation:
-        if len(self.records) >= self.room:
-            raise StoreError("the disk is full")
-        msgspec.json.encode(operation)
-        recorded = msgspec.structs.replace(operation, index=len(self.records), time=self.now())
-        self.records.append(recorded)
-        return recorded
-
-    def kinds(self) -> list[tuple[Any, str, str]]:
-        return [(o.process, o.type, o.f) for o in self.records]
-
-
-class Client:
-    """Remembers what was done with it."""
-
-    def __init__(self) -> None:
-        self.addresses: list[str] = []
-        self.closed = 0
-        self.done: list[Operation] = []
-
-    async def open(self, address: str) -> None:
-        self.addresses.append(address)
-
-    async def close(self) -> None:
-        self.closed += 1
-
-
-Invoke = Callable[[Any, Operation], Coroutine[Any, Any, Any]]
-
-
-async def succeed(client: Any, operation: Operation) -> Operation:
-    await asyncio.sleep(0)
-    client.done.append(operation)
-    return msgspec.structs.replace(operation, type="ok")
-
-
-class Bench:
-    """A dispatcher with all that it needs, on the running loop."""
-
-    def __init__(self, do: Invoke = succeed, *, concurrency: int = 2, **others: Any) -> None:
-        self.journal = others.pop("journal", None) or Memory()
-        self.opened: list[Client] = []
-        make = others.pop("client", Client)
-        nodes = others.pop("nodes", ["a", "b"])
-
-        def open_client() -> Any:
-            self.opened.append(make())
-            return self.opened[-1]
-
-        self.dispatcher = Dispatcher(
-            journal=self.journal,
-            nodes=nodes,
-            concurrency=concurrency,
-            open_client=open_client,
-            invoke=do,
-            **others,
-        )
-
-    async def run(self, gen: Any) -> list[Operation]:
-        await self.dispatcher.run(gen)
-        await self.dispatcher.close()
-        return self.journal.records  # type: ignore[no-any-return]
-
-
-def carried_out(gen: Any, do: Invoke = succeed, **others: Any) -> list[Operation]:
-    async def main() -> list[Operation]:
-        return await Bench(do, **others).run(gen)
-
-    return asyncio.run(main())
+from tests.harness.run.dispatching import Bench, Memory, carried_out
 
 
 def test_both_ends_of_every_operation_are_recorded_and_counted() -> None:
@@ -201,116 +116,12 @@ def test_no_operation_begins_before_an_answer_that_had_already_come() -> None:
     asyncio.run(main())
 
 
-def test_after_info_the_process_is_replaced_on_the_same_node() -> None:
-    async def lose(client: Any, operation: Operation) -> Operation:
-        raise Indeterminate("reset by peer")
-
-    async def main() -> None:
-        bench = Bench(lose)
-        records = await bench.run(on_threads({1}, limit(3, repeat(invoke("w")))))
-        assert [(o.process, o.type, o.error) for o in records] == [
-            (process, kind, error)
-            for process in (1, 3, 5)
-            for kind, error in (("invoke", None), ("info", "reset by peer"))
-        ]
-        assert [client.addresses for client in bench.opened] == [["b"]] * 3
-        assert [client.closed for client in bench.opened] == [1, 1, 1]
-        assert bench.dispatcher.last_error == "w: reset by peer"
-
-    asyncio.run(main())
-
-
-def test_failed_is_fail_and_keeps_process_and_client() -> None:
-    async def refuse(client: Any, operation: Operation) -> Operation:
-        raise Failed(["refused", 7])
-
-    async def main() -> None:
-        bench = Bench(refuse, concurrency=1)
-        records = await bench.run(limit(3, repeat(invoke("w"))))
-        assert {(o.process, o.type) for o in records} == {(0, "invoke"), (0, "fail")}
-        assert records[1].error == ["refused", 7]
-        assert len(bench.opened) == 1
-
-    asyncio.run(main())
-
-
-async def raise_(client: Any, operation: Operation) -> Operation:
-    raise ZeroDivisionError("of mine")
-
-
-async def cancelled_inside(client: Any, operation: Operation) -> Operation:
-    raise asyncio.CancelledError
-
-
-async def answer_for_another(client: Any, operation: Operation) -> Operation:
-    return msgspec.structs.replace(operation, type="ok", process=99)
-
-
-async def answer_with_an_invocation(client: Any, operation: Operation) -> Operation:
-    return operation
-
-
-async def answer_nothing(client: Any, operation: Operation) -> None:
-    return None
-
-
-async def answer_what_is_not_json(client: Any, operation: Operation) -> Operation:
-    return msgspec.structs.replace(operation, type="ok", value=object())
-
-
-@pytest.mark.parametrize(
-    ("do", "told"),
-    [
-        (raise_, "ZeroDivisionError: of mine"),
-        (cancelled_inside, "CancelledError"),
-        (answer_for_another, "by process 99"),
-        (answer_with_an_invocation, "answered with invoke"),
-        (answer_nothing, "answered None"),
-        (answer_what_is_not_json, "TypeError"),
-    ],
-)
-def test_whatever_else_a_client_does_is_info_with_what_it_was(do: Invoke, told: str) -> None:
-    records = carried_out(limit(3, clients(repeat(invoke("w", 1)))), do)
-    completions = [o for o in records if o.type != "invoke"]
-    assert len(completions) == 3
-    for completion in completions:
-        assert completion.type == "info"
-        assert told in completion.error
-        assert completion.value == 1
-
-
-def test_a_client_that_cannot_be_opened_fails_and_is_tried_anew() -> None:
-    class Refusing(Client):
-        async def open(self, address: str) -> None:
-            raise Failed("connection refused")
-
-    async def main() -> None:
-        bench = Bench(client=Refusing, concurrency=1)
-        records = await bench.run(limit(3, repeat(invoke("r"))))
-        assert [o.type for o in records] == ["invoke", "fail"] * 3
-        assert {o.process for o in records} == {0}
-        assert [client.closed for client in bench.opened] == [1, 1, 1]
-
-    asyncio.run(main())
-
-
-def test_an_opening_that_breaks_otherwise_is_info() -> None:
-    class Broken(Client):
-        async def open(self, address: str) -> None:
-            raise OSError("odd")
-
-    records = carried_out(limit(2, repeat(invoke("r"))), client=Broken, concurrency=1)
-    assert [(o.process, o.type) for o in records] == [
-        (0, "invoke"),
-        (0, "info"),
-        (1, "invoke"),
-        (1, "info"),
-    ]
-
-
 def test_processes_and_time_go_on_from_one_generator_to_the_next() -> None:
+    async def lose(client: Any, operation: Operation) -> Operation:
+        raise OSError("lost")
+
     async def main() -> None:
-        bench = Bench(raise_, concurrency=1)
+        bench = Bench(lose, concurrency=1)
         await bench.dispatcher.run(invoke("first"))
         await bench.dispatcher.run(invoke("second"))
         records = bench.journal.records
@@ -414,16 +225,40 @@ def test_a_generator_that_cannot_take_an_event_ends_the_run() -> None:
         carried_out(on_update(deaf, repeat(invoke("r"))))
 
 
+def test_an_invocation_that_the_generator_cannot_take_is_still_carried_out() -> None:
+    """It is in the history already, so it must be completed; then the run ends."""
+
+    def deaf(this: Any, context: Context, event: Operation) -> Any:
+        if event.type == "invoke" and event.index > 5:
+            raise ValueError("no")
+        return this
+
+    async def main() -> None:
+        bench = Bench()
+        with pytest.raises(GeneratorError, match="ValueError"):
+            await bench.run(on_update(deaf, repeat(invoke("r"))))
+        kinds = [o.type for o in bench.journal.records]
+        assert kinds.count("invoke") == kinds.count("ok") > 3
+        await bench.dispatcher.close()
+
+    asyncio.run(main())
+
+
 class Impossible(Combinator, frozen=True, gc=False):
-    """Gives an operation of a process that there is not."""
+    """Gives an operation that nobody can do."""
+
+    process: int
+    type: str
 
     def op(self, context: Context) -> Any:
-        return Operation(-1, context.time_ns, 17, "invoke", "r", None), self
+        return Operation(-1, context.time_ns, self.process, self.type, "r", None), self
 
 
-def test_an_operation_of_a_process_that_is_not_free_ends_the_run() -> None:
+def test_an_operation_that_nobody_can_do_ends_the_run() -> None:
     with pytest.raises(GeneratorError, match="whose process is not free"):
-        carried_out(lift(Impossible()))
+        carried_out(Impossible(17, "invoke"))
+    with pytest.raises(GeneratorError, match="whose type is not invoke"):
+        carried_out(Impossible(0, "ok"))
 
 
 def test_a_full_disk_ends_the_run_at_once_with_what_there_is() -> None:

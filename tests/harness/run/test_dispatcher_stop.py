@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from typing import Any
 
 import msgspec
@@ -13,22 +12,7 @@ import pytest
 from harness.generator import any_, clients, invoke, limit, nemesis, on_threads, repeat, sleep
 from harness.history.operation import Operation
 from harness.run.dispatcher import Dispatcher
-
-
-class Memory:
-    """A journal in memory."""
-
-    def __init__(self) -> None:
-        self.records: list[Operation] = []
-        self.start_ns = time.monotonic_ns()
-
-    def now(self) -> int:
-        return time.monotonic_ns() - self.start_ns
-
-    def append(self, operation: Operation) -> Operation:
-        recorded = msgspec.structs.replace(operation, index=len(self.records), time=self.now())
-        self.records.append(recorded)
-        return recorded
+from tests.harness.run.dispatching import Memory
 
 
 class Client:

@@ -163,7 +163,7 @@ def _quantiles(calls: Calls, bands: Sequence[Band]) -> Figure:
             )
         axes.set_title(title, loc="left", fontsize=10, color=INK)
         _finish(axes, "latency (ms)")
-        if len(centres):
+        if ok.any():
             _logarithmic(axes)
     return figure
 
@@ -194,15 +194,16 @@ def _rates(calls: Calls, bands: Sequence[Band]) -> Figure:
 
 
 def window_quantiles(start: Any, latency: Any, last_ns: int) -> tuple[Any, Any]:
-    """Centres (s) of the windows that hold a call, and ``QUANTILES`` of the latencies in each."""
+    """Centres (s) of all windows and ``QUANTILES`` of the latencies in each.
+
+    A window without a call is not a number, so that its line breaks instead of lying.
+    """
     edges = np.linspace(0, max(last_ns, 1), _WINDOWS + 1)
     window = np.clip(np.searchsorted(edges, start, side="right") - 1, 0, _WINDOWS - 1)
-    centres: list[float] = []
-    rows: list[Any] = []
+    found = np.full((_WINDOWS, len(QUANTILES)), np.nan)
     for at in np.unique(window).tolist():
-        centres.append(float(edges[at] + edges[at + 1]) / 2e9)
-        rows.append(np.quantile(latency[window == at], QUANTILES))
-    return np.array(centres), np.array(rows).reshape(-1, len(QUANTILES))
+        found[at] = np.quantile(latency[window == at], QUANTILES)
+    return (edges[:-1] + edges[1:]) / 2e9, found
 
 
 def _last(calls: Calls) -> int:

@@ -17,10 +17,15 @@ def test_quantiles_are_those_of_each_window() -> None:
     start = np.array([0, 1, 2, 3, 39 * 25])
     latency = np.array([1, 2, 3, 4, 100])
     centres, found = window_quantiles(start, latency, 1000)
-    assert len(centres) == 2
+    assert len(centres) == len(found)
     assert found[0, 0] == 2.5
     assert found[0, 3] == 4
-    assert found[1].tolist() == [100, 100, 100, 100]
+    assert found[-1].tolist() == [100, 100, 100, 100]
+
+
+def test_a_window_without_an_operation_breaks_the_line() -> None:
+    _, found = window_quantiles(np.array([0, 999]), np.array([1, 1]), 1000)
+    assert np.isnan(found[1:-1]).all()
 
 
 def test_no_completed_operation_gives_no_plot(tmp_path: Path) -> None:

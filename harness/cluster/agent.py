@@ -114,7 +114,8 @@ class Agent:
         self._hidden.show(request["show"])
         pid = start_process(
             request["argv"],
-            env={**os.environ, **request["env"]},
+            # The controller's folder for temporary files may be one that the node does not see.
+            env={**os.environ, "TMPDIR": "/tmp", **request["env"]},
             cwd=request["cwd"],
             streams=(fds[0], fds[1]),
         )

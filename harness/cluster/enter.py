@@ -26,12 +26,14 @@ from typing import Any, Literal
 from harness.cluster import folders, identity, registration, wire
 from harness.cluster.node import ProcessIdentity
 from harness.cluster.reasons import PYROUTE2_HINT, has_pyroute2, hint_for
-from harness.errors import NeedsError, SetupError, UsageError
+from harness.errors import NeedsError, SetupError, StoreError, UsageError
 
 Mode = Literal["root", "userns"]
 MODES: tuple[Mode, ...] = ("root", "userns")
 
-_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); import harness.cluster.reaper as r; r.main()"
+# Last on the path: where this package is installed, its neighbours must not stand in for the
+# standard library.
+_BOOT = "import sys; sys.path.append(sys.argv[1]); import harness.cluster.reaper as r; r.main()"
 _SETUP_TIMEOUT_S = 30.0
 _GIVE_UP_TIMEOUT_S = 5.0
 
@@ -182,9 +184,8 @@ def spawn(
     front holds (:attr:`Entered.stdin_fd`), so that its death is the end of that input.
     ``pass_fds`` stay open under their numbers. ``run_dir`` gets ``cluster.json``, by which
     ``polygraph down`` and ``heal`` find the run. ``fail_at`` names a step that fails on request.
-    ``SetupError`` with nothing left behind.
+    ``SetupError`` or ``StoreError`` with nothing left behind.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
     settings: dict[str, Any] = {
         "mode": mode,
         "rehearse": False,
@@ -211,8 +212,11 @@ def _complete(entered: Entered, mode: Mode, run_dir: Path) -> Entered:
     entered._identity = identity.identify(entered.pid)
     if entered._identity is None:
         raise SetupError(f"the reaper {entered.pid} ended at once")
+    try:
+        registration.write(run_dir, mode, entered._identity)
+    except OSError as error:
+        raise StoreError(f"cannot write into {run_dir}: {error.strerror}") from error
     entered._run_dir = run_dir
-    registration.write(run_dir, mode, entered._identity)
     wire.send(entered._channel, {"go": True})
     entered.run_pid = _expect(entered, "started").pid
     return entered

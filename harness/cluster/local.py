@@ -127,11 +127,17 @@ class LocalCluster:
 
     def cut(self, grudge: Grudge) -> None:
         """Drop inbound packets as ``grudge`` says, replacing any earlier cut, atomically a node."""
+        unknown = (set(grudge) | set().union(*grudge.values())) - set(self._addresses)
+        if unknown:
+            raise KeyError(f"a cut names nodes that there are not: {', '.join(sorted(unknown))}")
         with self._lock:
             self._cut = dict(grudge)
             for name, firewall in self._firewalls.items():
                 sources = sorted(grudge.get(name, frozenset()))
-                firewall.cut([self._addresses[source] for source in sources])
+                try:
+                    firewall.cut([self._addresses[source] for source in sources])
+                except OSError as error:
+                    raise NodeError(f"{name}: the cut was refused: {error.strerror}") from error
 
     def heal_cuts(self) -> None:
         """Let every packet pass again. Safe twice."""
@@ -152,6 +158,7 @@ class LocalCluster:
         return self._prober.reachable()
 
     def _bring_up(self) -> None:
+        self.nodes.clear()
         with step("folders", self._fail_at):
             self._make_folders()
         with step("agents", self._fail_at):

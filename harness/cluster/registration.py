@@ -44,6 +44,7 @@ def write(run_dir: Path, mode: str, reaper: ProcessIdentity) -> None:
         "front": asdict(front) if front else None,
         "left_running": False,
     }
+    run_dir.mkdir(parents=True, exist_ok=True)
     new = path(run_dir).with_suffix(".new")
     new.write_text(json.dumps(content), encoding="utf-8")
     new.replace(path(run_dir))

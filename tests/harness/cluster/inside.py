@@ -184,7 +184,8 @@ def shows_what_nodes_see(inside: Inside) -> dict[str, Any]:
         " for k in ('net', 'mnt', 'uts', 'ipc', 'pid', 'user')},"
         "'pid': os.getpid(), 'parent': os.getppid(),"
         "'links': sorted(n for _, n in socket.if_nameindex()),"
-        "'cwd': os.getcwd()}))"
+        "'ipv6': [line.split()[-1] for line in open('/proc/net/if_inet6')],"
+        "'cwd': os.getcwd(), 'tmpdir': os.environ['TMPDIR']}))"
     )
     with inside.up() as cluster:
         seen = {name: json.loads(cluster.node(name).run(look).stdout) for name in ("n1", "n2")}
@@ -340,6 +341,23 @@ def cuts_links(inside: Inside) -> dict[str, Any]:
         cluster.heal_cuts()
         found["healed"] = {"carried": sorted(cluster.reachable()), "dropped": cluster.dropped()}
     return found
+
+
+def comes_up_again(inside: Inside) -> dict[str, Any]:
+    """Up, down and up again in one run, with a cut that names a stranger."""
+    cluster = inside.cluster(("n1", "n2"))
+    cluster.up()
+    cluster.cut({"n1": frozenset({"n2"})})
+    cluster.down()
+    cluster.up()
+    try:
+        cluster.cut({"n1": frozenset({"n9"})})
+        stranger = None
+    except KeyError as error:
+        stranger = str(error)
+    found = {"links": sorted(cluster.reachable()), "nodes": len(cluster.nodes)}
+    cluster.down()
+    return {**found, "stranger": stranger, "after": remains(inside)}
 
 
 def cuts_connections(inside: Inside) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from harness.cluster import enter
 from harness.cluster.namespaces import NODE_STEPS, RUN_STEPS
 from harness.cluster.reasons import closed_locks, hint_for, seccomp_filtered
 from harness.cluster.rehearsal import REHEARSAL_STEPS
-from harness.errors import NeedsError, SetupError, UsageError
+from harness.errors import NeedsError, SetupError, StoreError, UsageError
 
 Start = Callable[..., Any]
 
@@ -84,6 +84,13 @@ def test_a_step_that_fails_is_named_and_nothing_is_left(
 def test_a_program_that_cannot_be_executed_is_named(mode: Any, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"No such file or directory .*no-such-program"):
         enter.spawn(["/no-such-program"], mode=mode, run_dir=tmp_path)
+
+
+def test_a_run_folder_that_cannot_be_written_is_named(mode: Any, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(StoreError, match="cannot write into"):
+        enter.spawn([sys.executable, "-S", "-c", ""], mode=mode, run_dir=file / "run")
 
 
 @pytest.mark.parametrize("step", [*RUN_STEPS[1:5], *REHEARSAL_STEPS[:3], *NODE_STEPS])

@@ -29,6 +29,14 @@ def test_five_nodes_come_up_joined_and_go_down_without_a_trace(start: Start) -> 
     assert found["after"] == NOTHING
 
 
+def test_a_cluster_comes_up_again_whole(start: Start) -> None:
+    found = start("comes_up_again").result()
+    assert found["links"] == [["n1", "n2"], ["n2", "n1"]]
+    assert found["nodes"] == 2
+    assert "n9" in found["stranger"]
+    assert found["after"] == NOTHING
+
+
 def test_no_program_is_needed_on_the_path(start: Start) -> None:
     found = start("comes_up_and_goes_down", env={"PATH": ""}).result()
     assert found["links"] == 20
@@ -46,6 +54,8 @@ def test_nodes_are_apart_from_each_other_and_from_the_run(start: Start) -> None:
     assert found["n1"]["parent"] == 1
     assert found["n1"]["links"] == ["eth0", "lo"]
     assert found["n1"]["cwd"] == found["data_dir"]
+    assert "eth0" not in found["n1"]["ipv6"]
+    assert found["n1"]["tmpdir"] == "/tmp"
     assert found["tmp"] == ["True", "False"]
     assert not found["tmp_outside"]
 

@@ -139,8 +139,9 @@ class Concurrent(Combinator, frozen=True, gc=False):
         """The soonest operation of any group; among those due now, of a random one."""
         if not self.masks:
             return self._started(context).op(context)
-        bits = draw(self.stream, self.emitted)
-        group = (bits * len(self.masks)) >> 64
+        groups = len(self.masks)
+        bits = draw(self.stream, self.emitted) if groups > 1 else 0
+        group = (bits * groups) >> 64
         mask = self.masks[group]
         if context.free & mask:
             step = self.gens[group].op(context.restrict(mask))

@@ -39,9 +39,10 @@ def soonest(
     masks: Sequence[int],
     weights: Sequence[int],
     context: Context,
-    bits: int,
+    stream: int,
+    position: int,
 ) -> Choice | Pending | None:
-    """The part whose operation comes first; ties are broken by ``bits``, by weight.
+    """The part whose operation comes first; ties are broken by chance, by weight.
 
     Part i sees the threads of ``masks[i]``. ``PENDING`` if some part may have one later,
     ``None`` if all are exhausted. Asks only as many parts as it must.
@@ -50,8 +51,13 @@ def soonest(
     able = [i for i, mask in enumerate(masks) if free & mask]
     best: Choice | None = None
     is_pending = False
+    bits = -1
     while able:
-        i, bits = _take(able, weights, bits)
+        if len(able) == 1:
+            i = able.pop()
+        else:
+            bits = draw(stream, position) if bits < 0 else draw(bits, 1)
+            i = _take(able, weights, bits)
         step = gens[i].op(context.restrict(masks[i]))
         if step is None:
             continue
@@ -66,16 +72,14 @@ def soonest(
     return PENDING if is_pending or _busy_may_go_on(gens, masks, context) else None
 
 
-def _take(able: list[int], weights: Sequence[int], bits: int) -> tuple[int, int]:
-    """Remove one part of ``able``, each as likely as its weight; and the bits that are left."""
-    if len(able) == 1:
-        return able.pop(), bits
+def _take(able: list[int], weights: Sequence[int], bits: int) -> int:
+    """Remove one part of ``able``, each as likely as its weight."""
     ticket = (bits * sum([weights[i] for i in able])) >> 64
     at = 0
     while ticket >= weights[able[at]]:
         ticket -= weights[able[at]]
         at += 1
-    return able.pop(at), draw(bits, 1)
+    return able.pop(at)
 
 
 def _busy_may_go_on(gens: Sequence[Generator], masks: Sequence[int], context: Context) -> bool:
@@ -159,7 +163,7 @@ class Any_(Combinator, frozen=True, gc=False):
         if self.ends_with_first and any(gen.op(context) is None for gen in gens):
             return None
         everyone = (-1,) * len(gens)
-        choice = soonest(gens, everyone, (1,) * len(gens), context, draw(self.stream, self.emitted))
+        choice = soonest(gens, everyone, (1,) * len(gens), context, self.stream, self.emitted)
         if choice is None or choice is PENDING:
             return choice
         place, operation, after = choice
@@ -206,7 +210,7 @@ class Reserve(Combinator, frozen=True, gc=False):
     def op(self, context: Context) -> Step:
         """The soonest operation of any range; a range counts as much as it has threads."""
         masks, weights = _ranges(context.all, self.counts)
-        choice = soonest(self.gens, masks, weights, context, draw(self.stream, self.emitted))
+        choice = soonest(self.gens, masks, weights, context, self.stream, self.emitted)
         if choice is None or choice is PENDING:
             return choice
         place, operation, after = choice

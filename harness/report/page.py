@@ -91,6 +91,7 @@ def _html(run: Run) -> str:
         notices=run.notices,
         anomalies=anomalies,
         drawn=MOST_DRAWN,
+        keyed=run.calls.keyed,
         anomalies_left_out=left_out,
         bands=run.bands,
         has_ledger=run.has_ledger,
@@ -157,7 +158,8 @@ def _plots(run: Run) -> tuple[list[Plot], str]:
 
 def _anomaly(run: Run, finding: Finding, wording: Wording) -> dict[str, Any]:
     by_index = run.calls.by_index
-    witness = list(dict.fromkeys(by_index[i] for i in finding.witness if i in by_index))
+    named = {by_index[index] for index in finding.witness if index in by_index}
+    witness = sorted(named, key=run.calls.span)
     start, end = _window(run.calls, witness)
     names = {by_index[i]: name for i, name in finding.names.items() if i in by_index}
     is_drawn = finding.number <= MOST_DRAWN

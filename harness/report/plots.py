@@ -10,6 +10,7 @@ matplotlib is an optional dependency and is imported only here, only when a page
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -106,6 +107,10 @@ def draw_plots(calls: Calls, bands: Sequence[Band], folder: Path) -> list[Plot]:
 @contextmanager
 def _quiet_style() -> Iterator[None]:
     """Settings for all plots: names are never formulas, text stays text, odd glyphs are no news."""
+    # Where the home folder cannot be written matplotlib warns about its cache; nobody need know.
+    logger = logging.getLogger("matplotlib")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     from matplotlib import rc_context
 
     settings: dict[Any, Any] = {
@@ -116,7 +121,10 @@ def _quiet_style() -> Iterator[None]:
     }
     with rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        yield
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
 
 
 def _scatter(calls: Calls, bands: Sequence[Band]) -> Figure:

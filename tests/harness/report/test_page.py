@@ -316,6 +316,20 @@ def test_many_anomalies_are_drawn_up_to_a_limit_and_the_rest_is_listed(
     assert "101 more anomalies stand in verdict.json" in page.text
 
 
+def test_a_witness_is_listed_in_the_order_in_which_it_was_invoked(
+    make_run: Callable[..., Path],
+) -> None:
+    folder = make_run(count=60)
+    anomalies = {"G1a": [{"message": "m", "witness": [40, 2, 21]}]}
+    verdict = {"valid": False, "checkers": {"c": {"valid": False, "anomalies": anomalies}}}
+    (folder / "verdict.json").write_text(json.dumps(verdict))
+    render(folder)
+    links = [a["href"] or "" for tag, a in page_of(folder).tags if tag == "a" and "class" not in a]
+    listed = [int(link[4:]) for link in links if link.startswith("#op-")]
+    assert len(listed) == 3
+    assert listed == sorted(listed)
+
+
 def test_plots_are_written_beside_the_page_and_stand_in_it(invalid_run: Path) -> None:
     names = sorted(path.name for path in (invalid_run / "plots").iterdir())
     assert names == ["latency-quantiles.png", "latency-raw.png", "rate.png"]

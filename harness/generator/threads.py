@@ -54,14 +54,15 @@ class OnThreads(Wrapper, frozen=True, gc=False):
     """See :func:`on_threads`. ``masks`` remembers the mask for a set of threads."""
 
     admits: Callable[[Thread], bool]
-    masks: dict[int, int]
+    masks: dict[tuple[int, int], int]
 
     def _mask(self, context: Context) -> int:
-        mask = self.masks.get(context.all)
+        place = (context.all, context.concurrency)
+        mask = self.masks.get(place)
         if mask is None:
             names = {thread: context_name(thread, context) for thread in threads_in(context.all)}
             mask = sum(1 << thread for thread, name in names.items() if self.admits(name))
-            self.masks[context.all] = mask
+            self.masks[place] = mask
         return mask
 
     def op(self, context: Context) -> Step:

@@ -30,7 +30,7 @@ from harness.generator.mixing import replaced, update_all
 from harness.generator.streams import draw, split
 from harness.history.operation import Operation
 
-_CATCH_UP_NS = 20_000_000
+_CATCH_UP_NS = 100_000_000
 
 
 def at_time(operation: Operation, time_ns: int) -> Operation:

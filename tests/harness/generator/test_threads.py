@@ -74,6 +74,12 @@ def test_on_threads_takes_a_set_or_a_predicate() -> None:
         assert {o.process for o in run(limit(5, on_threads(which, repeat(invoke("a")))))} == {1}
 
 
+def test_on_threads_may_be_used_again_with_another_concurrency() -> None:
+    gen = on_threads({"nemesis"}, repeat(invoke("a"), 3))
+    assert {o.process for o in run(gen, concurrency=1)} == {"nemesis"}
+    assert simulate(gen, context=initial_context(2, nemesis=False)) == []
+
+
 def test_on_threads_keeps_a_thread_when_its_process_changes() -> None:
     found = run(limit(4, on_threads({1}, repeat(invoke("a")))), client=crashing)
     assert [o.process for o in found] == [1, 3, 5, 7]

@@ -102,7 +102,7 @@ def test_stagger_makes_up_for_a_late_timer_but_not_for_an_outage() -> None:
         return at_once
 
     assert 3 <= emitted_at(5_000_000) <= 9  # five were due: they come now
-    assert emitted_at(60_000_000_000) < 60  # sixty thousand were due: they do not
+    assert emitted_at(60_000_000_000) < 150  # sixty thousand were due: they do not
 
 
 def test_stagger_is_the_same_however_often_it_is_asked() -> None:

@@ -25,7 +25,7 @@ from checkers.linearizable.entries import (
 )
 from checkers.linearizable.explain import Proof, overwritten, told, without_order
 from checkers.linearizable.frontier import Allowance, Exhausted, Impossible, first_impossible
-from checkers.linearizable.minimal import minimal
+from checkers.linearizable.minimal import Part, minimal
 from checkers.linearizable.models import CAS_REGISTER, MODELS, Model
 from checkers.linearizable.prose import show
 from checkers.linearizable.zones import Contradiction, earliest_contradiction, has_unique_values
@@ -169,16 +169,16 @@ def prove(history: History, broken: Broken, budget: Budget) -> Proof:
         return plain
     past = until(broken.home.entries, broken.late.complete)
     part = minimal(past, budget)
-    if has_unique_values(part):
-        found = earliest_contradiction(part)
+    if part.since is None and has_unique_values(part.entries):
+        found = earliest_contradiction(part.entries)
         if found is not None:
-            return told(history, replace(broken.home, entries=part), *found)
+            return told(history, replace(broken.home, entries=list(part.entries)), *found)
     try:
-        impossible = first_impossible(part, Allowance(EXPLAINING, budget))
+        impossible = first_impossible(part.entries, Allowance(EXPLAINING, budget), part.start)
     except Exhausted:
         impossible = None
     if impossible is None:
-        return without_order(history, broken.home, past, broken.why)
+        return without_order(history, broken.home, Part(past), broken.why)
     return without_order(history, broken.home, part, impossible)
 
 

@@ -26,6 +26,7 @@ from checkers.linearizable.entries import (
     without_idle_infos,
 )
 from checkers.linearizable.frontier import Impossible
+from checkers.linearizable.minimal import Part
 from checkers.linearizable.prose import Narrator, show
 from checkers.linearizable.zones import (
     START,
@@ -59,6 +60,8 @@ class Proof:
     """The operation whose answer left no order."""
     focus: Sequence[Entry] = ()
     """Those whose time matters most; all of the cast if empty."""
+    part: Part | None = None
+    """What a proof by exhaustion went through."""
 
     def span_ns(self) -> tuple[int, int]:
         """From the first invocation to the last answer of the focus."""
@@ -363,26 +366,28 @@ def _glue(narrator: Narrator, makers: Sequence[Entry]) -> list[str]:
     return lines
 
 
-def without_order(
-    history: History, home: KeyHistory, cast: Sequence[Entry], impossible: Impossible
-) -> Proof:
-    """The proof by exhaustion: ``cast`` has no order, ``impossible`` says where every one ends."""
-    narrator = Narrator(history, home, cast)
+def without_order(history: History, home: KeyHistory, part: Part, impossible: Impossible) -> Proof:
+    """The proof by exhaustion: ``part`` has no order, ``impossible`` says where every one ends."""
+    narrator = Narrator(history, home, part.entries)
     late = impossible.entry
     name = narrator.name(late)
-    steps = _precedence(narrator, cast)
+    steps = _precedence(narrator, part.entries)
     found = narrator.values(impossible.values)
+    beginning = ""
+    if part.since is not None:
+        beginning = f"whatever the register held after {narrator.record(part.since)}, when all"
+        beginning += " other operations that could matter had been answered, "
     steps.append(
-        "in every order of the others that agrees with this and with their answers, the register"
-        f" held {found} when {name} was answered"
+        f"{beginning}in every order of the others that agrees with this and with their answers,"
+        f" the register held {found} when {name} was answered"
     )
     steps.append(f"however, {name} found {narrator.value(late.seen)}: a contradiction")
     if _is_outdated(home, late):
         value = narrator.value(late.seen)
         headline = f"Stale read{_of_key(home)}: {name} read {value}, which had been overwritten."
-        return Proof(STALE_READ, headline, steps, narrator, late)
+        return Proof(STALE_READ, headline, steps, narrator, late, part=part)
     headline = f"No order explains the answers{_of_key(home)}: {name} {narrator.deed(late)}."
-    return Proof(NONLINEARIZABLE, headline, steps, narrator, late)
+    return Proof(NONLINEARIZABLE, headline, steps, narrator, late, part=part)
 
 
 def _is_outdated(home: KeyHistory, late: Entry) -> bool:

@@ -88,12 +88,14 @@ class Impossible:
     values: frozenset[int]
 
 
-def first_impossible(entries: Sequence[Entry], allowance: Allowance) -> Impossible | None:
+def first_impossible(
+    entries: Sequence[Entry], allowance: Allowance, start: Iterable[int] = (INITIAL,)
+) -> Impossible | None:
     """The first completion that no order of ``entries`` allows, or ``None`` if there is an order.
 
-    Exact. Raises :class:`Exhausted`.
+    ``start`` are the values that may be held at first. Exact. Raises :class:`Exhausted`.
     """
-    search = _Search(allowance)
+    search = _Search(allowance, start)
     for position, _, entry in _events(without_idle_infos(entries)):
         if position == entry.complete:
             values = search.complete(entry)
@@ -122,9 +124,9 @@ class _Move:
 
 
 class _Search:
-    def __init__(self, allowance: Allowance) -> None:
+    def __init__(self, allowance: Allowance, start: Iterable[int]) -> None:
         self.allowance = allowance
-        self.front: Front = {INITIAL: {0}}
+        self.front: Front = {value: {0} for value in start}
         self.bits: dict[int, int] = {}
         self.reads: dict[int, int] = {}
         """Value to the bits of the open reads of it."""

@@ -1,10 +1,16 @@
 """The few operations that have no order by themselves, by greedy removal.
 
-Only removals that prove something about the whole history are made. Leaving out a read is one:
-an order of the whole would be an order of the rest. Leaving out a change is not (somebody may
-have seen it), but *forgetting its answer* is: it may then happen at any later time or never,
-which allows more orders, not fewer. A change whose answer is forgotten and whose value nobody
-left needs vanishes by itself (:func:`checkers.linearizable.entries.without_idle_infos`).
+Only removals that prove something about the whole history are made:
+
+- *Forget the past*: leave out all that was answered before some record, and let the register
+  hold any value there. What was under way then may have happened already or may happen later.
+  An order of the whole would give one of the rest, so no order of the rest, whatever was held
+  first, proves that there is none of the whole. The latest such record is found by bisection.
+- *Leave out a read*: an order of the whole would be an order of the rest.
+- *Forget the answer of a change*: it may then happen at any later time or never, which allows
+  more orders, not fewer. (Leaving it out would prove nothing: somebody may have seen it.) If
+  nobody who is left needs its value it vanishes by itself
+  (:func:`checkers.linearizable.entries.without_idle_infos`).
 
 Removal goes by chunks that halve (Zeller's delta debugging), then singly. It is bounded: a trial
 that the search gives up on counts as "still needed", so the result may be larger than least but
@@ -14,42 +20,97 @@ always has no order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from checkers.linearizable.entries import NEVER, Entry, without_idle_infos
+from checkers.linearizable.entries import INITIAL, NEVER, NOTHING, Entry, without_idle_infos
 from checkers.linearizable.frontier import Allowance, Exhausted, first_impossible
 from harness.history.verdict import Budget
 
-TRIAL: Final = 20_000
+TRIAL: Final = 10_000
 """Configurations for one trial."""
-TOTAL: Final = 1_000_000
+TOTAL: Final = 250_000
 """Configurations for one key."""
 
 
-def minimal(entries: Sequence[Entry], budget: Budget) -> list[Entry]:
-    """A small part of ``entries`` (which have no order) that has no order either.
+@dataclass(frozen=True)
+class Part:
+    """Entries without an order from any of the values ``start``.
 
-    Entries whose answer did not matter come back with an unknown completion.
+    Entries whose answer does not matter have an unknown completion. ``since`` is the position of
+    the record before which all other entries that could matter were answered, ``None`` for the
+    start of the history.
     """
-    kept = without_idle_infos(entries)
-    spent = 0
-    size = max(1, len(kept) // 2)
+
+    entries: Sequence[Entry]
+    start: frozenset[int] = frozenset({INITIAL})
+    since: int | None = None
+
+
+def minimal(entries: Sequence[Entry], budget: Budget) -> Part:
+    """A small part of ``entries`` (which have no order) that has no order either."""
+    trials = _Trials(budget)
+    return _thinned(_without_past(entries, trials), trials)
+
+
+class _Trials:
+    """Asks whether a part has no order, within ``TRIAL`` each and ``TOTAL`` together."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.left = TOTAL
+
+    def has_no_order(self, part: Part) -> bool:
+        """Whether it certainly has none."""
+        if self.left <= 0:
+            return False
+        allowance = Allowance(min(TRIAL, self.left), self.budget)
+        try:
+            return first_impossible(part.entries, allowance, part.start) is not None
+        except Exhausted:
+            return False
+        finally:
+            self.left -= max(allowance.visited, len(part.entries))
+
+
+def _without_past(entries: Sequence[Entry], trials: _Trials) -> Part:
+    """``entries`` from the latest record on that leaves them without an order."""
+    answers = sorted(entry.complete for entry in entries if not entry.is_open)
+    best = Part(without_idle_infos(entries))
+    low, high = 0, len(answers) - 1
+    while low <= high:
+        middle = (low + high) // 2
+        part = _since(entries, answers[middle])
+        if trials.has_no_order(part):
+            best, low = part, middle + 1
+        else:
+            high = middle - 1
+    return best
+
+
+def _since(entries: Sequence[Entry], position: int) -> Part:
+    """What was not answered before ``position``, from any value."""
+    kept = [
+        entry if entry.invoke > position else replace(entry, complete=NEVER)
+        for entry in entries
+        if entry.complete > position
+    ]
+    values = {INITIAL, *(entry.made for entry in entries if entry.made != NOTHING)}
+    return Part(without_idle_infos(kept), frozenset(values), position)
+
+
+def _thinned(part: Part, trials: _Trials) -> Part:
+    size = max(1, len(part.entries) // 2)
     while True:
-        position = len(kept)
-        while position > 0:
-            chunk = range(max(0, position - size), position)
-            position = chunk.start
-            trial = without_idle_infos(_relaxed(kept, chunk))
-            if trial == kept:
-                continue
-            allowance = Allowance(TRIAL, budget)
-            if spent < TOTAL and _has_no_order(trial, allowance):
-                kept = trial
-                position = min(position, len(kept))
-            spent += allowance.visited
+        end = len(part.entries)
+        while end > 0:
+            chunk = range(max(0, end - size), end)
+            trial = replace(part, entries=without_idle_infos(_relaxed(part.entries, chunk)))
+            if len(trial.entries) < len(part.entries) or trial.entries != part.entries:
+                part = trial if trials.has_no_order(trial) else part
+            end = min(chunk.start, len(part.entries))
         if size == 1:
-            return kept
+            return part
         size //= 2
 
 
@@ -62,10 +123,3 @@ def _relaxed(entries: Sequence[Entry], chunk: range) -> list[Entry]:
         elif not entry.is_read:
             relaxed.append(replace(entry, complete=NEVER))
     return relaxed
-
-
-def _has_no_order(entries: Sequence[Entry], allowance: Allowance) -> bool:
-    try:
-        return first_impossible(entries, allowance) is not None
-    except Exhausted:
-        return False

@@ -103,6 +103,10 @@ class Narrator:
         """Index of the completion of ``entry``, or of its invocation if there is none."""
         return self._index(self._completion(entry) or self._invocation(entry))
 
+    def record(self, position: int) -> str:
+        """``index 12, 1.210 s``."""
+        return self._moment(self.history.operations[position])
+
     def span_ns(self, entries: Sequence[Entry]) -> tuple[int, int]:
         """Time of the first invocation and of the last answer among ``entries``."""
         calls = [self._invocation(entry).time for entry in entries]

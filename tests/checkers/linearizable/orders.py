@@ -10,9 +10,9 @@ from checkers.linearizable.entries import INITIAL, NEVER, NOTHING, Entry
 from checkers.linearizable.zones import START
 
 
-def has_order(entries: Sequence[Entry]) -> bool:
+def has_order(entries: Sequence[Entry], start: int = INITIAL) -> bool:
     """Try every order, one operation after the other: the definition, spelled out."""
-    return _search(tuple(entries), INITIAL)
+    return _search(tuple(entries), start)
 
 
 def _search(left: tuple[Entry, ...], value: int) -> bool:

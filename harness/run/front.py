@@ -17,11 +17,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import EXIT_INFRASTRUCTURE, EXIT_INTERRUPTED, StoreError, UsageError
+from harness.errors import EXIT_INFRASTRUCTURE, EXIT_INTERRUPTED, UsageError
 from harness.plugins import Registry, unknown_name
 from harness.run.plan import plan
 from harness.run.scenario import Scenario
-from harness.run.store import link, new_run_dir, read_json
+from harness.run.store import link, new_run_dir, read_json, write_text
 
 PROVIDERS = ("local", "local:root", "local:userns")
 
@@ -54,19 +54,12 @@ def run(
     parts = plan(scenario, registry)
     mode = enter.choose_mode(scenario.provider)
     run_dir = new_run_dir(store, scenario.system, scenario.workload, datetime.now())
-    _write_scenario(run_dir, scenario, parts.system.versions())
+    write_text(run_dir / "scenario.toml", scenario.to_toml(parts.system.versions()))
     on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
     end = _follow(enter, scenario, mode, run_dir, on_event)
     with contextlib.suppress(OSError):
         link(store, "latest", run_dir)
     return Outcome(end[0], run_dir, read_json(run_dir / "verdict.json"), end[1])
-
-
-def _write_scenario(run_dir: Path, scenario: Scenario, versions: Mapping[str, str]) -> None:
-    try:
-        (run_dir / "scenario.toml").write_text(scenario.to_toml(versions), "utf-8")
-    except OSError as error:
-        raise StoreError(f"cannot write into {run_dir}: {error.strerror}") from error
 
 
 def _follow(

@@ -85,9 +85,9 @@ def load_record(run_dir: Path) -> Record:
     from harness.history.seal import find_history
     from harness.run.ledger import read_ledger
 
-    try:
+    if any(run_dir.glob("history.jsonl*")):
         history = read_history(find_history(run_dir))
-    except FileNotFoundError:
+    else:
         history = History((), Header(), ("the run has no history yet",), partial=True)
     ledger = run_dir / "faults.jsonl"
     faults: list[LedgerEntry] | None = read_ledger(ledger) if ledger.exists() else None

@@ -20,6 +20,7 @@ from harness.run import life as life_module
 from harness.run.__main__ import EXITS, _exit_code
 from harness.run.events import Events
 from harness.run.injection import Limits
+from harness.run.judge import judge_run
 from harness.run.ledger import read_ledger
 from harness.run.life import Life
 from harness.run.plan import plan
@@ -218,6 +219,18 @@ def test_a_generator_that_raises_ends_the_run_early_and_keeps_the_history(tmp_pa
     assert verdict["valid"] == "unknown"
     assert "a defect in a plug-in" in verdict["why"]
     assert sum(counts["ok"] for counts in verdict["operations"].values()) > 10
+
+
+@pytest.mark.parametrize("torn", [None, b"", b'{"polygraph": 1, "ru'])
+def test_a_run_killed_before_its_first_operation_is_unknown(
+    tmp_path: Path, torn: bytes | None
+) -> None:
+    make_life(tmp_path / "run")
+    if torn is not None:
+        (tmp_path / "run" / "history.jsonl").write_bytes(torn)
+    verdict = judge_run(tmp_path / "run")
+    assert (verdict["valid"], verdict["partial"]) == ("unknown", True)
+    assert verdict["operations"] == {}
 
 
 def test_a_workload_beyond_the_systems_abilities_is_refused_before_anything(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from harness.cluster.netlink import in_network, need_pyroute2
 from harness.cluster.node import Grudge, Link
 from harness.cluster.reachability import Prober
 from harness.cluster.reaper import CONTROL_FD_VARIABLE
-from harness.cluster.switch import Switch, give_address
+from harness.cluster.switch import Switch, join
 from harness.errors import NodeError, SetupError
 
 CLUSTER_STEPS = ("folders", "agents", "switch", "node links", "firewalls", "links carry")
@@ -204,8 +204,10 @@ class LocalCluster:
         with step("node links", self._fail_at):
             fd = os.open(f"/proc/{self._links[name].pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             self._namespace_fds[name] = fd
-            switch.connect(number, fd)
-            give_address(fd, self._addresses[name])
+            address = self._addresses[name]
+            others = [*self._addresses.values(), CONTROLLER_ADDRESS]
+            switch.connect(number, fd, address)
+            join(fd, address, [other for other in others if other != address])
         with step("firewalls", self._fail_at):
             self._firewalls[name] = in_network(fd, Firewall)
             self._firewalls[name].cut([])

@@ -1,0 +1,108 @@
+"""What real etcd runs answer: the figures that the README and the closing notes state.
+
+    python benchmarks/etcd_runs.py honest bank stale --seeds 10 --store store
+
+``honest`` and ``bank`` are one run each and must be valid; ``stale`` is one run a seed with
+serializable reads under partitions and must be invalid. For each run: verdict, exit code,
+injected/bit/healed by fault, and the share of the asked rate that was reached in healthy
+windows (no fault in force, and two seconds after the last heal, the time of an election).
+Prints a line a run and, last, one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.history.record import Record
+from harness.run.health import fault_spans
+from harness.run.judge import load_record
+from harness.run.store import find_run
+
+SETTLE_NS = 2 * 10**9
+RATE = 200
+FLAGS = {
+    "honest": "--workload register --nemesis partition,kill,pause --nodes 5 --time-limit {limit}",
+    "bank": "--workload bank --nemesis partition --time-limit {limit}",
+    "stale": "--workload register --serializable-reads --nemesis partition --time-limit {limit}",
+}
+EXPECTED = {"honest": True, "bank": True, "stale": False}
+
+
+def healthy_windows(record: Record, end_ns: int) -> Iterator[tuple[int, int]]:
+    """Spans of the main phase in which no fault was in force or had just been healed."""
+    begin_ns = 0
+    for span in sorted(fault_spans(record.faults or ()), key=lambda span: span.start):
+        if span.start > begin_ns:
+            yield begin_ns, min(span.start, end_ns)
+        begin_ns = max(begin_ns, span.end + SETTLE_NS)
+    if begin_ns < end_ns:
+        yield begin_ns, end_ns
+
+
+def healthy_rate(record: Record, limit_s: float) -> float:
+    """Client invocations a second over all healthy windows of the main phase."""
+    windows = list(healthy_windows(record, int(limit_s * 1e9)))
+    length_s = sum(end - begin for begin, end in windows) / 1e9
+    invoked = sum(
+        any(begin <= operation.time < end for begin, end in windows)
+        for operation in record.history
+        if operation.is_client and operation.type == "invoke"
+    )
+    return invoked / length_s if length_s else 0.0
+
+
+def one_run(kind: str, seed: int, limit_s: float, store: Path) -> dict[str, Any]:
+    """Run ``kind`` once by the command line and read off what it came to."""
+    argv = [sys.executable, "-m", "harness.cli.main", "test", "etcd", "--store", str(store)]
+    argv += FLAGS[kind].format(limit=limit_s).split() + ["--rate", str(RATE), "--seed", str(seed)]
+    begun = time.monotonic()
+    done = subprocess.run(argv, capture_output=True, text=True)
+    run_dir = find_run(store, "latest")
+    verdict = json.loads((run_dir / "verdict.json").read_text())
+    rate = healthy_rate(load_record(run_dir), limit_s)
+    return {
+        "kind": kind,
+        "seed": seed,
+        "exit": done.returncode,
+        "valid": verdict["valid"],
+        "as_expected": verdict["valid"] is EXPECTED[kind],
+        "why": verdict["why"][:200],
+        "faults": verdict["faults"],
+        "operations": verdict["operations"],
+        "healthy_rate_share": round(rate / RATE, 3),
+        "wall_s": round(time.monotonic() - begun, 1),
+        "run": run_dir.name,
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make the runs; exit code 1 if fewer than nine in ten of a kind were as expected."""
+    parser = argparse.ArgumentParser(description="Real etcd runs and what they answer.")
+    parser.add_argument("kinds", nargs="+", choices=sorted(FLAGS))
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--time-limit", type=float, default=60.0)
+    parser.add_argument("--store", type=Path, default=Path("store"))
+    arguments = parser.parse_args(argv)
+    results: dict[str, list[dict[str, Any]]] = {}
+    for kind in arguments.kinds:
+        for seed in range(1, 1 + (arguments.seeds if kind == "stale" else 1)):
+            result = one_run(kind, seed, arguments.time_limit, arguments.store)
+            results.setdefault(kind, []).append(result)
+            print(json.dumps(result), flush=True)
+    shares = {
+        kind: sum(result["as_expected"] for result in runs) / len(runs)
+        for kind, runs in results.items()
+    }
+    print(json.dumps({"as_expected": shares, "runs": results}))
+    return 0 if all(share >= 0.9 for share in shares.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -23,7 +23,7 @@ from checkers.linearizable.entries import (
     looks_independent,
     until,
 )
-from checkers.linearizable.explain import Proof, overwritten, told, without_order
+from checkers.linearizable.explain import Proof, overwritten, told, untold, without_order
 from checkers.linearizable.frontier import Allowance, Exhausted, Impossible, first_impossible
 from checkers.linearizable.minimal import Part, minimal
 from checkers.linearizable.models import CAS_REGISTER, MODELS, Model
@@ -157,7 +157,15 @@ def _round(
 
 
 def _proofs(history: History, outcome: Outcome, budget: Budget) -> list[tuple[Broken, Proof]]:
-    return [(broken, prove(history, broken, budget)) for broken in outcome.broken[:TOLD]]
+    """A proof for each; one that cannot be told must not hide that the key is wrong."""
+    proofs = []
+    for broken in outcome.broken[:TOLD]:
+        try:
+            proof = prove(history, broken, budget)
+        except Exception as error:
+            proof = untold(history, broken.home, broken.late, error)
+        proofs.append((broken, proof))
+    return proofs
 
 
 def prove(history: History, broken: Broken, budget: Budget) -> Proof:

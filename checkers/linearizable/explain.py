@@ -13,7 +13,7 @@ Three ways, the plainest that applies:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from checkers.linearizable.entries import (
@@ -104,14 +104,17 @@ def overwritten(history: History, home: KeyHistory, late: Entry) -> Proof | None
     if last.complete > missed.invoke:
         return None
     narrator = Narrator(history, home, [last, missed, late])
-    return _missed_write(narrator, last, missed, late, alone=len(makers) == 1)
+    proof = _missed_write(narrator, last, missed, late, alone=len(makers) == 1)
+    outdating = [entry for entry in changes if entry.invoke > last.complete]
+    return replace(proof, steps=[*proof.steps, *_lag(narrator, outdating, late)])
 
 
 def _missed_write(
     narrator: Narrator, last: Entry, missed: Entry, late: Entry, *, alone: bool
 ) -> Proof:
     value, other = narrator.value(late.seen), narrator.value(missed.made)
-    steps = [narrator.before(last, missed), narrator.before(missed, late)]
+    steps = [] if last.at == START.at else [narrator.before(last, missed)]
+    steps.append(narrator.before(missed, late))
     if alone:
         source = narrator.origin(late.seen, last)
     else:
@@ -126,6 +129,17 @@ def _missed_write(
         f" {narrator.name(missed)}, which {narrator.deed(missed)}."
     )
     return Proof(STALE_READ, headline, steps, narrator, late, focus=(missed, late))
+
+
+def _lag(narrator: Narrator, outdating: Sequence[Entry], late: Entry) -> list[str]:
+    """How far behind a stale read was, where it missed more than one change."""
+    if len(outdating) < 2:
+        return []
+    first = min(outdating, key=lambda entry: entry.complete)
+    return [
+        f"{narrator.name(late)} missed {len(outdating)} changes that were answered before it was"
+        f" invoked, the first at {narrator.record(first.complete)}"
+    ]
 
 
 def told(history: History, home: KeyHistory, late: Entry, why: Contradiction) -> Proof:
@@ -388,6 +402,16 @@ def without_order(history: History, home: KeyHistory, part: Part, impossible: Im
         return Proof(STALE_READ, headline, steps, narrator, late, part=part)
     headline = f"No order explains the answers{_of_key(home)}: {name} {narrator.deed(late)}."
     return Proof(NONLINEARIZABLE, headline, steps, narrator, late, part=part)
+
+
+def untold(history: History, home: KeyHistory, late: Entry, error: Exception) -> Proof:
+    """What is certain where telling the proof failed with ``error``, a defect of ours."""
+    narrator = Narrator(history, home, [late])
+    name = narrator.name(late)
+    step = f"no order of all operations up to the answer of {name} explains every answer"
+    note = f"(why could not be told, which is a defect of the checker: {error!r})"
+    headline = f"No order explains the answers{_of_key(home)}: {name} {narrator.deed(late)}."
+    return Proof(NONLINEARIZABLE, headline, [step, note], narrator, late)
 
 
 def _is_outdated(home: KeyHistory, late: Entry) -> bool:

@@ -69,7 +69,7 @@ class Narrator:
     def origin(self, value: int, maker: Entry) -> str:
         """Where ``value``, which was made once, came from."""
         if maker.at == START.at:
-            return f"{self.value(value)} was there at the start and nobody had written it again"
+            return f"{self.value(value)} was the value at the start, which nobody had written again"
         return f"only {self.name(maker)} had written {self.value(value)}"
 
     def before(self, first: Entry, second: Entry) -> str:

@@ -302,3 +302,17 @@ def test_no_time_left_is_unknown_and_never_valid() -> None:
     verdict = judged(History(crowded_key(), Header(independent=True)), Budget.start(0))
     assert verdict.valid == UNKNOWN
     assert "checker time" in verdict.why
+
+
+def test_a_defect_in_telling_a_proof_does_not_hide_the_violation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken_teller(*_: Any) -> Any:
+        raise KeyError("lost")
+
+    monkeypatch.setattr("checkers.linearizable.checker.prove", broken_teller)
+    verdict = judged(drawn(BAD))
+    assert verdict.valid is False
+    (case,) = verdict.anomalies["nonlinearizable"]
+    assert "KeyError('lost')" in case.message
+    assert case.witness == (3,)

@@ -125,6 +125,29 @@ def test_a_stale_read_is_told_with_the_write_that_it_missed() -> None:
     assert "While it ran" not in case.message
 
 
+def test_a_stale_read_says_how_far_behind_it_was() -> None:
+    case = only_anomaly(
+        Record(
+            history=drawn(
+                """
+                n1: [w1]  [w2]  [c2>3]  [w4]
+                n2:                          [r1]
+                """
+            )
+        )
+    )
+    assert "T3 read 1 and missed T2, which wrote 4" in case.message
+    assert "T3 missed 3 changes" in case.message
+    assert "the first at index 3" in case.message
+
+
+def test_a_read_of_the_initial_value_needs_no_first_write() -> None:
+    case = only_anomaly(Record(history=drawn("n1: [w1]  [r_]")))
+    assert "T2 read nil and missed T1, which wrote 1" in case.message
+    assert "nil was the value at the start" in case.message
+    assert case.witness == (1, 3)
+
+
 def ledger(*events: tuple[int, str, str, int]) -> list[LedgerEntry]:
     return [
         LedgerEntry(number, fault, ["n1"], event, time, {"what": "n1 | n2 n3 n4 n5"})

@@ -61,7 +61,7 @@ def healthy_rate(record: Record, limit_s: float) -> float:
 def one_run(kind: str, seed: int, limit_s: float, store: Path) -> dict[str, Any]:
     """Run ``kind`` once by the command line and read off what it came to."""
     argv = [sys.executable, "-m", "harness.cli.main", "test", "etcd", "--store", str(store)]
-    argv += FLAGS[kind].format(limit=limit_s).split() + ["--rate", str(RATE), "--seed", str(seed)]
+    argv += [*FLAGS[kind].format(limit=limit_s).split(), "--rate", str(RATE), "--seed", str(seed)]
     begun = time.monotonic()
     done = subprocess.run(argv, capture_output=True, text=True)
     run_dir = find_run(store, "latest")

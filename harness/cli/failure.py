@@ -19,7 +19,6 @@ from harness.errors import (
     EXIT_USAGE,
     PolygraphError,
 )
-from harness.plugins import unknown_name
 
 
 def exit_code_of(error: BaseException, session: Session) -> int:
@@ -47,6 +46,8 @@ def exit_code_of(error: BaseException, session: Session) -> int:
 def _usage_message(error: click.ClickException) -> str:
     message = error.format_message()
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        from harness.plugins import unknown_name
+
         flags = [flag for p in error.ctx.command.get_params(error.ctx) for flag in p.opts]
         long_flags = sorted(flag for flag in flags if flag.startswith("--"))
         message = unknown_name("flag", error.option_name, long_flags)

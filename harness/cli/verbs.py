@@ -14,7 +14,6 @@ from typing import Any
 import click
 
 from harness.errors import UsageError
-from harness.plugins import unknown_name
 
 VERBS: Mapping[str, tuple[str, str]] = {
     "test": ("harness.cli.test", "Run a workload on a system under faults, and judge it."),
@@ -72,6 +71,8 @@ class VerbGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click's, but an unknown verb names the nearest ones."""
         if args[0] not in VERBS and not args[0].startswith("-"):
+            from harness.plugins import unknown_name
+
             raise UsageError(unknown_name("verb", args[0], list(VERBS)), "polygraph --help")
         return super().resolve_command(ctx, args)
 

@@ -208,9 +208,24 @@ class Reserve(Combinator, frozen=True, gc=False):
     emitted: int = 0
 
     def op(self, context: Context) -> Step:
-        """The soonest operation of any range; a range counts as much as it has threads."""
+        """The soonest operation of any range; a range counts as much as it has threads.
+
+        One range is tried first by itself, as likely as its weight: where it has an operation
+        due now, that is the choice. Else the draw is rejected, which leaves the odds even.
+        """
         masks, weights = _ranges(context.all, self.counts)
-        choice = soonest(self.gens, masks, weights, context, self.stream, self.emitted)
+        bits = draw(self.stream, self.emitted)
+        place, ticket = 0, (bits * context.all.bit_count()) >> 64
+        while ticket >= weights[place] and place < len(self.counts):
+            ticket -= weights[place]
+            place += 1
+        mask = masks[place]
+        if context.free & mask:
+            step = self.gens[place].op(context.restrict(mask))
+            if step.__class__ is tuple and step[0].time <= context.time_ns:
+                gens = replaced(self.gens, place, step[1])
+                return step[0], Reserve(gens, self.counts, self.stream, self.emitted + 1)
+        choice = soonest(self.gens, masks, weights, context, bits, 1)
         if choice is None or choice is PENDING:
             return choice
         place, operation, after = choice

@@ -129,7 +129,7 @@ def test_a_hanging_driver_is_replaced_and_its_late_answer_lost() -> None:
             concurrency=1,
             open_client=open_client,
             invoke=read,
-            op_timeout_s=0.05,
+            op_timeout_s=0.25,
         )
         await dispatcher.run([invoke("r", "hang"), invoke("r", "x")])
         assert [(o.process, o.type) for o in journal.records] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import uvloop
 
 from harness.client import Indeterminate
 from harness.errors import StoreError
@@ -88,7 +90,10 @@ def test_an_invocation_carries_the_name_of_its_node() -> None:
     assert {o.node for o in carried_out(invoke("r")) if o.type == "invoke"} == {None}
 
 
-def test_no_operation_begins_before_an_answer_that_had_already_come() -> None:
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_no_operation_begins_before_an_answer_that_had_already_come(
+    make_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
     """Two answers come in one tick, the second by a longer way; a third client is busy."""
 
     async def main() -> None:
@@ -113,7 +118,8 @@ def test_no_operation_begins_before_an_answer_that_had_already_come() -> None:
         records = await Bench(do, concurrency=3).run(limit(5, repeat(invoke("r"))))
         assert [o.type for o in records[:6]] == ["invoke"] * 3 + ["ok", "ok", "invoke"]
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(main())
 
 
 def test_processes_and_time_go_on_from_one_generator_to_the_next() -> None:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import EXIT_INFRASTRUCTURE, EXIT_INTERRUPTED, UsageError
+from harness.errors import EXIT_INFRASTRUCTURE, UsageError
 from harness.plugins import Registry, unknown_name
 from harness.run.plan import plan
 from harness.run.scenario import Scenario
@@ -83,9 +85,10 @@ def _follow(
         os.close(events_write)
     last: Mapping[str, Any] = {}
     try:
-        for event in _interruptible(events_read, entered.stdin_fd or -1):
-            on_event(event)
-            last = event if event.get("event") == "end" else last
+        with _stop_on_interrupt(entered.stdin_fd or -1, on_event):
+            for event in _events(events_read):
+                on_event(event)
+                last = event if event.get("event") == "end" else last
         status = entered.wait(30.0)
     finally:
         if not scenario.leave_db_running:
@@ -98,22 +101,36 @@ def _follow(
     return int(last.get("exit", EXIT_INFRASTRUCTURE)), str(last.get("message", ""))
 
 
-def _interruptible(events_fd: int, stdin_fd: int) -> Iterator[Mapping[str, Any]]:
-    """Every event of the stream; the first Ctrl-C asks the run to stop, a second one ends this."""
-    buffer, interrupted = b"", False
+def _events(events_fd: int) -> Iterator[Mapping[str, Any]]:
+    """Every event of the stream, to its end."""
+    buffer = b""
     with os.fdopen(events_fd, "rb", buffering=0) as stream:
-        while True:
-            try:
-                chunk = stream.read(65536)
-                if not chunk:
-                    return
-                *lines, buffer = (buffer + chunk).split(b"\n")
-                yield from (json.loads(line) for line in lines)
-            except KeyboardInterrupt:
-                if interrupted:
-                    yield {"event": "end", "exit": EXIT_INTERRUPTED, "message": "interrupted twice"}
-                    return
-                interrupted = True
-                with contextlib.suppress(OSError):
-                    os.write(stdin_fd, b"stop\n")
-                yield {"event": "warning", "message": "stopping: healing faults, keeping history"}
+        while chunk := stream.read(65536):
+            *lines, buffer = (buffer + chunk).split(b"\n")
+            yield from (json.loads(line) for line in lines)
+
+
+@contextlib.contextmanager
+def _stop_on_interrupt(
+    stdin_fd: int, on_event: Callable[[Mapping[str, Any]], None]
+) -> Iterator[None]:
+    """The first Ctrl-C asks the run process to stop; a second one raises KeyboardInterrupt.
+
+    A handler, not an ``except``: Ctrl-C may come anywhere, also while an event is shown. Outside
+    the main thread no handler can be set, and whoever runs us there stops the run otherwise.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask_to_stop(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with contextlib.suppress(OSError):
+            os.write(stdin_fd, b"stop\n")
+        on_event({"event": "warning", "message": "stopping: healing faults, keeping history"})
+
+    before = signal.signal(signal.SIGINT, ask_to_stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

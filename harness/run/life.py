@@ -207,7 +207,7 @@ class Life:
             self.dispatcher.stop()
         watch.start()
         self.sleep.start()
-        progress = asyncio.create_task(self._report_progress())
+        progress = asyncio.create_task(self._report_progress(stage))
         try:
             with self._phase("run"):
                 await self._dispatch(self._main_generator())
@@ -358,7 +358,7 @@ class Life:
         finally:
             span[1] = self.now()
 
-    async def _report_progress(self) -> None:
+    async def _report_progress(self, stage: Stage) -> None:
         assert self.dispatcher is not None
         assert self.nemesis is not None
         while True:
@@ -369,11 +369,21 @@ class Life:
                 limit_s=self.plan.scenario.time_limit,
                 operations={f: dict(counts) for f, counts in self.dispatcher.counts.items()},
                 faults=self.nemesis.open_faults(),
+                nodes=await asyncio.to_thread(_states, stage),
                 last_error=self.dispatcher.last_error,
             )
 
     def _warn(self, message: str) -> None:
         self.events.emit("warning", self.now(), message=message)
+
+
+def _states(stage: Stage) -> dict[str, str]:
+    """How each node's daemons are: ``up``, ``paused`` or ``gone``."""
+    words = {"T": "paused", "t": "paused", "gone": "gone", "Z": "gone"}
+    return {
+        node: "/".join(sorted({words.get(daemon.state(), "up") for daemon in daemons}))
+        for node, daemons in list(stage.daemons.items())
+    }
 
 
 def log_options(system: System) -> dict[str, Any]:

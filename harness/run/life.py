@@ -214,7 +214,8 @@ class Life:
             await self._heal_and_read(watch)
         finally:
             progress.cancel()
-            watch.stop()
+            await self.dispatcher.close()
+            await asyncio.to_thread(watch.stop)
             if self.nemesis.open_faults():  # whatever went wrong, no fault stays in force
                 self.unhealed = await self._heal_all()
             self._last_facts(watch)

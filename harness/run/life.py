@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import platform
-import secrets
 import time
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import harness
 from harness.client import SystemClient
 from harness.cluster.node import Cluster
 from harness.errors import PolygraphError, SetupError, StoreError, UsageError
@@ -32,6 +29,7 @@ from harness.history.record import LedgerEntry
 from harness.history.seal import seal
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
+from harness.run.facts import first_facts, node_states, summary
 from harness.run.injection import Limits
 from harness.run.judging import judge_apart
 from harness.run.ledger import Ledger
@@ -39,7 +37,6 @@ from harness.run.nemesis import Nemesis
 from harness.run.plan import Plan
 from harness.run.store import write_json
 from harness.run.watch import ExitWatch, SleepWatch
-from harness.system import LogPatterns, System
 
 T = TypeVar("T")
 
@@ -82,7 +79,7 @@ class Life:
         self._loop = asyncio.get_running_loop()
         if self.interrupted:
             self._stopped.set()
-        self.facts = self._first_facts()
+        self.facts = first_facts(self.plan, self.cluster, self.run_dir.name)
         stage = Stage(self.cluster, self.plan.system)
         try:
             await self._bring_up(stage)
@@ -95,7 +92,7 @@ class Life:
             await asyncio.to_thread(self._seal)
         with self._phase("judge"):
             verdict = await asyncio.to_thread(judge_apart, self.run_dir, self._warn)
-        self.events.emit("verdict", self.now(), verdict=_summary(verdict))
+        self.events.emit("verdict", self.now(), verdict=summary(verdict))
         return verdict
 
     def stop(self) -> None:
@@ -312,20 +309,6 @@ class Life:
 
     # -- facts and events ----------------------------------------------------------------------
 
-    def _first_facts(self) -> dict[str, Any]:
-        return {
-            "id": self.run_dir.name or secrets.token_hex(4),
-            "provider": self.cluster.provider,
-            "versions": versions(self.plan),
-            "phases": {},
-            "checkers": list(self.plan.workload.checkers),
-            "checker_options": log_options(self.plan.system),
-            "schedule": self.plan.schedule.as_json() if self.plan.schedule else None,
-            "partial": True,
-            "recovery": None,
-            "exits": [],
-        }
-
     def _last_facts(self, watch: ExitWatch) -> None:
         assert self.dispatcher is not None
         self.facts.update(
@@ -370,41 +353,12 @@ class Life:
                 limit_s=self.plan.scenario.time_limit,
                 operations={f: dict(counts) for f, counts in self.dispatcher.counts.items()},
                 faults=self.nemesis.open_faults(),
-                nodes=await asyncio.to_thread(_states, stage),
+                nodes=await asyncio.to_thread(node_states, stage),
                 last_error=self.dispatcher.last_error,
             )
 
     def _warn(self, message: str) -> None:
         self.events.emit("warning", self.now(), message=message)
-
-
-def _states(stage: Stage) -> dict[str, str]:
-    """How each node's daemons are: ``up``, ``paused`` or ``gone``."""
-    words = {"T": "paused", "t": "paused", "gone": "gone", "Z": "gone"}
-    return {
-        node: "/".join(sorted({words.get(daemon.state(), "up") for daemon in daemons}))
-        for node, daemons in list(stage.daemons.items())
-    }
-
-
-def log_options(system: System) -> dict[str, Any]:
-    """What the checkers of logs must know of the system, kept with the run for later checks."""
-    if not isinstance(system, LogPatterns):
-        return {}
-    return {
-        "crash_patterns": list(system.crash_patterns()),
-        "expected_exits": dict(system.expected_exits()),
-    }
-
-
-def versions(plan: Plan) -> dict[str, str]:
-    """What took part: Polygraph, Python, the kernel and what is under test."""
-    return {
-        "polygraph": harness.__version__,
-        "python": platform.python_version(),
-        "kernel": platform.release(),
-        **plan.system.versions(),
-    }
 
 
 async def _all(works: Sequence[Awaitable[None]]) -> None:
@@ -413,14 +367,3 @@ async def _all(works: Sequence[Awaitable[None]]) -> None:
     for answer in answers:
         if isinstance(answer, BaseException):
             raise answer
-
-
-def _summary(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """What the front shows of a verdict: not the checkers' whole answers."""
-    anomalies = {
-        kind: {"count": len(cases), "first": cases[0]["message"] if cases else ""}
-        for answer in verdict.get("checkers", {}).values()
-        for kind, cases in answer.get("anomalies", {}).items()
-    }
-    keys = ("valid", "why", "claims", "operations", "faults", "health")
-    return {**{key: verdict.get(key) for key in keys}, "anomalies": anomalies}

@@ -148,7 +148,7 @@ def compose(
     """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was."""
     answers = {name: against_claims(verdict, claims) for name, verdict in verdicts.items()}
     parts: list[tuple[Valid, str]] = [
-        (answer.valid, f"{name}: {answer.why}") for name, answer in answers.items()
+        (answer.valid, f"{answer.why.rstrip('.')} ({name})") for name, answer in answers.items()
     ]
     parts += [(UNKNOWN, ailment.message) for ailment in ailments if ailment.level == "unknown"]
     if not verdicts:
@@ -195,11 +195,15 @@ def against_claims(verdict: Verdict, claims: Sequence[str]) -> Verdict:
 def _why(valid: Valid, parts: Sequence[tuple[Valid, str]], claims: Sequence[str]) -> str:
     claim = f"the claim {', '.join(claims)}" if claims else ""
     if valid is True:
-        return f"no anomaly was found against {claim}" if claim else "no anomaly was found"
-    reasons = "; ".join(why.rstrip(".") for answer, why in parts if answer == valid)
+        return f"No anomaly was found against {claim}" if claim else "No anomaly was found"
+    reasons = "; ".join(why for answer, why in parts if answer == valid)
     if valid is UNKNOWN:
-        return f"{claim or 'the history'} is not decided: {reasons}"
-    return f"{claim} is broken: {reasons}" if claim else reasons
+        return f"{_sentence(claim or 'the history')} is not decided: {reasons}"
+    return f"{_sentence(claim)} is broken: {reasons}" if claim else _sentence(reasons)
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def count_operations(history: History) -> dict[str, dict[str, int]]:

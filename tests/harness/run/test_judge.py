@@ -81,7 +81,7 @@ def test_the_worst_part_wins(parts: list[Any], answer: Any) -> None:
 def test_one_invalid_checker_makes_the_verdict_invalid_and_names_itself() -> None:
     verdict = judge(fine=Says(Verdict(valid=True)), bad=Says(BROKEN))
     assert verdict["valid"] is False
-    assert "bad: a read was stale" in verdict["why"]
+    assert verdict["why"] == "A read was stale (bad)"
     assert verdict["checkers"]["bad"]["anomalies"]["stale-read"][0]["witness"] == [0, 1]
 
 

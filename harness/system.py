@@ -14,8 +14,8 @@ from harness.cluster.node import Cluster, Daemon, Node
 class SystemOption:
     """A command-line flag that a system adds, e.g. ``--serializable-reads``.
 
-    ``name`` is the scenario key (``serializable_reads``); ``kind`` is ``bool``, ``str``, ``int``
-    or ``float``.
+    ``name`` is the scenario key (``serializable_reads``); ``kind`` is ``bool``, ``str``, ``int``,
+    ``float`` or ``Path`` (made absolute).
     """
 
     name: str

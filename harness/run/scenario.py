@@ -214,13 +214,18 @@ def _integer(value: Any) -> int:
 def _option_value(option: SystemOption, value: Any) -> Any:
     if value is None:
         return None
-    convert = {bool: _boolean, int: _integer}.get(option.kind, option.kind)
+    convert = {bool: _boolean, int: _integer, Path: _absolute}.get(option.kind, option.kind)
     try:
         return convert(value)
     except (TypeError, ValueError) as error:
         raise UsageError(
             f"{option.name} = {value!r} is not {_called(option.kind.__name__)}"
         ) from error
+
+
+def _absolute(value: Any) -> str:
+    """A path as it stays true in another working directory, where the run is repeated."""
+    return str(Path(value).resolve())
 
 
 def _called(kind: str) -> str:

@@ -134,7 +134,7 @@ def one_round(
     """Whether the round was clean, how long the family took to go, and what happened."""
     before = Machine.now()
     argv = [sys.executable, "-m", "harness.cli.main", "test", "etcd", "--store", str(store)]
-    argv += ["--nemesis", "partition,kill,pause", "--nemesis-interval", "1", "--time-limit", "8"]
+    argv += ["--nemesis", "partition,kill,pause", "--nemesis-interval", "1", "--time-limit", "30"]
     argv += ["--seed", str(number)]
     front = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     delay_s, kind = rng.uniform(0.05, 12.0), rng.choice(VICTIMS)

@@ -86,14 +86,19 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     Exits 0 if the verdict is valid, 1 invalid, 2 unknown, 3 if there is none. Further flags
     depend on SYSTEM and --workload: see polygraph test SYSTEM --help.
     """
-    table = scenario_table(flags["scenario"]) | _given(flags)
-    registry = Registry(tuple(Path(path) for path in table.get("plugin", ())))
-    scenario = resolve(table, registry)
-    claims = known_models(scenario.consistency_models)
-    scenario = dataclasses.replace(scenario, consistency_models=claims)
+    scenario = scenario_of(flags)
+    registry = Registry(tuple(Path(path) for path in scenario.plugin))
     outcome = _run(scenario, flags["store"], registry, context.ensure_object(Session))
     _show(scenario, outcome, flags["as_json"])
     return outcome.exit_code
+
+
+def scenario_of(flags: Mapping[str, Any]) -> Scenario:
+    """The complete scenario of the flags: its file first, then what was said beside it."""
+    table = scenario_table(flags["scenario"]) | _given(flags)
+    scenario = resolve(table, Registry(tuple(Path(path) for path in table.get("plugin", ()))))
+    claims = known_models(scenario.consistency_models)
+    return dataclasses.replace(scenario, consistency_models=claims)
 
 
 def _given(flags: Mapping[str, Any]) -> dict[str, Any]:

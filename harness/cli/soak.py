@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FINISH_S = 420.0
 """What a run may take beyond its time limit and recovery: set-up, judging, its report."""
 
-SHARED = [param for param in TEST.params if param.name not in ("as_json",)]
+SHARED = [param for param in TEST.params if param.name not in ("as_json", "print_config")]
 
 
 @click.command("soak", cls=SystemVerb)

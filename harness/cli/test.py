@@ -18,6 +18,7 @@ from harness.cli.declared import choose, declared_flags, scenario_table
 from harness.cli.options import Command, json_option, plugin_option, store_option
 from harness.cli.session import Session
 from harness.cli.verbs import ENVIRONMENT_PREFIX, Verb
+from harness.errors import EXIT_VALID
 from harness.history.consistency import known_models
 from harness.plugins import Registry
 from harness.run.scenario import Scenario, resolve
@@ -25,7 +26,7 @@ from harness.run.scenario import Scenario, resolve
 if TYPE_CHECKING:
     from harness.run.front import Outcome
 
-OWN = ("scenario", "store", "as_json")
+OWN = ("scenario", "store", "as_json", "print_config")
 """Flags that say how to run, not what: they are no part of the scenario."""
 
 
@@ -76,7 +77,8 @@ def _option(flag: str, kind: Any, text: str) -> Callable[[Command], Command]:
 @_option("--journal", click.Choice(["buffered", "sync"]), "sync: one write for each record.")
 @_option("--seed", int, "Fixes the fault schedule and every generator's random stream.")
 @plugin_option
-@click.option("--scenario", type=click.Path(), help="A TOML file of these flags; flags win.")
+@click.option("--scenario", help="A TOML file of these flags, or a shipped one; flags win.")
+@click.option("--print-config", is_flag=True, help="Print the complete scenario, run nothing.")
 @store_option
 @json_option
 @click.pass_context
@@ -87,6 +89,9 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     depend on SYSTEM and --workload: see polygraph test SYSTEM --help.
     """
     scenario = scenario_of(flags)
+    if flags["print_config"]:
+        click.echo(scenario.to_toml({}), nl=False)
+        return EXIT_VALID
     registry = Registry(tuple(Path(path) for path in scenario.plugin))
     outcome = _run(scenario, flags["store"], registry, context.ensure_object(Session))
     _show(scenario, outcome, flags["as_json"])

@@ -22,6 +22,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "report": ("harness.cli.report", "Write a run's report.html again and say where it is."),
     "export": ("harness.cli.export", "Write a run's history for Elle, elle-cli or Knossos."),
     "list": ("harness.cli.list", "What can be named: systems, workloads, nemeses, checkers."),
+    "validate": ("harness.cli.validate", "Would this scenario run? Nothing is started."),
     "doctor": ("harness.cli.doctor", "What this machine can do, what not, and why."),
     "heal": ("harness.cli.heal", "Undo every fault and end everything that dead runs left."),
     "down": ("harness.cli.down", "End the cluster that a run left running."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import secrets
 import sys
 import time
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 FINISH_S = 420.0
 """What a run may take beyond its time limit and recovery: set-up, judging, its report."""
 
+OUTPUTS = ("junit", "junit_unknown", "artifacts")
+"""Flags that say what else to write, not what to run."""
+
 SHARED = [param for param in TEST.params if param.name not in ("as_json", "print_config")]
 
 
@@ -43,6 +47,7 @@ SHARED = [param for param in TEST.params if param.name not in ("as_json", "print
 @click.option("--resume", type=click.Path(), help="Go on with the soak in this folder.")
 @click.option("--junit", type=click.Path(), help="Write JUnit XML here after every run.")
 @click.option("--junit-unknown", type=click.Choice(["error", "skipped"]), default="error")
+@click.option("--artifacts", type=click.Path(), help="Keep failing runs whole, others small.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON at the end.")
 @click.pass_context
 def VERB(context: click.Context, /, **flags: Any) -> int:
@@ -78,7 +83,7 @@ def _begun(flags: Mapping[str, Any]) -> Book:
     from harness.soak.book import Book
 
     names = ("runs", "duration", "until_failure", "parallel", "confidence", "at_most")
-    own = {*names, "hard_limit", "resume", "junit", "junit_unknown", "as_json"}
+    own = {*names, *OUTPUTS, "hard_limit", "resume", "as_json"}
     scenario = scenario_of({name: value for name, value in flags.items() if name not in own})
     settings = _settings(scenario, flags)
     now = datetime.now()
@@ -153,6 +158,10 @@ class _Reporter:
         write_page(self.folder, summary)
         if self.flags["junit"]:
             self._write_junit(summary)
+        if self.flags["artifacts"]:
+            from harness.soak.ci import keep_artifacts
+
+            keep_artifacts(summary, self.folder, Path(self.flags["artifacts"]))
         return summary
 
     def _write_junit(self, summary: Mapping[str, Any]) -> None:
@@ -176,9 +185,22 @@ class _Reporter:
                 click.echo(line)
         for group in summary["groups"]:
             self._say(f"repeat  {group['reproduce']}")
+        self._tell_github(summary)
         self._say(f"page    {self.folder / 'index.html'}")
         if summary["interrupted"]:
             self._say(f"go on   polygraph soak --resume {self.folder}")
+
+    def _tell_github(self, summary: Mapping[str, Any]) -> None:
+        """Annotations and step summary, where GitHub's runner is there to take them."""
+        from harness.soak.ci import github_annotations, step_summary
+        from harness.soak.page import headline, needed
+
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            for line in github_annotations(summary):
+                click.echo(line)
+        if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with Path(path).open("a", encoding="utf-8") as page:
+                page.write(step_summary(summary, headline(summary), needed(summary)))
 
     def _say(self, line: str) -> None:
         click.echo(line, err=self.flags["as_json"])

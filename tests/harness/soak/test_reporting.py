@@ -7,9 +7,11 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.soak.book import Entry, Settings
+from harness.soak.ci import github_annotations, keep_artifacts, step_summary
 from harness.soak.junit import junit
 from harness.soak.page import headline, needed, page
 from harness.soak.summary import exit_code, summarize
@@ -118,3 +120,37 @@ def test_the_headline_says_the_worst_first_and_what_is_missing() -> None:
 
 def test_the_page_of_a_soak_without_runs_can_be_made(tmp_path: Path) -> None:
     assert "nothing is known" in page(tmp_path, summarize(settings(), [], interrupted=False))
+
+
+def test_annotations_and_step_summary_name_each_kind_and_hold_hostile_text() -> None:
+    summary = summarize(settings(), ALL, interrupted=False)
+    lines = list(github_annotations(summary))
+    assert [line.split(" ")[0] for line in lines] == ["::error", "::error", "::warning"]
+    assert all("\n" not in line for line in lines)
+    assert "linearizable%3A stale-read" in lines[0]
+    markdown = step_summary(summary, headline(summary), needed(summary))
+    assert "<img" not in markdown
+    assert markdown.count("| infrastructure |") == 1
+
+
+def test_artifacts_keep_failing_runs_whole_and_passing_ones_small(tmp_path: Path) -> None:
+    def folder(name: str) -> Path:
+        path = tmp_path / "store" / name
+        (path / "evidence").mkdir(parents=True)
+        for file in ("scenario.toml", "verdict.json", "history.jsonl.zst", "evidence/run.json"):
+            (path / file).write_text(name)
+        return path
+
+    runs = [
+        msgspec.structs.replace(run(1, 0), run_dir=str(folder("good"))),
+        msgspec.structs.replace(run(2, 1), run_dir=str(folder("bad"))),
+        msgspec.structs.replace(run(3, 3), run_dir=str(tmp_path / "never-was")),
+    ]
+    summary = summarize(settings(), runs, interrupted=False)
+    for _ in range(2):
+        keep_artifacts(summary, tmp_path, tmp_path / "artifacts")
+    kept = tmp_path / "artifacts" / "runs"
+    assert sorted(path.name for path in kept.iterdir()) == ["bad", "good"]
+    assert (kept / "bad" / "history.jsonl.zst").read_text() == "bad"
+    assert not (kept / "good" / "history.jsonl.zst").exists()
+    assert (kept / "good" / "evidence" / "run.json").read_text() == "good"

@@ -18,7 +18,7 @@ import click
 
 from harness.errors import UsageError
 from harness.plugins import Registry, unknown_name
-from harness.run.scenario import Scenario, declared_options, read_toml
+from harness.run.scenario import Scenario, declared_options, read_toml, registry_of
 from harness.scenarios import shipped
 from harness.system import SystemOption
 
@@ -49,7 +49,7 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str], environment: 
     given = {name: value for name, value in context.params.items() if value}
     positional = str(given.pop("system", ""))
     table = scenario_table(given.get("scenario")) | given
-    registry = Registry(tuple(Path(path) for path in table.get("plugin", ())))
+    registry = registry_of(table)
     words = [word for word in (positional, *context.args) if word and word[0] != "-"]
     known = [word for word in words if word in registry.names("systems")]
     return Chosen(

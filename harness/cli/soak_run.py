@@ -13,8 +13,7 @@ from pathlib import Path
 
 from harness.cli.failure import exit_code_of
 from harness.cli.session import Session
-from harness.plugins import Registry
-from harness.run.scenario import resolve
+from harness.run.scenario import registry_of, resolve
 from harness.run.store import write_json
 
 
@@ -26,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     store, result = Path(argv[2]), Path(argv[3])
     session = Session()
     try:
-        registry = Registry([Path(path) for path in table.get("plugin", [])])
+        registry = registry_of(table)
         scenario = resolve({**table, "seed": int(argv[1])}, registry)
         outcome = run(scenario, store, lambda event: None, registry)
     except BaseException as error:

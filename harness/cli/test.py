@@ -21,7 +21,7 @@ from harness.cli.verbs import ENVIRONMENT_PREFIX, Verb
 from harness.errors import EXIT_VALID
 from harness.history.consistency import known_models
 from harness.plugins import Registry
-from harness.run.scenario import Scenario, resolve
+from harness.run.scenario import Scenario, registry_of, resolve
 
 if TYPE_CHECKING:
     from harness.run.front import Outcome
@@ -92,7 +92,7 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     if flags["print_config"]:
         click.echo(scenario.to_toml({}), nl=False)
         return EXIT_VALID
-    registry = Registry(tuple(Path(path) for path in scenario.plugin))
+    registry = registry_of(scenario.flat())
     outcome = _run(scenario, flags["store"], registry, context.ensure_object(Session))
     _show(scenario, outcome, flags["as_json"])
     return outcome.exit_code
@@ -101,7 +101,7 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
 def scenario_of(flags: Mapping[str, Any]) -> Scenario:
     """The complete scenario of the flags: its file first, then what was said beside it."""
     table = scenario_table(flags["scenario"]) | _given(flags)
-    scenario = resolve(table, Registry(tuple(Path(path) for path in table.get("plugin", ()))))
+    scenario = resolve(table, registry_of(table))
     claims = known_models(scenario.consistency_models)
     return dataclasses.replace(scenario, consistency_models=claims)
 

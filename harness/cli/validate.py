@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from harness.cli.declared import scenario_table
@@ -41,12 +43,12 @@ def _would_run(name: str, plugin: tuple[str, ...], session: Session) -> bool:
 def _command(name: str, plugin: tuple[str, ...]) -> str:
     """The command that the scenario stands for; raises what is wrong with it."""
     from harness.history.consistency import known_models
-    from harness.run.plan import plan, registry_of
-    from harness.run.scenario import resolve
+    from harness.run.plan import plan
+    from harness.run.scenario import registry_of, resolve
 
     table = scenario_table(name)
-    table["plugin"] = [*table.get("plugin", ()), *plugin]
     registry = registry_of(table)
+    registry.plugin_files = [*registry.plugin_files, *map(Path, plugin)]
     scenario = resolve(table, registry)
     known_models(scenario.consistency_models)
     plan(scenario, registry)

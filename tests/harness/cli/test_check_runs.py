@@ -1,4 +1,4 @@
-"""``polygraph check RUN``: keeps a verdict where there is none, and never meddles with a live run."""
+"""``polygraph check RUN``: keeps a verdict where there is none, and leaves a live run alone."""
 
 from __future__ import annotations
 

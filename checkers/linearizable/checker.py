@@ -5,7 +5,8 @@ is linearizable exactly if its part on each object is). A key whose values were 
 is decided by :mod:`checkers.linearizable.zones`, any other by the exact search of
 :mod:`checkers.linearizable.frontier`, in rounds: first all keys with little, then the hard ones
 with more, so that no hard key starves the rest. What is not decided when time or memory is
-spent is ``unknown`` and names the key; a key proven wrong wins over it.
+spent is ``unknown`` and names the key; a key proven wrong wins over it. Contradictions that came
+about while a fault was in force are told first, for those are what a run with faults looks for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from checkers.faults_active import while_it_ran
+from checkers.faults_active import faults_active, while_it_ran
 from checkers.linearizable.entries import (
     Entry,
     KeyHistory,
@@ -86,7 +87,7 @@ class Linearizable:
         except Unjudgeable as error:
             return Verdict(valid=UNKNOWN, why=f"cannot be judged: {error}")
         outcome = judge(homes, budget)
-        proofs = _proofs(record.history, outcome, budget)
+        proofs = _proofs(record, outcome, budget)
         return _verdict(record, homes, outcome, proofs)
 
     def _homes(self, record: Record) -> list[KeyHistory]:
@@ -156,16 +157,42 @@ def _round(
     return left
 
 
-def _proofs(history: History, outcome: Outcome, budget: Budget) -> list[tuple[Broken, Proof]]:
-    """A proof for each; one that cannot be told must not hide that the key is wrong."""
-    proofs = []
-    for broken in outcome.broken[:TOLD]:
+def _proofs(record: Record, outcome: Outcome, budget: Budget) -> list[tuple[Broken, Proof]]:
+    """A proof for each, those with a fault in force first, then by time.
+
+    One that cannot be told must not hide that the key is wrong.
+    """
+    history, proofs = record.history, []
+    for broken in _to_tell(record, outcome):
         try:
             proof = prove(history, broken, budget)
         except Exception as error:
             proof = untold(history, broken.home, broken.late, error)
         proofs.append((broken, proof))
-    return proofs
+
+    def rank(told: tuple[Broken, Proof]) -> tuple[bool, int]:
+        broken, proof = told
+        return not _had_fault(record, proof.span_ns()), broken.late.complete
+
+    return sorted(proofs, key=rank)
+
+
+def _to_tell(record: Record, outcome: Outcome) -> list[Broken]:
+    """Those that are explained, by time; if too many, those that broke under a fault first."""
+    if len(outcome.broken) <= TOLD:
+        return outcome.broken
+    operations = record.history.operations
+
+    def is_calm(broken: Broken) -> bool:
+        late = broken.late
+        span_ns = (operations[late.at].time, operations[late.complete].time)
+        return not _had_fault(record, span_ns)
+
+    return sorted(outcome.broken, key=is_calm)[:TOLD]
+
+
+def _had_fault(record: Record, span_ns: tuple[int, int]) -> bool:
+    return bool(record.faults and faults_active(record.faults, *span_ns))
 
 
 def prove(history: History, broken: Broken, budget: Budget) -> Proof:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.cluster import folders, identity, registration
+from harness.cluster import folders, identity, registration, remains
 from harness.cluster.reaper import GRACE_S
 from harness.cluster.registration import Registration
 from harness.errors import HealError, HistoryError, StoreError
@@ -26,18 +26,22 @@ from harness.run.ledger import HEAL, HEALED, Ledger, read_ledger, unhealed
 
 _END_TIMEOUT_S = 10.0
 _RUNS = "*/*/*"
-_PROOF = {
-    "holds": True,
-    "what": "the run's namespaces, and with them its processes, mounts and cuts, are gone",
-}
+_NAMESPACES_GONE = "the run's namespaces, and with them its processes, mounts and cuts, are gone"
 
 
 def down(run_dir: Path) -> None:
     """End the cluster of this run, kept running or not. Safe twice, and where there is none.
 
-    ``HealError`` if it does not end (another user's, or stuck in the kernel).
+    ``HealError`` if it does not end (another user's, or stuck in the kernel) or is on another
+    machine.
     """
     registered = registration.read(run_dir)
+    if registered is not None and registered.host != socket.gethostname():
+        raise HealError(
+            f"the cluster of {run_dir} is on the machine {registered.host}, this is"
+            f" {socket.gethostname()}",
+            f"polygraph down {run_dir}, on {registered.host}",
+        )
     if registered is not None and not _end(registered):
         raise HealError(
             f"the cluster of {run_dir} is still running: its reaper {registered.reaper.pid} "
@@ -45,7 +49,22 @@ def down(run_dir: Path) -> None:
             f"as the user that started it: kill -9 {registered.reaper.pid}",
         )
     if registered is not None:
-        _tidy(run_dir)
+        _note_healed(run_dir, _NAMESPACES_GONE)
+        forget(run_dir)
+
+
+def forget(run_dir: Path) -> None:
+    """Remove the data of a run that is gone, and its registration unless faults stand open.
+
+    It is then the proof by which :func:`heal` notes that they ended with the run.
+    """
+    folders.remove_data(run_dir)
+    try:
+        is_settled = not unhealed(read_ledger(run_dir / "faults.jsonl"))
+    except HistoryError:
+        is_settled = False
+    if is_settled:
+        registration.remove(run_dir)
 
 
 def heal(store: Path) -> list[str]:
@@ -70,9 +89,31 @@ def _heal_run(run_dir: Path) -> list[str]:
             return []
         if not _wait_for_end(registered) and not _end(registered):
             return [f"{run_dir}: the reaper {registered.reaper.pid} of a dead run does not end"]
-    if registered is not None:
-        _tidy(run_dir)
-    return _note_healed(run_dir)
+    if registered is None:
+        return _heal_unregistered(run_dir)
+    left = _note_healed(run_dir, _NAMESPACES_GONE)
+    forget(run_dir)
+    return left
+
+
+def _heal_unregistered(run_dir: Path) -> list[str]:
+    path = run_dir / "faults.jsonl"
+    try:
+        entries = read_ledger(path)
+    except HistoryError as error:
+        return [f"{run_dir}: {error.message}"]
+    open_faults = unhealed(entries)
+    if not open_faults:
+        return []
+    names = ", ".join(f"{entry.fault} on {' '.join(entry.targets)}" for entry in open_faults)
+    owner = path.stat().st_uid
+    if os.geteuid() not in (0, owner):
+        return [f"{run_dir}: {names}: of another user; try: polygraph heal as user {owner}"]
+    try:
+        proof = remains.proof_of_end(entries)
+    except remains.CannotTell as reason:
+        return [f"{run_dir}: {names} {reason}"]
+    return _note_healed(run_dir, proof)
 
 
 def _wait_for_end(registered: Registration) -> bool:
@@ -91,11 +132,6 @@ def _end(registered: Registration) -> bool:
     return identity.kill_and_wait(registered.reaper, _END_TIMEOUT_S)
 
 
-def _tidy(run_dir: Path) -> None:
-    folders.remove_data(run_dir)
-    registration.remove(run_dir)
-
-
 def _faults_in_force(run_dir: Path) -> list[str]:
     entries = unhealed(read_ledger(run_dir / "faults.jsonl"))
     return [
@@ -105,8 +141,8 @@ def _faults_in_force(run_dir: Path) -> list[str]:
     ]
 
 
-def _note_healed(run_dir: Path) -> list[str]:
-    """Write into the ledger of a run that is gone that its faults went with it."""
+def _note_healed(run_dir: Path, proof: str) -> list[str]:
+    """Write into the ledger of a run that is gone that its faults went with it, and the proof."""
     path = run_dir / "faults.jsonl"
     try:
         open_faults = unhealed(read_ledger(path))
@@ -116,7 +152,7 @@ def _note_healed(run_dir: Path) -> list[str]:
         try:
             for entry in open_faults:
                 ledger.record(entry.id, HEAL)
-                ledger.record(entry.id, HEALED, _PROOF)
+                ledger.record(entry.id, HEALED, {"holds": True, "what": proof})
         finally:
             ledger.close()
     except (HistoryError, StoreError) as error:

@@ -159,6 +159,10 @@ class Index:
         """Our one script."""
         return Response(pages.asset("live.js"), media_type="text/javascript")
 
+    async def icon(self, request: Request) -> Response:
+        """Browsers ask for it; there is none."""
+        return Response(status_code=204)
+
     # -- the store -------------------------------------------------------------------------------
 
     def _run(self, request: Request) -> Path | None:
@@ -246,6 +250,7 @@ def application(store: Path, token: str | None) -> Starlette:
         Route("/runs.json", index.runs),
         Route("/style.css", index.style),
         Route("/live.js", index.live_script),
+        Route("/favicon.ico", index.icon),
         Route("/soak/{name}/", index.soak),
         Route("/run/{path:path}", index.report),
         Route("/live/{path:path}", index.live),

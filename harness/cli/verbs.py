@@ -20,6 +20,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "soak": ("harness.cli.soak", "The same test many times: how often it fails, how sure."),
     "check": ("harness.cli.check", "Judge recorded histories or runs again; needs no cluster."),
     "report": ("harness.cli.report", "Write a run's report.html again and say where it is."),
+    "serve": ("harness.cli.serve", "The store in a browser: filter, open, follow, download."),
     "export": ("harness.cli.export", "Write a run's history for Elle, elle-cli or Knossos."),
     "list": ("harness.cli.list", "What can be named: systems, workloads, nemeses, checkers."),
     "validate": ("harness.cli.validate", "Would this scenario run? Nothing is started."),

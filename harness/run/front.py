@@ -19,11 +19,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import EXIT_INFRASTRUCTURE, UsageError
+from harness.errors import EXIT_INFRASTRUCTURE, StoreError, UsageError
 from harness.plugins import Registry, unknown_name
 from harness.run.plan import plan
 from harness.run.scenario import Scenario
-from harness.run.store import link, new_run_dir, read_json, write_text
+from harness.run.store import link, new_run_dir, read_json, write_json, write_text
 
 PROVIDERS = ("local", "local:root", "local:userns")
 
@@ -58,10 +58,31 @@ def run(
     run_dir = new_run_dir(store, scenario.system, scenario.workload, datetime.now())
     write_text(run_dir / "scenario.toml", scenario.to_toml(parts.system.versions()))
     on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
-    end = _follow(enter, scenario, mode, run_dir, on_event)
+    end = _follow(enter, scenario, mode, run_dir, _remembering(run_dir, on_event))
     with contextlib.suppress(OSError):
         link(store, "latest", run_dir)
     return Outcome(end[0], run_dir, read_json(run_dir / "verdict.json"), end[1])
+
+
+def _remembering(
+    run_dir: Path, on_event: Callable[[Mapping[str, Any]], None]
+) -> Callable[[Mapping[str, Any]], None]:
+    """``on_event``, with the present kept in ``evidence/progress.json`` for whoever looks on."""
+    present: dict[str, Any] = {}
+
+    def remember(event: Mapping[str, Any]) -> None:
+        if event.get("event") == "phase":
+            present["phase"] = event.get("name")
+        if event.get("event") == "progress":
+            present["time_s"] = float(event.get("time_ns", 0)) / 1e9
+            for name in ("limit_s", "operations", "faults", "nodes", "last_error"):
+                present[name] = event.get(name)
+        if event.get("event") in ("phase", "progress"):
+            with contextlib.suppress(StoreError):  # nothing depends on it
+                write_json(run_dir / "evidence" / "progress.json", present)
+        on_event(event)
+
+    return remember
 
 
 def _follow(

@@ -1,0 +1,224 @@
+"""The served index: filters, no way out of the store, hostile text dead, a token elsewhere."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from harness.cli.serve import is_loopback
+from harness.serve.app import application
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[31m"
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    path = tmp_path / "store"
+    path.mkdir()
+    (tmp_path / "secret.txt").write_text("not yours")
+    return path
+
+
+@pytest.fixture
+def make(store: Path) -> Make:
+    def make(
+        name: str,
+        valid: Any = True,
+        *,
+        system: str = "etcd",
+        nemesis: str = "kill",
+        why: str = "",
+    ) -> Path:
+        run = store / system / "register" / name
+        (run / "evidence").mkdir(parents=True)
+        scenario = f'system = "etcd"\nnemesis = "{nemesis}"\nseed = 5\n'
+        (run / "scenario.toml").write_text(scenario)
+        if valid is not None:
+            counts = {"read": {"ok": 2, "fail": 1, "info": 0}}
+            verdict = {"valid": valid, "why": why, "operations": counts}
+            (run / "verdict.json").write_text(json.dumps(verdict))
+            (run / "report.html").write_text(f"<p>report of {name}</p>")
+        return run
+
+    return make
+
+
+@pytest.fixture
+def client(store: Path) -> TestClient:
+    return TestClient(application(store, None), follow_redirects=False)
+
+
+def names(client: TestClient, query: str = "") -> list[str]:
+    return [row["path"].split("/")[-1] for row in client.get(f"/runs.json{query}").json()]
+
+
+def test_every_run_is_listed_newest_first_whatever_state_it_is_in(
+    client: TestClient, make: Make
+) -> None:
+    make("20261120T100000-aaaaaa")
+    make("20261121T100000-bbbbbb", False, why="stale")
+    broken = make("20261122T100000-cccccc", None)
+    (broken / "scenario.toml").write_text("not toml = = =")
+    assert names(client) == [
+        "20261122T100000-cccccc",
+        "20261121T100000-bbbbbb",
+        "20261120T100000-aaaaaa",
+    ]
+    page = client.get("/").text
+    assert "no verdict" in page
+    assert "stale" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?verdict=invalid", ["20261121T100000-bbbbbb"]),
+        ("?verdict=none", []),
+        ("?fault=pause", ["20261121T100000-bbbbbb"]),
+        ("?fault=pau", []),
+        ("?system=other", ["20261119T100000-dddddd"]),
+        ("?since=2026-11-21", ["20261121T100000-bbbbbb"]),
+        ("?until=2026-11-19", ["20261119T100000-dddddd"]),
+        ("?until=2026-11-20&system=etcd", ["20261120T100000-aaaaaa"]),
+        ("?workload=' or 1=1 --", []),
+    ],
+)
+def test_filters(client: TestClient, make: Make, query: str, expected: list[str]) -> None:
+    make("20261119T100000-dddddd", system="other")
+    make("20261120T100000-aaaaaa")
+    make("20261121T100000-bbbbbb", False, nemesis="kill,pause")
+    assert names(client, query) == expected
+
+
+def test_what_changes_in_the_store_changes_in_the_list(client: TestClient, make: Make) -> None:
+    run = make("20261120T100000-aaaaaa", None)
+    assert client.get("/runs.json").json()[0]["verdict"] == "none"
+    (run / "verdict.json").write_text(json.dumps({"valid": False, "why": "late"}))
+    assert client.get("/runs.json").json()[0]["verdict"] == "invalid"
+    for path in sorted(run.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    run.rmdir()
+    assert names(client) == []
+
+
+def test_a_report_opens_and_a_run_under_way_is_followed(client: TestClient, make: Make) -> None:
+    make("20261120T100000-aaaaaa")
+    make("20261121T100000-bbbbbb", None)
+    assert "report of" in client.get("/run/etcd/register/20261120T100000-aaaaaa/").text
+    live = client.get("/run/etcd/register/20261121T100000-bbbbbb/")
+    assert (live.status_code, live.headers["location"]) == (
+        303,
+        "/live/etcd/register/20261121T100000-bbbbbb/",
+    )
+
+
+def test_progress_is_what_the_run_last_said_and_then_its_verdict(
+    client: TestClient, make: Make
+) -> None:
+    run = make("20261121T100000-bbbbbb", None)
+    (run / "evidence" / "progress.json").write_text('{"phase": "run", "time_s": 3.0}')
+    path = "/progress/etcd/register/20261121T100000-bbbbbb"
+    assert client.get(path).json() == {"phase": "run", "time_s": 3.0}
+    (run / "verdict.json").write_text('{"valid": true}')
+    assert client.get(path).json()["verdict"] == "valid"
+
+
+def test_a_zip_holds_the_run_without_links_and_node_data(
+    client: TestClient, make: Make, tmp_path: Path
+) -> None:
+    run = make("20261120T100000-aaaaaa")
+    (run / "nodes" / "n1" / "data").mkdir(parents=True)
+    (run / "nodes" / "n1" / "data" / "wal").write_text("large")
+    (run / "nodes" / "n1" / "etcd.log").write_text("a line\n" * 100_000)
+    (run / "leak").symlink_to(tmp_path / "secret.txt")
+    answer = client.get("/zip/etcd/register/20261120T100000-aaaaaa")
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert archive.testzip() is None
+    inside = {name.split("/", 1)[1] for name in archive.namelist()}
+    assert inside == {"scenario.toml", "verdict.json", "report.html", "nodes/n1/etcd.log"}
+
+
+@pytest.mark.parametrize("verb", ["run", "zip", "live", "progress"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../secret.txt",
+        "..%2fsecret.txt",
+        "%2e%2e/secret.txt",
+        "etcd/register/../../../secret.txt",
+        "/etc/passwd",
+        "%2fetc/passwd",
+        "etcd/register/linked",
+        "linked/register/20261120T100000-aaaaaa",
+        "etcd/register",
+        "etcd/register/20261120T100000-aaaaaa/evidence",
+        "etcd/register/none%00",
+        "",
+    ],
+)
+def test_no_path_leads_out_of_the_store(
+    client: TestClient, make: Make, store: Path, tmp_path: Path, verb: str, path: str
+) -> None:
+    make("20261120T100000-aaaaaa")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "scenario.toml").write_text("not yours")
+    (store / "etcd" / "register" / "linked").symlink_to(outside)
+    (store / "linked").symlink_to(store / "etcd")
+    answer = client.get(f"/{verb}/{path}")
+    assert answer.status_code == 404
+    assert "not yours" not in answer.text
+
+
+def test_hostile_text_is_dead(client: TestClient, make: Make, store: Path) -> None:
+    make("20261120T100000-aaaaaa", False, why=HOSTILE, nemesis="<b>kill</b>")
+    evil = store / "<img src=x>" / "register" / "20261121T100000-bbbbbb"
+    evil.mkdir(parents=True)
+    (evil / "scenario.toml").write_text("system = 'x'")
+    answer = client.get("/?verdict=<script>alert(1)</script>")
+    assert "<script>alert" not in answer.text
+    page = client.get("/").text
+    assert "<img" not in page
+    assert "<b>" not in page
+    assert "\x1b" not in page
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_token_is_asked_for_and_then_remembered(store: Path, make: Make) -> None:
+    make("20261120T100000-aaaaaa")
+    client = TestClient(application(store, "s3cret"), follow_redirects=False)
+    for path in ("/", "/runs.json", "/zip/etcd/register/20261120T100000-aaaaaa", "/style.css"):
+        assert client.get(path).status_code == 401
+    assert client.get("/?token=wrong").status_code == 401
+    entered = client.get("/?token=s3cret")
+    assert entered.status_code == 303
+    assert "s3cret" not in entered.headers["location"]
+    assert client.get("/").status_code == 200
+    bearer = TestClient(application(store, "s3cret"))
+    headers = {"Authorization": "Bearer s3cret"}
+    assert bearer.get("/runs.json", headers=headers).status_code == 200
+
+
+def test_only_reading_is_possible(client: TestClient, make: Make) -> None:
+    make("20261120T100000-aaaaaa")
+    for method in ("post", "put", "delete", "patch"):
+        assert getattr(client, method)("/").status_code == 405
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback_needs_no_token(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example"])
+def test_every_other_address_needs_one(host: str) -> None:
+    assert not is_loopback(host)

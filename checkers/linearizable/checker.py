@@ -24,10 +24,11 @@ from checkers.linearizable.entries import (
     until,
 )
 from checkers.linearizable.explain import Proof, overwritten, told, untold, without_order
-from checkers.linearizable.frontier import Allowance, Exhausted, Impossible, first_impossible
 from checkers.linearizable.minimal import Part, minimal
 from checkers.linearizable.models import CAS_REGISTER, MODELS, Model
+from checkers.linearizable.problem import Allowance, Exhausted
 from checkers.linearizable.prose import show
+from checkers.linearizable.search import Impossible, first_impossible
 from checkers.linearizable.zones import Contradiction, earliest_contradiction, has_unique_values
 from harness.history.history import History
 from harness.history.record import Record

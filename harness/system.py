@@ -54,7 +54,7 @@ class System(Protocol):
         ...
 
     def ready(self, cluster: Cluster, timeout_s: float) -> None:
-        """Return once all nodes agree and a write is served; ``SetupError`` names who did not."""
+        """Return once all nodes agree and a write is served; ``NotReady`` names who did not."""
         ...
 
     def stop(self, node: Node) -> None:

@@ -197,6 +197,7 @@ def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
 
 def _judge_run(run_dir: Path, request: Request) -> dict[str, Any]:
     """Judge a run by all that its folder holds; keep the verdict where there was none."""
+    from harness.cluster.registration import is_under_way
     from harness.run.judge import judge_run, load_record
     from harness.run.store import read_json, write_json
 
@@ -205,7 +206,9 @@ def _judge_run(run_dir: Path, request: Request) -> dict[str, Any]:
         return _judge_history(load_record(run_dir).history, str(run_dir), request)
     verdict = judge_run(run_dir)
     stored = read_json(run_dir / "verdict.json")
-    if stored is None:
+    if is_under_way(run_dir):
+        click.echo(f"{run_dir}: still under way, this judges what there is so far", err=True)
+    elif stored is None:
         write_json(run_dir / "verdict.json", verdict)
     elif stored.get("valid") != verdict["valid"]:
         click.echo(

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from harness.client import SystemClient
 from harness.cluster.node import Cluster
-from harness.errors import PolygraphError, SetupError, StoreError, UsageError
+from harness.errors import NotReady, PolygraphError, SetupError, StoreError, UsageError
 from harness.fault import Stage
 from harness.generator import Generator, any_, clients, limit, nemesis, stagger, time_limit
 from harness.history.journal import Journal
@@ -43,6 +43,8 @@ T = TypeVar("T")
 PROGRESS_INTERVAL_S = 1.0
 SETUP_PATIENCE_S = 30.0
 FINAL_PHASE_S = 30.0
+READY_GRACE_S = 10.0
+CLOSE_S = 1.0
 
 
 class Interrupted(Exception):
@@ -123,7 +125,20 @@ class Life:
             await self._unless_stopped(_all(starts))
         with self._phase("ready"):
             timeout_s = self.plan.scenario.recovery_timeout
-            await self._unless_stopped(asyncio.to_thread(system.ready, cluster, timeout_s))
+            await self._ready(timeout_s)
+
+    async def _ready(self, timeout_s: float) -> None:
+        """The system's readiness; :class:`NotReady` also where asking for it never returns."""
+        limit_s = timeout_s + READY_GRACE_S
+        work = asyncio.to_thread(self.plan.system.ready, self.cluster, timeout_s)
+        try:
+            await self._unless_stopped(asyncio.wait_for(work, limit_s))
+        except TimeoutError as error:
+            raise NotReady(
+                f"asking {self.plan.system.name} whether it is ready did not return in"
+                f" {limit_s:g} s",
+                f"look at the logs in {self.run_dir / 'nodes'}",
+            ) from error
 
     async def _unless_stopped(self, work: Awaitable[T]) -> T:
         """What ``work`` gives, or :class:`Interrupted` at once when the run is asked to stop.
@@ -167,7 +182,8 @@ class Life:
                 await client.open(self.cluster.nodes[0].client_address)
                 return await self.plan.workload.setup(client)
         finally:
-            await client.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(client.close(), CLOSE_S)
 
     def _open_journal(self, initial: Any) -> None:
         scenario, workload = self.plan.scenario, self.plan.workload
@@ -287,13 +303,16 @@ class Life:
         """Wait until every node agrees and serves again; never raises."""
         timeout_s, begun = self.plan.scenario.recovery_timeout, time.monotonic()
         try:
-            ready = asyncio.to_thread(self.plan.system.ready, self.cluster, timeout_s)
-            await self._unless_stopped(ready)
+            await self._ready(timeout_s)
+            ready, why = True, ""
         except Interrupted:
-            return {"ready": None, "seconds": time.monotonic() - begun, "why": "interrupted"}
-        except Exception as error:
-            return {"ready": False, "seconds": time.monotonic() - begun, "why": str(error)}
-        return {"ready": True, "seconds": time.monotonic() - begun, "why": ""}
+            ready, why = None, "interrupted"
+        except NotReady as error:
+            ready, why = False, str(error)
+        except Exception as error:  # a defect of ours or of a plug-in is no fault of the database
+            ready, why = None, f"could not be asked: {error!r}"
+            self._warn(f"whether the system recovered is not known: {error!r}")
+        return {"ready": ready, "seconds": time.monotonic() - begun, "why": why}
 
     def _seal(self) -> None:
         """Close and compress the history; one that lost records stays plain, which says so."""

@@ -82,6 +82,19 @@ def test_paths_stay_true_in_another_working_directory(
     assert scenario.plugin == (str(tmp_path / "a.py"),)
 
 
+@given(interval=st.floats(0.001, 1e7, allow_nan=False), rate=st.floats(0.001, 1e7, allow_nan=False))
+def test_the_command_keeps_every_digit(interval: float, rate: float) -> None:
+    scenario = Scenario(system="etcd", nemesis_interval=interval, rate=rate)
+    words = [*shlex.split(scenario.command()), "--nemesis-interval", "10.0", "--rate", "200.0"]
+    assert float(words[words.index("--nemesis-interval") + 1]) == interval
+    assert float(words[words.index("--rate") + 1]) == rate
+
+
+def test_one_plug_in_may_stand_alone_in_a_scenario(registry: Registry, tmp_path: Path) -> None:
+    scenario = resolve({"system": "etcd", "plugin": str(tmp_path / "a b.py")}, registry)
+    assert scenario.plugin == (str(tmp_path / "a b.py"),)
+
+
 def test_an_unknown_key_is_refused_with_the_nearest_name(registry: Registry) -> None:
     with pytest.raises(UsageError, match="serializable_reads"):
         resolve({"system": "etcd", "serialisable_reads": True}, registry)
@@ -93,6 +106,12 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(registry: Registry) -> 
         {"rate": 0},
         {"nodes": 0},
         {"nodes": 2.5},
+        {"rate": "nan"},
+        {"time_limit": "inf"},
+        {"op_timeout": "nan"},
+        {"recovery_timeout": "nan"},
+        {"recovery_timeout": -1},
+        {"plugin": 5},
         {"time_limit": -1},
         {"concurrency": "n3"},
         {"concurrency": "0n"},

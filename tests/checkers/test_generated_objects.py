@@ -19,8 +19,8 @@ from checkers.calls import Call, calls
 from checkers.comments import Comments
 from checkers.counter import Counter
 from checkers.log import Log
-from checkers.monotonic import Monotonic
 from checkers.queue import Queue
+from checkers.session_monotonic import SessionMonotonic
 from checkers.set_full import SetFull
 from checkers.sets import Set
 from checkers.total_queue import TotalQueue
@@ -81,7 +81,7 @@ CASES: list[tuple[Any, Kind, Callable[[Random, Any], Any]]] = [
     (Queue, QUEUE, other_number),
     (TotalQueue, QUEUE, other_number),
     (UniqueIds, IDS, other_number),
-    (Monotonic, RISING, other_number),
+    (SessionMonotonic, RISING, other_number),
     (Log, LOG, other_poll),
     (Watch, WATCH, other_watch),
 ]
@@ -187,7 +187,7 @@ def rising_can_be(found: list[Call]) -> bool:
         (Comments, COMMENTS, other_list, comments_can_be),
         (Queue, QUEUE, other_number, queue_can_be),
         (UniqueIds, IDS, other_number, ids_can_be),
-        (Monotonic, RISING, other_number, rising_can_be),
+        (SessionMonotonic, RISING, other_number, rising_can_be),
     ],
     ids=lambda x: getattr(x, "name", None),
 )

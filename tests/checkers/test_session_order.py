@@ -1,12 +1,12 @@
-"""The checkers comments, sequential and monotonic: order that a reader must not turn round."""
+"""Comments, insert order and session order: what a reader must not turn round."""
 
 from __future__ import annotations
 
 import pytest
 
 from checkers.comments import Comments
-from checkers.monotonic import Monotonic
-from checkers.sequential import Sequential
+from checkers.insert_order import InsertOrder
+from checkers.session_monotonic import SessionMonotonic
 from tests.checkers.scripted import judged, kinds
 
 
@@ -47,7 +47,7 @@ def test_ids_that_nobody_wrote_are_wrong_only_if_the_start_is_known() -> None:
 
 
 def test_a_part_missing_after_a_later_one_was_seen_is_wrong() -> None:
-    verdict = judged(Sequential, '0 read 1 = [1, ["c", null, "a"]]\n0 read 2 = [2, ["z", "y"]]')
+    verdict = judged(InsertOrder, '0 read 1 = [1, ["c", null, "a"]]\n0 read 2 = [2, ["z", "y"]]')
     assert kinds(verdict) == {"trailing-nil": 1}
     assert "found part 3" in verdict.anomalies["trailing-nil"][0].message
     counts = {key: verdict.stats[key] for key in ("all-count", "some-count", "bad-count")}
@@ -58,12 +58,12 @@ def test_a_part_missing_after_a_later_one_was_seen_is_wrong() -> None:
     "parts", ["[null, null, null]", '[null, null, "a"]', '[null, "b", "a"]', '["c", "b", "a"]']
 )
 def test_parts_seen_from_some_time_on_are_in_order(parts: str) -> None:
-    assert judged(Sequential, f"0 read 1 = [1, {parts}]").valid is True
-    assert judged(Sequential, f"0 read 1 = {parts}").valid is True
+    assert judged(InsertOrder, f"0 read 1 = [1, {parts}]").valid is True
+    assert judged(InsertOrder, f"0 read 1 = {parts}").valid is True
 
 
 def test_a_value_that_falls_within_a_process_is_wrong() -> None:
-    verdict = judged(Monotonic, "0 read = 3\n1 read = 1\n0 read = 2")
+    verdict = judged(SessionMonotonic, "0 read = 3\n1 read = 1\n0 read = 2")
     assert kinds(verdict) == {"fell": 1}
     assert verdict.anomalies["fell"][0].data == {"before": 3, "found": 2}
     assert "sequential" in verdict.not_
@@ -71,21 +71,23 @@ def test_a_value_that_falls_within_a_process_is_wrong() -> None:
 
 def test_other_processes_may_lag_and_values_may_stay() -> None:
     script = "0 inc = 1\n0 read = 1\n1 read = 0\n1 read = 1\n0 inc ?\n1 read = 2"
-    assert judged(Monotonic, script).valid is True
+    assert judged(SessionMonotonic, script).valid is True
 
 
 def test_keys_rise_by_themselves() -> None:
     script = '0 read ["a", null] = ["a", 5]\n0 read ["b", null] = ["b", 1]'
-    assert judged(Monotonic, script, {"independent": True}).valid is True
-    assert judged(Monotonic, script.replace('"b"', '"a"'), {"independent": True}).valid is False
+    assert judged(SessionMonotonic, script, {"independent": True}).valid is True
+    assert (
+        judged(SessionMonotonic, script.replace('"b"', '"a"'), {"independent": True}).valid is False
+    )
 
 
 def test_two_increments_to_the_same_value_lost_one() -> None:
-    verdict = judged(Monotonic, "0 inc = 1\n1 inc = 1")
+    verdict = judged(SessionMonotonic, "0 inc = 1\n1 inc = 1")
     assert kinds(verdict) == {"lost-increment": 1}
     assert verdict.not_ == ()
 
 
-@pytest.mark.parametrize("checker", [Comments, Sequential, Monotonic])
+@pytest.mark.parametrize("checker", [Comments, InsertOrder, SessionMonotonic])
 def test_without_an_answer_nothing_is_known(checker: type) -> None:
     assert judged(checker, "0 read ?").valid == "unknown"

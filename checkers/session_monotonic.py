@@ -1,4 +1,4 @@
-"""The checker ``monotonic``: no process sees a value fall that only ever rises.
+"""The checker ``session-monotonic``: no process sees a value fall that only ever rises.
 
 After Dgraph's sequential test. ``inc`` raises a counter and answers the new value, ``read``
 answers the value. Nothing lowers it, so in the order of one process its answers never fall
@@ -21,10 +21,10 @@ FELL: Final = "fell"
 LOST: Final = "lost-increment"
 
 
-class Monotonic:
+class SessionMonotonic:
     """Judges the answers of each process."""
 
-    name = "monotonic"
+    name = "session-monotonic"
     reads = frozenset({"history"})
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -91,4 +91,4 @@ def _tell_lost(findings: Findings, other: Call, call: Call) -> None:
     findings.add(LOST, [other, call], reasons, found=call.answer)
 
 
-CHECKERS = {"monotonic": Monotonic}
+CHECKERS = {"session-monotonic": SessionMonotonic}

@@ -1,4 +1,4 @@
-"""The checker ``sequential``: who sees a later insert of a client sees its earlier ones.
+"""The checker ``insert-order``: who sees a later insert of a client sees its earlier ones.
 
 From the sequential test of CockroachDB (elle-cli's model ``sequential``). ``write k`` inserts
 the parts of ``k`` one after the other, each in a transaction of its own; ``read k`` looks for
@@ -21,10 +21,10 @@ from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Budget, Verdict
 
 
-class Sequential:
+class InsertOrder:
     """Judges reads of parts, the last inserted first."""
 
-    name = "sequential"
+    name = "insert-order"
     reads = frozenset({"history"})
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -86,4 +86,4 @@ def _tell(findings: Findings, call: Call, parts: Sequence[Any], first: int, late
     findings.add("trailing-nil", [call], reasons, found=list(parts))
 
 
-CHECKERS = {"sequential": Sequential}
+CHECKERS = {"insert-order": InsertOrder}

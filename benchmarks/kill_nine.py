@@ -5,7 +5,9 @@
 Each round starts ``polygraph test etcd`` with partition, kill and pause, ends the front, the
 run process, both, or the reaper after a random time, and then demands that
 
-- the machine is as before: processes of ours, namespaces, mounts, links, firewall tables;
+- no process that names the round's folder is left (every process of a run does), mounts, links
+  and firewall tables are as before, and with ``--alone``, on a machine where nobody else makes
+  namespaces meanwhile, so are all namespaces;
 - ``polygraph check RUN`` reads what there is and exits 0, 1 or 2 (a run folder that does not
   exist yet is fine: the front died before it made one).
 
@@ -52,10 +54,10 @@ class Machine:
             tables=_firewall_tables(),
         )
 
-    def left_since(self, before: Machine) -> list[str]:
-        """What is here now and was not before, or is gone."""
+    def left_since(self, before: Machine, *, alone: bool) -> list[str]:
+        """What is here now and was not before."""
         found = []
-        for kind in ("namespaces", "mounts", "links"):
+        for kind in ("namespaces", "mounts", "links") if alone else ("mounts", "links"):
             here, there = getattr(self, kind), getattr(before, kind)
             if here - there:
                 found.append(f"{kind}: {sorted(here - there)[:3]}")
@@ -119,23 +121,34 @@ def victims(front: int, kind: str) -> list[int]:
     return chosen.get(kind, sorted(parents & set(family))) or [front]
 
 
-def one_round(store: Path, rng: random.Random, number: int) -> tuple[bool, float, str]:
+def holders(folder: Path) -> list[str]:
+    """The processes, alive, whose command line names ``folder``."""
+    pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    named = [pid for pid in pids if any(str(folder) in word for word in command_line(pid))]
+    return [f"{pid} {command_line(pid)[:3]}" for pid in named if _alive(pid)]
+
+
+def one_round(
+    store: Path, rng: random.Random, number: int, *, alone: bool
+) -> tuple[bool, float, str]:
     """Whether the round was clean, how long the family took to go, and what happened."""
     before = Machine.now()
     argv = [sys.executable, "-m", "harness.cli.main", "test", "etcd", "--store", str(store)]
-    argv += ["--nemesis", "partition,kill,pause", "--nemesis-interval", "1", "--time-limit", "8"]
+    argv += ["--nemesis", "partition,kill,pause", "--nemesis-interval", "1", "--time-limit", "30"]
     argv += ["--seed", str(number)]
     front = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     delay_s, kind = rng.uniform(0.05, 12.0), rng.choice(VICTIMS)
     time.sleep(delay_s)
     if front.poll() is not None:
-        return False, 0.0, f"the run was over after {delay_s:.2f} s already: {front.returncode}"
+        runs = list(store.glob("etcd/register/*/verdict.json"))
+        why = runs[0].read_text()[:300] if runs else "no verdict"
+        return False, 0.0, f"over after {delay_s:.2f} s already: {front.returncode} {why}"
     family = [front.pid, *descendants(front.pid)]
     for pid in victims(front.pid, kind):
         os.kill(pid, signal.SIGKILL)
     gone_s = _wait_until_gone(front, family)
-    left = Machine.now().left_since(before)
-    problems = [*left, *_check(store)]
+    left = Machine.now().left_since(before, alone=alone)
+    problems = [*holders(store), *left, *_check(store)]
     if gone_s >= GONE_LIMIT_S:
         problems.append(f"still there after {GONE_LIMIT_S} s: {[p for p in family if _alive(p)]}")
     what = f"killed {kind} after {delay_s:.2f} s, gone in {gone_s:.2f} s"
@@ -186,11 +199,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--alone", action="store_true")
     arguments = parser.parse_args()
     rng, slowest_s, failures = random.Random(arguments.seed), 0.0, 0
     for number in range(arguments.rounds):
         with tempfile.TemporaryDirectory(prefix="kill-nine-") as folder:
-            clean, gone_s, words = one_round(Path(folder), rng, number)
+            clean, gone_s, words = one_round(Path(folder), rng, number, alone=arguments.alone)
         slowest_s, failures = max(slowest_s, gone_s), failures + (not clean)
         print(f"{number:3} {'ok ' if clean else 'BAD'} {words}", flush=True)
     summary = {"rounds": arguments.rounds, "failures": failures, "slowest_gone_s": slowest_s}

@@ -6,8 +6,8 @@ lines, fatal errors, reports of a race detector). A system may list lines that a
 under a fault: such a line is excused if that fault was injected, and so is an exit beside it if
 the fault was in force shortly before.
 
-SIGKILL from nobody here is most likely the machine's out-of-memory killer: infrastructure, not a
-verdict, so ``unknown``.
+SIGKILL from nobody here is most likely the machine's out-of-memory killer, and a process that
+dies of a full disk dies of the machine: infrastructure, not a verdict, so ``unknown``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ AFTERMATH_NS: Final = 10_000_000_000
 """An exit this long after a fault may still be that fault's doing, if the log says so."""
 LONGEST_LINE: Final = 2000
 _LINES_BETWEEN_LOOKS: Final = 50_000
+_FULL_DISK: Final = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,10 @@ class Crash:
         cries = [
             cry for cry in self._cries(record.logs or (), budget) if not _excused(cry, excuses)
         ]
+        full = [cry for cry in cries if _FULL_DISK.search(cry.text)]
+        cries = [cry for cry in cries if cry.log.node not in {each.log.node for each in full}]
         ends = [end for end in run.get("exits") or () if end.get("killed_by") is None]
+        ends = [end for end in ends if end.get("node") not in {each.log.node for each in full}]
         ends = [end for end in ends if not self._is_expected(end, record, budget)]
         killed = [end for end in ends if end.get("status") == -signal.SIGKILL]
         crashed = [end for end in ends if end not in killed]
@@ -76,13 +80,20 @@ class Crash:
             return Verdict(
                 valid=False, why=_first_line(told[0]), anomalies={CRASH: told}, stats=stats
             )
-        return Verdict(
-            valid=UNKNOWN if self._doubt(run, killed) else True,
-            why=self._doubt(run, killed),
-            stats=stats,
-        )
+        doubt = self._doubt(run, killed, full)
+        return Verdict(valid=UNKNOWN if doubt else True, why=doubt, stats=stats)
 
-    def _doubt(self, run: Mapping[str, Any], killed: Sequence[Mapping[str, Any]]) -> str:
+    def _doubt(
+        self,
+        run: Mapping[str, Any],
+        killed: Sequence[Mapping[str, Any]],
+        full: Sequence[Cry],
+    ) -> str:
+        if full:
+            return (
+                f"the disk under {full[0].log.node} was full (line {full[0].line} of its"
+                f" {full[0].log.path.name}): what happened there is this machine's doing"
+            )
         if killed:
             end = killed[0]
             return (

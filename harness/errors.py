@@ -5,6 +5,7 @@
     │   └── HistoryError      4   a file that is not a readable history (names line and column)
     ├── SetupError            3   the cluster or the system could not be brought up
     │   ├── NeedsError        3   this machine lacks something; says what would change that
+    │   ├── NotReady          3   the system did not get ready in the time it was given
     │   └── NodeError         3   one node failed; names it
     ├── HealError             3   a fault could not be undone; says what is left and how to end it
     └── StoreError            3   the store cannot be written (disk full, no permission)
@@ -53,6 +54,13 @@ class SetupError(PolygraphError):
 
 class NeedsError(SetupError):
     """The machine lacks a permission, program or kernel feature; ``hint`` says how to get it."""
+
+
+class NotReady(SetupError):
+    """The system under test did not get ready in time, or its nodes do not agree.
+
+    After the faults are healed this, and nothing else, is held against the system.
+    """
 
 
 class NodeError(SetupError):

@@ -11,6 +11,7 @@ Cost: modules are imported only when something of their kind is looked up.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -104,14 +105,19 @@ def _built_in_modules(kind: Kind) -> Iterator[ModuleType]:
 
 
 def _entries(module: ModuleType, kind: Kind, origin: str) -> Iterator[tuple[str, Found]]:
-    table: Mapping[str, Any] = getattr(module, kind.upper(), {})
+    table = getattr(module, kind.upper(), {})
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{origin}: {kind.upper()} must map names to factories, not be {table!r}")
     for name, factory in table.items():
-        yield name, Found(name, factory, origin)
+        if not callable(factory):
+            raise UsageError(f"{origin}: {kind.upper()}[{name!r}] is {factory!r}, no factory")
+        yield str(name), Found(str(name), factory, origin)
 
 
 def _load_file(path: Path) -> ModuleType:
     """The module in ``path``, loaded once a process under a name of its own."""
-    name = f"polygraph_plugin_{path.stem}"
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    name = f"polygraph_plugin_{path.stem}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -121,7 +127,7 @@ def _load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UsageError(f"the plug-in {path} cannot be loaded: {error!r}") from error
     return module

@@ -14,8 +14,8 @@ from harness.cluster.node import Cluster, Daemon, Node
 class SystemOption:
     """A command-line flag that a system adds, e.g. ``--serializable-reads``.
 
-    ``name`` is the scenario key (``serializable_reads``); ``kind`` is ``bool``, ``str``, ``int``
-    or ``float``.
+    ``name`` is the scenario key (``serializable_reads``); ``kind`` is ``bool``, ``str``, ``int``,
+    ``float`` or ``Path`` (made absolute).
     """
 
     name: str
@@ -54,7 +54,7 @@ class System(Protocol):
         ...
 
     def ready(self, cluster: Cluster, timeout_s: float) -> None:
-        """Return once all nodes agree and a write is served; ``SetupError`` names who did not."""
+        """Return once all nodes agree and a write is served; ``NotReady`` names who did not."""
         ...
 
     def stop(self, node: Node) -> None:

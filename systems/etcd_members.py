@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from harness.cluster.node import Cluster, Daemon, Node
-from harness.errors import SetupError
+from harness.errors import NotReady
 from systems import etcd_gateway as gateway
 
 READY_KEY: Final = b"polygraph-ready"
@@ -86,7 +86,7 @@ def wait_for_peer(node: Node, port: int, timeout_s: float) -> None:
 def wait_until_ready(
     cluster: Cluster, daemons: Mapping[str, Sequence[Daemon]], timeout_s: float
 ) -> None:
-    """Return once every member is ready; ``SetupError`` says who was not, why, and its log."""
+    """Return once every member is ready; ``NotReady`` says who was not, why, and its log."""
     deadline = time.monotonic() + timeout_s
     while True:
         unready = _unready(cluster, timeout_s=max(0.2, min(1.0, deadline - time.monotonic())))
@@ -158,12 +158,12 @@ def _has_ended(daemons: Sequence[Daemon]) -> bool:
     return any(not daemon.alive() for daemon in daemons)
 
 
-def _not_ready(cluster: Cluster, unready: Mapping[str, str], what: str) -> SetupError:
+def _not_ready(cluster: Cluster, unready: Mapping[str, str], what: str) -> NotReady:
     parts = [f"{what}:"]
     for name, why in unready.items():
         log = cluster.node(name).log_dir / "etcd.log"
         parts += [f"  {name}: {why}", *(f"    {line}" for line in _tail(log))]
-    return SetupError("\n".join(parts), "the logs under nodes/ of the run folder tell more")
+    return NotReady("\n".join(parts), "the logs under nodes/ of the run folder tell more")
 
 
 def _tail(log: Path) -> list[str]:

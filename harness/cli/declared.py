@@ -8,6 +8,7 @@ good with the flags that those declare. A wrong flag thus gets click's own treat
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Any
 import click
 
 from harness.errors import UsageError
-from harness.plugins import Registry
-from harness.run.scenario import Scenario, declared_options, read_toml
+from harness.plugins import Registry, unknown_name
+from harness.run.scenario import Scenario, declared_options, read_toml, registry_of
+from harness.scenarios import shipped
 from harness.system import SystemOption
 
 
@@ -47,7 +49,7 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str], environment: 
     given = {name: value for name, value in context.params.items() if value}
     positional = str(given.pop("system", ""))
     table = scenario_table(given.get("scenario")) | given
-    registry = Registry(tuple(Path(path) for path in table.get("plugin", ())))
+    registry = registry_of(table)
     words = [word for word in (positional, *context.args) if word and word[0] != "-"]
     known = [word for word in words if word in registry.names("systems")]
     return Chosen(
@@ -64,9 +66,20 @@ def names(words: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip() not in ("", "none"))
 
 
-def scenario_table(path: str | Path | None) -> dict[str, Any]:
-    """The flat table of a scenario file, empty where there is none."""
-    return read_toml(Path(path)) if path else {}
+def scenario_table(name: str | Path | None) -> dict[str, Any]:
+    """The flat table of a scenario file, or of a shipped scenario; empty where there is none.
+
+    ``UsageError`` names the shipped scenarios where ``name`` is neither.
+    """
+    if not name:
+        return {}
+    path = Path(name)
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        return read_toml(path)
+    found = shipped()
+    if path.name not in found:
+        raise UsageError(unknown_name("scenario file or shipped scenario", path.name, list(found)))
+    return tomllib.loads(found[path.name].read_text("utf-8"))
 
 
 def declared_flags(chosen: Chosen, taken: Sequence[click.Parameter]) -> list[click.Option]:

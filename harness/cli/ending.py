@@ -17,9 +17,8 @@ def verdict_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
     """The verdict for people: one line of it, then the first case of each anomaly."""
     word, colour = WORDS[verdict["valid"]]
     word = click.style(word, fg=colour, bold=True) if colours(sys.stdout) else word
-    claims = " against " + ", ".join(verdict["claims"]) if verdict.get("claims") else ""
-    why = f": {printable(verdict['why'])}" if verdict.get("why") else ""
-    yield f"{word}{claims}{why}"
+    why = f"  {printable(verdict['why'])}" if verdict.get("why") else ""
+    yield f"{word}{why}"
     yield from anomaly_lines(verdict)
 
 

@@ -18,14 +18,15 @@ from harness.cli.declared import choose, declared_flags, scenario_table
 from harness.cli.options import Command, json_option, plugin_option, store_option
 from harness.cli.session import Session
 from harness.cli.verbs import ENVIRONMENT_PREFIX, Verb
+from harness.errors import EXIT_VALID
 from harness.history.consistency import known_models
 from harness.plugins import Registry
-from harness.run.scenario import Scenario, resolve
+from harness.run.scenario import Scenario, registry_of, resolve
 
 if TYPE_CHECKING:
     from harness.run.front import Outcome
 
-OWN = ("scenario", "store", "as_json")
+OWN = ("scenario", "store", "as_json", "print_config")
 """Flags that say how to run, not what: they are no part of the scenario."""
 
 
@@ -76,7 +77,8 @@ def _option(flag: str, kind: Any, text: str) -> Callable[[Command], Command]:
 @_option("--journal", click.Choice(["buffered", "sync"]), "sync: one write for each record.")
 @_option("--seed", int, "Fixes the fault schedule and every generator's random stream.")
 @plugin_option
-@click.option("--scenario", type=click.Path(), help="A TOML file of these flags; flags win.")
+@click.option("--scenario", help="A TOML file of these flags, or a shipped one; flags win.")
+@click.option("--print-config", is_flag=True, help="Print the complete scenario, run nothing.")
 @store_option
 @json_option
 @click.pass_context
@@ -86,14 +88,22 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     Exits 0 if the verdict is valid, 1 invalid, 2 unknown, 3 if there is none. Further flags
     depend on SYSTEM and --workload: see polygraph test SYSTEM --help.
     """
-    table = scenario_table(flags["scenario"]) | _given(flags)
-    registry = Registry(tuple(Path(path) for path in table.get("plugin", ())))
-    scenario = resolve(table, registry)
-    claims = known_models(scenario.consistency_models)
-    scenario = dataclasses.replace(scenario, consistency_models=claims)
+    scenario = scenario_of(flags)
+    if flags["print_config"]:
+        click.echo(scenario.to_toml({}), nl=False)
+        return EXIT_VALID
+    registry = registry_of(scenario.flat())
     outcome = _run(scenario, flags["store"], registry, context.ensure_object(Session))
     _show(scenario, outcome, flags["as_json"])
     return outcome.exit_code
+
+
+def scenario_of(flags: Mapping[str, Any]) -> Scenario:
+    """The complete scenario of the flags: its file first, then what was said beside it."""
+    table = scenario_table(flags["scenario"]) | _given(flags)
+    scenario = resolve(table, registry_of(table))
+    claims = known_models(scenario.consistency_models)
+    return dataclasses.replace(scenario, consistency_models=claims)
 
 
 def _given(flags: Mapping[str, Any]) -> dict[str, Any]:

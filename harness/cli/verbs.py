@@ -17,10 +17,12 @@ from harness.errors import UsageError
 
 VERBS: Mapping[str, tuple[str, str]] = {
     "test": ("harness.cli.test", "Run a workload on a system under faults, and judge it."),
+    "soak": ("harness.cli.soak", "The same test many times: how often it fails, how sure."),
     "check": ("harness.cli.check", "Judge recorded histories or runs again; needs no cluster."),
     "report": ("harness.cli.report", "Write a run's report.html again and say where it is."),
     "export": ("harness.cli.export", "Write a run's history for Elle, elle-cli or Knossos."),
     "list": ("harness.cli.list", "What can be named: systems, workloads, nemeses, checkers."),
+    "validate": ("harness.cli.validate", "Would this scenario run? Nothing is started."),
     "doctor": ("harness.cli.doctor", "What this machine can do, what not, and why."),
     "heal": ("harness.cli.heal", "Undo every fault and end everything that dead runs left."),
     "down": ("harness.cli.down", "End the cluster that a run left running."),

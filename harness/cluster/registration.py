@@ -14,7 +14,7 @@ import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.cluster.identity import identify
+from harness.cluster.identity import identify, is_running
 from harness.cluster.node import ProcessIdentity
 
 
@@ -64,6 +64,12 @@ def read(run_dir: Path) -> Registration | None:
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+
+
+def is_under_way(run_dir: Path) -> bool:
+    """Whether the front of the run in ``run_dir`` lives, so that its own verdict is to come."""
+    registered = read(run_dir)
+    return registered is not None and registered.front is not None and is_running(registered.front)
 
 
 def remove(run_dir: Path) -> None:

@@ -28,7 +28,9 @@ class Context(msgspec.Struct, frozen=True, gc=False):
 
     ``free`` and ``all`` hold the threads of *this* context, which a combinator may have
     restricted; ``processes`` holds the process of every thread of the run by its number.
-    ``rotation`` is where the search for a free thread begins, so that all get their turn.
+    ``rotation`` is a number that jumps with every invocation (:func:`next_rotation`); from it
+    :func:`in_turn` draws where the search for a free thread begins, so that all threads of any
+    group get the same share of the work, also where most of them are free.
     ``random`` is the deterministic stream of the function that is being called, if any.
     """
 
@@ -77,7 +79,7 @@ class Context(msgspec.Struct, frozen=True, gc=False):
             self.all,
             self.processes,
             self.concurrency,
-            (self.rotation + 1) % len(self.processes),
+            next_rotation(self.rotation),
         )
 
     def freed(self, thread: int, time_ns: int) -> Context:
@@ -111,8 +113,7 @@ class Context(msgspec.Struct, frozen=True, gc=False):
 
     def some_free_thread(self) -> int:
         """The next free thread in turn, or -1 if all are busy."""
-        waiting = self.free >> self.rotation << self.rotation or self.free
-        return (waiting & -waiting).bit_length() - 1
+        return in_turn(self.free, self.all, self.rotation)
 
     def some_free_process(self) -> Process | None:
         """The process of the next free thread in turn, or ``None`` if all are busy."""
@@ -126,6 +127,25 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     def all_processes(self) -> list[Process]:
         """The processes that the threads of this context run now."""
         return [self.processes[thread] for thread in threads_in(self.all)]
+
+
+def next_rotation(rotation: int) -> int:
+    """The number after ``rotation``: a linear congruential generator, whose high bits are used.
+
+    Counting up would not do: a group of five in twenty threads would begin its search at its
+    first thread three times in four, and one node of the cluster would get most of the work.
+    """
+    return (rotation * 1103515245 + 12345) & 0x7FFFFFFF
+
+
+def in_turn(free: int, threads: int, rotation: int) -> int:
+    """The number of the first of the ``free`` among ``threads`` from a drawn place on, or -1."""
+    if not free:
+        return -1
+    lowest = (threads & -threads).bit_length() - 1
+    start = lowest + (rotation >> 12) % (threads.bit_length() - lowest)
+    waiting = free >> start << start or free
+    return (waiting & -waiting).bit_length() - 1
 
 
 def initial_context(concurrency: int, *, nemesis: bool = True, time_ns: int = 0) -> Context:

@@ -21,7 +21,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from harness.errors import UsageError
-from harness.generator.context import Context
+from harness.generator.context import Context, in_turn
 from harness.generator.core import (
     NOTHING,
     PENDING,
@@ -77,8 +77,7 @@ def fill_in(template: Operation, context: Context) -> Operation | Pending:
         return PENDING
     process = template.process
     if process == -1:
-        in_turn = free >> context.rotation << context.rotation or free
-        process = context.processes[(in_turn & -in_turn).bit_length() - 1]
+        process = context.processes[in_turn(free, context.all, context.rotation)]
     time_ns = template.time if template.time >= 0 else context.time_ns
     kind = template.type
     if process == NEMESIS and kind == INVOKE:

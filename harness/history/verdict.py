@@ -23,7 +23,7 @@ def worst(parts: Iterable[Valid]) -> Valid:
     answers = list(parts)
     if any(answer is False for answer in answers):
         return False
-    return UNKNOWN if UNKNOWN in answers else True
+    return True if all(answer is True for answer in answers) else UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from harness.errors import (
     PolygraphError,
 )
 from harness.run.events import Events
-from harness.run.scenario import read_toml, resolve
+from harness.run.scenario import read_toml, registry_of, resolve
 
 QUICK_SEAL_BYTES = 4 << 20
 
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         exit_code, message = _live(arguments.scenario, arguments.run_dir.resolve(), events)
     except PolygraphError as error:
         exit_code, message = error.exit_code, str(error)
-    except Exception as error:
+    except BaseException as error:  # also what a plug-in must not raise, like SystemExit
         path = arguments.run_dir / "evidence" / "defect.txt"
         path.write_text(traceback.format_exc(), "utf-8")
         message = f"a defect of Polygraph or of a plug-in: {error!r}; the traceback is in {path}"
@@ -72,7 +72,7 @@ def _live(scenario_path: Path, run_dir: Path, events: Events) -> tuple[int, str]
     """The exit code, and a message where there is more to say than the verdict."""
     from harness.cluster.local import LocalCluster
     from harness.run.life import Life
-    from harness.run.plan import plan, registry_of
+    from harness.run.plan import plan
 
     table = read_toml(scenario_path)
     registry = registry_of(table)

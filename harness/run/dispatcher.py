@@ -27,7 +27,7 @@ from msgspec import structs
 
 from harness.client import SystemClient
 from harness.errors import PolygraphError, StoreError
-from harness.generator.context import Context, initial_context
+from harness.generator.context import Context, initial_context, next_rotation
 from harness.generator.core import (
     LOG,
     NOTHING,
@@ -244,7 +244,7 @@ class Dispatcher:
             recorded = self._journal.append(self._addressed(operation, thread))
             self._hand_over(thread, recorded)
         self._free ^= 1 << thread
-        self._rotation = (self._rotation + 1) % len(self._processes)
+        self._rotation = next_rotation(self._rotation)
         # Last, because a generator may raise here, and what is recorded must be carried out.
         self._generator = after.update(self._context(recorded.time), recorded)
 

@@ -58,6 +58,31 @@ def examine(record: Record, requested_faults: Sequence[str]) -> list[Ailment]:
     return sorted(found, key=lambda ailment: ailment.level != "unknown")
 
 
+def missing_evidence(
+    record: Record, requested: Sequence[str], left_out: Sequence[str]
+) -> list[Ailment]:
+    """What a run must hold and does not: a verdict must not get better by losing files."""
+    missing = []
+    if requested and record.faults is None:
+        missing.append("the ledger faults.jsonl, though faults were asked for")
+    if record.run is None:
+        missing.append("the run's facts evidence/run.json")
+    patterns = ((record.run or {}).get("checker_options") or {}).get("crash_patterns")
+    if patterns and not record.logs:
+        missing.append("the logs of the nodes")
+    if left_out:
+        missing.append(f"what the checkers {', '.join(left_out)} read")
+    return [
+        Ailment(
+            check="evidence",
+            level="unknown",
+            message=f"the run's folder lacks {what}",
+            settle="look for it in a copy of the folder, or run again",
+        )
+        for what in missing
+    ]
+
+
 def _client_operations(record: Record) -> Iterator[Operation]:
     return (operation for operation in record.history if operation.is_client)
 

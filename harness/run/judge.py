@@ -8,6 +8,7 @@ an anomaly that none of the claimed models forbids is told, but makes ``unknown`
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,10 +57,10 @@ def judge_history(
 
 def judge_run(run_dir: Path, *, seconds: float = 300.0) -> dict[str, Any]:
     """Judge a run from its folder alone. Writes nothing."""
-    from harness.run.scenario import read_toml, resolve
+    from harness.run.scenario import read_toml, registry_of, resolve
 
     table = read_toml(run_dir / "scenario.toml")
-    registry = Registry([Path(path) for path in table.get("plugin", [])])
+    registry = registry_of(table)
     scenario = resolve(table, registry)
     record = load_record(run_dir)
     workload = (record.run or {}).get("checkers")
@@ -68,6 +69,7 @@ def judge_run(run_dir: Path, *, seconds: float = 300.0) -> dict[str, Any]:
     verdicts, left_out = run_checkers(record, names, options, registry, seconds=seconds)
     claims = list(scenario.consistency_models or record.header.claims)
     ailments = health.examine(record, scenario.nemesis)
+    ailments += health.missing_evidence(record, scenario.nemesis, left_out)
     answer = compose(
         record, verdicts, claims=claims, ailments=ailments, requested_faults=scenario.nemesis
     )
@@ -124,7 +126,7 @@ def run_checkers(
 
 def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -> Verdict:
     try:
-        return checker.check(record, budget)
+        return _understood(name, checker.check(record, budget))
     except BudgetExceeded as error:
         return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of budget: {error}")
     except MemoryError:
@@ -135,6 +137,21 @@ def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -
             why=f"the checker {name} crashed: {error!r}",
             stats={"traceback": traceback.format_exc()},
         )
+
+
+def _understood(name: str, answer: object) -> Verdict:
+    """``answer`` if it is a verdict to the letter; nothing odd may ever pass for valid."""
+    if not isinstance(answer, Verdict):
+        return Verdict(valid=UNKNOWN, why=f"the checker {name} answered {answer!r}, no verdict")
+    if not (answer.valid is True or answer.valid is False or answer.valid == UNKNOWN):
+        why = f"the checker {name} said valid={answer.valid!r}, not true, false or unknown"
+        return Verdict(valid=UNKNOWN, why=why)
+    try:
+        json.dumps(answer.as_json(), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        why = f"the checker {name} said valid={answer.valid}, with what is no JSON: {error}"
+        return Verdict(valid=False if answer.valid is False else UNKNOWN, why=why)
+    return answer
 
 
 def compose(
@@ -148,7 +165,7 @@ def compose(
     """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was."""
     answers = {name: against_claims(verdict, claims) for name, verdict in verdicts.items()}
     parts: list[tuple[Valid, str]] = [
-        (answer.valid, f"{name}: {answer.why}") for name, answer in answers.items()
+        (answer.valid, f"{answer.why.rstrip('.')} ({name})") for name, answer in answers.items()
     ]
     parts += [(UNKNOWN, ailment.message) for ailment in ailments if ailment.level == "unknown"]
     if not verdicts:
@@ -195,11 +212,15 @@ def against_claims(verdict: Verdict, claims: Sequence[str]) -> Verdict:
 def _why(valid: Valid, parts: Sequence[tuple[Valid, str]], claims: Sequence[str]) -> str:
     claim = f"the claim {', '.join(claims)}" if claims else ""
     if valid is True:
-        return f"no anomaly was found against {claim}" if claim else "no anomaly was found"
-    reasons = "; ".join(why.rstrip(".") for answer, why in parts if answer == valid)
+        return f"No anomaly was found against {claim}" if claim else "No anomaly was found"
+    reasons = "; ".join(why for answer, why in parts if answer == valid)
     if valid is UNKNOWN:
-        return f"{claim or 'the history'} is not decided: {reasons}"
-    return f"{claim} is broken: {reasons}" if claim else reasons
+        return f"{_sentence(claim or 'the history')} is not decided: {reasons}"
+    return f"{_sentence(claim)} is broken: {reasons}" if claim else _sentence(reasons)
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def count_operations(history: History) -> dict[str, dict[str, int]]:
@@ -236,12 +257,10 @@ def _workload_checkers(registry: Registry, table: Mapping[str, Any]) -> Sequence
 
 
 def main(argv: Sequence[str]) -> int:
-    """``python -m harness.run.judge RUN SECONDS``: write ``verdict.json`` where there is none."""
+    """``python -m harness.run.judge RUN SECONDS``: the run's own verdict, into its folder."""
     run_dir, seconds = Path(argv[0]), float(argv[1])
-    target = run_dir / "verdict.json"
     try:
-        if not target.exists():
-            write_json(target, judge_run(run_dir, seconds=seconds))
+        write_json(run_dir / "verdict.json", judge_run(run_dir, seconds=seconds))
     except PolygraphError as error:
         print(error, file=sys.stderr)
         return error.exit_code

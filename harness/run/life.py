@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import platform
-import secrets
 import time
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import harness
 from harness.client import SystemClient
 from harness.cluster.node import Cluster
-from harness.errors import PolygraphError, SetupError, StoreError, UsageError
+from harness.errors import NotReady, PolygraphError, SetupError, StoreError, UsageError
 from harness.fault import Stage
 from harness.generator import Generator, any_, clients, limit, nemesis, stagger, time_limit
 from harness.history.journal import Journal
@@ -32,6 +29,7 @@ from harness.history.record import LedgerEntry
 from harness.history.seal import seal
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
+from harness.run.facts import first_facts, node_states, summary
 from harness.run.injection import Limits
 from harness.run.judging import judge_apart
 from harness.run.ledger import Ledger
@@ -39,13 +37,14 @@ from harness.run.nemesis import Nemesis
 from harness.run.plan import Plan
 from harness.run.store import write_json
 from harness.run.watch import ExitWatch, SleepWatch
-from harness.system import LogPatterns, System
 
 T = TypeVar("T")
 
 PROGRESS_INTERVAL_S = 1.0
 SETUP_PATIENCE_S = 30.0
 FINAL_PHASE_S = 30.0
+READY_GRACE_S = 10.0
+CLOSE_S = 1.0
 
 
 class Interrupted(Exception):
@@ -82,7 +81,7 @@ class Life:
         self._loop = asyncio.get_running_loop()
         if self.interrupted:
             self._stopped.set()
-        self.facts = self._first_facts()
+        self.facts = first_facts(self.plan, self.cluster, self.run_dir.name)
         stage = Stage(self.cluster, self.plan.system)
         try:
             await self._bring_up(stage)
@@ -95,7 +94,7 @@ class Life:
             await asyncio.to_thread(self._seal)
         with self._phase("judge"):
             verdict = await asyncio.to_thread(judge_apart, self.run_dir, self._warn)
-        self.events.emit("verdict", self.now(), verdict=_summary(verdict))
+        self.events.emit("verdict", self.now(), verdict=summary(verdict))
         return verdict
 
     def stop(self) -> None:
@@ -126,7 +125,20 @@ class Life:
             await self._unless_stopped(_all(starts))
         with self._phase("ready"):
             timeout_s = self.plan.scenario.recovery_timeout
-            await self._unless_stopped(asyncio.to_thread(system.ready, cluster, timeout_s))
+            await self._ready(timeout_s)
+
+    async def _ready(self, timeout_s: float) -> None:
+        """The system's readiness; :class:`NotReady` also where asking for it never returns."""
+        limit_s = timeout_s + READY_GRACE_S
+        work = asyncio.to_thread(self.plan.system.ready, self.cluster, timeout_s)
+        try:
+            await self._unless_stopped(asyncio.wait_for(work, limit_s))
+        except TimeoutError as error:
+            raise NotReady(
+                f"asking {self.plan.system.name} whether it is ready did not return in"
+                f" {limit_s:g} s",
+                f"look at the logs in {self.run_dir / 'nodes'}",
+            ) from error
 
     async def _unless_stopped(self, work: Awaitable[T]) -> T:
         """What ``work`` gives, or :class:`Interrupted` at once when the run is asked to stop.
@@ -170,7 +182,8 @@ class Life:
                 await client.open(self.cluster.nodes[0].client_address)
                 return await self.plan.workload.setup(client)
         finally:
-            await client.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(client.close(), CLOSE_S)
 
     def _open_journal(self, initial: Any) -> None:
         scenario, workload = self.plan.scenario, self.plan.workload
@@ -214,7 +227,8 @@ class Life:
             await self._heal_and_read(watch)
         finally:
             progress.cancel()
-            watch.stop()
+            await self.dispatcher.close()
+            await asyncio.to_thread(watch.stop)
             if self.nemesis.open_faults():  # whatever went wrong, no fault stays in force
                 self.unhealed = await self._heal_all()
             self._last_facts(watch)
@@ -289,13 +303,16 @@ class Life:
         """Wait until every node agrees and serves again; never raises."""
         timeout_s, begun = self.plan.scenario.recovery_timeout, time.monotonic()
         try:
-            ready = asyncio.to_thread(self.plan.system.ready, self.cluster, timeout_s)
-            await self._unless_stopped(ready)
+            await self._ready(timeout_s)
+            ready, why = True, ""
         except Interrupted:
-            return {"ready": None, "seconds": time.monotonic() - begun, "why": "interrupted"}
-        except Exception as error:
-            return {"ready": False, "seconds": time.monotonic() - begun, "why": str(error)}
-        return {"ready": True, "seconds": time.monotonic() - begun, "why": ""}
+            ready, why = None, "interrupted"
+        except NotReady as error:
+            ready, why = False, str(error)
+        except Exception as error:  # a defect of ours or of a plug-in is no fault of the database
+            ready, why = None, f"could not be asked: {error!r}"
+            self._warn(f"whether the system recovered is not known: {error!r}")
+        return {"ready": ready, "seconds": time.monotonic() - begun, "why": why}
 
     def _seal(self) -> None:
         """Close and compress the history; one that lost records stays plain, which says so."""
@@ -310,20 +327,6 @@ class Life:
         self._write_facts()
 
     # -- facts and events ----------------------------------------------------------------------
-
-    def _first_facts(self) -> dict[str, Any]:
-        return {
-            "id": self.run_dir.name or secrets.token_hex(4),
-            "provider": self.cluster.provider,
-            "versions": versions(self.plan),
-            "phases": {},
-            "checkers": list(self.plan.workload.checkers),
-            "checker_options": log_options(self.plan.system),
-            "schedule": self.plan.schedule.as_json() if self.plan.schedule else None,
-            "partial": True,
-            "recovery": None,
-            "exits": [],
-        }
 
     def _last_facts(self, watch: ExitWatch) -> None:
         assert self.dispatcher is not None
@@ -369,41 +372,12 @@ class Life:
                 limit_s=self.plan.scenario.time_limit,
                 operations={f: dict(counts) for f, counts in self.dispatcher.counts.items()},
                 faults=self.nemesis.open_faults(),
-                nodes=await asyncio.to_thread(_states, stage),
+                nodes=await asyncio.to_thread(node_states, stage),
                 last_error=self.dispatcher.last_error,
             )
 
     def _warn(self, message: str) -> None:
         self.events.emit("warning", self.now(), message=message)
-
-
-def _states(stage: Stage) -> dict[str, str]:
-    """How each node's daemons are: ``up``, ``paused`` or ``gone``."""
-    words = {"T": "paused", "t": "paused", "gone": "gone", "Z": "gone"}
-    return {
-        node: "/".join(sorted({words.get(daemon.state(), "up") for daemon in daemons}))
-        for node, daemons in list(stage.daemons.items())
-    }
-
-
-def log_options(system: System) -> dict[str, Any]:
-    """What the checkers of logs must know of the system, kept with the run for later checks."""
-    if not isinstance(system, LogPatterns):
-        return {}
-    return {
-        "crash_patterns": list(system.crash_patterns()),
-        "expected_exits": dict(system.expected_exits()),
-    }
-
-
-def versions(plan: Plan) -> dict[str, str]:
-    """What took part: Polygraph, Python, the kernel and what is under test."""
-    return {
-        "polygraph": harness.__version__,
-        "python": platform.python_version(),
-        "kernel": platform.release(),
-        **plan.system.versions(),
-    }
 
 
 async def _all(works: Sequence[Awaitable[None]]) -> None:
@@ -412,14 +386,3 @@ async def _all(works: Sequence[Awaitable[None]]) -> None:
     for answer in answers:
         if isinstance(answer, BaseException):
             raise answer
-
-
-def _summary(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """What the front shows of a verdict: not the checkers' whole answers."""
-    anomalies = {
-        kind: {"count": len(cases), "first": cases[0]["message"] if cases else ""}
-        for answer in verdict.get("checkers", {}).values()
-        for kind, cases in answer.get("anomalies", {}).items()
-    }
-    keys = ("valid", "why", "claims", "operations", "faults", "health")
-    return {**{key: verdict.get(key) for key in keys}, "anomalies": anomalies}

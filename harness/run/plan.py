@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from harness.errors import UsageError
 from harness.fault import Fault
@@ -52,11 +50,6 @@ def plan(scenario: Scenario, registry: Registry) -> Plan:
     _refuse_missing_abilities(system, workload)
     faults = [registry.get("nemeses", name)(scenario.options) for name in scenario.nemesis]
     return Plan(scenario, registry, system, workload, faults, _schedule(scenario, system, faults))
-
-
-def registry_of(scenario_table: dict[str, Any]) -> Registry:
-    """The registry with the plug-in files that a flat table names."""
-    return Registry([Path(path) for path in scenario_table.get("plugin", [])])
 
 
 def _refuse_missing_abilities(system: System, workload: Workload) -> None:

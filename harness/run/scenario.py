@@ -9,6 +9,7 @@ stand in the same flat table; what is known to nobody is refused with the neares
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 import shlex
@@ -95,6 +96,8 @@ class Scenario:
         return shlex.join(words)
 
 
+ABOVE_ZERO = ("nodes", "rate", "time_limit", "nemesis_interval", "op_timeout")
+
 CORE: Mapping[str, str] = {
     each.name: str(each.type) for each in fields(Scenario) if not each.name.startswith("option")
 }
@@ -153,17 +156,21 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> Scenario:
 
 def check_limits(scenario: Scenario) -> Scenario:
     """The same scenario; ``UsageError`` if a number makes no sense."""
-    for name in ("nodes", "rate", "time_limit", "nemesis_interval", "op_timeout"):
-        if getattr(scenario, name) <= 0:
-            raise UsageError(f"--{name.replace('_', '-')} must be above zero")
-    if scenario.nemesis_duration is not None and scenario.nemesis_duration <= 0:
-        raise UsageError("--nemesis-duration must be above zero")
-    if scenario.recovery_timeout < 0:
-        raise UsageError("--recovery-timeout must not be negative")
+    for name in (*ABOVE_ZERO, "nemesis_duration", "recovery_timeout"):
+        value, flag = getattr(scenario, name), f"--{name.replace('_', '-')}"
+        if value is not None and not math.isfinite(value):
+            raise UsageError(f"{flag} {value} is no number to work with")
+        if value is not None and (value < 0 or (value == 0 and name != "recovery_timeout")):
+            raise UsageError(f"{flag} must be above zero")
     if scenario.journal not in ("buffered", "sync"):
         raise UsageError(unknown_name("journal mode", scenario.journal, ["buffered", "sync"]))
     threads(scenario.concurrency, scenario.nodes)
     return scenario
+
+
+def registry_of(table: Mapping[str, Any]) -> Registry:
+    """The registry with the plug-in files that a flat table names."""
+    return Registry([Path(path) for path in _core_value("plugin", table.get("plugin", ()))])
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -214,13 +221,18 @@ def _integer(value: Any) -> int:
 def _option_value(option: SystemOption, value: Any) -> Any:
     if value is None:
         return None
-    convert = {bool: _boolean, int: _integer}.get(option.kind, option.kind)
+    convert = {bool: _boolean, int: _integer, Path: _absolute}.get(option.kind, option.kind)
     try:
         return convert(value)
     except (TypeError, ValueError) as error:
         raise UsageError(
             f"{option.name} = {value!r} is not {_called(option.kind.__name__)}"
         ) from error
+
+
+def _absolute(value: Any) -> str:
+    """A path as it stays true in another working directory, where the run is repeated."""
+    return str(Path(value).resolve())
 
 
 def _called(kind: str) -> str:
@@ -248,4 +260,4 @@ def _flag(name: str, value: Any) -> list[str]:
         return [flag] if value else [f"--no-{flag[2:]}"]
     if isinstance(value, list):
         return [word for item in value for word in (flag, str(item))]
-    return [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    return [flag, repr(value).removesuffix(".0") if isinstance(value, float) else str(value)]

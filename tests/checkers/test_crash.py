@@ -116,3 +116,16 @@ def test_an_expected_end_is_not_excused_long_after_the_fault(tmp_path: Path) -> 
 def test_a_run_that_was_cut_short_knows_nothing_of_its_ends(tmp_path: Path) -> None:
     assert judged(tmp_path, partial=True).valid == UNKNOWN
     assert judged(tmp_path, partial=True, log="panic: x\n").valid is False
+
+
+def test_a_process_that_died_of_a_full_disk_died_of_the_machine(tmp_path: Path) -> None:
+    log = "panic: write wal: no space left on device\n"
+    verdict = judged(tmp_path, exits=[end(2)], log=log)
+    assert verdict.valid == UNKNOWN
+    assert "disk under n1 was full" in verdict.why
+
+
+def test_a_crash_on_another_node_than_the_full_one_is_a_crash(tmp_path: Path) -> None:
+    log = "panic: write wal: no space left on device\n"
+    verdict = judged(tmp_path, exits=[{**end(2), "node": "n2"}], log=log)
+    assert verdict.valid is False

@@ -66,12 +66,12 @@ def test_a_plugin_cannot_end_the_process_with_a_verdict(
     assert "unexpected error, no verdict" in done.stderr
 
 
-def test_a_plugin_that_exits_while_it_is_loaded_ends_in_3(
+def test_a_plugin_that_exits_while_it_is_loaded_ends_in_4_and_is_named(
     polygraph: Fixture, tmp_path: Path
 ) -> None:
     (tmp_path / "rude.py").write_text("raise SystemExit(0)\n", "utf-8")
     done = polygraph("list", "--plugin", "rude.py")
-    assert done.returncode == 3
+    assert done.returncode == 4
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_an_honest_run_ends_in_0_and_is_judged_again_alike(
 def test_a_run_whose_reads_are_wrong_ends_in_1_with_the_proof(polygraph: Fixture) -> None:
     done = polygraph("test", "forgetful-etcd", *ETCDS, *SHORT)
     assert done.returncode == 1, done.stderr
-    assert "INVALID against strict-serializable" in done.stdout
+    assert "INVALID  The claim strict-serializable is broken" in done.stdout
     assert "repeat  polygraph test forgetful-etcd" in done.stdout
 
 

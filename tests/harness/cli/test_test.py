@@ -124,7 +124,7 @@ def test_the_end_tells_verdict_proof_run_and_repetition(
 ) -> None:
     assert run((*BASE, "--seed", "5")) == 1
     told = capsys.readouterr().out
-    assert "INVALID against strict-serializable: toy: two cases" in told
+    assert "INVALID  toy: two cases" in told
     assert "stale-read (1 of 2)" in told
     assert str(front.run_dir) in told
     assert front.scenario.command() in told

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,14 +18,26 @@ def test_the_nemesis_is_the_thread_above_the_clients() -> None:
     assert initial_context(2, nemesis=False).all_processes() == [0, 1]
 
 
-def test_every_free_thread_gets_its_turn() -> None:
-    context = initial_context(3)
-    served = []
-    for _ in range(8):
-        thread = context.some_free_thread()
-        served.append(thread)
+@pytest.mark.parametrize("mask", [0b1111, 0b11111, 0b11111 << 5, 0b11111 << 15, (1 << 20) - 1])
+def test_every_free_thread_of_a_group_gets_the_same_share(mask: int) -> None:
+    context = initial_context(20)
+    served: Counter[int] = Counter()
+    draws = 400 * mask.bit_count()
+    for _ in range(draws):
+        thread = context.restrict(mask).some_free_thread()
+        served[thread] += 1
         context = context.busy(thread, 0).freed(thread, 0)
-    assert served == [0, 1, 2, 3, 0, 1, 2, 3]
+    assert sorted(served) == list(threads_in(mask))
+    assert min(served.values()) > 300
+    assert max(served.values()) < 500
+
+
+def test_only_a_free_thread_is_served_and_none_where_none_is_free() -> None:
+    context = initial_context(3)
+    for thread in (0, 1, 2):
+        context = context.busy(thread, 0)
+    assert context.restrict(0b111).some_free_thread() == -1
+    assert {context.busy(t, 0).some_free_thread() for t in (0, 1, 2)} == {3}
 
 
 def test_no_process_is_free_when_all_are_busy() -> None:

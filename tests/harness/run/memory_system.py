@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.client import Registers
-from harness.errors import SetupError
+from harness.errors import NotReady
 from harness.system import SystemOption
 
 _PATH = Path(__file__).parents[2] / "honest_cluster.py"
@@ -97,8 +97,10 @@ class MemorySystem(honest.HonestSystem):  # type: ignore[name-defined, misc]
     def ready(self, cluster: Any, timeout_s: float) -> None:
         self.cluster = cluster
         self.readies += 1
+        if self.misbehave == "defect" and self.readies > 1:
+            raise KeyError("a defect in the plug-in")
         if self.misbehave == "never-ready" or (self.misbehave == "no-return" and self.readies > 1):
-            raise SetupError("n1 does not answer")
+            raise NotReady("n1 does not answer")
 
     def client(self, op_timeout_s: float) -> MemoryClient:
         return MemoryClient(self)

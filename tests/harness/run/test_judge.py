@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy
 import pytest
 
 from harness.history.history import History
@@ -42,14 +43,15 @@ class Says:
 
     name = "says"
 
-    def __init__(self, answer: Verdict | BaseException, *reads: str) -> None:
+    def __init__(self, answer: Any, *reads: str) -> None:
         self.answer = answer
         self.reads = frozenset({"history", *reads})
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         if isinstance(self.answer, BaseException):
             raise self.answer
-        return self.answer
+        verdict: Verdict = self.answer
+        return verdict
 
 
 def registry(**checkers: Says) -> Registry:
@@ -81,7 +83,7 @@ def test_the_worst_part_wins(parts: list[Any], answer: Any) -> None:
 def test_one_invalid_checker_makes_the_verdict_invalid_and_names_itself() -> None:
     verdict = judge(fine=Says(Verdict(valid=True)), bad=Says(BROKEN))
     assert verdict["valid"] is False
-    assert "bad: a read was stale" in verdict["why"]
+    assert verdict["why"] == "A read was stale (bad)"
     assert verdict["checkers"]["bad"]["anomalies"]["stale-read"][0]["witness"] == [0, 1]
 
 
@@ -97,6 +99,30 @@ def test_a_checker_that_fails_is_unknown_never_valid(error: Exception, word: str
     verdict = judge(fine=Says(Verdict(valid=True)), broken=Says(error))
     assert verdict["valid"] == "unknown"
     assert word in verdict["why"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Verdict(valid=numpy.False_),  # type: ignore[arg-type]
+        Verdict(valid=numpy.True_),  # type: ignore[arg-type]
+        Verdict(valid=0),  # type: ignore[arg-type]
+        Verdict(valid=1),  # type: ignore[arg-type]
+        Verdict(valid="false"),  # type: ignore[arg-type]
+        Verdict(valid=None),  # type: ignore[arg-type]
+        Verdict(valid=True, stats={"odd": {1, 2}}),
+        Verdict(valid=True, stats={"nan": float("nan")}),
+        True,
+        None,
+    ],
+)
+def test_an_odd_answer_is_unknown_never_valid(answer: Any) -> None:
+    assert judge(odd=Says(answer))["valid"] == "unknown"
+
+
+def test_an_invalid_answer_with_odd_figures_stays_invalid() -> None:
+    odd = Verdict(valid=False, why="broken", stats={"odd": object()})
+    assert judge(odd=Says(odd))["valid"] is False
 
 
 def test_an_invalid_part_wins_over_a_crashed_one() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import SetupError, UsageError
+from harness.errors import NotReady, SetupError, UsageError
 from harness.history.reader import read_history
 from harness.history.seal import find_history
 from harness.plugins import Registry
@@ -115,6 +115,40 @@ def test_a_system_that_does_not_come_back_is_no_recovery(tmp_path: Path) -> None
     _, verdict = live(tmp_path / "run", misbehave="no-return", nemesis="kill")
     assert verdict["valid"] is False
     assert verdict["checkers"]["no-recovery"]["anomaly_types"] == ["no-recovery"]
+
+
+def test_a_defect_in_asking_whether_it_recovered_is_no_fault_of_the_system(tmp_path: Path) -> None:
+    _, verdict = live(tmp_path / "run", misbehave="defect", nemesis="kill")
+    assert verdict["valid"] == "unknown"
+    assert verdict["checkers"]["no-recovery"]["valid"] == "unknown"
+
+
+def test_a_readiness_that_never_returns_is_a_set_up_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life_module, "READY_GRACE_S", 0.1)
+    life = make_life(tmp_path / "run", recovery_timeout=0.1)
+    never = threading.Event()
+    life.plan.system.ready = lambda cluster, timeout_s: never.wait()  # type: ignore[assignment]
+
+    async def run_and_release() -> None:
+        try:
+            await life.run()
+        finally:
+            never.set()
+
+    with pytest.raises(NotReady, match="did not return"):
+        asyncio.run(run_and_release())
+
+
+@pytest.mark.parametrize("lost", ["faults.jsonl", "evidence/run.json"])
+def test_a_verdict_does_not_get_better_by_losing_evidence(tmp_path: Path, lost: str) -> None:
+    live(tmp_path / "run", nemesis="pause", time_limit=2.5)
+    assert judge_run(tmp_path / "run")["valid"] is True
+    (tmp_path / "run" / lost).unlink()
+    verdict = judge_run(tmp_path / "run")
+    assert verdict["valid"] == "unknown"
+    assert Path(lost).name in verdict["why"]
 
 
 def test_a_daemon_that_ends_by_itself_is_a_crash(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from harness.run.scenario import Scenario, resolve, threads
 from harness.system import SystemOption
 
 STALE = SystemOption(name="serializable_reads", kind=bool, default=False, help="stale reads")
+BINARY = SystemOption(name="binary", kind=Path, default=None, help="the program")
 LIMIT = SystemOption(name="key_limit", kind=int, default=200, help="operations a key")
 
 
@@ -27,7 +29,7 @@ def registry() -> Registry:
         return Found(name, SimpleNamespace(options=options), "test")
 
     known: Mapping[Any, dict[str, Found]] = {
-        "systems": {"etcd": found("etcd", STALE)},
+        "systems": {"etcd": found("etcd", STALE, BINARY)},
         "workloads": {"register": found("register", LIMIT), "bank": found("bank")},
         "nemeses": {name: found(name) for name in ("partition", "kill", "pause")},
     }
@@ -39,7 +41,11 @@ def test_defaults_are_those_of_the_manual(registry: Registry) -> None:
     assert (scenario.rate, scenario.op_timeout, scenario.time_limit) == (200.0, 5.0, 60.0)
     assert (scenario.nemesis_interval, scenario.fault_duration_s) == (10.0, 5.0)
     assert (scenario.recovery_timeout, scenario.threads) == (60.0, 20)
-    assert scenario.options == {"serializable_reads": False, "key_limit": 200}
+    assert scenario.options == {
+        "serializable_reads": False,
+        "binary": None,
+        "key_limit": 200,
+    }
 
 
 def test_a_kept_scenario_runs_again_as_it_is(registry: Registry) -> None:
@@ -67,6 +73,28 @@ def test_the_command_repeats_what_differs_from_the_defaults(registry: Registry) 
     assert "--rate" not in words
 
 
+def test_paths_stay_true_in_another_working_directory(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    scenario = resolve({"system": "etcd", "binary": "bin/etcd", "plugin": ["a.py"]}, registry)
+    assert scenario.options["binary"] == str(tmp_path / "bin/etcd")
+    assert scenario.plugin == (str(tmp_path / "a.py"),)
+
+
+@given(interval=st.floats(0.001, 1e7, allow_nan=False), rate=st.floats(0.001, 1e7, allow_nan=False))
+def test_the_command_keeps_every_digit(interval: float, rate: float) -> None:
+    scenario = Scenario(system="etcd", nemesis_interval=interval, rate=rate)
+    words = [*shlex.split(scenario.command()), "--nemesis-interval", "10.0", "--rate", "200.0"]
+    assert float(words[words.index("--nemesis-interval") + 1]) == interval
+    assert float(words[words.index("--rate") + 1]) == rate
+
+
+def test_one_plug_in_may_stand_alone_in_a_scenario(registry: Registry, tmp_path: Path) -> None:
+    scenario = resolve({"system": "etcd", "plugin": str(tmp_path / "a b.py")}, registry)
+    assert scenario.plugin == (str(tmp_path / "a b.py"),)
+
+
 def test_an_unknown_key_is_refused_with_the_nearest_name(registry: Registry) -> None:
     with pytest.raises(UsageError, match="serializable_reads"):
         resolve({"system": "etcd", "serialisable_reads": True}, registry)
@@ -78,6 +106,12 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(registry: Registry) -> 
         {"rate": 0},
         {"nodes": 0},
         {"nodes": 2.5},
+        {"rate": "nan"},
+        {"time_limit": "inf"},
+        {"op_timeout": "nan"},
+        {"recovery_timeout": "nan"},
+        {"recovery_timeout": -1},
+        {"plugin": 5},
         {"time_limit": -1},
         {"concurrency": "n3"},
         {"concurrency": "0n"},

@@ -1,0 +1,206 @@
+"""``polygraph soak SYSTEM``: the same test again and again, and what that shows.
+
+All flags of ``test``, each run with a seed of its own that follows from the soak's seed. The
+book of the soak makes it resumable; summary, page and JUnit are written again after every run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.test import VERB as TEST
+from harness.cli.test import SystemVerb, scenario_of
+from harness.errors import EXIT_INTERRUPTED, UsageError
+
+if TYPE_CHECKING:
+    from harness.run.scenario import Scenario
+    from harness.soak.book import Book, Entry, Settings
+
+FINISH_S = 420.0
+"""What a run may take beyond its time limit and recovery: set-up, judging, its report."""
+
+OUTPUTS = ("junit", "junit_unknown", "artifacts")
+"""Flags that say what else to write, not what to run."""
+
+SHARED = [param for param in TEST.params if param.name not in ("as_json", "print_config")]
+
+
+@click.command("soak", cls=SystemVerb)
+@click.option("--runs", type=click.IntRange(1), help="How many runs, set beforehand.")
+@click.option("--duration", help="Begin no further run after this time: 90, 30m, 8h.")
+@click.option("--until-failure", is_flag=True, help="Stop at the first violation.")
+@click.option("--parallel", type=click.IntRange(1), default=1, help="Clusters side by side.")
+@click.option("--confidence", type=float, default=0.95, help="Of the interval.  [default: 0.95]")
+@click.option("--at-most", type=float, default=0.05, help="Failure rate to rule out.")
+@click.option("--hard-limit", type=float, help="Seconds after which a run is killed.")
+@click.option("--resume", type=click.Path(), help="Go on with the soak in this folder.")
+@click.option("--junit", type=click.Path(), help="Write JUnit XML here after every run.")
+@click.option("--junit-unknown", type=click.Choice(["error", "skipped"]), default="error")
+@click.option("--artifacts", type=click.Path(), help="Keep failing runs whole, others small.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON at the end.")
+@click.pass_context
+def VERB(context: click.Context, /, **flags: Any) -> int:
+    """Run a test many times, and say how often it fails and how sure that is.
+
+    Exits with the worst of all runs, in the order 1, 4, 3, 2, 0; 130 if interrupted.
+    """
+    from harness.soak.loop import Loop
+
+    book = _resumed(flags["resume"]) if flags["resume"] else _begun(flags)
+    report = _Reporter(book, flags)
+    command = [sys.executable, "-m", "harness.cli.soak_run"]
+    loop = Loop(book, flags["store"].resolve(), command, report)
+    try:
+        loop.run()
+    finally:
+        book.close()
+    summary = report.write(interrupted=loop.is_stopped)
+    report.end(summary)
+    return EXIT_INTERRUPTED if loop.is_stopped else int(summary["exit"])
+
+
+VERB.params[0:0] = SHARED
+
+
+def _resumed(folder: str) -> Book:
+    from harness.soak.book import Book
+
+    return Book.resume(Path(folder), time.time_ns())
+
+
+def _begun(flags: Mapping[str, Any]) -> Book:
+    from harness.soak.book import Book
+
+    names = ("runs", "duration", "until_failure", "parallel", "confidence", "at_most")
+    own = {*names, *OUTPUTS, "hard_limit", "resume", "as_json"}
+    scenario = scenario_of({name: value for name, value in flags.items() if name not in own})
+    settings = _settings(scenario, flags)
+    now = datetime.now()
+    name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    return Book.create(flags["store"].resolve() / "soaks" / name, settings)
+
+
+def _settings(scenario: Scenario, flags: Mapping[str, Any]) -> Settings:
+    from harness.soak.book import Settings
+
+    duration_s = seconds(flags["duration"]) if flags["duration"] else None
+    if flags["runs"] is None and duration_s is None and not flags["until_failure"]:
+        raise UsageError("a soak needs an end", "--runs 20, --duration 8h or --until-failure")
+    for name in ("confidence", "at_most"):
+        if not 0 < flags[name] < 1:
+            raise UsageError(f"--{name.replace('_', '-')} must lie between 0 and 1")
+    table = dataclasses.replace(scenario, seed=0).flat()
+    del table["seed"]
+    limit_s = scenario.time_limit + 2 * scenario.recovery_timeout + scenario.op_timeout + FINISH_S
+    return Settings(
+        scenario=table,
+        seed=scenario.seed,
+        runs=flags["runs"],
+        duration_s=duration_s,
+        until_failure=flags["until_failure"],
+        parallel=flags["parallel"],
+        confidence=flags["confidence"],
+        at_most=flags["at_most"],
+        hard_limit_s=flags["hard_limit"] or limit_s,
+        start_wall_ns=time.time_ns(),
+    )
+
+
+def seconds(text: str) -> float:
+    """``90``, ``90s``, ``30m`` or ``8h`` in seconds; ``UsageError`` for anything else."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        value = float(number) * units[unit]
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise UsageError(f"--duration {text!r} is no time", "--duration 8h")
+    return value
+
+
+class _Reporter:
+    """Shows each run as it ends and keeps summary, page and JUnit true."""
+
+    def __init__(self, book: Book, flags: Mapping[str, Any]) -> None:
+        self.book = book
+        self.flags = flags
+        self.folder = book.path.parent
+        self._say(f"soak: {self.folder}")
+
+    def __call__(self, entry: Entry) -> None:
+        if entry.event == "ended":
+            summary = self.write(interrupted=False)
+            why = "" if entry.outcome == "passed" else f"  {entry.why[:160]}"
+            counts = " ".join(f"{count} {name}" for name, count in summary["counts"].items())
+            self._say(f"run {entry.number} seed {entry.seed}: {entry.outcome}{why}  [{counts}]")
+
+    def write(self, *, interrupted: bool) -> dict[str, Any]:
+        """Summary, page and JUnit as the book has it now."""
+        from harness.run.store import write_json
+        from harness.soak.page import write_page
+        from harness.soak.summary import summarize
+
+        settings = self.book.settings
+        summary = summarize(settings, self.book.entries, interrupted=interrupted)
+        write_json(self.folder / "summary.json", summary)
+        write_page(self.folder, summary)
+        if self.flags["junit"]:
+            self._write_junit(summary)
+        if self.flags["artifacts"]:
+            from harness.soak.ci import keep_artifacts
+
+            keep_artifacts(summary, self.folder, Path(self.flags["artifacts"]))
+        return summary
+
+    def _write_junit(self, summary: Mapping[str, Any]) -> None:
+        from harness.soak.junit import junit
+
+        scenario = self.book.settings.scenario
+        name = f"{scenario.get('system')}.{scenario.get('workload')}"
+        unknown, start_ns = self.flags["junit_unknown"], self.book.settings.start_wall_ns
+        Path(self.flags["junit"]).write_bytes(junit(summary, name, start_ns, unknown=unknown))
+
+    def end(self, summary: Mapping[str, Any]) -> None:
+        """The last words."""
+        from harness.soak.page import headline, needed
+
+        if self.flags["as_json"]:
+            click.echo(json.dumps(summary))
+        else:
+            click.echo(headline(summary))
+            click.echo(summary["sentence"])
+            for line in filter(None, [needed(summary)]):
+                click.echo(line)
+        for group in summary["groups"]:
+            self._say(f"repeat  {group['reproduce']}")
+        self._tell_github(summary)
+        self._say(f"page    {self.folder / 'index.html'}")
+        if summary["interrupted"]:
+            self._say(f"go on   polygraph soak --resume {self.folder}")
+
+    def _tell_github(self, summary: Mapping[str, Any]) -> None:
+        """Annotations and step summary, where GitHub's runner is there to take them."""
+        from harness.soak.ci import github_annotations, step_summary
+        from harness.soak.page import headline, needed
+
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            for line in github_annotations(summary):
+                click.echo(line)
+        if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with Path(path).open("a", encoding="utf-8") as page:
+                page.write(step_summary(summary, headline(summary), needed(summary)))
+
+    def _say(self, line: str) -> None:
+        click.echo(line, err=self.flags["as_json"])

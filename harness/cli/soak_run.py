@@ -1,0 +1,47 @@
+"""One run of a soak: ``python -m harness.cli.soak_run SCENARIO.json SEED STORE RESULT.json``.
+
+A front like ``polygraph test``, which leaves in RESULT what the soak counts: exit code, run
+folder, verdict and the command that repeats the run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.cli.failure import exit_code_of
+from harness.cli.session import Session
+from harness.run.scenario import registry_of, resolve
+from harness.run.store import write_json
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do the run; the exit code of ``polygraph test``."""
+    from harness.run.front import run
+
+    table = json.loads(Path(argv[0]).read_text("utf-8"))
+    store, result = Path(argv[2]), Path(argv[3])
+    session = Session()
+    try:
+        registry = registry_of(table)
+        scenario = resolve({**table, "seed": int(argv[1])}, registry)
+        outcome = run(scenario, store, lambda event: None, registry)
+    except BaseException as error:
+        return exit_code_of(error, session)
+    write_json(
+        result,
+        {
+            "exit": outcome.exit_code,
+            "run_dir": str(outcome.run_dir),
+            "verdict": outcome.verdict,
+            "message": outcome.message,
+            "reproduce": scenario.command(),
+        },
+    )
+    return outcome.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

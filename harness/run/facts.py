@@ -1,0 +1,73 @@
+"""What is known of a run beside its history: ``evidence/run.json``, and what the front is shown.
+
+Written at the start of the operations and again at their end, so that a killed run still tells
+what it was. Times are nanoseconds on the history's clock; phases before its start are negative.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import harness
+from harness.cluster.node import Cluster
+from harness.fault import Stage
+from harness.run.plan import Plan
+from harness.system import LogPatterns, System
+
+
+def first_facts(plan: Plan, cluster: Cluster, run: str) -> dict[str, Any]:
+    """What is known before the first operation; ``partial`` until the run comes to its end."""
+    return {
+        "id": run,
+        "provider": cluster.provider,
+        "versions": versions(plan),
+        "phases": {},
+        "checkers": list(plan.workload.checkers),
+        "checker_options": log_options(plan.system),
+        "schedule": plan.schedule.as_json() if plan.schedule else None,
+        "partial": True,
+        "recovery": None,
+        "exits": [],
+    }
+
+
+def versions(plan: Plan) -> dict[str, str]:
+    """What took part: Polygraph, Python, the kernel and what is under test."""
+    return {
+        "polygraph": harness.__version__,
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        **plan.system.versions(),
+    }
+
+
+def log_options(system: System) -> dict[str, Any]:
+    """What the checkers of logs must know of the system, kept with the run for later checks."""
+    if not isinstance(system, LogPatterns):
+        return {}
+    return {
+        "crash_patterns": list(system.crash_patterns()),
+        "expected_exits": dict(system.expected_exits()),
+    }
+
+
+def node_states(stage: Stage) -> dict[str, str]:
+    """How each node's daemons are: ``up``, ``paused`` or ``gone``."""
+    words = {"T": "paused", "t": "paused", "gone": "gone", "Z": "gone"}
+    return {
+        node: "/".join(sorted({words.get(daemon.state(), "up") for daemon in daemons}))
+        for node, daemons in list(stage.daemons.items())
+    }
+
+
+def summary(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """What the front shows of a verdict: not the checkers' whole answers."""
+    anomalies = {
+        kind: {"count": len(cases), "first": cases[0]["message"] if cases else ""}
+        for answer in verdict.get("checkers", {}).values()
+        for kind, cases in answer.get("anomalies", {}).items()
+    }
+    keys = ("valid", "why", "claims", "operations", "faults", "health")
+    return {**{key: verdict.get(key) for key in keys}, "anomalies": anomalies}

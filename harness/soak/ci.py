@@ -1,0 +1,87 @@
+"""What a CI's page gets from a soak: annotations, a summary in Markdown, a folder of artifacts.
+
+GitHub's runner says who it is by ``GITHUB_ACTIONS`` and takes annotations as lines of standard
+output (``::error title=…::message``) and Markdown through the file ``GITHUB_STEP_SUMMARY``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+SMALL = ("scenario.toml", "verdict.json", "faults.jsonl", "evidence/run.json")
+"""What is kept of a run that passed: enough to repeat and to count it."""
+MOST_ANNOTATIONS = 10
+
+
+def github_annotations(summary: Mapping[str, Any]) -> Iterator[str]:
+    """An error for each kind of violation, a warning for runs that decided nothing."""
+    for group in summary["groups"][:MOST_ANNOTATIONS]:
+        kinds = ", ".join(group["signatures"]) or "violation"
+        text = f"{len(group['runs'])} run(s): {group['first']}\nrepeat: {group['reproduce']}"
+        yield f"::error title={_property(kinds)}::{_message(text)}"
+    undecided = [run for run in summary["results"] if run["outcome"] not in ("passed", "violation")]
+    if undecided:
+        text = f"{len(undecided)} run(s) decided nothing, first: {undecided[0]['why']}"
+        yield f"::warning title=Undecided runs::{_message(text)}"
+
+
+def step_summary(summary: Mapping[str, Any], headline: str, needed: str) -> str:
+    """Markdown: the counts, the rate, and every run that did not pass."""
+    lines = [f"## {_cell(headline)}", "", summary["sentence"], "", needed, ""]
+    rest = [run for run in summary["results"] if run["outcome"] != "passed"]
+    if rest:
+        lines += ["| run | outcome | why | repeat |", "|---|---|---|---|"]
+        lines += [
+            f"| {run['number']} | {run['outcome']} | {_cell(run['why'])} |"
+            f" `{_cell(run['reproduce'])}` |"
+            for run in rest
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def keep_artifacts(summary: Mapping[str, Any], soak: Path, target: Path) -> None:
+    """Copy into ``target`` the soak's own files, failing runs whole and passing ones small.
+
+    What was copied before is left as it is, so this may be called after every run.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("soak.jsonl", "summary.json", "index.html"):
+        if (soak / name).exists():
+            shutil.copy2(soak / name, target / name)
+    for run in summary["results"]:
+        if run["run_dir"] and Path(run["run_dir"]).is_dir():
+            source = Path(run["run_dir"])
+            _keep(source, target / "runs" / source.name, small=run["outcome"] == "passed")
+
+
+def _keep(source: Path, target: Path, *, small: bool) -> None:
+    if target.exists():
+        return
+    draft = target.with_name(f".{target.name}")
+    shutil.rmtree(draft, ignore_errors=True)
+    if small:
+        for name in SMALL:
+            if (source / name).is_file():
+                (draft / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source / name, draft / name)
+        draft.mkdir(parents=True, exist_ok=True)
+    else:
+        shutil.copytree(source, draft, symlinks=True)
+    draft.rename(target)
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _cell(text: str) -> str:
+    """Text for a cell of a Markdown table: on one line, with nothing that is markup."""
+    plain = " ".join(str(text).split())[:400].replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{char}" if char in "\\|[]*_`" else char for char in plain)

@@ -1,0 +1,254 @@
+"""The loop: as many runs side by side as asked, each a process of its own with a hard limit.
+
+Every run is one ``polygraph test`` with a seed of its own. All are started from the main thread
+with the kernel told to kill them should this process die (``PR_SET_PDEATHSIG``): a run's reaper
+then ends its cluster within half a second, so a killed soak leaves nothing running.
+
+The loop itself only starts, waits and writes its book: what a run did stands in the run's folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import EXIT_INFRASTRUCTURE, EXIT_INTERRUPTED
+from harness.soak.book import Book, Entry, seed_of
+
+POLL_S = 0.5
+STOP_GRACE_S = 60.0
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Child:
+    """One run under way."""
+
+    number: int
+    seed: int
+    process: subprocess.Popen[bytes]
+    pidfd: int
+    started_s: float
+    words: Path
+
+
+@dataclass
+class Loop:
+    """Carries a soak on until it has its runs, its time is over, it fails or it is stopped.
+
+    ``command`` does one run: it is given the scenario's file, the seed, the store and the file
+    for its result (exit, run_dir, verdict, message, reproduce). ``tell`` is called with every
+    entry that is written. ``clock`` is monotonic seconds.
+    """
+
+    book: Book
+    store: Path
+    command: Sequence[str]
+    tell: Callable[[Entry], None]
+    clock: Callable[[], float] = time.monotonic
+    is_stopped: bool = False
+    _active: dict[int, Child] = field(default_factory=dict)
+    _spent_s: float = 0.0
+
+    def run(self) -> None:
+        """All of it. Ctrl-C stops every run cleanly and ends the loop; the book stays true."""
+        begun_s = self.clock()
+        before = self._duration_used_s()
+        scenario = self._write_scenario()
+        with self._stopping():
+            while True:
+                self._spent_s = before + self.clock() - begun_s
+                while len(self._active) < self.book.settings.parallel and self._wants_more():
+                    self._start(self._next_number(), scenario)
+                if not self._active:
+                    return
+                self._wait()
+
+    def stop(self) -> None:
+        """Begin no further run, and ask those under way to stop cleanly. Safe twice."""
+        self.is_stopped = True
+        for child in self._active.values():
+            with contextlib.suppress(ProcessLookupError):
+                child.process.send_signal(signal.SIGINT)
+
+    # -- what is next --------------------------------------------------------------------------
+
+    def _wants_more(self) -> bool:
+        settings, done = self.book.settings, self.book.ended()
+        if self.is_stopped or (
+            settings.until_failure and any(entry.outcome == "violation" for entry in done)
+        ):
+            return False
+        if settings.duration_s is not None and self._spent_s >= settings.duration_s:
+            return False
+        return settings.runs is None or len(done) + len(self._active) < settings.runs
+
+    def _next_number(self) -> int:
+        """The lowest number that is neither ended nor under way: half-done runs come first."""
+        taken = {entry.number for entry in self.book.ended()} | set(self._active)
+        return next(number for number in range(1, len(taken) + 2) if number not in taken)
+
+    def _duration_used_s(self) -> float:
+        """Seconds of earlier sittings, by the wall times in the book."""
+        used, since = 0.0, None
+        for entry in self.book.entries:
+            if entry.event == "begun" and since is None:
+                since = entry.wall_ns
+            elif entry.event == "ended" and since is not None:
+                used, since = used + (entry.wall_ns - since) / 1e9, entry.wall_ns
+            elif entry.event == "half-done":
+                since = None
+        return used
+
+    # -- one run -------------------------------------------------------------------------------
+
+    def _write_scenario(self) -> Path:
+        path = self.book.path.with_name("scenario.json")
+        path.write_text(json.dumps(self.book.settings.scenario), "utf-8")
+        return path
+
+    def _start(self, number: int, scenario: Path) -> None:
+        seed = seed_of(self.book.settings.seed, number)
+        self._note(Entry(number=number, event="begun", seed=seed, wall_ns=time.time_ns()))
+        words = self.book.path.parent / "words" / f"{number}.txt"
+        words.parent.mkdir(exist_ok=True)
+        argv = [*self.command, str(scenario), str(seed)]
+        argv += [str(self.store), str(words.with_suffix(".json"))]
+        with words.open("wb") as output:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=functools.partial(_die_with, os.getpid()),
+            )
+        pidfd = os.pidfd_open(process.pid)
+        self._active[number] = Child(number, seed, process, pidfd, self.clock(), words)
+        if self.is_stopped:  # the stop came while this one was being started
+            self.stop()
+
+    def _wait(self) -> None:
+        """Until a run ends, or a moment is over; what takes too long is killed."""
+        poll = select.poll()
+        for child in self._active.values():
+            poll.register(child.pidfd, select.POLLIN)
+        poll.poll(POLL_S * 1000)
+        for child in list(self._active.values()):
+            if child.process.poll() is not None:
+                self._finish(child, "")
+            elif self.clock() - child.started_s > self.book.settings.hard_limit_s:
+                child.process.kill()
+                child.process.wait()
+                limit_s = self.book.settings.hard_limit_s
+                self._finish(child, f"killed after its hard limit of {limit_s:g} s")
+
+    def _finish(self, child: Child, trouble: str) -> None:
+        os.close(child.pidfd)
+        del self._active[child.number]
+        told = _result(child.words.with_suffix(".json"))
+        exit_code = child.process.returncode if not trouble else EXIT_INFRASTRUCTURE
+        if self.is_stopped and exit_code in (EXIT_INTERRUPTED, -signal.SIGINT):
+            self._note(
+                Entry(
+                    number=child.number,
+                    event="half-done",
+                    seed=child.seed,
+                    wall_ns=time.time_ns(),
+                    run_dir=told.get("run_dir"),
+                )
+            )
+            return
+        self._note(_entry(child, exit_code, trouble, told, self.clock()))
+
+    def _note(self, entry: Entry) -> None:
+        self.book.add(entry)
+        self.tell(entry)
+
+    @contextlib.contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM stop the loop cleanly; the runs have sessions of their own."""
+
+        def stop(number: int, frame: Any) -> None:
+            self.stop()
+
+        before = [(each, signal.signal(each, stop)) for each in (signal.SIGINT, signal.SIGTERM)]
+        try:
+            yield
+        finally:
+            for number, handler in before:
+                signal.signal(number, handler)
+            for child in self._active.values():
+                child.process.kill()
+                child.process.wait()
+
+
+def _entry(
+    child: Child, exit_code: int, trouble: str, told: Mapping[str, Any], now_s: float
+) -> Entry:
+    verdict = told.get("verdict") or {}
+    why = trouble or verdict.get("why") or told.get("message") or _last_words(child.words)
+    return Entry(
+        number=child.number,
+        event="ended",
+        seed=child.seed,
+        wall_ns=time.time_ns(),
+        exit=exit_code,
+        run_dir=told.get("run_dir"),
+        seconds=round(now_s - child.started_s, 3),
+        why=str(why),
+        reproduce=str(told.get("reproduce") or ""),
+        signatures=signatures(verdict),
+        faults=verdict.get("faults") or {},
+        operations=sum(sum(n.values()) for n in (verdict.get("operations") or {}).values()),
+    )
+
+
+def signatures(verdict: Mapping[str, Any]) -> list[str]:
+    """What kinds of anomalies a verdict holds: checker and type, each once.
+
+    Two violations with the same signatures are probably, not certainly, the same bug.
+    """
+    return sorted(
+        {
+            f"{checker}: {kind}"
+            for checker, part in (verdict.get("checkers") or {}).items()
+            if part.get("valid") is False
+            for kind in part.get("anomalies") or {"": []}
+        }
+    )
+
+
+def _result(path: Path) -> dict[str, Any]:
+    """What the run's process left to say, or nothing if it died first."""
+    try:
+        told: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return told
+    except (OSError, ValueError):
+        return {}
+
+
+def _last_words(path: Path) -> str:
+    try:
+        lines = path.read_text("utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "the run's process died without a word"
+
+
+def _die_with(parent: int) -> None:
+    """Runs in the child: the kernel kills it when ``parent`` ends, or it ends now if that was."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(EXIT_INFRASTRUCTURE)

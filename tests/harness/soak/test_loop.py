@@ -1,0 +1,242 @@
+"""The loop and its book, with runs that are small scripts: counted once, whatever is killed."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import UsageError
+from harness.soak.book import BOOK, Book, Entry, Settings, ended, read, seed_of
+from harness.soak.loop import Loop, signatures
+from harness.soak.summary import summarize
+
+RUN = """
+import json, os, sys, time
+table = json.load(open(sys.argv[1])); seed = int(sys.argv[2])
+mode = table["mode"]
+if mode == "hang":
+    time.sleep(600)
+if mode == "die":
+    os.kill(os.getpid(), 9)
+time.sleep(table.get("takes", 0))
+code = {"pass": 0, "fail": 1, "seeded": 1 if seed % 4 == 0 else 0, "usage": 4}[mode]
+part = {"valid": False, "anomalies": {"stale-read": []}}
+verdict = {"why": "stale", "checkers": {"linearizable": part}} if code == 1 else {}
+result = {"exit": code, "run_dir": "/store/run", "verdict": verdict, "reproduce": "again"}
+json.dump(result, open(sys.argv[4], "w"))
+sys.exit(code)
+"""
+
+
+def settings(**changed: Any) -> Settings:
+    plain: dict[str, Any] = {
+        "scenario": {"mode": "pass"},
+        "seed": 7,
+        "runs": 5,
+        "duration_s": None,
+        "until_failure": False,
+        "parallel": 2,
+        "confidence": 0.95,
+        "at_most": 0.05,
+        "hard_limit_s": 60.0,
+        "start_wall_ns": 0,
+    }
+    return Settings(**{**plain, **changed})
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "run.py"
+    path.write_text(RUN)
+    return path
+
+
+def soak(folder: Path, script: Path, **changed: Any) -> Book:
+    book = Book.create(folder, settings(**changed))
+    carry_on(book, script)
+    return book
+
+
+def carry_on(book: Book, script: Path) -> Loop:
+    loop = Loop(book, book.path.parent, [sys.executable, str(script)], lambda entry: None)
+    loop.run()
+    book.close()
+    return loop
+
+
+def test_every_run_is_counted_once_with_a_seed_of_its_own(tmp_path: Path, script: Path) -> None:
+    book = soak(tmp_path / "soak", script)
+    assert [entry.number for entry in book.ended()] == [1, 2, 3, 4, 5]
+    assert len({entry.seed for entry in book.ended()}) == 5
+    assert [entry.seed for entry in book.ended()] == [seed_of(7, n) for n in range(1, 6)]
+    assert {entry.outcome for entry in book.ended()} == {"passed"}
+    assert read(tmp_path / "soak")[1] == book.entries
+
+
+def test_until_failure_stops_at_the_first_violation(tmp_path: Path, script: Path) -> None:
+    scenario = {"mode": "seeded"}
+    book = soak(
+        tmp_path / "soak", script, scenario=scenario, runs=None, until_failure=True, parallel=1
+    )
+    first = next(n for n in range(1, 100) if seed_of(7, n) % 4 == 0)
+    assert [entry.number for entry in book.ended()] == list(range(1, first + 1))
+    summary = summarize(book.settings, book.entries, interrupted=False)
+    assert summary["counts"]["violation"] == 1
+    assert summary["estimate"]["rule"] == "until-failure"
+    assert summary["exit"] == 1
+    assert summary["groups"][0]["signatures"] == ["linearizable: stale-read"]
+
+
+def test_a_run_over_its_hard_limit_is_killed_and_is_infrastructure(
+    tmp_path: Path, script: Path
+) -> None:
+    book = soak(
+        tmp_path / "soak", script, scenario={"mode": "hang"}, runs=1, hard_limit_s=0.2, parallel=1
+    )
+    (run,) = book.ended()
+    assert (run.outcome, run.exit) == ("infrastructure", 3)
+    assert "hard limit" in run.why
+
+
+def test_a_run_that_dies_without_a_word_is_infrastructure(tmp_path: Path, script: Path) -> None:
+    book = soak(tmp_path / "soak", script, scenario={"mode": "die"}, runs=2)
+    assert {entry.outcome for entry in book.ended()} == {"infrastructure"}
+    assert "without a word" in book.ended()[0].why
+
+
+def test_a_duration_begins_no_run_after_its_end(tmp_path: Path, script: Path) -> None:
+    book = soak(tmp_path / "soak", script, runs=None, duration_s=0.3, parallel=1)
+    assert 1 <= len(book.ended()) < 50
+
+
+SITTING = """
+import sys
+from pathlib import Path
+sys.path[:0] = {paths!r}
+from harness.soak.book import Book
+from harness.soak.loop import Loop
+folder = Path({folder!r})
+def tell(entry):
+    print(entry.event, flush=True)
+Loop(Book.resume(folder, 0), folder, [sys.executable, {script!r}], tell).run()
+"""
+
+
+def test_a_soak_killed_twice_resumes_and_counts_each_run_once(tmp_path: Path, script: Path) -> None:
+    folder = tmp_path / "soak"
+    scenario = {"mode": "pass", "takes": 0.05}
+    Book.create(folder, settings(runs=12, parallel=3, scenario=scenario)).close()
+    root = str(Path(__file__).parents[3])
+    code = textwrap.dedent(SITTING).format(paths=[root], folder=str(folder), script=str(script))
+    for _ in range(2):
+        sitting = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        assert sitting.stdout is not None
+        while sitting.stdout.readline() != b"ended\n":
+            pass
+        sitting.kill()
+        sitting.wait()
+        sitting.stdout.close()
+    book = Book.resume(folder, 0)
+    half_done = [entry for entry in book.entries if entry.event == "half-done"]
+    assert half_done
+    carry_on(book, script)
+    assert [entry.number for entry in book.ended()] == list(range(1, 13))
+    assert len(book.ended()) == 12
+    assert book.open_runs() == []
+    summary = summarize(book.settings, book.entries, interrupted=False)
+    assert summary["half_done"] == [entry.number for entry in half_done]
+    assert (summary["runs"], summary["counts"]["passed"]) == (12, 12)
+
+
+def test_the_runs_of_a_killed_soak_die_with_it(tmp_path: Path, script: Path) -> None:
+    folder = tmp_path / "soak"
+    Book.create(folder, settings(runs=1, scenario={"mode": "hang"})).close()
+    root = str(Path(__file__).parents[3])
+    code = textwrap.dedent(SITTING).format(paths=[root], folder=str(folder), script=str(script))
+    sitting = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert sitting.stdout is not None
+    assert sitting.stdout.readline() == b"begun\n"
+    children = Path(f"/proc/{sitting.pid}/task/{sitting.pid}/children")
+    child = _wait_for_child(children)
+    pidfd = os.pidfd_open(child)
+    sitting.kill()
+    sitting.wait()
+    sitting.stdout.close()
+    assert select.select([pidfd], [], [], 30.0)[0]
+    os.close(pidfd)
+
+
+def _wait_for_child(children: Path) -> int:
+    """The run's pid, once it is the script: the kernel's promise is set before it is executed."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for pid in children.read_text().split():
+            if "run.py" in Path(f"/proc/{pid}/cmdline").read_text():
+                return int(pid)
+    raise AssertionError("the run never began")
+
+
+def test_ctrl_c_stops_the_runs_and_leaves_a_book_to_go_on_with(
+    tmp_path: Path, script: Path
+) -> None:
+    book = Book.create(tmp_path / "soak", settings(scenario={"mode": "hang"}))
+    seen: list[str] = []
+
+    def tell(entry: Entry) -> None:
+        seen.append(entry.event)
+        if seen == ["begun", "begun"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    loop = Loop(book, tmp_path, [sys.executable, str(script)], tell)
+    loop.run()
+    book.close()
+    assert loop.is_stopped
+    assert book.open_runs() == []
+
+
+def test_a_torn_last_line_is_cut_off(tmp_path: Path, script: Path) -> None:
+    folder = tmp_path / "soak"
+    soak(folder, script, runs=2)
+    with (folder / BOOK).open("ab") as book:
+        book.write(b'{"number": 3, "event": "be')
+    again = Book.resume(folder, 0)
+    again.close()
+    assert len(again.ended()) == 2
+    assert (folder / BOOK).read_bytes().endswith(b"\n")
+    assert read(folder)[1] == again.entries
+
+
+def test_a_folder_that_is_no_soak_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not the folder"):
+        read(tmp_path)
+    (tmp_path / BOOK).write_text('{"soak": "no"}\n')
+    with pytest.raises(UsageError, match="not the book"):
+        read(tmp_path)
+
+
+def test_an_entry_that_ended_twice_is_counted_once() -> None:
+    entry = Entry(number=1, event="ended", seed=1, wall_ns=0, exit=0)
+    assert ended([entry, entry]) == [entry]
+
+
+def test_signatures_name_checker_and_kind_of_what_is_invalid() -> None:
+    verdict = {
+        "checkers": {
+            "linearizable": {
+                "valid": False,
+                "anomalies": {"stale-read": [], "nonlinearizable": []},
+            },
+            "bank": {"valid": "unknown", "anomalies": {"wrong-total": []}},
+            "stats": {"valid": True, "anomalies": {}},
+        }
+    }
+    assert signatures(verdict) == ["linearizable: nonlinearizable", "linearizable: stale-read"]

@@ -1,0 +1,156 @@
+"""Summary, JUnit and page of a soak: correct to the run, and safe with hostile text."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.soak.book import Entry, Settings
+from harness.soak.ci import github_annotations, keep_artifacts, step_summary
+from harness.soak.junit import junit
+from harness.soak.page import headline, needed, page
+from harness.soak.summary import exit_code, summarize
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[31m\x00\u2028"
+
+
+def settings(**changed: Any) -> Settings:
+    plain: dict[str, Any] = {
+        "scenario": {"system": "etcd", "workload": "register", "nemesis": "kill"},
+        "seed": 7,
+        "runs": 6,
+        "duration_s": None,
+        "until_failure": False,
+        "parallel": 1,
+        "confidence": 0.95,
+        "at_most": 0.5,
+        "hard_limit_s": 60.0,
+        "start_wall_ns": 1_795_000_000_000_000_000,
+    }
+    return Settings(**{**plain, **changed})
+
+
+def run(number: int, exit: int | None, why: str = "", *signatures: str) -> Entry:
+    return Entry(
+        number=number,
+        event="ended",
+        seed=number,
+        wall_ns=number,
+        exit=exit,
+        why=why,
+        seconds=1.5,
+        signatures=list(signatures),
+        reproduce=f"polygraph test etcd --seed {number}",
+        faults={"kill": {"injected": 2, "bit": 2, "healed": 2}},
+    )
+
+
+ALL = [
+    run(1, 0),
+    run(2, 1, "stale", "linearizable: stale-read"),
+    run(3, 2, "too little"),
+    run(4, 3, HOSTILE),
+    run(5, 1, "stale again", "linearizable: stale-read"),
+    run(6, 1, "crash", "crash: crash"),
+]
+
+
+def test_counts_are_kept_apart_and_only_decided_runs_estimate() -> None:
+    summary = summarize(settings(), ALL, interrupted=False)
+    assert summary["counts"] == {"passed": 1, "violation": 3, "unknown": 1, "infrastructure": 1}
+    assert (summary["estimate"]["runs"], summary["estimate"]["failures"]) == (4, 3)
+    assert summary["exit"] == 1
+    assert [group["runs"] for group in summary["groups"]] == [[2, 5], [6]]
+
+
+def test_runs_after_the_first_failure_do_not_count_in_a_loop_until_failure() -> None:
+    estimate = summarize(settings(until_failure=True), ALL, interrupted=False)["estimate"]
+    assert (estimate["runs"], estimate["failures"], estimate["rule"]) == (2, 1, "until-failure")
+
+
+@pytest.mark.parametrize(
+    ("codes", "worst"),
+    [([0, 0], 0), ([0, 2], 2), ([2, 3, 0], 3), ([4, 3], 4), ([0, 1, 4, 3], 1), ([-9], 3), ([], 2)],
+)
+def test_the_worst_run_is_the_exit_code(codes: list[int], worst: int) -> None:
+    assert exit_code([run(i + 1, code) for i, code in enumerate(codes)]) == worst
+
+
+@pytest.mark.parametrize(("unknown", "skipped", "errors"), [("error", 0, 2), ("skipped", 1, 1)])
+def test_junit_has_a_case_a_run_with_its_kind(unknown: str, skipped: int, errors: int) -> None:
+    summary = summarize(settings(), ALL, interrupted=False)
+    suite = ElementTree.fromstring(junit(summary, "etcd.register", 0, unknown=unknown))[0]
+    assert suite.attrib["tests"] == "6"
+    assert suite.attrib["failures"] == "3"
+    assert (suite.attrib["errors"], suite.attrib["skipped"]) == (str(errors), str(skipped))
+    cases = suite.findall("testcase")
+    assert [len(suite.findall(f"testcase/{kind}")) for kind in ("failure", "error", "skipped")] == [
+        3,
+        errors,
+        skipped,
+    ]
+    failure = cases[1].find("failure")
+    assert failure is not None
+    assert failure.attrib["message"] == "stale"
+    assert "--seed 2" in (failure.text or "")
+
+
+def test_hostile_text_is_dead_on_the_page(tmp_path: Path) -> None:
+    summary = summarize(settings(), ALL, interrupted=True)
+    html = page(tmp_path, summary)
+    assert "<img" not in html
+    assert "\x1b" not in html
+    assert not re.search(r"<[^>]*\s(src|href)\s*=", html)
+    assert "polygraph soak --resume" in html
+
+
+def test_the_headline_says_the_worst_first_and_what_is_missing() -> None:
+    summary = summarize(settings(), ALL, interrupted=False)
+    assert headline(summary).startswith("3 of 6 runs broke the claim")
+    few = summarize(settings(at_most=0.05), [run(1, 0)], interrupted=False)
+    assert "58 further runs" in needed(few)
+    none = summarize(settings(until_failure=True), [run(1, 0)], interrupted=False)
+    assert needed(none) == ""
+
+
+def test_the_page_of_a_soak_without_runs_can_be_made(tmp_path: Path) -> None:
+    assert "nothing is known" in page(tmp_path, summarize(settings(), [], interrupted=False))
+
+
+def test_annotations_and_step_summary_name_each_kind_and_hold_hostile_text() -> None:
+    summary = summarize(settings(), ALL, interrupted=False)
+    lines = list(github_annotations(summary))
+    assert [line.split(" ")[0] for line in lines] == ["::error", "::error", "::warning"]
+    assert all("\n" not in line for line in lines)
+    assert "linearizable%3A stale-read" in lines[0]
+    markdown = step_summary(summary, headline(summary), needed(summary))
+    assert "<img" not in markdown
+    assert markdown.count("| infrastructure |") == 1
+
+
+def test_artifacts_keep_failing_runs_whole_and_passing_ones_small(tmp_path: Path) -> None:
+    def folder(name: str) -> Path:
+        path = tmp_path / "store" / name
+        (path / "evidence").mkdir(parents=True)
+        for file in ("scenario.toml", "verdict.json", "history.jsonl.zst", "evidence/run.json"):
+            (path / file).write_text(name)
+        return path
+
+    runs = [
+        msgspec.structs.replace(run(1, 0), run_dir=str(folder("good"))),
+        msgspec.structs.replace(run(2, 1), run_dir=str(folder("bad"))),
+        msgspec.structs.replace(run(3, 3), run_dir=str(tmp_path / "never-was")),
+    ]
+    summary = summarize(settings(), runs, interrupted=False)
+    for _ in range(2):
+        keep_artifacts(summary, tmp_path, tmp_path / "artifacts")
+    kept = tmp_path / "artifacts" / "runs"
+    assert sorted(path.name for path in kept.iterdir()) == ["bad", "good"]
+    assert (kept / "bad" / "history.jsonl.zst").read_text() == "bad"
+    assert not (kept / "good" / "history.jsonl.zst").exists()
+    assert (kept / "good" / "evidence" / "run.json").read_text() == "good"

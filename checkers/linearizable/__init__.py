@@ -17,11 +17,13 @@ from typing import Any, Final
 
 from checkers.linearizable.checker import Linearizable
 from checkers.linearizable.models import MODELS
+from checkers.linearizable.objects import OBJECTS
 from harness.history.verdict import Checker
 
 CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {
     Linearizable.name: Linearizable,
     **{name: partial(Linearizable, model=model) for name, model in MODELS.items()},
+    **{name: partial(Linearizable, model=model) for name, model in OBJECTS.items()},
 }
 """``linearizable`` takes its model from header or options; the models' own names fix it."""
 

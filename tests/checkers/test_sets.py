@@ -85,6 +85,16 @@ def test_equal_json_is_one_element_and_unequal_json_is_not(checker: Any) -> None
 
 
 @BOTH
+def test_a_key_that_was_never_read_is_left_out_where_others_were(checker: Any) -> None:
+    never = '0 add ["a", 1]\n0 read ["a", null] !\n'
+    header = {"independent": True}
+    assert judged(checker, never, header).valid == "unknown"
+    verdict = judged(checker, never + '0 add ["b", 1]\n0 read ["b", null] = ["b", [1]]', header)
+    assert verdict.valid is True
+    assert (verdict.stats["keys"], verdict.stats["keys-empty"]) == (1, 1)
+
+
+@BOTH
 def test_elements_of_the_start_are_expected_and_can_be_lost(checker: Any) -> None:
     header = {"initial": [7]}
     assert judged(checker, "0 add 1\n0 read = [1, 7]", header).valid is True

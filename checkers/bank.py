@@ -134,7 +134,7 @@ def _promise(
         if _is_amount(facts.get("total")):
             return Promise(facts["total"], source, names, bool(negative))
     for read in reads:
-        if read and all(_is_amount(balance) for balance in read.values()):
+        if isinstance(read, Mapping) and read and all(map(_is_amount, read.values())):
             return Promise(sum(read.values()), "first read", names, bool(negative))
     return Promise(None, "nowhere", names, bool(negative))
 

@@ -93,6 +93,10 @@ class Findings:
         return Verdict(valid=UNKNOWN if why else True, why=why, stats=stats)
 
 
+class NotKeyed(Exception):
+    """A value is not ``[key, value]`` although keys are independent; the message names it."""
+
+
 Judge = Callable[[Record, Budget], Verdict]
 
 
@@ -100,8 +104,12 @@ def each_key(record: Record, judge: Judge, budget: Budget) -> Verdict:
     """``judge`` on the history, or on each of its independent keys; the worst key wins."""
     if not record.header.independent:
         return judge(record, budget)
+    try:
+        parts = split(record)
+    except NotKeyed as error:
+        return Verdict(valid=UNKNOWN, why=str(error))
     verdicts: dict[str, tuple[Any, Verdict]] = {}
-    for key, part in split(record):
+    for key, part in parts:
         budget.spend_check(f"key {short(key)}")
         verdicts[short(key)] = (key, judge(part, budget))
     full = {key: found for key, found in verdicts.items() if not _is_empty(found[1])}
@@ -116,7 +124,8 @@ def _is_empty(verdict: Verdict) -> bool:
 def split(record: Record) -> list[tuple[Any, Record]]:
     """A record for each key of ``[key, value]``, in order of first sight.
 
-    An operation whose value names no key belongs to the key of its other half.
+    An operation whose value names no key belongs to the key of its other half. Raises
+    :class:`NotKeyed` if that names none either.
     """
     history = record.history
     homes: dict[Any, tuple[Any, list[Operation]]] = {}
@@ -127,7 +136,7 @@ def split(record: Record) -> list[tuple[Any, Record]]:
         other = history.operations[pair].value if pair >= 0 else None
         keyed = operation.value if _is_pair(operation.value) else other
         if not _is_pair(keyed):
-            raise ValueError(
+            raise NotKeyed(
                 f"operation {operation.index} has the value {short(operation.value)}, not "
                 "[key, value], although its keys are independent"
             )

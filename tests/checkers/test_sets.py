@@ -156,3 +156,10 @@ def test_an_element_of_unknown_outcome_that_nobody_saw_is_never_read() -> None:
 
 def test_an_answer_that_is_no_list_is_unknown() -> None:
     assert judged(SetFull, '0 add 1\n0 read = "x"').valid == "unknown"
+
+
+@BOTH
+def test_a_value_without_a_key_is_unknown_and_named(checker: Any) -> None:
+    verdict = judged(checker, "0 add 5", {"independent": True})
+    assert verdict.valid == "unknown"
+    assert "operation 0 has the value 5, not [key, value]" in verdict.why

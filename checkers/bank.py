@@ -104,7 +104,8 @@ class Bank:
             if operation.is_client and operation.type == OK and operation.f == "read"
         ]
         unreadable = [op for _, op in reads if not isinstance(op.value, Mapping | None)]
-        promise = _promise(record, self.options, (op.value for _, op in reads))
+        balances = (op.value for _, op in reads if isinstance(op.value, Mapping))
+        promise = _promise(record, self.options, balances)
         errors: dict[str, Errors] = {}
         for position, operation in reads:
             if isinstance(operation.value, Mapping | None):
@@ -134,7 +135,7 @@ def _promise(
         if _is_amount(facts.get("total")):
             return Promise(facts["total"], source, names, bool(negative))
     for read in reads:
-        if isinstance(read, Mapping) and read and all(map(_is_amount, read.values())):
+        if read and all(_is_amount(balance) for balance in read.values()):
             return Promise(sum(read.values()), "first read", names, bool(negative))
     return Promise(None, "nowhere", names, bool(negative))
 

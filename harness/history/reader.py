@@ -40,7 +40,7 @@ def read_history(path: Path, format: str | None = None) -> History:
     if path.is_dir():
         path = find_history(path)
         name = str(path)
-    history = read_bytes(_content(path, name), name, format)
+    history = parse_history(_decompressed(_content(path, name), name), name, format)
     if not is_unsealed(path):
         return history
     notice = f"{name}: the run did not come to seal its history, so this is a part of it"
@@ -60,11 +60,6 @@ def read_columns(path: Path) -> Columns:
         if copy is not None:
             return copy
     return columns(read_history(found))
-
-
-def read_bytes(data: bytes, name: str, format: str | None = None) -> History:
-    """The history in ``data``, compressed or not, which errors call ``name``."""
-    return parse_history(_decompressed(data, name), name, format)
 
 
 def parse_history(data: bytes, name: str, format: str | None = None) -> History:
@@ -112,3 +107,8 @@ def _unzstd(data: bytes, name: str) -> bytes:
     except zstandard.ZstdError as error:
         raise HistoryError(f"{name}: the compressed data is damaged: {error}") from error
     return b"".join(parts)
+
+
+def read_bytes(data: bytes, name: str, format: str | None = None) -> History:
+    """The history in ``data``, compressed or not, which errors call ``name``."""
+    return parse_history(_decompressed(data, name), name, format)

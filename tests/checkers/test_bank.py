@@ -185,10 +185,3 @@ def test_the_drifted_bank_reads_one_wrong_total_for_good() -> None:
     found = read_history(HISTORIES / "dgraph/bank-v1.0.10-drift.jsonl.gz")
     facts = judged(found).stats["errors"]["wrong-total"]
     assert (facts["lowest"], facts["highest"]) == (106, 106)
-
-
-def test_a_read_that_is_no_map_tells_no_total_and_is_unknown() -> None:
-    reads = [Operation(n, n, 0, "ok", "read", value) for n, value in enumerate([7, {"0": 5}])]
-    verdict = Bank({}).check(Record(history=History(reads)), Budget.start(60))
-    assert verdict.valid == "unknown"
-    assert verdict.stats["total"] == 5

@@ -95,7 +95,7 @@ class Watch:
             "missed-count": missed,
             "error-counts": dict(sorted(findings.counts.items())),
         }
-        return findings.verdict(stats=stats, unknown="" if events else "no watch saw any change")
+        return findings.verdict(stats=stats, empty="" if events else "no watch saw any change")
 
 
 def _watched(call: Call) -> Watched:

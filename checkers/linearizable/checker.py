@@ -1,65 +1,51 @@
 """The checker ``linearizable``: every key a register that might as well sit in one place.
 
 Keys are judged apart, which loses nothing (Herlihy & Wing, *Linearizability*, 1990: a history
-is linearizable exactly if its part on each object is). A key whose values were each made once
-is decided by :mod:`checkers.linearizable.zones`, any other by the exact search of
-:mod:`checkers.linearizable.frontier`, in rounds: first all keys with little, then the hard ones
-with more, so that no hard key starves the rest. What is not decided when time or memory is
-spent is ``unknown`` and names the key; a key proven wrong wins over it. Contradictions that came
-about while a fault was in force are told first, for those are what a run with faults looks for.
+is linearizable exactly if its part on each object is); :mod:`checkers.linearizable.judging` decides
+them. What is not decided when time or memory is spent is ``unknown`` and names the key; a key
+proven wrong wins over it and is explained by :mod:`checkers.linearizable.explain`. Contradictions
+that came about while a fault was in force are told first, for those are what a run with faults
+looks for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
+from msgspec import structs
+
 from checkers.faults_active import faults_active, while_it_ran
+from checkers.linearizable import sequential
 from checkers.linearizable.entries import (
-    Entry,
+    INITIAL,
+    NOTHING,
     KeyHistory,
     Unjudgeable,
     by_key,
+    json_name,
     looks_independent,
     until,
 )
 from checkers.linearizable.explain import Proof, overwritten, told, untold, without_order
-from checkers.linearizable.frontier import Allowance, Exhausted, Impossible, first_impossible
+from checkers.linearizable.judging import Broken, Outcome, judge, judge_rows
 from checkers.linearizable.minimal import Part, minimal
 from checkers.linearizable.models import CAS_REGISTER, MODELS, Model
-from checkers.linearizable.prose import show
-from checkers.linearizable.zones import Contradiction, earliest_contradiction, has_unique_values
+from checkers.linearizable.objects import OBJECTS, Sequential
+from checkers.linearizable.problem import Allowance, Exhausted
+from checkers.linearizable.search import Impossible, first_impossible
+from checkers.linearizable.zones import NeverMade, earliest_contradiction, has_unique_values
 from harness.history.history import History
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Anomaly, Budget, Verdict
 
-FIRST_ROUND: Final = 50_000
-"""Configurations that each key may visit in the first round; eight times more in each next."""
-ROUND_FACTOR: Final = 8
+LONG: Final = 5_000
+"""Records from which on a history is decided on columns."""
 TOLD: Final = 50
 """Keys that are explained; all are counted."""
 EXPLAINING: Final = 10_000_000
 """Configurations for the search over a part that was found to have no order."""
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A key without an order: the first impossible completion, and why."""
-
-    home: KeyHistory
-    late: Entry
-    why: Contradiction | Impossible
-
-
-@dataclass
-class Outcome:
-    """What became of all keys."""
-
-    broken: list[Broken] = field(default_factory=list)
-    undecided: dict[str, str] = field(default_factory=dict)
-    by_zones: int = 0
-    visited: int = 0
 
 
 class Linearizable:
@@ -76,85 +62,84 @@ class Linearizable:
     name = "linearizable"
     reads = frozenset({"history"})
 
-    def __init__(self, options: Mapping[str, Any], model: Model | None = None) -> None:
+    def __init__(self, options: Mapping[str, Any], model: Model | Sequential | None = None) -> None:
         self.options = options
         self.model = model
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all keys of ``record``."""
         try:
-            homes = self._homes(record)
+            model, reading = self._model(record), self._reading(record)
+            if isinstance(model, Sequential):
+                return _verdict(record, *_judged_objects(record.history, model, reading, budget))
+            outcome = self._outcome(record.history, model, reading, budget)
         except Unjudgeable as error:
             return Verdict(valid=UNKNOWN, why=f"cannot be judged: {error}")
-        outcome = judge(homes, budget)
         proofs = _proofs(record, outcome, budget)
-        return _verdict(record, homes, outcome, proofs)
+        return _verdict(record, outcome, proofs)
 
-    def _homes(self, record: Record) -> list[KeyHistory]:
+    def _outcome(
+        self, history: History, model: Model, reading: dict[str, Any], budget: Budget
+    ) -> Outcome:
+        """Decided on columns if the history is long, else on objects."""
+        if len(history) >= LONG:
+            from checkers.linearizable.columnar import rows_of
+            from harness.history.columns import columns
+
+            split = structs.replace(history.header, independent=reading["independent"])
+            rows = rows_of(columns(replace(history, header=split)), model, **reading)
+            if rows is not None:
+                return judge_rows(rows, _homes_of(history, model, reading), budget)
+        return judge(by_key(history, model, **reading), budget)
+
+    def _reading(self, record: Record) -> dict[str, Any]:
+        """How values are to be read, by the options, the header and the looks of the history."""
         header = record.header
         independent = self.options.get("independent", header.independent)
         if not independent and header.model is None and "independent" not in self.options:
             independent = looks_independent(record.history)
         initial = self.options.get("initial", header.initial)
         is_foreign = header.model is None and initial is not None
-        return by_key(
-            record.history,
-            self._model(record),
-            independent=bool(independent),
-            initial=initial,
-            nil_read_is_unknown=bool(self.options.get("nil_read_is_unknown", is_foreign)),
-        )
+        return {
+            "independent": bool(independent),
+            "initial": initial,
+            "nil_read_is_unknown": bool(self.options.get("nil_read_is_unknown", is_foreign)),
+        }
 
-    def _model(self, record: Record) -> Model:
+    def _model(self, record: Record) -> Model | Sequential:
         if self.model is not None:
             return self.model
         name = self.options.get("model") or record.header.model or CAS_REGISTER.name
         if name == self.name:
             return CAS_REGISTER
-        if name not in MODELS:
-            raise Unjudgeable(f"there is no model {name!r} (known: {', '.join(sorted(MODELS))})")
-        return MODELS[name]
+        known: dict[str, Model | Sequential] = {**OBJECTS, **MODELS}
+        if name not in known:
+            raise Unjudgeable(f"there is no model {name!r} (known: {', '.join(sorted(known))})")
+        return known[name]
 
 
-def judge(homes: Sequence[KeyHistory], budget: Budget) -> Outcome:
-    """Decide every key, as far as ``budget`` goes."""
-    outcome = Outcome()
-    waiting: list[KeyHistory] = []
-    for home in homes:
-        if not has_unique_values(home.entries):
-            waiting.append(home)
-            continue
-        outcome.by_zones += 1
-        found = earliest_contradiction(home.entries)
-        if found is not None:
-            outcome.broken.append(Broken(home, *found))
-    configurations = FIRST_ROUND
-    while waiting:
-        waiting = _round(waiting, configurations, budget, outcome)
-        configurations *= ROUND_FACTOR
-    outcome.broken.sort(key=lambda broken: broken.late.complete)
-    return outcome
-
-
-def _round(
-    homes: Sequence[KeyHistory], configurations: int, budget: Budget, outcome: Outcome
-) -> list[KeyHistory]:
-    """Search each key with an allowance of ``configurations``; the keys that want more."""
-    left = []
-    for home in homes:
-        allowance = Allowance(configurations, budget)
+def _judged_objects(
+    history: History, model: Sequential, reading: dict[str, Any], budget: Budget
+) -> tuple[Outcome, list[tuple[Broken, Proof]]]:
+    """What became of the parts of another object, with the proofs of those that are wrong."""
+    reading = {name: reading[name] for name in ("independent", "initial")}
+    outcome, wrongs = sequential.judge_objects(history, model, **reading, budget=budget)
+    outcome.broken = [sequential.broken(wrong) for wrong in wrongs]
+    proofs = []
+    for broken, wrong in zip(outcome.broken[:TOLD], wrongs, strict=False):
         try:
-            allowance.spend(0, 0)
-            impossible = first_impossible(home.entries, allowance)
-            if impossible is not None:
-                outcome.broken.append(Broken(home, impossible.entry, impossible))
-        except Exhausted as error:
-            if error.more_would_help:
-                left.append(home)
-            else:
-                outcome.undecided[show(home.key)] = str(error)
-        outcome.visited += allowance.visited
-    return left
+            proof = sequential.prove(history, wrong, budget)
+        except Exception as error:
+            proof = untold(history, broken.home, broken.late, error)
+        proofs.append((broken, proof))
+    return outcome, proofs
+
+
+def _homes_of(
+    history: History, model: Model, reading: dict[str, Any]
+) -> Callable[[Sequence[Any]], list[KeyHistory]]:
+    """What makes the objects of some keys of ``history``."""
+    return lambda keys: by_key(history, model, **reading, only=set(map(json_name, keys)))
 
 
 def _proofs(record: Record, outcome: Outcome, budget: Budget) -> list[tuple[Broken, Proof]]:
@@ -203,6 +188,8 @@ def prove(history: History, broken: Broken, budget: Budget) -> Proof:
     if plain is not None:
         return plain
     past = until(broken.home.entries, broken.late.complete)
+    if broken.late.seen not in {INITIAL, NOTHING, *(entry.made for entry in past)}:
+        return told(history, broken.home, broken.late, NeverMade(broken.late))
     part = minimal(past, budget)
     if part.since is None and has_unique_values(part.entries):
         found = earliest_contradiction(part.entries)
@@ -217,24 +204,19 @@ def prove(history: History, broken: Broken, budget: Budget) -> Proof:
     return without_order(history, broken.home, part, impossible)
 
 
-def _verdict(
-    record: Record,
-    homes: Sequence[KeyHistory],
-    outcome: Outcome,
-    proofs: Sequence[tuple[Broken, Proof]],
-) -> Verdict:
+def _verdict(record: Record, outcome: Outcome, proofs: Sequence[tuple[Broken, Proof]]) -> Verdict:
     stats = {
-        "keys": len(homes),
+        "keys": outcome.keys,
         "keys-invalid": [broken.home.key for broken in outcome.broken],
         "keys-unknown": sorted(outcome.undecided),
-        "operations": sum(len(home.entries) for home in homes),
+        "operations": outcome.operations,
         "keys-by-zones": outcome.by_zones,
         "configurations": outcome.visited,
     }
     if outcome.broken:
         return Verdict(
             valid=False,
-            why=_why_invalid(homes, outcome, proofs[0][1]),
+            why=_why_invalid(outcome, proofs[0][1]),
             anomalies=_anomalies(record, proofs),
             not_=("linearizable",),
             also_not=("strict-serializable",),
@@ -254,15 +236,27 @@ def _anomalies(record: Record, proofs: Sequence[tuple[Broken, Proof]]) -> dict[s
                 message="\n".join([proof.text(), *([faults] if faults else [])]),
                 witness=proof.narrator.witness(),
                 key=broken.home.key,
-                data={"impossible": proof.narrator.index(proof.late)},
+                data={
+                    "impossible": proof.narrator.index(proof.late),
+                    "prefix": _last_before(record.history, broken.late.complete),
+                    "tried": proof.tried(),
+                },
             )
         )
     return anomalies
 
 
-def _why_invalid(homes: Sequence[KeyHistory], outcome: Outcome, first: Proof) -> str:
+def _last_before(history: History, position: int) -> int:
+    """The index of the last record up to which there is an order (-1 if there is none)."""
+    if position == 0:
+        return -1
+    index = history.operations[position - 1].index
+    return index if index >= 0 else position - 1
+
+
+def _why_invalid(outcome: Outcome, first: Proof) -> str:
     count = len(outcome.broken)
-    of_keys = f"{count} of {len(homes)} keys are not linearizable; " if len(homes) > 1 else ""
+    of_keys = f"{count} of {outcome.keys} keys are not linearizable; " if outcome.keys > 1 else ""
     return f"{of_keys}{first.headline}"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from checkers.linearizable import Linearizable
-from checkers.linearizable.checker import TOLD, judge, prove
+from checkers.linearizable.checker import TOLD, prove
 from checkers.linearizable.entries import Entry, by_key
+from checkers.linearizable.judging import judge
 from checkers.linearizable.minimal import minimal
 from checkers.linearizable.models import CAS_REGISTER
 from harness.history.history import History
@@ -23,27 +24,9 @@ from tests.checkers.linearizable.orders import (
     sources_added,
     with_one_read_changed,
 )
+from tests.checkers.linearizable.recorded import history_of
 
 SECOND = 1_000_000_000
-
-
-def history_of(entries: Sequence[Entry]) -> History:
-    """A history whose entries, from an initial 0, are ``entries``; gaps are the nemesis'."""
-    records: dict[int, Operation] = {}
-    for entry in entries:
-        f, asked = "cas", [entry.seen, entry.made]
-        if entry.is_read:
-            f, asked = "read", None
-        elif entry.seen < 0:
-            f, asked = "write", entry.made
-        at, process = entry.at, entry.at
-        records[at] = Operation(at, at, process, "invoke", f, asked)
-        if not entry.is_open:
-            answer = entry.seen if entry.is_read else asked
-            end = entry.complete
-            records[end] = Operation(end, end, process, "ok", f, answer)
-    quiet = Operation(-1, -1, "nemesis", "info", "nothing", None)
-    return History([records.get(position, quiet) for position in range(max(records) + 1)])
 
 
 def some_broken_history(seed: int) -> list[Entry]:
@@ -114,7 +97,9 @@ def only_anomaly(record: Record) -> Anomaly:
 def test_a_stale_read_is_told_with_the_write_that_it_missed() -> None:
     case = only_anomaly(Record(history=drawn(STALE)))
     assert case.witness == (1, 3, 5)
-    assert case.data == {"impossible": 5}
+    assert case.data["impossible"] == 5
+    assert case.data["prefix"] == 4
+    assert case.data["tried"] == [{"order": [1, 3], "state": "2"}]
     for words in (
         "Stale read: T3 read 1 and missed T2, which wrote 2.",
         "T1 = write 1 by process 0 on n1, invoked at index 0, 0.006 s, ok at index 1, 0.009 s",
@@ -273,3 +258,26 @@ def test_a_proof_by_exhaustion_says_what_could_be_held() -> None:
     )
     assert "the register held 2 when" in case.message
     assert case.data["impossible"] == 9
+
+
+def test_a_value_that_nobody_wrote_is_told_in_one_line_amid_many_repeated_ones() -> None:
+    random = Random(5)
+    entries = ordered_entries(random, size=400, processes=6, values=3, unknown=0.01, cas=0.3)
+    reads = [entry for entry in entries if entry.is_read]
+    wrong = reads[len(reads) // 2]
+    odd = [replace(e, seen=77) if e is wrong else e for e in entries]
+    verdict = Linearizable({"initial": 0}).check(Record(history=history_of(odd)), Budget.start(600))
+    ((case,),) = verdict.anomalies.values()
+    assert case.witness == (wrong.complete,)
+    assert "nobody had begun to write 77" in case.message
+
+
+def test_a_long_history_with_one_stale_read_is_told_with_few_operations() -> None:
+    random = Random(9)
+    entries = ordered_entries(random, size=3_000, processes=5, values=5, unknown=0.0, cas=0.3)
+    changed = with_one_read_changed(random, entries)
+    verdict = Linearizable({"initial": 0}).check(
+        Record(history=history_of(changed)), Budget.start(600)
+    )
+    ((case,),) = verdict.anomalies.values()
+    assert len(case.witness) < 10

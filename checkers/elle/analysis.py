@@ -12,14 +12,20 @@ decided as Elle does (:mod:`checkers.elle.decide`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from checkers.elle.explain import Teller, cycle_anomaly, existence_anomaly, timeout_anomaly
 from checkers.elle.graph import Graph
 from checkers.elle.options import Options
+from checkers.elle.search import Findings
 from harness.history.record import Record
 from harness.history.verdict import Anomaly, Budget, Verdict
+
+NOTHING_DEPENDS: Final = (
+    "no transaction depends on another one, so the history says nothing of isolation"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +68,43 @@ class Inference:
 
 def analyse(inference: Inference, options: Options, record: Record, budget: Budget) -> Verdict:
     """The verdict on what was inferred."""
-    from checkers.elle.cycles import cycle_anomalies
     from checkers.elle.decide import decide
+    from checkers.elle.search import search
 
-    add_orders(inference.graph, options)
-    cycles = cycle_anomalies(inference, options, record, budget)
-    return decide(inference, cycles, options)
+    graph = inference.graph
+    add_orders(graph, options)
+    findings = search(graph, options, budget)
+    cycles = told(findings, inference, options, record)
+    if not graph.labels:
+        cycles["empty-transaction-graph"] = [Anomaly(message=NOTHING_DEPENDS)]
+    if options.directory is not None and findings.cycles:
+        from checkers.elle.draw import draw_cycles
+
+        draw_cycles(findings.cycles, inference, Teller(graph.transactions, record), options)
+    return decide(inference, cycles, options, findings.stats)
+
+
+def told(
+    findings: Findings, inference: Inference, options: Options, record: Record
+) -> dict[str, list[Anomaly]]:
+    """The findings on cycles as cases by type."""
+    teller = Teller(inference.graph.transactions, record)
+    found: dict[str, list[Anomaly]] = {}
+    for cycle in findings.cycles:
+        case = cycle_anomaly(cycle, inference.reasons, teller)
+        found.setdefault(cycle.type, []).append(case)
+    for exists in findings.exists:
+        kind, case = existence_anomaly(exists, teller)
+        found.setdefault(kind, []).append(case)
+    timeout_s = options.cycle_search_timeout_s
+    for late in findings.timed_out:
+        found.setdefault("cycle-search-timeout", []).append(timeout_anomaly(late, timeout_s))
+    return found
 
 
 def add_orders(graph: Graph, options: Options) -> None:
     """Process or realtime order, as the models asked for and the additional graphs need them."""
-    orders: Sequence[str] = options.orders()
+    orders = options.orders()
     if "process" in orders:
         graph.add_process_order()
     if "realtime" in orders:

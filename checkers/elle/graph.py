@@ -101,9 +101,7 @@ class Graph:
         opened = np.searchsorted(cuts, before[follows]) + self.size
         self._append(REALTIME, opened, begun[follows])
 
-    def _append(
-        self, label: int, source: NDArray[np.integer], target: NDArray[np.integer]
-    ) -> None:
+    def _append(self, label: int, source: NDArray[np.integer], target: NDArray[np.integer]) -> None:
         if len(source):
             self.labels |= label
             self._parts.append((label, source.astype(np.int32), target.astype(np.int32)))

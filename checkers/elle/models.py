@@ -297,9 +297,7 @@ def _impossible(anomalies: frozenset[str]) -> frozenset[str]:
 def weakest(models: Iterable[str]) -> frozenset[str]:
     """Those of ``models`` from which all the others follow if they do not hold."""
     left = {canonical(model) for model in models}
-    return frozenset(
-        model for model in left if not (_reachable(WEAKER, [model]) - {model}) & left
-    )
+    return frozenset(model for model in left if not (_reachable(WEAKER, [model]) - {model}) & left)
 
 
 def strongest(models: Iterable[str]) -> frozenset[str]:

@@ -4,7 +4,7 @@ A checker of one kind of value (:mod:`checkers.elle.list_append` and others) inf
 
 - the data dependencies, added to a :class:`~checkers.elle.graph.Graph`;
 - the anomalies that are no cycle (``G1a``, ``internal``, ...), as cases in words;
-- for each edge a :class:`Reason`, asked for only where a proof tells of it.
+- for each edge a :class:`~checkers.elle.inference.Reason`, asked for only where a proof tells of it.
 
 Here the orders that the models asked for need are added, cycles are found, and the answer is
 decided as Elle does (:mod:`checkers.elle.decide`).
@@ -12,12 +12,11 @@ decided as Elle does (:mod:`checkers.elle.decide`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final
 
 from checkers.elle.explain import Teller, cycle_anomaly, existence_anomaly, timeout_anomaly
 from checkers.elle.graph import Graph
+from checkers.elle.inference import Inference, Reason, Reasons
 from checkers.elle.options import Options
 from checkers.elle.search import Findings
 from harness.history.record import Record
@@ -27,43 +26,7 @@ NOTHING_DEPENDS: Final = (
     "no transaction depends on another one, so the history says nothing of isolation"
 )
 
-
-@dataclass(frozen=True, kw_only=True)
-class Reason:
-    """Why one transaction comes before another.
-
-    ``text`` is a clause with ``{a}`` and ``{b}`` for their names, without "because" and without
-    a full stop: ``{b} observed {a}'s append of 3 to key 5``. ``data`` holds key, value and
-    value' for machines.
-    """
-
-    text: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Reasons(Protocol):
-    """Explains the data dependencies that an inference put into the graph."""
-
-    def reason(self, label: int, before: int, after: int) -> Reason:
-        """Why the edge ``before -> after`` with ``label`` (``WW``, ``WR`` or ``RW``) is there."""
-        ...
-
-
-@dataclass(kw_only=True)
-class Inference:
-    """What a checker of one kind of value found.
-
-    ``anomalies`` are cases by type, without cycles. ``doubts`` are unknown-making finds, by name
-    (``duplicate-appends``) with a sentence: with one of them nothing is valid. ``incomplete``
-    is a sentence that says why the absence of anomalies proves nothing, empty if it does.
-    """
-
-    graph: Graph
-    reasons: Reasons
-    anomalies: dict[str, list[Anomaly]] = field(default_factory=dict)
-    doubts: dict[str, str] = field(default_factory=dict)
-    incomplete: str = ""
-    stats: dict[str, Any] = field(default_factory=dict)
+__all__ = ["Inference", "Reason", "Reasons", "analyse"]
 
 
 def analyse(inference: Inference, options: Options, record: Record, budget: Budget) -> Verdict:

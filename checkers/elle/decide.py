@@ -11,8 +11,9 @@ only for models whose breach would have shown: others are ``"unknown"``, with th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from checkers.elle.inference import Inference
 from checkers.elle.models import (
     EXISTENCE,
     EXISTS,
@@ -23,9 +24,6 @@ from checkers.elle.models import (
 )
 from checkers.elle.options import Options
 from harness.history.verdict import UNKNOWN, Anomaly, Valid, Verdict
-
-if TYPE_CHECKING:
-    from checkers.elle.analysis import Inference
 
 
 def decide(

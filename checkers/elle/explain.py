@@ -15,19 +15,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from checkers.elle.cycles import Cycle
 from checkers.elle.graph import LABELS, PROCESS, REALTIME
+from checkers.elle.inference import Reason, Reasons
 from checkers.elle.models import EXISTS, friendly
 from checkers.elle.search import Exists, TimedOut
 from checkers.elle.transactions import Transactions
 from checkers.faults_active import while_it_ran
 from harness.history.record import Record
 from harness.history.verdict import Anomaly
-
-if TYPE_CHECKING:
-    from checkers.elle.analysis import Reason, Reasons
 
 LONGEST_LIST: Final = 40
 _STATUS: Final = {1: "ok", 2: "fail", 3: "info"}
@@ -47,7 +45,11 @@ class Teller:
         invoke, complete = int(found.invoke[number]), int(found.complete[number])
         status = _STATUS[int(found.status[number])]
         parts = [f"index {found.index(number)}", f"process {int(found.process[number])}", status]
-        times = [_seconds(columns.time[place]) for place in (invoke, complete) if 0 <= place < found.never]
+        times = [
+            _seconds(columns.time[place])
+            for place in (invoke, complete)
+            if 0 <= place < found.never
+        ]
         if len(times) == 2:
             parts.append(f"from {times[0]} to {times[1]}")
         elif times:
@@ -129,15 +131,11 @@ def _reason(
 
 
 def _process_reason(transactions: Transactions, before: int, after: int) -> Reason:
-    from checkers.elle.analysis import Reason
-
     process = int(transactions.process[before])
     return Reason(text=f"process {process} executed {{a}} before {{b}}", data={"process": process})
 
 
 def _realtime_reason(transactions: Transactions, before: int, after: int) -> Reason:
-    from checkers.elle.analysis import Reason
-
     columns = transactions.columns
     done, begun = int(transactions.complete[before]), int(transactions.invoke[after])
     gap_ns = int(columns.time[begun]) - int(columns.time[done])
@@ -170,6 +168,9 @@ def timeout_anomaly(found: TimedOut, timeout_s: float) -> Anomaly:
     return Anomaly(
         message=f"The search for cycles in a component of {found.size} transactions was stopped "
         f"after {timeout_s:g} s, at the type {found.at}.{absent}",
-        data={"anomaly_spec_type": found.at, "scc_size": found.size,
-              "does_not_contain": list(found.absent)},
+        data={
+            "anomaly_spec_type": found.at,
+            "scc_size": found.size,
+            "does_not_contain": list(found.absent),
+        },
     )

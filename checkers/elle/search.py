@@ -130,9 +130,7 @@ def _models(there: dict[int, Existence]) -> list[str]:
     return [model for model in EXISTENCE if model in present]
 
 
-def _component(
-    graph: Graph, found: Tangle, mine: Int32s, edges: Any, local: Int32s
-) -> Component:
+def _component(graph: Graph, found: Tangle, mine: Int32s, edges: Any, local: Int32s) -> Component:
     source, target = local[found.source[edges]], local[found.target[edges]]
     order = np.lexsort((found.label[edges], target, source))
     source = source[order]

@@ -205,9 +205,7 @@ def g1b(seen: Evidence) -> Iterator[Anomaly]:
 def dirty_update(seen: Evidence) -> Iterator[Anomaly]:
     """In a key's order a failed append is followed by one that happened."""
     found, versions = seen.found, seen.versions
-    status = np.where(
-        versions.append >= 0, found.status[found.txn[versions.append]], INFO
-    )
+    status = np.where(versions.append >= 0, found.status[found.txn[versions.append]], INFO)
     for key in np.unique(versions.key[status == FAIL]).tolist():
         order = versions.order(key)
         failed: int | None = None

@@ -134,15 +134,21 @@ def transactions(columns: Columns, writes: frozenset[str]) -> Transactions:
     partner = np.where(kind[starts] == _INVOKE, paired[starts], starts)
     invoke = np.where(kind[starts] == _INVOKE, starts, NONE)
     status, complete, record = _outcome(columns, starts, partner, has_micro)
-    chosen = np.zeros(len(columns), dtype=bool)
-    chosen[record] = True
+    rows, txn = _rows(record_first[record], record_first[record + 1])
     table = _codes(columns.micro.f_names, writes)
-    rows = np.flatnonzero(chosen[columns.micro.txn] & (table[columns.micro.f] >= 0))
-    owner = np.empty(len(columns), dtype=np.int32)
-    owner[record] = np.arange(len(record), dtype=np.int32)
-    return _gathered(
-        columns, rows, owner, table, invoke=invoke, complete=complete, record=record, status=status
-    )
+    wanted = table[columns.micro.f[rows]] >= 0
+    if not wanted.all():
+        rows, txn = rows[wanted], txn[wanted]
+    facts = {"invoke": invoke, "complete": complete, "record": record, "status": status}
+    return _gathered(columns, rows, txn, table, **facts)
+
+
+def _rows(start: Int64s, end: Int64s) -> tuple[Int64s, Int32s]:
+    """The rows of all stretches, one after another, and which stretch each comes from."""
+    count = end - start
+    txn = np.repeat(np.arange(len(count), dtype=np.int32), count)
+    before = np.cumsum(count) - count
+    return np.arange(len(txn)) + np.repeat(start - before, count), txn
 
 
 def _starts(
@@ -182,10 +188,9 @@ def _codes(names: tuple[str, ...], writes: frozenset[str]) -> Int8s:
 
 
 def _gathered(
-    columns: Columns, rows: Int64s, owner: Int32s, table: Int8s, **facts: Any
+    columns: Columns, rows: Int64s, txn: Int32s, table: Int8s, **facts: Any
 ) -> Transactions:
     micro = columns.micro
-    txn = owner[micro.txn[rows]]
     start = micro.list_start[rows]
     process = columns.process[facts["record"]]
     counts = np.bincount(txn, minlength=len(process)) if len(txn) else np.zeros(len(process), int)

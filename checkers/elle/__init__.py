@@ -37,4 +37,5 @@ def _later(module: str, name: str) -> Callable[[Mapping[str, Any]], Checker]:
 
 CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {
     "list-append": _later("checkers.elle.list_append", "ListAppend"),
+    "rw-register": _later("checkers.elle.rw_register", "RwRegister"),
 }

@@ -36,7 +36,7 @@ def analyse(inference: Inference, options: Options, record: Record, budget: Budg
 
     graph = inference.graph
     add_orders(graph, options)
-    findings = search(graph, options, budget)
+    findings = search(graph, options, budget, inference.guess)
     cycles = told(findings, inference, options, record)
     if not graph.labels:
         cycles["empty-transaction-graph"] = [Anomaly(message=NOTHING_DEPENDS)]
@@ -44,7 +44,7 @@ def analyse(inference: Inference, options: Options, record: Record, budget: Budg
         from checkers.elle.draw import draw_cycles
 
         draw_cycles(findings.cycles, inference, Teller(graph.transactions, record), options)
-    return decide(inference, cycles, options, findings.stats)
+    return decide(inference, cycles, options, findings)
 
 
 def told(

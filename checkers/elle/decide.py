@@ -11,7 +11,6 @@ only for models whose breach would have shown: others are ``"unknown"``, with th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from checkers.elle.inference import Inference
 from checkers.elle.models import (
@@ -23,6 +22,7 @@ from checkers.elle.models import (
     impossible,
 )
 from checkers.elle.options import Options
+from checkers.elle.search import Findings
 from harness.history.verdict import UNKNOWN, Anomaly, Valid, Verdict
 
 
@@ -30,7 +30,7 @@ def decide(
     inference: Inference,
     cycles: Mapping[str, list[Anomaly]],
     options: Options,
-    stats: Mapping[str, Any] | None = None,
+    findings: Findings,
 ) -> Verdict:
     """The verdict on all anomalies, of cycles and others."""
     found = {**inference.anomalies, **cycles}
@@ -40,14 +40,14 @@ def decide(
     doubts = doubts_of(inference, found)
     reportable = {k: found[k] for k in sorted(found) if k in prohibited or k in UNKNOWN_MAKING}
     shown = without_redundant(reportable)
-    figures = {**inference.stats, **(stats or {}), "models": list(options.consistency_models)}
+    figures = {**inference.stats, **findings.stats, "models": list(options.consistency_models)}
     beside = sorted(found.keys() - reportable.keys() - {m + EXISTS for m in EXISTENCE})
     if beside:
         figures["found_beside"] = beside
     valid: Valid = False if bad else UNKNOWN if doubts else True
     why = why_not(valid, shown, doubts, options)
     if valid is True:
-        undecided = options.undecided(impossible(found))
+        undecided = options.undecided(impossible(found), findings.unproved)
         if not undecided and not inference.incomplete:
             return Verdict(valid=True, stats=figures)
         valid, why = UNKNOWN, why_undecided(undecided, inference.incomplete)
@@ -101,6 +101,7 @@ def why_undecided(models: Sequence[str], incomplete: str) -> str:
     if not models:
         return incomplete
     return (
-        f"no anomaly was found that {', '.join(models)} forbids, but that it holds would show only "
-        f"in a history that a stronger model allows too, and this one's cycles rule those out"
+        f"no anomaly was found that {', '.join(models)} forbids, but what was observed does not "
+        f"prove that it holds: no stronger model holds either, and this one asks for more than "
+        f"can be inferred"
     )

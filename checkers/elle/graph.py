@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from checkers.elle.transactions import FAIL, Int8s, Int32s, Int64s, Transactions
+from checkers.elle.transactions import FAIL, OK, Int8s, Int32s, Transactions
 
 WW: Final = 1
 WR: Final = 2
@@ -71,12 +71,13 @@ class Graph:
         self._append(label, source[keep].astype(np.int32), target[keep].astype(np.int32))
 
     def add_process_order(self) -> None:
-        """Each transaction before the next possible one of its process."""
-        possible = np.flatnonzero(self.transactions.status != FAIL)
-        process = self.transactions.process[possible]
+        """Each ok transaction before the next possible one of its process."""
+        found = self.transactions
+        possible = np.flatnonzero(found.status != FAIL)
+        process = found.process[possible]
         order = np.argsort(process, kind="stable")
         possible, process = possible[order], process[order]
-        same = process[1:] == process[:-1]
+        same = (process[1:] == process[:-1]) & (found.status[possible[:-1]] == OK)
         self.add(PROCESS, possible[:-1][same], possible[1:][same])
 
     def add_realtime_order(self) -> None:
@@ -106,6 +107,12 @@ class Graph:
             self.labels |= label
             self._parts.append((label, source.astype(np.int32), target.astype(np.int32)))
 
+    def with_edges(self, label: int, source: Int32s, target: Int32s) -> Graph:
+        """This graph with more edges, itself unchanged."""
+        more = Graph(self.transactions, self.barriers, self.labels, list(self._parts))
+        more.add(label, source, target)
+        return more
+
     def edges(self, labels: int = ~0) -> tuple[Int32s, Int32s, Int8s]:
         """Sources, targets and labels of all edges whose label is in the set ``labels``."""
         parts = [part for part in self._parts if part[0] & labels]
@@ -122,9 +129,5 @@ class Graph:
     def completed_before(self, first: int, second: int) -> bool:
         """Whether ``first`` had completed when ``second`` was invoked."""
         found = self.transactions
-        return bool(found.status[first] == 1 and found.complete[first] < found.invoke[second])
+        return bool(found.status[first] == OK and found.complete[first] < found.invoke[second])
 
-
-def positions(found: Transactions) -> tuple[Int64s, Int64s]:
-    """Invocation and completion of each transaction as positions; completion may be never."""
-    return found.invoke, found.complete

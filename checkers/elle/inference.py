@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from checkers.elle.graph import Graph
+from checkers.elle.transactions import Int32s
 from harness.history.verdict import Anomaly
+
+Edges = tuple[Int32s, Int32s]
+"""Sources and targets, transactions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,10 @@ class Inference:
     ``anomalies`` are cases by type, without cycles. ``doubts`` are unknown-making finds, by name
     (``duplicate-appends``) with a sentence: with one of them nothing is valid. ``incomplete``
     is a sentence that says why the absence of anomalies proves nothing, empty if it does.
+
+    ``guess`` gives ww edges for versions whose order nothing tells. Snapshot isolation wants an
+    order of them all: it is proved if the edges found and those guessed make no cycle that it
+    forbids. (Other models need no guess: a topological order of the edges found will do.)
     """
 
     graph: Graph
@@ -45,4 +53,5 @@ class Inference:
     anomalies: dict[str, list[Anomaly]] = field(default_factory=dict)
     doubts: dict[str, str] = field(default_factory=dict)
     incomplete: str = ""
+    guess: Callable[[], Edges] | None = None
     stats: dict[str, Any] = field(default_factory=dict)

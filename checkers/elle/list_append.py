@@ -7,8 +7,9 @@ A list shows its own history, so every read tells the version order of its key u
 - wr: who appended the last element of a read, to who read it;
 - rw: who read a state, to who appended just after it.
 
-Complete for what its models forbid: where no cycle shows, an order of the unread appends that
-makes none can be chosen. Cost: linear in micro-operations and elements read, but for appends
+Where no cycle shows, an order of the unread appends that makes none can be chosen (a
+topological one), so this is complete; but for snapshot isolation, which two transactions break
+that append to one key at once. There an order is guessed and tried. Cost: linear in micro-operations and elements read, but for appends
 that nobody read, which every reader of their key's last state comes before.
 """
 
@@ -23,7 +24,8 @@ from checkers.elle.analysis import Inference, Reason, analyse
 from checkers.elle.graph import RW, WR, WW, Graph
 from checkers.elle.list_anomalies import direct_anomalies
 from checkers.elle.options import Options
-from checkers.elle.transactions import FAIL, READ, WRITE, Int32s, Transactions, transactions
+from checkers.elle.snapshots import commit_places
+from checkers.elle.transactions import FAIL, OK, READ, WRITE, Int32s, Transactions, transactions
 from checkers.elle.versions import NOBODY, Versions, version_orders
 from harness.history.columns import columns
 from harness.history.record import Record
@@ -95,6 +97,7 @@ def infer(found: Transactions, versions: Versions, record: Record) -> Inference:
         reasons=ListReasons(found, versions),
         anomalies=direct_anomalies(found, versions, record),
         incomplete=incomplete,
+        guess=lambda: guess(graph, versions),
         stats={
             "transactions": len(found),
             "micro_operations": len(found.f),
@@ -135,6 +138,31 @@ def _unread(found: Transactions, versions: Versions) -> Any:
     """Appends that may have happened and that no read shows."""
     status = found.status[found.txn]
     return np.flatnonzero((found.f == WRITE) & (versions.after < 0) & (status != FAIL))
+
+
+def guess(graph: Graph, versions: Versions) -> tuple[Int32s, Int32s]:
+    """An order of each key's unread appends: a chain of ww edges.
+
+    A transaction of unknown outcome none of whose appends was read is taken not to have happened.
+    """
+    found = graph.transactions
+    rows = _unread(found, versions)
+    shown = np.zeros(len(found), dtype=bool)
+    shown[found.txn[(found.f == WRITE) & (versions.after > 0)]] = True
+    txn = found.txn[rows]
+    rows = rows[(found.status[txn] == OK) | shown[txn]]
+    txn, key = found.txn[rows], found.key[rows]
+    keys: dict[int, set[int]] = {}
+    for t, k in zip(txn.tolist(), key.tolist(), strict=True):
+        keys.setdefault(t, set()).add(k)
+    places = commit_places(graph, {t: frozenset(mine) for t, mine in keys.items()})
+    when = found.complete
+    if places is not None:
+        when = np.array([places.get(t, len(places)) for t in range(len(found))], dtype=np.int64)
+    order = np.lexsort((txn, when[txn], key))
+    txn, key = txn[order], key[order]
+    same = key[1:] == key[:-1]
+    return txn[:-1][same], txn[1:][same]
 
 
 def _each_pair(found: Transactions, readers: Any, appends: Any) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,8 +17,9 @@ import numpy as np
 
 from checkers.elle.components import Tangle, tangle
 from checkers.elle.cycles import Component, Cycle, Harvest, search_component
-from checkers.elle.existence import Existence, existence
-from checkers.elle.graph import REALTIME, Graph
+from checkers.elle.existence import PARTS, Existence, existence
+from checkers.elle.graph import REALTIME, WW, Graph
+from checkers.elle.inference import Edges
 from checkers.elle.options import Options
 from checkers.elle.transactions import Int32s
 from harness.history.verdict import Budget
@@ -53,16 +54,23 @@ class Findings:
     cycles: list[Cycle] = field(default_factory=list)
     exists: list[Exists] = field(default_factory=list)
     timed_out: list[TimedOut] = field(default_factory=list)
+    unproved: frozenset[str] = frozenset()
+    """Models against which no cycle was found, and none is no proof."""
     stats: dict[str, Any] = field(default_factory=dict)
 
 
-def search(graph: Graph, options: Options, budget: Budget) -> Findings:
-    """Cycles of each type in each component, and which models a cycle exists against."""
+def search(
+    graph: Graph, options: Options, budget: Budget, guess: Callable[[], Edges] | None = None
+) -> Findings:
+    """Cycles of each type in each component, and which models a cycle exists against.
+
+    ``guess`` as in :class:`checkers.elle.inference.Inference`.
+    """
     found = tangle(graph)
     if found is None:
         return Findings(stats={"components": 0})
     there, knots = existence(found, graph.labels)
-    findings = Findings()
+    findings = Findings(unproved=_unproved(graph, there, guess))
     last = budget.deadline - RESERVED_SHARE * budget.seconds
     told: Counter[tuple[str, ...]] = Counter()
     searched = 0
@@ -86,6 +94,21 @@ def search(graph: Graph, options: Options, budget: Budget) -> Findings:
     return findings
 
 
+def _unproved(
+    graph: Graph, there: dict[int, Existence], guess: Callable[[], Edges] | None
+) -> frozenset[str]:
+    """Models of snapshots that hold by the edges found, and break with the guessed ones."""
+    broken = frozenset().union(*(each.impossible for each in there.values()))
+    open_ = frozenset(model for model, part in PARTS.items() if part.by_rw) - broken
+    if guess is None or not open_:
+        return frozenset()
+    guessed = tangle(graph.with_edges(WW, *guess()))
+    if guessed is None:
+        return frozenset()
+    now, _ = existence(guessed, graph.labels | WW)
+    return open_ & frozenset().union(*(each.impossible for each in now.values()))
+
+
 def _take(findings: Findings, harvest: Harvest, size: int) -> None:
     findings.cycles.extend(harvest.cycles)
     if harvest.unfinished:
@@ -93,8 +116,6 @@ def _take(findings: Findings, harvest: Harvest, size: int) -> None:
 
 
 def _exists(found: Tangle, there: Existence) -> Iterator[Exists]:
-    from checkers.elle.existence import PARTS
-
     for model, members in there.smallest.items():
         transactions = tuple(found.member[members].tolist())
         yield Exists(model, PARTS[model].text, transactions)

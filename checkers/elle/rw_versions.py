@@ -57,6 +57,8 @@ class Versions:
     -1). One entry a micro-operation: ``of``, the version that it reads or writes.
     ``external`` are the reads of ok transactions that no own micro-operation on the key precedes,
     ``final`` the last writes of possible transactions. ``nil[k]`` is the first version of key k.
+    ``is_real``: nil, or written by a transaction that may have happened; what failed or nobody
+    wrote has no place in an order of versions, whoever read it.
     """
 
     found: Transactions
@@ -68,6 +70,7 @@ class Versions:
     external: Int64s
     final: Int64s
     nil: Int64s
+    is_real: Bools
     written_twice: Int64s
     """Versions that more than one micro-operation writes, and nils that any does."""
 
@@ -99,6 +102,8 @@ def versions(found: Transactions) -> Versions:
     writer = np.full(len(table), NOBODY, dtype=np.int32)
     writer[of[final]] = found.txn[final]
     counts = np.bincount(of[writes], minlength=len(table))
+    is_real = value < 0
+    is_real[of[writes[status[writes] != FAIL]]] = True
     return Versions(
         found=found,
         chains=links,
@@ -109,6 +114,7 @@ def versions(found: Transactions) -> Versions:
         external=np.flatnonzero((found.f == READ) & (links.previous < 0) & (status == OK)),
         final=final,
         nil=np.searchsorted(table, nils),
+        is_real=is_real,
         written_twice=np.flatnonzero((counts > 1) | ((counts > 0) & (value < 0))),
     )
 
@@ -127,9 +133,10 @@ class Edges:
         return len(self.before)
 
 
-def _edges(source: str, before: Any, after: Any, one: Any, other: Any) -> Edges:
-    """Edges between two different known versions, each pair once."""
+def _edges(known: Versions, source: str, before: Any, after: Any, one: Any, other: Any) -> Edges:
+    """Edges between two different real versions, each pair once."""
     keep = np.flatnonzero((before >= 0) & (after >= 0) & (before != after))
+    keep = keep[known.is_real[before[keep]] & known.is_real[after[keep]]]
     before, after = before[keep].astype(np.int64), after[keep].astype(np.int64)
     pairs = before * (int(after.max(initial=0)) + 1) + after
     _, once = np.unique(pairs, return_index=True)
@@ -175,7 +182,7 @@ def touches(known: Versions) -> Touches:
 
 def initial_state(known: Versions) -> Edges:
     """Nil before every version of its key."""
-    after = np.flatnonzero(known.value >= 0)
+    after = np.flatnonzero((known.value >= 0) & known.is_real)
     nobody = np.full(len(after), NOBODY, dtype=np.int64)
     return Edges(INITIAL, known.nil[known.key[after]], after.astype(np.int64), nobody, nobody)
 
@@ -187,7 +194,7 @@ def writes_follow_reads(known: Versions) -> Edges:
     root = known.chains.root[rows]
     rows, root = rows[found.f[root] == READ], root[found.f[root] == READ]
     txn = found.txn[rows]
-    return _edges(WFR, known.of[root], known.of[rows], txn, txn)
+    return _edges(known, WFR, known.of[root], known.of[rows], txn, txn)
 
 
 def sequential_keys(known: Versions) -> Edges:
@@ -203,7 +210,9 @@ def sequential_keys(known: Versions) -> Edges:
     same = (latest >= 0) & (process[order] == process[order[at]])
     same &= seen.key[order] == seen.key[order[at]]
     one, other = order[at[same]], order[same]
-    return _edges(SEQUENTIAL, seen.last[one], seen.first[other], seen.txn[one], seen.txn[other])
+    return _edges(
+        known, SEQUENTIAL, seen.last[one], seen.first[other], seen.txn[one], seen.txn[other]
+    )
 
 
 def linearizable_keys(known: Versions) -> Edges:
@@ -227,7 +236,9 @@ def linearizable_keys(known: Versions) -> Edges:
     other = np.repeat(after, count)
     within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
     one = done[np.repeat(low, count) + within]
-    return _edges(LINEARIZABLE, seen.last[one], seen.first[other], seen.txn[one], seen.txn[other])
+    return _edges(
+        known, LINEARIZABLE, seen.last[one], seen.first[other], seen.txn[one], seen.txn[other]
+    )
 
 
 def commit_order(known: Versions, number: Int64s) -> Edges:
@@ -238,7 +249,7 @@ def commit_order(known: Versions, number: Int64s) -> Edges:
     rows, txn = rows[order], txn[order]
     same = known.found.key[rows][1:] == known.found.key[rows][:-1]
     of = known.of[rows]
-    return _edges(COMMIT, of[:-1][same], of[1:][same], txn[:-1][same], txn[1:][same])
+    return _edges(known, COMMIT, of[:-1][same], of[1:][same], txn[:-1][same], txn[1:][same])
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,16 +12,19 @@ looked for by running the transactions one after the other on an empty store:
 
 The one choice that can be wrong is between two writers that may both go next. What reads tell of
 their order is put into the dependencies first: who overwrites x and comes before a reader of
-x = 1 comes before the writer of x = 1. There is no way back from a wrong choice: sound, not
-complete. (Testing serializability is NP-complete: Papadimitriou, 1979.)
+x = 1 comes before the writer of x = 1. Where no transaction may go next, the last few turns are
+taken back and others tried, a limited number of times: sound, not complete. (Testing
+serializability is NP-complete: Papadimitriou, 1979.)
 
 Cost: linear in micro-operations and dependencies times the transactions under way at one time.
 """
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -30,8 +33,12 @@ from checkers.elle.rw_versions import Versions
 from checkers.elle.transactions import OK
 from harness.history.verdict import Budget
 
-MOST_PASSES_WITHOUT_END = 2_000
-_LOOK_AT_CLOCK = 1024
+MOST_PASSES_WITHOUT_END: Final = 2_000
+PATIENCE: Final = 2_000
+"""How often turns are taken back."""
+DEEPEST: Final = 40
+"""How many are taken back at most at one time."""
+_LOOK_AT_CLOCK: Final = 1024
 
 
 @dataclass
@@ -46,13 +53,16 @@ class _Play:
     """By version: how many readers have not had their turn."""
 
 
-def is_explained(known: Versions, graph: Graph, *, realtime: bool, budget: Budget) -> bool:
-    """Whether such an order was found; ``realtime``: only one that goes with real time."""
+def is_explained(known: Versions, graph: Graph, orders: frozenset[str], budget: Budget) -> bool:
+    """Whether one was found that goes with ``orders`` (out of ``process`` and ``realtime``)."""
     found = known.found
     parts = _taking_part(known)
     if parts is None:
         return False
+    realtime = "realtime" in orders  # it includes the order of each process
     play = _play(known, graph, parts, realtime)
+    if "process" in orders and not realtime:
+        _add_process_order(known, play, parts)
     complete = np.where(parts & (found.status == OK), found.complete, found.never)
     return _run(known, play, parts, complete, realtime, budget)
 
@@ -89,6 +99,19 @@ def _play(known: Versions, graph: Graph, parts: np.ndarray, realtime: bool) -> _
         for second in seconds:
             play.waits[second] += 1
     return play
+
+
+def _add_process_order(known: Versions, play: _Play, parts: np.ndarray) -> None:
+    """Each ok transaction before the next of its process."""
+    latest: dict[int, int] = {}
+    for txn in np.flatnonzero(parts).tolist():
+        process = int(known.found.process[txn])
+        before = latest.get(process)
+        if before is not None and txn not in play.after[before]:
+            play.after[before].add(txn)
+            play.waits[txn] += 1
+        if known.found.status[txn] == OK:
+            latest[process] = txn
 
 
 def _overlapped_writers(known: Versions, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -132,6 +155,57 @@ def _add_overwritten(known: Versions, play: _Play) -> None:
         play.after[first].add(second)
 
 
+class _Run:
+    """The store while the transactions have their turns; turns can be taken back."""
+
+    def __init__(self, known: Versions, play: _Play, invoke: list[int]) -> None:
+        self.play = play
+        self.invoke = invoke
+        self.store: list[int] = known.nil.tolist()
+        self.done = [False] * len(invoke)
+        self.log: list[tuple[int, list[tuple[int, int]]]] = []
+        """Who had a turn, and by key what it overwrote."""
+
+    def turn(self, txn: int, horizon: int) -> bool:
+        """Run ``txn`` if it may go next; whether it did. ``horizon``: the first completion to come
+        of another, before which it must have been invoked.
+        """
+        play, store = self.play, self.store
+        if play.waits[txn] or self.invoke[txn] >= horizon:
+            return False
+        reads, writes = play.reads.get(txn, ()), play.writes.get(txn, ())
+        unread = play.unread
+        for key, version in reads:
+            if store[key] != version:
+                return False
+        for _, version in reads:
+            unread[version] -= 1
+        for key, _ in writes:
+            if unread[store[key]]:
+                for _, version in reads:
+                    unread[version] += 1
+                return False
+        self.log.append((txn, [(key, store[key]) for key, _ in writes]))
+        for key, version in writes:
+            store[key] = version
+        self.done[txn] = True
+        for later in play.after.get(txn, ()):
+            play.waits[later] -= 1
+        return True
+
+    def take_back(self) -> int:
+        """Undo the last turn; whose it was."""
+        txn, overwritten = self.log.pop()
+        for key, version in overwritten:
+            self.store[key] = version
+        for _, version in self.play.reads.get(txn, ()):
+            self.play.unread[version] += 1
+        for later in self.play.after.get(txn, ()):
+            self.play.waits[later] += 1
+        self.done[txn] = False
+        return txn
+
+
 def _run(
     known: Versions,
     play: _Play,
@@ -141,55 +215,38 @@ def _run(
     budget: Budget,
 ) -> bool:
     """Run the transactions; whether all had their turn."""
-    found = known.found
     numbers = np.flatnonzero(parts)
-    invoke = found.invoke.tolist()
-    ends = complete.tolist()
-    by_end = numbers[np.argsort(complete[numbers], kind="stable")].tolist()
-    coming = numbers.tolist()  # in order of invocation
-    store = known.nil.tolist()
-    done = [False] * len(found)
+    invoke: list[int] = known.found.invoke.tolist()
+    ends: list[int] = complete.tolist()
+    by_end: list[int] = numbers[np.argsort(complete[numbers], kind="stable")].tolist()
+    rank = {txn: place for place, txn in enumerate(by_end)}
+    coming: list[int] = numbers.tolist()  # in order of invocation
+    run = _Run(known, play, invoke)
+    chance = random.Random(0)
     active: list[int] = []
-    arrived = ended = count = passes = 0
-    while count < len(coming):
-        while ended < len(by_end) and done[by_end[ended]]:
+    arrived = ended = passes = 0
+    patience = PATIENCE
+    while len(run.log) < len(coming):
+        while ended < len(by_end) and run.done[by_end[ended]]:
             ended += 1
-        horizon = ends[by_end[ended]] if realtime and ended < len(by_end) else found.never + 1
+        horizon = ends[by_end[ended]] if realtime and ended < len(by_end) else known.found.never + 1
         while arrived < len(coming) and invoke[coming[arrived]] < horizon:
             active.append(coming[arrived])
             arrived += 1
-        left = [txn for txn in active if not _turn(txn, play, store, done)]
+        left = [txn for txn in active if not run.turn(txn, horizon)]
         if len(left) == len(active):
-            return False
-        count += len(active) - len(left)
+            if not patience or not run.log:
+                return False
+            patience -= 1
+            back = min(len(run.log), chance.randint(1, DEEPEST))
+            taken = [run.take_back() for _ in range(back)]
+            ended = min(ended, min(rank[txn] for txn in taken))
+            left += taken
+            chance.shuffle(left)
         active = left
         passes += 1
         if passes % _LOOK_AT_CLOCK == 0:
             budget.spend_check("an order of all transactions")
         if not realtime and passes > MOST_PASSES_WITHOUT_END:
             return False
-    return True
-
-
-def _turn(txn: int, play: _Play, store: list[int], done: list[bool]) -> bool:
-    """Run ``txn`` if it may go next; whether it did."""
-    if play.waits[txn]:
-        return False
-    reads, writes = play.reads.get(txn, ()), play.writes.get(txn, ())
-    unread = play.unread
-    for key, version in reads:
-        if store[key] != version:
-            return False
-    for _, version in reads:
-        unread[version] -= 1
-    for key, _ in writes:
-        if unread[store[key]]:
-            for _, version in reads:
-                unread[version] += 1
-            return False
-    for key, version in writes:
-        store[key] = version
-    done[txn] = True
-    for later in play.after.get(txn, ()):
-        play.waits[later] -= 1
     return True

@@ -211,7 +211,8 @@ def _gathered(
 
 def _unexpected(columns: Columns, table: Int8s) -> tuple[str, ...]:
     """Names of other micro-operations, and values of clients that are no transaction at all."""
-    names = [name for name, code in zip(columns.micro.f_names, table, strict=False) if code < 0]
+    used = np.bincount(columns.micro.f, minlength=len(table)) > 0
+    names = [name for n, name in enumerate(columns.micro.f_names) if used[n] and table[n] < 0]
     found = [f"micro-operation {name!r}" for name in names]
     odd = columns.value_kind == INTERNED
     odd &= columns.process >= 0

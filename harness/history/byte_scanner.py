@@ -209,6 +209,31 @@ def transaction(  # type: ignore[no-untyped-def]
             i = blank(b, i + 1)
             if b[i] == 93:
                 i += 1
+            elif modes[1] == 0:
+                while True:  # nearly all of a file is here
+                    start = i
+                    x = np.int64(0)
+                    c = b[i]
+                    while 48 <= c <= 57:
+                        x = x * 10 + (c - 48)
+                        i += 1
+                        c = b[i]
+                    if i == start or i - start > 10 or x > 2147483646 or c == 46:
+                        return -1, 3
+                    if b[start] == 48 and i - start > 1:
+                        return -1, 1
+                    elements[e] = x
+                    e += 1
+                    if c != 44 and c != 93:
+                        i = blank(b, i)
+                        c = b[i]
+                    i += 1
+                    if c == 93:
+                        break
+                    if c != 44:
+                        return -1, 1
+                    if b[i] == 32:
+                        i = blank(b, i)
             else:
                 while True:
                     x, i, code = scalar(b, i, modes[1], slots, starts, pool, used)

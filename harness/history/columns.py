@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from harness.errors import HistoryError
 from harness.history.history import History
-from harness.history.operation import TYPES, Header, Operation, is_transaction
+from harness.history.operation import FAIL, INFO, OK, TYPES, Header, Operation, is_transaction
 
 NIL: Final = 0
 INTEGER: Final = 1
@@ -180,6 +180,22 @@ def columns(history: History) -> Columns:
         )
     except OverflowError as error:
         raise HistoryError(f"the history cannot be held in columns: {error}") from None
+
+
+def outcomes(view: Columns) -> dict[str, dict[str, int]]:
+    """Client operations by f: how many ended ``ok``, ``fail`` and ``info``.
+
+    An invocation that nothing completed counts as info.
+    """
+    client = view.process >= 0
+    kind = np.where((view.type == 0) & (view.pair < 0), _TYPE_CODE[INFO], view.type)
+    code = view.f[client].astype(np.int64) * len(TYPES) + kind[client]
+    counts = np.bincount(code, minlength=len(view.f_names) * len(TYPES)).reshape(-1, len(TYPES))
+    return {
+        name: {kind: int(row[_TYPE_CODE[kind]]) for kind in (OK, FAIL, INFO)}
+        for name, row in zip(view.f_names, counts, strict=True)
+        if row[_TYPE_CODE[OK] :].any()
+    }
 
 
 def _array(kind: Any, items: Sequence[int]) -> Any:

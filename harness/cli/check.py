@@ -51,6 +51,7 @@ class Request:
     store: Path
     registry: Registry
     session: Session
+    directory: Path | None = None
 
     @property
     def overrides(self) -> bool:
@@ -63,6 +64,13 @@ class Request:
 @click.option("-m", "--model", help="The checker or model, e.g. cas-register or bank.")
 @click.option("-f", "--format", type=click.Choice(FORMATS), help="If content does not tell.")
 @click.option("-c", "--consistency-models", help="The models to judge against, with commas.")
+@click.option("-a", "--anomalies", help="Anomalies that must not be found besides, with commas.")
+@click.option(
+    "-s",
+    "--cycle-search-timeout",
+    type=click.FloatRange(min=0),
+    help="Milliseconds to search for cycles in each component.  [default: 1000]",
+)
 @click.option("-i", "--initial", help="The initial state as JSON (a register's value, balances).")
 @click.option("--independent", is_flag=True, help="Values are [key, value] of independent keys.")
 @click.option(
@@ -113,6 +121,7 @@ def VERB(
         store=store,
         registry=registry,
         session=context.ensure_object(Session),
+        directory=directory,
     )
     if model is not None:
         registry.get("checkers", model)  # an unknown name is refused before anything is read
@@ -142,6 +151,8 @@ def _checker_options(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags that were given, as options of checkers."""
     options = {name: value for name, value in flags.items() if value not in (None, False)}
     models = options.pop("consistency_models", "")
+    if "anomalies" in options:
+        options["anomalies"] = names(options["anomalies"])
     if models:
         options["claims"] = list(known_models(names(models)))
     return options
@@ -180,7 +191,10 @@ def _judge_history(history: Any, name: str, request: Request) -> dict[str, Any]:
     header = structs.replace(history.header, **request.header)
     history = dataclasses.replace(history, header=header)
     checkers = [*_checkers_for(history, name, request), *RUN_CHECKERS]
-    return judge_history(history, checkers, request.options, request.registry)
+    options = dict(request.options)
+    if request.directory is not None:
+        options["directory"] = str(_folder(name, request.directory))
+    return judge_history(history, checkers, options, request.registry)
 
 
 def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
@@ -239,11 +253,16 @@ def _remarks(verdict: Mapping[str, Any], verbose: bool) -> Iterator[str]:
         yield from (line.strip() for line in anomaly_lines(verdict))
 
 
+def _folder(name: str, directory: Path) -> Path:
+    """Where everything about one file or run goes."""
+    return directory / (Path(name).name if name not in (STDIN, "standard input") else "stdin")
+
+
 def _write(name: str, verdict: Mapping[str, Any], directory: Path) -> None:
     """``DIR/<name>/verdict.json`` and one text for each anomaly type."""
     from harness.run.store import write_json
 
-    folder = directory / (Path(name).name if name != STDIN else "stdin")
+    folder = _folder(name, directory)
     write_json(folder / "verdict.json", dict(verdict))
     for kind, texts in _proofs(verdict):
         (folder / f"{kind}.txt").write_text("\n\n".join(texts) + "\n", "utf-8")

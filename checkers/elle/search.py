@@ -56,6 +56,8 @@ class Findings:
     timed_out: list[TimedOut] = field(default_factory=list)
     unproved: frozenset[str] = frozenset()
     """Models against which no cycle was found, and none is no proof."""
+    searched: frozenset[str] = frozenset()
+    """Models whose every breach would have been found by a search that came to its end."""
     stats: dict[str, Any] = field(default_factory=dict)
 
 
@@ -86,6 +88,8 @@ def search(
         timeout_s = min(options.cycle_search_timeout_s, max(left_s, 0.0))
         _take(findings, search_component(component, exists, knots, timeout_s), len(component))
     sizes = np.bincount(found.component[: found.transactions])
+    if searched == found.count and not findings.timed_out and not _guesses(guess):
+        findings.searched = frozenset(("PL-2+",))  # it forbids G1 and G-single, no more
     findings.stats = {
         "components": found.count,
         "searched_components": searched,
@@ -107,6 +111,11 @@ def _unproved(
         return frozenset()
     now, _ = existence(guessed, graph.labels | WW)
     return open_ & frozenset().union(*(each.impossible for each in now.values()))
+
+
+def _guesses(guess: Callable[[], Edges] | None) -> bool:
+    """Whether some versions are without an order."""
+    return guess is not None and len(guess()[0]) > 0
 
 
 def _take(findings: Findings, harvest: Harvest, size: int) -> None:

@@ -32,6 +32,7 @@ def judged(history: str | History, **options: Any) -> Verdict:
         ("p: [rx1] [wy1]\nq: [ry1] [wx1]", "causal-cycle"),
         ("p: [wx1] [rx2]\nq: [wx2] [rx1]", "causal-conflict"),
         ("p: [rx4]", "thin-air"),
+        ("p: [wx1]\nq: [rx_ rx1]", "internal"),
         ("p: [wx1!\nq: [rx1]", "G1a"),
     ],
 )

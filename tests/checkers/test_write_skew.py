@@ -63,9 +63,7 @@ def test_serializable_stores_have_none_and_snapshots_do() -> None:
         for level in ("serializable", "strict-serializable"):
             history = recorded(level, seed, transactions=100)
             assert WriteSkew({}).check(Record(history=history), Budget.start(60)).valid is True
-        history = recorded(
-            "snapshot-isolation", seed, transactions=200, keys=2, length=6, processes=10
-        )
+        history = recorded("snapshot-isolation", seed, transactions=300, keys=8, length=8)
         verdict = WriteSkew({}).check(Record(history=history), Budget.start(60))
         assert "lost-update" not in verdict.anomalies
         found += verdict.valid is False

@@ -166,9 +166,7 @@ def graphviz(cycle: Cycle, graph: Graph, teller: Teller) -> str:
         name = names.get(transaction, f"index {teller.transactions.index(transaction)}")
         bold = ", penwidth=2" if transaction in names else ""
         lines.append(f"  t{transaction} [label={_quoted(f'{name}: {text}')}{bold}];")
-    edges = {
-        (int(source[at]), int(target[at]), int(label[at])): "" for at in inside.tolist()
-    } | {
+    edges = {(int(source[at]), int(target[at]), int(label[at])): "" for at in inside.tolist()} | {
         (a, cycle.transactions[(n + 1) % len(cycle.transactions)], cycle.labels[n]): ", penwidth=3"
         for n, a in enumerate(cycle.transactions)
     }

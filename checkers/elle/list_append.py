@@ -7,10 +7,11 @@ A list shows its own history, so every read tells the version order of its key u
 - wr: who appended the last element of a read, to who read it;
 - rw: who read a state, to who appended just after it.
 
-Where no cycle shows, an order of the unread appends that makes none can be chosen (a
-topological one), so this is complete; but for snapshot isolation, which two transactions break
-that append to one key at once. There an order is guessed and tried. Cost: linear in micro-operations and elements read, but for appends
-that nobody read, which every reader of their key's last state comes before.
+Where no cycle shows, an order of the unread appends that makes none can be chosen (a topological
+one), so this is complete; but for snapshot isolation, which two transactions break that append
+to one key at once: there an order is guessed and tried. Cost: linear in micro-operations and
+elements read, but for appends that nobody read, before which comes every reader of their key's
+last state.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Exists:
 
 @dataclass(frozen=True)
 class TimedOut:
-    """The search in a component of ``size`` stopped at type ``at``; ``absent`` types are ruled out."""
+    """The search in a component of ``size`` stopped at type ``at``; ``absent`` are ruled out."""
 
     size: int
     at: str

@@ -60,14 +60,11 @@ def all_edges(graph: Graph) -> set[Edge]:
     found = set(zip(source.tolist(), target.tolist(), label.tolist(), strict=True))
     if graph.labels & REALTIME:
         every = range(graph.size)
-        found |= {
-            (a, b, REALTIME) for a in every for b in every if graph.completed_before(a, b)
-        }
+        found |= {(a, b, REALTIME) for a in every for b in every if graph.completed_before(a, b)}
     return {
         (a, b, kind)
         for a, b, kind in found
-        if not (kind != WW and (a, b, WW) in found)
-        and not (kind == RW and (a, b, WR) in found)
+        if not (kind != WW and (a, b, WW) in found) and not (kind == RW and (a, b, WR) in found)
     }
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.history.operation import Operation
 from harness.history.history import History
+from harness.history.operation import Operation
 from harness.history.verdict import UNKNOWN
 from tests.checkers.elle.drawing_lists import drawn_lists, judged
 
@@ -196,7 +196,8 @@ def test_incompatible_order() -> None:
     history = "a: [ax1]\nb: [ax2]\nc: [rx12]\nd: [rx21]"
     assert "incompatible-order" in types(history, "read-committed")
     message = judged(history).anomalies["incompatible-order"][0].message
-    assert "[1, 2]" in message and "[2, 1]" in message
+    assert "[1, 2]" in message
+    assert "[2, 1]" in message
 
 
 def test_lost_update() -> None:

@@ -136,7 +136,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Cycle:
-    """Each of ``transactions`` comes before the next, the last before the first, by ``labels[i]``."""
+    """Each transaction comes before the next, the last before the first, by ``labels[i]``."""
 
     transactions: tuple[int, ...]
     labels: tuple[int, ...]

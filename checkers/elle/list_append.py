@@ -98,7 +98,7 @@ def infer(found: Transactions, versions: Versions, record: Record) -> Inference:
         reasons=ListReasons(found, versions),
         anomalies=direct_anomalies(found, versions, record),
         incomplete=incomplete,
-        guess=lambda: guess(graph, versions),
+        guess=(lambda: guess(graph, versions)) if _has_rivals(found, versions) else None,
         stats={
             "transactions": len(found),
             "micro_operations": len(found.f),
@@ -139,6 +139,14 @@ def _unread(found: Transactions, versions: Versions) -> Any:
     """Appends that may have happened and that no read shows."""
     status = found.status[found.txn]
     return np.flatnonzero((found.f == WRITE) & (versions.after < 0) & (status != FAIL))
+
+
+def _has_rivals(found: Transactions, versions: Versions) -> bool:
+    """Whether two transactions made appends to one key whose order nothing tells."""
+    rows = _unread(found, versions)
+    pairs = np.unique(found.key[rows].astype(np.int64) << 32 | found.txn[rows])
+    keys = pairs >> 32
+    return bool((keys[1:] == keys[:-1]).any())
 
 
 def guess(graph: Graph, versions: Versions) -> tuple[Int32s, Int32s]:

@@ -20,6 +20,7 @@ from checkers.elle.cycles import Component, Cycle, Harvest, search_component
 from checkers.elle.existence import PARTS, Existence, existence
 from checkers.elle.graph import REALTIME, WW, Graph
 from checkers.elle.inference import Edges
+from checkers.elle.models import canonical, stronger_models
 from checkers.elle.options import Options
 from checkers.elle.transactions import Int32s
 from harness.history.verdict import Budget
@@ -72,7 +73,7 @@ def search(
     if found is None:
         return Findings(stats={"components": 0})
     there, knots = existence(found, graph.labels)
-    findings = Findings(unproved=_unproved(graph, there, guess))
+    findings = Findings(unproved=_unproved(graph, there, options, guess))
     last = budget.deadline - RESERVED_SHARE * budget.seconds
     told: Counter[tuple[str, ...]] = Counter()
     searched = 0
@@ -88,7 +89,7 @@ def search(
         timeout_s = min(options.cycle_search_timeout_s, max(left_s, 0.0))
         _take(findings, search_component(component, exists, knots, timeout_s), len(component))
     sizes = np.bincount(found.component[: found.transactions])
-    if searched == found.count and not findings.timed_out and not _guesses(guess):
+    if searched == found.count and not findings.timed_out and guess is None:
         findings.searched = frozenset(("PL-2+",))  # it forbids G1 and G-single, no more
     findings.stats = {
         "components": found.count,
@@ -99,11 +100,19 @@ def search(
 
 
 def _unproved(
-    graph: Graph, there: dict[int, Existence], guess: Callable[[], Edges] | None
+    graph: Graph,
+    there: dict[int, Existence],
+    options: Options,
+    guess: Callable[[], Edges] | None,
 ) -> frozenset[str]:
-    """Models of snapshots that hold by the edges found, and break with the guessed ones."""
-    broken = frozenset().union(*(each.impossible for each in there.values()))
+    """Models of snapshots that hold by the edges found, and break with the guessed ones.
+
+    Only where the answer hangs on one of them.
+    """
+    broken: frozenset[str] = frozenset().union(*(each.impossible for each in there.values()))
+    asked = {canonical(model) for model in options.consistency_models} - broken
     open_ = frozenset(model for model, part in PARTS.items() if part.by_rw) - broken
+    open_ &= stronger_models(asked)
     if guess is None or not open_:
         return frozenset()
     guessed = tangle(graph.with_edges(WW, *guess()))
@@ -111,11 +120,6 @@ def _unproved(
         return frozenset()
     now, _ = existence(guessed, graph.labels | WW)
     return open_ & frozenset().union(*(each.impossible for each in now.values()))
-
-
-def _guesses(guess: Callable[[], Edges] | None) -> bool:
-    """Whether some versions are without an order."""
-    return guess is not None and len(guess()[0]) > 0
 
 
 def _take(findings: Findings, harvest: Harvest, size: int) -> None:

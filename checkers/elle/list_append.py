@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from checkers.elle.analysis import Inference, Reason, analyse
+from checkers.elle.explain import show
 from checkers.elle.graph import RW, WR, WW, Graph
 from checkers.elle.list_anomalies import direct_anomalies
 from checkers.elle.options import Options
@@ -230,7 +231,7 @@ class ListReasons:
             previous = int(versions.append[order.start + count - 1])
             if previous >= 0 and found.txn[previous] == before:
                 key, value, new = self._key(row), self._value(previous), self._value(row)
-                text = f"{{b}} appended {new!r} after {{a}} appended {value!r} to key {key!r}"
+                text = f"{{b}} appended {show(new)} after {{a}} appended {show(value)} to key {show(key)}"
                 return Reason(text=text, data={"key": key, "value": value, "value'": new})
         return None
 
@@ -239,7 +240,7 @@ class ListReasons:
             last = int(self.versions.last[row])
             if last >= 0 and self.found.txn[last] == before:
                 key, value = self._key(row), self._value(last)
-                text = f"{{b}} observed {{a}}'s append of {value!r} to key {key!r}"
+                text = f"{{b}} observed {{a}}'s append of {show(value)} to key {show(key)}"
                 return Reason(text=text, data={"key": key, "value": value})
         return None
 
@@ -254,12 +255,12 @@ class ListReasons:
                 key, new = self._key(row), self._value(row)
                 if not count:
                     text = (
-                        f"{{a}} observed the initial (nil) state of key {key!r}, which {{b}} "
-                        f"created by appending {new!r}"
+                        f"{{a}} observed the initial (nil) state of key {show(key)}, which {{b}} "
+                        f"created by appending {show(new)}"
                     )
                     return Reason(text=text, data={"key": key, "value": None, "value'": new})
                 value = found.values[int(versions.value[order.start + count - 1])]
-                text = f"{{a}} did not observe {{b}}'s append of {new!r} to key {key!r}"
+                text = f"{{a}} did not observe {{b}}'s append of {show(new)} to key {show(key)}"
                 return Reason(text=text, data={"key": key, "value": value, "value'": new})
         return None
 

@@ -49,7 +49,7 @@ def test_g0() -> None:
         """
     assert types(history, "read-uncommitted") == ["G0"]
     message = judged(history).anomalies["G0"][0].message
-    assert "T2 < T1, because T1 appended 1 after T2 appended 2 to key 'y'" in message
+    assert 'T2 < T1, because T1 appended 1 after T2 appended 2 to key "y"' in message
     assert message.count("a contradiction!") == 1
 
 
@@ -87,10 +87,10 @@ def test_g_single() -> None:
     message = verdict.anomalies["G-single-item"][0].message
     assert message.startswith("Let:\n  T1 = {index ")
     assert (
-        "T1 < T2, because T1 observed the initial (nil) state of key 'x', which T2 created by "
+        'T1 < T2, because T1 observed the initial (nil) state of key "x", which T2 created by '
         "appending 1" in message
     )
-    assert "However, T2 < T1, because T1 observed T2's append of 1 to key 'y'" in message
+    assert 'However, T2 < T1, because T1 observed T2\'s append of 1 to key "y"' in message
     assert len(verdict.anomalies["G-single-item"][0].witness) == 2
 
 

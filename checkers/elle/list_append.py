@@ -231,7 +231,8 @@ class ListReasons:
             previous = int(versions.append[order.start + count - 1])
             if previous >= 0 and found.txn[previous] == before:
                 key, value, new = self._key(row), self._value(previous), self._value(row)
-                text = f"{{b}} appended {show(new)} after {{a}} appended {show(value)} to key {show(key)}"
+                text = f"{{b}} appended {show(new)} after {{a}} appended {show(value)} to key "
+                text += show(key)
                 return Reason(text=text, data={"key": key, "value": value, "value'": new})
         return None
 

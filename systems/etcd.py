@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from harness.client import Registers, SystemClient, Transactions
+from harness.client import Predicates, Registers, SystemClient, Transactions
 from harness.cluster.node import Cluster, Daemon, Node
 from harness.errors import NeedsError
 from harness.system import SystemOption
@@ -95,8 +95,8 @@ class Etcd:
         return read_versions(self._binary)
 
     def abilities(self) -> Sequence[type]:
-        """Registers and transactions."""
-        return (Registers, Transactions)
+        """Registers, and transactions that can also ask for rows by a condition."""
+        return (Registers, Transactions, Predicates)
 
     def claims(self) -> Sequence[str]:
         """Strict serializability, also where stale reads are asked for: they break it."""
@@ -146,7 +146,7 @@ class Etcd:
                 daemon.wait(_STOP_TIMEOUT_S)
 
     def client(self, op_timeout_s: float) -> SystemClient:
-        """A client with ``Registers`` and ``Transactions``, not yet open."""
+        """A client with all of :meth:`abilities`, not yet open."""
         from systems.etcd_client import EtcdClient
 
         stale = bool(self._options["serializable_reads"])

@@ -42,6 +42,17 @@ class Transaction:
         self.began = -1
         self.seen: set[Any] = set()
         self.puts: dict[Any, Any] = {}
+        self.scanned: list[str] = []
+
+    async def scan(self, prefix: str) -> Mapping[str, Any]:
+        self.scanned.append(prefix)
+        await self.get_many([])  # from here on the snapshot stands
+        keys = [key for key in {*self.store.rows, *self.puts} if key.startswith(prefix)]
+        found = await self.get_many(keys)
+        return {key: value for key, value in found.items() if value is not None}
+
+    async def delete(self, key: Any) -> None:
+        self.puts[key] = None
 
     async def get(self, key: Any) -> Any:
         return (await self.get_many([key]))[key]
@@ -61,6 +72,7 @@ class Transaction:
     async def commit(self) -> None:
         await asyncio.sleep(0)
         store = self.store
+        self.seen.update(k for k in store.rows for prefix in self.scanned if k.startswith(prefix))
         guarded = {"serializable": self.seen, "snapshot": set(self.puts), "dirty": set()}
         changed = any(store.at(key, store.commits)[0] > self.began for key in guarded[store.level])
         if self.puts and self.began >= 0 and changed:

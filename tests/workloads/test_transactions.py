@@ -18,7 +18,16 @@ from tests.workloads.memory_store import Store
 from tests.workloads.running import judged, made, ran
 from workloads.micro_operations import carry_out
 
-NAMES = ["list-append", "rw-register", "long-fork", "g2", "causal", "sequential", "monotonic"]
+NAMES = [
+    "list-append",
+    "rw-register",
+    "long-fork",
+    "g2",
+    "causal",
+    "sequential",
+    "monotonic",
+    "predicates",
+]
 
 
 def asked(name: str, count: int, seed: int = 1, **extra: Any) -> list[Operation]:
@@ -117,10 +126,16 @@ def test_impossible_options_are_refused(name: str, extra: dict[str, Any], words:
         made(name, **extra)
 
 
-@pytest.mark.parametrize("name", ["g2", "causal"])
-def test_a_concurrency_that_does_not_fit_is_refused(name: str) -> None:
+@pytest.mark.parametrize(("name", "concurrency"), [("g2", 7), ("causal", 2), ("predicates", 6)])
+def test_a_concurrency_that_does_not_fit_is_refused(name: str, concurrency: int) -> None:
     with pytest.raises(UsageError, match="concurrency"):
-        made(name, concurrency=7)
+        made(name, concurrency=concurrency)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_usual_concurrency_fits(name: str) -> None:
+    """Four clients on each of five nodes is what a run has unless it is told otherwise."""
+    assert made(name, concurrency=20).name == name
 
 
 def test_a_database_that_is_not_empty_is_refused() -> None:
@@ -132,8 +147,8 @@ def test_a_database_that_is_not_empty_is_refused() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sound_store_is_valid(name: str) -> None:
-    workload = made(name, held_s=0.0)
-    history = ran(workload, Store(), operations=300)
+    workload = made(name, 12, held_s=0.0)
+    history = ran(workload, Store(), operations=300, concurrency=12)
     (checker,) = workload.checkers
     verdict = judged(checker, history, wfr_keys=True)
     assert verdict.valid is True, verdict.why
@@ -145,13 +160,14 @@ def test_a_sound_store_is_valid(name: str) -> None:
         ("list-append", "dirty", "lost-update"),
         ("rw-register", "dirty", "lost-update"),
         ("g2", "snapshot", "G2-item"),
+        ("predicates", "snapshot", "G2"),
         ("sequential", "dirty", "duplicate-value"),
         ("monotonic", "snapshot", "duplicate-value-skew"),
     ],
 )
 def test_a_broken_store_is_caught(name: str, level: str, kind: str) -> None:
-    workload = made(name, held_share=0.0, key_count=2)
-    history = ran(workload, Store(level), operations=400)
+    workload = made(name, 12, held_share=0.0, key_count=2)
+    history = ran(workload, Store(level), operations=400, concurrency=12)
     (checker,) = workload.checkers
     verdict = judged(checker, history, wfr_keys=True)
     assert verdict.valid is False

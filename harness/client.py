@@ -102,6 +102,23 @@ class Transactions(Protocol):
 
 
 @runtime_checkable
+class PredicateTransaction(Transaction, Protocol):
+    """A transaction that can ask for all rows that there are, and delete."""
+
+    async def scan(self, prefix: str) -> Mapping[str, Any]:
+        """Every key (a string) that begins with ``prefix``, with its value, in this view.
+
+        The *absence* of other keys is part of what was read: a commit that is serializable is
+        refused if one has come meanwhile.
+        """
+        ...
+
+    async def delete(self, key: Any) -> None:
+        """Remove ``key`` when this commits."""
+        ...
+
+
+@runtime_checkable
 class Sets(Protocol):
     """Named sets of JSON scalars that only grow."""
 
@@ -170,6 +187,15 @@ class Locks(Protocol):
 
 
 @runtime_checkable
+class Predicates(Protocol):
+    """As :class:`Transactions`, over rows that can be asked for by a condition."""
+
+    def transaction(self) -> PredicateTransaction:
+        """Begin one."""
+        ...
+
+
+@runtime_checkable
 class Ids(Protocol):
     """A source of unique ids."""
 
@@ -197,6 +223,9 @@ class Watches(Protocol):
 
 ABILITIES: Mapping[str, type] = {
     ability.__name__: ability
-    for ability in (*(Registers, Transactions, Sets, Counters, Queues, Logs, Locks, Ids, Watches),)
+    for ability in (
+        *(Registers, Transactions, Predicates),
+        *(Sets, Counters, Queues, Logs, Locks, Ids, Watches),
+    )
 }
 """Every ability by its name, for ``polygraph list --matrix``."""

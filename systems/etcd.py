@@ -26,7 +26,7 @@ from typing import Any, Final
 from harness.client import ABILITIES, SystemClient
 from harness.cluster.node import Cluster, Daemon, Node
 from harness.errors import NeedsError
-from harness.system import SystemOption
+from harness.system import FinalStates, SystemOption
 from systems import etcd_members
 from systems.etcd_binary import WHEEL_HINT, find_binary, read_versions
 from systems.etcd_gateway import PORT
@@ -149,6 +149,10 @@ class Etcd:
     def primaries(self, cluster: Cluster) -> Sequence[str]:
         """Nodes whose member says that it is the leader; two of them during a cut."""
         return etcd_members.leaders(cluster, _STATUS_TIMEOUT_S)
+
+    def final_states(self, cluster: Cluster, timeout_s: float) -> FinalStates:
+        """Every member's own keys and values, by serializable reads."""
+        return etcd_members.final_states(cluster, timeout_s)
 
     def crash_patterns(self) -> Sequence[str]:
         """Go's and etcd's last words."""

@@ -141,18 +141,25 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     code: int = 0
 
 
+# Made here, in one thread: msgspec learns a shape when it is first decoded, and where several
+# threads do that at once the interpreter may crash (seen with 0.22.0).
+_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
+    shape: msgspec.json.Decoder(shape, strict=False)
+    for shape in (PutAnswer, RangeAnswer, TxnAnswer, Status, _ErrorBody)
+}
 _Shape = TypeVar("_Shape")
 
 
 def decode(body: bytes, shape: type[_Shape]) -> _Shape:
     """The answer in ``body``; ``msgspec.MsgspecError`` if it is not a whole answer of ``shape``."""
-    return msgspec.json.decode(body, type=shape, strict=False)
+    answer: _Shape = _DECODERS[shape].decode(body)
+    return answer
 
 
 def error_message(body: bytes) -> str:
     """The server's own words in an error answer, or the beginning of whatever it sent."""
     try:
-        error = msgspec.json.decode(body, type=_ErrorBody)
+        error = decode(body, _ErrorBody)
     except msgspec.MsgspecError:
         return body[:200].decode("utf-8", "replace")
     return error.message or error.error or f"gRPC code {error.code}"
@@ -202,6 +209,23 @@ def range_of(key: bytes, *, serializable: bool = False, revision: int = 0) -> di
     return request
 
 
+def range_of_all(*, serializable: bool) -> dict[str, Any]:
+    """A range request for every key there is (from the zero byte to the end)."""
+    return {"key": b"\x00", "range_end": b"\x00", "serializable": serializable}
+
+
+def range_from(
+    start: bytes, end: bytes, *, serializable: bool = False, revision: int = 0
+) -> dict[str, Any]:
+    """A range request for all keys from ``start`` to before ``end``, at ``revision`` (0: now)."""
+    return {**range_of(start, serializable=serializable, revision=revision), "range_end": end}
+
+
+def delete_of(key: bytes) -> dict[str, Any]:
+    """A request that removes one key."""
+    return {"key": key}
+
+
 def range_under(prefix: bytes, **settings: Any) -> dict[str, Any]:
     """A range request for all keys that begin with ``prefix``; ``settings`` are etcd's own."""
     end = prefix[:-1] + bytes([prefix[-1] + 1])
@@ -221,6 +245,15 @@ def value_is(key: bytes, value: bytes) -> dict[str, Any]:
 def is_absent(key: bytes) -> dict[str, Any]:
     """The compare that ``key`` does not exist."""
     return {"key": key, "target": "VERSION", "result": "EQUAL", "version": "0"}
+
+
+def none_changed_since(start: bytes, end: bytes, revision: int) -> dict[str, Any]:
+    """The compare that no key from ``start`` to before ``end`` is newer than ``revision``.
+
+    Keys that were removed meanwhile do not show; whoever saw them compares them one by one.
+    """
+    target = {"key": start, "range_end": end, "target": "MOD", "result": "LESS"}
+    return {**target, "mod_revision": str(revision + 1)}
 
 
 def unchanged_since(key: bytes, mod_revision: int) -> dict[str, Any]:

@@ -81,6 +81,7 @@ def _live(scenario_path: Path, run_dir: Path, events: Events) -> tuple[int, str]
     life: Life | None = None
     try:
         life = Life(plan(scenario, registry), cluster, run_dir, events)
+        life.give_up = lambda why: _give_up(cluster, events, why)
         _listen(life)
         gc.collect()
         gc.freeze()
@@ -122,6 +123,13 @@ def _listen(life: Any) -> None:
         _abandon(life)
 
     threading.Thread(target=follow, name="front", daemon=True).start()
+
+
+def _give_up(cluster: Any, events: Events, why: str) -> None:
+    """The loop is blocked for good: end the nodes and this process, with a last word."""
+    _tear_down(cluster, False, events)
+    events.emit("end", 0, exit=EXIT_INFRASTRUCTURE, message=f"{why}; the history so far is kept")
+    os._exit(EXIT_INFRASTRUCTURE)
 
 
 def _abandon(life: Any) -> None:

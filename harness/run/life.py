@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,6 +37,7 @@ from harness.run.nemesis import Nemesis
 from harness.run.plan import Plan
 from harness.run.store import write_json
 from harness.run.watch import ExitWatch, SleepWatch
+from harness.run.watchdog import Watchdog, stall_limit_s
 from harness.system import FinalState
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class Life:
     nemesis: Nemesis | None = None
     sleep: SleepWatch = field(default_factory=SleepWatch)
     limits: Limits = field(default_factory=Limits)
+    give_up: Callable[[str], None] = lambda why: None
     _loop: asyncio.AbstractEventLoop | None = None
     _stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -217,11 +219,14 @@ class Life:
         ledger = Ledger(self.run_dir / "faults.jsonl", self.journal.now, self._tell_fault)
         self.nemesis = Nemesis(self.plan.faults, stage, ledger, self.limits)
         watch = ExitWatch(stage, self.journal.now, lambda: ledger.entries)
+        limit_s = stall_limit_s(self.plan.scenario.op_timeout)
+        self._watchdog = Watchdog(limit_s, self._stalled)
         self.dispatcher = self._dispatcher()
         if self.interrupted:
             self.dispatcher.stop()
         watch.start()
         self.sleep.start()
+        self._watchdog.start()
         progress = asyncio.create_task(self._report_progress(stage))
         try:
             with self._phase("run"):
@@ -229,6 +234,7 @@ class Life:
             await self._heal_and_read(watch)
         finally:
             progress.cancel()
+            self._watchdog.stop()
             await self.dispatcher.close()
             await asyncio.to_thread(watch.stop)
             if self.nemesis.open_faults():  # whatever went wrong, no fault stays in force
@@ -274,7 +280,24 @@ class Life:
             nemesis=self.nemesis.invoke if self.plan.faults else None,
             seed=scenario.seed,
             op_timeout_s=scenario.op_timeout,
+            watchdog=self._watchdog,
         )
+
+    def _stalled(self, seconds: float) -> None:
+        """The loop stands still, so nothing on it can end the run: keep what there is, give up.
+
+        Called in the watchdog's own thread.
+        """
+        why = (
+            f"a client blocks the loop that serves all of them: it has stood still for"
+            f" {seconds:.0f} s"
+        )
+        self.facts["ended_early"] = why
+        self._write_facts()
+        if self.journal is not None:
+            with contextlib.suppress(StoreError):
+                self.journal.flush()
+        self.give_up(why)
 
     def _open_client(self) -> SystemClient:
         return self.plan.system.client(self.plan.scenario.op_timeout)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ class MemoryClient:
 
     async def _take_a_moment(self) -> None:
         self.system.requests += 1
+        if self.system.misbehave == "block" and self.system.requests == 50:
+            self.system.unblocked.wait()
         if self.system.misbehave == "hang" and self.system.requests % 50 == 0:
             await asyncio.Event().wait()
         if self.system.cluster is not None:
@@ -77,6 +80,7 @@ class MemorySystem(honest.HonestSystem):  # type: ignore[name-defined, misc]
         self.cluster: Any = None
         self.requests = 0
         self.readies = 0
+        self.unblocked = threading.Event()
         self._versions: dict[Any, list[Any]] = {}
 
     def versions_of(self, key: Any) -> list[Any]:

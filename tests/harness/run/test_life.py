@@ -181,6 +181,27 @@ def test_a_client_that_hangs_does_not_hang_the_run(tmp_path: Path) -> None:
     assert verdict["valid"] in (True, "unknown")
 
 
+def test_a_client_that_blocks_the_loop_is_noticed_from_outside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life_module, "stall_limit_s", lambda op_timeout_s: 0.5)
+    told: list[str] = []
+
+    def bend(life: Life) -> None:
+        def give_up(why: str) -> None:
+            told.append(why)
+            life.plan.system.unblocked.set()  # type: ignore[attr-defined]
+
+        life.give_up = give_up
+
+    life, verdict = live(tmp_path / "run", bend, misbehave="block", time_limit=1)
+    assert len(told) == 1
+    assert "blocks the loop" in told[0]
+    assert life.facts["ended_early"] == told[0]
+    assert verdict["valid"] == "unknown"
+    assert "blocks the loop" in verdict["why"]
+
+
 def test_a_system_that_never_gets_ready_is_a_set_up_failure(tmp_path: Path) -> None:
     life = make_life(tmp_path / "run", misbehave="never-ready")
     with pytest.raises(SetupError, match="n1 does not answer"):

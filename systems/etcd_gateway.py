@@ -141,13 +141,15 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     code: int = 0
 
 
+_Shape = TypeVar("_Shape")
+
+
 # Made here, in one thread: msgspec learns a shape when it is first decoded, and where several
 # threads do that at once the interpreter may crash (seen with 0.22.0).
 _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
     shape: msgspec.json.Decoder(shape, strict=False)
-    for shape in (PutAnswer, RangeAnswer, TxnAnswer, Status, _ErrorBody)
+    for shape in (PutAnswer, RangeAnswer, TxnAnswer, Status, WatchAnswer, _ErrorBody)
 }
-_Shape = TypeVar("_Shape")
 
 
 def decode(body: bytes, shape: type[_Shape]) -> _Shape:

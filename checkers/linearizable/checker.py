@@ -1,64 +1,45 @@
 """The checker ``linearizable``: every key a register that might as well sit in one place.
 
 Keys are judged apart, which loses nothing (Herlihy & Wing, *Linearizability*, 1990: a history
-is linearizable exactly if its part on each object is). A key whose values were each made once
-is decided by :mod:`checkers.linearizable.zones`, any other by the exact search of
-:mod:`checkers.linearizable.frontier`, in rounds: first all keys with little, then the hard ones
-with more, so that no hard key starves the rest. What is not decided when time or memory is
-spent is ``unknown`` and names the key; a key proven wrong wins over it.
+is linearizable exactly if its part on each object is); :mod:`checkers.linearizable.judging` decides
+them. What is not decided when time or memory is spent is ``unknown`` and names the key; a key
+proven wrong wins over it and is explained by :mod:`checkers.linearizable.explain`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
+
+from msgspec import structs
 
 from checkers.faults_active import while_it_ran
 from checkers.linearizable.entries import (
-    Entry,
     KeyHistory,
     Unjudgeable,
     by_key,
+    json_name,
     looks_independent,
     until,
 )
 from checkers.linearizable.explain import Proof, overwritten, told, untold, without_order
-from checkers.linearizable.frontier import Allowance, Exhausted, Impossible, first_impossible
+from checkers.linearizable.judging import Broken, Outcome, judge, judge_rows
 from checkers.linearizable.minimal import Part, minimal
 from checkers.linearizable.models import CAS_REGISTER, MODELS, Model
-from checkers.linearizable.prose import show
-from checkers.linearizable.zones import Contradiction, earliest_contradiction, has_unique_values
+from checkers.linearizable.problem import Allowance, Exhausted
+from checkers.linearizable.search import Impossible, first_impossible
+from checkers.linearizable.zones import earliest_contradiction, has_unique_values
 from harness.history.history import History
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Anomaly, Budget, Verdict
 
-FIRST_ROUND: Final = 50_000
-"""Configurations that each key may visit in the first round; eight times more in each next."""
-ROUND_FACTOR: Final = 8
+LONG: Final = 5_000
+"""Records from which on a history is decided on columns."""
 TOLD: Final = 50
 """Keys that are explained; all are counted."""
 EXPLAINING: Final = 10_000_000
 """Configurations for the search over a part that was found to have no order."""
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A key without an order: the first impossible completion, and why."""
-
-    home: KeyHistory
-    late: Entry
-    why: Contradiction | Impossible
-
-
-@dataclass
-class Outcome:
-    """What became of all keys."""
-
-    broken: list[Broken] = field(default_factory=list)
-    undecided: dict[str, str] = field(default_factory=dict)
-    by_zones: int = 0
-    visited: int = 0
 
 
 class Linearizable:
@@ -82,27 +63,40 @@ class Linearizable:
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all keys of ``record``."""
         try:
-            homes = self._homes(record)
+            model, reading = self._model(record), self._reading(record)
+            outcome = self._outcome(record.history, model, reading, budget)
         except Unjudgeable as error:
             return Verdict(valid=UNKNOWN, why=f"cannot be judged: {error}")
-        outcome = judge(homes, budget)
         proofs = _proofs(record.history, outcome, budget)
-        return _verdict(record, homes, outcome, proofs)
+        return _verdict(record, outcome, proofs)
 
-    def _homes(self, record: Record) -> list[KeyHistory]:
+    def _outcome(
+        self, history: History, model: Model, reading: dict[str, Any], budget: Budget
+    ) -> Outcome:
+        """Decided on columns if the history is long, else on objects."""
+        if len(history) >= LONG:
+            from checkers.linearizable.columnar import rows_of
+            from harness.history.columns import columns
+
+            split = structs.replace(history.header, independent=reading["independent"])
+            rows = rows_of(columns(replace(history, header=split)), model, **reading)
+            if rows is not None:
+                return judge_rows(rows, _homes_of(history, model, reading), budget)
+        return judge(by_key(history, model, **reading), budget)
+
+    def _reading(self, record: Record) -> dict[str, Any]:
+        """How values are to be read, by the options, the header and the looks of the history."""
         header = record.header
         independent = self.options.get("independent", header.independent)
         if not independent and header.model is None and "independent" not in self.options:
             independent = looks_independent(record.history)
         initial = self.options.get("initial", header.initial)
         is_foreign = header.model is None and initial is not None
-        return by_key(
-            record.history,
-            self._model(record),
-            independent=bool(independent),
-            initial=initial,
-            nil_read_is_unknown=bool(self.options.get("nil_read_is_unknown", is_foreign)),
-        )
+        return {
+            "independent": bool(independent),
+            "initial": initial,
+            "nil_read_is_unknown": bool(self.options.get("nil_read_is_unknown", is_foreign)),
+        }
 
     def _model(self, record: Record) -> Model:
         if self.model is not None:
@@ -115,45 +109,11 @@ class Linearizable:
         return MODELS[name]
 
 
-def judge(homes: Sequence[KeyHistory], budget: Budget) -> Outcome:
-    """Decide every key, as far as ``budget`` goes."""
-    outcome = Outcome()
-    waiting: list[KeyHistory] = []
-    for home in homes:
-        if not has_unique_values(home.entries):
-            waiting.append(home)
-            continue
-        outcome.by_zones += 1
-        found = earliest_contradiction(home.entries)
-        if found is not None:
-            outcome.broken.append(Broken(home, *found))
-    configurations = FIRST_ROUND
-    while waiting:
-        waiting = _round(waiting, configurations, budget, outcome)
-        configurations *= ROUND_FACTOR
-    outcome.broken.sort(key=lambda broken: broken.late.complete)
-    return outcome
-
-
-def _round(
-    homes: Sequence[KeyHistory], configurations: int, budget: Budget, outcome: Outcome
-) -> list[KeyHistory]:
-    """Search each key with an allowance of ``configurations``; the keys that want more."""
-    left = []
-    for home in homes:
-        allowance = Allowance(configurations, budget)
-        try:
-            allowance.spend(0, 0)
-            impossible = first_impossible(home.entries, allowance)
-            if impossible is not None:
-                outcome.broken.append(Broken(home, impossible.entry, impossible))
-        except Exhausted as error:
-            if error.more_would_help:
-                left.append(home)
-            else:
-                outcome.undecided[show(home.key)] = str(error)
-        outcome.visited += allowance.visited
-    return left
+def _homes_of(
+    history: History, model: Model, reading: dict[str, Any]
+) -> Callable[[Sequence[Any]], list[KeyHistory]]:
+    """What makes the objects of some keys of ``history``."""
+    return lambda keys: by_key(history, model, **reading, only=set(map(json_name, keys)))
 
 
 def _proofs(history: History, outcome: Outcome, budget: Budget) -> list[tuple[Broken, Proof]]:
@@ -190,24 +150,19 @@ def prove(history: History, broken: Broken, budget: Budget) -> Proof:
     return without_order(history, broken.home, part, impossible)
 
 
-def _verdict(
-    record: Record,
-    homes: Sequence[KeyHistory],
-    outcome: Outcome,
-    proofs: Sequence[tuple[Broken, Proof]],
-) -> Verdict:
+def _verdict(record: Record, outcome: Outcome, proofs: Sequence[tuple[Broken, Proof]]) -> Verdict:
     stats = {
-        "keys": len(homes),
+        "keys": outcome.keys,
         "keys-invalid": [broken.home.key for broken in outcome.broken],
         "keys-unknown": sorted(outcome.undecided),
-        "operations": sum(len(home.entries) for home in homes),
+        "operations": outcome.operations,
         "keys-by-zones": outcome.by_zones,
         "configurations": outcome.visited,
     }
     if outcome.broken:
         return Verdict(
             valid=False,
-            why=_why_invalid(homes, outcome, proofs[0][1]),
+            why=_why_invalid(outcome, proofs[0][1]),
             anomalies=_anomalies(record, proofs),
             not_=("linearizable",),
             also_not=("strict-serializable",),
@@ -233,9 +188,9 @@ def _anomalies(record: Record, proofs: Sequence[tuple[Broken, Proof]]) -> dict[s
     return anomalies
 
 
-def _why_invalid(homes: Sequence[KeyHistory], outcome: Outcome, first: Proof) -> str:
+def _why_invalid(outcome: Outcome, first: Proof) -> str:
     count = len(outcome.broken)
-    of_keys = f"{count} of {len(homes)} keys are not linearizable; " if len(homes) > 1 else ""
+    of_keys = f"{count} of {outcome.keys} keys are not linearizable; " if outcome.keys > 1 else ""
     return f"{of_keys}{first.headline}"
 
 

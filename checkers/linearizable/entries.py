@@ -19,7 +19,7 @@ the rest exists):
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeGuard
 
@@ -81,16 +81,16 @@ class KeyHistory:
 
     def number(self, value: Any) -> int:
         """The number of ``value``, given at its first sight."""
-        name = _name(value)
+        name = json_name(value)
         if not self._numbers:
-            self._numbers[_name(self.values[INITIAL])] = INITIAL
+            self._numbers[json_name(self.values[INITIAL])] = INITIAL
         number = self._numbers.setdefault(name, len(self.values))
         if number == len(self.values):
             self.values.append(value)
         return number
 
 
-def _name(value: Any) -> Any:
+def json_name(value: Any) -> Any:
     """Something hashable that equals exactly for equal JSON (in Python ``True == 1 == 1.0``)."""
     kind = type(value)
     if kind is int or kind is str or value is None:
@@ -105,11 +105,13 @@ def by_key(
     independent: bool,
     initial: Any = None,
     nil_read_is_unknown: bool = False,
+    only: Collection[Any] | None = None,
 ) -> list[KeyHistory]:
     """The entries of each key, in order of first sight; one key ``None`` if not independent.
 
     ``initial`` is the value before any operation; if independent and a mapping, by key.
     With ``nil_read_is_unknown`` a read of ``None`` says nothing (Knossos' models).
+    With ``only`` keys of these names (:func:`json_name`) alone.
     Raises :class:`Unjudgeable` for an operation that the model does not have.
     """
     keys: dict[Any, KeyHistory] = {}
@@ -127,9 +129,12 @@ def by_key(
         else:
             continue
         key, value, answer = entry.split(independent)
-        home = keys.get(_name(key))
+        name = json_name(key)
+        if only is not None and name not in only:
+            continue
+        home = keys.get(name)
         if home is None:
-            home = keys[_name(key)] = KeyHistory(key, [_initial_of(initial, key, independent)])
+            home = keys[name] = KeyHistory(key, [initial_of(initial, key, independent)])
         made = _entry(entry, value, answer, model, home, nil_read_is_unknown)
         if completion_is(entry.completion, FAIL):
             home.refused += [made] if made is not None else []
@@ -225,7 +230,8 @@ def _where(operation: Operation) -> str:
     return f"operation {operation.index} ({operation.f} by process {operation.process})"
 
 
-def _initial_of(initial: Any, key: Any, independent: bool) -> Any:
+def initial_of(initial: Any, key: Any, independent: bool) -> Any:
+    """The value of ``key`` before any operation; see :func:`by_key`."""
     if independent and isinstance(initial, Mapping):
         return initial.get(key, initial.get(str(key)))
     return initial

@@ -25,9 +25,9 @@ from checkers.linearizable.entries import (
     until,
     without_idle_infos,
 )
-from checkers.linearizable.frontier import Impossible
 from checkers.linearizable.minimal import Part
 from checkers.linearizable.prose import Narrator, show
+from checkers.linearizable.search import Impossible
 from checkers.linearizable.zones import (
     START,
     Backwards,

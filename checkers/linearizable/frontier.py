@@ -1,8 +1,8 @@
-"""Exact search for an order of the operations on one register: the just-in-time frontier.
+"""Exact search for an order of the operations on one object: the just-in-time frontier.
 
 The idea (Lowe, *Testing for linearizability*, 2017; Knossos' ``linear``): walk through the
-records in order and keep every *configuration* that the register can be in, a configuration
-being the set of open operations that have already taken effect, and the value now held. Nothing
+records in order and keep every *configuration* that the object can be in, a configuration
+being the set of open operations that have already taken effect, and the state now held. Nothing
 takes effect before it must: only when an operation completes are open operations put in order
 until that one has taken effect; configurations in which it cannot are dropped. When none is
 left, that completion is impossible, and with it every order. The empty frontier thus names the
@@ -10,34 +10,35 @@ first impossible answer, and its memory stays small on bad histories.
 
 The number of configurations is exponential in the operations open at once, so:
 
-- *reads are eager*: an open read takes effect as soon as its value is held (it costs nothing);
-- *equal operations go by completion*: of open operations that see and make the same, the one
+- *looks are eager*: an open read takes effect as soon as its value is held (it costs nothing);
+- *equal operations go by completion*: of open operations that ask and answer the same, the one
   that completes first goes first (exchange the two in any order to see that this loses nothing);
   those of unknown outcome come last, in order of invocation;
 - operations of unknown outcome that no order needs are dropped beforehand, and one that would
-  not change the value is not taken;
-- *dominated configurations are pruned*: with the same value and the same answered changes done,
+  not change the state is not taken;
+- *dominated configurations are pruned*: with the same state and the same answered changes done,
   one that has used a **subset** of the unknown operations and done a superset of the open reads
   can do all that the other can. A smaller *number* does not dominate: with unknown ``write 5``,
   ``cas 0 4`` and ``cas 4 5``, then read 5, write 9, read 5, the two configurations after the
   first read must both live.
 
 A configuration is one Python integer (a bit per open operation, so there is no limit on how
-many are open) in the set of its value. Cost: O(records) sets, each exponential at worst;
-therefore an :class:`Allowance`.
+many are open) in the set of its state. Cost: O(records) sets, each exponential at worst;
+therefore an :class:`~checkers.linearizable.problem.Allowance`. The same search, compiled, is
+:mod:`checkers.linearizable.sweep`.
 """
 
 from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final
 
-from checkers.linearizable.entries import INITIAL, NOTHING, Entry, without_idle_infos
-from harness.history.verdict import Budget
+from checkers.linearizable.entries import NEVER
+from checkers.linearizable.problem import REFUSED, Allowance, Problem, Stuck
 
 BYTES_PER_CONFIGURATION: Final = 120
 """A Python integer in a set, with the set's spare room and its place in the work list."""
@@ -47,71 +48,23 @@ _COMPARISONS: Final = 64
 """Kept configurations that each other one is compared with; fewer prunes less, never wrongly."""
 
 Front = dict[int, set[int]]
-"""Value to the masks of operations that have taken effect and are still open."""
+"""State to the masks of operations that have taken effect and are still open."""
 
 
-class Exhausted(Exception):
-    """The search was given up; the message says what ran out.
+def first_stuck(problem: Problem, allowance: Allowance) -> Stuck | None:
+    """The first completion that no order allows, or ``None`` if there is an order.
 
-    ``more_would_help``: it was the number of configurations, which can be raised.
+    Exact. Raises :class:`~checkers.linearizable.problem.Exhausted`.
     """
-
-    def __init__(self, message: str, *, more_would_help: bool = False) -> None:
-        super().__init__(message)
-        self.more_would_help = more_would_help
-
-
-@dataclass
-class Allowance:
-    """How many configurations a search may visit and hold, and by when it must end."""
-
-    configurations: int
-    budget: Budget
-    visited: int = 0
-
-    def spend(self, visited: int, held: int) -> None:
-        """Count ``visited`` more; :class:`Exhausted` if that was too much."""
-        self.visited += visited
-        if self.visited > self.configurations:
-            raise Exhausted(f"{self.configurations:,} configurations", more_would_help=True)
-        if held * BYTES_PER_CONFIGURATION > self.budget.bytes:
-            raise Exhausted(f"{self.budget.bytes / 2**20:,.0f} MiB of memory")
-        if self.budget.expired():
-            raise Exhausted(f"{self.budget.seconds:g} s of checker time")
-
-
-@dataclass(frozen=True)
-class Impossible:
-    """``entry`` cannot complete with its answer; ``values`` are all that could be held then."""
-
-    entry: Entry
-    values: frozenset[int]
-
-
-def first_impossible(
-    entries: Sequence[Entry], allowance: Allowance, start: Iterable[int] = (INITIAL,)
-) -> Impossible | None:
-    """The first completion that no order of ``entries`` allows, or ``None`` if there is an order.
-
-    ``start`` are the values that may be held at first. Exact. Raises :class:`Exhausted`.
-    """
-    search = _Search(allowance, start)
-    for position, _, entry in _events(without_idle_infos(entries)):
-        if position == entry.complete:
-            values = search.complete(entry)
-            if values is not None:
-                return Impossible(entry, values)
-        else:
-            search.invoke(entry)
+    search = _Search(problem, allowance)
+    for event in problem.events():
+        if event >= 0:
+            search.invoke(event)
+            continue
+        states = search.complete(~event)
+        if states is not None:
+            return Stuck(~event, states)
     return None
-
-
-def _events(entries: Sequence[Entry]) -> list[tuple[int, int, Entry]]:
-    """Invocations and completions in record order; ``at`` settles equal (missing) positions."""
-    events = [(entry.invoke, entry.at, entry) for entry in entries]
-    events += [(entry.complete, entry.at, entry) for entry in entries if not entry.is_open]
-    events.sort(key=lambda event: event[:2])
-    return events
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,31 +77,35 @@ class _Move:
 
 
 class _Search:
-    def __init__(self, allowance: Allowance, start: Iterable[int]) -> None:
+    def __init__(self, problem: Problem, allowance: Allowance) -> None:
+        self.problem = problem
+        self.step = problem.machine.step
+        self.looks = list(problem.machine.looks)
         self.allowance = allowance
-        self.front: Front = {value: {0} for value in start}
+        self.front: Front = {state: {0} for state in problem.start}
         self.bits: dict[int, int] = {}
-        self.reads: dict[int, int] = {}
-        """Value to the bits of the open reads of it."""
-        self.equals: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        """(seen, made) to the open changes of that kind as (complete, at), first to go first."""
+        self.open_looks: dict[int, int] = {}
+        """Kind to the bits of the open looks of that kind."""
+        self.fitting: dict[int, int] = {}
+        """State to the bits of the open looks that fit it, as far as asked for."""
+        self.equals: dict[int, list[tuple[int, int]]] = {}
+        """Kind to the open changes of that kind as (complete, operation), first to go first."""
         self.unknown_bits = 0
         self.free: list[int] = []
         self.slots = 0
-        self.moves: dict[int, list[_Move]] | None = None
+        self.moves: dict[int, list[_Move]] = {}
 
-    def invoke(self, entry: Entry) -> None:
-        bit = self.bits[entry.at] = 1 << self._slot()
-        if entry.is_read:
-            self.reads[entry.seen] = self.reads.get(entry.seen, 0) | bit
+    def invoke(self, operation: int) -> None:
+        kind, complete = self.problem.kinds[operation], self.problem.complete[operation]
+        bit = self.bits[operation] = 1 << self._slot()
+        if self.looks[kind]:
+            self.open_looks[kind] = self.open_looks.get(kind, 0) | bit
+            self.fitting = {}
             return
-        insort(
-            self.equals.setdefault((entry.seen, entry.made), []),
-            (entry.complete, entry.at),
-        )
-        if entry.is_open:
+        insort(self.equals.setdefault(kind, []), (complete, operation))
+        if complete == NEVER:
             self.unknown_bits |= bit
-        self.moves = None
+        self.moves = {}
 
     def _slot(self) -> int:
         if self.free:
@@ -156,49 +113,60 @@ class _Search:
         self.slots += 1
         return self.slots - 1
 
-    def complete(self, entry: Entry) -> frozenset[int] | None:
-        """Go past the completion of ``entry``; all values possible there if it is impossible."""
-        bit = self.bits[entry.at]
+    def complete(self, operation: int) -> frozenset[int] | None:
+        """Go past the completion; all states possible there if it is impossible."""
+        bit = self.bits[operation]
         done, pending = self._split(bit)
         if pending:
             self._expand(bit, done, pending)
         if not done:
             return frozenset(pending)
-        self._close(entry, bit)
+        self._close(operation, bit)
         self.front = self._pruned(done)
         return None
 
+    def _fitting(self, state: int) -> int:
+        """The bits of the open looks that fit ``state``."""
+        fitting = self.fitting.get(state)
+        if fitting is None:
+            fitting = 0
+            for kind, bits in self.open_looks.items():
+                if self.step(state, kind) != REFUSED:
+                    fitting |= bits
+            self.fitting[state] = fitting
+        return fitting
+
     def _split(self, bit: int) -> tuple[Front, Front]:
-        """The frontier with open reads done, apart by whether ``bit`` has taken effect."""
+        """The frontier with open looks done, apart by whether ``bit`` has taken effect."""
         done: Front = {}
         pending: Front = {}
-        for value, masks in self.front.items():
-            reads = self.reads.get(value, 0)
-            after = {(mask | reads) & ~bit for mask in masks if (mask | reads) & bit}
-            before = {mask | reads for mask in masks if not (mask | reads) & bit}
+        for state, masks in self.front.items():
+            looks = self._fitting(state)
+            after = {(mask | looks) & ~bit for mask in masks if (mask | looks) & bit}
+            before = {mask | looks for mask in masks if not (mask | looks) & bit}
             if after:
-                done[value] = after
+                done[state] = after
             if before:
-                pending[value] = before
+                pending[state] = before
         return done, pending
 
     def _expand(self, bit: int, done: Front, pending: Front) -> None:
         """Let open changes take effect until ``bit`` has, into ``done``; grows ``pending``."""
-        work = deque((value, mask) for value, masks in pending.items() for mask in masks)
+        work = deque((state, mask) for state, masks in pending.items() for mask in masks)
         minima = _Minima(*self._costs(), work) if self.unknown_bits else None
         visited = 0
         while work:
-            value, mask = work.popleft()  # breadth first, so that the smallest come first
+            state, mask = work.popleft()  # breadth first, so that the smallest come first
             visited += 1
             if visited == _LOOKS:
-                self.allowance.spend(visited, _size(pending) + _size(done))
+                self._spend(visited, pending, done)
                 visited = 0
-            for move in self._moves_from(value):
+            for move in self._moves_from(state):
                 needs = move.blockers
                 if mask & (move.bit | needs) != needs:
                     continue
                 made = move.made
-                after = mask | move.bit | self.reads.get(made, 0)
+                after = mask | move.bit | self._fitting(made)
                 if after & bit:
                     done.setdefault(made, set()).add(after & ~bit)
                     continue
@@ -206,88 +174,88 @@ class _Search:
                 if after not in known and (minima is None or minima.admits(made, after)):
                     known.add(after)
                     work.append((made, after))
-        self.allowance.spend(visited, _size(pending) + _size(done))
+        self._spend(visited, pending, done)
 
-    def _moves_from(self, value: int) -> list[_Move]:
-        """The open changes that the register can go through when it holds ``value``."""
-        if self.moves is None:
-            self.moves = {}
-        moves = self.moves.get(value)
+    def _spend(self, visited: int, *fronts: Front) -> None:
+        held = sum(len(masks) for front in fronts for masks in front.values())
+        self.allowance.spend(visited, held * BYTES_PER_CONFIGURATION)
+
+    def _moves_from(self, state: int) -> list[_Move]:
+        """The open changes that the object can go through from ``state``."""
+        moves = self.moves.get(state)
         if moves is None:
-            moves = self.moves[value] = self._find_moves(value)
+            moves = self.moves[state] = self._find_moves(state)
         return moves
 
-    def _find_moves(self, value: int) -> list[_Move]:
+    def _find_moves(self, state: int) -> list[_Move]:
         moves = []
-        for (seen, made), equals in self.equals.items():
-            if seen not in (NOTHING, value):
+        for kind, equals in self.equals.items():
+            made = self.step(state, kind)
+            if made == REFUSED:
                 continue
             blockers = 0
-            for _, at in equals:
-                bit = self.bits[at]
-                is_open = bool(bit & self.unknown_bits)
-                if not (is_open and made == value):
+            for complete, operation in equals:
+                bit = self.bits[operation]
+                if not (complete == NEVER and made == state):
                     moves.append(_Move(bit, blockers, made))
                 blockers |= bit
         return moves
 
-    def _close(self, entry: Entry, bit: int) -> None:
-        del self.bits[entry.at]
+    def _close(self, operation: int, bit: int) -> None:
+        kind = self.problem.kinds[operation]
+        del self.bits[operation]
         heappush(self.free, bit.bit_length() - 1)
-        if entry.is_read:
-            self.reads[entry.seen] &= ~bit
-            if not self.reads[entry.seen]:
-                del self.reads[entry.seen]
+        if self.looks[kind]:
+            self.open_looks[kind] &= ~bit
+            if not self.open_looks[kind]:
+                del self.open_looks[kind]
+            self.fitting = {}
             return
-        equals = self.equals[entry.seen, entry.made]
-        equals.remove((entry.complete, entry.at))
+        equals = self.equals[kind]
+        equals.remove((self.problem.complete[operation], operation))
         if not equals:
-            del self.equals[entry.seen, entry.made]
-        self.moves = None
+            del self.equals[kind]
+        self.moves = {}
 
     def _costs(self) -> tuple[int, int]:
-        """The bits whose use costs something (see :class:`_Minima`), and the open reads in it."""
-        reads = 0
-        for bits in self.reads.values():
-            reads |= bits
-        return self.unknown_bits | reads, reads
+        """The bits whose use costs something (see :class:`_Minima`), and the open looks in it."""
+        looks = 0
+        for bits in self.open_looks.values():
+            looks |= bits
+        return self.unknown_bits | looks, looks
 
     def _pruned(self, front: Front) -> Front:
         """``front`` without configurations that another one dominates."""
-        costs, reads = self._costs()
+        costs, looks = self._costs()
         if not costs:
             return front
         pruned: Front = {}
-        for value, masks in front.items():
-            ordered = sorted(masks, key=lambda mask: ((mask ^ reads) & costs).bit_count())
-            minima = _Minima(costs, reads)
-            pruned[value] = {mask for mask in ordered if minima.admits(value, mask)}
+        for state, masks in front.items():
+            ordered = sorted(masks, key=lambda mask: ((mask ^ looks) & costs).bit_count())
+            minima = _Minima(costs, looks)
+            pruned[state] = {mask for mask in ordered if minima.admits(state, mask)}
         return pruned
-
-
-def _size(front: Front) -> int:
-    return sum(map(len, front.values()))
 
 
 class _Minima:
     """Keeps configurations that no other dominates, if those with the least cost come first.
 
-    The cost of a mask is its unknown operations used and the open reads that it has *not* done.
-    A mask is dominated by one of the same value and the same answered changes whose cost is a
+    The cost of a mask is its unknown operations used and the open looks that it has *not* done.
+    A mask is dominated by one of the same state and the same answered changes whose cost is a
     subset. Compared with ``_COMPARISONS`` at most: what is let through needlessly does no harm.
     """
 
-    def __init__(self, costs: int, reads: int, known: Iterable[tuple[int, int]] = ()) -> None:
+    def __init__(self, costs: int, looks: int, known: Iterable[tuple[int, int]] = ()) -> None:
         self.costs = costs
-        self.reads = reads
+        self.looks = looks
         self.groups: dict[tuple[int, int], list[int]] = {}
-        for value, mask in known:
-            self.admits(value, mask)
+        for state, mask in known:
+            self.admits(state, mask)
 
-    def admits(self, value: int, mask: int) -> bool:
+    def admits(self, state: int, mask: int) -> bool:
         """Whether no configuration admitted so far dominates this one; then it is admitted."""
-        cost = (mask ^ self.reads) & self.costs
-        group = self.groups.setdefault((value, mask & ~self.costs), [])
+        cost = (mask ^ self.looks) & self.costs
+        group = self.groups.setdefault((state, mask & ~self.costs), [])
         for other in group:
             if other & cost == other:
                 return False

@@ -24,7 +24,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from checkers.linearizable.entries import INITIAL, NEVER, NOTHING, Entry, without_idle_infos
-from checkers.linearizable.frontier import Allowance, Exhausted, first_impossible
+from checkers.linearizable.problem import Allowance, Exhausted
+from checkers.linearizable.search import first_impossible
 from harness.history.verdict import Budget
 
 TRIAL: Final = 10_000

@@ -3,23 +3,26 @@
 Standard output holds one line for each, ``FILE<TAB>true|false|unknown``, and nothing else with a
 tab, as elle-cli prints them; everything said to people goes to standard error. What cannot be
 read gets no line and makes exit code 4, the others are judged all the same; the worst code wins,
-in the order 1, 4, 3, 2, 0.
+in the order 1, 4, 3, 2, 0. The flags are elle-cli's. Several files are judged side by side on the
+cores there are; the lines come in the order of the files.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from harness.cli.declared import names
-from harness.cli.failure import exit_code_of
-from harness.cli.options import FORMATS, json_option, plugin_option, store_option
+from harness.cli.judging import STDIN, Outcome, Request, judge_apart, judge_safely
+from harness.cli.models import initial_state, joined, refuse_unknown
+from harness.cli.options import READABLE, json_option, plugin_option, store_option
+from harness.cli.proofs import folders
 from harness.cli.session import Session
 from harness.cli.verbs import Verb
 from harness.errors import (
@@ -28,43 +31,29 @@ from harness.errors import (
     EXIT_UNKNOWN,
     EXIT_USAGE,
     EXIT_VALID,
-    UsageError,
 )
 from harness.history.consistency import known_models
 from harness.plugins import Registry
 
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
-EXITS = {True: EXIT_VALID, False: EXIT_INVALID, "unknown": EXIT_UNKNOWN}
-STDIN = "-"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the flags ask for: ``model`` is ``-m``, ``header`` replaces what the history says of
-    itself, ``options`` go to the checkers.
-    """
-
-    model: str | None
-    format: str | None
-    header: Mapping[str, Any]
-    options: Mapping[str, Any]
-    store: Path
-    registry: Registry
-    session: Session
-
-    @property
-    def overrides(self) -> bool:
-        """Whether a run is to be judged otherwise than by its own scenario."""
-        return self.model is not None or bool(self.header or self.options)
 
 
 @click.command("check", cls=Verb)
 @click.argument("files", nargs=-1, required=True, metavar="FILE|RUN|- ...")
 @click.option("-m", "--model", help="The checker or model, e.g. cas-register or bank.")
-@click.option("-f", "--format", type=click.Choice(FORMATS), help="If content does not tell.")
-@click.option("-c", "--consistency-models", help="The models to judge against, with commas.")
-@click.option("-i", "--initial", help="The initial state as JSON (a register's value, balances).")
+@click.option("-f", "--format", type=click.Choice(READABLE), help="If content does not tell.")
+@click.option(
+    "-c",
+    "--consistency-models",
+    multiple=True,
+    help="The models to judge against, with commas; may be given several times.",
+)
+@click.option(
+    "-a", "--anomalies", multiple=True, help="Elle: anomalies to look for beside the models'."
+)
+@click.option("-i", "--initial", help="The initial state: JSON, or x=0,y=0 for several registers.")
 @click.option("--independent", is_flag=True, help="Values are [key, value] of independent keys.")
+@click.option("-g", "--group-size", type=int, help="long-fork: keys of one group.")
 @click.option(
     "-n",
     "--allow-negative-balances",
@@ -72,13 +61,24 @@ class Request:
     is_flag=True,
     help="bank: let accounts overdraw.",
 )
+@click.option("--max-transfer", type=int, help="bank: the largest transfer.")
 @click.option("-o", "--total-amount", "total", type=int, help="bank: the sum of all accounts.")
+@click.option(
+    "-s",
+    "--cycle-search-timeout",
+    "cycle_search_timeout_ms",
+    type=int,
+    help="Elle: milliseconds of searching cycles in one component.",
+)
+@click.option("-p", "--plot-format", help="Elle: svg or png, for pictures of cycles.")
+@click.option("-t", "--plot-timeout", "plot_timeout_ms", type=int, help="Elle: a picture's time.")
+@click.option("-b", "--max-plot-bytes", type=int, help="Elle: the largest graph to draw.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell the anomalies, on standard error.")
 @click.option(
     "-d",
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write each verdict and each anomaly's proof into this folder.",
+    help="Write each verdict, its proofs and a page with pictures into this folder.",
 )
 @json_option
 @plugin_option
@@ -101,8 +101,9 @@ def VERB(
 ) -> int:
     """Judge recorded histories or runs; prints FILE<TAB>true|false|unknown for each.
 
-    FILE is a history as JSON lines, a JSON array or EDN, also compressed, - is standard input,
-    RUN is the folder of a run, or latest.
+    FILE is a history as JSON lines, a JSON array, EDN, a Jepsen log, Porcupine's, Plume's or
+    AWDIT's text, also compressed; a folder of Jepsen's store; - is standard input. RUN is the
+    folder of a run, or latest.
     """
     registry = Registry(tuple(Path(path) for path in plugin))
     request = Request(
@@ -113,17 +114,17 @@ def VERB(
         store=store,
         registry=registry,
         session=context.ensure_object(Session),
+        folders=folders(files, directory) if directory is not None else {},
     )
     if model is not None:
-        registry.get("checkers", model)  # an unknown name is refused before anything is read
+        refuse_unknown(model, registry)  # before anything is read
     codes = set()
-    for name in files:
-        code, verdict = _judge_safely(name, request)
-        codes.add(code)
-        if verdict is not None:
-            _show(name, verdict, as_json=as_json, verbose=verbose)
-            if directory is not None:
-                _write(name, verdict, directory)
+    for name, outcome in _outcomes(files, request):
+        codes.add(outcome.code)
+        if outcome.verdict is not None:
+            _show(name, outcome.verdict, as_json=as_json, verbose=verbose)
+        if outcome.said:
+            click.echo(outcome.said, nl=False, err=True)
     return next(code for code in WORST_FIRST if code in codes)
 
 
@@ -131,90 +132,53 @@ def _header(initial: str | None, independent: bool) -> dict[str, Any]:
     """What the user says of a history that says too little of itself."""
     header: dict[str, Any] = {"independent": True} if independent else {}
     if initial is not None:
-        try:
-            header["initial"] = json.loads(initial)
-        except ValueError as error:
-            raise UsageError(f"--initial {initial!r} is not JSON: {error}") from error
+        header["initial"] = initial_state(initial, json.loads)
     return header
 
 
 def _checker_options(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags that were given, as options of checkers."""
-    options = {name: value for name, value in flags.items() if value not in (None, False)}
-    models = options.pop("consistency_models", "")
+    options = {name: value for name, value in flags.items() if value not in (None, False, ())}
+    models = joined(options.pop("consistency_models", ()))
     if models:
         options["claims"] = list(known_models(names(models)))
+    if "anomalies" in options:
+        options["anomalies"] = list(names(joined(options["anomalies"])))
     return options
 
 
-def _judge_safely(name: str, request: Request) -> tuple[int, dict[str, Any] | None]:
-    """The exit code of one file or run, and its verdict; trouble with it is told, not raised."""
-    try:
-        verdict = _judge(name, request)
-    except Exception as error:
-        return exit_code_of(error, request.session), None
-    return EXITS[verdict["valid"]], verdict
+def _outcomes(files: Sequence[str], request: Request) -> Iterator[tuple[str, Outcome]]:
+    """Every name with its outcome, in the order of ``files``."""
+    from harness.cli.side_by_side import cores, judge_all
+    from harness.cli.waiting import Waiting
+
+    workers = min(cores(), len(files))
+    if workers > 1 and STDIN not in files:
+        found = judge_all(files, partial(judge_apart, request=request), workers)
+        yield from _in_order(files, found)
+        return
+    with Waiting(len(files)) as waiting:
+        for name in files:
+            waiting.begin(name)
+            outcome = judge_safely(name, request)
+            waiting.advance()
+            yield name, outcome
 
 
-def _judge(name: str, request: Request) -> dict[str, Any]:
-    path = Path(name)
-    if name == STDIN or path.is_file() or (path.exists() and not path.is_dir()):
-        return _judge_file(path, request)
-    from harness.run.store import find_run
+def _in_order(
+    files: Sequence[str], found: Iterator[tuple[int, Outcome]]
+) -> Iterator[tuple[str, Outcome]]:
+    from harness.cli.waiting import Waiting
 
-    return _judge_run(find_run(request.store, name), request)
-
-
-def _judge_file(path: Path, request: Request) -> dict[str, Any]:
-    from harness.history.reader import read_history
-
-    return _judge_history(read_history(path, request.format), str(path), request)
-
-
-def _judge_history(history: Any, name: str, request: Request) -> dict[str, Any]:
-    """Judge a bare history, by ``-m`` or by what its header says it is."""
-    from msgspec import structs
-
-    from harness.run.judge import RUN_CHECKERS, judge_history
-
-    header = structs.replace(history.header, **request.header)
-    history = dataclasses.replace(history, header=header)
-    checkers = [*_checkers_for(history, name, request), *RUN_CHECKERS]
-    return judge_history(history, checkers, request.options, request.registry)
-
-
-def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
-    """The names of the checkers: ``-m``, else the workload's, else the model's own."""
-    header, registry = history.header, request.registry
-    if request.model is not None:
-        return [request.model]
-    if header.workload in registry.names("workloads"):
-        return tuple(registry.get("workloads", header.workload).checkers)
-    if header.model:
-        return [header.model]
-    raise UsageError(f"{name} does not say what it is a history of", "-m MODEL, see polygraph list")
-
-
-def _judge_run(run_dir: Path, request: Request) -> dict[str, Any]:
-    """Judge a run by all that its folder holds; keep the verdict where there was none."""
-    from harness.cluster.registration import is_under_way
-    from harness.run.judge import judge_run, load_record
-    from harness.run.store import read_json, write_json
-
-    if request.overrides:
-        click.echo(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
-        return _judge_history(load_record(run_dir).history, str(run_dir), request)
-    verdict = judge_run(run_dir)
-    stored = read_json(run_dir / "verdict.json")
-    if is_under_way(run_dir):
-        click.echo(f"{run_dir}: still under way, this judges what there is so far", err=True)
-    elif stored is None:
-        write_json(run_dir / "verdict.json", verdict)
-    elif stored.get("valid") != verdict["valid"]:
-        click.echo(
-            f"{run_dir}: its verdict.json says {stored.get('valid')}, kept as it is", err=True
-        )
-    return verdict
+    early: dict[int, Outcome] = {}
+    following = 0
+    with Waiting(len(files)) as waiting:
+        for position, outcome in found:
+            early[position] = outcome
+            waiting.advance()
+            while following in early:
+                yield files[following], early.pop(following)
+                following += 1
 
 
 def _show(name: str, verdict: Mapping[str, Any], *, as_json: bool, verbose: bool) -> None:
@@ -222,6 +186,7 @@ def _show(name: str, verdict: Mapping[str, Any], *, as_json: bool, verbose: bool
         click.echo(json.dumps({"file": name, **verdict}))
     else:
         click.echo(f"{name}\t{json.dumps(verdict['valid']).strip(chr(34))}")
+    sys.stdout.flush()
     for line in _remarks(verdict, verbose):
         click.echo(f"{name}: {line}", err=True)
 
@@ -240,19 +205,3 @@ def _remarks(verdict: Mapping[str, Any], verbose: bool) -> Iterator[str]:
         yield f"left out, for want of the run's other files: {', '.join(verdict['left_out'])}"
     if verbose:
         yield from (line.strip() for line in anomaly_lines(verdict))
-
-
-def _write(name: str, verdict: Mapping[str, Any], directory: Path) -> None:
-    """``DIR/<name>/verdict.json`` and one text for each anomaly type."""
-    from harness.run.store import write_json
-
-    folder = directory / (Path(name).name if name != STDIN else "stdin")
-    write_json(folder / "verdict.json", dict(verdict))
-    for kind, texts in _proofs(verdict):
-        (folder / f"{kind}.txt").write_text("\n\n".join(texts) + "\n", "utf-8")
-
-
-def _proofs(verdict: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
-    for part in verdict["checkers"].values():
-        for kind, cases in part["anomalies"].items():
-            yield kind.replace("/", "-"), [case["message"] for case in cases]

@@ -11,6 +11,9 @@ import click
 FORMATS = ("edn", "json", "jsonl")
 """Names of the notations of histories, as in ``harness.history.formats`` (not imported here)."""
 
+READABLE = (*FORMATS, "jepsen-log", "plume", "awdit")
+"""Names of the notations that can be read, as in ``harness.history.formats.READERS``."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 

@@ -2,16 +2,20 @@
 
 Other tools leave things out. A missing ``index`` or ``time`` means file order; a missing ``f``
 is ``txn`` where the value is a list of micro-operations (elle-cli's examples); where no
-operation names a process, each completion closes the oldest open invocation of the same f.
+operation names a process, each completion closes the oldest open invocation of the same f, and
+of the same value where that decides it (a write's).
+Where every operation is a get, put or append with a ``key`` (Porcupine's key-value histories),
+values become ``[key, value]`` of independent keys of the model ``kv``.
 Keys that we do not know are kept in ``Operation.extra``.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
+
+from msgspec import structs
 
 from harness.errors import HistoryError
 from harness.history.operation import INFO, INVOKE, TYPES, Header, Operation, is_transaction
@@ -19,6 +23,7 @@ from harness.history.operation import INFO, INVOKE, TYPES, Header, Operation, is
 HEADER_MARKS: Final = ("polygraph", "schema")
 HEADER_F: Final = "polygraph-header"
 """The f of the record that carries the header where a format has no place for one."""
+KEYED: Final = frozenset(("get", "put", "append"))
 _KNOWN: Final = frozenset(Operation.__struct_fields__[:-1])
 _FACTS: Final[Mapping[str, tuple[type, ...]]] = {
     "polygraph": (int,),
@@ -103,6 +108,10 @@ def adopt(maps: Iterable[tuple[Place, dict[str, Any]]], name: str) -> Adopted:
     if intakes and all(intake.process is None for intake in intakes):
         _assign_processes(intakes, name)
         notices.append(f"{name}: no operation names a process; completions were paired by f")
+    if intakes and all(intake.f in KEYED and "key" in intake.raw for intake in intakes):
+        header = structs.replace(header, model=header.model or "kv", independent=True)
+        for intake in intakes:
+            intake.raw = _keyed(intake.raw)
     return Adopted(
         header=header,
         operations=[_operation(intake, name) for intake in intakes],
@@ -126,6 +135,12 @@ def _intake(place: Place, found: dict[str, Any], name: str) -> _Intake:
         f=_f(found, place, name),
         raw=found,
     )
+
+
+def _keyed(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """``raw`` with its key in its value."""
+    found = {key: item for key, item in raw.items() if key != "key"}
+    return {**found, "value": [raw["key"], raw.get("value")]}
 
 
 def _label(found: Mapping[str, Any]) -> str:
@@ -182,27 +197,42 @@ def _number(intakes: list[_Intake]) -> list[str]:
 
 
 def _assign_processes(intakes: list[_Intake], name: str) -> None:
-    """Give each invocation a free process; a completion closes the oldest open one of its f."""
-    waiting: dict[str, deque[int]] = {}
+    """Give each invocation a free process; a completion closes the oldest open one like it.
+
+    Like it is one of the same f and value; if there is none, one of the same f that asked for
+    nothing (a read); if there is none either, any of the same f.
+    """
+    waiting: dict[str, list[_Intake]] = {}
     free: list[int] = []
     used = 0
     for intake in intakes:
-        queue = waiting.setdefault(intake.f, deque())
+        queue = waiting.setdefault(intake.f, [])
         if intake.type == INVOKE:
             if not free:
                 free.append(used)
                 used += 1
             intake.process = free.pop()
-            queue.append(intake.process)
+            queue.append(intake)
             continue
         if not queue:
             raise HistoryError(
                 f"{name}: {intake.place}: {intake.type} {intake.f} (index {intake.index}) "
                 f"completes nothing: no {intake.f} is open"
             )
-        intake.process = queue.popleft()
+        intake.process = queue.pop(_like(intake, queue)).process
         if intake.type != INFO:
+            assert isinstance(intake.process, int)
             free.append(intake.process)
+
+
+def _like(completion: _Intake, waiting: Sequence[_Intake]) -> int:
+    """The position in ``waiting`` of what ``completion`` closes."""
+    value = completion.raw.get("value")
+    for wanted in (value, None):
+        for position, invocation in enumerate(waiting):
+            if invocation.raw.get("value") == wanted:
+                return position
+    return 0
 
 
 def _operation(intake: _Intake, name: str) -> Operation:

@@ -25,6 +25,8 @@ from harness.errors import HistoryError, StoreError
 
 PLAIN: Final = "history.jsonl"
 SEALED: Final = ("history.jsonl.zst", "history.jsonl.gz")
+JEPSEN: Final = ("history.edn", "history.edn.gz", "history.edn.zst", "history.txt", "jepsen.log")
+"""What a folder of Jepsen's own store keeps its history in, the most exact one first."""
 COLUMNS: Final = "history.npz"
 _RUN_MARK: Final = "scenario.toml"
 _CHUNK: Final = 1 << 20
@@ -33,14 +35,14 @@ _CHUNK: Final = 1 << 20
 def find_history(run_dir: Path) -> Path:
     """The file that holds the history of a run: sealed if it was sealed, else the plain one.
 
-    Raises ``HistoryError`` if there is none.
+    A folder of Jepsen's store will do too. Raises ``HistoryError`` if there is none.
     """
-    for name in (*SEALED, PLAIN):
+    for name in (*SEALED, PLAIN, *JEPSEN):
         if (run_dir / name).is_file():
             return run_dir / name
     raise HistoryError(
         f"{run_dir}: no history in this folder",
-        "give a run folder (store/SYSTEM/WORKLOAD/TIME) or a history file",
+        "give a run folder (store/SYSTEM/WORKLOAD/TIME), one of Jepsen's store, or a history file",
     )
 
 

@@ -4,36 +4,50 @@
 Jepsen, Knossos and elle-cli. Each has ``read(data, name) -> Adopted`` and
 ``write(header, operations, out)``; what one writes, it reads back with every field, the header
 included (``jsonl``: the first line; ``json``: a last record of the nemesis; ``edn``: a comment).
+
+Read only: ``jepsen-log`` (old Jepsen logs, ``jepsen.log``, ``history.txt``), ``plume`` and
+``awdit`` (transactions in sessions).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
 from types import ModuleType
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from harness.errors import HistoryError, UsageError
 from harness.history.adopt import Adopted
-from harness.history.formats import edn, json_array, jsonl
+from harness.history.formats import edn, jepsen_log, json_array, jsonl, sessions
 
 if TYPE_CHECKING:
     from harness.history.history import History
 
 FORMATS: Final[Mapping[str, ModuleType]] = {"edn": edn, "json": json_array, "jsonl": jsonl}
+READERS: Final[Mapping[str, Callable[[bytes, str], Adopted]]] = {
+    **{name: module.read for name, module in FORMATS.items()},
+    "jepsen-log": jepsen_log.read,
+    "plume": sessions.read_plume,
+    "awdit": sessions.read_awdit,
+}
 _BLANK: Final = re.compile(rb"(?:[\s,]+|;[^\n]*)*")
+_LOG_HEAD: Final = 1 << 16  # where the first operation of a log must stand
 
 
 def export(history: History, out: BinaryIO, format: str) -> None:
     """Write ``history`` with its header to ``out`` in ``format`` (``edn``, ``json``, ``jsonl``)."""
-    _known(format).write(history.header, history.operations, out)
+    module = FORMATS.get(format)
+    if module is None:
+        raise _no_format(format, FORMATS)
+    module.write(history.header, history.operations, out)
 
 
 def reader(format: str) -> Callable[[bytes, str], Adopted]:
     """The function that reads ``format``; ``UsageError`` if there is no such format."""
-    read: Callable[[bytes, str], Adopted] = _known(format).read
-    return read
+    if format not in READERS:
+        raise _no_format(format, READERS)
+    return READERS[format]
 
 
 def detect(data: bytes, name: str) -> str:
@@ -41,7 +55,14 @@ def detect(data: bytes, name: str) -> str:
 
     Raises ``HistoryError`` if it is none that we read.
     """
+    if sessions.FIRST_PLUME.match(data):
+        return "plume"
+    if sessions.FIRST_AWDIT.match(data):
+        return "awdit"
     first, second, third = _first_marks(data)
+    opens_a_form = first in (b"", b"{", b"[", b"(", b";", b"#")
+    if not opens_a_form and jepsen_log.OPERATION_LINE.search(data, 0, _LOG_HEAD):
+        return "jepsen-log"
     is_named_edn = ".edn" in PurePath(name).suffixes
     if first in (b";", b"#", b"(") or b":" in (second, third if first == b"[" else b""):
         return "edn"
@@ -52,8 +73,8 @@ def detect(data: bytes, name: str) -> str:
         return "edn" if is_edn else "json"
     found = data[:40].decode(errors="replace").strip().split("\n")[0]
     raise HistoryError(
-        f"{name}: line 1, column 1: expected a history (JSON lines, a JSON array or EDN), "
-        f"found {found!r}",
+        f"{name}: line 1, column 1: expected a history (JSON lines, a JSON array, EDN, a "
+        f"Jepsen log, Plume's or AWDIT's text), found {found!r}",
         "convert it to one of these, or name the format if it is one of them",
     )
 
@@ -72,8 +93,5 @@ def _first_marks(data: bytes) -> tuple[bytes, bytes, bytes]:
     return marks[0], marks[1], marks[2]
 
 
-def _known(format: str) -> ModuleType:
-    module = FORMATS.get(format)
-    if module is None:
-        raise UsageError(f"there is no history format {format!r} (known: {', '.join(FORMATS)})")
-    return module
+def _no_format(format: str, known: Iterable[str]) -> UsageError:
+    return UsageError(f"there is no history format {format!r} (known: {', '.join(known)})")

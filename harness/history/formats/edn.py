@@ -35,7 +35,7 @@ def read(data: bytes, name: str) -> Adopted:
     ``HistoryError`` naming line and column of what cannot be read.
     """
     torn: list[str] = []
-    text = _decoded(data, name, torn)
+    text = decoded(data, name, torn)
     match = _HEADER.match(text)
     header = None if match is None else _header(match, name)
     adopted = adopt(_maps(text, name, torn), name)
@@ -62,14 +62,14 @@ def _header(match: re.Match[str], name: str) -> Header:
     return header_from(found, name)
 
 
-def _decoded(data: bytes, name: str, torn: list[str]) -> str:
+def decoded(data: bytes, name: str, torn: list[str]) -> str:
     """The text; a half character at the very end is left out with its line."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         last_line = data.rfind(b"\n") + 1
         if error.start >= last_line and error.reason == "unexpected end of data":
-            torn.append(_torn_notice(name))
+            torn.append(torn_notice(name))
             return data[:last_line].decode()
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
@@ -97,10 +97,11 @@ def _maps(text: str, name: str, torn: list[str]) -> Iterator[tuple[Place, dict[s
             line = text.count("\n", 0, error.offset) + 1
             place = Place(line, error.offset - text.rfind("\n", 0, error.offset))
             raise HistoryError(f"{name}: {place}: {error}") from None
-        torn.append(_torn_notice(name))
+        torn.append(torn_notice(name))
 
 
-def _torn_notice(name: str) -> str:
+def torn_notice(name: str) -> str:
+    """The sentence that says that the end of ``name`` was left out."""
     return f"{name}: the last line is torn and was left out"
 
 

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from checkers.linearizable.entries import NEVER, NOTHING, Entry, until, without_idle_infos
-from checkers.linearizable.frontier import Allowance, Exhausted, first_impossible
+from checkers.linearizable.problem import Allowance, Exhausted
+from checkers.linearizable.search import first_impossible
 from harness.history.verdict import Budget
 from tests.checkers.linearizable.orders import (
     has_order,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from random import Random
 
 from checkers.linearizable import Linearizable
-from checkers.linearizable.checker import judge, prove
+from checkers.linearizable.checker import prove
 from checkers.linearizable.entries import Entry, by_key
+from checkers.linearizable.judging import judge
 from checkers.linearizable.minimal import minimal
 from checkers.linearizable.models import CAS_REGISTER
-from harness.history.history import History
-from harness.history.operation import Operation
 from harness.history.record import LedgerEntry, Record
 from harness.history.verdict import Anomaly, Budget
 from tests.checkers.drawing import drawn
@@ -23,25 +21,7 @@ from tests.checkers.linearizable.orders import (
     sources_added,
     with_one_read_changed,
 )
-
-
-def history_of(entries: Sequence[Entry]) -> History:
-    """A history whose entries, from an initial 0, are ``entries``; gaps are the nemesis'."""
-    records: dict[int, Operation] = {}
-    for entry in entries:
-        f, asked = "cas", [entry.seen, entry.made]
-        if entry.is_read:
-            f, asked = "read", None
-        elif entry.seen < 0:
-            f, asked = "write", entry.made
-        at, process = entry.at, entry.at
-        records[at] = Operation(at, at, process, "invoke", f, asked)
-        if not entry.is_open:
-            answer = entry.seen if entry.is_read else asked
-            end = entry.complete
-            records[end] = Operation(end, end, process, "ok", f, answer)
-    quiet = Operation(-1, -1, "nemesis", "info", "nothing", None)
-    return History([records.get(position, quiet) for position in range(max(records) + 1)])
+from tests.checkers.linearizable.recorded import history_of
 
 
 def some_broken_history(seed: int) -> list[Entry]:

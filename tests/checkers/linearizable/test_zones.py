@@ -5,7 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from checkers.linearizable.entries import until
-from checkers.linearizable.frontier import Allowance, first_impossible
+from checkers.linearizable.problem import Allowance
+from checkers.linearizable.search import first_impossible
 from checkers.linearizable.zones import (
     Backwards,
     Circle,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.cli.options import FORMATS
+from harness.cli.options import FORMATS, READABLE
 from harness.history import formats
 
 Fixture = Any
@@ -13,6 +13,7 @@ Fixture = Any
 
 def test_every_notation_can_be_asked_for() -> None:
     assert set(FORMATS) == set(formats.FORMATS)
+    assert set(READABLE) == set(formats.READERS)
 
 
 def test_edn_goes_to_standard_output(polygraph: Fixture, history: str) -> None:

@@ -1,0 +1,148 @@
+"""Judging one file or run for ``polygraph check``: from its name to a verdict, or what went wrong.
+
+Files judged side by side must not talk into each other, so :func:`judge_apart` keeps what is to
+be said on standard error in the :class:`Outcome`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.failure import exit_code_of
+from harness.cli.models import checker_for
+from harness.cli.session import Session
+from harness.errors import EXIT_INVALID, EXIT_UNKNOWN, EXIT_VALID, UsageError
+from harness.plugins import Registry
+
+EXITS = {True: EXIT_VALID, False: EXIT_INVALID, "unknown": EXIT_UNKNOWN}
+STDIN = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the flags ask for: ``model`` is ``-m``, ``header`` replaces what the history says of
+    itself, ``options`` go to the checkers; ``folders`` say where proofs of a file are kept.
+    """
+
+    model: str | None
+    format: str | None
+    header: Mapping[str, Any]
+    options: Mapping[str, Any]
+    store: Path
+    registry: Registry
+    session: Session
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def overrides(self) -> bool:
+        """Whether a run is to be judged otherwise than by its own scenario."""
+        return self.model is not None or bool(self.header or self.options)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file: the exit code, the verdict if there is one, and what was said."""
+
+    code: int
+    verdict: dict[str, Any] | None
+    said: str
+
+
+def judge_safely(name: str, request: Request) -> Outcome:
+    """Judge the file or run called ``name``; trouble with it is told, not raised."""
+    try:
+        verdict = _judge(name, request)
+    except Exception as error:
+        return Outcome(exit_code_of(error, request.session), None, "")
+    return Outcome(EXITS[verdict["valid"]], verdict, "")
+
+
+def judge_apart(name: str, request: Request) -> Outcome:
+    """:func:`judge_safely`, with all that is said on standard error kept for later."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        outcome = judge_safely(name, request)
+    return dataclasses.replace(outcome, said=said.getvalue())
+
+
+def _judge(name: str, request: Request) -> dict[str, Any]:
+    from harness.history.seal import JEPSEN
+    from harness.run.store import find_run, is_run_dir
+
+    path = Path(name)
+    is_file = name == STDIN or path.is_file() or (path.exists() and not path.is_dir())
+    is_jepsens = not is_run_dir(path) and any((path / file).is_file() for file in JEPSEN)
+    if is_file or is_jepsens:
+        return _judge_file(name, request)
+    return _judge_run(name, find_run(request.store, name), request)
+
+
+def _judge_file(name: str, request: Request) -> dict[str, Any]:
+    from harness.history.reader import read_history
+
+    return _judge_history(read_history(Path(name), request.format), name, request)
+
+
+def _judge_history(history: Any, name: str, request: Request) -> dict[str, Any]:
+    """Judge a bare history, by ``-m`` or by what its header says it is."""
+    from msgspec import structs
+
+    from harness.run.judge import RUN_CHECKERS, judge_history
+
+    header = structs.replace(history.header, **request.header)
+    history = dataclasses.replace(history, header=header)
+    checkers = [*_checkers_for(history, name, request), *RUN_CHECKERS]
+    verdict = judge_history(history, checkers, request.options, request.registry)
+    _keep_proofs(name, history, verdict, request)
+    return verdict
+
+
+def _keep_proofs(name: str, history: Any, verdict: dict[str, Any], request: Request) -> None:
+    if name in request.folders:
+        from harness.cli.proofs import keep
+
+        keep(request.folders[name], history, verdict)
+
+
+def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
+    """The names of the checkers: ``-m``, else the workload's, else the model's own."""
+    header, registry = history.header, request.registry
+    if request.model is not None:
+        return [checker_for(request.model, history, registry)]
+    if header.workload in registry.names("workloads"):
+        return tuple(registry.get("workloads", header.workload).checkers)
+    if header.model:
+        return [checker_for(header.model, history, registry)]
+    raise UsageError(f"{name} does not say what it is a history of", "-m MODEL, see polygraph list")
+
+
+def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
+    """Judge a run by all that its folder holds; keep the verdict where there was none."""
+    from harness.cluster.registration import is_under_way
+    from harness.run.judge import judge_run, load_record
+    from harness.run.store import read_json, write_json
+
+    if request.overrides:
+        click.echo(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
+        return _judge_history(load_record(run_dir).history, name, request)
+    verdict = judge_run(run_dir)
+    stored = read_json(run_dir / "verdict.json")
+    if is_under_way(run_dir):
+        click.echo(f"{run_dir}: still under way, this judges what there is so far", err=True)
+    elif stored is None:
+        write_json(run_dir / "verdict.json", verdict)
+    elif stored.get("valid") != verdict["valid"]:
+        click.echo(
+            f"{run_dir}: its verdict.json says {stored.get('valid')}, kept as it is", err=True
+        )
+    if name in request.folders:
+        _keep_proofs(name, load_record(run_dir).history, verdict, request)
+    return verdict

@@ -1,0 +1,84 @@
+"""Old Jepsen logs, ``jepsen.log`` and ``history.txt``: operations in columns.
+
+Wherever a line says ``process :type :f value`` (with tabs, or blanks) it is an operation; what a
+logger wrote before the process ("INFO  jepsen.util - ") is skipped, so are lines without one.
+Each part is EDN. There is neither index nor time: file order stands for both. The value of a
+completion that is a bare keyword (``:timed-out``) is the reason, as is a fifth column.
+
+A logged history is only as whole as the log, so lines that look like an operation and are not
+one are refused, never skipped. Cost: 8 us an operation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from harness.errors import HistoryError
+from harness.history.adopt import Adopted, Place, adopt
+from harness.history.formats.edn import decoded, torn_notice
+from harness.history.formats.edn_forms import parse
+from harness.history.operation import FAIL, INFO, Header
+
+_OPERATION: Final = re.compile(
+    r"(?:^|.*?[ \t])(?P<process>:?\w[\w-]*)[ \t]+:(?P<type>\w+)[ \t]+"
+    r"(?P<f>:\S+|[^\t]{1,200}(?=\t))[ \t]+(?P<rest>.*)$"
+)
+OPERATION_LINE: Final = re.compile(rb"[ \t]:(?:invoke|ok|fail|info)[ \t]+[:\[]")
+"""How to know such a file: this among its first lines."""
+
+
+def read(data: bytes, name: str) -> Adopted:
+    """The operations of ``data``, under the model ``cas-register`` if they are a register's.
+
+    A torn last line is left out with a notice. ``HistoryError`` names the place otherwise.
+    """
+    torn: list[str] = []
+    text = decoded(data, name, torn)
+    adopted = adopt(_maps(text, name, torn), name)
+    functions = {operation.f for operation in adopted.operations if operation.is_client}
+    is_register = bool(functions) and functions <= {"read", "write", "cas"}
+    return Adopted(
+        header=Header(model="cas-register") if is_register else Header(),
+        operations=adopted.operations,
+        notices=(*torn, *adopted.notices),
+        torn=bool(torn),
+    )
+
+
+def _maps(text: str, name: str, torn: list[str]) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Every operation as a map with its place; tells ``torn`` if the last line was left out."""
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        match = _OPERATION.match(line.rstrip("\r"))
+        if match is None:
+            if line.strip() and number == len(lines):
+                torn.append(torn_notice(name))
+            continue
+        place = Place(number, match.start("process") + 1)
+        try:
+            yield place, _map(match)
+        except ValueError as error:
+            if number == len(lines):
+                torn.append(torn_notice(name))
+                return
+            where = Place(number, match.start("rest") + 1)
+            raise HistoryError(f"{name}: {where}: {error}") from None
+
+
+def _map(match: re.Match[str]) -> dict[str, Any]:
+    """The operation on one line; ``ValueError`` if a part of it is not EDN."""
+    forms = parse(match["rest"])
+    if not forms:
+        raise ValueError("expected a value")
+    words = parse(f"{match['process']} {match['f']}")
+    if len(words) != 2:
+        raise ValueError("expected one process and one f")
+    process, f = words
+    value, error = forms[0], forms[1] if len(forms) > 1 else None
+    is_reason = re.fullmatch(r":[A-Za-z][\w.-]*", match["rest"].strip()) is not None
+    if is_reason and match["type"] in (INFO, FAIL) and isinstance(process, int):
+        value, error = None, value
+    found = {"process": process, "type": match["type"], "f": f, "value": value}
+    return found if error is None else {**found, "error": error}

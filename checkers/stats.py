@@ -8,11 +8,14 @@ operation invalid; here that makes a run ``unknown``). Names of the counts are J
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.history.operation import FAIL, INFO, INVOKE, OK
 from harness.history.record import Record
 from harness.history.verdict import Budget, Checker, Verdict
+
+if TYPE_CHECKING:
+    from harness.history.columns import Columns
 
 _COUNTED: Final = {OK: "ok-count", FAIL: "fail-count", INFO: "info-count"}
 _RUN_FACTS: Final = ("lag_ms", "stuck_threads", "suspended_ms")
@@ -40,6 +43,8 @@ class Stats:
 
 def _by_f(record: Record) -> dict[str, dict[str, int]]:
     """Counts by f; an invocation without completion is of unknown outcome, so ``info``."""
+    if record.history.prepared is not None:
+        return _from_columns(record.history.prepared)
     by_f: dict[str, dict[str, int]] = {}
     pairs = record.history.pairs
     for position, operation in enumerate(record.history.operations):
@@ -55,6 +60,16 @@ def _by_f(record: Record) -> dict[str, dict[str, int]]:
         counts["count"] += 1
         counts[_COUNTED[kind]] += 1
     return dict(sorted(by_f.items()))
+
+
+def _from_columns(view: Columns) -> dict[str, dict[str, int]]:
+    from harness.history.columns import outcomes
+
+    found = {}
+    for f, ends in outcomes(view).items():
+        counts = {_COUNTED[kind]: count for kind, count in ends.items()}
+        found[f] = _empty() | counts | {"count": sum(ends.values())}
+    return dict(sorted(found.items()))
 
 
 def _empty() -> dict[str, int]:

@@ -8,6 +8,7 @@ names, keys or values. Two values are the same entry if and only if they are the
     value_kind  NIL      nil
                 INTEGER  ``value`` is the integer itself
                 INTERNED ``value`` is a position in ``values`` (strings, lists, maps, big numbers)
+                TRANSACTION ``value`` means nothing: the micro-operations' rows tell it
 
 Where the header says ``independent``, a client's ``[key, value]`` is split into the two columns.
 
@@ -30,11 +31,12 @@ from numpy.typing import NDArray
 
 from harness.errors import HistoryError
 from harness.history.history import History
-from harness.history.operation import TYPES, Header, Operation, is_transaction
+from harness.history.operation import FAIL, INFO, OK, TYPES, Header, Operation, is_transaction
 
 NIL: Final = 0
 INTEGER: Final = 1
 INTERNED: Final = 2
+TRANSACTION: Final = 3
 NEMESIS_PROCESS: Final = -1
 NONE: Final = -1
 _TYPE_CODE: Final = {name: code for code, name in enumerate(TYPES)}
@@ -99,7 +101,23 @@ class Columns:
         kind, value = self.value_kind[position], int(self.value[position])
         if kind == NIL:
             return None
+        if kind == TRANSACTION:
+            return self._transaction_at(position)
         return value if kind == INTEGER else self.values[value]
+
+    def _transaction_at(self, position: int) -> list[Any]:
+        micro = self.micro
+        low, high = np.searchsorted(micro.txn, (position, position + 1)).tolist()
+        return [self._micro_operation(row) for row in range(low, high)]
+
+    def _micro_operation(self, row: int) -> list[Any]:
+        micro, value = self.micro, None
+        if micro.list_start[row] >= 0:
+            items = micro.elements[micro.list_start[row] : micro.list_end[row]].tolist()
+            value = [self.values[item] for item in items]
+        elif micro.value[row] != NONE:
+            value = self.values[int(micro.value[row])]
+        return [micro.f_names[micro.f[row]], micro.keys[int(micro.key[row])], value]
 
 
 @dataclass
@@ -123,15 +141,28 @@ class _Table:
             self.items.append(item)
         return found
 
+    def all_positions(self, items: Sequence[Any]) -> list[int]:
+        """The position of each of many items, of which most are known already."""
+        if not set(map(type, items)) <= {int, str}:
+            return [self.position(item) for item in items]
+        known = self._positions
+        for item in dict.fromkeys(items):
+            if item not in known:
+                self.position(item)
+        return [known[item] for item in items]
+
 
 def columns(history: History) -> Columns:
     """The columnar view of ``history``; ``HistoryError`` if a number in it is out of range."""
+    if history.prepared is not None and not history.header.independent:
+        return history.prepared
     operations = history.operations
     keys, values = _split_keys(operations, history.header)
     names = _Table()
     table = _Table()
     try:
-        kind, value = _value_columns(values, table)
+        micro = _micro_columns(operations, values, table)
+        kind, value = _value_columns(values, table, micro)
         return Columns(
             index=_array(np.int64, [operation.index for operation in operations]),
             time=_array(np.int64, [operation.time for operation in operations]),
@@ -144,11 +175,27 @@ def columns(history: History) -> Columns:
             value=value,
             f_names=tuple(names.items),
             keys=keys[1],
-            micro=_micro_columns(operations, values, table),
+            micro=micro,
             values=tuple(table.items),
         )
     except OverflowError as error:
         raise HistoryError(f"the history cannot be held in columns: {error}") from None
+
+
+def outcomes(view: Columns) -> dict[str, dict[str, int]]:
+    """Client operations by f: how many ended ``ok``, ``fail`` and ``info``.
+
+    An invocation that nothing completed counts as info.
+    """
+    client = view.process >= 0
+    kind = np.where((view.type == 0) & (view.pair < 0), _TYPE_CODE[INFO], view.type)
+    code = view.f[client].astype(np.int64) * len(TYPES) + kind[client]
+    counts = np.bincount(code, minlength=len(view.f_names) * len(TYPES)).reshape(-1, len(TYPES))
+    return {
+        name: {kind: int(row[_TYPE_CODE[kind]]) for kind in (OK, FAIL, INFO)}
+        for name, row in zip(view.f_names, counts, strict=True)
+        if row[_TYPE_CODE[OK] :].any()
+    }
 
 
 def _array(kind: Any, items: Sequence[int]) -> Any:
@@ -177,13 +224,18 @@ def _split_keys(
     return (_array(np.int32, keys), tuple(table.items)), values
 
 
-def _value_columns(values: Sequence[Any], table: _Table) -> tuple[Int8s, Int64s]:
+def _value_columns(
+    values: Sequence[Any], table: _Table, micro: MicroColumns
+) -> tuple[Int8s, Int64s]:
     kinds = [NIL] * len(values)
     numbers = [0] * len(values)
+    told = frozenset(micro.txn.tolist())
     for position, value in enumerate(values):
         if value is None:
             continue
-        if type(value) is int and -_INTEGER_LIMIT <= value < _INTEGER_LIMIT:
+        if position in told and all(len(part) == 3 for part in value):
+            kinds[position] = TRANSACTION
+        elif type(value) is int and -_INTEGER_LIMIT <= value < _INTEGER_LIMIT:
             kinds[position], numbers[position] = INTEGER, value
         else:
             kinds[position], numbers[position] = INTERNED, table.position(value)
@@ -195,7 +247,7 @@ def _micro_columns(
 ) -> MicroColumns:
     names, keys = _Table(), _Table()
     rows: list[tuple[int, int, int, int, int, int]] = []
-    elements: list[int] = []
+    flat: list[Any] = []
     for position, value in enumerate(values):
         if not is_transaction(value) or not operations[position].is_client:
             continue
@@ -203,9 +255,9 @@ def _micro_columns(
             item = micro[2] if len(micro) > 2 else None
             number = start = end = NONE
             if isinstance(item, list | tuple):
-                start = len(elements)
-                elements.extend(map(table.position, item))
-                end = len(elements)
+                start = len(flat)
+                flat.extend(item)
+                end = len(flat)
             elif item is not None:
                 number = table.position(item)
             key = keys.position(micro[1]) if len(micro) > 1 else NONE
@@ -218,7 +270,7 @@ def _micro_columns(
         value=columned[:, 3].copy(),
         list_start=columned[:, 4].copy(),
         list_end=columned[:, 5].copy(),
-        elements=_array(np.int32, elements),
+        elements=_array(np.int32, table.all_positions(flat)),
         f_names=tuple(names.items),
         keys=tuple(keys.items),
     )

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from harness.history.operation import INVOKE, Header, Operation
+
+if TYPE_CHECKING:
+    from harness.history.columns import Columns
 
 
 @dataclass(frozen=True)
@@ -14,13 +18,15 @@ class History:
     """Operations in record order, with the header and what the reader had to say.
 
     ``notices`` are sentences for the user ("the last line is torn and was left out").
-    ``partial`` is true where the run did not seal its history.
+    ``partial`` is true where the run did not seal its history. ``prepared`` is the columnar view
+    where the reader made it on the way; :func:`harness.history.columns.columns` looks there.
     """
 
     operations: Sequence[Operation]
     header: Header = field(default_factory=Header)
     notices: tuple[str, ...] = ()
     partial: bool = False
+    prepared: Columns | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.operations)

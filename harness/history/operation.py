@@ -83,10 +83,9 @@ def is_transaction(value: Any) -> bool:
     """Whether ``value`` is a non-empty list of micro-operations such as ``["append", key, 1]``."""
     if not isinstance(value, list | tuple) or not value:
         return False
-    return all(
-        isinstance(part, list | tuple)
-        and part
-        and isinstance(part[0], str)
-        and part[0] in MICRO_OPERATIONS
-        for part in value
-    )
+    for part in value:
+        if not isinstance(part, list | tuple) or not part:
+            return False
+        if not isinstance(part[0], str) or part[0] not in MICRO_OPERATIONS:
+            return False
+    return True

@@ -40,11 +40,23 @@ def read_history(path: Path, format: str | None = None) -> History:
     if path.is_dir():
         path = find_history(path)
         name = str(path)
+    fast = _fast(path, format)
+    if fast is not None:
+        return fast
     history = parse_history(_decompressed(_content(path, name), name), name, format)
     if not is_unsealed(path):
         return history
     notice = f"{name}: the run did not come to seal its history, so this is a part of it"
     return replace(history, partial=True, notices=(*history.notices, notice))
+
+
+def _fast(path: Path, format: str | None) -> History | None:
+    """A large file of transactions, with its columns; ``None`` for all others."""
+    if format not in (None, "jsonl") or not path.is_file() or is_unsealed(path):
+        return None
+    from harness.history.fast_jsonl import SMALLEST, read_fast
+
+    return read_fast(path) if path.stat().st_size >= SMALLEST else None
 
 
 def read_columns(path: Path) -> Columns:

@@ -170,7 +170,8 @@ def compose(
     parts += [(UNKNOWN, ailment.message) for ailment in ailments if ailment.level == "unknown"]
     if not verdicts:
         parts.append((UNKNOWN, "no checker could be applied"))
-    if not any(operation.is_client for operation in record.history):
+    operations = count_operations(record.history)
+    if not operations:
         parts.append((UNKNOWN, "the history has no client operation"))
     valid = worst(answer for answer, _ in parts)
     return {
@@ -180,7 +181,7 @@ def compose(
         "schema": SCHEMA,
         "seed": record.header.seed,
         "reproduce": None,
-        "operations": count_operations(record.history),
+        "operations": operations,
         "faults": count_faults(record.faults or (), requested_faults),
         "health": [ailment.as_json() for ailment in ailments],
         "checkers": {name: answer.as_json() for name, answer in answers.items()},
@@ -225,6 +226,10 @@ def _sentence(words: str) -> str:
 
 def count_operations(history: History) -> dict[str, dict[str, int]]:
     """Client operations by f: ok, fail, info; an invoke without completion counts as info."""
+    if history.prepared is not None:
+        from harness.history.columns import outcomes
+
+        return outcomes(history.prepared)
     counts: dict[str, dict[str, int]] = {}
     for operation in history:
         if operation.is_client:

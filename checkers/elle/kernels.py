@@ -1,0 +1,178 @@
+"""Loops over flat arrays that numpy cannot say, compiled by numba where it is installed.
+
+Every loop here is plain Python that numba also takes, so the results are the same with it and
+without it. Importing numba costs 0.3 s and compiling a loop for the first time a second or more
+(kept in numba's cache on disk afterwards), so a short history runs the plain loop: the caller
+says how much work there is, and :func:`kernel` chooses.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+COMPILE_FROM: Final = 2_000_000
+"""Steps of a loop from which compiled code is worth its loading."""
+
+FREE: Final = 0
+NO_TWO_RW: Final = 1
+RW_TWICE: Final = 2
+"""What the rest of a cycle may be, see :func:`search_cycles`."""
+
+_RW: Final = 4
+_REALTIME: Final = 16
+
+
+@cache
+def has_numba() -> bool:
+    """Whether loops can be compiled here."""
+    return importlib.util.find_spec("numba") is not None
+
+
+def kernel(loop: Callable[..., Any], work: int) -> Callable[..., Any]:
+    """``loop`` itself, or compiled if ``work`` steps make that worth it."""
+    if work < COMPILE_FROM or not has_numba():
+        return loop
+    return _compiled(loop)
+
+
+@cache
+def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
+    import numba
+
+    compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)(loop)
+    return compiled
+
+
+def mark_mismatches(
+    starts: Any, lengths: Any, model_starts: Any, elements: Any, matches: Any
+) -> None:
+    """``matches[i] = 0`` where list ``i`` differs from as much of its model list.
+
+    Lists are ``elements[starts[i]:starts[i] + lengths[i]]``; no model list is shorter.
+    """
+    for i in range(len(starts)):
+        start = starts[i]
+        model = model_starts[i]
+        for j in range(lengths[i]):
+            if elements[start + j] != elements[model + j]:
+                matches[i] = 0
+                break
+
+
+def search_cycles(
+    first: Any,
+    target: Any,
+    label: Any,
+    rank: Any,
+    after: Any,
+    by_rank: Any,
+    rest: int,
+    mode: int,
+    begin_source: Any,
+    begin_target: Any,
+    progress: Any,
+    found: Any,
+    seen: Any,
+    parent: Any,
+    via: Any,
+    queue: Any,
+) -> None:
+    """Shorten the best cycle that begins with one of the given edges.
+
+    Breadth-first from the target of each beginning back to its source, over edges with a label
+    in ``rest``. The graph is ``target[first[n]:first[n + 1]]`` with ``label``. Realtime edges
+    are not drawn: ``n`` comes before every node of ``by_rank[after[n]:]``, and ``rank[n]`` is
+    its place in ``by_rank`` (-1 without). States are twice the nodes, ``2 n + 1`` for having
+    come by rw.
+
+    ``mode``: ``FREE`` any edges; ``NO_TWO_RW`` none of two neighbours both rw, the beginning
+    (itself rw) included; ``RW_TWICE`` the edge after the beginning must be rw, the rest is free.
+
+    ``progress`` is ``[next beginning, length of the best cycle, stamp, steps left]``, kept from
+    call to call; ``found`` holds the best cycle as ``[node, label of the edge to the next, ...]``.
+    """
+    realtime = rest & _REALTIME
+    drawn = rest & ~_REALTIME
+    while progress[0] < len(begin_source) and progress[3] > 0:
+        at = progress[0]
+        progress[0] += 1
+        goal = begin_source[at]
+        progress[2] += 1
+        stamp = progress[2]
+        origin = 2 * begin_target[at]
+        seen[origin] = stamp
+        seen[origin + 1] = stamp
+        if mode == NO_TWO_RW:
+            origin += 1
+        parent[origin] = -1
+        queue[0] = origin
+        head = 0
+        tail = 1
+        depth = 1
+        low = len(by_rank)
+        last = -1
+        while head < tail and depth + 1 < progress[1] and last < 0:
+            level_end = tail
+            final = depth + 2 >= progress[1]
+            while head < level_end and last < 0:
+                state = queue[head]
+                head += 1
+                node = state >> 1
+                allowed = drawn
+                if mode == NO_TWO_RW and state & 1:
+                    allowed = drawn & ~_RW
+                elif mode == RW_TWICE and depth == 1:
+                    allowed = _RW
+                progress[3] -= first[node + 1] - first[node] + 1
+                for edge in range(first[node], first[node + 1]):
+                    kind = label[edge]
+                    if not kind & allowed:
+                        continue
+                    nearer = 2 * target[edge]
+                    if mode == NO_TWO_RW and kind == _RW:
+                        nearer += 1
+                    if nearer >> 1 == goal:
+                        if nearer & 1:
+                            continue
+                        last = state
+                        via[2 * goal] = kind
+                        break
+                    if seen[nearer] != stamp and not final:
+                        seen[nearer] = stamp
+                        parent[nearer] = state
+                        via[nearer] = kind
+                        queue[tail] = nearer
+                        tail += 1
+                if last >= 0 or not realtime or (mode == RW_TWICE and depth == 1):
+                    continue
+                if after[node] <= rank[goal]:
+                    last = state
+                    via[2 * goal] = _REALTIME
+                    break
+                if not final:
+                    for place in range(after[node], low):
+                        nearer = 2 * by_rank[place]
+                        if seen[nearer] != stamp:
+                            seen[nearer] = stamp
+                            parent[nearer] = state
+                            via[nearer] = _REALTIME
+                            queue[tail] = nearer
+                            tail += 1
+                    if after[node] < low:
+                        progress[3] -= low - after[node]
+                        low = after[node]
+            depth += 1
+        if last >= 0:
+            progress[1] = depth
+            back = depth - 1
+            found[2 * back + 1] = via[2 * goal]
+            while last >= 0:
+                found[2 * back] = last >> 1
+                if parent[last] >= 0:
+                    found[2 * back - 1] = via[last]
+                last = parent[last]
+                back -= 1
+            found[0] = goal

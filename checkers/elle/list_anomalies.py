@@ -1,0 +1,334 @@
+"""What a list shows without any cycle: ``internal``, ``G1a``, ``lost-update`` and their like.
+
+Each anomaly is looked for twice. A numpy pass over all micro-operations marks those that may be
+one, missing none; the exact rule (Elle's, in :data:`ANOMALIES`' functions) then judges the
+marked ones in plain Python, of which a sound database gives it none or few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+import numpy as np
+
+from checkers.elle.explain import Teller, show
+from checkers.elle.same_key import Chains, chains
+from checkers.elle.transactions import FAIL, INFO, OK, READ, WRITE, Transactions
+from checkers.elle.versions import Versions
+from harness.history.record import Record
+from harness.history.verdict import Anomaly
+
+TOLD: Final = 20
+"""Cases of one type that are told of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """All that the rules look at."""
+
+    found: Transactions
+    versions: Versions
+    chains: Chains
+    teller: Teller
+
+    def key(self, row: int) -> Any:
+        """The key of a micro-operation, as the history has it."""
+        return self.found.keys[int(self.found.key[row])]
+
+    def name(self, value: int) -> Any:
+        """A value, as the history has it."""
+        return self.found.values[value]
+
+    def value(self, row: int) -> Any:
+        """What a micro-operation appended."""
+        return self.name(int(self.found.value[row]))
+
+    def read(self, row: int) -> list[int]:
+        """The elements that a micro-operation read, as positions in ``values``."""
+        start = int(self.found.list_start[row])
+        return self.found.elements[start : start + int(self.found.length[row])].tolist()
+
+    def shown(self, elements: list[int]) -> str:
+        """A list in words."""
+        return show([self.name(element) for element in elements])
+
+    def txn(self, row: int) -> int:
+        """The transaction of a micro-operation."""
+        return int(self.found.txn[row])
+
+    def ok_reads(self) -> Any:
+        """Reads of transactions that happened, with something in them."""
+        status = self.found.status[self.found.txn]
+        return np.flatnonzero(self.versions.known & (status == OK) & (self.found.length > 0))
+
+
+def direct_anomalies(
+    found: Transactions, versions: Versions, record: Record
+) -> dict[str, list[Anomaly]]:
+    """Cases by type, at most :data:`TOLD` of each."""
+    evidence = Evidence(found, versions, chains(found), Teller(found, record))
+    return {kind: list(islice(rule(evidence), TOLD)) for kind, rule in ANOMALIES.items()}
+
+
+def _suspects(seen: Evidence) -> list[int]:
+    """Ok transactions in which a read or append does not follow from what came before it."""
+    found, versions = seen.found, seen.versions
+    rows = np.flatnonzero(seen.chains.previous >= 0)
+    before = seen.chains.previous[rows]
+    after, earlier = versions.after[rows], versions.after[before]
+    odd = ~versions.matches[before] | ~versions.matches[rows]
+    is_read = found.f[rows] == READ
+    odd |= is_read & ((after != earlier) | (after < 0))
+    odd |= ~is_read & (after >= 0) & (after != earlier + 1)
+    txn = np.unique(found.txn[rows[odd]])
+    return [int(t) for t in txn[found.status[txn] == OK]]
+
+
+def internal(seen: Evidence) -> Iterator[Anomaly]:
+    """A read disagrees with what its own transaction read or appended before."""
+    for txn in _suspects(seen):
+        case = _internal_case(seen, txn)
+        if case is not None:
+            row, expected, is_whole = case
+            key = seen.key(row)
+            wanted = seen.shown(expected)
+            wanted = wanted if is_whole else f"a list that ends in {wanted}"
+            text = (
+                f"T1 read key {show(key)} as {seen.shown(seen.read(row))}, but by its own earlier "
+                f"reads and appends it had to find {wanted}."
+            )
+            yield seen.teller.anomaly([txn], text, key=key)
+
+
+def _internal_case(seen: Evidence, txn: int) -> tuple[int, list[int], bool] | None:
+    """The first read of ``txn`` that is wrong, what it had to be, and whether that is all of it."""
+    found = seen.found
+    states: dict[int, tuple[bool, list[int]]] = {}
+    for row in range(int(found.first[txn]), int(found.first[txn + 1])):
+        key = int(found.key[row])
+        if found.f[row] == WRITE:
+            whole, state = states.get(key, (False, []))
+            states[key] = (whole, [*state, int(found.value[row])])
+            continue
+        items = seen.read(row)
+        if key in states:
+            whole, state = states[key]
+            right = items == state if whole else items[max(len(items) - len(state), 0) :] == state
+            if not right:
+                return row, state, whole
+        states[key] = (True, items)
+    return None
+
+
+def future_read(seen: Evidence) -> Iterator[Anomaly]:
+    """A transaction reads what it appends only later."""
+    found = seen.found
+    for txn in _suspects(seen):
+        rows = range(int(found.first[txn]), int(found.first[txn + 1]))
+        reads: dict[tuple[int, int], int] = {}
+        for row in rows:
+            key = int(found.key[row])
+            if found.f[row] == READ:
+                for element in seen.read(row):
+                    reads.setdefault((key, element), row)
+            elif (key, int(found.value[row])) in reads:
+                value = show(seen.value(row))
+                text = (
+                    f"T1 read {value} in key {show(seen.key(row))} before it appended {value} "
+                    f"to that key itself."
+                )
+                yield seen.teller.anomaly([txn], text, key=seen.key(row))
+                break
+
+
+def _reads_of(seen: Evidence, marked: Any) -> Iterator[tuple[int, int, int]]:
+    """Ok reads that hold a marked append, as (read, element, append), one for each read and element.
+
+    ``marked`` is a mask of micro-operations. A read that is a prefix of its key's order holds one
+    if it is longer than the place of the first; any other is looked through.
+    """
+    found, versions = seen.found, seen.versions
+    reads = seen.ok_reads()
+    keys = len(versions.longest)
+    first_at = np.full(keys, np.iinfo(np.int64).max)
+    places = np.flatnonzero((versions.append >= 0) & marked[versions.append])
+    key = versions.key[places]
+    np.minimum.at(first_at, key, places - versions.first[key])
+    key = found.key[reads]
+    for row in reads[~versions.matches[reads] | (found.length[reads] > first_at[key])].tolist():
+        items = seen.read(row)
+        keys_of = np.full(len(items), found.key[row], dtype=np.int32)
+        appends = versions.writers.of_values(keys_of, np.array(items, dtype=np.int64))
+        for element, append in zip(items, appends.tolist(), strict=True):
+            if append >= 0 and marked[append]:
+                yield row, element, append
+
+
+def g1a(seen: Evidence) -> Iterator[Anomaly]:
+    """An ok read holds what a transaction appended that failed."""
+    failed = (seen.found.f == WRITE) & (seen.found.status[seen.found.txn] == FAIL)
+    if not failed.any():
+        return
+    for row, element, append in _reads_of(seen, failed):
+        text = (
+            f"T2 read {show(seen.name(element))} in key {show(seen.key(row))}, which T1 "
+            f"appended; but T1 failed, so nobody may see it (aborted read)."
+        )
+        yield seen.teller.anomaly([seen.txn(append), seen.txn(row)], text, key=seen.key(row))
+
+
+def g1b(seen: Evidence) -> Iterator[Anomaly]:
+    """An ok read ends in an append that its transaction went on from."""
+    found, last = seen.found, seen.versions.last
+    reads = seen.ok_reads()
+    reads = reads[last[reads] >= 0]
+    append = last[reads]
+    wrong = ~seen.chains.is_final[append] & (found.txn[append] != found.txn[reads])
+    for row, write in zip(reads[wrong].tolist(), append[wrong].tolist(), strict=True):
+        later = [
+            other
+            for other in range(write + 1, int(found.first[seen.txn(write) + 1]))
+            if found.f[other] == WRITE and found.key[other] == found.key[write]
+        ]
+        text = (
+            f"T2 read key {show(seen.key(row))} as {seen.shown(seen.read(row))}, which ends in "
+            f"T1's append of {show(seen.value(write))}; but T1 then appended "
+            f"{show(seen.value(later[0]))} to that key too, so T2 saw T1 half done (intermediate "
+            f"read)."
+        )
+        yield seen.teller.anomaly([seen.txn(write), seen.txn(row)], text, key=seen.key(row))
+
+
+def dirty_update(seen: Evidence) -> Iterator[Anomaly]:
+    """In a key's order a failed append is followed by one that happened."""
+    found, versions = seen.found, seen.versions
+    status = np.where(versions.append >= 0, found.status[found.txn[versions.append]], INFO)
+    for key in np.unique(versions.key[status == FAIL]).tolist():
+        order = versions.order(key)
+        failed: int | None = None
+        for place in range(order.start, order.stop):
+            append = int(versions.append[place])
+            if status[place] == FAIL and failed is None:
+                failed = append
+            elif status[place] == OK:
+                if failed is not None:
+                    yield _dirty_case(seen, failed, append)
+                failed = None
+
+
+def _dirty_case(seen: Evidence, failed: int, append: int) -> Anomaly:
+    text = (
+        f"T2's append of {show(seen.value(append))} to key {show(seen.key(append))} stands on "
+        f"T1's append of {show(seen.value(failed))}: T1 failed, and what it wrote is in the "
+        f"version order of a key before what T2, which happened, wrote."
+    )
+    return seen.teller.anomaly([seen.txn(failed), seen.txn(append)], text, key=seen.key(append))
+
+
+def _odd_reads(seen: Evidence) -> list[int]:
+    """Known reads that are no prefix of the longest one of their key."""
+    rows = np.flatnonzero(seen.versions.known & ~seen.versions.matches)
+    return [int(row) for row in rows]
+
+
+def duplicate_elements(seen: Evidence) -> Iterator[Anomaly]:
+    """A read holds an element twice."""
+    found, versions = seen.found, seen.versions
+    keys = np.flatnonzero(versions.longest >= 0)
+    size = found.length[versions.longest[keys]]
+    short = keys[size > versions.lengths()[keys]]
+    suspects = [*versions.longest[short].tolist(), *_odd_reads(seen)]
+    for row in sorted(set(suspects)):
+        items = seen.read(row)
+        twice = sorted({item for item in items if items.count(item) > 1}, key=items.index)
+        if twice:
+            text = (
+                f"T1 read key {show(seen.key(row))} as {seen.shown(items)}, in which "
+                f"{', '.join(show(seen.name(item)) for item in twice)} stands more than once, "
+                f"though each value was appended once."
+            )
+            yield seen.teller.anomaly([seen.txn(row)], text, key=seen.key(row))
+
+
+def incompatible_order(seen: Evidence) -> Iterator[Anomaly]:
+    """Two reads of a key of which neither is a prefix of the other."""
+    found, versions = seen.found, seen.versions
+    odd: dict[int, int] = {}
+    for row in _odd_reads(seen):
+        odd.setdefault(int(found.key[row]), row)
+    for key, row in odd.items():
+        longest = int(versions.longest[key])
+        text = (
+            f"T1 read key {show(seen.key(row))} as {seen.shown(seen.read(row))}, and T2 read it "
+            f"as {seen.shown(seen.read(longest))}: neither is a prefix of the other, so there is "
+            f"no one order in which the appends happened."
+        )
+        yield seen.teller.anomaly([seen.txn(row), seen.txn(longest)], text, key=seen.key(row))
+
+
+def lost_update(seen: Evidence) -> Iterator[Anomaly]:
+    """Two transactions that happened read the same state of a key and then append to it."""
+    found, versions = seen.found, seen.versions
+    appends = np.flatnonzero((found.f == WRITE) & (seen.chains.previous >= 0))
+    root = np.unique(seen.chains.root[appends])
+    root = root[(found.f[root] == READ) & (found.status[found.txn[root]] == OK)]
+    order = np.lexsort((root, found.length[root], found.key[root]))
+    root = root[order]
+    key, length = found.key[root], found.length[root]
+    start = np.concatenate(([True], (key[1:] != key[:-1]) | (length[1:] != length[:-1])))
+    group = np.cumsum(start[: len(root)]) - 1
+    crowded = np.bincount(group, minlength=1)[group] > 1 if len(root) else group > 0
+    same: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+    for row in root[crowded].tolist():
+        same.setdefault((int(found.key[row]), tuple(seen.read(row))), []).append(row)
+    for rows in same.values():
+        if len(rows) > 1:
+            yield _lost_case(seen, rows)
+
+
+def _lost_case(seen: Evidence, rows: list[int]) -> Anomaly:
+    names = [f"T{n}" for n in range(1, len(rows) + 1)]
+    who = f"{', '.join(names[:-1])} and {names[-1]}"
+    text = (
+        f"{who} {'both' if len(rows) == 2 else 'all'} read key {show(seen.key(rows[0]))} as "
+        f"{seen.shown(seen.read(rows[0]))} and then appended to it: none built on another's "
+        f"append, so all but one are lost updates."
+    )
+    txns = [seen.txn(row) for row in rows]
+    return seen.teller.anomaly(txns, text, key=seen.key(rows[0]))
+
+
+def thin_air(seen: Evidence) -> Iterator[Anomaly]:
+    """A read holds what nobody ever appended."""
+    found, versions = seen.found, seen.versions
+    keys = np.unique(versions.key[versions.append < 0])
+    longest = versions.longest[keys]
+    for row in sorted({*longest[longest >= 0].tolist(), *_odd_reads(seen)}):
+        items = seen.read(row)
+        keys_of = np.full(len(items), found.key[row], dtype=np.int32)
+        appends = versions.writers.of_values(keys_of, np.array(items, dtype=np.int64))
+        strange = [i for i, append in zip(items, appends.tolist(), strict=True) if append < 0]
+        if strange:
+            text = (
+                f"T1 read key {show(seen.key(row))} as {seen.shown(items)}, in which "
+                f"{', '.join(show(seen.name(item)) for item in dict.fromkeys(strange))} came out "
+                f"of thin air: no transaction of the history ever asked to append it."
+            )
+            yield seen.teller.anomaly([seen.txn(row)], text, key=seen.key(row))
+
+
+ANOMALIES: Final[dict[str, Callable[[Evidence], Iterator[Anomaly]]]] = {
+    "internal": internal,
+    "future-read": future_read,
+    "G1a": g1a,
+    "G1b": g1b,
+    "dirty-update": dirty_update,
+    "duplicate-elements": duplicate_elements,
+    "incompatible-order": incompatible_order,
+    "lost-update": lost_update,
+    "thin-air": thin_air,
+}
+"""The rules, by the names of what they find."""

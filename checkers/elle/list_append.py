@@ -1,0 +1,261 @@
+"""The checker ``list-append``: transactions that read lists and append to them.
+
+A list shows its own history, so every read tells the version order of its key up to there
+(:mod:`checkers.elle.versions`). From the orders follow the dependencies (Elle, section 4.3):
+
+- ww: who appended just before, to who appended next;
+- wr: who appended the last element of a read, to who read it;
+- rw: who read a state, to who appended just after it.
+
+Where no cycle shows, an order of the unread appends that makes none can be chosen (a
+topological one), so this is complete; but for snapshot isolation, which two transactions break
+that append to one key at once. There an order is guessed and tried. Cost: linear in micro-operations and elements read, but for appends
+that nobody read, which every reader of their key's last state comes before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from checkers.elle.analysis import Inference, Reason, analyse
+from checkers.elle.graph import RW, WR, WW, Graph
+from checkers.elle.list_anomalies import direct_anomalies
+from checkers.elle.options import Options
+from checkers.elle.snapshots import commit_places
+from checkers.elle.transactions import FAIL, OK, READ, WRITE, Int32s, Transactions, transactions
+from checkers.elle.versions import NOBODY, Versions, version_orders
+from harness.history.columns import columns
+from harness.history.record import Record
+from harness.history.verdict import UNKNOWN, Budget, Verdict
+
+APPENDS: Final = frozenset(("append",))
+MOST_PAIRS: Final = 20_000_000
+"""Edges from readers of a last state to unread appends; more are not drawn."""
+
+
+class ListAppend:
+    """Judges transactions of ``["append", key, value]`` and ``["r", key, list]``.
+
+    Options: those of :class:`checkers.elle.options.Options`. Appended values must be unique by
+    key; where they are not, or where there are other micro-operations, nothing can be said.
+    """
+
+    name = "list-append"
+    reads = frozenset({"history"})
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+
+    def check(self, record: Record, budget: Budget) -> Verdict:
+        """The verdict on all transactions of ``record``."""
+        options = Options.of(self.options, record.header)
+        found = transactions(columns(record.history), APPENDS)
+        if found.unexpected:
+            return Verdict(valid=UNKNOWN, why=unexpected(found))
+        versions = version_orders(found)
+        if versions.writers.duplicates:
+            return Verdict(valid=UNKNOWN, why=duplicate_appends(found, versions))
+        return analyse(infer(found, versions, record), options, record, budget)
+
+
+def unexpected(found: Transactions) -> str:
+    """Why other micro-operations leave the history undecided."""
+    return (
+        "unexpected-txn-micro-op-types: a list-append history has append and r alone, and this "
+        f"one has {', '.join(found.unexpected)}"
+    )
+
+
+def duplicate_appends(found: Transactions, versions: Versions) -> str:
+    """Why a value that was appended twice leaves the history undecided."""
+    row = versions.writers.duplicates[0]
+    name, key, value = found.micro_operation(row)
+    same = np.flatnonzero(
+        (found.f == WRITE) & (found.key == found.key[row]) & (found.value == found.value[row])
+    )
+    indices = [found.index(int(txn)) for txn in found.txn[same][:5]]
+    return (
+        f"duplicate-appends: {name} of {value!r} to key {key!r} was asked for more than once "
+        f"(indices {', '.join(map(str, indices))}), so no read tells which one it saw; values "
+        "must be unique by key"
+    )
+
+
+def infer(found: Transactions, versions: Versions, record: Record) -> Inference:
+    """Dependencies and anomalies of a history with unique appends."""
+    graph = Graph(found)
+    owner = np.where(versions.append >= 0, found.txn[versions.append], NOBODY)
+    _add_ww(graph, versions, owner)
+    _add_wr(graph, versions)
+    incomplete = _add_rw(graph, versions, owner)
+    _add_unread(graph, versions, owner)
+    return Inference(
+        graph=graph,
+        reasons=ListReasons(found, versions),
+        anomalies=direct_anomalies(found, versions, record),
+        incomplete=incomplete,
+        guess=lambda: guess(graph, versions),
+        stats={
+            "transactions": len(found),
+            "micro_operations": len(found.f),
+            "keys": int(np.count_nonzero(versions.lengths())),
+        },
+    )
+
+
+def _add_ww(graph: Graph, versions: Versions, owner: Int32s) -> None:
+    same = versions.key[1:] == versions.key[:-1]
+    graph.add(WW, owner[:-1][same], owner[1:][same])
+
+
+def _add_wr(graph: Graph, versions: Versions) -> None:
+    rows = np.flatnonzero(versions.last >= 0)
+    txn = graph.transactions.txn
+    graph.add(WR, txn[versions.last[rows]], txn[rows])
+
+
+def _add_rw(graph: Graph, versions: Versions, owner: Int32s) -> str:
+    """Readers of a state before who made the next; of a last state before all unread appends."""
+    found = graph.transactions
+    rows = np.flatnonzero(versions.known & (versions.after >= 0))
+    key, after = found.key[rows], versions.after[rows].astype(np.int64)
+    inner = after < versions.lengths()[key]
+    graph.add(RW, found.txn[rows[inner]], owner[versions.first[key[inner]] + after[inner]])
+    source, target = _each_pair(found, rows[~inner], _unread(found, versions))
+    if source is None:
+        return (
+            "more appends than can be told apart were never read, so the absence of a cycle "
+            "proves nothing"
+        )
+    graph.add(RW, found.txn[source], found.txn[target])
+    return ""
+
+
+def _unread(found: Transactions, versions: Versions) -> Any:
+    """Appends that may have happened and that no read shows."""
+    status = found.status[found.txn]
+    return np.flatnonzero((found.f == WRITE) & (versions.after < 0) & (status != FAIL))
+
+
+def guess(graph: Graph, versions: Versions) -> tuple[Int32s, Int32s]:
+    """An order of each key's unread appends: a chain of ww edges.
+
+    A transaction of unknown outcome none of whose appends was read is taken not to have happened.
+    """
+    found = graph.transactions
+    rows = _unread(found, versions)
+    shown = np.zeros(len(found), dtype=bool)
+    shown[found.txn[(found.f == WRITE) & (versions.after > 0)]] = True
+    txn = found.txn[rows]
+    rows = rows[(found.status[txn] == OK) | shown[txn]]
+    txn, key = found.txn[rows], found.key[rows]
+    keys: dict[int, set[int]] = {}
+    for t, k in zip(txn.tolist(), key.tolist(), strict=True):
+        keys.setdefault(t, set()).add(k)
+    places = commit_places(graph, {t: frozenset(mine) for t, mine in keys.items()})
+    when = found.complete
+    if places is not None:
+        when = np.array([places.get(t, len(places)) for t in range(len(found))], dtype=np.int64)
+    order = np.lexsort((txn, when[txn], key))
+    txn, key = txn[order], key[order]
+    same = key[1:] == key[:-1]
+    return txn[:-1][same], txn[1:][same]
+
+
+def _each_pair(found: Transactions, readers: Any, appends: Any) -> tuple[Any, Any]:
+    """Every reader with every append of its key; ``(None, None)`` if they are too many."""
+    order = np.argsort(found.key[appends], kind="stable")
+    appends = appends[order]
+    low = np.searchsorted(found.key[appends], found.key[readers], side="left")
+    high = np.searchsorted(found.key[appends], found.key[readers], side="right")
+    count = high - low
+    total = int(count.sum())
+    if total > MOST_PAIRS:
+        return None, None
+    within = np.arange(total) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(readers, count), appends[np.repeat(low, count) + within]
+
+
+def _add_unread(graph: Graph, versions: Versions, owner: Int32s) -> None:
+    """Who made a key's last version before all unread appends."""
+    found = graph.transactions
+    rows = _unread(found, versions)
+    rows = rows[versions.lengths()[found.key[rows]] > 0]
+    graph.add(WW, owner[versions.first[found.key[rows] + 1] - 1], found.txn[rows])
+
+
+class ListReasons:
+    """Finds the micro-operations behind an edge."""
+
+    def __init__(self, found: Transactions, versions: Versions) -> None:
+        self.found = found
+        self.versions = versions
+
+    def reason(self, label: int, before: int, after: int) -> Reason:
+        """Why ``before`` comes before ``after``."""
+        find = {WW: self._ww, WR: self._wr, RW: self._rw}[label]
+        reason = find(before, after)
+        assert reason is not None, (label, before, after)
+        return reason
+
+    def _micro(self, transaction: int, f: int) -> list[int]:
+        found = self.found
+        span = range(int(found.first[transaction]), int(found.first[transaction + 1]))
+        return [row for row in span if found.f[row] == f]
+
+    def _state_before(self, append: int) -> tuple[slice, int]:
+        """The order of the append's key, and how many versions stood before it."""
+        order = self.versions.order(int(self.found.key[append]))
+        after = int(self.versions.after[append])
+        return order, after - 1 if after >= 0 else order.stop - order.start
+
+    def _ww(self, before: int, after: int) -> Reason | None:
+        found, versions = self.found, self.versions
+        for row in self._micro(after, WRITE):
+            order, count = self._state_before(row)
+            if not count:
+                continue
+            previous = int(versions.append[order.start + count - 1])
+            if previous >= 0 and found.txn[previous] == before:
+                key, value, new = self._key(row), self._value(previous), self._value(row)
+                text = f"{{b}} appended {new!r} after {{a}} appended {value!r} to key {key!r}"
+                return Reason(text=text, data={"key": key, "value": value, "value'": new})
+        return None
+
+    def _wr(self, before: int, after: int) -> Reason | None:
+        for row in self._micro(after, READ):
+            last = int(self.versions.last[row])
+            if last >= 0 and self.found.txn[last] == before:
+                key, value = self._key(row), self._value(last)
+                text = f"{{b}} observed {{a}}'s append of {value!r} to key {key!r}"
+                return Reason(text=text, data={"key": key, "value": value})
+        return None
+
+    def _rw(self, before: int, after: int) -> Reason | None:
+        found, versions = self.found, self.versions
+        reads = [row for row in self._micro(before, READ) if versions.known[row]]
+        for row in self._micro(after, WRITE):
+            order, count = self._state_before(row)
+            for read in reads:
+                if found.key[read] != found.key[row] or versions.after[read] != count:
+                    continue
+                key, new = self._key(row), self._value(row)
+                if not count:
+                    text = (
+                        f"{{a}} observed the initial (nil) state of key {key!r}, which {{b}} "
+                        f"created by appending {new!r}"
+                    )
+                    return Reason(text=text, data={"key": key, "value": None, "value'": new})
+                value = found.values[int(versions.value[order.start + count - 1])]
+                text = f"{{a}} did not observe {{b}}'s append of {new!r} to key {key!r}"
+                return Reason(text=text, data={"key": key, "value": value, "value'": new})
+        return None
+
+    def _key(self, row: int) -> Any:
+        return self.found.keys[int(self.found.key[row])]
+
+    def _value(self, row: int) -> Any:
+        return self.found.values[int(self.found.value[row])]

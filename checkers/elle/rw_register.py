@@ -1,0 +1,346 @@
+"""The checker ``rw-register``: transactions that read registers and write them.
+
+A write replaces a value blindly and a read tells one value, so the order of a key's versions has
+to be put together (:mod:`checkers.elle.rw_versions`). From a partial order follow the
+dependencies:
+
+- wr: who wrote a version, to who read it;
+- ww: who wrote a version, to who wrote one that comes after it;
+- rw: who read a version, to who wrote one that comes after it.
+
+An order of versions that is only partly known leaves dependencies unknown, and a history that
+breaks its model may then show no cycle (Elle calls it valid). Here it is valid only if that is
+proved: the model asked for needs no more than is known (up to read-committed, any order of the
+versions will do that goes with the cycle-free graph), or the order of every key is known, or an
+order of all transactions is found that explains every read (:mod:`checkers.elle.serial_order`).
+Otherwise the answer is unknown.
+
+Cost: sorting micro-operations, and edges from the readers of a version to the next ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from checkers.elle.analysis import Inference, Reason, analyse
+from checkers.elle.explain import show
+from checkers.elle.graph import RW, WR, WW, Graph
+from checkers.elle.models import canonical, implied_models
+from checkers.elle.options import Options
+from checkers.elle.rw_anomalies import because, direct_anomalies
+from checkers.elle.rw_versions import (
+    Edges,
+    Order,
+    Versions,
+    agreed_order,
+    commit_order,
+    linearizable_keys,
+    sequential_keys,
+    versions,
+    writes_follow_reads,
+)
+from checkers.elle.serial_order import is_explained
+from checkers.elle.transactions import Int64s, Transactions, transactions
+from harness.history.columns import columns
+from harness.history.record import Record
+from harness.history.verdict import UNKNOWN, Budget, Verdict
+
+WRITES: Final = frozenset(("w", "write"))
+MOST_PAIRS: Final = 20_000_000
+"""Edges from readers of versions to the writers of the next; more are not drawn."""
+REALTIME: Final = frozenset(("realtime",))
+WITHOUT_VERSIONS: Final = implied_models(["strong-read-committed"])
+"""Models of which the absence of cycles of known dependencies is proof enough."""
+
+
+class RwRegister:
+    """Judges transactions of ``["w", key, value]`` and ``["r", key, value]``.
+
+    Options: those of :class:`checkers.elle.options.Options`; ``wfr_keys``, ``sequential_keys`` and
+    ``linearizable_keys`` (true: assume it of the system); ``commit_order``, a map from the index
+    of a completion to the number of its commit. Values must be unique by key.
+    """
+
+    name = "rw-register"
+    reads = frozenset({"history"})
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+
+    def check(self, record: Record, budget: Budget) -> Verdict:
+        """The verdict on all transactions of ``record``."""
+        options = Options.of(self.options, record.header)
+        found = transactions(columns(record.history), WRITES)
+        if found.unexpected:
+            return Verdict(valid=UNKNOWN, why=unexpected(found))
+        known = versions(found)
+        if len(known.written_twice):
+            return Verdict(valid=UNKNOWN, why=duplicate_writes(known))
+        order = agreed_order(known, sources(known, self.options))
+        inference = infer(known, order, record)
+        if not any(inference.anomalies.values()):
+            inference.incomplete = why_incomplete(inference, order, options, budget)
+        return analyse(inference, options, record, budget)
+
+
+def unexpected(found: Transactions) -> str:
+    """Why other micro-operations leave the history undecided."""
+    return (
+        "unexpected-txn-micro-op-types: a register history has w and r alone, and this one has "
+        + ", ".join(found.unexpected)
+    )
+
+
+def duplicate_writes(known: Versions) -> str:
+    """Why a value that was written twice (or a nil) leaves the history undecided."""
+    version = int(known.written_twice[0])
+    key = show(known.found.keys[int(known.key[version])])
+    rows = np.flatnonzero(known.of == version)[:5]
+    indices = ", ".join(str(known.found.index(int(txn))) for txn in known.found.txn[rows])
+    if known.value[version] < 0:
+        return f"nil-writes: null was written to key {key} (indices {indices}), which means absent"
+    return (
+        f"duplicate-writes: {show(known.name(version))} was written to key {key} more than once"
+        f" (touched at indices {indices}), so no read tells which write it saw; values must be"
+        " unique by key"
+    )
+
+
+def sources(known: Versions, options: Mapping[str, Any]) -> list[Edges]:
+    """What the options say of the order of versions.
+
+    A key that is sequential or linearizable is so inside a transaction, too: there, too, what was
+    written last follows what was read first.
+    """
+    found: list[Edges] = []
+    if options.get("commit_order"):
+        found.append(commit_order(known, _commit_numbers(known.found, options["commit_order"])))
+    if any(options.get(name) for name in ("wfr_keys", "sequential_keys", "linearizable_keys")):
+        found.append(writes_follow_reads(known))
+    if options.get("sequential_keys"):
+        found.append(sequential_keys(known))
+    if options.get("linearizable_keys"):
+        found.append(linearizable_keys(known))
+    return found
+
+
+def _commit_numbers(found: Transactions, numbers: Mapping[Any, Any]) -> Int64s:
+    """The rank of each transaction's commit number, -1 where it has none."""
+    by_index = {int(index): number for index, number in numbers.items()}
+    ranks = {number: rank for rank, number in enumerate(sorted(set(by_index.values())))}
+    return np.array(
+        [ranks.get(by_index.get(found.index(txn)), -1) for txn in range(len(found))],
+        dtype=np.int64,
+    )
+
+
+def infer(known: Versions, order: Order, record: Record) -> Inference:
+    """Dependencies and anomalies of a history with unique writes."""
+    found = known.found
+    graph = Graph(found)
+    reader, read = found.txn[known.external], known.of[known.external]
+    graph.add(WR, known.writer[read], reader)
+    before, after = order.joined()
+    graph.add(WW, known.writer[before], known.writer[after])
+    before, after = _with_initial(known, before, after)
+    pairs = _readers_and_next(known, before, after)
+    if pairs is not None:
+        graph.add(RW, *pairs)
+    return Inference(
+        graph=graph,
+        reasons=RegisterReasons(known, order),
+        anomalies=direct_anomalies(known, order, record),
+        doubts={}
+        if pairs is not None
+        else {"too-many-edges": "more readers and next writers than can be drawn as edges"},
+        stats={
+            "transactions": len(found),
+            "micro_operations": len(found.f),
+            "keys": len(found.keys),
+            "version_order_sources": [part.source for part in order.agreed],
+        },
+    )
+
+
+def _with_initial(known: Versions, before: Int64s, after: Int64s) -> tuple[Int64s, Int64s]:
+    """The edges, and those from nil to the versions of which no other is known to come before.
+
+    The others follow from these by ww, except where the version between has no writer.
+    """
+    is_least = np.asarray(known.writer >= 0)
+    is_least[after[known.writer[before] >= 0]] = False
+    least = np.flatnonzero(is_least)
+    return (
+        np.concatenate((before, known.nil[known.key[least]])),
+        np.concatenate((after, least)),
+    )
+
+
+def _readers_and_next(
+    known: Versions, before: Int64s, after: Int64s
+) -> tuple[Int64s, Int64s] | None:
+    """Each reader of a version with each writer of a next one; ``None`` if they are too many."""
+    written = known.writer[after] >= 0
+    before, after = before[written], after[written]
+    order = np.argsort(before, kind="stable")
+    before, after = before[order], after[order]
+    read = known.of[known.external]
+    low = np.searchsorted(before, read, side="left")
+    count = np.searchsorted(before, read, side="right") - low
+    total = int(count.sum())
+    if total > MOST_PAIRS:
+        return None
+    within = np.arange(total) - np.repeat(np.cumsum(count) - count, count)
+    reader = np.repeat(known.found.txn[known.external], count)
+    writer = known.writer[after[np.repeat(low, count) + within]]
+    return reader.astype(np.int64), writer.astype(np.int64)
+
+
+def why_incomplete(inference: Inference, order: Order, options: Options, budget: Budget) -> str:
+    """Why the absence of cycles would prove nothing; empty if it proves the models asked for."""
+    if all(canonical(model) in WITHOUT_VERSIONS for model in options.consistency_models):
+        return ""
+    known = order.known
+    loose = _loose_key(order)
+    if loose is None:
+        inference.stats["proved_by"] = "the order of every key's versions is known"
+        return ""
+    needed = options.orders()
+    tries = [REALTIME] if "realtime" in needed else [REALTIME, needed]  # the first one is quicker
+    if any(is_explained(known, inference.graph, orders, budget) for orders in tries):
+        inference.stats["proved_by"] = "an order of all transactions that explains every read"
+        return ""
+    return (
+        f"the order of the versions of key {show(known.found.keys[loose])} is not wholly known, so"
+        " a cycle may not show; and no order of all transactions was found that explains every"
+        " read (it would help to assume more of the order, or to append to lists)"
+    )
+
+
+def _loose_key(order: Order) -> int | None:
+    """A key with two versions that may have been installed in either order, or ``None``."""
+    known = order.known
+    installed = np.asarray(known.writer >= 0)
+    count = np.bincount(known.key[installed], minlength=len(known.found.keys))
+    before, after = order.joined()
+    inside = installed[before] & installed[after]
+    next_one: dict[int, list[int]] = {}
+    for first, second in zip(before[inside].tolist(), after[inside].tolist(), strict=True):
+        next_one.setdefault(first, []).append(second)
+    for key in np.flatnonzero(count > 1).tolist():
+        here = np.flatnonzero(installed & (known.key == key)).tolist()
+        if _longest_chain(here, next_one) < len(here):
+            return key
+    return None
+
+
+def _longest_chain(versions_of_key: list[int], next_one: Mapping[int, list[int]]) -> int:
+    """How many versions the longest chain of a key has; the order has no cycle."""
+    waits = dict.fromkeys(versions_of_key, 0)
+    for version in versions_of_key:
+        for after in next_one.get(version, ()):
+            waits[after] += 1
+    length = dict.fromkeys(versions_of_key, 1)
+    ready = [version for version, count in waits.items() if not count]
+    while ready:
+        version = ready.pop()
+        for after in next_one.get(version, ()):
+            length[after] = max(length[after], length[version] + 1)
+            waits[after] -= 1
+            if not waits[after]:
+                ready.append(after)
+    return max(length.values(), default=0)
+
+
+class RegisterReasons:
+    """Finds the micro-operations and versions behind an edge."""
+
+    def __init__(self, known: Versions, order: Order) -> None:
+        self.known = known
+        self.order = order
+        self._rows: dict[tuple[int, int], tuple[Edges, int]] | None = None
+
+    def reason(self, label: int, before: int, after: int) -> Reason:
+        """Why ``before`` comes before ``after``."""
+        if label == WR:
+            return self._wr(before, after)
+        touched = self._written(before) if label == WW else self._read(before)
+        verb = "wrote" if label == WW else "read"
+        for first in touched:
+            for second in self._written(after):
+                why = self._why(first, second, before, after)
+                if why is not None:
+                    return self._ordered(verb, first, second, why)
+        raise AssertionError((label, before, after))
+
+    def _wr(self, before: int, after: int) -> Reason:
+        written = set(self._written(before))
+        version = next(version for version in self._read(after) if version in written)
+        key, value = self._key(version), self.known.name(version)
+        text = f"{{a}} wrote key {show(key)} = {show(value)}, which was read by {{b}}"
+        return Reason(text=text, data={"key": key, "value": value})
+
+    def _ordered(self, verb: str, first: int, second: int, why: str) -> Reason:
+        key = self._key(first)
+        old, new = self.known.name(first), self.known.name(second)
+        data = {"key": key, "value": old, "value'": new}
+        if old is None:
+            text = (
+                f"{{a}} read the initial (nil) state of key {show(key)}, which {{b}} set to"
+                f" {show(new)}"
+            )
+            return Reason(text=text, data=data)
+        text = (
+            f"{{a}} {verb} key {show(key)} = {show(old)}, and {{b}} set it to {show(new)}, which"
+            f" came later in the version order: {why}"
+        )
+        return Reason(text=text, data=data)
+
+    def _why(self, first: int, second: int, before: int, after: int) -> str | None:
+        """Why the version ``first`` comes before ``second``, or ``None`` if that is not known."""
+        if self.known.key[first] != self.known.key[second] or first == second:
+            return None
+        if self.known.value[first] < 0:
+            return ""
+        edge = self._edges().get((first, second))
+        if edge is None:
+            return None
+        edges, row = edge
+        names = {before: "{a}", after: "{b}"}
+        one, other = int(edges.one[row]), int(edges.other[row])
+        a, b = (
+            names.get(txn, f"the transaction at index {self._index(txn)}") for txn in (one, other)
+        )
+        return because(self.known, edges, row).format(a=a, b=b)
+
+    def _index(self, txn: int) -> int:
+        return self.known.found.index(txn) if txn >= 0 else -1
+
+    def _edges(self) -> dict[tuple[int, int], tuple[Edges, int]]:
+        """Each known pair of versions with the first source that says so; made when first asked."""
+        if self._rows is None:
+            self._rows = {}
+            for part in reversed(self.order.agreed):
+                pairs = zip(part.before.tolist(), part.after.tolist(), strict=True)
+                self._rows.update({pair: (part, row) for row, pair in enumerate(pairs)})
+        return self._rows
+
+    def _key(self, version: int) -> Any:
+        return self.known.found.keys[int(self.known.key[version])]
+
+    def _span(self, txn: int) -> slice:
+        found = self.known.found
+        return slice(int(found.first[txn]), int(found.first[txn + 1]))
+
+    def _written(self, txn: int) -> list[int]:
+        span = self._span(txn)
+        final: list[int] = self.known.of[span][self.known.chains.is_final[span]].tolist()
+        return final
+
+    def _read(self, txn: int) -> list[int]:
+        rows = np.arange(self._span(txn).start, self._span(txn).stop)
+        read: list[int] = self.known.of[rows[np.isin(rows, self.known.external)]].tolist()
+        return read

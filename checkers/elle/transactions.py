@@ -1,0 +1,225 @@
+"""Transactions as flat columns: one row a transaction, one row a micro-operation.
+
+A transaction is a client's invocation with its completion. Its micro-operations are those of
+the completion (an ``ok`` tells what was read), else of the invocation. Status: ``ok`` happened,
+``fail`` certainly did not, and ``info`` (also an invocation that nothing completed) may have.
+
+Everything here is a numpy pass over :class:`harness.history.columns.Columns`; Python objects
+are made only for the few transactions that a proof tells of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.history.columns import INTERNED, NONE, Columns
+from harness.history.operation import TYPES
+
+OK: Final = 1
+FAIL: Final = 2
+INFO: Final = 3
+_INVOKE: Final = 0
+
+READ: Final = 0
+WRITE: Final = 1
+"""Codes of micro-operations; ``WRITE`` is an append or a write, as the history has it."""
+
+READS: Final = frozenset(("r", "read"))
+
+Int8s = NDArray[np.int8]
+Int32s = NDArray[np.int32]
+Int64s = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Transactions:
+    """Transactions in order of invocation; all arrays of one kind have one length.
+
+    One row a transaction: ``invoke`` and ``complete`` are positions of records (``invoke`` is -1
+    where none was recorded, ``complete`` is :attr:`never` where it never completed or its
+    outcome is unknown), ``record`` the position of the record that holds its micro-operations,
+    ``status`` one of ``OK FAIL INFO``, ``first[t]:first[t + 1]`` its micro-operations.
+
+    One row a micro-operation: ``txn``, ``f`` (``READ`` or ``WRITE``), ``key``, ``value`` (a
+    position in ``values``, -1 nil) and, for a list that was read,
+    ``elements[list_start:list_start + length]`` (``list_start`` is -1 and ``length`` 0 without).
+    """
+
+    columns: Columns
+    invoke: Int64s
+    complete: Int64s
+    record: Int64s
+    status: Int8s
+    process: Int32s
+    first: Int64s
+    txn: Int32s
+    f: Int8s
+    key: Int32s
+    value: Int32s
+    list_start: Int64s
+    length: Int32s
+    unexpected: tuple[str, ...] = ()
+    """What the history holds beside the micro-operations asked for, in words for people."""
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+    @property
+    def never(self) -> int:
+        """The position of a completion that does not come."""
+        return len(self.columns)
+
+    @property
+    def elements(self) -> Int32s:
+        """The elements of all lists, positions in :attr:`values`."""
+        return self.columns.micro.elements
+
+    @property
+    def keys(self) -> Sequence[Any]:
+        """What ``key`` is a position in."""
+        return self.columns.micro.keys
+
+    @property
+    def values(self) -> Sequence[Any]:
+        """What ``value`` and ``elements`` are positions in."""
+        return self.columns.values
+
+    def index(self, transaction: int) -> int:
+        """The index of its completion in the history, else of its invocation: its witness."""
+        return int(self.columns.index[self._witness(transaction)])
+
+    def _witness(self, transaction: int) -> int:
+        complete = int(self.complete[transaction])
+        return complete if complete < self.never else int(self.record[transaction])
+
+    def items(self, micro: int) -> list[Any] | None:
+        """The list read by a micro-operation, as it was; ``None`` if it read nil."""
+        start = int(self.list_start[micro])
+        if start < 0:
+            return None
+        found = self.elements[start : start + int(self.length[micro])].tolist()
+        return [self.values[element] for element in found]
+
+    def micro_operation(self, micro: int) -> tuple[str, Any, Any]:
+        """``("append", key, value)`` with everything as the history had it."""
+        names = self.columns.micro.f_names
+        value: Any = self.items(micro)
+        if value is None and self.value[micro] != NONE:
+            value = self.values[int(self.value[micro])]
+        name = next((n for n in names if (n in READS) == (self.f[micro] == READ)), "r")
+        return name, self.keys[int(self.key[micro])], value
+
+    def micro_operations(self, transaction: int) -> list[tuple[str, Any, Any]]:
+        """All micro-operations of a transaction, in order."""
+        span = range(int(self.first[transaction]), int(self.first[transaction + 1]))
+        return [self.micro_operation(micro) for micro in span]
+
+
+def transactions(columns: Columns, writes: frozenset[str]) -> Transactions:
+    """The client transactions of ``columns``; ``writes`` are the names of what is not a read.
+
+    Micro-operations under other names are left out and named in ``unexpected``.
+    """
+    record_first = _first_micro(columns)
+    has_micro = record_first[1:] > record_first[:-1]
+    kind = columns.type
+    client = columns.process >= 0
+    paired = columns.pair.astype(np.int64)
+    starts = _starts(columns, client, has_micro, paired)
+    partner = np.where(kind[starts] == _INVOKE, paired[starts], starts)
+    invoke = np.where(kind[starts] == _INVOKE, starts, NONE)
+    status, complete, record = _outcome(columns, starts, partner, has_micro)
+    rows, txn = _rows(record_first[record], record_first[record + 1])
+    table = _codes(columns.micro.f_names, writes)
+    wanted = table[columns.micro.f[rows]] >= 0
+    if not wanted.all():
+        rows, txn = rows[wanted], txn[wanted]
+    facts = {"invoke": invoke, "complete": complete, "record": record, "status": status}
+    return _gathered(columns, rows, txn, table, **facts)
+
+
+def _rows(start: Int64s, end: Int64s) -> tuple[Int64s, Int32s]:
+    """The rows of all stretches, one after another, and which stretch each comes from."""
+    count = end - start
+    txn = np.repeat(np.arange(len(count), dtype=np.int32), count)
+    before = np.cumsum(count) - count
+    return np.arange(len(txn)) + np.repeat(start - before, count), txn
+
+
+def _starts(
+    columns: Columns, client: NDArray[np.bool_], has_micro: NDArray[np.bool_], pair: Int64s
+) -> Int64s:
+    """The first record of each transaction, in order."""
+    opens = client & ((columns.type == _INVOKE) | (pair == NONE))
+    other = np.where(pair >= 0, pair, 0)
+    holds = has_micro | (has_micro[other] & (pair >= 0)) if len(columns) else has_micro
+    return np.flatnonzero(opens & holds)
+
+
+def _outcome(
+    columns: Columns, starts: Int64s, partner: Int64s, has_micro: NDArray[np.bool_]
+) -> tuple[Int8s, Int64s, Int64s]:
+    """Status, completion and record with the micro-operations of each transaction."""
+    completed = partner >= 0
+    end = np.where(completed, partner, starts)
+    status = np.where(completed, columns.type[end], INFO).astype(np.int8)
+    told = has_micro[end]
+    status[(status == OK) & ~told] = INFO  # it says ok and not what it read
+    complete = np.where((status == OK) | (status == FAIL), end, len(columns))
+    return status, complete, np.where(told, end, starts)
+
+
+def _first_micro(columns: Columns) -> Int64s:
+    """Where the micro-operations of each record start (one more entry than records)."""
+    return np.searchsorted(columns.micro.txn, np.arange(len(columns) + 1, dtype=np.int32)).astype(
+        np.int64
+    )
+
+
+def _codes(names: tuple[str, ...], writes: frozenset[str]) -> Int8s:
+    """For each name ``READ``, ``WRITE`` or -1."""
+    codes = [READ if name in READS else WRITE if name in writes else NONE for name in names]
+    return np.array([*codes, NONE], dtype=np.int8)
+
+
+def _gathered(
+    columns: Columns, rows: Int64s, txn: Int32s, table: Int8s, **facts: Any
+) -> Transactions:
+    micro = columns.micro
+    start = micro.list_start[rows]
+    process = columns.process[facts["record"]]
+    counts = np.bincount(txn, minlength=len(process)) if len(txn) else np.zeros(len(process), int)
+    return Transactions(
+        columns=columns,
+        process=process,
+        first=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+        txn=txn,
+        f=table[micro.f[rows]],
+        key=micro.key[rows],
+        value=micro.value[rows].astype(np.int32),
+        list_start=start,
+        length=np.where(start >= 0, micro.list_end[rows] - start, 0).astype(np.int32),
+        unexpected=_unexpected(columns, table),
+        **facts,
+    )
+
+
+def _unexpected(columns: Columns, table: Int8s) -> tuple[str, ...]:
+    """Names of other micro-operations, and values of clients that are no transaction at all."""
+    used = np.bincount(columns.micro.f, minlength=len(table)) > 0
+    names = [name for n, name in enumerate(columns.micro.f_names) if used[n] and table[n] < 0]
+    found = [f"micro-operation {name!r}" for name in names]
+    odd = columns.value_kind == INTERNED
+    odd &= columns.process >= 0
+    odd[columns.micro.txn] = False
+    for position in np.flatnonzero(odd):
+        value = columns.value_at(int(position))
+        if value != []:
+            found.append(f"operation {columns.index[position]} with value {value!r}"[:100])
+            break
+    return tuple(found)

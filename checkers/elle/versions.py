@@ -1,0 +1,242 @@
+"""Version orders of lists: in which order was everything appended to a key?
+
+Every read of a list tells the order of all appends before it, so the longest read of a key is
+the version order, and every other read must be a prefix of it (Elle, section 3). A key that was
+appended to once and never read has that one version. What was appended and never read comes
+after all that was: such appends have no place among themselves.
+
+All of it in flat arrays, O(elements read). The one long loop compares each read with the longest
+of its key; numba runs it in a few nanoseconds an element, numpy in slices otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from checkers.elle.kernels import COMPILE_FROM, has_numba, kernel, mark_mismatches
+from checkers.elle.transactions import FAIL, OK, READ, WRITE, Int32s, Int64s, Transactions
+
+NOBODY: Final = -1
+_SLICE: Final = 1 << 20
+_ROOM: Final = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Writers:
+    """Who appended a value to a key: micro-operations found by (key, value).
+
+    Values of a key mostly are close together, so a table with room for each value of each key
+    does; where they are far apart, the pairs are sorted and searched.
+    """
+
+    rows: NDArray[Any]
+    lowest: Int64s
+    highest: Int64s
+    offset: Int64s
+    codes: Int64s | None
+    duplicates: tuple[int, ...]
+
+    @classmethod
+    def of(cls, found: Transactions) -> Writers:
+        """The appends of all transactions, failed ones too."""
+        rows = np.flatnonzero(found.f == WRITE)
+        key, value = found.key[rows], found.value[rows].astype(np.int64)
+        keys = int(found.key.max()) + 1 if len(found.key) else 0
+        lowest = np.full(keys, np.iinfo(np.int64).max)
+        highest = np.full(keys, -1, dtype=np.int64)
+        np.minimum.at(lowest, key, value)
+        np.maximum.at(highest, key, value)
+        width = np.where(highest >= 0, highest - lowest + 1, 0)
+        offset = np.concatenate(([0], np.cumsum(width)))
+        if offset[-1] <= _ROOM * len(rows) + _SLICE:
+            table = np.full(int(offset[-1]) + 1, NOBODY, dtype=np.int32)
+            slot = offset[key] + value - lowest[key]
+            table[slot[::-1]] = rows[::-1]
+            again = rows[table[slot] != rows]
+            return cls(table, lowest, highest, offset[:-1], None, tuple(again[:8].tolist()))
+        codes = key.astype(np.int64) << 32 | value
+        order = np.argsort(codes, kind="stable")
+        codes, rows = codes[order], rows[order]
+        again = rows[1:][codes[1:] == codes[:-1]]
+        return cls(rows, lowest, highest, offset[:-1], codes, tuple(again[:8].tolist()))
+
+    def of_values(self, key: Int32s, value: NDArray[Any]) -> Int32s:
+        """For each (key, value) the micro-operation that appended it, or ``NOBODY``."""
+        found = np.full(len(key), NOBODY, dtype=np.int32)
+        if not len(self.lowest) or not len(key):
+            return found
+        value = value.astype(np.int64)
+        known = np.flatnonzero((value >= self.lowest[key]) & (value <= self.highest[key]))
+        key, value = key[known], value[known]
+        if self.codes is None:
+            found[known] = self.rows[self.offset[key] + value - self.lowest[key]]
+            return found
+        codes = key.astype(np.int64) << 32 | value
+        place = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
+        hit = self.codes[place] == codes
+        found[known[hit]] = self.rows[place[hit]]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Versions:
+    """Version orders and each micro-operation's place in them.
+
+    ``value[first[k]:first[k + 1]]`` is the version order of key ``k``, ``append`` the
+    micro-operation that made each version (``NOBODY``: thin air). ``longest[k]`` is the
+    micro-operation of the longest read or -1. One entry a micro-operation: ``known`` - a read
+    whose result counts; ``matches`` - it is a prefix of the order; ``after`` - how many versions
+    are there after it (0 after a read of nothing, -1 if it has no place in the order); ``last``
+    - for a known read the micro-operation that appended its last element.
+    """
+
+    first: Int64s
+    value: Int32s
+    key: Int32s
+    append: Int32s
+    longest: Int32s
+    known: NDArray[np.bool_]
+    matches: NDArray[np.bool_]
+    after: Int32s
+    last: Int32s
+    writers: Writers
+
+    def order(self, key: int) -> slice:
+        """The stretch of ``value`` and ``append`` that is the order of ``key``."""
+        return slice(int(self.first[key]), int(self.first[key + 1]))
+
+    def lengths(self) -> Int64s:
+        """How many versions each key has."""
+        return np.diff(self.first)
+
+
+def version_orders(found: Transactions) -> Versions:
+    """The version order of every key."""
+    status = found.status[found.txn]
+    known = (found.f == READ) & ((status == OK) | ((status != FAIL) & (found.list_start >= 0)))
+    keys = int(found.key.max()) + 1 if len(found.key) else 0
+    longest = _longest(found, known, keys)
+    matches = _matches(found, known, longest)
+    writers = Writers.of(found)
+    first, key, value = _orders(found, longest, status, keys)
+    append = writers.of_values(key, value)
+    first, key, value, append = _without_repeats(first, key, value, append)
+    after, last = _places(found, known, first, append, writers)
+    return Versions(first, value, key, append, longest, known, matches, after, last, writers)
+
+
+def _longest(found: Transactions, known: NDArray[np.bool_], keys: int) -> Int32s:
+    """For each key the first of its longest reads, or -1."""
+    rows = np.flatnonzero(known & (found.length > 0))
+    key, length = found.key[rows], found.length[rows]
+    most = np.zeros(keys, dtype=np.int32)
+    np.maximum.at(most, key, length)
+    rows = rows[length == most[key]]
+    longest = np.full(keys, -1, dtype=np.int32)
+    longest[found.key[rows][::-1]] = rows[::-1]
+    return longest
+
+
+def _matches(found: Transactions, known: NDArray[np.bool_], longest: Int32s) -> NDArray[np.bool_]:
+    """Whether each known read is a prefix of the longest one of its key."""
+    rows = np.flatnonzero(known & (found.length > 0))
+    model = longest[found.key[rows]]
+    rows, model = rows[rows != model], model[rows != model]
+    result = np.ones(len(rows), dtype=np.uint8)
+    starts, lengths = found.list_start[rows], found.length[rows]
+    model_starts = found.list_start[model]
+    work = int(lengths.sum())
+    if work >= COMPILE_FROM and has_numba():
+        loop = kernel(mark_mismatches, work)
+        loop(starts, lengths, model_starts, found.elements, result)
+    else:
+        _mark_in_slices(starts, lengths, model_starts, found.elements, result)
+    matches = np.ones(len(found.f), dtype=bool)
+    matches[rows] = result != 0
+    return matches
+
+
+def _mark_in_slices(
+    starts: Int64s, lengths: Int32s, model_starts: Int64s, elements: Int32s, result: NDArray[Any]
+) -> None:
+    """:func:`checkers.elle.kernels.mark_mismatches` in numpy, a million elements at a time."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    begin = 0
+    while begin < len(starts):
+        done = int(ends[begin - 1]) if begin else 0
+        stop = max(begin + 1, int(np.searchsorted(ends, done + _SLICE)))
+        length = lengths[begin:stop]
+        owner = np.repeat(np.arange(begin, stop), length)
+        within = np.arange(len(owner)) - np.repeat(ends[begin:stop] - length - done, length)
+        differs = elements[starts[owner] + within] != elements[model_starts[owner] + within]
+        result[owner[differs]] = 0
+        begin = stop
+
+
+def _orders(
+    found: Transactions, longest: Int32s, status: NDArray[Any], keys: int
+) -> tuple[Int64s, Int32s, Int32s]:
+    """The longest reads end to end; a key that was never read and appended to once has that."""
+    possible = np.flatnonzero((found.f == WRITE) & (status != FAIL))
+    count = np.bincount(found.key[possible], minlength=keys)[:keys]
+    only = np.full(keys, -1, dtype=np.int32)
+    only[found.key[possible]] = found.value[possible]
+    single = (longest < 0) & (count == 1)
+    length = np.where(longest >= 0, found.length[longest], single).astype(np.int64)
+    first = np.concatenate(([0], np.cumsum(length)))
+    key = np.repeat(np.arange(keys, dtype=np.int32), length)
+    value = np.empty(len(key), dtype=np.int32)
+    read = np.flatnonzero(longest >= 0)
+    size = length[read]
+    within = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size)
+    value[np.repeat(first[read], size) + within] = found.elements[
+        np.repeat(found.list_start[longest[read]], size) + within
+    ]
+    value[first[:-1][single]] = only[single]
+    return first, key, value
+
+
+def _without_repeats(
+    first: Int64s, key: Int32s, value: Int32s, append: Int32s
+) -> tuple[Int64s, Int32s, Int32s, Int32s]:
+    """The orders with only the first of equal versions."""
+    place = np.arange(len(append))
+    earliest = np.full(int(append.max()) + 1 if len(append) else 0, len(append))
+    real = append >= 0
+    np.minimum.at(earliest, append[real], place[real])
+    keep = np.ones(len(append), dtype=bool)
+    keep[real] = earliest[append[real]] == place[real]
+    odd = np.flatnonzero(~real)
+    _, firsts = np.unique(key[odd].astype(np.int64) << 32 | value[odd], return_index=True)
+    keep[odd] = False
+    keep[odd[firsts]] = True
+    if keep.all():
+        return first, key, value, append
+    counted = np.concatenate(([0], np.cumsum(keep)))
+    return counted[first], key[keep], value[keep], append[keep]
+
+
+def _places(
+    found: Transactions,
+    known: NDArray[np.bool_],
+    first: Int64s,
+    append: Int32s,
+    writers: Writers,
+) -> tuple[Int32s, Int32s]:
+    """``after`` and ``last`` of :class:`Versions`."""
+    after = np.full(len(found.f), -1, dtype=np.int32)
+    real = np.flatnonzero(append >= 0)
+    home = found.key[append[real]]
+    after[append[real]] = real - first[home] + 1
+    last = np.full(len(found.f), NOBODY, dtype=np.int32)
+    rows = np.flatnonzero(known & (found.length > 0))
+    ends = found.elements[found.list_start[rows] + found.length[rows] - 1]
+    last[rows] = writers.of_values(found.key[rows], ends)
+    seen = rows[last[rows] >= 0]
+    after[seen] = after[last[seen]]
+    after[np.flatnonzero(known & (found.length == 0))] = 0
+    return after, last

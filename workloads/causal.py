@@ -1,0 +1,103 @@
+"""Causal: a chain of causes over two keys and three sites, judged for causal consistency.
+
+For every pair of keys x and y three threads, on three nodes where there are as many:
+
+    writer    r x   w x 1   r x   w x 2   r x        (jepsen.tests.causal's five operations)
+    relay     r x   w y 1   r x   w y 2   …          what it has seen of x causes what it writes
+    observer  r y   r x     r y   r x     …          who sees y must see the x that caused it
+
+Each is a transaction of one step, so nothing but causality relates them. Values are
+``[["w", key, value]]`` and ``[["r", key, null]]`` with keys ``x0``, ``y0``, ``x1``, …
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, ClassVar, Final
+
+from harness.client import SystemClient, Transactions
+from harness.errors import UsageError
+from harness.generator import (
+    Generator,
+    concurrent_generator,
+    each_thread,
+    invoke,
+    lift,
+    map_,
+    on_threads,
+    reserve,
+)
+from harness.history.operation import Operation
+from harness.system import SystemOption
+from harness.workload import WorkloadOptions
+from workloads.micro_operations import carry_out
+
+SITES: Final = 3
+ROUNDS: Final = 4
+FINAL_PAIRS: Final = 20
+TXN: Final = "txn"
+
+
+class Causal:
+    """The workload ``causal``."""
+
+    name = "causal"
+    needs = (Transactions,)
+    checkers = ("causal",)
+    model = "causal"
+    independent = False
+    options: ClassVar[tuple[SystemOption, ...]] = ()
+
+    def __init__(self, options: WorkloadOptions) -> None:
+        if options.concurrency % SITES:
+            lower = options.concurrency // SITES * SITES
+            raise UsageError(
+                f"causal works in threes, and the concurrency is {options.concurrency}",
+                f"--concurrency {lower + SITES}",
+            )
+        self._nodes = options.nodes
+        self._last_pair = 0
+
+    async def setup(self, client: SystemClient) -> None:
+        """Nothing to make: no key is there before."""
+
+    def generator(self) -> Generator:
+        """Endless: one pair of keys after the other for each three threads."""
+        return map_(_without_key, concurrent_generator(SITES, count(), _pair))
+
+    def final_generator(self) -> Generator:
+        """The effects and then the causes of the pairs used last, read on every node."""
+        pairs = range(self._last_pair + 1)[-FINAL_PAIRS:]
+        reads = [_read(f"{name}{number}") for number in pairs for name in "yx"]
+        return on_threads(range(self._nodes), each_thread(reads))
+
+    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+        """One transaction of one step."""
+        self._last_pair = max(self._last_pair, int(operation.value[0][1][1:]))
+        return await carry_out(client, operation, lambda key: f"causal-{key}")
+
+
+def _pair(number: int) -> Generator:
+    x, y = f"x{number}", f"y{number}"
+    writer = [_read(x), _write(x, 1), _read(x), _write(x, 2), _read(x)]
+    relay = [step for value in range(ROUNDS) for step in (_read(x), _write(y, value + 1))]
+    observer = [step for _ in range(ROUNDS) for step in (_read(y), _read(x))]
+    return reserve(1, lift(writer), 1, lift(relay), lift(observer))
+
+
+def _read(key: str) -> Operation:
+    return invoke(TXN, [["r", key, None]])
+
+
+def _write(key: str, value: Any) -> Operation:
+    return invoke(TXN, [["w", key, value]])
+
+
+def _without_key(operation: Operation) -> Operation:
+    """The keys name the pair themselves, so the pair's number is dropped from the value."""
+    return Operation(
+        -1, operation.time, operation.process, operation.type, operation.f, operation.value[1]
+    )
+
+
+WORKLOADS = {Causal.name: Causal}

@@ -1,0 +1,77 @@
+"""G2: pairs of inserts of which each gives up if it finds the other one's row.
+
+For every key two clients insert at once, one a row into table a and one a row into table b, each
+in a transaction that first looks for rows of the key in both tables. At most one may succeed
+(Adya's G2, after jepsen.tests.adya). Here the rows of a key are two registers, named after table
+and key, and looked for by name; a system with conditions can override that with its own idiom.
+Values are ``[key, [a id, null]]`` or ``[key, [null, b id]]``.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import ClassVar, Final
+
+from harness.client import SystemClient, Transactions
+from harness.errors import UsageError
+from harness.generator import Generator, concurrent_generator, invoke, lift
+from harness.history.operation import FAIL, OK, Operation
+from harness.system import SystemOption
+from harness.workload import WorkloadOptions
+from workloads.micro_operations import begin, completed
+
+FINAL_KEYS: Final = 20
+
+
+class G2:
+    """The workload ``g2``."""
+
+    name = "g2"
+    needs = (Transactions,)
+    checkers = ("g2",)
+    model = "g2"
+    independent = True
+    options: ClassVar[tuple[SystemOption, ...]] = ()
+
+    def __init__(self, options: WorkloadOptions) -> None:
+        if options.concurrency % 2:
+            raise UsageError(
+                f"g2 works in pairs, and the concurrency {options.concurrency} is odd",
+                f"--concurrency {options.concurrency + 1}",
+            )
+        self._last_key = -1
+
+    async def setup(self, client: SystemClient) -> None:
+        """Nothing to make: no row of any key is there before."""
+
+    def generator(self) -> Generator:
+        """Endless: two inserts for each key."""
+        return concurrent_generator(2, count(), _pair)
+
+    def final_generator(self) -> Generator:
+        """A few more pairs, on fresh keys: that an insert was ok is all there is to know."""
+        first = self._last_key + 1
+        return concurrent_generator(2, range(first, first + FINAL_KEYS), _pair)
+
+    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+        """One insert, in one transaction; ``fail`` if there is a row of the key already."""
+        key, (a, b) = operation.value
+        self._last_key = max(self._last_key, key)
+        rows = {f"g2-a-{key}": a, f"g2-b-{key}": b}
+        transaction = begin(client)
+        found = await transaction.get_many(list(rows))
+        if any(row is not None for row in found.values()):
+            await transaction.abort()
+            return completed(operation, FAIL, operation.value, ["there is a row", key])
+        for name, row in rows.items():
+            if row is not None:
+                await transaction.put(name, row)
+        await transaction.commit()
+        return completed(operation, OK, operation.value)
+
+
+def _pair(key: int) -> Generator:
+    return lift([invoke("insert", [2 * key + 1, None]), invoke("insert", [None, 2 * key + 2])])
+
+
+WORKLOADS = {G2.name: G2}

@@ -1,0 +1,76 @@
+"""Monotonic: every transaction adds one more than the greatest value of a table in many parts.
+
+``add`` looks at all rows, each in a partition of its own, and puts the greatest value plus one
+into the row that its value names; ``read`` looks at all rows. Two adds that do not see each other
+make the same value twice, in one row (a lost update) or in two (write skew); an add or read that
+does not see an earlier one goes back in time. After CockroachDB's monotonic test. Values are
+``[partition, null]`` (in the completion the value added) and a map from partition to value.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from harness.client import SystemClient, Transactions
+from harness.errors import UsageError
+from harness.generator import Context, Generator, each_thread, function, invoke, on_threads
+from harness.history.operation import OK, Operation
+from harness.system import SystemOption
+from harness.workload import WorkloadOptions
+from workloads.micro_operations import begin, completed
+
+ADD: Final = "add"
+READ: Final = "read"
+
+
+class Monotonic:
+    """The workload ``monotonic``."""
+
+    name = "monotonic"
+    needs = (Transactions,)
+    checkers = ("monotonic",)
+    model = "monotonic"
+    independent = False
+    options: ClassVar[tuple[SystemOption, ...]] = (
+        SystemOption(name="partitions", kind=int, default=4, help="rows that are looked at"),
+    )
+
+    def __init__(self, options: WorkloadOptions) -> None:
+        self._partitions: int = options.extra.get("partitions") or 4
+        self._nodes = options.nodes
+        if self._partitions < 1:
+            raise UsageError(f"monotonic: partitions must be at least 1, not {self._partitions}")
+
+    async def setup(self, client: SystemClient) -> None:
+        """Nothing to make: a row that is not there counts as 0."""
+
+    def generator(self) -> Generator:
+        """Endless: adding and reading, as likely."""
+        return function(self._next)
+
+    def _next(self, context: Context) -> Operation:
+        if context.random.below(2):
+            return invoke(ADD, [context.random.below(self._partitions), None])
+        return invoke(READ)
+
+    def final_generator(self) -> Generator:
+        """All rows, read on every node."""
+        return on_threads(range(self._nodes), each_thread(invoke(READ)))
+
+    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+        """One transaction. A refused commit passes through as ``Failed``."""
+        names = {str(row): f"monotonic-{row}" for row in range(self._partitions)}
+        transaction = begin(client)
+        stored = await transaction.get_many(list(names.values()))
+        found = {row: stored[name] for row, name in names.items()}
+        if operation.f == READ:
+            await transaction.commit()
+            return completed(operation, OK, found)
+        row = operation.value[0]
+        value = 1 + max((old for old in found.values() if old is not None), default=0)
+        await transaction.put(names[str(row)], value)
+        await transaction.commit()
+        return completed(operation, OK, [row, value])
+
+
+WORKLOADS = {Monotonic.name: Monotonic}

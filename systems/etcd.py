@@ -19,6 +19,7 @@ import importlib
 import signal
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 from harness.client import Registers, SystemClient, Transactions
@@ -112,7 +113,8 @@ class Etcd:
             importlib.import_module("h11")
         except ImportError as error:
             raise NeedsError(f"etcd's client needs the package h11: {error}", WHEEL_HINT) from error
-        done = node.run([self._binary, "--version"], check=False)
+        program = node.bring(Path(self._binary))
+        done = node.run([program, "--version"], check=False)
         if done.exit_code != 0:
             said = done.stderr.decode("utf-8", "replace").strip()[:200]
             raise NeedsError(f"{node.name}: {self._binary} does not run there: {said}", WHEEL_HINT)
@@ -190,7 +192,10 @@ class Etcd:
         }
         if self._options["snapshot_count"] is not None:
             flags["snapshot-count"] = str(self._options["snapshot_count"])
-        return [self._binary, *(f"--{name}={value}" for name, value in flags.items())]
+        return [
+            node.bring(Path(self._binary)),
+            *(f"--{name}={value}" for name, value in flags.items()),
+        ]
 
 
 def _url(address: str, port: int) -> str:

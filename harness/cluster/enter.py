@@ -213,7 +213,7 @@ def _complete(entered: Entered, mode: Mode, run_dir: Path) -> Entered:
     if entered._identity is None:
         raise SetupError(f"the reaper {entered.pid} ended at once")
     try:
-        registration.write(run_dir, mode, entered._identity)
+        registration.write(run_dir, f"local:{mode}", entered._identity)
     except OSError as error:
         raise StoreError(f"cannot write into {run_dir}: {error.strerror}") from error
     entered._run_dir = run_dir

@@ -54,6 +54,9 @@ class LocalCluster:
     ``fail_at`` names a step that fails on request.
     """
 
+    ends_with_run = True
+    """The kernel ends it with the run process, however that ends."""
+
     def __init__(
         self,
         run_dir: Path,
@@ -64,7 +67,7 @@ class LocalCluster:
         show: Sequence[str] = (),
         fail_at: str | None = None,
     ) -> None:
-        _check_names(names)
+        check_names(names)
         self.provider = f"local:{mode}"
         self.nodes: list[LocalNode] = []
         self._run_dir = run_dir.resolve()
@@ -252,7 +255,8 @@ def _control_channel() -> socket.socket:
     return socket.socket(fileno=os.dup(int(fd)))
 
 
-def _check_names(names: Sequence[str]) -> None:
+def check_names(names: Sequence[str]) -> None:
+    """``SetupError`` unless the names can be host names, each once, and there are addresses."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SetupError(f"each node needs a name of its own; given twice: {', '.join(twice)}")

@@ -110,6 +110,10 @@ class LocalNode:
             started = self._start(argv, env or {}, cwd, (log, log))
         return LocalDaemon(name, self._link, started)
 
+    def bring(self, program: Path) -> str:
+        """The program itself: the node sees the controller's files."""
+        return str(program)
+
     def upload(self, source: Path, destination: str) -> None:
         """Copy a file of the controller to the node, its permissions too."""
         mode = source.stat().st_mode & 0o7777

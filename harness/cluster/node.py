@@ -118,6 +118,13 @@ class Node(Protocol):
         """Start a daemon; both outputs are appended to ``log_dir/<name>.log``."""
         ...
 
+    def bring(self, program: Path) -> str:
+        """Make a program file of the controller executable on the node; its path there.
+
+        Copied at most once (a node that shares the controller's files has it already).
+        """
+        ...
+
     def upload(self, source: Path, destination: str) -> None:
         """Copy a file of the controller to the node."""
         ...
@@ -149,7 +156,11 @@ class Cluster(Protocol):
         ...
 
     def down(self) -> None:
-        """End everything that ``up`` made. Safe twice."""
+        """End everything that ``up`` made, faults included. Safe twice."""
+        ...
+
+    def leave_running(self) -> None:
+        """Have the cluster outlive this process and the front, until ``polygraph down``."""
         ...
 
 

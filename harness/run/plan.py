@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.cluster.providers import Request
 from harness.errors import UsageError
 from harness.fault import Fault
 from harness.plugins import Registry
@@ -52,6 +53,17 @@ def plan(scenario: Scenario, registry: Registry) -> Plan:
     _refuse_missing_abilities(system, workload)
     faults = [registry.get("nemeses", name)(scenario.options) for name in scenario.nemesis]
     return Plan(scenario, registry, system, workload, faults, _schedule(scenario, system, faults))
+
+
+def request_of(parts: Plan, chosen: str | None = None) -> Request:
+    """What the run asks of its provider; ``chosen`` is its full name where that is known."""
+    scenario = parts.scenario
+    return Request(
+        provider=chosen or scenario.provider,
+        nodes=scenario.node_names,
+        system=parts.system,
+        options=scenario.options,
+    )
 
 
 def registry_of(scenario_table: dict[str, Any]) -> Registry:

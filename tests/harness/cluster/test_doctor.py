@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.cluster import doctor
-from harness.cluster.doctor import Finding, any_provider_works, examine
+from harness.cluster.doctor import Finding, any_provider_works, examine, examine_local
 
 
 @pytest.mark.userns
@@ -28,7 +28,7 @@ def test_a_machine_that_cannot_says_why_and_what_would_change_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(doctor, "refusal_of", lambda mode: "firewall table: Not supported")
-    findings = {finding.name: finding for finding in examine()}
+    findings = {finding.name: finding for finding in examine_local()}
     assert not any_provider_works(list(findings.values()))
     for name in ("local:root", "local:userns", "nf_tables"):
         assert findings[name].detail == "firewall table: Not supported"
@@ -39,7 +39,7 @@ def test_a_machine_that_cannot_says_why_and_what_would_change_it(
 def test_without_pyroute2_no_mode_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "refusal_of", lambda mode: None)
     monkeypatch.setattr("harness.cluster.reasons.has_pyroute2", lambda: False)
-    findings = examine()
+    findings = examine_local()
     assert not any_provider_works(findings)
     assert "pip install" in next(f for f in findings if f.name == "local:root").would_change
 

@@ -25,7 +25,7 @@ from typing import Any, Final
 from harness.client import Registers, SystemClient, Transactions
 from harness.cluster.node import Cluster, Daemon, Node
 from harness.errors import NeedsError
-from harness.system import SystemOption
+from harness.system import FAITHFUL, SystemOption, TimeReading
 from systems import etcd_members
 from systems.etcd_binary import WHEEL_HINT, find_binary, read_versions
 from systems.etcd_gateway import PORT
@@ -46,7 +46,10 @@ _CRASH_PATTERNS: Final = (
 
 
 class Etcd:
-    """A cluster of etcd. Also ``Primaries``, ``LogPatterns`` and ``FaultDurations``."""
+    """A cluster of etcd.
+
+    Also ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath`` and ``ReportsTime``.
+    """
 
     name = "etcd"
     options: tuple[SystemOption, ...] = (
@@ -165,6 +168,14 @@ class Etcd:
     def expected_exits(self) -> Mapping[str, Sequence[str]]:
         """None: no fault that there is yet makes etcd end by itself."""
         return {}
+
+    def clock_path(self) -> str:
+        """Go reads the time through the vDSO and waits by the monotonic clock alone."""
+        return FAITHFUL
+
+    def reported_time(self, node: Node, timeout_s: float) -> TimeReading:
+        """By the Date of an answer on the client port, which counts whole seconds."""
+        return etcd_members.reported_time(node, timeout_s)
 
     def least_duration_s(self, fault: str) -> float:
         """Two election time-outs, the longest that one member waits, and half a second to vote."""

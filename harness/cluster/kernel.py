@@ -91,5 +91,15 @@ def bring_up(interface: str) -> None:
 
 def start_ticks(pid: int) -> int:
     """Field 22 of ``/proc/PID/stat``: when the process began, in clock ticks since boot."""
+    return int(_stat(pid)[19])
+
+
+def parent(pid: int) -> int:
+    """The parent of a process."""
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields of ``/proc/PID/stat`` behind the name, the third (state) first."""
     with open(f"/proc/{pid}/stat", "rb") as stat:
-        return int(stat.read().rpartition(b")")[2].split()[19])
+        return stat.read().rpartition(b")")[2].split()

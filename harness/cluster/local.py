@@ -26,11 +26,12 @@ from pathlib import Path
 
 from harness.cluster import folders, identity, wire
 from harness.cluster.agent_link import AgentLink
+from harness.cluster.clocks import refusal_on_this_machine
 from harness.cluster.firewall import Firewall
 from harness.cluster.local_node import LocalNode, with_real_paths
 from harness.cluster.namespaces import StepFailed, step
 from harness.cluster.netlink import in_network, need_pyroute2
-from harness.cluster.node import Grudge, Link
+from harness.cluster.node import ClockMethod, Grudge, Link
 from harness.cluster.reachability import Prober
 from harness.cluster.reaper import CONTROL_FD_VARIABLE
 from harness.cluster.switch import Switch, join
@@ -46,7 +47,7 @@ _LINK_CHECKS = 20
 
 
 class LocalCluster:
-    """Nodes in namespaces (``Cluster`` and ``Partitionable``).
+    """Nodes in namespaces (``Cluster``, ``Partitionable`` and ``Clocks``).
 
     ``names`` become host names, folders under ``run_dir/nodes`` and addresses 10.77.0.1 and on.
     ``keep_data`` keeps the data folders after ``down``. ``show`` are paths under ``/tmp`` or
@@ -159,6 +160,10 @@ class LocalCluster:
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by probing each one."""
         return self._prober.reachable()
+
+    def clock_refusal(self, method: ClockMethod) -> str | None:
+        """Why the clocks of nodes cannot be set here (``Clocks``)."""
+        return refusal_on_this_machine(method)
 
     def _bring_up(self) -> None:
         self.nodes.clear()

@@ -13,10 +13,12 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from harness.cluster import identity
 from harness.cluster.agent_link import AgentLink, Started
-from harness.cluster.node import Completed, Daemon, ProcessIdentity
+from harness.cluster.node import ClockMethod, Completed, Daemon, ProcessIdentity
+from harness.cluster.onhost import machine_clock
 from harness.errors import NodeError
 
 _KILL_TIMEOUT_S = 10.0
@@ -128,6 +130,24 @@ class LocalNode:
         fd = self._open(source, os.O_RDONLY)
         with open(fd, "rb") as from_file, destination.open("wb") as to_file:
             shutil.copyfileobj(from_file, to_file)
+
+    def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
+        """Set the clock that the node's processes read (``ClockSettable``)."""
+        if method != "process":
+            raise NodeError(f"{self.name}: {machine_clock.REFUSAL}")
+        return self._clock({"do": "set", "program": dict(program)})
+
+    def heal_clock(self) -> Mapping[str, Any]:
+        """Have every process of the node read the true time again."""
+        return self._clock({"do": "heal"})
+
+    def read_clock(self) -> Mapping[str, Any]:
+        """How the node's clock is set now, and how many processes are changed."""
+        return self._clock({"do": "read"})
+
+    def _clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._link.ask({"op": "clock", **request}).body["clock"]
+        return answer
 
     def _open(self, path: str, flags: int) -> int:
         request = {"op": "open", "path": path, "flags": flags, "mode": 0o600}

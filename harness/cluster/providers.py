@@ -25,7 +25,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from harness.errors import UsageError
 from harness.plugins import unknown_name
@@ -144,6 +144,18 @@ class Provider(Protocol):
 
     def examine(self, folder: Path) -> list[Finding]:
         """What ``polygraph doctor`` says: first whether the provider works, by its name."""
+        ...
+
+
+@runtime_checkable
+class BringsNodes(Protocol):
+    """A provider whose own options say how many nodes there are."""
+
+    def settle(self, options: Mapping[str, Any], nodes: int | None) -> tuple[dict[str, Any], int]:
+        """The options as they are kept with the run, and the number of nodes.
+
+        ``nodes`` is what the user asked for. ``UsageError`` where the two cannot be.
+        """
         ...
 
 

@@ -140,6 +140,7 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> Scenario:
     core["nemesis"] = tuple(parse_nemesis(",".join(core.get("nemesis", ())), registry))
     core["plugin"] = tuple(str(Path(path).resolve()) for path in core.get("plugin", ()))
     scenario = Scenario(**core)
+    provider = providers.of(scenario.provider)
     declared = declared_options(
         registry, scenario.system, scenario.workload, scenario.nemesis, scenario.provider
     )
@@ -152,6 +153,9 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> Scenario:
         for name, option in declared.items()
     }
     defaults = {name: option.default for name, option in declared.items()}
+    if isinstance(provider, providers.BringsNodes):
+        options, count = provider.settle(options, core.get("nodes"))
+        scenario = replace(scenario, nodes=count)
     return check_limits(replace(scenario, options=options, option_defaults=defaults))
 
 

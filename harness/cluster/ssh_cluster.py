@@ -20,7 +20,8 @@ from typing import TypeVar
 
 from harness.cluster import folders, registration
 from harness.cluster.firewall import PROBE_PORT
-from harness.cluster.node import Grudge, Link
+from harness.cluster.node import ClockMethod, Grudge, Link
+from harness.cluster.onhost.machine_clock import REFUSAL
 from harness.cluster.ssh_hosts import Host, with_peer_address
 from harness.cluster.ssh_link import KeeperLink, on_all
 from harness.cluster.ssh_node import SshNode, end_keeper
@@ -35,7 +36,7 @@ _LINK_CHECKS = 5
 
 
 class SshCluster:
-    """Hosts reached by ssh (``Cluster``, ``Partitionable``). ``folder`` is the run's name."""
+    """Hosts reached by ssh (``Cluster``, ``Partitionable``, ``Clocks``)."""
 
     provider = "ssh"
 
@@ -74,6 +75,16 @@ class SshCluster:
         except SetupError as error:
             return error.message
         return None
+
+    def clock_refusal(self, method: ClockMethod) -> str | None:
+        """Why the clocks of these hosts' processes cannot be set (``Clocks``). Connects."""
+        if method != "process":
+            return REFUSAL
+        self._connect()
+        found, trouble = on_all(self._links, lambda name, link: link.ask("clock", do="try")["why"])
+        if trouble:
+            return _joined(trouble)
+        return "; ".join(f"{name}: {why}" for name, why in found.items() if why) or None
 
     def up(self) -> None:
         """Connect to all hosts, or raise ``SetupError`` with nothing left behind."""

@@ -13,12 +13,15 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from harness.cluster.node import Completed, Daemon, ProcessIdentity
+from harness.cluster.node import ClockMethod, Completed, Daemon, ProcessIdentity
+from harness.cluster.onhost import machine_clock
 from harness.cluster.ssh_link import ANSWER_TIMEOUT_S, KeeperLink
 from harness.errors import NodeError, StoreError
 
 _TRANSFER_TIMEOUT_S = 30.0
+_CLOCK_TIMEOUT_S = 30.0
 _CHUNK_BYTES = 1 << 18
 
 
@@ -173,9 +176,23 @@ class SshNode:
         except OSError as error:
             raise StoreError(f"cannot write into {self.log_dir}: {error.strerror}") from error
 
-    def end(self) -> list[str]:
-        """End everything that was started here and every cut; what is left, in words."""
-        return [f"{self.name}: {what}" for what in end_keeper(self._link)]
+    def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
+        """Set the clock that the node's processes read (``ClockSettable``)."""
+        if method != "process":
+            raise NodeError(f"{self.name}: {machine_clock.REFUSAL}")
+        return self._clock(do="set", program=dict(program))
+
+    def heal_clock(self) -> Mapping[str, Any]:
+        """Have every process of the node read the true time again."""
+        return self._clock(do="heal")
+
+    def read_clock(self) -> Mapping[str, Any]:
+        """How the node's clock is set now, and how many processes are changed."""
+        return self._clock(do="read")
+
+    def _clock(self, **request: Any) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._link.ask("clock", _CLOCK_TIMEOUT_S, **request)["clock"]
+        return answer
 
     def _bring(self, program: Path) -> str:
         digest = hashlib.sha256(program.read_bytes()).hexdigest()

@@ -212,6 +212,22 @@ class Keeper:
                 for client in self._clients:
                     client.tell(self._exits[-1])
 
+    # -- the clock -----------------------------------------------------------------------------
+
+    def _do_clock(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+        """Set, heal or read the clock of the node's processes; or try it on a child."""
+        from . import clock_probe, node_clock
+
+        try:
+            if request["do"] == "try":
+                return {"why": clock_probe.refusal_here()}
+            clock = self._processes.clock()
+            if request["do"] == "set":
+                return {"clock": clock.set(request["program"])}
+            return {"clock": clock.heal() if request["do"] == "heal" else clock.state()}
+        except node_clock.Cannot as error:
+            return {"refused": str(error)}
+
     # -- links ---------------------------------------------------------------------------------
 
     def _do_listen(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
@@ -270,6 +286,9 @@ class Keeper:
     def _do_end(self, client: Client, request: dict[str, Any]) -> dict[str, Any] | None:
         """Undo everything; goes if nothing is left, else says what is."""
         left = []
+        with contextlib.suppress(Exception):  # its processes end next, changed or not
+            if self._processes.has_clock():
+                self._processes.clock().heal()
         tool = self._tool or self._chosen_before()
         if tool is not None:
             try:

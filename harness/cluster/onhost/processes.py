@@ -13,16 +13,20 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
+
+from . import execution
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
+    from . import node_clock
+
 MARK = "POLYGRAPH_NODE"
 GONE = "gone"
+_STOPPED = {"T", "t"}  # the second where it is traced, for its clock
 _POLL_S = 0.01
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -34,6 +38,7 @@ class Processes:
         self._root = root
         self._known = os.path.join(root, "daemons.json")
         self._children: set[int] = set()
+        self._clock: node_clock.NodeClock | None = None
         self.boot_id = _read("/proc/sys/kernel/random/boot_id").decode().strip()
         self._daemons: list[list[int]] = _read_known(self._known).get(self.boot_id, [])
         self.namespace = os.stat("/proc/self/ns/pid").st_ino
@@ -43,18 +48,11 @@ class Processes:
         self, argv: Sequence[str], env: dict[str, str], cwd: str, outputs: tuple[int, int]
     ) -> int:
         """Execute ``argv`` in a session of its own; its pid. ``OSError`` if it cannot be."""
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=outputs[0],
-            stderr=outputs[1],
-            cwd=cwd,
-            env={**os.environ, **env, MARK: self._root},
-            start_new_session=True,
-        )
-        process.returncode = 0  # reaped by us alone
-        self._children.add(process.pid)
-        return process.pid
+        before_exec = self._clock.before_start if self._clock and self._clock.is_set else None
+        marked = {**os.environ, **env, MARK: self._root}
+        pid = execution.execute(argv, marked, cwd, outputs, before_exec)
+        self._children.add(pid)
+        return pid
 
     def remember(self, pid: int) -> None:
         """Write down that this is a daemon, so that it is found also when the keeper is gone."""
@@ -65,16 +63,18 @@ class Processes:
 
     def reap(self) -> Iterator[tuple[int, int]]:
         """(pid, exit code or minus the signal) of every own process that has ended."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in self._clock.pump() if self._clock else _ended_children():
             if pid in self._children:
                 self._children.remove(pid)
                 yield pid, _exit_code(status)
+
+    def clock(self) -> node_clock.NodeClock:
+        """The clock of all processes here. It traces them while it is set, and then reaps too."""
+        if self._clock is None:
+            from . import node_clock
+
+            self._clock = node_clock.NodeClock(self.running)
+        return self._clock
 
     def signal(self, identity: dict[str, Any], number: int) -> bool:
         """Signal the process group if it is exactly this process; whether it was."""
@@ -85,30 +85,34 @@ class Processes:
             return False
         return _signal_group(pid, number)
 
+    def has_clock(self) -> bool:
+        """Whether a clock was ever set here."""
+        return self._clock is not None
+
     def state(self, pid: int, ticks: int) -> str:
         """The letter of the process; ``T`` only if every thread of its whole group is stopped."""
         fields = _fields(f"/proc/{pid}/stat")
         if not fields or int(fields[19]) != ticks or fields[0] in "ZX":
             return GONE
-        if fields[0] != "T":
+        if fields[0] not in _STOPPED:
             return fields[0]
         letters = {letter for member in _group(pid) for letter in _thread_letters(member)}
-        return min(letters - {"T", "Z", "X"}, default="T")
+        return min(letters - _STOPPED - {"Z", "X"}, default="T")
 
     def end(self, timeout_s: float) -> list[int]:
         """Kill everything that was started here; the pids that are still there at the time-out."""
         deadline = time.monotonic() + timeout_s
         while True:
-            for pid in self._left():
+            for pid in self.running():
                 _signal_group(pid, signal.SIGKILL)
             list(self.reap())
-            left = list(self._left())
+            left = list(self.running())
             if not left or time.monotonic() > deadline:
                 return left
             time.sleep(_POLL_S)
 
-    def _left(self) -> Iterator[int]:
-        """What still runs of ours: children, known daemons, and whatever carries our mark."""
+    def running(self) -> Iterator[int]:
+        """What runs of ours: children, known daemons, and whatever carries our mark."""
         mark = f"{MARK}={self._root}".encode()
         known = {pid for pid, ticks in self._daemons if start_ticks(pid) == ticks}
         for pid in _pids():
@@ -120,6 +124,17 @@ class Processes:
             marked = mark in _read(f"/proc/{pid}/environ").split(b"\0")
             if marked or pid in known or int(fields[1]) == os.getpid():
                 yield pid
+
+
+def _ended_children() -> Iterator[tuple[int, int]]:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status
 
 
 def start_ticks(pid: int) -> int:

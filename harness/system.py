@@ -97,6 +97,21 @@ class FaultDurations(Protocol):
         ...
 
 
+@runtime_checkable
+class FreeAddresses(Protocol):
+    """A system that listens where its node's addresses say, on their ports too (``host:port``).
+
+    So several of its members can share one host, each with ports of its own.
+    """
+
+    def advertises_peer_address(self) -> bool:
+        """Whether it can also tell its peers another address than it listens at.
+
+        Then a proxy can stand in front of each member, and cut links between them.
+        """
+        ...
+
+
 FAITHFUL = "faithful"
 WAITS_ON_TRUE_CLOCK = "waits on the true clock"
 BYPASSES = "bypasses"
@@ -138,4 +153,13 @@ class ReportsTime(Protocol):
         In nanoseconds since 1970, as wide as the precision of the report. Raises if it does not
         answer within ``timeout_s``.
         """
+        ...
+
+
+@runtime_checkable
+class ClientPorts(Protocol):
+    """A system that knows its ports beforehand, so that a provider can publish them."""
+
+    def client_ports(self) -> Sequence[int]:
+        """Ports that clients connect to, the one that they are given first."""
         ...

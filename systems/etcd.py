@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.client import Registers, SystemClient, Transactions
-from harness.cluster.node import Cluster, Daemon, Node
+from harness.cluster.node import Cluster, Daemon, ListensElsewhere, Node, listen_address
 from harness.errors import NeedsError
 from harness.system import FAITHFUL, SystemOption, TimeReading
 from systems import etcd_members
@@ -48,7 +48,8 @@ _CRASH_PATTERNS: Final = (
 class Etcd:
     """A cluster of etcd.
 
-    Also ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath`` and ``ReportsTime``.
+    Also ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath``, ``ReportsTime``
+    and ``FreeAddresses``.
     """
 
     name = "etcd"
@@ -161,6 +162,10 @@ class Etcd:
         """Nodes whose member says that it is the leader; two of them during a cut."""
         return etcd_members.leaders(cluster, _STATUS_TIMEOUT_S)
 
+    def client_ports(self) -> Sequence[int]:
+        """Where a member listens for clients."""
+        return (PORT,)
+
     def crash_patterns(self) -> Sequence[str]:
         """Go's and etcd's last words."""
         return _CRASH_PATTERNS
@@ -168,6 +173,10 @@ class Etcd:
     def expected_exits(self) -> Mapping[str, Sequence[str]]:
         """None: no fault that there is yet makes etcd end by itself."""
         return {}
+
+    def advertises_peer_address(self) -> bool:
+        """It listens where it is told and tells the other members another address."""
+        return True
 
     def clock_path(self) -> str:
         """Go reads the time through the vDSO and waits by the monotonic clock alone."""
@@ -184,12 +193,13 @@ class Etcd:
     def _argv(self, node: Node, cluster: Cluster) -> list[str]:
         members = [f"{n.name}={_url(n.peer_address, PEER_PORT)}" for n in cluster.nodes]
         client, peer = _url(node.client_address, PORT), _url(node.peer_address, PEER_PORT)
+        listens = node.peer_listen_address if isinstance(node, ListensElsewhere) else None
         flags = {
             "name": node.name,
             "data-dir": f"{node.data_dir}/etcd",
-            "listen-client-urls": client,
+            "listen-client-urls": _url(listen_address(node), PORT),
             "advertise-client-urls": client,
-            "listen-peer-urls": peer,
+            "listen-peer-urls": _url(listens or node.peer_address, PEER_PORT),
             "initial-advertise-peer-urls": peer,
             "initial-cluster": ",".join(members),
             "initial-cluster-state": "new",

@@ -8,7 +8,6 @@ Cost: about 0.2 s.
 from __future__ import annotations
 
 import shutil
-import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +16,9 @@ from pathlib import Path
 from harness.cluster import providers, reasons
 from harness.cluster.enter import MODES, Mode, refusal_of
 
-DOCKER_SOCKET = Path("/var/run/docker.sock")
 LEAST_FREE_BYTES = 1 << 30
 
 _LEAST_PYTHON = (3, 11)
-_DOCKER_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -96,23 +93,6 @@ def _pyroute2() -> Finding:
     if reasons.has_pyroute2():
         return Finding("pyroute2", True, "installed")
     return Finding("pyroute2", False, "not installed", reasons.PYROUTE2_HINT)
-
-
-def examine_docker(path: Path | None = None) -> Finding:
-    """Whether a Docker engine answers."""
-    path = DOCKER_SOCKET if path is None else path
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as engine:
-            engine.settimeout(_DOCKER_TIMEOUT_S)
-            engine.connect(str(path))
-            engine.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
-            answers = b" 200 " in engine.recv(4096)
-    except OSError as error:
-        detail = f"does not answer at {path}: {error.strerror or error}"
-        return Finding("docker", False, detail, "start Docker; the local provider needs none")
-    if answers:
-        return Finding("docker", True, "the engine answers; no provider uses it yet")
-    return Finding("docker", False, f"{path} refuses", "ask for membership of the group docker")
 
 
 def _python() -> Finding:

@@ -89,7 +89,7 @@ class Node(Protocol):
 
     @property
     def client_address(self) -> str:
-        """Where clients reach it (host only; the system knows its ports)."""
+        """Where clients reach it: a host, whose ports the system knows, or ``host:port``."""
         ...
 
     @property
@@ -135,6 +135,24 @@ class Node(Protocol):
 
     def download(self, source: str, destination: Path) -> None:
         """Copy a file of the node to the controller."""
+        ...
+
+
+def listen_address(node: Node) -> str:
+    """Where a service listens so that clients reach it at ``node.client_address``.
+
+    The same place, unless something (a published port) stands between.
+    """
+    return str(getattr(node, "listen_address", node.client_address))
+
+
+@runtime_checkable
+class ListensElsewhere(Protocol):
+    """A node that listens for the others at another address than where they reach it."""
+
+    @property
+    def peer_listen_address(self) -> str:
+        """Where it listens (``host`` or ``host:port``); ``peer_address`` is what it tells them."""
         ...
 
 

@@ -95,7 +95,8 @@ class Partition:
             return Proof(holds=False, what="no packet has run into the cut", figures=figures)
         wanted = _all_links(stage) - cut
         what, is_exact = _compare(_cuttable(stage).reachable(), wanted, figures)
-        packets = f"{sum(dropped.values())} packets of the database dropped"
+        shown_as = getattr(stage.cluster, "cut_shows_as", "packets of the database dropped")
+        packets = f"{sum(dropped.values())} {shown_as}"
         return Proof(holds=is_exact, what=f"{packets}; {what}", figures=figures)
 
     def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:

@@ -36,6 +36,11 @@ def run_node(channel_fd: int, spec: dict[str, Any]) -> NoReturn:
     close_all_but(channel_fd)
     channel = socket.socket(fileno=channel_fd)
     try:
+        if spec.get("plain"):
+            with namespaces.step("node process", spec["fail_at"]):
+                kernel.adopt_orphans()
+                kernel.end_with_this_parent(spec["parent"])
+            Agent(channel, None).run()
         if namespaces.enter_node(spec["fail_at"]) != 0:
             os._exit(0)
         hidden = namespaces.furnish_node(spec)
@@ -49,9 +54,13 @@ def run_node(channel_fd: int, spec: dict[str, Any]) -> NoReturn:
 
 
 class Agent:
-    """Pid 1 of a node. ``run`` never returns."""
+    """Pid 1 of a node. ``run`` never returns.
 
-    def __init__(self, channel: socket.socket, hidden: namespaces.HiddenFolders) -> None:
+    Without namespaces (``hidden`` is ``None``) it is the one that every orphan of the node falls
+    to, and ends them all before it ends; each daemon also ends when it does.
+    """
+
+    def __init__(self, channel: socket.socket, hidden: namespaces.HiddenFolders | None) -> None:
         self._channel = channel
         self._hidden = hidden
         self._children: set[int] = set()
@@ -115,6 +124,8 @@ class Agent:
         elif request["op"] == "clock":
             self._tell({"id": request["id"], "clock": self._set_clock(request)})
         elif request["op"] == "exit":
+            if self._hidden is None:
+                end_descendants()
             os._exit(0)
 
     def _set_clock(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +134,8 @@ class Agent:
         return self._clock.heal() if request["do"] == "heal" else self._clock.state()
 
     def _start(self, request: dict[str, Any], fds: list[int]) -> None:
-        self._hidden.show(request["show"])
+        if self._hidden is not None:
+            self._hidden.show(request["show"])
         pid = start_process(
             request["argv"],
             # The controller's folder for temporary files may be one that the node does not see.
@@ -131,6 +143,7 @@ class Agent:
             cwd=request["cwd"],
             streams=(fds[0], fds[1]),
             before_exec=self._clock.before_start if self._clock.is_set else None,
+            dies_with_parent=self._hidden is None,
         )
         self._children.add(pid)
         answer = {
@@ -139,7 +152,9 @@ class Agent:
             "start_ticks": kernel.start_ticks(pid),
             "pid_namespace": self._pid_namespace,
         }
-        self._tell(answer, pid=pid)
+        # Only who rules the pid namespace may name another process to the kernel; without
+        # namespaces of its own the node's numbers are everybody's.
+        self._tell(answer, pid=0 if self._hidden is None else pid)
 
     def _signal(self, request: dict[str, Any]) -> None:
         # Not reaped yet, so the number is still the daemon's, and its group's.
@@ -157,13 +172,16 @@ def start_process(
     streams: tuple[int, int] | None = None,
     keep: Sequence[int] = (),
     before_exec: Callable[[int], None] | None = None,
+    dies_with_parent: bool = False,
 ) -> int:
     """Fork and execute ``argv`` in a session of its own; its pid once the program is loaded.
 
     With ``streams`` its outputs go there and its input is empty, else all three are inherited.
     Descriptors in ``keep`` stay open under their numbers. ``before_exec(pid)`` is called in the
-    parent while the child waits. ``OSError`` if it cannot be executed.
+    parent while the child waits; with ``dies_with_parent`` the kernel kills it when the caller
+    ends. ``OSError`` if it cannot be executed.
     """
+    parent = os.getpid()
     readable, writable = os.pipe2(os.O_CLOEXEC)
     waits, goes = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
@@ -171,6 +189,8 @@ def start_process(
         os.close(goes)
         try:
             os.read(waits, 1)
+            if dies_with_parent:
+                kernel.end_with_this_parent(parent)
             _become(argv, env, cwd, streams, keep)
         except OSError as error:
             os.write(writable, str(error.errno).encode())
@@ -243,6 +263,16 @@ def other_processes() -> list[int]:
     while new := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= new
     return sorted(found - {os.getpid()})
+
+
+def end_descendants() -> None:
+    """Kill every process below the caller, to which their orphans fall, and reap them all."""
+    while pids := other_processes():
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(-1, 0)
 
 
 def point_standard_streams_nowhere() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import signal
 import socket
 import struct
 
@@ -72,6 +73,13 @@ def end_with_parent(signal_number: int) -> None:
     """Have the kernel send the caller ``signal_number`` when the thread that made it ends."""
     libc = _libc()
     _check(libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal_number), 0, 0, 0), "prctl")
+
+
+def end_with_this_parent(pid: int) -> None:
+    """As :func:`end_with_parent` with SIGKILL; ends at once if ``pid`` is the parent no longer."""
+    end_with_parent(signal.SIGKILL)
+    if os.getppid() != pid:
+        os._exit(1)
 
 
 def adopt_orphans() -> None:

@@ -76,7 +76,7 @@ class LocalCluster:
         self._keep_data = keep_data
         self._show = show
         self._fail_at = fail_at
-        self._control = _control_channel()
+        self._control = control_channel()
         self._lock = threading.Lock()
         self._links: dict[str, AgentLink] = {}
         self._namespace_fds: dict[str, int] = {}
@@ -105,7 +105,7 @@ class LocalCluster:
         """End everything that ``up`` made. Safe twice."""
         for link in self._links.values():
             link.tell_to_exit_once_up()
-        stuck = [name for name, link in self._links.items() if not _wait_for_end(link)]
+        stuck = [name for name, link in self._links.items() if not wait_for_end(link)]
         for link in self._links.values():
             link.close()
         self._prober.close()
@@ -236,7 +236,8 @@ class LocalCluster:
         return folders.of_node(self._run_dir, name)
 
 
-def _wait_for_end(link: AgentLink) -> bool:
+def wait_for_end(link: AgentLink) -> bool:
+    """Whether a node whose agent was told to exit has ended in time."""
     if link.pid == 0:
         return True
     try:
@@ -249,7 +250,8 @@ def _wait_for_end(link: AgentLink) -> bool:
         os.close(pidfd)
 
 
-def _control_channel() -> socket.socket:
+def control_channel() -> socket.socket:
+    """The run process's channel to its reaper."""
     fd = os.environ.get(CONTROL_FD_VARIABLE)
     if fd is None:
         raise SetupError(

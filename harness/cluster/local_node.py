@@ -63,12 +63,24 @@ class LocalDaemon:
 
 
 class LocalNode:
-    """One node in namespaces of its own."""
+    """One node in namespaces of its own, or, with ports in its addresses, without any.
 
-    def __init__(self, name: str, address: str, log_dir: Path, link: AgentLink) -> None:
+    ``address`` serves clients and peers unless ``peers`` is given: where it listens for the other
+    nodes, and where these reach it, through a proxy.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        log_dir: Path,
+        link: AgentLink,
+        *,
+        peers: tuple[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.client_address = address
-        self.peer_address = address
+        self.peer_listen_address, self.peer_address = peers or (address, address)
         self.log_dir = log_dir
         self.data_dir = str(log_dir / "data")
         self._link = link

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from harness.cluster import identity
 from harness.cluster.providers import PROVIDER_VARIABLE, Request, RunProcess
 from harness.cluster.reaper import GRACE_S
+from harness.errors import NeedsError, PolygraphError
 from harness.system import SystemOption
 
 if TYPE_CHECKING:
@@ -30,10 +31,18 @@ class LocalProvider:
     proof_of_end = "the run's namespaces, and with them its processes, mounts and cuts, are gone"
 
     def choose(self, request: Request) -> str:
-        """``local:root`` or ``local:userns``, whichever this machine lets us make."""
+        """``local:root`` or ``local:userns``, whichever this machine lets us make.
+
+        Where it forbids both, and none was asked for by name, ``local:plain``.
+        """
         from harness.cluster.enter import choose_mode
 
-        return f"local:{choose_mode(request.provider)}"
+        try:
+            return f"local:{choose_mode(request.provider)}"
+        except NeedsError as refused:
+            if request.provider != "local":
+                raise
+            return _without_namespaces(request, refused)
 
     def prepare(self, request: Request, tell: Callable[[str], None]) -> None:
         """Nothing: the kernel has it all."""
@@ -73,6 +82,16 @@ class LocalProvider:
         from harness.cluster.doctor import examine_local
 
         return examine_local()
+
+
+def _without_namespaces(request: Request, refused: NeedsError) -> str:
+    """``local:plain``, or the refusal of namespaces with that of plain processes."""
+    from harness.cluster.plain_provider import PROVIDER as PLAIN_PROVIDER
+
+    try:
+        return PLAIN_PROVIDER.choose(request)
+    except PolygraphError as error:
+        raise NeedsError(f"{refused.message}; {error.message}", refused.hint) from error
 
 
 def _mode(provider: str) -> Mode:

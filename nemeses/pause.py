@@ -33,6 +33,8 @@ from nemeses.targets import (
 )
 
 STOPPED = "T"
+_TRACED = "t"
+"""A thread whose process the clock fault traces; stopped by SIGSTOP, it shows this."""
 GONE = "gone"
 
 
@@ -111,7 +113,8 @@ def _states(stage: Stage, detail: Mapping[str, Any]) -> dict[str, list[str]]:
         daemon = find_daemon(stage, node, identity)
         whole = GONE if daemon is None or not daemon.alive() else daemon.state()
         letters = {whole} if whole == GONE else {whole, *_thread_letters(identity)}
-        states.setdefault(node, []).append("".join(sorted(letters)))
+        told = {STOPPED if letter == _TRACED else letter for letter in letters}
+        states.setdefault(node, []).append("".join(sorted(told)))
     return states
 
 

@@ -130,4 +130,3 @@ class Graph:
         """Whether ``first`` had completed when ``second`` was invoked."""
         found = self.transactions
         return bool(found.status[first] == OK and found.complete[first] < found.invoke[second])
-

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.history.columns import INTERNED, NONE, Columns
-from harness.history.operation import TYPES
 
 OK: Final = 1
 FAIL: Final = 2

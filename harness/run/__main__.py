@@ -1,6 +1,6 @@
 """The run process: ``python -m harness.run SCENARIO.toml --run-dir DIR --events FD``.
 
-Started by the front inside the provider's namespaces. A line ``stop`` on standard input ends
+Started by the front through the provider. A line ``stop`` on standard input ends
 the run cleanly (heal, seal, judge, exit 130); the end of standard input means that the front
 died: heal, seal, exit, at once. Ctrl-C of a terminal reaches the front alone.
 """
@@ -70,17 +70,18 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def _live(scenario_path: Path, run_dir: Path, events: Events) -> tuple[int, str]:
     """The exit code, and a message where there is more to say than the verdict."""
-    from harness.cluster.local import LocalCluster
+    from harness.cluster import providers
     from harness.run.life import Life
-    from harness.run.plan import plan
+    from harness.run.plan import plan, request_of
 
     table = read_toml(scenario_path)
     registry = registry_of(table)
     scenario = resolve(table, registry)
-    cluster = LocalCluster(run_dir, scenario.node_names, mode=os.environ["POLYGRAPH_LOCAL_MODE"])
-    life: Life | None = None
+    parts = plan(scenario, registry)
+    request = request_of(parts, os.environ.get(providers.PROVIDER_VARIABLE))
+    cluster = providers.of(request.provider).cluster(request, run_dir)
     try:
-        life = Life(plan(scenario, registry), cluster, run_dir, events)
+        life = Life(parts, cluster, run_dir, events)
         _listen(life)
         gc.collect()
         gc.freeze()
@@ -125,13 +126,29 @@ def _listen(life: Any) -> None:
 
 
 def _abandon(life: Any) -> None:
-    """The front is gone: seal the history and go. The nodes, and every fault, end with us."""
+    """The front is gone: seal the history and go. The nodes, and every fault, end with us.
+
+    In namespaces the kernel ends them; elsewhere the cluster is taken down here, and where that
+    fails ``polygraph heal`` finishes it: the run stays registered until it is gone.
+    """
     try:
         if life.journal is not None:
             life.journal.close()
             seal_if_short(life.run_dir)
     finally:
-        os._exit(EXIT_INTERRUPTED)
+        try:
+            end_abandoned(life.cluster, life.run_dir)
+        finally:
+            os._exit(EXIT_INTERRUPTED)
+
+
+def end_abandoned(cluster: Any, run_dir: Path) -> None:
+    """Take the cluster of a dead front down, and note in the ledger that its faults went too."""
+    from harness.cluster.leftovers import forget
+
+    if not getattr(cluster, "ends_with_run", False):
+        cluster.down()
+        forget(run_dir)
 
 
 def seal_if_short(run_dir: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.client import SystemClient
-from harness.cluster.node import Cluster
+from harness.cluster.node import Cluster, LogsElsewhere, Losable
 from harness.errors import NotReady, PolygraphError, SetupError, StoreError, UsageError
 from harness.fault import Stage
 from harness.generator import Generator, any_, clients, limit, nemesis, stagger, time_limit
@@ -225,6 +225,7 @@ class Life:
             with self._phase("run"):
                 await self._dispatch(self._main_generator())
             await self._heal_and_read(watch)
+            await asyncio.to_thread(self._collect)
         finally:
             progress.cancel()
             await self.dispatcher.close()
@@ -236,6 +237,7 @@ class Life:
     async def _heal_and_read(self, watch: ExitWatch) -> None:
         with self._phase("heal"):
             self.unhealed = await self._heal_all()
+        self._note_lost_nodes()
         if self.unhealed or self.interrupted or self.facts.get("ended_early"):
             return
         with self._phase("recovery"):
@@ -298,6 +300,19 @@ class Life:
         for message in left:
             self._warn(f"not healed: {message}")
         return left
+
+    def _note_lost_nodes(self) -> None:
+        """A node that the machines lost proves nothing against the system: no recovery is asked."""
+        lost = list(self.cluster.lost()) if isinstance(self.cluster, Losable) else []
+        if lost:
+            self.facts["ended_early"] = "; ".join(lost)
+            self._warn(f"lost during the run: {'; '.join(lost)}")
+
+    def _collect(self) -> None:
+        """Fetch the logs that were written elsewhere: the judge reads them."""
+        if isinstance(self.cluster, LogsElsewhere):
+            for what in self.cluster.collect():
+                self._warn(what)
 
     async def _recover(self) -> dict[str, Any]:
         """Wait until every node agrees and serves again; never raises."""

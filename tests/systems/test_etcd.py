@@ -36,6 +36,9 @@ class BareNode:
         self.started = tuple(argv)
         return BareDaemon()
 
+    def bring(self, program: Path) -> str:
+        return str(program)
+
     def run(self, argv: list[str], *, check: bool) -> Completed:
         return Completed(exit_code=self.exit_code, stdout=b"", stderr=b"exec format error")
 

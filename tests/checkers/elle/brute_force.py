@@ -55,7 +55,9 @@ def worlds(txns: Sequence[Txn]) -> Iterator[list[Txn]]:
         yield [*sure, *chosen]
 
 
-def _runs(txn: Txn, state: Mapping[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]] | None:
+def _runs(
+    txn: Txn, state: Mapping[str, tuple[object, ...]]
+) -> dict[str, tuple[object, ...]] | None:
     """The state after ``txn`` on its own view, or ``None`` if a read of it shows otherwise."""
     view = dict(state)
     for f, key, value in txn.micro:
@@ -209,9 +211,7 @@ def _acyclic(
     labels: str,
     precedes: Callable[[Txn, Txn], bool],
 ) -> bool:
-    writer = {
-        (k, v): i for i, txn in enumerate(world) for f, k, v in txn.micro if f == "append"
-    }
+    writer = {(k, v): i for i, txn in enumerate(world) for f, k, v in txn.micro if f == "append"}
     edges = {(i, j) for i, a in enumerate(world) for j, b in enumerate(world) if precedes(a, b)}
     if "ww" in labels:
         edges |= {

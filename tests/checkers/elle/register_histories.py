@@ -81,7 +81,9 @@ def random_history(seed: int, *, transactions: int = 4, keys: int = 2) -> Histor
         clock[lane] = end
         events.append((begin, txn, lane))
         events.append((end, txn, lane))
-    spans = {txn: sorted(at for at, other, _ in events if other == txn) for txn in range(transactions)}
+    spans = {
+        txn: sorted(at for at, other, _ in events if other == txn) for txn in range(transactions)
+    }
     moment = {txn: rng.uniform(*span) for txn, span in spans.items()}
     steps, kinds = _done(rng, sorted(moment, key=moment.__getitem__), keys, wrong)
     return _recorded(sorted(events), steps, kinds, lanes)

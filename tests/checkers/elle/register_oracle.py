@@ -219,7 +219,8 @@ def _holds(
             (a, b, "order")
             for a in sure
             for b in sure
-            if world[a].process == world[b].process and world[a].begin < world[b].begin
+            if world[a].process == world[b].process
+            and world[a].begin < world[b].begin
             and world[a].status == "ok"
         }
     elif level.startswith(("strong", "strict")):

@@ -25,4 +25,6 @@ def history_of(entries: Sequence[Entry]) -> History:
             end = entry.complete
             records[end] = Operation(end, end, process, "ok", f, answer)
     quiet = Operation(-1, -1, "nemesis", "info", "nothing", None)
-    return History([records.get(position, quiet) for position in range(max(records, default=-1) + 1)])
+    return History(
+        [records.get(position, quiet) for position in range(max(records, default=-1) + 1)]
+    )

@@ -43,7 +43,7 @@ def make_run(store: Path, reaper: ProcessIdentity, **changes: object) -> Path:
     """A run folder that registers ``reaper``, with data on one node."""
     run_dir = store / "system" / "workload" / "run"
     (run_dir / "nodes" / "n1" / "data").mkdir(parents=True)
-    registration.write(run_dir, "userns", reaper)
+    registration.write(run_dir, "local:userns", reaper)
     content = json.loads(registration.path(run_dir).read_text())
     registration.path(run_dir).write_text(json.dumps({**content, **changes}))
     return run_dir

@@ -75,6 +75,28 @@ class Primaries(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class FinalStates:
+    """What every node holds in the end: node to key (as text) to its JSON value and version.
+
+    ``states`` maps a node to ``{key: {"value": ..., "version": ...}}``; ``unread`` a node whose
+    state could not be had to why; ``waited_s`` is how long they were given to agree.
+    """
+
+    states: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    unread: Mapping[str, str]
+    waited_s: float
+
+
+@runtime_checkable
+class FinalState(Protocol):
+    """A system whose nodes can each be asked for all they hold, without asking the others."""
+
+    def final_states(self, cluster: Cluster, timeout_s: float) -> FinalStates:
+        """Every node's own state, once all are equal or the time is over. Never raises for that."""
+        ...
+
+
 @runtime_checkable
 class LogPatterns(Protocol):
     """A system that knows what its logs say when it dies."""

@@ -25,7 +25,7 @@ from typing import Any, Final
 from harness.client import Registers, SystemClient, Transactions
 from harness.cluster.node import Cluster, Daemon, ListensElsewhere, Node, listen_address
 from harness.errors import NeedsError
-from harness.system import FAITHFUL, SystemOption, TimeReading
+from harness.system import FAITHFUL, FinalStates, SystemOption, TimeReading
 from systems import etcd_members
 from systems.etcd_binary import WHEEL_HINT, find_binary, read_versions
 from systems.etcd_gateway import PORT
@@ -165,6 +165,10 @@ class Etcd:
     def client_ports(self) -> Sequence[int]:
         """Where a member listens for clients."""
         return (PORT,)
+
+    def final_states(self, cluster: Cluster, timeout_s: float) -> FinalStates:
+        """Every member's own keys and values, by serializable reads."""
+        return etcd_members.final_states(cluster, timeout_s)
 
     def crash_patterns(self) -> Sequence[str]:
         """Go's and etcd's last words."""

@@ -177,6 +177,11 @@ def range_of(key: bytes, *, serializable: bool = False, revision: int = 0) -> di
     return request
 
 
+def range_of_all(*, serializable: bool) -> dict[str, Any]:
+    """A range request for every key there is (from the zero byte to the end)."""
+    return {"key": b"\x00", "range_end": b"\x00", "serializable": serializable}
+
+
 def put_of(key: bytes, value: bytes) -> dict[str, Any]:
     """A put request."""
     return {"key": key, "value": value}

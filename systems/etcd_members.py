@@ -26,12 +26,13 @@ import msgspec
 
 from harness.cluster.node import Cluster, Daemon, Node
 from harness.errors import NotReady
-from harness.system import TimeReading
+from harness.system import FinalStates, TimeReading
 from systems import etcd_gateway as gateway
 
 READY_KEY: Final = b"polygraph-ready"
 _POLL_S: Final = 0.05
 _PEER_POLL_S: Final = 0.01
+_STATE_TIMEOUT_S: Final = 5.0
 _LOG_LINES: Final = 5
 _LOG_BYTES: Final = 4096
 _Shape = TypeVar("_Shape")
@@ -69,6 +70,35 @@ def leaders(cluster: Cluster, timeout_s: float) -> list[str]:
     """Names of the nodes whose member believes that it leads."""
     found = statuses(cluster, timeout_s).items()
     return [name for name, status in found if _believes_it_leads(status)]
+
+
+def final_states(cluster: Cluster, timeout_s: float) -> FinalStates:
+    """What every member holds by itself, once all are equal or the time is over."""
+    begun = time.monotonic()
+    while True:
+        answers = _on_all(cluster, lambda node: _own_state(node, _STATE_TIMEOUT_S))
+        states = {n: state for n, state in answers.items() if not isinstance(state, NotAnswered)}
+        unread = {n: str(why) for n, why in answers.items() if isinstance(why, NotAnswered)}
+        waited_s = time.monotonic() - begun
+        equal = len(states) == len(answers) and all(
+            state == next(iter(states.values())) for state in states.values()
+        )
+        if equal or waited_s >= timeout_s:
+            return FinalStates(states=states, unread=unread, waited_s=waited_s)
+        time.sleep(_POLL_S)
+
+
+def _own_state(node: Node, timeout_s: float) -> dict[str, dict[str, Any]]:
+    """Every key that the member on ``node`` has, by a serializable read of all."""
+    request = gateway.range_of_all(serializable=True)
+    answer = ask(node, gateway.RANGE, request, gateway.RangeAnswer, timeout_s)
+    return {
+        pair.key.decode("utf-8", "backslashreplace"): {
+            "value": pair.value.decode("utf-8", "backslashreplace"),
+            "version": pair.mod_revision,
+        }
+        for pair in answer.kvs
+    }
 
 
 def wait_for_peer(node: Node, port: int, timeout_s: float) -> None:

@@ -41,13 +41,16 @@ class LogFile:
 class Record:
     """History, ledger, logs and run facts. Parts that are not at hand are ``None``.
 
-    ``run`` is ``evidence/run.json``: phases, loop lag, exits of daemons, recovery, versions.
+    ``run`` is ``evidence/run.json``: phases, loop lag, exits of daemons, recovery, versions;
+    ``states`` is ``evidence/final_states.json``, what every node held in the end
+    (:class:`harness.system.FinalStates` as a mapping).
     """
 
     history: History
     faults: Sequence[LedgerEntry] | None = None
     logs: Sequence[LogFile] | None = None
     run: Mapping[str, Any] | None = None
+    states: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -60,6 +63,6 @@ class Record:
         """Names of the parts that are present, as in ``Checker.reads``."""
         present = {"history"}
         present.update(
-            name for name in ("faults", "logs", "run") if getattr(self, name) is not None
+            name for name in ("faults", "logs", "run", "states") if getattr(self, name) is not None
         )
         return frozenset(present)

@@ -115,7 +115,8 @@ class Budget:
 class Checker(Protocol):
     """Judges a record. Pure: no clock but the budget's, no network, no store.
 
-    ``reads`` names the parts of the record needed, out of ``history faults logs run``; a part
+    ``reads`` names the parts of the record needed, out of
+    ``history faults logs run states``; a part
     that is missing (``polygraph check FILE`` has the history alone) leaves the checker out.
     """
 

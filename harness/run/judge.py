@@ -65,6 +65,8 @@ def judge_run(run_dir: Path, *, seconds: float = 300.0) -> dict[str, Any]:
     record = load_record(run_dir)
     workload = (record.run or {}).get("checkers")
     names = list(workload or _workload_checkers(registry, table)) + list(RUN_CHECKERS)
+    if record.states is not None:
+        names.append("agreement")
     options = {**scenario.options, **((record.run or {}).get("checker_options") or {})}
     verdicts, left_out = run_checkers(record, names, options, registry, seconds=seconds)
     claims = list(scenario.consistency_models or record.header.claims)
@@ -101,6 +103,7 @@ def load_record(run_dir: Path) -> Record:
         faults=faults,
         logs=logs,
         run=read_json(run_dir / "evidence" / "run.json"),
+        states=read_json(run_dir / "evidence" / "final_states.json"),
     )
 
 

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ from harness.run.nemesis import Nemesis
 from harness.run.plan import Plan
 from harness.run.store import write_json
 from harness.run.watch import ExitWatch, SleepWatch
+from harness.system import FinalState
 
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ PROGRESS_INTERVAL_S = 1.0
 SETUP_PATIENCE_S = 30.0
 FINAL_PHASE_S = 30.0
 READY_GRACE_S = 10.0
+AGREEMENT_PATIENCE_S = 10.0
 CLOSE_S = 1.0
 
 
@@ -245,6 +247,8 @@ class Life:
         if self.facts["recovery"]["ready"]:
             with self._phase("final"):
                 await self._dispatch(self._final_generator())
+            with self._phase("states"), contextlib.suppress(Interrupted):
+                await self._unless_stopped(asyncio.to_thread(self._read_states))
 
     async def _dispatch(self, generator: Generator) -> None:
         assert self.dispatcher is not None
@@ -328,6 +332,13 @@ class Life:
             ready, why = None, f"could not be asked: {error!r}"
             self._warn(f"whether the system recovered is not known: {error!r}")
         return {"ready": ready, "seconds": time.monotonic() - begun, "why": why}
+
+    def _read_states(self) -> None:
+        """What every node holds in the end, for the checker of their agreement."""
+        system = self.plan.system
+        if isinstance(system, FinalState):
+            found = system.final_states(self.cluster, AGREEMENT_PATIENCE_S)
+            write_json(self.run_dir / "evidence" / "final_states.json", asdict(found))
 
     def _seal(self) -> None:
         """Close and compress the history; one that lost records stays plain, which says so."""

@@ -11,13 +11,16 @@ under the first that applies:
 - ``negative-value``: an account below zero, unless ``negative_balances`` allows it
 
 An account that a read does not show counts as zero (systems may delete it at zero); if it held
-something, the total tells. Cost: one look at every read.
+something, the total tells. Balances that are no whole numbers are added up as the decimal numbers
+that they are written as: 0.1 + 0.2 + 0.7 is 1, in any order. Cost: one look at every read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import isfinite
 from typing import Any, Final
 
 from checkers.faults_active import while_it_ran
@@ -32,13 +35,17 @@ WRONG_TOTAL: Final = "wrong-total"
 NEGATIVE_VALUE: Final = "negative-value"
 NEARBY: Final = 6
 """Transfers named in a proof."""
+_LARGEST: Final = 2**1000
+"""Beyond this, a number is whole or as good as whole, and would not fit a double."""
+
+Number = int | Fraction
 
 
 @dataclass(frozen=True)
 class Promise:
     """What every read must find. ``accounts`` is ``None`` if unknown; so is ``total``."""
 
-    total: int | None
+    total: Number | None
     total_from: str
     accounts: frozenset[str] | None
     negative_balances: bool
@@ -49,7 +56,7 @@ class BadRead:
     """One read that broke the promise. ``badness`` compares errors of one type."""
 
     position: int
-    badness: float
+    badness: Number
     what: str
     found: Any
 
@@ -125,17 +132,17 @@ def _promise(
     ]
     initial = header.initial if isinstance(header.initial, Mapping) else None
     if initial is not None and all(_is_amount(balance) for balance in initial.values()):
-        known = {"total": sum(initial.values()), "accounts": list(initial)}
+        known = {"total": total_of(initial), "accounts": list(initial)}
         told.append(("initial balances", known))
     negative = any(facts.get("negative_balances") for _, facts in told[:2])
     accounts = next((facts["accounts"] for _, facts in told if _is_list(facts, "accounts")), None)
     names = None if accounts is None else frozenset(map(str, accounts))
     for source, facts in told:
         if _is_amount(facts.get("total")):
-            return Promise(facts["total"], source, names, bool(negative))
+            return Promise(_exact(facts["total"]), source, names, bool(negative))
     for read in reads:
         if read and all(_is_amount(balance) for balance in read.values()):
-            return Promise(sum(read.values()), "first read", names, bool(negative))
+            return Promise(total_of(read), "first read", names, bool(negative))
     return Promise(None, "nowhere", names, bool(negative))
 
 
@@ -144,7 +151,27 @@ def _is_list(facts: Mapping[str, Any], name: str) -> bool:
 
 
 def _is_amount(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, float):
+        return isfinite(value)
+    return isinstance(value, int | Fraction) and not isinstance(value, bool)
+
+
+def total_of(balances: Mapping[str, Any]) -> Number:
+    """The sum, exactly: of floats, that of the decimal numbers that they are written as."""
+    quick = sum(balances.values())
+    return quick if isinstance(quick, int) else sum(map(_exact, balances.values()), Fraction(0))
+
+
+def _exact(amount: Any) -> Number:
+    return amount if isinstance(amount, int | Fraction) else Fraction(str(amount))
+
+
+def _plain(number: Number | None) -> int | float | None:
+    """As JSON has it, and as it is shown."""
+    if number is None or isinstance(number, int):
+        return number
+    is_whole = number.denominator == 1 or abs(number) > _LARGEST
+    return int(number) if is_whole else float(number)
 
 
 def _judge(
@@ -160,16 +187,16 @@ def _judge(
     if nils:
         what = f"shows no balance for {_listed(nils)}"
         return NIL_BALANCE, BadRead(position, len(nils), what, nils)
-    total = sum(balances.values())
+    total = total_of(balances)
     if promise.total is not None and total != promise.total:
-        off = total - promise.total
-        what = f"adds up to {total}, not to {promise.total} ({off:+d})"
-        return WRONG_TOTAL, BadRead(position, abs(off), what, total)
+        off: Number = total - promise.total
+        what = f"adds up to {_plain(total)}, not to {_plain(promise.total)} ({_plain(off):+})"
+        return WRONG_TOTAL, BadRead(position, max(off, -off), what, _plain(total))
     below = {account: balance for account, balance in balances.items() if balance < 0}
     if below and not promise.negative_balances:
         listed = ", ".join(f"{account} at {balance}" for account, balance in below.items())
         what = f"shows an account below zero: {listed}"
-        return NEGATIVE_VALUE, BadRead(position, -sum(below.values()), what, min(below.values()))
+        return NEGATIVE_VALUE, BadRead(position, -total_of(below), what, min(below.values()))
     return "", None
 
 
@@ -188,7 +215,7 @@ def _verdict(
     stats = {
         "read-count": read_count,
         "error-count": count,
-        "total": promise.total,
+        "total": _plain(promise.total),
         "total-from": promise.total_from,
         "errors": {kind: _figures(record.history, kind, found) for kind, found in errors.items()},
     }
@@ -277,7 +304,7 @@ class _Teller:
                 "role": role,
                 "count": errors.count,
                 "found": bad.found,
-                "expected": self.promise.total,
+                "expected": _plain(self.promise.total),
                 "read": completion.index,
             },
         )
@@ -287,7 +314,8 @@ class _Teller:
             return [
                 "Every transfer gives to one account what it takes from another, in one"
                 " transaction, so in every order of whole transactions the total is always"
-                f" {self.promise.total} (known from: {self.promise.total_from}): a contradiction."
+                f" {_plain(self.promise.total)} (known from: {self.promise.total_from}):"
+                " a contradiction."
             ]
         if kind == NEGATIVE_VALUE:
             return [

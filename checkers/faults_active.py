@@ -3,6 +3,11 @@
 A fault counts from its intention (which is on disk before it is injected, so that one whose
 injection never returned counts too) until it was healed. One that is not known to be healed
 lasts to the end. The times are the ledger's, nanoseconds since the start of the run.
+
+Proofs and excuses want this widest span: between intention and injection, and after a failed
+injection, some of the fault may be in force. Whether a run was a test of its faults
+(:mod:`harness.run.health`) counts the narrower span from the proved injection, because there an
+operation that only *may* have met the fault must not pass for one that did.
 """
 
 from __future__ import annotations

@@ -2,19 +2,21 @@
 
 A killed process answers nothing, flushes nothing and loses what it kept in memory alone; what
 comes back must be what the system promised to keep. The proof of bite is the exit status of
-exactly the processes that the ledger names; the proof of healing is that the system's processes
-run on every target again.
+exactly the processes that the ledger names, or, where nobody could learn it, that a process which
+lived when our signal went out to it is gone; one that ended by itself before was not killed. The
+proof of healing is that the system's processes run on every target again.
 """
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from random import Random
 from typing import Any
 
-from harness.cluster.node import Cluster, Daemon
+from harness.cluster.node import Cluster, Daemon, ProcessIdentity
 from harness.errors import NodeError
 from harness.fault import Proof, Stage
 from harness.system import System, SystemOption
@@ -33,6 +35,15 @@ END_S = 10.0
 """A process that SIGKILL has not ended by then hangs in the kernel."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _End:
+    """How one process ended: exit status if known, state, and whether our signal did it."""
+
+    status: int | None
+    state: str
+    is_killed: bool
+
+
 class Kill:
     """SIGKILL to the process group of each daemon of the targets; healed by ``System.start``."""
 
@@ -48,6 +59,8 @@ class Kill:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._words = choices(options, "kill_targets", TARGETS, "target")
+        self._shot: set[ProcessIdentity] = set()
+        self._ends: dict[ProcessIdentity, _End] = {}
 
     def refusal(self, cluster: Cluster, system: System) -> str | None:
         """Never refused: every system can be started again."""
@@ -70,16 +83,19 @@ class Kill:
         ]
         trouble = []
         for node, daemon in doomed:
-            trouble += _attempt(node, partial(signal_if_alive, daemon, signal.SIGKILL))
+            trouble += _attempt(node, partial(self._shoot, daemon))
         for node, daemon in doomed:
             trouble += _attempt(node, partial(_wait_for_end, daemon))
+            # Kept, because a restart puts another daemon in its place.
+            self._ends[daemon.identity] = self._end_of(daemon)
         _raise_all(trouble)
 
     def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
-        """Whether every named process ended, by SIGKILL as far as its parent can tell."""
+        """Whether every named process ended, each by SIGKILL."""
         ends: dict[str, list[dict[str, Any]]] = {node: [] for node in targets}
         for node, identity in processes(detail):
-            ends.setdefault(node, []).append({"pid": identity.pid, **_end(stage, node, identity)})
+            end = asdict(self._end(stage, node, identity))
+            ends.setdefault(node, []).append({"pid": identity.pid, **end})
         every = [end for of_node in ends.values() for end in of_node]
         holds = bool(every) and all(end["is_killed"] for end in every)
         count = sum(end["is_killed"] for end in every)
@@ -100,14 +116,30 @@ class Kill:
         what = f"no process of {' '.join(down)} runs" if down else "every target runs again"
         return Proof(holds=not down, what=what, figures={"running": up})
 
+    def _shoot(self, daemon: Daemon) -> None:
+        """SIGKILL; noted only if the process lived and the signal went out."""
+        was_alive = daemon.alive()
+        try:
+            daemon.signal(signal.SIGKILL)
+        except Exception:
+            if daemon.alive():
+                raise
+            return
+        if was_alive:
+            self._shot.add(daemon.identity)
 
-def _end(stage: Stage, node: str, identity: Any) -> dict[str, Any]:
-    daemon = find_daemon(stage, node, identity)
-    if daemon is None:
-        return {"status": None, "state": "gone", "is_killed": True}
-    status, state = daemon.exit_status(), daemon.state()
-    is_killed = status == -signal.SIGKILL or (status is None and state == "gone")
-    return {"status": status, "state": state, "is_killed": is_killed}
+    def _end(self, stage: Stage, node: str, identity: ProcessIdentity) -> _End:
+        """How the process ended, as far as that is known by now."""
+        daemon = find_daemon(stage, node, identity)
+        if daemon is not None:
+            return self._end_of(daemon)
+        return self._ends.get(identity, _End(status=None, state="replaced", is_killed=False))
+
+    def _end_of(self, daemon: Daemon) -> _End:
+        status, state = daemon.exit_status(), daemon.state()
+        was_ours = status is None and state == "gone" and daemon.identity in self._shot
+        is_killed = status == -signal.SIGKILL or was_ours
+        return _End(status=status, state=state, is_killed=is_killed)
 
 
 def _is_whole(stage: Stage, node: str) -> bool:

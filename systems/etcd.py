@@ -9,7 +9,8 @@ folder and survives a restart; a restarted member ignores the ``initial-*`` flag
 stale. The claim stays strict-serializable, so that the verdict shows it broken.
 
 Where the program comes from: :mod:`systems.etcd_binary`. What its errors mean:
-:mod:`systems.etcd_gateway`. What the members say of themselves: :mod:`systems.etcd_members`.
+:mod:`systems.etcd_gateway`. What the members say of themselves: :mod:`systems.etcd_members`, and
+in their logs: :mod:`systems.etcd_log`.
 """
 
 from __future__ import annotations
@@ -29,20 +30,12 @@ from harness.system import FAITHFUL, FinalStates, SystemOption, TimeReading
 from systems import etcd_members
 from systems.etcd_binary import WHEEL_HINT, find_binary, read_versions
 from systems.etcd_gateway import PORT
+from systems.etcd_log import CRASH_PATTERNS
 
 PEER_PORT: Final = 2380
 _STATUS_TIMEOUT_S: Final = 0.5
 _STOP_TIMEOUT_S: Final = 5.0
 _FIRST_PEER_TIMEOUT_S: Final = 2.0
-
-_CRASH_PATTERNS: Final = (
-    r"^panic: ",
-    r"^fatal error: ",
-    r"^\[signal SIG",
-    r'"level":"(panic|dpanic|fatal)"',
-    r"WARNING: DATA RACE",
-)
-"""What Go and etcd's logger print when the process dies by itself or finds a race."""
 
 
 class Etcd:
@@ -172,7 +165,7 @@ class Etcd:
 
     def crash_patterns(self) -> Sequence[str]:
         """Go's and etcd's last words."""
-        return _CRASH_PATTERNS
+        return CRASH_PATTERNS
 
     def expected_exits(self) -> Mapping[str, Sequence[str]]:
         """None: no fault that there is yet makes etcd end by itself."""

@@ -28,13 +28,12 @@ from harness.cluster.node import Cluster, Daemon, Node
 from harness.errors import NotReady
 from harness.system import FinalStates, TimeReading
 from systems import etcd_gateway as gateway
+from systems.etcd_log import last_words, tail
 
 READY_KEY: Final = b"polygraph-ready"
 _POLL_S: Final = 0.05
 _PEER_POLL_S: Final = 0.01
 _STATE_TIMEOUT_S: Final = 5.0
-_LOG_LINES: Final = 5
-_LOG_BYTES: Final = 4096
 _Shape = TypeVar("_Shape")
 
 
@@ -211,17 +210,13 @@ def _has_ended(daemons: Sequence[Daemon]) -> bool:
 def _not_ready(cluster: Cluster, unready: Mapping[str, str], what: str) -> NotReady:
     parts = [f"{what}:"]
     for name, why in unready.items():
-        log = cluster.node(name).log_dir / "etcd.log"
-        parts += [f"  {name}: {why}", *(f"    {line}" for line in _tail(log))]
+        parts += _told(name, why, cluster.node(name).log_dir / "etcd.log")
     return NotReady("\n".join(parts), "the logs under nodes/ of the run folder tell more")
 
 
-def _tail(log: Path) -> list[str]:
-    """The last few lines of ``log``; none if there is no such file."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _LOG_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    return text.splitlines()[-_LOG_LINES:]
+def _told(name: str, why: str, log: Path) -> list[str]:
+    """Of one member: how it died, if its log says so, else what it last logged."""
+    cause = last_words(log)
+    if cause:
+        return [f"  {name}: {cause}", f"    asked, it gives: {why}; its whole log is {log}"]
+    return [f"  {name}: {why}", *(f"    {line}" for line in tail(log))]

@@ -78,9 +78,10 @@ class Forking(Combinator, frozen=True, gc=False):
 
     def op(self, context: Context) -> Step:
         """A read of the group that the process just wrote to, or half and half."""
-        process = context.some_free_process()
-        if process is None:
+        thread = context.some_free_thread()
+        if thread < 0:
             return waiting(context)
+        process = context.processes[thread]
         random = Random(self.stream, self.emitted)
         written = dict(self.written)
         next_key = self.next_key

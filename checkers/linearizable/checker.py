@@ -3,7 +3,9 @@
 Keys are judged apart, which loses nothing (Herlihy & Wing, *Linearizability*, 1990: a history
 is linearizable exactly if its part on each object is); :mod:`checkers.linearizable.judging` decides
 them. What is not decided when time or memory is spent is ``unknown`` and names the key; a key
-proven wrong wins over it and is explained by :mod:`checkers.linearizable.explain`.
+proven wrong wins over it and is explained by :mod:`checkers.linearizable.explain`. Contradictions
+that came about while a fault was in force are told first, for those are what a run with faults
+looks for.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from checkers.faults_active import while_it_ran
+from checkers.faults_active import faults_active, while_it_ran
 from checkers.linearizable.entries import (
     KeyHistory,
     Unjudgeable,
@@ -67,7 +69,7 @@ class Linearizable:
             outcome = self._outcome(record.history, model, reading, budget)
         except Unjudgeable as error:
             return Verdict(valid=UNKNOWN, why=f"cannot be judged: {error}")
-        proofs = _proofs(record.history, outcome, budget)
+        proofs = _proofs(record, outcome, budget)
         return _verdict(record, outcome, proofs)
 
     def _outcome(
@@ -116,16 +118,42 @@ def _homes_of(
     return lambda keys: by_key(history, model, **reading, only=set(map(json_name, keys)))
 
 
-def _proofs(history: History, outcome: Outcome, budget: Budget) -> list[tuple[Broken, Proof]]:
-    """A proof for each; one that cannot be told must not hide that the key is wrong."""
-    proofs = []
-    for broken in outcome.broken[:TOLD]:
+def _proofs(record: Record, outcome: Outcome, budget: Budget) -> list[tuple[Broken, Proof]]:
+    """A proof for each, those with a fault in force first, then by time.
+
+    One that cannot be told must not hide that the key is wrong.
+    """
+    history, proofs = record.history, []
+    for broken in _to_tell(record, outcome):
         try:
             proof = prove(history, broken, budget)
         except Exception as error:
             proof = untold(history, broken.home, broken.late, error)
         proofs.append((broken, proof))
-    return proofs
+
+    def rank(told: tuple[Broken, Proof]) -> tuple[bool, int]:
+        broken, proof = told
+        return not _had_fault(record, proof.span_ns()), broken.late.complete
+
+    return sorted(proofs, key=rank)
+
+
+def _to_tell(record: Record, outcome: Outcome) -> list[Broken]:
+    """Those that are explained, by time; if too many, those that broke under a fault first."""
+    if len(outcome.broken) <= TOLD:
+        return outcome.broken
+    operations = record.history.operations
+
+    def is_calm(broken: Broken) -> bool:
+        late = broken.late
+        span_ns = (operations[late.at].time, operations[late.complete].time)
+        return not _had_fault(record, span_ns)
+
+    return sorted(outcome.broken, key=is_calm)[:TOLD]
+
+
+def _had_fault(record: Record, span_ns: tuple[int, int]) -> bool:
+    return bool(record.faults and faults_active(record.faults, *span_ns))
 
 
 def prove(history: History, broken: Broken, budget: Budget) -> Proof:

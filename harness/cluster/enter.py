@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.cluster import folders, identity, registration, wire
+from harness.cluster import identity, leftovers, registration, wire
 from harness.cluster.node import ProcessIdentity
 from harness.cluster.reasons import PYROUTE2_HINT, has_pyroute2, hint_for
 from harness.errors import NeedsError, SetupError, StoreError, UsageError
@@ -122,8 +122,7 @@ class Entered:
         self._channel.close()
         self.close_stdin()
         if self._run_dir is not None:
-            folders.remove_data(self._run_dir)
-            registration.remove(self._run_dir)
+            leftovers.forget(self._run_dir)
 
 
 def choose_mode(provider: str) -> Mode:

@@ -19,24 +19,30 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.cluster import folders, identity, providers, registration
+from harness.cluster import folders, identity, providers, registration, remains
 from harness.cluster.registration import Registration
 from harness.errors import HealError, HistoryError, PolygraphError, StoreError
 from harness.run.ledger import HEAL, HEALED, Ledger, read_ledger, unhealed
 
 _END_TIMEOUT_S = 10.0
 _RUNS = "*/*/*"
-_PROOF = "the run's cluster, and with it its processes and cuts, are gone"
 
 
 def down(run_dir: Path) -> None:
     """End the cluster of this run, kept running or not. Safe twice, and where there is none.
 
-    ``HealError`` if it does not end (another user's, or stuck in the kernel).
+    ``HealError`` if it does not end (another user's, or stuck in the kernel) or is on another
+    machine.
     """
     registered = registration.read(run_dir)
     if registered is None:
         return
+    if registered.host != socket.gethostname():
+        raise HealError(
+            f"the cluster of {run_dir} is on the machine {registered.host}, this is"
+            f" {socket.gethostname()}",
+            f"polygraph down {run_dir}, on {registered.host}",
+        )
     left = _end(run_dir, registered)
     if left:
         raise HealError(
@@ -62,7 +68,7 @@ def _heal_run(run_dir: Path) -> list[str]:
     if registered is not None and registered.host != socket.gethostname():
         return []
     if registered is None:
-        return _note_healed(run_dir, _PROOF)
+        return _heal_unregistered(run_dir)
     try:
         provider = providers.of(registered.provider)
         if registered.left_running and provider.is_up(run_dir, registered):
@@ -82,9 +88,32 @@ def forget(run_dir: Path) -> list[str]:
     A sentence for each thing that could not be done.
     """
     registered = registration.read(run_dir)
-    proof = providers.of(registered.provider).proof_of_end if registered else _PROOF
     folders.remove_data(run_dir)
-    registration.remove(run_dir)
+    if registered is None:
+        return _heal_unregistered(run_dir)
+    left = _note_healed(run_dir, providers.of(registered.provider).proof_of_end)
+    if not left:  # while a ledger could not be written, the registration is its proof
+        registration.remove(run_dir)
+    return left
+
+
+def _heal_unregistered(run_dir: Path) -> list[str]:
+    path = run_dir / "faults.jsonl"
+    try:
+        entries = read_ledger(path)
+    except HistoryError as error:
+        return [f"{run_dir}: {error.message}"]
+    open_faults = unhealed(entries)
+    if not open_faults:
+        return []
+    names = ", ".join(f"{entry.fault} on {' '.join(entry.targets)}" for entry in open_faults)
+    owner = path.stat().st_uid
+    if os.geteuid() not in (0, owner):
+        return [f"{run_dir}: {names}: of another user; try: polygraph heal as user {owner}"]
+    try:
+        proof = remains.proof_of_end(entries)
+    except remains.CannotTell as reason:
+        return [f"{run_dir}: {names} {reason}"]
     return _note_healed(run_dir, proof)
 
 

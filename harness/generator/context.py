@@ -115,15 +115,6 @@ class Context(msgspec.Struct, frozen=True, gc=False):
         """The next free thread in turn, or -1 if all are busy."""
         return in_turn(self.free, self.all, self.rotation)
 
-    def some_free_process(self) -> Process | None:
-        """The process of the next free thread in turn, or ``None`` if all are busy."""
-        thread = self.some_free_thread()
-        return None if thread < 0 else self.processes[thread]
-
-    def free_threads(self) -> list[int]:
-        """Numbers of the free threads, ascending."""
-        return list(threads_in(self.free))
-
     def all_processes(self) -> list[Process]:
         """The processes that the threads of this context run now."""
         return [self.processes[thread] for thread in threads_in(self.all)]

@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import Final
 
 from harness.errors import StoreError
-from harness.history.formats.jsonl import append_operation, encode_header
+from harness.history.formats.jsonl import PLAIN, append_operation, encode_header, is_finite
 from harness.history.operation import Header, Operation
 
 FLUSH_PERIOD_S: Final = 0.020
@@ -71,8 +71,9 @@ class Journal:
     def append(self, operation: Operation) -> Operation:
         """Record ``operation`` next, and return it with the index and time that it was given.
 
-        Raises ``TypeError`` if its value is not JSON (then nothing was recorded), ``StoreError``
-        if the file can take no more.
+        Raises ``StoreError`` if the file can take no more, and what the encoder raises if the
+        operation is not JSON (``TypeError``, ``RecursionError`` for deep nesting, ``ValueError``
+        for a number that is not finite); then nothing was recorded.
         """
         if self.sync:
             return self._append_and_write(operation)
@@ -154,10 +155,20 @@ class Journal:
             operation.wall_time_ns,
             operation.extra,
         )
+        buffer = self._buffer
+        length = len(buffer)
         self._count = index + 1
         try:
-            append_operation(recorded, self._buffer)
+            append_operation(recorded, buffer)
+            # NaN became null, and a checker would judge nil. Without a null there was none.
+            if (
+                recorded.value.__class__ not in PLAIN
+                or recorded.error.__class__ not in PLAIN
+                or recorded.extra is not None
+            ):
+                _refuse_what_is_not_finite(recorded, buffer, length)
         except BaseException:
+            del buffer[length:]
             self._count = index
             raise
         return recorded
@@ -224,6 +235,21 @@ class Journal:
         finally:
             os.close(self._file)
             self._file = -1
+
+
+def _refuse_what_is_not_finite(operation: Operation, buffer: bytearray, start: int) -> None:
+    """``ValueError`` if a null in the line at ``start`` was a number; the cheapest look first."""
+    value = operation.value
+    if (
+        value.__class__ is list
+        and PLAIN.issuperset(map(type, value))
+        and operation.error is operation.extra is None
+    ):
+        return
+    if buffer.find(b"null", start) < 0:
+        return
+    if not all(map(is_finite, (value, operation.error, operation.extra))):
+        raise ValueError("it holds a number that is not finite (NaN or infinity)")
 
 
 def _create(path: Path) -> int:

@@ -17,16 +17,12 @@ import sys
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.errors import HistoryError
 from harness.history import formats
 from harness.history.history import History
 from harness.history.rules import check_rules
-from harness.history.seal import COLUMNS, SEALED, find_history, is_unsealed
-
-if TYPE_CHECKING:
-    from harness.history.columns import Columns
+from harness.history.seal import find_history, is_unsealed
 
 STANDARD_INPUT = "-"
 
@@ -57,21 +53,6 @@ def _fast(path: Path, format: str | None) -> History | None:
     from harness.history.fast_jsonl import SMALLEST, read_fast
 
     return read_fast(path) if path.stat().st_size >= SMALLEST else None
-
-
-def read_columns(path: Path) -> Columns:
-    """The columnar view of a run folder or history file; from its columnar copy if there is one.
-
-    Raises ``HistoryError`` as :func:`read_history` does.
-    """
-    from harness.history.columns import columns, load_columns
-
-    found = find_history(path) if path.is_dir() else path
-    if found.name in SEALED and found.is_file():
-        copy = load_columns(found.parent / COLUMNS, of_bytes=found.stat().st_size)
-        if copy is not None:
-            return copy
-    return columns(read_history(found))
 
 
 def parse_history(data: bytes, name: str, format: str | None = None) -> History:

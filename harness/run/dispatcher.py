@@ -8,7 +8,8 @@ and hide what the second must have seen. An invocation is in the journal before 
 it. So "completion before invocation in the file" is "happened before", and no clock is needed.
 
 Nothing that a client does can hold up a run: an operation that takes longer than the time-out
-becomes ``info`` whether or not the client obeys, its process is retired (the next is the old
+becomes ``info`` whether or not the client obeys (a client that blocks the very loop is seen by a
+:class:`harness.run.watchdog.Watchdog`), its process is retired (the next is the old
 number plus the concurrency, which keeps the thread and therefore the node) and a new worker with
 a new client takes over. Clients that never let go are counted, and end the run at four times the
 concurrency.
@@ -22,8 +23,6 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
-
-from msgspec import structs
 
 from harness.client import SystemClient
 from harness.errors import PolygraphError, StoreError
@@ -42,9 +41,11 @@ from harness.generator.leaves import lift
 from harness.generator.streams import split
 from harness.generator.transform import GeneratorError
 from harness.history.operation import INFO, INVOKE, Operation
+from harness.run.completions import as_info, checked, described, ended, not_recorded, shown
 from harness.run.tally import Tally
 from harness.run.timers import Alarm, Heartbeat
-from harness.run.workers import Departures, Invoke, Worker, checked, described, ended
+from harness.run.watchdog import Watchdog
+from harness.run.workers import Departures, Invoke, Worker, is_ending
 
 MOST_HOPS = 3
 STUCK_PER_THREAD = 4
@@ -76,6 +77,8 @@ class Dispatcher:
     operation)`` the completion. ``nemesis(operation)``, if there is one, carries out what is on
     the nemesis thread.
 
+    ``watchdog`` is fed while a generator is carried out; its owner starts and stops it.
+
     ``stuck`` is ``None``, or why the run had to end: clients that hang for ever.
     """
 
@@ -91,6 +94,7 @@ class Dispatcher:
         seed: int = 0,
         op_timeout_s: float = 5.0,
         say: Callable[[str], None] = _to_stderr,
+        watchdog: Watchdog | None = None,
     ) -> None:
         self.stuck: str | None = None
         self._journal = journal
@@ -103,6 +107,7 @@ class Dispatcher:
         self._seed = seed
         self._op_timeout_ns = round(op_timeout_s * NS_PER_S)
         self._say = say
+        self._watchdog = watchdog
         self._loop = asyncio.get_running_loop()
         self._tally = Tally()
         self._alarm = Alarm(self._loop, self._arm)
@@ -144,6 +149,11 @@ class Dispatcher:
         """The latest error of a client operation."""
         return self._tally.last_error
 
+    @property
+    def stuck_clients(self) -> int:
+        """How many clients were given up and have not let go by now (after ``close``: for good)."""
+        return len(self._departures)
+
     async def run(self, generator: Liftable) -> None:
         """Carry out ``generator`` to its end, or until stopped; all operations are completed.
 
@@ -164,6 +174,7 @@ class Dispatcher:
         self._runs += 1
         self._done = self._loop.create_future()
         self._heartbeat.start()
+        self._feed()
         self._arm()
         try:
             await self._done
@@ -241,7 +252,7 @@ class Dispatcher:
             self._keep_busy(thread, operation)
             recorded = operation
         else:
-            recorded = self._journal.append(self._addressed(operation, thread))
+            recorded = self._record_invocation(self._addressed(operation, thread))
             self._hand_over(thread, recorded)
         self._free ^= 1 << thread
         self._rotation = next_rotation(self._rotation)
@@ -252,10 +263,24 @@ class Dispatcher:
         process, kind = operation.process, operation.type
         thread = process % self._concurrency if process.__class__ is int else self._concurrency
         if not self._free >> thread & 1 or self._processes[thread] != process:
-            raise GeneratorError(f"the generator gave {operation}, whose process is not free")
+            raise GeneratorError(
+                f"the generator gave {shown(operation)}, whose process is not free"
+            )
         if kind != INVOKE and kind not in (SLEEP, LOG, INFO):
-            raise GeneratorError(f"the generator gave {operation}, whose type is not invoke")
+            raise _not_fitting(operation, "type is not invoke")
         return thread
+
+    def _record_invocation(self, operation: Operation) -> Operation:
+        try:
+            return self._journal.append(operation)
+        except StoreError:
+            raise
+        except Exception as error:  # a value that is not JSON: nobody could judge the answer
+            raise GeneratorError(
+                f"the generator gave an operation that cannot be recorded: {shown(error, str)}:"
+                f" {shown(operation)}",
+                "give values made of JSON types, with finite numbers and no deep nesting",
+            ) from error
 
     def _hand_over(self, thread: int, recorded: Operation) -> None:
         if thread < self._concurrency:
@@ -268,7 +293,7 @@ class Dispatcher:
     def _addressed(self, operation: Operation, thread: int) -> Operation:
         """The invocation as it is recorded: a client's with its node, the nemesis' as info."""
         if thread == self._concurrency:
-            return _as_info(operation)
+            return as_info(operation)
         return Operation(
             -1,
             -1,
@@ -295,11 +320,11 @@ class Dispatcher:
         recorded = self._complete(worker.thread, invocation, checked(invocation, completion))
         if recorded is None:
             return
-        self._tally.add(recorded)
         if recorded.type == INFO:
             client, worker.client = worker.client, None
             self._departures.see_off(client)
             self._retire(worker.thread)
+        self._tally.add(recorded)
 
     def _expire(self, worker: Worker, invocation: Operation) -> None:
         """The operation took too long: it is info, and thread and process go on without it."""
@@ -327,16 +352,25 @@ class Dispatcher:
         try:
             self._generator = self._generator.update(self._context(recorded.time), recorded)
         except Exception as error:
-            self._fail(error, f"was told of {recorded}")
+            self._fail(error, f"was told of {shown(recorded)}")
         if not self._is_armed:
             self._arm()
         return recorded
 
     def _record(self, invocation: Operation, completion: Operation) -> Operation:
+        """Record the completion, or that it cannot be told: whatever it is, the thread goes on."""
         try:
             return self._journal.append(completion)
-        except TypeError as error:  # a value that is not JSON: the answer cannot be told
-            return self._journal.append(ended(invocation, INFO, described(error)))
+        except StoreError:
+            raise
+        except Exception as error:  # a value that is not JSON
+            told, without_value = not_recorded(invocation, error)
+        try:
+            return self._journal.append(told)
+        except StoreError:
+            raise
+        except Exception:
+            return self._journal.append(without_value)
 
     def _retire(self, thread: int) -> None:
         context = self._context(0).with_next_process(thread)
@@ -346,16 +380,19 @@ class Dispatcher:
 
     async def _do_nemesis(self, invocation: Operation) -> None:
         assert self._nemesis is not None
+        task = asyncio.current_task()
         try:
             completion = checked(invocation, await self._nemesis(invocation))
-        except Exception as error:
+        except BaseException as error:
+            if is_ending(task):
+                raise
             completion = ended(invocation, INFO, described(error))
         self._end_nemesis(invocation, completion)
 
     def _end_nemesis(self, invocation: Operation, completion: Operation) -> None:
         if self._nemesis_open is invocation:
             self._nemesis_open = None
-            self._complete(self._concurrency, invocation, _as_info(completion))
+            self._complete(self._concurrency, invocation, as_info(completion))
 
     def _keep_busy(self, thread: int, operation: Operation) -> None:
         """Not for a worker: print, or leave the thread idle for a time; nothing is recorded."""
@@ -373,11 +410,12 @@ class Dispatcher:
         try:
             self._generator = self._generator.update(self._context(self._journal.now()), operation)
         except Exception as error:
-            self._fail(error, f"was told of {operation}")
+            self._fail(error, f"was told of {shown(operation)}")
         self._arm()
 
     def _look_after(self) -> None:
         """Every heartbeat: end what took too long, and ask again if the generator was pending."""
+        self._feed()
         now = self._journal.now()
         for worker in self._workers:
             if worker.operation is not None and now - worker.since_ns > self._op_timeout_ns:
@@ -385,11 +423,15 @@ class Dispatcher:
         if self._nemesis_open is not None and 0 <= self._stopped_ns < now - self._op_timeout_ns:
             stopped = ended(self._nemesis_open, INFO, "still under way when the run was stopped")
             self._end_nemesis(self._nemesis_open, stopped)
-        if len(self._departures) >= STUCK_PER_THREAD * self._concurrency and self.stuck is None:
-            self.stuck = f"{len(self._departures)} clients hang and cannot be closed"
+        if self.stuck_clients >= STUCK_PER_THREAD * self._concurrency and self.stuck is None:
+            self.stuck = f"{self.stuck_clients} clients hang and cannot be closed"
             self._stop()
         if self._is_pending:
             self._arm()
+
+    def _feed(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.beat()
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -406,7 +448,7 @@ class Dispatcher:
         """The generator failed: nothing new begins, what is open is completed, then it is told."""
         if self._error is None:
             if not isinstance(error, PolygraphError):
-                told = GeneratorError(f"the generator raised {error!r} when it {when}")
+                told = GeneratorError(f"the generator raised {shown(error)} when it {when}")
                 told.__cause__ = error
                 error = told
             self._error = error
@@ -428,6 +470,8 @@ class Dispatcher:
     def _cancel_timers(self) -> None:
         self._alarm.cancel()
         self._heartbeat.stop()
+        if self._watchdog is not None:
+            self._watchdog.rest()
         for sleeper in self._sleeping.values():
             sleeper.cancel()
 
@@ -436,6 +480,5 @@ class Dispatcher:
         return Worker(thread, address, self._open_client, self._invoke, self._finished)
 
 
-def _as_info(operation: Operation) -> Operation:
-    """What the nemesis does is info at both ends."""
-    return operation if operation.type == INFO else structs.replace(operation, type=INFO)
+def _not_fitting(operation: Operation, what: str) -> GeneratorError:
+    return GeneratorError(f"the generator gave {shown(operation)}, whose {what}")

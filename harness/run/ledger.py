@@ -167,12 +167,3 @@ def unhealed(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
         elif entry.event == HEALED:
             meant.pop(entry.id, None)
     return list(reversed(meant.values()))
-
-
-def summarize(entries: Iterable[LedgerEntry], faults: Iterable[str]) -> dict[str, dict[str, int]]:
-    """How often each of ``faults`` (and any other in the ledger) was injected, bit, was healed."""
-    counts = {name: {INJECTED: 0, BIT: 0, HEALED: 0} for name in faults}
-    for entry in entries:
-        if entry.event in (INJECTED, BIT, HEALED):
-            counts.setdefault(entry.fault, {INJECTED: 0, BIT: 0, HEALED: 0})[entry.event] += 1
-    return counts

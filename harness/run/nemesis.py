@@ -25,7 +25,7 @@ from harness.errors import UsageError
 from harness.fault import Fault, Stage
 from harness.history.operation import INFO, Operation
 from harness.run.injection import Injection, Limits, said
-from harness.run.ledger import Ledger, summarize
+from harness.run.ledger import Ledger
 from harness.run.schedule import START, STOP
 
 T = TypeVar("T")
@@ -83,10 +83,6 @@ class Nemesis:
         """Names of the faults that are in force or not proved healed, oldest first."""
         with self._lock:
             return [each.fault.name for each in self._injections if not each.is_healed]
-
-    def summary(self) -> dict[str, dict[str, int]]:
-        """Of each fault, how many were injected, seen to bite and proved healed."""
-        return summarize(self._ledger.entries, self._faults)
 
     def _step(self, f: str) -> Callable[[Operation], Operation] | None:
         for verb, step in ((START, self._start), (STOP, self._stop)):

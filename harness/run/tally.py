@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Operation
+from harness.run.completions import shown
 
 
 class Tally:
@@ -22,4 +23,4 @@ class Tally:
             counts = self.counts[recorded.f] = {INVOKE: 0, OK: 0, FAIL: 0, INFO: 0}
         counts[recorded.type] += 1
         if recorded.error is not None:
-            self.last_error = f"{recorded.f}: {recorded.error}"
+            self.last_error = f"{recorded.f}: {shown(recorded.error, str)}"

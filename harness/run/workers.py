@@ -3,7 +3,8 @@
 A worker owns the client of its thread's present process. It opens it before the process's first
 operation, hands every operation to the workload's ``invoke`` and turns what comes back, or what
 is raised, into a completion. ``Failed`` is the only way to ``fail``; every other exception is
-``info``, because nobody can know (design, section 4).
+``info``, because nobody can know (design, section 4); so is what is no ``Exception``, such as
+``SystemExit`` from a driver, which must not end the run.
 
 A worker whose operation took too long is *abandoned*, not waited for: its task is cancelled and
 its client closed in the background, whether or not they obey, and a new worker takes the
@@ -13,12 +14,11 @@ thread. What an abandoned worker still says is not listened to.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from harness.client import Failed, Indeterminate, SystemClient
-from harness.history.operation import FAIL, INFO, OK, Operation
+from harness.history.operation import FAIL, INFO, Operation
+from harness.run.completions import described, ended
 
 Invoke = Callable[[SystemClient, Operation], Awaitable[Operation]]
 Finished = Callable[["Worker", Operation, Operation], None]
@@ -85,13 +85,13 @@ class Worker:
                 completion = ended(operation, FAIL, error.error)
             except Indeterminate as error:
                 completion = ended(operation, INFO, error.error)
-            except asyncio.CancelledError as error:
-                if self._is_cancelled():
+            except BaseException as error:
+                if is_ending(self.task):
                     raise
                 completion = ended(operation, INFO, described(error))
-            except Exception as error:
-                completion = ended(operation, INFO, described(error))
             finished(self, operation, completion)
+            if self.task.cancelling():  # the client kept the cancellation to itself
+                return
 
     async def _opened(self) -> SystemClient:
         client = self._open_client()
@@ -103,11 +103,6 @@ class Worker:
             await client.close()
             raise
         return client
-
-    def _is_cancelled(self) -> bool:
-        """Whether somebody cancelled this task, rather than something that ``invoke`` awaited."""
-        task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0
 
 
 class Departures:
@@ -134,34 +129,27 @@ class Departures:
 
 
 async def _closed(client: SystemClient | None, task: asyncio.Task[None] | None) -> None:
+    this = asyncio.current_task()
     if client is not None:
-        # A broken connection may refuse to be closed. Nobody uses it again, so nothing is lost.
-        with contextlib.suppress(Exception):
+        try:
             await client.close()
+        except BaseException:
+            # A broken connection may refuse to be closed. Nobody uses it again, so nothing is lost.
+            if is_ending(this):
+                raise
     if task is not None:
         await asyncio.wait({task})
 
 
-def ended(invocation: Operation, kind: str, error: Any) -> Operation:
-    """The completion of ``invocation`` that says ``error``."""
-    return Operation(-1, -1, invocation.process, kind, invocation.f, invocation.value, error=error)
+def is_ending(task: asyncio.Task[None] | None) -> bool:
+    """Whether ``task``, which runs this, was itself cancelled or is being thrown away.
 
-
-def described(error: BaseException) -> str:
-    """An exception as an operation's error text."""
-    return f"indeterminate: {type(error).__name__}: {error}".rstrip(": ")
-
-
-def checked(invocation: Operation, completion: object) -> Operation:
-    """``completion`` if it completes ``invocation``; else an ``info`` that says what it was."""
-    if completion.__class__ is not Operation:
-        return ended(invocation, INFO, f"the client answered {completion!r}, not an Operation")
-    assert isinstance(completion, Operation)
-    if (
-        completion.process != invocation.process
-        or completion.f != invocation.f
-        or completion.type not in (OK, FAIL, INFO)
-    ):
-        shape = f"{completion.type} of {completion.f!r} by process {completion.process!r}"
-        return ended(invocation, INFO, f"the client answered with {shape}")
-    return completion
+    Otherwise an exception came out of what it awaits: a client may raise anything, also
+    ``CancelledError``, ``SystemExit`` or ``GeneratorExit``.
+    """
+    if task is None or task.cancelling():
+        return True
+    try:
+        return asyncio.current_task() is not task
+    except RuntimeError:  # no loop runs any more
+        return True

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from checkers.bank import Bank
@@ -185,3 +186,48 @@ def test_the_drifted_bank_reads_one_wrong_total_for_good() -> None:
     found = read_history(HISTORIES / "dgraph/bank-v1.0.10-drift.jsonl.gz")
     facts = judged(found).stats["errors"]["wrong-total"]
     assert (facts["lowest"], facts["highest"]) == (106, 106)
+
+
+TENTHS = {"0": 0.1, "1": 0.2, "2": 0.7}
+
+
+@pytest.mark.parametrize("order", ["012", "021", "102", "120", "201", "210"])
+def test_decimal_balances_add_up_exactly_in_any_order(order: str) -> None:
+    read = {account: TENTHS[account] for account in order}
+    moved = {"0": 0.3, "1": 0.3, "2": 0.4}
+    assert judged(history(TENTHS, read, moved, {"0": 1}, initial=None)).valid is True
+    assert judged(history(read, initial=None), total=1).valid is True
+    assert judged(history(moved, initial=None), total=1.0).valid is True
+    assert judged(history({"0": 1}, moved, initial=read)).valid is True
+
+
+def test_a_wrong_total_of_decimal_balances_is_told_however_small() -> None:
+    verdict = judged(history({"0": 0.1, "1": 0.2, "2": 0.5}, initial=TENTHS))
+    assert types(verdict) == {"wrong-total": 1}
+    (case,) = verdict.anomalies["wrong-total"]
+    assert "adds up to 0.8, not to 1 (-0.2)" in case.message
+    assert (case.data["found"], case.data["expected"]) == (0.8, 1)
+    little = judged(history({"0": 0.1, "1": 0.2, "2": 0.7000000000000001}, initial=TENTHS))
+    assert types(little) == {"wrong-total": 1}
+
+
+def test_a_large_balance_hides_no_small_loss() -> None:
+    """In doubles 1e16 + 1 is 1e16."""
+    verdict = judged(history({"0": 1e16, "1": 0.5}, initial={"0": 1e16, "1": 1.5}))
+    assert types(verdict) == {"wrong-total": 1}
+    huge = judged(history({"0": 1e308, "1": 1e308}, initial={"0": 1e308, "1": 1e308, "2": 0.5}))
+    assert types(huge) == {"wrong-total": 1}
+    assert msgspec.json.encode(huge.stats)
+
+
+def test_decimal_balances_below_zero_are_told() -> None:
+    verdict = judged(history({"0": 1.5, "1": -0.5}, initial={"0": 1}))
+    assert types(verdict) == {"unexpected-key": 1}
+    verdict = judged(history({"0": 1.5, "1": -0.5}, initial={"0": 1, "1": 0}))
+    assert "account below zero: 1 at -0.5" in verdict.anomalies["negative-value"][0].message
+    assert verdict.stats["errors"]["negative-value"]["lowest"] == -0.5
+
+
+def test_a_balance_that_is_not_finite_is_no_balance() -> None:
+    verdict = judged(history({"0": 60, "1": float("nan")}))
+    assert types(verdict) == {"nil-balance": 1}

@@ -112,6 +112,40 @@ def test_a_process_that_ended_by_itself_was_not_killed() -> None:
     assert not shot.bit
 
 
+def test_a_process_that_ended_by_itself_and_was_replaced_was_not_killed() -> None:
+    stage: Any = honest_cluster.stage()
+    shot = kill(stage, "n2")
+    stage.daemons["n2"][0].end(2)
+    shot.inject()
+    shot.heal()
+    assert shot.healed
+    assert not shot.bit
+
+
+class Orphan(honest_cluster.HonestDaemon):
+    """A process whose parent is gone, so that nobody learns its exit status."""
+
+    def alive(self) -> bool:
+        return self._state != "gone"
+
+    def exit_status(self) -> int | None:
+        return None
+
+
+def test_without_an_exit_status_only_what_lived_when_it_was_shot_was_killed() -> None:
+    stage: Any = honest_cluster.stage(2)
+    stage.daemons = {"n1": [Orphan("n1", 71)], "n2": [Orphan("n2", 72)]}
+    living, gone = kill(stage, "n1"), kill(stage, "n2")
+    stage.daemons["n2"][0].end(2)
+    for shot in (living, gone):
+        assert not shot.bit
+        shot.inject()
+    assert (living.bit, gone.bit) == (True, False)
+    for shot in (living, gone):
+        shot.heal()
+    assert (living.bit, gone.bit) == (True, False)
+
+
 def test_a_node_that_does_not_start_is_named_and_the_others_are_started() -> None:
     stage: Any = honest_cluster.stage()
     shot = Aimed(Kill({}), stage, "minority", NODES)

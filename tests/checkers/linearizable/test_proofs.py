@@ -6,11 +6,13 @@ from collections import Counter
 from random import Random
 
 from checkers.linearizable import Linearizable
-from checkers.linearizable.checker import prove
+from checkers.linearizable.checker import TOLD, prove
 from checkers.linearizable.entries import Entry, by_key
 from checkers.linearizable.judging import judge
 from checkers.linearizable.minimal import minimal
 from checkers.linearizable.models import CAS_REGISTER
+from harness.history.history import History
+from harness.history.operation import Header, Operation
 from harness.history.record import LedgerEntry, Record
 from harness.history.verdict import Anomaly, Budget
 from tests.checkers.drawing import drawn
@@ -22,6 +24,8 @@ from tests.checkers.linearizable.orders import (
     with_one_read_changed,
 )
 from tests.checkers.linearizable.recorded import history_of
+
+SECOND = 1_000_000_000
 
 
 def some_broken_history(seed: int) -> list[Entry]:
@@ -136,12 +140,11 @@ def ledger(*events: tuple[int, str, str, int]) -> list[LedgerEntry]:
 
 
 def test_a_proof_names_the_faults_then_active_and_no_others() -> None:
-    second = 1_000_000_000
     faults = ledger(
         (3, "partition", "intend", 5_000_000),
         (3, "partition", "injected", 6_000_000),
-        (3, "partition", "healed", 7 * second),
-        (4, "kill", "intend", 8 * second),
+        (3, "partition", "healed", 7 * SECOND),
+        (4, "kill", "intend", 8 * SECOND),
     )
     case = only_anomaly(Record(history=drawn(STALE), faults=faults))
     assert (
@@ -151,6 +154,47 @@ def test_a_proof_names_the_faults_then_active_and_no_others() -> None:
     assert "kill" not in case.message
     quiet = only_anomaly(Record(history=drawn(STALE), faults=faults[3:]))
     assert "While it ran no fault was active." in quiet.message
+
+
+def stale_keys(count: int) -> History:
+    """Key n is read stale at n seconds, by one process after the other."""
+    operations: list[Operation] = []
+    for key in range(count):
+        for n, (f, value) in enumerate([("write", 1), ("write", 2), ("read", 1)]):
+            for kind in ("invoke", "ok"):
+                asked = None if (f, kind) == ("read", "invoke") else value
+                time_ns = key * SECOND + len(operations) % 6 * 1000
+                index = len(operations)
+                operations.append(Operation(index, time_ns, n, kind, f, [key, asked], node="n1"))
+    return History(operations, Header(independent=True))
+
+
+def told_keys(count: int, *fault_s: int) -> tuple[str, list[int]]:
+    """``why``, and the keys in the order told, with a fault in force at these seconds."""
+    faults = ledger(
+        *(
+            (number, "partition", event, second * SECOND + offset_ns)
+            for number, second in enumerate(fault_s)
+            for event, offset_ns in (("intend", -1000), ("injected", 0), ("healed", 100_000))
+        )
+    )
+    record = Record(history=stale_keys(count), faults=faults)
+    verdict = Linearizable({}).check(record, Budget.start(600))
+    [anomalies] = verdict.anomalies.values()
+    return verdict.why, [anomaly.key for anomaly in anomalies]
+
+
+def test_what_broke_under_a_fault_is_told_first_then_by_time() -> None:
+    assert told_keys(6)[1] == [0, 1, 2, 3, 4, 5]
+    why, keys = told_keys(6, 4, 2)
+    assert keys == [2, 4, 0, 1, 3, 5]
+    assert "6 of 6 keys are not linearizable; Stale read of key 2:" in why
+
+
+def test_of_too_many_keys_those_that_broke_under_a_fault_are_told() -> None:
+    why, keys = told_keys(TOLD + 30, TOLD + 20, TOLD + 10)
+    assert keys == [TOLD + 10, TOLD + 20, *range(TOLD - 2)]
+    assert f"of key {TOLD + 10}:" in why
 
 
 def test_a_read_of_a_failed_write_names_that_write() -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from harness.cluster import identity, registration
-from harness.cluster.leftovers import down, heal
+from harness.cluster.leftovers import down, forget, heal
 from harness.cluster.node import ProcessIdentity
+from harness.errors import HealError
 from harness.run.ledger import Ledger, read_ledger, unhealed
 
 
@@ -148,3 +149,123 @@ def test_an_identity_holds_until_the_process_ends(sleeper: subprocess.Popen[byte
     assert sleeper.wait(30) == -signal.SIGKILL
     assert not identity.is_running(true)
     assert identity.kill_and_wait(true, 1.0)
+
+
+def make_unregistered(store: Path, *events: tuple[str, str, dict[str, object]]) -> Path:
+    """A run folder without registration whose ledger has these intentions, none healed."""
+    run_dir = store / "system" / "workload" / "run"
+    run_dir.mkdir(parents=True)
+    ledger = Ledger(run_dir / "faults.jsonl", lambda: 5)
+    for fault, node, detail in events:
+        ledger.intend(fault, [node], detail)
+    ledger.close()
+    return run_dir
+
+
+def processes(*named: ProcessIdentity) -> dict[str, object]:
+    """A ledger detail as the process faults write it."""
+    return {"processes": {"n1": [dataclasses.asdict(each) for each in named]}}
+
+
+def proofs(run_dir: Path) -> list[str]:
+    """What the ledger says of each heal."""
+    entries = read_ledger(run_dir / "faults.jsonl")
+    return [entry.detail["what"] for entry in entries if entry.event == "healed"]
+
+
+def test_without_registration_and_processes_nothing_is_called_healed(tmp_path: Path) -> None:
+    run_dir = make_unregistered(tmp_path, ("partition", "n1", {"grudge": {"n1": ["n2"]}}))
+    (left,) = heal(tmp_path)
+    assert "partition on n1" in left
+    assert "may still be in force" in left
+    assert "move the run's folder out of the store" in left
+    assert proofs(run_dir) == []
+
+
+def test_without_registration_another_boot_is_the_proof(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    named = dataclasses.replace(identity_of(sleeper), boot_id="before")
+    run_dir = make_unregistered(tmp_path, ("kill", "n1", processes(named)), ("cut", "n2", {}))
+    assert heal(tmp_path) == []
+    assert len(proofs(run_dir)) == 2
+    assert all("another boot (before, not " in proof for proof in proofs(run_dir))
+
+
+def test_without_registration_a_process_that_lives_is_told(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    gone = dataclasses.replace(identity_of(sleeper), start_ticks=1)
+    run_dir = make_unregistered(tmp_path, ("pause", "n1", processes(gone, identity_of(sleeper))))
+    (left,) = heal(tmp_path)
+    assert "pause on n1 may still be in force: processes of the run exist; try: kill -9 " in left
+    assert left.endswith(f" {sleeper.pid}")
+    assert proofs(run_dir) == []
+    sleeper.kill()
+    sleeper.wait()
+    assert heal(tmp_path) == []
+    (proof,) = proofs(run_dir)
+    assert "none of the 2 processes that the ledger names exists" in proof
+
+
+@pytest.mark.userns
+def test_without_registration_others_in_the_namespace_of_a_named_process_are_found(
+    tmp_path: Path,
+) -> None:
+    argv = ["unshare", "-Urpf", "--kill-child", "sh", "-c", "echo up; read end"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"up\n"
+        inside = int(Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text())
+        there = identity.identify(inside)
+        assert there is not None
+        named = dataclasses.replace(there, pid=7, start_ticks=1)  # it was killed; its node was not
+        run_dir = make_unregistered(tmp_path, ("kill", "n1", processes(named)))
+        (left,) = heal(tmp_path)
+        assert left.endswith(f"kill -9 {inside}")
+        assert proofs(run_dir) == []
+        parent.communicate(b"\n")
+    assert heal(tmp_path) == []
+    assert len(proofs(run_dir)) == 1
+
+
+def test_a_run_that_is_gone_has_its_faults_noted_as_healed_and_is_forgotten(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    reaper = identity_of(sleeper)
+    sleeper.kill()
+    sleeper.wait()
+    run_dir = make_run(tmp_path, reaper)
+    ledger = Ledger(run_dir / "faults.jsonl", lambda: 5)
+    ledger.intend("partition", ["n1"], {})
+    ledger.close()
+    assert forget(run_dir) == []
+    assert not (run_dir / "nodes" / "n1" / "data").exists()
+    assert len(proofs(run_dir)) == 1
+    assert not registration.path(run_dir).exists()
+    assert heal(tmp_path) == []
+    assert len(proofs(run_dir)) == 1
+
+
+def test_down_notes_that_faults_ended_with_the_cluster(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    run_dir = make_run(tmp_path, identity_of(sleeper), left_running=True)
+    ledger = Ledger(run_dir / "faults.jsonl", lambda: 5)
+    ledger.intend("partition", ["n1"], {})
+    ledger.close()
+    down(run_dir)
+    assert sleeper.wait(30) == -signal.SIGKILL
+    assert len(proofs(run_dir)) == 1
+    assert not registration.path(run_dir).exists()
+
+
+def test_down_leaves_the_cluster_of_another_machine_alone(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    run_dir = make_run(tmp_path, identity_of(sleeper), host="elsewhere")
+    with pytest.raises(HealError, match="is on the machine elsewhere"):
+        down(run_dir)
+    assert sleeper.poll() is None
+    assert registration.path(run_dir).exists()

@@ -40,17 +40,17 @@ def test_only_a_free_thread_is_served_and_none_where_none_is_free() -> None:
     assert {context.busy(t, 0).some_free_thread() for t in (0, 1, 2)} == {3}
 
 
-def test_no_process_is_free_when_all_are_busy() -> None:
+def test_no_thread_is_free_when_all_are_busy() -> None:
     context = initial_context(1)
     for thread in (0, 1):
         context = context.busy(thread, 5)
-    assert context.some_free_process() is None
-    assert context.free_threads() == []
+    assert context.some_free_thread() == -1
+    assert context.free == 0
 
 
 def test_restricting_keeps_only_those_threads() -> None:
     context = initial_context(4).busy(1, 0).restrict(0b0011)
-    assert context.free_threads() == [0]
+    assert context.free == 0b0001
     assert context.all_processes() == [0, 1]
 
 

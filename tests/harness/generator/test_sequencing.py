@@ -124,7 +124,7 @@ def test_phases_wait_for_all_threads_between() -> None:
 
 def test_synchronize_begins_only_when_the_last_thread_is_free() -> None:
     def first(context: Context) -> Operation:
-        process = context.some_free_process()
+        process = context.processes[context.some_free_thread()]
         late = 1 if process == 1 else 2
         return Operation(-1, context.time_ns + late, process, "invoke", "a", None)  # type: ignore[arg-type]
 

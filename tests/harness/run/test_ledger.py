@@ -13,7 +13,7 @@ import pytest
 
 from harness.errors import HistoryError, StoreError
 from harness.history.record import LedgerEntry
-from harness.run.ledger import EVENTS, Ledger, read_ledger, summarize, unhealed
+from harness.run.ledger import EVENTS, Ledger, read_ledger, unhealed
 
 
 @pytest.fixture
@@ -155,14 +155,6 @@ def test_unhealed_are_all_without_a_healed_the_last_meant_first() -> None:
     )
     assert [(entry.id, entry.event) for entry in unhealed(book)] == [(2, "intend"), (1, "intend")]
     assert unhealed(book[:1]) == book[:1]
-
-
-def test_the_summary_counts_by_fault_also_what_never_came() -> None:
-    book = entries("0 kill intend", "0 kill injected", "0 kill bit", "1 kill intend")
-    assert summarize(book, ["kill", "pause"]) == {
-        "kill": {"injected": 1, "bit": 1, "healed": 0},
-        "pause": {"injected": 0, "bit": 0, "healed": 0},
-    }
 
 
 def test_every_event_is_accepted(path: Path) -> None:

@@ -97,8 +97,6 @@ def test_a_fault_goes_through_the_ledger_step_by_step(bench: Bench) -> None:
     assert begun.value["id"] == 0
     assert ended.value == {"id": 0, "occurrence": 0, "bit": True, "healed": True}
     assert (begun.error, ended.error) == (None, None)
-    assert bench.nemesis.summary()["kill"] == {"injected": 1, "bit": 1, "healed": 1}
-    assert bench.nemesis.summary()["pause"] == {"injected": 0, "bit": 0, "healed": 0}
     proof = bench.wait_for("bit", "kill").detail["proof"]
     assert proof["what"] == "1 of 1 processes on n1 ended by SIGKILL"
 
@@ -154,7 +152,6 @@ def test_a_fault_whose_inject_does_nothing_never_bites(
     bench.stage.cluster.talk()
     bench.do(f"stop-{kind.name}")
     assert bench.events() == ["intend", "injected", "failed", "heal", "healed"]
-    assert bench.nemesis.summary()[kind.name] == {"injected": 1, "bit": 0, "healed": 1}
     assert bench.why("bite")
 
 

@@ -10,6 +10,7 @@ consistent if and only if it has none of a few patterns:
 - ``causal-stale-read``: a read found a value, although a later write of the key (one that the
   value's own write causes) causes the read;
 - ``thin-air``: a read found what nobody wrote; ``G1a``: what a failed write wrote;
+- ``internal``: a transaction disagreed with what it had itself read or written before;
 - ``causal-conflict``: the reads demand an order among writes of a key that is no order. This one
   breaks causal convergence, and everything stronger, not plain causal consistency.
 
@@ -42,6 +43,7 @@ STALE_READ: Final = "causal-stale-read"
 CONFLICT: Final = "causal-conflict"
 THIN_AIR: Final = "thin-air"
 ABORTED_READ: Final = "G1a"
+INTERNAL: Final = "internal"
 _SESSIONS: Final = "strong-session-snapshot-isolation"
 MEANINGS: Final = {
     CYCLE: Meaning(anomalies=("G1c-process",), models=("causal",)),
@@ -50,6 +52,7 @@ MEANINGS: Final = {
     CONFLICT: Meaning(models=("sequential", _SESSIONS)),
     THIN_AIR: Meaning(anomalies=(THIN_AIR,)),
     ABORTED_READ: Meaning(anomalies=(ABORTED_READ,)),
+    INTERNAL: Meaning(anomalies=(INTERNAL,), models=("causal",)),
 }
 
 
@@ -114,6 +117,13 @@ def _look_for_odd_values(
     record: Record, cases: Cases, known: Writers, found: list[Registers]
 ) -> None:
     for node in found:
+        for key, value, own in node.disagreeing:
+            if cases.wants(INTERNAL):
+                step = (
+                    f"T1 read key {shown(key)} = {shown(value)}, and had itself left it at"
+                    f" {shown(own)}"
+                )
+                cases.keep(INTERNAL, proof(record, {"T1": node.position}, [step], key=key))
         for key, value in node.reads.items():
             if value is None or (key, value) in known.possible:
                 continue

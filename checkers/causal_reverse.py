@@ -96,9 +96,10 @@ def _tables(record: Record) -> tuple[dict[Any, Table], str]:
         if operation.f in _WRITES and operation.type == INVOKE:
             if value in table.invoked:
                 odd = f"value {shown(value)} is written twice (index {operation.index})"
-            table.invoked[value] = position
-            end = history.pairs[position]
-            table.ended[value] = end if end >= 0 else position
+            table.invoked.setdefault(value, position)
+            end = history.pairs[position] if history.pairs[position] >= 0 else position
+            if history.operations[table.ended.setdefault(value, end)].type == FAIL:
+                table.ended[value] = end
         elif operation.f in _WRITES and operation.type == OK:
             table.acknowledged.append((position, value))
         elif operation.f == _READ and operation.type == OK:

@@ -61,8 +61,10 @@ class LongFork:
             counts["reads-count"] += 1
             counts["early-read-count"] += not seen
             counts["late-read-count"] += len(seen) == len(found)
-            _look_for_odd_values(record, cases, writes, position, found)
-            groups.setdefault(frozenset(found), {}).setdefault(seen, position)
+            once = {key: value for key, value in found.items() if key not in twice}
+            _look_for_odd_values(record, cases, writes, position, once)
+            if not twice & found.keys():
+                groups.setdefault(frozenset(found), {}).setdefault(seen, position)
         for states in groups.values():
             budget.spend_check(self.name)
             _look_for_forks(record, cases, writes, states)
@@ -76,16 +78,17 @@ class LongFork:
         )
 
 
-def _why_unknown(twice: list[Any], reads: int) -> str:
+def _why_unknown(twice: set[Any], reads: int) -> str:
     if twice:
-        return f"written more than once, so that reads cannot be compared: key {listed(twice)}"
+        keys = listed(sorted(twice, key=str))
+        return f"written more than once, so that reads cannot be compared: key {keys}"
     return "" if reads else "no read was answered, so nothing is known"
 
 
-def _writes(record: Record) -> tuple[dict[Any, tuple[int, Any]], list[Any]]:
-    """For each key its write (position of the last record, value), and the keys written twice."""
+def _writes(record: Record) -> tuple[dict[Any, tuple[int, Any]], set[Any]]:
+    """For each key written once its write (position of the last record, value), and the others."""
     writes: dict[Any, tuple[int, Any]] = {}
-    twice: list[Any] = []
+    twice: set[Any] = set()
     history = record.history
     for position, operation in enumerate(history.operations):
         if not operation.is_client or operation.type != INVOKE:
@@ -96,9 +99,9 @@ def _writes(record: Record) -> tuple[dict[Any, tuple[int, Any]], list[Any]]:
         for f, key, value in operation.value:
             if f in _WRITES:
                 if key in writes:
-                    twice.append(key)
+                    twice.add(key)
                 writes[key] = (end, value)
-    return writes, twice
+    return {key: write for key, write in writes.items() if key not in twice}, twice
 
 
 def _reads(record: Record) -> list[tuple[int, Any]]:

@@ -35,6 +35,8 @@ class Registers:
     writes: dict[Any, Any] = field(default_factory=dict)
     overwritten: list[tuple[Any, Any]] = field(default_factory=list)
     """(key, value) of writes that the same transaction overwrote."""
+    disagreeing: list[tuple[Any, Any, Any]] = field(default_factory=list)
+    """(key, value read, value that it had itself read or written last) where the two differ."""
 
 
 def register_transactions(record: Record) -> list[Registers]:
@@ -88,16 +90,18 @@ def _registers(
         status = INFO  # it says ok and not what it read
     pair = record.history.pairs[position]
     found = Registers(position, status, last.process, pair if pair >= 0 else position)
-    touched: set[Any] = set()
+    own: dict[Any, Any] = {}
     for f, key, value in steps:
         if f in READS:
-            if key not in touched and status == OK:
+            if status == OK and key not in own:
                 found.reads[key] = value
+            elif status == OK and own[key] != value:
+                found.disagreeing.append((key, value, own[key]))
         elif f in WRITES:
             if key in found.writes:
                 found.overwritten.append((key, found.writes[key]))
             found.writes[key] = value
-        touched.add(key)
+        own[key] = value
     return found
 
 

@@ -101,5 +101,35 @@ class Transactions(Protocol):
         ...
 
 
-ABILITIES: Mapping[str, type] = {"Registers": Registers, "Transactions": Transactions}
+@runtime_checkable
+class PredicateTransaction(Transaction, Protocol):
+    """A transaction that can ask for all rows that there are, and delete."""
+
+    async def scan(self, prefix: str) -> Mapping[str, Any]:
+        """Every key (a string) that begins with ``prefix``, with its value, in this view.
+
+        The *absence* of other keys is part of what was read: a commit that is serializable is
+        refused if one has come meanwhile.
+        """
+        ...
+
+    async def delete(self, key: Any) -> None:
+        """Remove ``key`` when this commits."""
+        ...
+
+
+@runtime_checkable
+class Predicates(Protocol):
+    """As :class:`Transactions`, over rows that can be asked for by a condition."""
+
+    def transaction(self) -> PredicateTransaction:
+        """Begin one."""
+        ...
+
+
+ABILITIES: Mapping[str, type] = {
+    "Registers": Registers,
+    "Transactions": Transactions,
+    "Predicates": Predicates,
+}
 """Every ability by its name, for ``polygraph list --matrix``."""

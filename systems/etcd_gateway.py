@@ -182,6 +182,18 @@ def range_of_all(*, serializable: bool) -> dict[str, Any]:
     return {"key": b"\x00", "range_end": b"\x00", "serializable": serializable}
 
 
+def range_from(
+    start: bytes, end: bytes, *, serializable: bool = False, revision: int = 0
+) -> dict[str, Any]:
+    """A range request for all keys from ``start`` to before ``end``, at ``revision`` (0: now)."""
+    return {**range_of(start, serializable=serializable, revision=revision), "range_end": end}
+
+
+def delete_of(key: bytes) -> dict[str, Any]:
+    """A request that removes one key."""
+    return {"key": key}
+
+
 def put_of(key: bytes, value: bytes) -> dict[str, Any]:
     """A put request."""
     return {"key": key, "value": value}
@@ -195,6 +207,15 @@ def value_is(key: bytes, value: bytes) -> dict[str, Any]:
 def is_absent(key: bytes) -> dict[str, Any]:
     """The compare that ``key`` does not exist."""
     return {"key": key, "target": "VERSION", "result": "EQUAL", "version": "0"}
+
+
+def none_changed_since(start: bytes, end: bytes, revision: int) -> dict[str, Any]:
+    """The compare that no key from ``start`` to before ``end`` is newer than ``revision``.
+
+    Keys that were removed meanwhile do not show; whoever saw them compares them one by one.
+    """
+    target = {"key": start, "range_end": end, "target": "MOD", "result": "LESS"}
+    return {**target, "mod_revision": str(revision + 1)}
 
 
 def unchanged_since(key: bytes, mod_revision: int) -> dict[str, Any]:

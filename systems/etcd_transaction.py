@@ -7,8 +7,11 @@ on its revisions, as etcd's own STM library does:
    store at one revision R, at some moment inside the operation. Every later read asks for
    revision R, so all reads are of one snapshot.
 2. Puts are kept here; a read of a key put before sees that put.
+   A scan reads a range of keys, and counts as a read of every key of the range, also of those
+   that are not there.
 3. ``commit`` sends one etcd transaction: *if* every key read was last changed at the revision
-   that we saw (0: still absent), *then* all puts.
+   that we saw (0: still absent), and no key of a scanned range is newer than R, *then* all puts
+   and deletes.
 
 Why this is strict serializable: if the compares hold at the commit's revision C, nothing that was
 read has changed between R and C, so reads and writes all hold at C, which lies inside the
@@ -57,7 +60,8 @@ class EtcdTransaction:
         self._serializable = serializable
         self._revision = 0
         self._seen: dict[bytes, tuple[int, Any]] = {}
-        self._puts: dict[bytes, bytes] = {}
+        self._puts: dict[bytes, bytes | None] = {}  # None: deleted
+        self._scanned: list[tuple[bytes, bytes]] = []
         self._finished = False
 
     async def get(self, key: Any) -> Any:
@@ -84,6 +88,28 @@ class EtcdTransaction:
             raise Failed(["request", "a key cannot be set to null, which stands for absent"])
         self._puts[gateway.stored(key)] = gateway.stored(value)
 
+    async def delete(self, key: Any) -> None:
+        """Remove ``key`` when this commits."""
+        self._must_be_open()
+        self._puts[gateway.stored(key)] = None
+
+    async def scan(self, prefix: str) -> Mapping[str, Any]:
+        """Every key that begins with ``prefix``, with its value, in this transaction's view."""
+        self._must_be_open()
+        start = gateway.stored(prefix)[:-1]  # a stored string, open at its end
+        end = start[:-1] + bytes((start[-1] + 1,))
+        try:
+            found = await self._scan(start, end)
+        except BaseException:
+            self._finished = True
+            raise
+        self._scanned.append((start, end))
+        for pair in found:
+            self._seen[pair.key] = (pair.mod_revision, gateway.loaded(pair.value))
+        keys = {pair.key for pair in found} | {k for k in self._puts if k.startswith(start)}
+        values = {gateway.loaded(key): self._value(key) for key in sorted(keys)}
+        return {key: value for key, value in values.items() if value is not None}
+
     async def commit(self) -> None:
         """Commit; ``Failed`` if etcd says that a key read was changed meanwhile."""
         self._must_be_open()
@@ -91,7 +117,15 @@ class EtcdTransaction:
         if not self._puts:
             return
         compares = [gateway.unchanged_since(key, mod) for key, (mod, _) in self._seen.items()]
-        puts = [{"request_put": gateway.put_of(*pair)} for pair in self._puts.items()]
+        compares += [
+            gateway.none_changed_since(start, end, self._revision) for start, end in self._scanned
+        ]
+        puts = [
+            {"request_delete_range": gateway.delete_of(key)}
+            if value is None
+            else {"request_put": gateway.put_of(key, value)}
+            for key, value in self._puts.items()
+        ]
         answer = await self._client.ask(
             gateway.TXN,
             {"compare": compares, "success": puts, "failure": []},
@@ -129,6 +163,24 @@ class EtcdTransaction:
             self._see(key, part.response_range)
         self._revision = self._revision or answer.header.revision
 
+    async def _scan(self, start: bytes, end: bytes) -> Sequence[gateway.KeyValue]:
+        """All pairs of a range at this transaction's revision, which is fixed if it is new."""
+        request = gateway.range_from(
+            start, end, serializable=self._serializable, revision=self._revision
+        )
+        answer = await self._client.ask(
+            gateway.TXN,
+            {"compare": [], "success": [{"request_range": request}], "failure": []},
+            gateway.TxnAnswer,
+            mutates=False,
+            deadline=self._deadline,
+        )
+        found = answer.responses[0].response_range if len(answer.responses) == 1 else None
+        if found is None:
+            raise Failed(["answer", "no range answer to a scan"])
+        self._revision = self._revision or answer.header.revision
+        return found.kvs
+
     def _see(self, key: bytes, found: gateway.InnerRange | None) -> None:
         if found is None:
             raise Failed(["answer", "no range answer to a read"])
@@ -136,5 +188,6 @@ class EtcdTransaction:
 
     def _value(self, key: bytes) -> Any:
         if key in self._puts:
-            return gateway.loaded(self._puts[key])
+            put = self._puts[key]
+            return None if put is None else gateway.loaded(put)
         return self._seen[key][1]

@@ -49,12 +49,12 @@ class Causal:
     options: ClassVar[tuple[SystemOption, ...]] = ()
 
     def __init__(self, options: WorkloadOptions) -> None:
-        if options.concurrency % SITES:
-            lower = options.concurrency // SITES * SITES
+        if options.concurrency < SITES:
             raise UsageError(
-                f"causal works in threes, and the concurrency is {options.concurrency}",
-                f"--concurrency {lower + SITES}",
+                f"causal needs {SITES} clients, and the concurrency is {options.concurrency}",
+                f"--concurrency {SITES}",
             )
+        self._threads = options.concurrency // SITES * SITES
         self._nodes = options.nodes
         self._last_pair = 0
 
@@ -62,8 +62,9 @@ class Causal:
         """Nothing to make: no key is there before."""
 
     def generator(self) -> Generator:
-        """Endless: one pair of keys after the other for each three threads."""
-        return map_(_without_key, concurrent_generator(SITES, count(), _pair))
+        """Endless: one pair of keys after the other for each three threads; one or two may rest."""
+        pairs = concurrent_generator(SITES, count(), _pair)
+        return on_threads(range(self._threads), map_(_without_key, pairs))
 
     def final_generator(self) -> Generator:
         """The effects and then the causes of the pairs used last, read on every node."""

@@ -4,7 +4,7 @@ A checker of one kind of value (:mod:`checkers.elle.list_append` and others) inf
 
 - the data dependencies, added to a :class:`~checkers.elle.graph.Graph`;
 - the anomalies that are no cycle (``G1a``, ``internal``, ...), as cases in words;
-- for each edge a :class:`~checkers.elle.inference.Reason`, asked for only where a proof tells of it.
+- for each edge a :class:`~checkers.elle.inference.Reason`, asked for where a proof tells of it.
 
 Here the orders that the models asked for need are added, cycles are found, and the answer is
 decided as Elle does (:mod:`checkers.elle.decide`).

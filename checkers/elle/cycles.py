@@ -136,7 +136,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Cycle:
-    """``transactions[i]`` comes before the next one (the last before the first) by ``labels[i]``."""
+    """Each transaction comes before the next, the last before the first, by ``labels[i]``."""
 
     transactions: tuple[int, ...]
     labels: tuple[int, ...]
@@ -207,7 +207,8 @@ class _Hunt:
         self.deadline = deadline
         self.steps = 0
         states = 2 * len(component) + 2
-        self.work = [np.zeros(states, dtype=np.int64) for _ in range(4)]
+        self.found: Any
+        self.work: list[Any] = [np.zeros(states, dtype=np.int64) for _ in range(4)]
         self.found = np.zeros(2 * states, dtype=np.int64)
         self.stamp = 0
         arrays = (component.first, component.target, component.label)
@@ -247,7 +248,7 @@ class _Hunt:
     def _beginnings(self, search: Search, knots: Knots) -> NDArray[np.intp]:
         """Edges that lie on a closed walk of the kind sought (for one rw: that may)."""
         component = self.component
-        edges = np.flatnonzero(component.label == search.begins)
+        edges: NDArray[np.intp] = np.flatnonzero(component.label == search.begins)
         source = component.node[component.source[edges]]
         target = component.node[component.target[edges]]
         edges = edges[knots.plain[source] == knots.by_rw[target]]
@@ -255,7 +256,8 @@ class _Hunt:
             return edges
         again = np.zeros(len(component), dtype=bool)
         again[component.source[edges]] = True
-        return edges[again[component.target[edges]]]
+        edges = edges[again[component.target[edges]]]
+        return edges
 
     def _run(
         self,
@@ -294,7 +296,7 @@ class _Hunt:
             return
         if self.lists is None:
             self.lists = tuple(array.tolist() for array in self.arrays)
-            self.work = [array.tolist() for array in self.work]  # type: ignore[misc]
+            self.work = [array.tolist() for array in self.work]
             self.found = self.found.tolist()
         begins = [end.tolist() for end in ends]
         loop(*self.lists, search.rest, search.mode, *begins, state, *self._space())

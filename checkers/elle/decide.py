@@ -47,7 +47,7 @@ def decide(
     valid: Valid = False if bad else UNKNOWN if doubts else True
     why = why_not(valid, shown, doubts, options)
     if valid is True:
-        undecided = options.undecided(impossible(found), findings.unproved)
+        undecided = options.undecided(impossible(found), findings.unproved, findings.searched)
         if not undecided and not inference.incomplete:
             return Verdict(valid=True, stats=figures)
         valid, why = UNKNOWN, why_undecided(undecided, inference.incomplete)

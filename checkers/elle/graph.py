@@ -87,20 +87,23 @@ class Graph:
         found = self.transactions
         ok = np.flatnonzero((found.complete < found.never) & (found.status != FAIL))
         begun = np.flatnonzero((found.invoke >= 0) & (found.status != FAIL))
-        completes = np.sort(found.complete[ok])
-        before = np.searchsorted(completes, found.invoke[begun])  # completions before each
-        cuts = np.unique(before)
-        cuts = cuts[cuts > 0]
-        rank = np.searchsorted(completes, found.complete[ok])
-        after = np.searchsorted(cuts, rank + 1)  # the first barrier after each completion
-        reaching = after < len(cuts)
-        self.barriers = len(cuts)
-        barrier = np.arange(len(cuts)) + self.size
+        is_end = np.zeros(found.never + 1, dtype=np.int32)
+        is_end[found.complete[ok]] = 1
+        ends = np.cumsum(is_end, dtype=np.int32)  # completions up to and with each record
+        before = ends[found.invoke[begun]]  # never falls, as transactions are in that order
+        is_cut = np.zeros(len(ok) + 2, dtype=np.int32)
+        is_cut[before] = 1
+        is_cut[0] = 0
+        cuts = np.cumsum(is_cut, dtype=np.int32)  # barriers that need at most so many completions
+        self.barriers = int(cuts[-1])
+        rank = ends[found.complete[ok]]
+        after = cuts[rank - 1]  # the first barrier after each completion
+        reaching = after < self.barriers
+        barrier = np.arange(self.barriers) + self.size
         follows = before > 0
         self._append(REALTIME, ok[reaching], after[reaching] + self.size)
         self._append(REALTIME, barrier[:-1], barrier[1:])
-        opened = np.searchsorted(cuts, before[follows]) + self.size
-        self._append(REALTIME, opened, begun[follows])
+        self._append(REALTIME, cuts[before[follows]] - 1 + self.size, begun[follows])
 
     def _append(self, label: int, source: NDArray[np.integer], target: NDArray[np.integer]) -> None:
         if len(source):

@@ -46,6 +46,7 @@ class Inference:
     ``guess`` gives ww edges for versions whose order nothing tells. Snapshot isolation wants an
     order of them all: it is proved if the edges found and those guessed make no cycle that it
     forbids. (Other models need no guess: a topological order of the edges found will do.)
+    ``None`` where nothing is without an order.
     """
 
     graph: Graph

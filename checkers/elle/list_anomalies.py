@@ -49,7 +49,8 @@ class Evidence:
     def read(self, row: int) -> list[int]:
         """The elements that a micro-operation read, as positions in ``values``."""
         start = int(self.found.list_start[row])
-        return self.found.elements[start : start + int(self.found.length[row])].tolist()
+        found: list[int] = self.found.elements[start : start + int(self.found.length[row])].tolist()
+        return found
 
     def shown(self, elements: list[int]) -> str:
         """A list in words."""
@@ -145,7 +146,7 @@ def future_read(seen: Evidence) -> Iterator[Anomaly]:
 
 
 def _reads_of(seen: Evidence, marked: Any) -> Iterator[tuple[int, int, int]]:
-    """Ok reads that hold a marked append, as (read, element, append), one for each read and element.
+    """Ok reads that hold a marked append, as (read, element, append), once an element.
 
     ``marked`` is a mask of micro-operations. A read that is a prefix of its key's order holds one
     if it is longer than the place of the first; any other is looked through.
@@ -271,7 +272,7 @@ def incompatible_order(seen: Evidence) -> Iterator[Anomaly]:
 
 def lost_update(seen: Evidence) -> Iterator[Anomaly]:
     """Two transactions that happened read the same state of a key and then append to it."""
-    found, versions = seen.found, seen.versions
+    found = seen.found
     appends = np.flatnonzero((found.f == WRITE) & (seen.chains.previous >= 0))
     root = np.unique(seen.chains.root[appends])
     root = root[(found.f[root] == READ) & (found.status[found.txn[root]] == OK)]

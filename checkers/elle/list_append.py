@@ -7,10 +7,11 @@ A list shows its own history, so every read tells the version order of its key u
 - wr: who appended the last element of a read, to who read it;
 - rw: who read a state, to who appended just after it.
 
-Where no cycle shows, an order of the unread appends that makes none can be chosen (a
-topological one), so this is complete; but for snapshot isolation, which two transactions break
-that append to one key at once. There an order is guessed and tried. Cost: linear in micro-operations and elements read, but for appends
-that nobody read, which every reader of their key's last state comes before.
+Where no cycle shows, an order of the unread appends that makes none can be chosen (a topological
+one), so this is complete; but for snapshot isolation, which two transactions break that append
+to one key at once: there an order is guessed and tried. Cost: linear in micro-operations and
+elements read, but for appends that nobody read, before which comes every reader of their key's
+last state.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from checkers.elle.analysis import Inference, Reason, analyse
+from checkers.elle.explain import show
 from checkers.elle.graph import RW, WR, WW, Graph
 from checkers.elle.list_anomalies import direct_anomalies
 from checkers.elle.options import Options
@@ -97,7 +99,7 @@ def infer(found: Transactions, versions: Versions, record: Record) -> Inference:
         reasons=ListReasons(found, versions),
         anomalies=direct_anomalies(found, versions, record),
         incomplete=incomplete,
-        guess=lambda: guess(graph, versions),
+        guess=(lambda: guess(graph, versions)) if _has_rivals(found, versions) else None,
         stats={
             "transactions": len(found),
             "micro_operations": len(found.f),
@@ -138,6 +140,14 @@ def _unread(found: Transactions, versions: Versions) -> Any:
     """Appends that may have happened and that no read shows."""
     status = found.status[found.txn]
     return np.flatnonzero((found.f == WRITE) & (versions.after < 0) & (status != FAIL))
+
+
+def _has_rivals(found: Transactions, versions: Versions) -> bool:
+    """Whether two transactions made appends to one key whose order nothing tells."""
+    rows = _unread(found, versions)
+    pairs = np.unique(found.key[rows].astype(np.int64) << 32 | found.txn[rows])
+    keys = pairs >> 32
+    return bool((keys[1:] == keys[:-1]).any())
 
 
 def guess(graph: Graph, versions: Versions) -> tuple[Int32s, Int32s]:
@@ -221,7 +231,8 @@ class ListReasons:
             previous = int(versions.append[order.start + count - 1])
             if previous >= 0 and found.txn[previous] == before:
                 key, value, new = self._key(row), self._value(previous), self._value(row)
-                text = f"{{b}} appended {new!r} after {{a}} appended {value!r} to key {key!r}"
+                text = f"{{b}} appended {show(new)} after {{a}} appended {show(value)} to key "
+                text += show(key)
                 return Reason(text=text, data={"key": key, "value": value, "value'": new})
         return None
 
@@ -230,7 +241,7 @@ class ListReasons:
             last = int(self.versions.last[row])
             if last >= 0 and self.found.txn[last] == before:
                 key, value = self._key(row), self._value(last)
-                text = f"{{b}} observed {{a}}'s append of {value!r} to key {key!r}"
+                text = f"{{b}} observed {{a}}'s append of {show(value)} to key {show(key)}"
                 return Reason(text=text, data={"key": key, "value": value})
         return None
 
@@ -245,12 +256,12 @@ class ListReasons:
                 key, new = self._key(row), self._value(row)
                 if not count:
                     text = (
-                        f"{{a}} observed the initial (nil) state of key {key!r}, which {{b}} "
-                        f"created by appending {new!r}"
+                        f"{{a}} observed the initial (nil) state of key {show(key)}, which {{b}} "
+                        f"created by appending {show(new)}"
                     )
                     return Reason(text=text, data={"key": key, "value": None, "value'": new})
                 value = found.values[int(versions.value[order.start + count - 1])]
-                text = f"{{a}} did not observe {{b}}'s append of {new!r} to key {key!r}"
+                text = f"{{a}} did not observe {{b}}'s append of {show(new)} to key {show(key)}"
                 return Reason(text=text, data={"key": key, "value": value, "value'": new})
         return None
 

@@ -62,14 +62,20 @@ class Options:
         """Anomalies that break what was asked for."""
         return anomalies_implying(self.anomalies) | prohibited(self.consistency_models)
 
-    def undecided(self, impossible: Iterable[str], unproved: Iterable[str] = ()) -> list[str]:
+    def undecided(
+        self,
+        impossible: Iterable[str],
+        unproved: Iterable[str] = (),
+        searched: Iterable[str] = (),
+    ) -> list[str]:
         """The models asked for of which the absence of anomalies proves nothing.
 
         A model is proved by itself if it is exactly the absence of cycles, or by a stronger one
-        of that kind that is not ``impossible``, those in ``unproved`` left aside.
+        of that kind that is not ``impossible``, those in ``unproved`` left aside; or by one of
+        ``searched``, models whose breach a search for cycles would have found.
         """
         out = frozenset(impossible)
-        proved = frozenset(EXISTENCE) - out - frozenset(unproved)
+        proved = (frozenset(EXISTENCE) | frozenset(searched)) - out - frozenset(unproved)
         return [
             model
             for model in self.consistency_models

@@ -60,8 +60,9 @@ class RwRegister:
     """Judges transactions of ``["w", key, value]`` and ``["r", key, value]``.
 
     Options: those of :class:`checkers.elle.options.Options`; ``wfr_keys``, ``sequential_keys`` and
-    ``linearizable_keys`` (true: assume it of the system); ``commit_order``, a map from the index
-    of a completion to the number of its commit. Values must be unique by key.
+    ``linearizable_keys`` (true: assume it of the system), else as the header's options say;
+    ``commit_order``, a map from the index of a completion to the number of its commit. Values must
+    be unique by key.
     """
 
     name = "rw-register"
@@ -79,9 +80,11 @@ class RwRegister:
         known = versions(found)
         if len(known.written_twice):
             return Verdict(valid=UNKNOWN, why=duplicate_writes(known))
-        order = agreed_order(known, sources(known, self.options))
+        assumed = {**record.header.options, **self.options}
+        order = agreed_order(known, sources(known, assumed))
         inference = infer(known, order, record)
-        if not any(inference.anomalies.values()):
+        found_kinds = {kind for kind, cases in inference.anomalies.items() if cases}
+        if not found_kinds & options.prohibited:
             inference.incomplete = why_incomplete(inference, order, options, budget)
         return analyse(inference, options, record, budget)
 
@@ -227,8 +230,13 @@ def _loose_key(order: Order) -> int | None:
     count = np.bincount(known.key[installed], minlength=len(known.found.keys))
     before, after = order.joined()
     inside = installed[before] & installed[after]
+    before, after = before[inside], after[inside]
+    pairs = np.bincount(known.key[before], minlength=len(count))
+    too_few = np.flatnonzero(pairs < count - 1)
+    if len(too_few):
+        return int(too_few[0])
     next_one: dict[int, list[int]] = {}
-    for first, second in zip(before[inside].tolist(), after[inside].tolist(), strict=True):
+    for first, second in zip(before.tolist(), after.tolist(), strict=True):
         next_one.setdefault(first, []).append(second)
     for key in np.flatnonzero(count > 1).tolist():
         here = np.flatnonzero(installed & (known.key == key)).tolist()

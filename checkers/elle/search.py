@@ -20,6 +20,7 @@ from checkers.elle.cycles import Component, Cycle, Harvest, search_component
 from checkers.elle.existence import PARTS, Existence, existence
 from checkers.elle.graph import REALTIME, WW, Graph
 from checkers.elle.inference import Edges
+from checkers.elle.models import canonical, stronger_models
 from checkers.elle.options import Options
 from checkers.elle.transactions import Int32s
 from harness.history.verdict import Budget
@@ -40,7 +41,7 @@ class Exists:
 
 @dataclass(frozen=True)
 class TimedOut:
-    """The search in a component of ``size`` stopped at type ``at``; ``absent`` types are ruled out."""
+    """The search in a component of ``size`` stopped at type ``at``; ``absent`` are ruled out."""
 
     size: int
     at: str
@@ -56,6 +57,8 @@ class Findings:
     timed_out: list[TimedOut] = field(default_factory=list)
     unproved: frozenset[str] = frozenset()
     """Models against which no cycle was found, and none is no proof."""
+    searched: frozenset[str] = frozenset()
+    """Models whose every breach would have been found by a search that came to its end."""
     stats: dict[str, Any] = field(default_factory=dict)
 
 
@@ -70,7 +73,7 @@ def search(
     if found is None:
         return Findings(stats={"components": 0})
     there, knots = existence(found, graph.labels)
-    findings = Findings(unproved=_unproved(graph, there, guess))
+    findings = Findings(unproved=_unproved(graph, there, options, guess))
     last = budget.deadline - RESERVED_SHARE * budget.seconds
     told: Counter[tuple[str, ...]] = Counter()
     searched = 0
@@ -86,6 +89,8 @@ def search(
         timeout_s = min(options.cycle_search_timeout_s, max(left_s, 0.0))
         _take(findings, search_component(component, exists, knots, timeout_s), len(component))
     sizes = np.bincount(found.component[: found.transactions])
+    if searched == found.count and not findings.timed_out and guess is None:
+        findings.searched = frozenset(("PL-2+",))  # it forbids G1 and G-single, no more
     findings.stats = {
         "components": found.count,
         "searched_components": searched,
@@ -95,11 +100,19 @@ def search(
 
 
 def _unproved(
-    graph: Graph, there: dict[int, Existence], guess: Callable[[], Edges] | None
+    graph: Graph,
+    there: dict[int, Existence],
+    options: Options,
+    guess: Callable[[], Edges] | None,
 ) -> frozenset[str]:
-    """Models of snapshots that hold by the edges found, and break with the guessed ones."""
-    broken = frozenset().union(*(each.impossible for each in there.values()))
+    """Models of snapshots that hold by the edges found, and break with the guessed ones.
+
+    Only where the answer hangs on one of them.
+    """
+    broken: frozenset[str] = frozenset().union(*(each.impossible for each in there.values()))
+    asked = {canonical(model) for model in options.consistency_models} - broken
     open_ = frozenset(model for model, part in PARTS.items() if part.by_rw) - broken
+    open_ &= stronger_models(asked)
     if guess is None or not open_:
         return frozenset()
     guessed = tangle(graph.with_edges(WW, *guess()))

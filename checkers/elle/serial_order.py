@@ -22,20 +22,23 @@ Cost: linear in micro-operations and dependencies times the transactions under w
 from __future__ import annotations
 
 import random
-from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import Final
+from bisect import insort
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
 from checkers.elle.graph import RW, WR, WW, Graph
-from checkers.elle.rw_versions import Versions
-from checkers.elle.transactions import OK
+from checkers.elle.rw_versions import Bools, Versions
+from checkers.elle.transactions import OK, Int64s, Transactions
 from harness.history.verdict import Budget
 
 MOST_PASSES_WITHOUT_END: Final = 2_000
+ROUNDS: Final = 3
+LONGEST_CHAIN: Final = 50
 PATIENCE: Final = 2_000
-"""How often turns are taken back."""
+PATIENCE_EACH: Final = 10
+"""How often turns are taken back, at most in all and for each transaction."""
 DEEPEST: Final = 40
 """How many are taken back at most at one time."""
 _LOOK_AT_CLOCK: Final = 1024
@@ -43,116 +46,232 @@ _LOOK_AT_CLOCK: Final = 1024
 
 @dataclass
 class _Play:
-    """The transactions that take part, by number, and what each waits for."""
+    """What the transactions do and wait for, as slices: of transaction t, ``first[t]:first[t+1]``.
 
-    reads: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-    writes: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-    after: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
-    waits: list[int] = field(default_factory=list)
-    unread: list[int] = field(default_factory=list)
+    ``reads`` and ``writes`` hold keys and versions, ``after`` those that must come after.
+    """
+
+    reads: _Slices
+    writes: _Slices
+    after: _Slices
+    waits: list[int]
+    unread: list[int]
     """By version: how many readers have not had their turn."""
+
+
+@dataclass
+class _Slices:
+    first: list[int]
+    items: list[int]
+    others: list[int]
+
+    @classmethod
+    def of(cls, size: int, owner: Any, items: Any, others: Any = ()) -> _Slices:
+        """``items`` (and ``others``) by ``owner``, a number below ``size``."""
+        order = np.argsort(owner, kind="stable")
+        counts = np.bincount(owner, minlength=size)
+        first = np.concatenate(([0], np.cumsum(counts)))
+        more = others[order].tolist() if len(others) else []
+        return cls(first.tolist(), items[order].tolist(), more)
 
 
 def is_explained(known: Versions, graph: Graph, orders: frozenset[str], budget: Budget) -> bool:
     """Whether one was found that goes with ``orders`` (out of ``process`` and ``realtime``)."""
-    found = known.found
     parts = _taking_part(known)
     if parts is None:
         return False
+    source, target, _ = graph.edges(WW | WR | RW)
+    inside = parts[source] & parts[target]
+    edges = Edges(source[inside].astype(np.int64), target[inside].astype(np.int64))
+    moments = _moments(known.found, parts)
     realtime = "realtime" in orders  # it includes the order of each process
-    play = _play(known, graph, parts, realtime)
+    if not realtime:
+        moments = Moments(np.full(len(parts), -1), np.full(len(parts), known.found.never))
     if "process" in orders and not realtime:
-        _add_process_order(known, play, parts)
-    complete = np.where(parts & (found.status == OK), found.complete, found.never)
-    return _run(known, play, parts, complete, realtime, budget)
+        edges = edges.with_more(_process_order(known, parts))
+    for _ in range(ROUNDS):
+        moments = narrowed(moments, edges) if realtime else moments
+        if (moments.earliest > moments.latest)[parts].any():
+            return False
+        more = list(_told_by_edges(known, edges, parts))
+        if realtime:
+            more.append(_told_by_reads(known, moments, parts))
+        fresh = _fresh(edges, more, moments, len(parts))
+        if not len(fresh.source):
+            break
+        edges = edges.with_more(fresh)
+    play = _play(known, edges, parts)
+    return _run(known, play, parts, moments, realtime, budget)
 
 
-def _taking_part(known: Versions) -> np.ndarray | None:
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """``source[i]`` comes before ``target[i]``."""
+
+    source: Int64s
+    target: Int64s
+
+    def with_more(self, more: Edges) -> Edges:
+        """These and those."""
+        return Edges(
+            np.concatenate((self.source, more.source)), np.concatenate((self.target, more.target))
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Between which positions of the history each transaction took effect, by its records and by
+    those that must come before and after it.
+    """
+
+    earliest: Int64s
+    latest: Int64s
+
+
+def _moments(found: Transactions, parts: Bools) -> Moments:
+    """From the invocation to the completion, or to the end if there is none."""
+    latest = np.where(parts & (found.status == OK), found.complete, found.never)
+    return Moments(found.invoke.astype(np.int64), latest.astype(np.int64))
+
+
+def narrowed(moments: Moments, edges: Edges) -> Moments:
+    """No earlier than what comes before, no later than what comes after."""
+    earliest, latest = moments.earliest.copy(), moments.latest.copy()
+    for _ in range(LONGEST_CHAIN):
+        before = earliest.copy(), latest.copy()
+        np.maximum.at(earliest, edges.target, earliest[edges.source])
+        np.minimum.at(latest, edges.source, latest[edges.target])
+        if np.array_equal(before[0], earliest) and np.array_equal(before[1], latest):
+            break
+    return Moments(earliest, latest)
+
+
+def _told_by_reads(known: Versions, moments: Moments, parts: Bools) -> Edges:
+    """What a read of x = 1 tells of others who write x: one that took effect before the reader
+    comes before the writer of 1, and one that did so after the writer of 1 comes after the reader.
+    Only what the moments do not tell already.
+    """
+    found = known.found
+    width = found.never + 3
+    rows = known.final[parts[found.txn[known.final]]]
+    others = found.txn[rows].astype(np.int64)
+    keys = found.key[rows].astype(np.int64) * width
+    reads = known.external[~known.is_nil(known.of[known.external])]
+    reader = found.txn[reads].astype(np.int64)
+    writer = known.writer[known.of[reads]].astype(np.int64)
+    base = found.key[reads].astype(np.int64) * width
+    low, high = moments.earliest + 1, moments.latest + 1
+    ends = keys + high[others]
+    first = _between(ends, others, base + low[writer], base + low[reader], writer)
+    begins = keys + low[others]
+    second = _between(begins, others, base + high[writer] + 1, base + high[reader] + 1, reader)
+    source = np.concatenate((first[0], second[1]))
+    target = np.concatenate((first[1], second[0]))
+    return Edges(source, target)
+
+
+def _told_by_edges(known: Versions, edges: Edges, parts: Bools) -> tuple[Edges, Edges]:
+    """What edges tell of a read of x = 1: who writes x and comes before the reader comes before
+    the writer of 1, and who writes x and comes after the writer of 1 comes after the reader.
+    """
+    found = known.found
+    keys = len(found.keys)
+    rows = known.final[parts[found.txn[known.final]]]
+    written = np.sort(found.txn[rows].astype(np.int64) * keys + found.key[rows])
+    reads = known.external[~known.is_nil(known.of[known.external])]
+    reader = found.txn[reads].astype(np.int64)
+    writer = known.writer[known.of[reads]].astype(np.int64)
+    key = found.key[reads].astype(np.int64)
+
+    def writing(txn: Int64s, row: Int64s) -> Bools:
+        codes = txn * keys + key[row]
+        at = np.minimum(np.searchsorted(written, codes), len(written) - 1)
+        return np.asarray(written[at] == codes)
+
+    if not len(written):
+        nothing = np.zeros(0, dtype=np.int64)
+        return Edges(nothing, nothing), Edges(nothing, nothing)
+    here = np.arange(len(reads))
+    row, first = _between(reader, here, edges.target, edges.target + 1, edges.source)
+    keep = writing(first, row) & (first != writer[row])
+    before = Edges(first[keep], writer[row[keep]])
+    row, second = _between(writer, here, edges.source, edges.source + 1, edges.target)
+    keep = writing(second, row) & (second != reader[row])
+    return before, Edges(reader[row[keep]], second[keep])
+
+
+def _fresh(edges: Edges, more: list[Edges], moments: Moments, size: int) -> Edges:
+    """Edges of ``more`` that are not there, and that the moments do not tell already."""
+    source = np.concatenate([part.source for part in more])
+    target = np.concatenate([part.target for part in more])
+    keep = (source != target) & ~(moments.latest[source] < moments.earliest[target])
+    pairs = _sorted_once(source[keep] * size + target[keep])
+    there = np.sort(edges.source * size + edges.target)
+    if len(there):
+        at = np.minimum(np.searchsorted(there, pairs), len(there) - 1)
+        pairs = pairs[there[at] != pairs]
+    return Edges(pairs // size, pairs % size)
+
+
+def _sorted_once(numbers: Int64s) -> Int64s:
+    """The numbers in order, each once (faster here than ``np.unique``, which hashes)."""
+    numbers = np.sort(numbers)
+    first = np.ones(len(numbers), dtype=bool)
+    first[1:] = numbers[1:] != numbers[:-1]
+    return numbers[first]
+
+
+def _between(
+    places: Int64s, others: Int64s, low: Int64s, high: Int64s, each: Int64s
+) -> tuple[Int64s, Int64s]:
+    """(other, one of ``each``) for the others whose place lies from its low to below its high."""
+    order = np.argsort(places)
+    places, others = places[order], others[order]
+    start = np.searchsorted(places, low)
+    count = np.maximum(np.searchsorted(places, high) - start, 0)
+    within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    return others[np.repeat(start, count) + within], np.repeat(each, count)
+
+
+def _taking_part(known: Versions) -> Bools | None:
     """Ok transactions and those whose writes were read; ``None`` if somebody read from nowhere."""
     read = known.of[known.external]
     read = read[~known.is_nil(read)]
     writers = known.writer[read]
     if (writers < 0).any():
         return None
-    parts: np.ndarray = known.found.status == OK
+    parts = np.asarray(known.found.status == OK)
     parts[writers] = True
     return parts
 
 
-def _play(known: Versions, graph: Graph, parts: np.ndarray, realtime: bool) -> _Play:
-    found = known.found
-    play = _Play(waits=[0] * len(found))
-    play.unread = np.bincount(known.of[known.external], minlength=len(known)).tolist()
-    for table, rows in ((play.reads, known.external), (play.writes, known.final)):
-        rows = rows[parts[found.txn[rows]]]
-        columns = (found.txn[rows], found.key[rows], known.of[rows])
-        for txn, key, version in zip(*(column.tolist() for column in columns), strict=True):
-            table.setdefault(txn, []).append((key, version))
-    source, target, _ = graph.edges(WW | WR | RW)
-    inside = parts[source] & parts[target]
-    edges = [(source[inside], target[inside]), _overlapped_writers(known, parts)]
-    for one, other in edges if realtime else edges[:1]:
-        for first, second in zip(one.tolist(), other.tolist(), strict=True):
-            play.after[first].add(second)
-    _add_overwritten(known, play)
-    for seconds in play.after.values():
-        for second in seconds:
-            play.waits[second] += 1
-    return play
+def _play(known: Versions, edges: Edges, parts: Bools) -> _Play:
+    found, size = known.found, len(known.found)
+    pairs = _sorted_once(edges.source * size + edges.target)
+    source, target = pairs // size, pairs % size
+    final = known.final[parts[found.txn[known.final]]]
+    reads = known.external
+    return _Play(
+        reads=_Slices.of(size, found.txn[reads], found.key[reads], known.of[reads]),
+        writes=_Slices.of(size, found.txn[final], found.key[final], known.of[final]),
+        after=_Slices.of(size, source, target),
+        waits=np.bincount(target, minlength=size).tolist(),
+        unread=np.bincount(known.of[reads], minlength=len(known)).tolist(),
+    )
 
 
-def _add_process_order(known: Versions, play: _Play, parts: np.ndarray) -> None:
+def _process_order(known: Versions, parts: Bools) -> Edges:
     """Each ok transaction before the next of its process."""
     latest: dict[int, int] = {}
+    pairs: list[tuple[int, int]] = []
     for txn in np.flatnonzero(parts).tolist():
         process = int(known.found.process[txn])
-        before = latest.get(process)
-        if before is not None and txn not in play.after[before]:
-            play.after[before].add(txn)
-            play.waits[txn] += 1
+        if process in latest:
+            pairs.append((latest[process], txn))
         if known.found.status[txn] == OK:
             latest[process] = txn
-
-
-def _overlapped_writers(known: Versions, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(other writer, writer of what was read): the other one had completed before the reader was
-    invoked, so it comes before the writer, with which it was under way at one time.
-    """
-    found = known.found
-    width = found.never + 2
-    rows = known.final[(found.status[found.txn[known.final]] == OK)]
-    ends = found.key[rows].astype(np.int64) * width + found.complete[found.txn[rows]] + 1
-    order = np.argsort(ends)
-    rows, ends = rows[order], ends[order]
-    reads = known.external[~known.is_nil(known.of[known.external])]
-    writer = known.writer[known.of[reads]]
-    base = found.key[reads].astype(np.int64) * width
-    low = np.searchsorted(ends, base + found.invoke[writer] + 1)
-    high = np.searchsorted(ends, base + found.invoke[found.txn[reads]] + 1)
-    count = np.maximum(high - low, 0)
-    within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
-    other = found.txn[rows[np.repeat(low, count) + within]]
-    writer = np.repeat(writer, count)
-    keep = (other != writer) & parts[other] & parts[writer]
-    return other[keep], writer[keep]
-
-
-def _add_overwritten(known: Versions, play: _Play) -> None:
-    """Who comes right before a reader of x and writes x comes before the writer of what it read."""
-    written = {txn: {key for key, _ in writes} for txn, writes in play.writes.items()}
-    writer = known.writer.tolist()
-    value = known.value.tolist()
-    more: list[tuple[int, int]] = []
-    for first, seconds in play.after.items():
-        keys = written.get(first)
-        if not keys:
-            continue
-        for second in seconds:
-            for key, version in play.reads.get(second, ()):
-                if key in keys and value[version] >= 0 and writer[version] != first:
-                    more.append((first, writer[version]))
-    for first, second in more:
-        play.after[first].add(second)
+    columns = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return Edges(columns[:, 0], columns[:, 1])
 
 
 class _Run:
@@ -163,8 +282,8 @@ class _Run:
         self.invoke = invoke
         self.store: list[int] = known.nil.tolist()
         self.done = [False] * len(invoke)
-        self.log: list[tuple[int, list[tuple[int, int]]]] = []
-        """Who had a turn, and by key what it overwrote."""
+        self.log: list[tuple[int, list[int]]] = []
+        """Who had a turn, and which versions it overwrote, in order of its writes."""
 
     def turn(self, txn: int, horizon: int) -> bool:
         """Run ``txn`` if it may go next; whether it did. ``horizon``: the first completion to come
@@ -173,35 +292,52 @@ class _Run:
         play, store = self.play, self.store
         if play.waits[txn] or self.invoke[txn] >= horizon:
             return False
-        reads, writes = play.reads.get(txn, ()), play.writes.get(txn, ())
-        unread = play.unread
-        for key, version in reads:
-            if store[key] != version:
+        reads, writes, unread = play.reads, play.writes, play.unread
+        read = range(reads.first[txn], reads.first[txn + 1])
+        for at in read:
+            if store[reads.items[at]] != reads.others[at]:
                 return False
-        for _, version in reads:
-            unread[version] -= 1
-        for key, _ in writes:
-            if unread[store[key]]:
-                for _, version in reads:
-                    unread[version] += 1
+        for at in read:
+            unread[reads.others[at]] -= 1
+        written = range(writes.first[txn], writes.first[txn + 1])
+        old = [store[writes.items[at]] for at in written]
+        for version in old:
+            if unread[version]:
+                for at in read:
+                    unread[reads.others[at]] += 1
                 return False
-        self.log.append((txn, [(key, store[key]) for key, _ in writes]))
-        for key, version in writes:
-            store[key] = version
+        self.log.append((txn, old))
+        for at in written:
+            store[writes.items[at]] = writes.others[at]
         self.done[txn] = True
-        for later in play.after.get(txn, ()):
-            play.waits[later] -= 1
+        after = play.after
+        for at in range(after.first[txn], after.first[txn + 1]):
+            play.waits[after.items[at]] -= 1
         return True
+
+    def next_turns(self, active: list[int], horizon: int) -> list[int]:
+        """Run who may go, up to the first that writes: a write may come too early, so the next
+        one is chosen afresh. Who is left.
+        """
+        left = []
+        first = self.play.writes.first
+        for at, txn in enumerate(active):
+            if not self.turn(txn, horizon):
+                left.append(txn)
+            elif first[txn + 1] > first[txn]:
+                return left + active[at + 1 :]
+        return left
 
     def take_back(self) -> int:
         """Undo the last turn; whose it was."""
-        txn, overwritten = self.log.pop()
-        for key, version in overwritten:
-            self.store[key] = version
-        for _, version in self.play.reads.get(txn, ()):
-            self.play.unread[version] += 1
-        for later in self.play.after.get(txn, ()):
-            self.play.waits[later] += 1
+        txn, old = self.log.pop()
+        reads, writes, after = self.play.reads, self.play.writes, self.play.after
+        for at, version in zip(range(writes.first[txn], writes.first[txn + 1]), old, strict=True):
+            self.store[writes.items[at]] = version
+        for at in range(reads.first[txn], reads.first[txn + 1]):
+            self.play.unread[reads.others[at]] += 1
+        for at in range(after.first[txn], after.first[txn + 1]):
+            self.play.waits[after.items[at]] += 1
         self.done[txn] = False
         return txn
 
@@ -209,13 +345,15 @@ class _Run:
 def _run(
     known: Versions,
     play: _Play,
-    parts: np.ndarray,
-    complete: np.ndarray,
+    parts: Bools,
+    moments: Moments,
     realtime: bool,
     budget: Budget,
 ) -> bool:
-    """Run the transactions; whether all had their turn."""
+    """Run the transactions, the one that must be done first first; whether all had their turn."""
     numbers = np.flatnonzero(parts)
+    complete = _moments(known.found, parts).latest
+    due: list[int] = moments.latest.tolist()
     invoke: list[int] = known.found.invoke.tolist()
     ends: list[int] = complete.tolist()
     by_end: list[int] = numbers[np.argsort(complete[numbers], kind="stable")].tolist()
@@ -224,16 +362,16 @@ def _run(
     run = _Run(known, play, invoke)
     chance = random.Random(0)
     active: list[int] = []
-    arrived = ended = passes = 0
-    patience = PATIENCE
+    arrived = ended = passes = furthest = 0
+    patience = min(PATIENCE, PATIENCE_EACH * len(coming))
     while len(run.log) < len(coming):
         while ended < len(by_end) and run.done[by_end[ended]]:
             ended += 1
         horizon = ends[by_end[ended]] if realtime and ended < len(by_end) else known.found.never + 1
         while arrived < len(coming) and invoke[coming[arrived]] < horizon:
-            active.append(coming[arrived])
+            insort(active, coming[arrived], key=due.__getitem__)
             arrived += 1
-        left = [txn for txn in active if not run.turn(txn, horizon)]
+        left = run.next_turns(active, horizon)
         if len(left) == len(active):
             if not patience or not run.log:
                 return False
@@ -243,6 +381,10 @@ def _run(
             ended = min(ended, min(rank[txn] for txn in taken))
             left += taken
             chance.shuffle(left)
+            furthest = max(furthest, len(run.log) + back)
+        elif furthest and len(run.log) > furthest:
+            left.sort(key=due.__getitem__)
+            furthest = 0
         active = left
         passes += 1
         if passes % _LOOK_AT_CLOCK == 0:

@@ -175,9 +175,8 @@ def _outcome(
 
 def _first_micro(columns: Columns) -> Int64s:
     """Where the micro-operations of each record start (one more entry than records)."""
-    return np.searchsorted(columns.micro.txn, np.arange(len(columns) + 1, dtype=np.int32)).astype(
-        np.int64
-    )
+    counts = np.bincount(columns.micro.txn, minlength=len(columns))
+    return np.concatenate(([0], np.cumsum(counts)))
 
 
 def _codes(names: tuple[str, ...], writes: frozenset[str]) -> Int8s:

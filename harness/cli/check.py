@@ -66,7 +66,7 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
 @click.option(
     "-s",
     "--cycle-search-timeout",
-    "cycle_search_timeout_ms",
+    "cycle_search_timeout",
     type=int,
     help="Elle: milliseconds of searching cycles in one component.",
 )

@@ -100,7 +100,10 @@ def _judge_history(history: Any, name: str, request: Request) -> dict[str, Any]:
     header = structs.replace(history.header, **request.header)
     history = dataclasses.replace(history, header=header)
     checkers = [*_checkers_for(history, name, request), *RUN_CHECKERS]
-    verdict = judge_history(history, checkers, request.options, request.registry)
+    options = dict(request.options)
+    if name in request.folders:
+        options["directory"] = str(request.folders[name])
+    verdict = judge_history(history, checkers, options, request.registry)
     _keep_proofs(name, history, verdict, request)
     return verdict
 

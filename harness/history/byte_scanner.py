@@ -19,6 +19,8 @@ from typing import Any, Final
 import numba
 import numpy as np
 
+from harness.history.byte_tokens import anything, blank, named, number, scalar, text
+
 DONE: Final = 0
 ODD: Final = 1
 KEY_TOKEN: Final = 2
@@ -44,122 +46,33 @@ _compiled: Any = numba.njit(cache=True, nogil=True)
 
 
 @_compiled
-def blank(b, i):  # type: ignore[no-untyped-def]
-    """The next place that is no blank."""
-    while b[i] == 32 or b[i] == 9 or b[i] == 13:
-        i += 1
-    return i
-
-
-@_compiled
-def number(b, i):  # type: ignore[no-untyped-def]
-    """A non-negative integer at ``i`` and the place after it; the place is -1 if there is none."""
-    start = i
-    x = np.int64(0)
-    while 48 <= b[i] <= 57:
-        x = x * 10 + (b[i] - 48)
-        i += 1
-    if i == start or i - start > 18 or (b[start] == 48 and i - start > 1):
-        return x, -1
-    if b[i] == 46 or b[i] == 101 or b[i] == 69:
-        return x, -1
-    return x, i
-
-
-@_compiled
-def text(b, i):  # type: ignore[no-untyped-def]
-    """The place after the string that starts at ``i``; -1 with an escape or a line end in it."""
-    i += 1
-    while b[i] != 34:
-        if b[i] == 92 or b[i] < 32:
-            return -1
-        i += 1
-    return i + 1
-
-
-@_compiled
-def anything(b, i):  # type: ignore[no-untyped-def]
-    """The place of the comma or brace after the value at ``i``; -1 if the line ends before."""
-    depth = 0
-    quoted = False
-    while True:
-        c = b[i]
-        if c < 32 and c != 9:
-            return -1
-        if quoted:
-            if c == 92:
-                i += 1
-            elif c == 34:
-                quoted = False
-        elif c == 34:
-            quoted = True
-        elif c == 91 or c == 123:
-            depth += 1
-        elif c == 93 or c == 125:
-            if depth == 0:
-                return i
-            depth -= 1
-        elif c == 44 and depth == 0:
-            return i
-        i += 1
-
-
-@_compiled
-def named(b, start, end, slots, starts, pool, used):  # type: ignore[no-untyped-def]
-    """The number of the token ``b[start:end]``; -1 if the table has no room for a new one."""
-    h = np.uint64(1469598103934665603)
-    for j in range(start, end):
-        h = (h ^ np.uint64(b[j])) * np.uint64(1099511628211)
-    mask = len(slots) - 1
-    at = np.int64((h ^ (h >> np.uint64(29))) & np.uint64(mask))
-    while slots[at] >= 0:
-        token = slots[at]
-        first = starts[token]
-        if starts[token + 1] - first == end - start:
-            j = 0
-            while j < end - start and pool[first + j] == b[start + j]:
-                j += 1
-            if j == end - start:
-                return token
-        at = (at + 1) & mask
-    token = used[0]
-    if 2 * (token + 2) > len(slots) or starts[token] + end - start > len(pool):
-        return -1
-    for j in range(end - start):
-        pool[starts[token] + j] = b[start + j]
-    starts[token + 1] = starts[token] + end - start
-    slots[at] = token
-    used[0] = token + 1
-    return token
-
-
-@_compiled
-def scalar(b, i, mode, slots, starts, pool, used):  # type: ignore[no-untyped-def]
-    """A key or value at ``i``: its number, the place after it, and a code."""
-    if mode == 0:
-        x, after = number(b, i)
-        if after < 0 or x > 2147483646:
-            return np.int64(0), i, 2
-        return x, after, 0
-    if b[i] == 34:
-        after = text(b, i)
-    else:
-        digits = i + 1 if b[i] == 45 else i
-        x, after = number(b, digits)
-        if digits > i and x == 0:
-            return np.int64(0), i, 1
-    if after < 0:
-        return np.int64(0), i, 1
-    token = named(b, i, after, slots, starts, pool, used)
-    return np.int64(token), after, 4 if token < 0 else 0
-
-
-@_compiled
 def transaction(  # type: ignore[no-untyped-def]
-    b, i, record, progress, micro, elements, modes, key_table, value_table
+    b,
+    i,
+    record,
+    progress,
+    txn,
+    mf,
+    mk,
+    mv,
+    ls,
+    le,
+    elements,
+    key_mode,
+    value_mode,
+    key_slots,
+    key_starts,
+    key_pool,
+    key_used,
+    value_slots,
+    value_starts,
+    value_pool,
+    value_used,
 ):
-    """The list of micro-operations at ``i``; gives the place after it, or -1 with a code."""
-    txn, mf, mk, mv, ls, le = micro
+    """The list of micro-operations at ``i``; gives the place after it, or -1 with a code.
+
+    Arrays come one by one: taking them out of a tuple would count references at each record.
+    """
     m = progress[2]
     e = progress[3]
     i = blank(b, i + 1)
@@ -189,10 +102,14 @@ def transaction(  # type: ignore[no-untyped-def]
         if b[i] != 44:
             return -1, 1
         i = blank(b, i + 1)
-        slots, starts, pool, used = key_table
-        key, i, code = scalar(b, i, modes[0], slots, starts, pool, used)
-        if code:
-            return -1, code
+        if key_mode == 0:
+            key, i = number(b, i)
+            if i < 0 or key > 2147483646:
+                return -1, 2
+        else:
+            key, i, code = scalar(b, i, key_slots, key_starts, key_pool, key_used)
+            if code:
+                return -1, code
         i = blank(b, i)
         if b[i] != 44:
             return -1, 1
@@ -203,13 +120,12 @@ def transaction(  # type: ignore[no-untyped-def]
         mv[m] = -1
         ls[m] = -1
         le[m] = -1
-        slots, starts, pool, used = value_table
         if b[i] == 91:
             ls[m] = e
             i = blank(b, i + 1)
             if b[i] == 93:
                 i += 1
-            elif modes[1] == 0:
+            elif value_mode == 0:
                 while True:  # nearly all of a file is here
                     start = i
                     x = np.int64(0)
@@ -236,9 +152,9 @@ def transaction(  # type: ignore[no-untyped-def]
                         i = blank(b, i)
             else:
                 while True:
-                    x, i, code = scalar(b, i, modes[1], slots, starts, pool, used)
+                    x, i, code = scalar(b, i, value_slots, value_starts, value_pool, value_used)
                     if code:
-                        return -1, 3 if code == 2 else code
+                        return -1, code
                     elements[e] = x
                     e += 1
                     i = blank(b, i)
@@ -252,9 +168,13 @@ def transaction(  # type: ignore[no-untyped-def]
         elif b[i] == 110 and b[i + 1] == 117 and b[i + 2] == 108 and b[i + 3] == 108:
             i += 4
         else:
-            x, i, code = scalar(b, i, modes[1], slots, starts, pool, used)
+            if value_mode == 0:
+                x, i = number(b, i)
+                code = 3 if i < 0 or x > 2147483646 else 0
+            else:
+                x, i, code = scalar(b, i, value_slots, value_starts, value_pool, value_used)
             if code:
-                return -1, 3 if code == 2 else code
+                return -1, code
             mv[m] = x
         m += 1
         i = blank(b, i)
@@ -272,6 +192,51 @@ def transaction(  # type: ignore[no-untyped-def]
 
 
 @_compiled
+def field_at(b, i):  # type: ignore[no-untyped-def]
+    """Which key stands at ``i`` with its colon behind it, as a bit, and the place of its value.
+
+    64 is a key that nobody asked for, -1 none at all.
+    """
+    c = b[i + 1]
+    if b[i] != 34:
+        return -1, i
+    if c == 105 and b[i + 2] == 110 and b[i + 3] == 100 and b[i + 4] == 101:
+        field, length = 2, 5
+        known = b[i + 5] == 120
+    elif c == 116 and b[i + 2] == 105 and b[i + 3] == 109:
+        field, length = 1, 4
+        known = b[i + 4] == 101
+    elif c == 112 and b[i + 2] == 114 and b[i + 3] == 111 and b[i + 4] == 99 and b[i + 5] == 101:
+        field, length = 4, 7
+        known = b[i + 6] == 115 and b[i + 7] == 115
+    elif c == 116 and b[i + 2] == 121 and b[i + 3] == 112:
+        field, length = 8, 4
+        known = b[i + 4] == 101
+    elif c == 102:
+        field, length = 16, 1
+        known = True
+    elif c == 118 and b[i + 2] == 97 and b[i + 3] == 108 and b[i + 4] == 117:
+        field, length = 32, 5
+        known = b[i + 5] == 101
+    else:
+        field, length = 64, 0
+        known = False
+    if known and b[i + length + 1] == 34:
+        i += length + 2
+    else:
+        field = 64
+        i = text(b, i)
+        if i < 0:
+            return -1, i
+    if b[i] != 58:
+        i = blank(b, i)
+        if b[i] != 58:
+            return -1, i
+    i += 1
+    return field, i if b[i] > 32 else blank(b, i)
+
+
+@_compiled
 def scan(  # type: ignore[no-untyped-def]
     b, end, base, progress, rows, micro, elements, modes, f_table, key_table, value_table
 ):
@@ -280,6 +245,11 @@ def scan(  # type: ignore[no-untyped-def]
     ``progress`` counts on from call to call and stays at the start of a line that it stops at.
     """
     at, index, time, kind, process, f, told = rows
+    txn, mf, mk, mv, ls, le = micro
+    f_slots, f_starts, f_pool, f_used = f_table
+    key_slots, key_starts, key_pool, key_used = key_table
+    value_slots, value_starts, value_pool, value_used = value_table
+    key_mode, value_mode = modes
     i = progress[0]
     while i < end:
         line = i
@@ -296,30 +266,15 @@ def scan(  # type: ignore[no-untyped-def]
         code = 0 if b[i] == 123 else 1
         i = blank(b, i + 1)
         while code == 0:
-            if b[i] != 34:
+            field, i = field_at(b, i)
+            if field < 0:
                 code = 1
                 break
-            start = i + 1
-            i = text(b, i)
-            if i < 0:
-                code = 1
-                break
-            length = i - 1 - start
-            i = blank(b, i)
-            if b[i] != 58:
-                code = 1
-                break
-            i = blank(b, i + 1)
-            c = b[start]
-            field = 0
-            if c == 116 and length == 4 and b[start + 1] == 105:
-                field = 1
+            if field == 1:
                 time[n], i = number(b, i)
-            elif c == 105 and length == 5 and b[start + 1] == 110 and b[start + 2] == 100:
-                field = 2
+            elif field == 2:
                 index[n], i = number(b, i)
-            elif c == 112 and length == 7 and b[start + 1] == 114:
-                field = 4
+            elif field == 4:
                 if b[i] == 34:
                     process[n] = -1
                     after = text(b, i)
@@ -331,8 +286,7 @@ def scan(  # type: ignore[no-untyped-def]
                     if x > 2147483646:
                         i = -1
                     process[n] = x
-            elif c == 116 and length == 4 and b[start + 1] == 121:
-                field = 8
+            elif field == 8:
                 d = b[i + 1]
                 after = text(b, i) if b[i] == 34 else -1
                 size = after - i - 2
@@ -347,24 +301,41 @@ def scan(  # type: ignore[no-untyped-def]
                 else:
                     after = -1
                 i = after
-            elif c == 102 and length == 1:
-                field = 16
-                slots, starts, pool, used = f_table
+            elif field == 16:
                 after = text(b, i) if b[i] == 34 else -1
                 if after >= 0:
-                    f[n] = named(b, i, after, slots, starts, pool, used)
+                    f[n] = named(b, i, after, f_slots, f_starts, f_pool, f_used)
                     if f[n] < 0:
                         after = -1
                 i = after
-            elif c == 118 and length == 5 and b[start + 1] == 97:
-                field = 32
+            elif field == 32:
                 told[n] = 0
                 if b[i] == 110:
                     i = anything(b, i)
                 elif b[i] == 91 and b[i + 1] == 91:
                     place = i
                     i, code = transaction(
-                        b, i, n, progress, micro, elements, modes, key_table, value_table
+                        b,
+                        i,
+                        n,
+                        progress,
+                        txn,
+                        mf,
+                        mk,
+                        mv,
+                        ls,
+                        le,
+                        elements,
+                        key_mode,
+                        value_mode,
+                        key_slots,
+                        key_starts,
+                        key_pool,
+                        key_used,
+                        value_slots,
+                        value_starts,
+                        value_pool,
+                        value_used,
                     )
                     told[n] = 3
                     if code == 1:
@@ -378,7 +349,7 @@ def scan(  # type: ignore[no-untyped-def]
                 i = anything(b, i)
             if code:
                 break
-            if i < 0 or seen & field:
+            if i < 0 or (seen & field and field < 64):
                 code = 1
                 break
             seen |= field
@@ -391,7 +362,7 @@ def scan(  # type: ignore[no-untyped-def]
             i = blank(b, i + 1)
         if code == 0:
             i = blank(b, i + 1)
-            if seen != 63 or (i < end and b[i] != 10) or (is_odd and process[n] >= 0):
+            if seen & 63 != 63 or (i < end and b[i] != 10) or (is_odd and process[n] >= 0):
                 code = 1
         if code:
             progress[0] = line

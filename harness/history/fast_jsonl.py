@@ -73,7 +73,7 @@ def _scanned(path: Path, header: Header, start: int, size: int) -> History | Non
     if header.independent:
         return None
     while True:
-        parts = _Scan(path, start, size, tuple(modes)).run()
+        parts = _Scan(path, start, size, (modes[0], modes[1])).run()
         codes = {part.code for part in parts}
         if codes == {scanner.DONE}:
             break
@@ -83,7 +83,7 @@ def _scanned(path: Path, header: Header, start: int, size: int) -> History | Non
             modes[1] = scanner.NAMED
         else:
             return None
-    found = _joined(parts, tuple(modes))
+    found = _joined(parts, (modes[0], modes[1]))
     if found is None:
         return None
     at, columns = found
@@ -111,7 +111,7 @@ class Tokens:
 
     def grown(self) -> Tokens:
         """The same tokens with four times the room."""
-        from harness.history.byte_scanner import named
+        from harness.history.byte_tokens import named
 
         more = Tokens(4 * len(self.slots))
         tokens = np.concatenate((self.pool[: self.starts[self.used[0]]], np.zeros(1, np.uint8)))
@@ -237,7 +237,7 @@ def _cuts(path: Path, start: int, size: int) -> list[int]:
 
 def _blocks(file: int, low: int, high: int) -> Iterator[tuple[Any, int, int]]:
     """Blocks of whole lines as ``(bytes, end, place in the file)``; zeros follow the end."""
-    room = np.zeros(BLOCK + LONGEST_LINE + _PAD, dtype=np.uint8)
+    room: Any = np.zeros(BLOCK + LONGEST_LINE + _PAD, dtype=np.uint8)
     kept = 0
     at = low
     while at < high:

@@ -13,18 +13,25 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import sys
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Final, overload
 
 from harness.errors import HistoryError
 from harness.history import formats
 from harness.history.history import History
+from harness.history.operation import Operation
 from harness.history.rules import check_rules
 from harness.history.seal import find_history, is_unsealed
 
 STANDARD_INPUT = "-"
+SMALLEST_SEALED: Final = 1 << 20
+"""Bytes from which a sealed history is taken from its columnar copy."""
 
 
 def read_history(path: Path, format: str | None = None) -> History:
@@ -47,12 +54,68 @@ def read_history(path: Path, format: str | None = None) -> History:
 
 
 def _fast(path: Path, format: str | None) -> History | None:
-    """A large file of transactions, with its columns; ``None`` for all others."""
+    """A large file with its columns, sealed or of transactions; ``None`` for all others."""
     if format not in (None, "jsonl") or not path.is_file() or is_unsealed(path):
         return None
+    size = path.stat().st_size
+    if path.name in SEALED:
+        return _sealed(path, size) if size >= SMALLEST_SEALED else None
     from harness.history.fast_jsonl import SMALLEST, read_fast
 
-    return read_fast(path) if path.stat().st_size >= SMALLEST else None
+    return read_fast(path) if size >= SMALLEST else None
+
+
+def _sealed(path: Path, size: int) -> History | None:
+    """A sealed history from its columnar copy; the file itself is read if somebody asks for
+    operations. ``None`` without a copy.
+    """
+    from harness.history.columns import load_columns
+    from harness.history.formats import jsonl
+
+    copy = load_columns(path.parent / COLUMNS, of_bytes=size)
+    if copy is None:
+        return None
+    header = jsonl.first_line_header(_first_line(path), str(path))
+    return History(SealedOperations(path, len(copy)), header, prepared=copy)
+
+
+def _first_line(path: Path) -> bytes:
+    """The first line of a compressed file, without reading the rest."""
+    if path.suffix == ".gz":
+        with gzip.open(path) as lines:
+            return lines.readline()
+    import zstandard
+
+    with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
+        return io.BufferedReader(stream).readline()
+
+
+class SealedOperations(Sequence[Operation]):
+    """The operations of a sealed file, read when the first of them is asked for."""
+
+    def __init__(self, path: Path, length: int) -> None:
+        self._path = path
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    @cached_property
+    def _all(self) -> Sequence[Operation]:
+        name = str(self._path)
+        return parse_history(_decompressed(_content(self._path, name), name), name).operations
+
+    @overload
+    def __getitem__(self, place: int) -> Operation: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Operation]: ...
+
+    def __getitem__(self, place: int | slice) -> Operation | Sequence[Operation]:
+        return self._all[place]
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self._all)
 
 
 def parse_history(data: bytes, name: str, format: str | None = None) -> History:

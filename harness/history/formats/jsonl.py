@@ -185,6 +185,11 @@ def _decoded(body: bytes) -> list[Operation] | None:
         return None
 
 
+def first_line_header(line: bytes, name: str) -> Header:
+    """The header in the first line of a history; an empty one if it is an operation."""
+    return _header(line, name)[0]
+
+
 def _header(data: bytes, name: str) -> tuple[Header, int]:
     """The header and where the line after it starts; 0 where the file has none."""
     first = len(data) - len(data.lstrip())

@@ -145,9 +145,10 @@ def _snapshots(world: Sequence[Txn], precedes: Callable[[Txn, Txn], bool]) -> bo
                 marks = {j: dirty[j] | writes for j in rest}
                 if go(after, rest, marks, done | {i}):
                     return True
-            elif all(j in done for j in before[i]):
-                if go(state, open_ | {i: dict(state)}, {**dirty, i: frozenset()}, done):
-                    return True
+            elif all(j in done for j in before[i]) and go(
+                state, open_ | {i: dict(state)}, {**dirty, i: frozenset()}, done
+            ):
+                return True
         return False
 
     return go({}, {}, {}, frozenset())

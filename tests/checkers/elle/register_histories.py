@@ -63,7 +63,9 @@ def judged(history: str | History, *models: str, **options: Any) -> Verdict:
     return checker.check(Record(history=found), Budget.start(60))
 
 
-def random_history(seed: int, *, transactions: int = 4, keys: int = 2) -> History:
+def random_history(
+    seed: int, *, transactions: int = 4, keys: int = 2, most_steps: int = 3, lanes: int = 0
+) -> History:
     """A history of a store that is now and then wrong: reads may find any value of the key.
 
     The steps of each transaction are done at one moment between its ends, on one of a few states
@@ -71,7 +73,7 @@ def random_history(seed: int, *, transactions: int = 4, keys: int = 2) -> Histor
     """
     rng = random.Random(seed)
     wrong = rng.choice((0.0, 0.1, 0.4, 1.0))
-    lanes = rng.randint(1, 3)
+    lanes = lanes or rng.randint(1, 3)
     events: list[tuple[float, int, int]] = []
     clock = [0.0] * lanes
     for txn in range(transactions):
@@ -85,12 +87,12 @@ def random_history(seed: int, *, transactions: int = 4, keys: int = 2) -> Histor
         txn: sorted(at for at, other, _ in events if other == txn) for txn in range(transactions)
     }
     moment = {txn: rng.uniform(*span) for txn, span in spans.items()}
-    steps, kinds = _done(rng, sorted(moment, key=moment.__getitem__), keys, wrong)
+    steps, kinds = _done(rng, sorted(moment, key=moment.__getitem__), keys, wrong, most_steps)
     return _recorded(sorted(events), steps, kinds, lanes)
 
 
 def _done(
-    rng: random.Random, order: list[int], keys: int, wrong: float
+    rng: random.Random, order: list[int], keys: int, wrong: float, most_steps: int
 ) -> tuple[dict[int, list[list[Any]]], dict[int, str]]:
     state: dict[str, Any] = {}
     written: dict[str, list[Any]] = {key: [None] for key in "xyz"[:keys]}
@@ -101,7 +103,7 @@ def _done(
         view = dict(state)
         kinds[txn] = rng.choice(("ok",) * 6 + ("info", "fail"))
         steps[txn] = []
-        for _ in range(rng.randint(1, 3)):
+        for _ in range(rng.randint(1, most_steps)):
             key = rng.choice(list(written))
             if rng.random() < 0.5:
                 value = view.get(key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations, permutations, product
+from itertools import chain, combinations, pairwise, permutations, product
 from typing import Any
 
 from harness.history.history import History
@@ -190,7 +190,7 @@ def _before(a: Txn, b: Txn, assume: Sequence[str]) -> bool:
 def _edges(world: Sequence[Txn], orders: Mapping[str, tuple[int, ...]]) -> set[Edge]:
     edges: set[Edge] = set()
     for key, order in orders.items():
-        edges |= {(a, b, "ww") for a, b in zip(order, order[1:], strict=False)}
+        edges |= {(a, b, "ww") for a, b in pairwise(order)}
         made = {value: w for w in order for value in world[w].writes()[key]}
         for number, txn in enumerate(world):
             if txn.status != "ok" or key not in txn.reads():

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from harness.errors import HistoryError, StoreError
+from harness.history import reader
 from harness.history import seal as seal_module
 from harness.history.columns import columns, load_columns
+from harness.history.formats import jsonl
 from harness.history.journal import Journal
 from harness.history.operation import Header, Operation
 from harness.history.reader import read_history
@@ -119,3 +121,25 @@ def test_a_history_that_breaks_the_rules_is_sealed_and_still_refused(run_dir: Pa
 def test_a_folder_without_history_is_one_clear_message(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match="no history in this folder"):
         read_history(tmp_path)
+
+
+def test_a_sealed_history_is_judged_from_its_columnar_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "SMALLEST_SEALED", 0)
+    header = Header(workload="list-append", seed=4)
+    value = [["append", 1, 2], ["r", 1, [2]]]
+    written = [
+        Operation(0, 0, 0, "invoke", "txn", value),
+        Operation(1, 9, 0, "ok", "txn", value, node="n1"),
+    ]
+    with (tmp_path / "history.jsonl").open("wb") as out:
+        jsonl.write(header, written, out)
+    sealed = seal(tmp_path)
+    history = read_history(sealed)
+    assert history.prepared is not None
+    assert history.prepared.value_at(1) == value
+    assert history.header == header
+    assert len(history) == 2
+    assert list(history) == written
+    assert history.operations[-1].node == "n1"

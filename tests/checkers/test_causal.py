@@ -1,0 +1,154 @@
+"""causal: nobody sees an effect without its cause."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from checkers.causal import Causal
+from harness.history.history import History
+from harness.history.operation import Header, Operation
+from harness.history.record import Record
+from harness.history.verdict import UNKNOWN, Budget, Verdict
+from tests.checkers.elle.register_histories import drawn, random_history
+from tests.checkers.elle.register_oracle import Txn, txns_of
+from tests.checkers.elle.register_stores import recorded
+
+
+def judged(history: str | History, **options: Any) -> Verdict:
+    found = drawn(history) if isinstance(history, str) else history
+    return Causal(options).check(Record(history=found), Budget.start(60))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("p: [wx1] [rx_]", "causal-initial-read"),
+        ("p: [wx1] [wx2]\nq: [rx2] [rx1]", "causal-stale-read"),
+        ("p: [wx1]\nq: [rx1] [wy1]\nr: [ry1] [rx_]", "causal-initial-read"),
+        ("p: [wx1] [wx2]\nq: [rx2] [wy1]\nr: [ry1] [rx1]", "causal-stale-read"),
+        ("p: [rx1] [wy1]\nq: [ry1] [wx1]", "causal-cycle"),
+        ("p: [wx1] [rx2]\nq: [wx2] [rx1]", "causal-conflict"),
+        ("p: [rx4]", "thin-air"),
+        ("p: [wx1]\nq: [rx_ rx1]", "internal"),
+        ("p: [wx1!\nq: [rx1]", "G1a"),
+    ],
+)
+def test_each_pattern_is_found_and_told(text: str, kind: str) -> None:
+    verdict = judged(text)
+    assert verdict.valid is False
+    assert set(verdict.anomalies) == {kind}
+    assert "a contradiction!" in verdict.anomalies[kind][0].message
+
+
+def test_the_chain_of_causes_is_told_link_by_link() -> None:
+    verdict = judged("p: [wx1]\nq: [rx1] [wy1]\nr: [ry1] [rx_]")
+    message = verdict.anomalies["causal-initial-read"][0].message
+    assert 'T1 < T2, because T2 read key "x" = 1, which T1 wrote' in message
+    assert "T2 < T3, because the same process did T2 before T3" in message
+    assert "T5 read the initial (nil) state of key" in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "p: [wx1] [wx2]\nq:              [rx1] [rx2]",
+        "p: [wx1]\nq: [wy1]\nr: [rx1] [ry_]\ns: [ry1] [rx_]",
+        "p: [wx1?\nq:       [rx_] [rx1]",
+        "p: [wx1?\nq:       [rx1] [wx2] [rx2]",
+    ],
+)
+def test_what_causality_allows_is_valid(text: str) -> None:
+    assert judged(text).valid is True
+
+
+def test_five_operations_of_one_site_as_in_jepsen() -> None:
+    def record(*steps: tuple[str, Any]) -> History:
+        operations = []
+        for f, value in steps:
+            for kind in ("invoke", "ok"):
+                at = len(operations)
+                operations.append(Operation(at, at, 0, kind, f, [9, value]))
+        return History(operations, Header(independent=True))
+
+    good = [("read-init", None), ("write", 1), ("read", 1), ("write", 2), ("read", 2)]
+    assert judged(record(*good)).valid is True
+    assert set(judged(record(*good[:-1], ("read", 1))).anomalies) == {"causal-stale-read"}
+    assert set(judged(record(*good[:2], ("read", None))).anomalies) == {"causal-initial-read"}
+
+
+def test_it_breaks_causal_consistency_and_all_that_keeps_sessions() -> None:
+    verdict = judged("p: [wx1] [rx_]")
+    out = {*verdict.not_, *verdict.also_not}
+    assert {"causal", "sequential", "linearizable", "strong-session-serializable"} <= out
+    assert "serializable" not in out
+    assert judged("p: [wx1] [rx_]", claims=["serializable"]).valid is True
+
+
+def test_values_written_twice_prove_nothing() -> None:
+    assert judged("p: [wx1] [wx1] [rx1]").valid == UNKNOWN
+
+
+def test_strict_stores_are_always_causal() -> None:
+    for seed in range(20):
+        assert judged(recorded("strict-serializable", seed, transactions=80)).valid is True
+
+
+def test_small_histories_are_judged_as_trying_every_order_does() -> None:
+    """Causal convergence: one order of all, in which each reads the last of its causes' writes."""
+    answers = {True: 0, False: 0}
+    for seed in range(600):
+        history = random_history(seed, transactions=5, keys=2, most_steps=1, lanes=3)
+        txns = [txn for txn in txns_of(history) if txn.status != "fail"]
+        if any(_is_odd(txn) for txn in txns):
+            continue
+        verdict = judged(history)
+        if verdict.valid == UNKNOWN or {"thin-air", "G1a"} & set(verdict.anomalies):
+            continue
+        expected = _is_convergent(txns)
+        answers[expected] += 1
+        assert verdict.valid is expected, seed
+    assert min(answers.values()) > 10
+
+
+def _is_odd(txn: Txn) -> bool:
+    """Whether it touches a key twice, or nobody knows whether it happened."""
+    return len({key for _, key, _ in txn.steps}) < len(txn.steps) or txn.status == "info"
+
+
+def _is_convergent(txns: list[Txn]) -> bool:
+    size = range(len(txns))
+    causes = {
+        (a, b)
+        for a in size
+        for b in size
+        if a != b
+        and (
+            (txns[a].process == txns[b].process and txns[a].begin < txns[b].begin)
+            or any(
+                v is not None and v in txns[a].writes().get(k, ())
+                for k, v in txns[b].reads().items()
+            )
+        )
+    }
+    while True:
+        more = {(a, d) for a, b in causes for c, d in causes if b == c} - causes
+        if not more:
+            break
+        causes |= more
+    return any(_explains(txns, causes, order) for order in permutations(size))
+
+
+def _explains(txns: list[Txn], causes: set[tuple[int, int]], order: tuple[int, ...]) -> bool:
+    place = {number: at for at, number in enumerate(order)}
+    if any(a == b or place[a] > place[b] for a, b in causes):
+        return False
+    for number, txn in enumerate(txns):
+        for key, value in txn.reads().items():
+            seen = [a for a, b in causes if b == number and key in txns[a].writes()]
+            last = max(seen, key=place.__getitem__, default=None)
+            if value != (None if last is None else txns[last].writes()[key][-1]):
+                return False
+    return True

@@ -1,0 +1,119 @@
+"""Predicates: transactions that ask for rows by a condition, over a universe that is closed.
+
+After Elle's closed predicates. A group has a few rows, none of which is there at first, and each
+is inserted once, with a value that is known beforehand. So what a condition did *not* find is known
+as well: a row that would have matched was not there yet. Half of the transactions ask for the
+rows of their group by a condition and then insert one (which may change what others would have
+found), half only ask, some twice.
+
+Micro-operations: ``["rp", condition, null]``, with the rows found in the completion
+(``{"2": 7}``), and ``["insert", row, value]``. Conditions: ``"true"``, ``["=", 7]`` and
+``["mod", 2, 0]``. Values travel as ``[group, micro-operations]``. A condition is a scan of the
+group's rows, of which those that match are told: what is tested is whether the scan is safe from
+rows that come meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any, ClassVar, Final
+
+from checkers.predicates import matches
+from harness.client import Predicates, PredicateTransaction, SystemClient
+from harness.errors import UsageError
+from harness.generator import Context, Generator, concurrent_generator, deferred, invoke
+from harness.history.operation import OK, Operation
+from harness.system import SystemOption
+from harness.workload import WorkloadOptions
+from workloads.micro_operations import completed
+
+TXN: Final = "txn"
+THREADS_PER_GROUP: Final = 4
+FINAL_GROUPS: Final = 20
+VALUES: Final = 10
+
+
+class PredicatesWorkload:
+    """The workload ``predicates``."""
+
+    name = "predicates"
+    needs = (Predicates,)
+    checkers = ("predicates",)
+    model = "predicates"
+    independent = True
+    options: ClassVar[tuple[SystemOption, ...]] = (
+        SystemOption(name="rows", kind=int, default=4, help="rows that a group has in the end"),
+    )
+
+    def __init__(self, options: WorkloadOptions) -> None:
+        self._rows: int = options.extra.get("rows") or 4
+        self._last_group = -1
+        if self._rows < 1:
+            raise UsageError(f"predicates: rows must be at least 1, not {self._rows}")
+        if options.concurrency % THREADS_PER_GROUP:
+            lower = options.concurrency // THREADS_PER_GROUP * THREADS_PER_GROUP
+            raise UsageError(
+                f"predicates puts {THREADS_PER_GROUP} threads on every group, and the concurrency"
+                f" is {options.concurrency}",
+                f"--concurrency {lower + THREADS_PER_GROUP}",
+            )
+
+    async def setup(self, client: SystemClient) -> None:
+        """Nothing to make: no row is there before."""
+
+    def generator(self) -> Generator:
+        """Endless: one group after the other for each few threads."""
+        return concurrent_generator(THREADS_PER_GROUP, count(), lambda _: deferred(self._group()))
+
+    def final_generator(self) -> Generator:
+        """A few more groups, after all is healed."""
+        first = self._last_group + 1
+        groups = range(first, first + FINAL_GROUPS)
+        return concurrent_generator(THREADS_PER_GROUP, groups, lambda _: deferred(self._group()))
+
+    def _group(self) -> Callable[[Context], list[Operation]]:
+        def made(context: Context) -> list[Operation]:
+            random = context.random
+            found = []
+            for row in range(self._rows):
+                value = random.below(VALUES)
+                ask = ["rp", _condition(random), None]
+                found.append(invoke(TXN, [ask, ["insert", str(row), value]]))
+                asks = [["rp", _condition(random), None] for _ in range(1 + random.below(2))]
+                found.append(invoke(TXN, asks))
+            return random.shuffled(found)
+
+        return made
+
+    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+        """One transaction. A refused commit passes through as ``Failed``."""
+        group, steps = operation.value
+        self._last_group = max(self._last_group, group)
+        prefix = f"predicates-{group}-"
+        transaction: PredicateTransaction = client.transaction()  # type: ignore[attr-defined]
+        done: list[list[Any]] = []
+        for step in steps:
+            if step[0] == "rp":
+                rows = await transaction.scan(prefix)
+                found = {
+                    name.removeprefix(prefix): value
+                    for name, value in rows.items()
+                    if matches(step[1], value)
+                }
+                done.append(["rp", step[1], found])
+            else:
+                await transaction.put(prefix + step[1], step[2])
+                done.append(step)
+        await transaction.commit()
+        return completed(operation, OK, [group, done])
+
+
+def _condition(random: Any) -> Any:
+    kind = random.below(4)
+    if kind < 2:
+        return "true"
+    return ["=", random.below(VALUES)] if kind == 2 else ["mod", 2, random.below(2)]
+
+
+WORKLOADS = {PredicatesWorkload.name: PredicatesWorkload}

@@ -233,13 +233,18 @@ def end_keeper(link: KeeperLink) -> list[str]:
 
     ``NodeError`` if the host cannot be reached, so that nobody can tell.
     """
-    if not link.is_open() and not link.open(must_exist=True):
-        return []
     try:
-        left: list[str] = link.ask("end", 2 * ANSWER_TIMEOUT_S)["left"]
+        return _end(link)
     except NodeError:
-        if link.gone is None or "folder" not in link.gone:
+        if link.gone is None:
             raise
-        left = []  # it had ended, and the word of that was lost
+        # Rebooted, or it had ended and the word of that was lost: whoever is there now is asked.
+        return _end(link)
+
+
+def _end(link: KeeperLink) -> list[str]:
+    if not link.is_open() and not link.open(must_exist=True, any_boot=True):
+        return []
+    left: list[str] = link.ask("end", 2 * ANSWER_TIMEOUT_S)["left"]
     link.close()
     return left

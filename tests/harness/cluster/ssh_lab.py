@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.cluster import kernel
@@ -19,6 +20,7 @@ from harness.cluster.local import LocalCluster
 
 PORT = 22
 DEPLOY = "deploy:x:12345:12345::/var/tmp/deploy:/bin/sh\n"
+AUTHORIZED = "/run/authorized"
 _WAIT_S = 30.0
 
 
@@ -31,11 +33,16 @@ class Lab:
         self.home = root / "home"
         self.machines = LocalCluster(root / "machines", names, mode)
 
-    def up(self, *, user: str = "root") -> None:
-        """All hosts up and their sshd listening; the controller's home set up to log in."""
+    def up(self, *, user: str = "root", prepare: Callable[[Lab], None] | None = None) -> None:
+        """All hosts up and their sshd listening; the controller's home set up to log in.
+
+        ``prepare`` is called before, to make files of the machine say something else.
+        """
         (self.root / "ssh").mkdir(parents=True)
         self._hide()
         self._make_keys()
+        if prepare is not None:
+            prepare(self)
         self.machines.up()
         # The local cluster's own probes have the port that the hosts' keepers need.
         self.machines._prober.close()
@@ -76,10 +83,9 @@ class Lab:
     def _hide(self) -> None:
         kernel.mount("run", "/run", "tmpfs", kernel.MS_NOSUID, "mode=755")
         os.mkdir("/run/sshd")
-        for name, target in (("var-tmp", "/var/tmp"),):
-            (self.root / name).mkdir()
-            (self.root / name).chmod(0o1777)
-            kernel.mount(str(self.root / name), target, flags=kernel.MS_BIND)
+        (self.root / "var-tmp").mkdir()
+        (self.root / "var-tmp").chmod(0o1777)
+        kernel.mount(str(self.root / "var-tmp"), "/var/tmp", flags=kernel.MS_BIND)
         os.mkdir("/var/tmp/deploy")
         os.chown("/var/tmp/deploy", 12345, 12345)
         self.replace("/etc/passwd", Path("/etc/passwd").read_text() + DEPLOY)
@@ -96,15 +102,15 @@ class Lab:
     def _make_keys(self) -> None:
         for name in ("host", "user", "stranger"):
             make_key(self.root / "ssh" / name)
-        shutil.copy(self.root / "ssh" / "user.pub", self.root / "ssh" / "authorized")
-        self.root.chmod(0o755)
+        # Where also the second user can read it.
+        shutil.copy(self.root / "ssh" / "user.pub", AUTHORIZED)
 
     def _sshd_config(self, port: int) -> Path:
         ssh = self.root / "ssh"
         lines = [
             f"Port {port}",
             f"HostKey {ssh / 'host'}",
-            f"AuthorizedKeysFile {ssh / 'authorized'}",
+            f"AuthorizedKeysFile {AUTHORIZED}",
             "PidFile none",
             "UsePAM no",
             "StrictModes no",

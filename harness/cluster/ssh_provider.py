@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cluster import bare
-from harness.cluster.providers import Request, RunProcess
+from harness.cluster.providers import PROVIDER_VARIABLE, Request, RunProcess
 from harness.errors import NodeError, SetupError, UsageError
 from harness.system import SystemOption
 
@@ -101,7 +101,7 @@ class SshProvider:
             run_dir=run_dir,
             clean_up=self.clean_up,
             pass_fds=pass_fds,
-            env=env,
+            env={**env, PROVIDER_VARIABLE: "ssh"},
             facts=_facts(request),
         )
 

@@ -7,15 +7,18 @@ run. There is a second user, ``deploy``, who is nobody special.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness.cluster import kernel
+from harness.cluster import enter, kernel
 from harness.cluster.local import LocalCluster
 
 PORT = 22
@@ -131,11 +134,53 @@ class Lab:
         key = (self.root / "ssh" / "host.pub").read_text().split()
         known = [f"{self.address(name)} {key[0]} {key[1]}\n" for name in self.names]
         self.known_hosts().write_text("".join(known))
-        lines = [f"IdentityFile {self.root / 'ssh' / 'user'}", f"User {user}", ""]
+        lines = [f"UserKnownHostsFile {self.known_hosts()}"]
+        lines += [f"IdentityFile {self.root / 'ssh' / 'user'}", f"User {user}", ""]
         (ssh / "config").write_text("\n".join(["Host *", *lines]))
+
+
+@contextlib.contextmanager
+def standing(folder: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """Hosts made by a process of their own; within, the caller's network is theirs.
+
+    Gives the options of the ssh provider. What the calling thread starts (threads, processes)
+    meanwhile is in that network too; its files and processes stay the machine's.
+    """
+    said, say = os.pipe()
+    argv = [sys.executable, __file__, str(folder / "lab"), str(say), *names]
+    path = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path}
+    run_dir = folder / "lab-run"
+    entered = enter.spawn(argv, mode="root", run_dir=run_dir, pass_fds=[say], env=env)
+    os.close(say)
+    own, theirs = (f"/proc/{who}/ns/net" for who in ("thread-self", entered.run_pid))
+    try:
+        with open(said, encoding="utf-8") as told, open(own) as before:
+            options: dict[str, str] = json.loads(told.readline())
+            with open(theirs) as network:
+                kernel.setns(network.fileno(), kernel.CLONE_NEWNET)
+            try:
+                yield options
+            finally:
+                kernel.setns(before.fileno(), kernel.CLONE_NEWNET)
+    finally:
+        entered.kill()
+
+
+def main() -> None:
+    """Make hosts, say how to reach them, and stay until the end of standard input."""
+    lab = Lab(Path(sys.argv[1]), tuple(sys.argv[3:]), "root")
+    lab.up()
+    options = {"nodes_file": str(lab.nodes_file()), "ssh_config": str(lab.home / ".ssh/config")}
+    os.write(int(sys.argv[2]), json.dumps(options).encode() + b"\n")
+    sys.stdin.read()
 
 
 def make_key(path: Path) -> None:
     """A key pair without a passphrase."""
     argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
     subprocess.run(argv, check=True, timeout=_WAIT_S)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.cluster.identity import boot_id
 from harness.cluster.node import ClockMethod, Completed, Daemon, ProcessIdentity
 from harness.cluster.onhost import machine_clock
 from harness.cluster.ssh_link import ANSWER_TIMEOUT_S, KeeperLink
@@ -77,6 +78,7 @@ class SshNode:
         self.peer_address = peer_address
         self.log_dir = log_dir
         self._link = link
+        self._clock_method: ClockMethod = "process"
         self._brought: dict[Path, str] = {}
         self._bringing = threading.Lock()
 
@@ -178,8 +180,7 @@ class SshNode:
 
     def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
         """Set the clock that the node's processes read (``ClockSettable``)."""
-        if method != "process":
-            raise NodeError(f"{self.name}: {machine_clock.REFUSAL}")
+        self._clock_method = method
         return self._clock(do="set", program=dict(program))
 
     def heal_clock(self) -> Mapping[str, Any]:
@@ -191,8 +192,8 @@ class SshNode:
         return self._clock(do="read")
 
     def _clock(self, **request: Any) -> Mapping[str, Any]:
-        answer: Mapping[str, Any] = self._link.ask("clock", _CLOCK_TIMEOUT_S, **request)["clock"]
-        return answer
+        told: Mapping[str, Any] = ask_clock(self._link, self._clock_method, **request)["clock"]
+        return told
 
     def _bring(self, program: Path) -> str:
         digest = hashlib.sha256(program.read_bytes()).hexdigest()
@@ -226,6 +227,14 @@ class SshNode:
             raise NodeError(f"{self.name}: {source} does not come: time-out") from error
         finally:
             channel.close()
+
+
+def ask_clock(link: KeeperLink, method: ClockMethod, **request: Any) -> dict[str, Any]:
+    """Ask a keeper about its clock; the machine's is refused where it is the controller's own."""
+    own = boot_id()
+    if method == "machine" and link.boot_id == own:
+        raise NodeError(f"{link.host.node}: {machine_clock.REFUSAL}")
+    return link.ask("clock", _CLOCK_TIMEOUT_S, method=method, controller_boot_id=own, **request)
 
 
 def end_keeper(link: KeeperLink) -> list[str]:

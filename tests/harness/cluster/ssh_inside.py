@@ -136,6 +136,11 @@ def serves_as_nodes(inside: Inside) -> dict[str, Any]:
             "late": refusal(lambda: node.run(["sleep", "99"], timeout_s=0.2)),
             "alive": [daemon.alive(), daemon.state(), daemon.exit_status()],
         }
+        # These hosts share their machine, and with it its clock, with the controller.
+        found["machine_clock"] = [
+            cluster.clock_refusal("machine"),
+            refusal(lambda: node.set_clock({"shift_ns": 0}, "machine")),
+        ]
         daemon.signal(signal.SIGSTOP)
         found["stopped"] = wait_until(lambda: daemon.state() == "T")
         daemon.signal(signal.SIGKILL)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from harness.cluster.onhost.machine_clock import REFUSAL
+
 pytestmark = [pytest.mark.cluster, pytest.mark.root]
 
 CASES = Path(__file__).with_name("ssh_inside.py")
@@ -41,6 +43,7 @@ def test_hosts_serve_as_nodes_and_are_left_as_they_were(case: Case) -> None:
     assert found["bad"] == "n2: sh -c echo no >&2; exit 5 ended with 5: no"
     assert found["late"] == "n2: sleep did not end in 0.2 s and was killed"
     assert found["alive"] == [True, "S", None]
+    assert found["machine_clock"] == [f"n1: {REFUSAL}; n2: {REFUSAL}", f"n2: {REFUSAL}"]
     assert found["stopped"]
     assert found["status"] == -9
     assert found["killed"] == [False, "gone", -9]

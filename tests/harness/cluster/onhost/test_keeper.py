@@ -238,7 +238,8 @@ def test_the_end_takes_daemons_what_daemonized_and_the_folder(meet: Meet, base: 
     wait_until(lambda: log.exists() and log.read_text().endswith("\n"))
     pids = [int(log.read_text()), meeting.start("b", PAUSE)["pid"]]
     assert meeting.ask("c", "end")["left"] == []
-    assert [process(pid) for pid in pids] == [[], []]
+    # Whose parent ended with it may wait for the machine's init.
+    assert all(process(pid)[:1] in ([], ["Z"]) for pid in pids)
     wait_until(lambda: process(meeting.hello["keeper"][0])[:1] in ([], ["Z"]))
     assert not base.exists()
 

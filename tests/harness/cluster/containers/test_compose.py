@@ -109,7 +109,8 @@ def compose_program() -> list[str]:
     version_2 = ["docker", "compose"]
     if shutil.which("docker") and not subprocess.run([*version_2, "version"]).returncode:
         return version_2
-    assert shutil.which("docker-compose"), "install docker-compose"
+    if not shutil.which("docker-compose"):
+        pytest.skip("there is no compose program")
     return ["docker-compose"]
 
 

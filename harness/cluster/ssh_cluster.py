@@ -21,7 +21,7 @@ from typing import TypeVar
 from harness.cluster import folders, registration
 from harness.cluster.firewall import PROBE_PORT
 from harness.cluster.node import ClockMethod, Grudge, Link
-from harness.cluster.ssh_hosts import Host, with_peer_address
+from harness.cluster.ssh_hosts import Host, resolved
 from harness.cluster.ssh_link import KeeperLink, on_all
 from harness.cluster.ssh_node import SshNode, ask_clock, end_keeper
 from harness.errors import NodeError, SetupError
@@ -92,17 +92,17 @@ class SshCluster:
         """Connect to all hosts, or raise ``SetupError`` with nothing left behind."""
         try:
             self._connect()
+            self.nodes = [
+                SshNode(name, link, self._addresses[name], folders.of_node(self._run_dir, name))
+                for name, link in self._links.items()
+            ]
+            for node in self.nodes:
+                node.log_dir.mkdir(parents=True, exist_ok=True)
         except BaseException:
             # A host that was not reached holds nothing; what went wrong is told, not this.
             made = [name for name, link in self._links.items() if link.is_open()]
             self._on(made, lambda name, link: end_keeper(link))
             raise
-        self.nodes = [
-            SshNode(name, link, self._addresses[name], folders.of_node(self._run_dir, name))
-            for name, link in self._links.items()
-        ]
-        for node in self.nodes:
-            node.log_dir.mkdir(parents=True, exist_ok=True)
 
     def down(self) -> None:
         """End everything that was made on the hosts. Safe twice.
@@ -294,6 +294,7 @@ def _joined(trouble: Mapping[str, NodeError]) -> str:
 
 
 def _open(name: str, link: KeeperLink) -> str:
-    address = with_peer_address(link.host)
+    """Connect; the address by which the other nodes see the host."""
+    address = resolved(link.host, link.host.peer or link.host.address)
     link.open()
     return address

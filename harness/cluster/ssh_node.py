@@ -18,6 +18,7 @@ from typing import Any
 from harness.cluster.identity import boot_id
 from harness.cluster.node import ClockMethod, Completed, Daemon, ProcessIdentity
 from harness.cluster.onhost import machine_clock
+from harness.cluster.ssh_hosts import resolved
 from harness.cluster.ssh_link import ANSWER_TIMEOUT_S, KeeperLink
 from harness.errors import NodeError, StoreError
 
@@ -74,7 +75,8 @@ class SshNode:
 
     def __init__(self, name: str, link: KeeperLink, peer_address: str, log_dir: Path) -> None:
         self.name = name
-        self.client_address = link.host.address
+        # Systems listen at it, and may want no name for that.
+        self.client_address = resolved(link.host, link.host.address)
         self.peer_address = peer_address
         self.log_dir = log_dir
         self._link = link

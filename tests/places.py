@@ -33,7 +33,7 @@ PLACES = [
     pytest.param(Place("local:userns"), marks=pytest.mark.userns, id="local-userns"),
     pytest.param(Place("local:plain"), id="local-plain"),
     pytest.param(Place("ssh"), marks=pytest.mark.root, id="ssh"),
-    pytest.param(Place("docker", ALL_FAULTS - {"clock"}), marks=pytest.mark.docker, id="docker"),
+    pytest.param(Place("docker"), marks=pytest.mark.docker, id="docker"),
 ]
 
 

@@ -22,10 +22,14 @@ ALL_FAULTS = frozenset({"partition", "kill", "pause", "clock"})
 
 @dataclass(frozen=True)
 class Place:
-    """A provider by its full name, the faults that can be done there, and its options."""
+    """A provider by its full name, and the faults that can be done there.
+
+    ``in_containers``: hosts of the ssh provider are containers, not namespaces.
+    """
 
     provider: str
     faults: frozenset[str] = ALL_FAULTS
+    in_containers: bool = False
 
 
 PLACES = [
@@ -33,6 +37,9 @@ PLACES = [
     pytest.param(Place("local:userns"), marks=pytest.mark.userns, id="local-userns"),
     pytest.param(Place("local:plain"), id="local-plain"),
     pytest.param(Place("ssh"), marks=pytest.mark.root, id="ssh"),
+    pytest.param(
+        Place("ssh", in_containers=True), marks=pytest.mark.docker, id="ssh-to-containers"
+    ),
     pytest.param(Place("docker"), marks=pytest.mark.docker, id="docker"),
 ]
 
@@ -43,5 +50,8 @@ def furnish(place: Place, folder: Path) -> Iterator[dict[str, Any]]:
     if place.provider != "ssh":
         yield {}
         return
-    with standing(folder, NODES) as options:
+    make = standing
+    if place.in_containers:
+        from tests.harness.cluster.ssh_containers import in_containers as make
+    with make(folder, NODES) as options:
         yield options

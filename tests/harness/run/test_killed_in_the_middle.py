@@ -22,6 +22,7 @@ from harness.cluster.leftovers import heal
 from harness.cluster.registration import Registration
 from harness.errors import NeedsError
 from harness.run.ledger import read_ledger, unhealed
+from tests.engine_holdings import holdings
 from tests.places import PLACES, Place, furnish
 
 pytestmark = pytest.mark.cluster
@@ -35,20 +36,23 @@ FAULTS = ["--nemesis", "partition,pause", "--nemesis-interval", "2", "--nemesis-
 class Machine:
     """What of this machine a run could leave changed; the processes by a token."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.token = uuid.uuid4().hex
+        self._folder = folder
 
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
         return {**os.environ, TOKEN_VARIABLE: self.token, "PYTHONPATH": path}
 
     def snapshot(self) -> dict[str, Any]:
+        """Links and mounts but docker's, which come and go with other containers."""
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+        of_docker = ("br-", "veth", "docker")
         return {
             "processes": self.processes(),
-            "links": sorted(os.listdir("/sys/class/net")),
-            "mounts": sorted(line for line in mounts if " - nsfs " in line or "polygraph" in line),
-            **of_engine(),
+            "links": sorted(n for n in os.listdir("/sys/class/net") if not n.startswith(of_docker)),
+            "mounts": sorted(m for m in mounts if " - nsfs " in m and "docker" not in m),
+            **of_engine(self._folder),
         }
 
     def processes(self) -> list[str]:
@@ -62,18 +66,14 @@ class Machine:
         return found
 
 
-def of_engine() -> dict[str, Any]:
+def of_engine(folder: Path) -> dict[str, Any]:
     """What the docker engine holds, if there is one."""
     try:
         client = engine.connect(timeout_s=10)
     except NeedsError:
         return {}
     with contextlib.closing(client):
-        return {
-            "containers": sorted(each["Id"] for each in client.containers(all=True)),
-            "volumes": sorted(each["Name"] for each in client.volumes()["Volumes"] or []),
-            "networks": sorted(each["Id"] for each in client.networks()),
-        }
+        return dict(holdings(client, folder))
 
 
 @pytest.fixture(params=PLACES)
@@ -98,7 +98,7 @@ def command(place: Place, tmp_path: Path) -> Iterator[list[str]]:
 def test_all_is_as_it_was_after_heal(
     place: Place, command: list[str], tmp_path: Path, who: str
 ) -> None:
-    machine, store = Machine(), tmp_path / "store"
+    machine, store = Machine(tmp_path), tmp_path / "store"
     before = machine.snapshot()
     front = subprocess.Popen(command, env=machine.environment(), stderr=subprocess.DEVNULL)
     run_dir, registered = in_the_middle(store, front)

@@ -28,6 +28,8 @@ _LEAST_LEAD_NS = 2_000_000
 _AFTER_NS = 60_000_000
 _TELLINGS = 3
 _APPROACHES = 60
+_LONGEST_PERIOD_NS = 1_100_000_000
+"""As long as the longest strobe that is drawn shows one face."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,12 @@ class ClockOf:
             return bounds, self.expected_ns(first.came_ns)
         lead_ns = max(_LEAST_LEAD_NS, 2 * (first.came_ns - first.asked_ns))
         turn_ns = self._next_turn(self._wall_ns() + lead_ns, width_ns)
+        turned_ns = turn_ns + self._ahead_at(turn_ns) - width_ns // 2
         self.sleep_until(turn_ns - lead_ns)
         while True:
             sample = self.sample()
             bounds = bounds.within(self._residual(sample))
-            has_turned = sample.reading.earliest_ns > turn_ns + self._ahead_at(turn_ns) - width_ns
+            has_turned = sample.reading.earliest_ns > turned_ns
             if has_turned or sample.came_ns > turn_ns + _AFTER_NS:
                 return bounds, self.expected_ns(sample.came_ns)
 
@@ -177,7 +180,7 @@ class Flips:
     def window(self, now_ns: int, width_ns: int) -> tuple[int, int]:
         """When a report tells the two faces apart: always, or shortly around a turn."""
         if abs(self._delta_ns) >= 2 * width_ns:
-            return now_ns, now_ns + width_ns
+            return now_ns, now_ns + _LONGEST_PERIOD_NS
         turn_ns = now_ns + (-now_ns) % width_ns
         before_ns = max(self._delta_ns, 0) % width_ns
         after_ns = max(-self._delta_ns, 0) % width_ns

@@ -21,16 +21,17 @@ from typing import TypeVar
 from harness.cluster import folders, registration
 from harness.cluster.firewall import PROBE_PORT
 from harness.cluster.node import ClockMethod, Grudge, Link
-from harness.cluster.onhost.machine_clock import REFUSAL
-from harness.cluster.ssh_hosts import Host, with_peer_address
+from harness.cluster.ssh_hosts import Host, resolved
 from harness.cluster.ssh_link import KeeperLink, on_all
-from harness.cluster.ssh_node import SshNode, end_keeper
+from harness.cluster.ssh_node import SshNode, ask_clock, end_keeper
 from harness.errors import NodeError, SetupError
 
 T = TypeVar("T")
 
-_ROUNDS_S = (0.05, 0.1, 0.2, 0.4)
-"""How long each round of probes waits; hosts may be far apart."""
+_ROUNDS_S = (0.04, 0.04, 0.06, 0.1)
+"""How long each round of probes waits, beside ``_REQUESTS`` times what a request takes."""
+
+_REQUESTS = 5
 
 _LINK_CHECKS = 5
 
@@ -52,6 +53,7 @@ class SshCluster:
         self._lock = threading.Lock()
         self._probing = threading.Lock()
         self._round = time.time_ns() % 2**40
+        self._slack_s = 0.0
         self._cut: Grudge = {}
         self._maybe_cut: set[str] = set()
         self._is_ending = False
@@ -78,10 +80,10 @@ class SshCluster:
 
     def clock_refusal(self, method: ClockMethod) -> str | None:
         """Why the clocks of these hosts' processes cannot be set (``Clocks``). Connects."""
-        if method != "process":
-            return REFUSAL
         self._connect()
-        found, trouble = on_all(self._links, lambda name, link: link.ask("clock", do="try")["why"])
+        found, trouble = on_all(
+            self._links, lambda name, link: ask_clock(link, method, do="try")["why"]
+        )
         if trouble:
             return _joined(trouble)
         return "; ".join(f"{name}: {why}" for name, why in found.items() if why) or None
@@ -90,17 +92,17 @@ class SshCluster:
         """Connect to all hosts, or raise ``SetupError`` with nothing left behind."""
         try:
             self._connect()
+            self.nodes = [
+                SshNode(name, link, self._addresses[name], folders.of_node(self._run_dir, name))
+                for name, link in self._links.items()
+            ]
+            for node in self.nodes:
+                node.log_dir.mkdir(parents=True, exist_ok=True)
         except BaseException:
             # A host that was not reached holds nothing; what went wrong is told, not this.
             made = [name for name, link in self._links.items() if link.is_open()]
             self._on(made, lambda name, link: end_keeper(link))
             raise
-        self.nodes = [
-            SshNode(name, link, self._addresses[name], folders.of_node(self._run_dir, name))
-            for name, link in self._links.items()
-        ]
-        for node in self.nodes:
-            node.log_dir.mkdir(parents=True, exist_ok=True)
 
     def down(self) -> None:
         """End everything that was made on the hosts. Safe twice.
@@ -183,7 +185,7 @@ class SshCluster:
             missing = set(links)
             for round_s in _ROUNDS_S:
                 if missing:
-                    missing -= self._probe(missing, round_s)
+                    missing -= self._probe(missing, round_s + self._slack_s)
             return frozenset(links - missing)
 
     def _cut_node(self, name: str, link: KeeperLink) -> None:
@@ -251,6 +253,9 @@ class SshCluster:
             raise SetupError(*worded(trouble))
         names = list(self._links)
         links = {(a, b) for a in names for b in names if a != b}
+        begun = time.monotonic()
+        self._on(self._links, lambda name, link: link.ask("look", processes=[]))
+        self._slack_s = _REQUESTS * (time.monotonic() - begun)
         for _ in range(_LINK_CHECKS):
             missing = links - self.reachable()
             if not missing:
@@ -289,6 +294,7 @@ def _joined(trouble: Mapping[str, NodeError]) -> str:
 
 
 def _open(name: str, link: KeeperLink) -> str:
-    address = with_peer_address(link.host)
+    """Connect; the address by which the other nodes see the host."""
+    address = resolved(link.host, link.host.peer or link.host.address)
     link.open()
     return address

@@ -166,14 +166,14 @@ def complete(line: Line, config: SSHConfig, depth: int = _MOST_JUMPS) -> Host:
     )
 
 
-def with_peer_address(host: Host) -> str:
-    """The address by which the other nodes see the host; ``NodeError`` if it does not resolve."""
+def resolved(host: Host, name: str) -> str:
+    """The address behind a name of the host; ``NodeError`` if there is none."""
     try:
-        found = socket.getaddrinfo(host.peer or host.address, None, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except OSError as error:
         raise NodeError(
-            f"{host.node}: the name {host.peer or host.address} does not resolve: {error.strerror}",
-            "peer=ADDRESS behind the host in the nodes file",
+            f"{host.node}: the name {name} does not resolve: {error.strerror}",
+            "HostName in the ssh configuration, or peer=ADDRESS in the nodes file",
         ) from error
     return str(found[0][4][0])
 

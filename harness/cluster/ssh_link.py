@@ -81,14 +81,14 @@ class KeeperLink:
         self._retry_at = 0.0
         self._trouble: NodeError | None = None
 
-    def open(self, *, must_exist: bool = False) -> bool:
+    def open(self, *, must_exist: bool = False, any_boot: bool = False) -> bool:
         """Connect and meet the keeper, making it if there is none.
 
-        With ``must_exist`` nothing is made: whether there was a folder of this node.
-        ``NodeError`` if the host cannot be reached or used.
+        With ``must_exist`` nothing is made: whether there was a folder of this node. ``any_boot``
+        is for whoever only cleans up. ``NodeError`` if the host cannot be reached or used.
         """
         with self._connecting:
-            return self._open(must_exist=must_exist)
+            return self._open(must_exist=must_exist, boot_id="" if any_boot else self.boot_id)
 
     def is_open(self) -> bool:
         """Whether the connection stands, as far as is known."""
@@ -157,7 +157,7 @@ class KeeperLink:
         if self._trouble is not None and time.monotonic() < self._retry_at:
             raise self._trouble
         try:
-            if not self._open(must_exist=True):
+            if not self._open(must_exist=True, boot_id=self.boot_id):
                 self.gone = f"the run's folder on {self.host} is gone"
                 raise NodeError(f"{self.host.node}: {self.gone}")
         except NodeError as error:
@@ -217,10 +217,12 @@ class KeeperLink:
 
     # -- the connection ------------------------------------------------------------------------
 
-    def _open(self, *, must_exist: bool) -> bool:
+    def _open(self, *, must_exist: bool, boot_id: str) -> bool:
         connection = connect(self.host)
         try:
-            channel = connection.execute("arrival.py", self._settings(must_exist), ANSWER_TIMEOUT_S)
+            channel = connection.execute(
+                "arrival.py", self._settings(must_exist, boot_id), ANSWER_TIMEOUT_S
+            )
             said, rest = connection.answer(channel)
             if "met" not in said:
                 connection.close()
@@ -239,13 +241,13 @@ class KeeperLink:
         ).start()
         return True
 
-    def _settings(self, must_exist: bool) -> dict[str, Any]:
+    def _settings(self, must_exist: bool, boot_id: str) -> dict[str, Any]:
         files = {path.name: path.read_text("utf-8") for path in sorted(_ONHOST.glob("*.py"))}
         return {
             "base": self._base,
             "name": self._folder,
             "files": files,
-            "boot_id": self.boot_id,
+            "boot_id": boot_id,
             "must_exist": must_exist,
         }
 

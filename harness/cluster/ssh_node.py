@@ -15,8 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.cluster.identity import boot_id
 from harness.cluster.node import ClockMethod, Completed, Daemon, ProcessIdentity
 from harness.cluster.onhost import machine_clock
+from harness.cluster.ssh_hosts import resolved
 from harness.cluster.ssh_link import ANSWER_TIMEOUT_S, KeeperLink
 from harness.errors import NodeError, StoreError
 
@@ -73,10 +75,12 @@ class SshNode:
 
     def __init__(self, name: str, link: KeeperLink, peer_address: str, log_dir: Path) -> None:
         self.name = name
-        self.client_address = link.host.address
+        # Systems listen at it, and may want no name for that.
+        self.client_address = resolved(link.host, link.host.address)
         self.peer_address = peer_address
         self.log_dir = log_dir
         self._link = link
+        self._clock_method: ClockMethod = "process"
         self._brought: dict[Path, str] = {}
         self._bringing = threading.Lock()
 
@@ -178,8 +182,7 @@ class SshNode:
 
     def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
         """Set the clock that the node's processes read (``ClockSettable``)."""
-        if method != "process":
-            raise NodeError(f"{self.name}: {machine_clock.REFUSAL}")
+        self._clock_method = method
         return self._clock(do="set", program=dict(program))
 
     def heal_clock(self) -> Mapping[str, Any]:
@@ -191,8 +194,8 @@ class SshNode:
         return self._clock(do="read")
 
     def _clock(self, **request: Any) -> Mapping[str, Any]:
-        answer: Mapping[str, Any] = self._link.ask("clock", _CLOCK_TIMEOUT_S, **request)["clock"]
-        return answer
+        told: Mapping[str, Any] = ask_clock(self._link, self._clock_method, **request)["clock"]
+        return told
 
     def _bring(self, program: Path) -> str:
         digest = hashlib.sha256(program.read_bytes()).hexdigest()
@@ -228,18 +231,31 @@ class SshNode:
             channel.close()
 
 
+def ask_clock(link: KeeperLink, method: ClockMethod, **request: Any) -> dict[str, Any]:
+    """Ask a keeper about its clock; the machine's is refused where it is the controller's own."""
+    own = boot_id()
+    if method == "machine" and link.boot_id == own:
+        raise NodeError(f"{link.host.node}: {machine_clock.REFUSAL}")
+    return link.ask("clock", _CLOCK_TIMEOUT_S, method=method, controller_boot_id=own, **request)
+
+
 def end_keeper(link: KeeperLink) -> list[str]:
     """Have a keeper end its node and go; what is left, in words. Safe twice.
 
     ``NodeError`` if the host cannot be reached, so that nobody can tell.
     """
-    if not link.is_open() and not link.open(must_exist=True):
-        return []
     try:
-        left: list[str] = link.ask("end", 2 * ANSWER_TIMEOUT_S)["left"]
+        return _end(link)
     except NodeError:
-        if link.gone is None or "folder" not in link.gone:
+        if link.gone is None:
             raise
-        left = []  # it had ended, and the word of that was lost
+        # Rebooted, or it had ended and the word of that was lost: whoever is there now is asked.
+        return _end(link)
+
+
+def _end(link: KeeperLink) -> list[str]:
+    if not link.is_open() and not link.open(must_exist=True, any_boot=True):
+        return []
+    left: list[str] = link.ask("end", 2 * ANSWER_TIMEOUT_S)["left"]
     link.close()
     return left

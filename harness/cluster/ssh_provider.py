@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cluster import bare
-from harness.cluster.providers import Request, RunProcess
+from harness.cluster.providers import PROVIDER_VARIABLE, Request, RunProcess
 from harness.errors import NodeError, SetupError, UsageError
 from harness.system import SystemOption
 
@@ -76,7 +76,7 @@ class SshProvider:
         from harness.cluster.ssh_cluster import worded
         from harness.cluster.ssh_link import KeeperLink, on_all
 
-        links = {host.node: KeeperLink(host, "none") for host in hosts_of(_facts(request))}
+        links = {host.node: KeeperLink(host, "none") for host in hosts_of(facts_of(request))}
         _, trouble = on_all(links, _look_in)
         if trouble:
             raise SetupError(*worded(trouble))
@@ -101,15 +101,15 @@ class SshProvider:
             run_dir=run_dir,
             clean_up=self.clean_up,
             pass_fds=pass_fds,
-            env=env,
-            facts=_facts(request),
+            env={**env, PROVIDER_VARIABLE: "ssh"},
+            facts=facts_of(request),
         )
 
     def cluster(self, request: Request, run_dir: Path) -> SshCluster:
         """The cluster, not yet connected."""
         from harness.cluster.ssh_cluster import SshCluster
 
-        facts = _facts(request)
+        facts = facts_of(request)
         return SshCluster(run_dir, hosts_of(facts), facts["host_dir"])
 
     def is_up(self, run_dir: Path, registered: Registration) -> bool:
@@ -154,7 +154,7 @@ def hosts_of(facts: Mapping[str, Any]) -> list[Host]:
     ]
 
 
-def _facts(request: Request) -> dict[str, Any]:
+def facts_of(request: Request) -> dict[str, Any]:
     """What must be known to find the hosts again (JSON). No secret is in it."""
     from harness.cluster.ssh_hosts import read_nodes_file
 

@@ -20,14 +20,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, overload
+from typing import Final, overload
 
 from harness.errors import HistoryError
 from harness.history import formats
 from harness.history.history import History
 from harness.history.operation import Operation
 from harness.history.rules import check_rules
-from harness.history.seal import find_history, is_unsealed
+from harness.history.seal import COLUMNS, SEALED, find_history, is_unsealed
 
 STANDARD_INPUT = "-"
 SMALLEST_SEALED: Final = 1 << 20

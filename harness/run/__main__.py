@@ -80,6 +80,7 @@ def _live(scenario_path: Path, run_dir: Path, events: Events) -> tuple[int, str]
     parts = plan(scenario, registry)
     request = request_of(parts, os.environ.get(providers.PROVIDER_VARIABLE))
     cluster = providers.of(request.provider).cluster(request, run_dir)
+    life: Life | None = None
     try:
         life = Life(parts, cluster, run_dir, events)
         _listen(life)
@@ -89,6 +90,8 @@ def _live(scenario_path: Path, run_dir: Path, events: Events) -> tuple[int, str]
         _render(run_dir, life, events)
         return _exit_code(life, verdict)
     finally:
+        if life is not None and life.abandoned:
+            threading.Event().wait()  # the thread that saw the front die ends all
         _tear_down(cluster, scenario.leave_db_running, events)
 
 
@@ -131,6 +134,7 @@ def _abandon(life: Any) -> None:
     In namespaces the kernel ends them; elsewhere the cluster is taken down here, and where that
     fails ``polygraph heal`` finishes it: the run stays registered until it is gone.
     """
+    life.abandon()
     try:
         if life.journal is not None:
             life.journal.close()

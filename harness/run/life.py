@@ -64,6 +64,7 @@ class Life:
     started_ns: int = field(default_factory=time.monotonic_ns)
     facts: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
+    abandoned: bool = False
     unhealed: list[str] = field(default_factory=list)
     journal: Journal | None = None
     dispatcher: Dispatcher | None = None
@@ -92,6 +93,7 @@ class Life:
             return None
         self._open_journal(initial)
         await self._operate(stage)
+        await self._unless_abandoned()
         with self._phase("seal"):
             await asyncio.to_thread(self._seal)
         with self._phase("judge"):
@@ -106,6 +108,14 @@ class Life:
             self._loop.call_soon_threadsafe(self._stopped.set)
         if self.dispatcher is not None:
             self.dispatcher.stop()
+
+    def abandon(self) -> None:
+        """Somebody else ends this process now: judge nothing, tear nothing down. Any thread."""
+        self.abandoned = True
+
+    async def _unless_abandoned(self) -> None:
+        if self.abandoned:
+            await asyncio.Event().wait()
 
     def now(self) -> int:
         """Nanoseconds on the history's clock (negative before its start)."""

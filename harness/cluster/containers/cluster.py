@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.cluster import folders, registration
-from harness.cluster.containers import engine, link
+from harness.cluster.containers import clocks, engine, link
 from harness.cluster.containers.layout import (
     DATA_DIR,
     LOG_DIR,
@@ -33,7 +33,7 @@ from harness.cluster.containers.layout import (
 from harness.cluster.containers.link import SidecarLink
 from harness.cluster.containers.node import DockerNode, Programs
 from harness.cluster.firewall import PROBE_PORT
-from harness.cluster.node import Grudge, Link
+from harness.cluster.node import ClockMethod, Grudge, Link
 from harness.errors import NodeError, PolygraphError, SetupError
 
 T = TypeVar("T")
@@ -154,6 +154,10 @@ class DockerCluster:
                     break
         return frozenset(links - missing)
 
+    def clock_refusal(self, method: ClockMethod) -> str | None:
+        """Why the clocks of nodes cannot be set here (``Clocks``)."""
+        return clocks.refusal(engine.connect(), self._layout, method)
+
     def _probe(self, wanted: set[Link], round_s: float) -> set[Link]:
         """Send one datagram over each link; those that arrived within a round's time."""
         self._round += 1
@@ -190,7 +194,9 @@ class DockerCluster:
             "run", argv=["cp", "/bin/busybox", PROGRAMS_DIR], env={}, cwd="/", limit_s=20
         )
         self._check_links()
-        programs = Programs(self._client, sidecars[self._layout.names[0]])
+        first = sidecars[self._layout.names[0]]
+        self._client.put_archive(first, PROGRAMS_DIR, clocks.tools())
+        programs = Programs(self._client, first)
         self.nodes += self._on_all(lambda name: self._node(name, sidecars[name], programs)).values()
 
     def _make_network(self) -> str:
@@ -232,7 +238,7 @@ class DockerCluster:
                 file.write(data)
 
         address = self._layout.addresses[name]
-        self._links[name] = link.connect(self._client, sidecar, name, address, LOG_DIR, take_log)
+        self._links[name] = link.connect(self._client, sidecar, name, address, take_log)
 
     def _furnish(self, name: str) -> None:
         """Folders that the database may write, and a first proof that links can be cut here."""

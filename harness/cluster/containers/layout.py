@@ -36,6 +36,8 @@ DEFAULT_SUBNET = "10.87.0"
 
 NODE_DIR = "/polygraph/node"
 PROGRAMS_DIR = "/polygraph/programs"
+TOOLS_DIR = f"{PROGRAMS_DIR}/polygraph"
+CLOCK_PROGRAM = f"{TOOLS_DIR}/clock_server.py"
 DATA_DIR = f"{NODE_DIR}/data"
 LOG_DIR = f"{NODE_DIR}/log"
 NUMBER_DIR = f"{NODE_DIR}/run"

@@ -22,6 +22,7 @@ from typing import Any
 
 from harness.cluster.containers import sidecar
 from harness.cluster.containers.engine import complaints
+from harness.cluster.containers.layout import CLOCK_PROGRAM, LOG_DIR
 from harness.cluster.firewall import PROBE_PORT
 from harness.errors import NodeError
 
@@ -132,12 +133,13 @@ class SidecarLink:
         return b"".join(parts)
 
 
-def connect(
-    client: Any, container: str, node: str, address: str, log_dir: str, take_log: TakeLog
-) -> SidecarLink:
+def connect(client: Any, container: str, node: str, address: str, take_log: TakeLog) -> SidecarLink:
     """Start the side-car's program and connect to it."""
     program = Path(sidecar.__file__).read_text("utf-8")
-    argv: Sequence[str] = ["python3", "-c", program, address, str(PROBE_PORT), log_dir]
+    argv: Sequence[str] = [
+        *("python3", "-c", program),
+        *(address, str(PROBE_PORT), LOG_DIR, CLOCK_PROGRAM),
+    ]
     with complaints(f"{node}: its side-car's program"):
         started = client.exec_create(container, argv, stdin=True)
         return SidecarLink(node, client.exec_start(started["Id"], socket=True), take_log)

@@ -2,9 +2,9 @@
 
 A daemon is a container of its own that joins the side-car's namespaces, started by a few words
 for the static shell that the side-car brings along (so that the database's image needs none):
-they write the process's number down and send its output to a file in the node's volume, never to
-a pipe. A daemon that is started again with the same words is the same container again, with what
-it had written outside of its data folder.
+they write the process's number down, wait until its clock is seen to, and send its output to a
+file in the node's volume, never to a pipe. A daemon that is started again with the same words is
+the same container again, with what it had written outside of its data folder.
 
 Cost: about 0.3 s to create and start a daemon, 0.2 s until its end is known.
 """
@@ -32,11 +32,14 @@ from harness.cluster.containers.layout import (
     Layout,
 )
 from harness.cluster.containers.link import SidecarLink
-from harness.cluster.node import Completed, Daemon, ProcessIdentity
+from harness.cluster.node import ClockMethod, Completed, Daemon, ProcessIdentity
+from harness.cluster.onhost import machine_clock
 from harness.errors import NodeError
 
 SHELL = f"{PROGRAMS_DIR}/busybox"
-_LAUNCH = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
+_LAUNCH = (
+    'echo $$ >"$1"; read -r go <"$1.gate"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
+)
 _RUN = 'exec >"$1" 2>"$2" </dev/null; shift 2; exec "$@"'
 _SIGNAL_BASE = 128
 _SLACK_S = 20.0
@@ -185,7 +188,12 @@ class DockerNode:
         container = self._container(name, [str(word) for word in words], env or {}, cwd)
         with complaints(f"{self.name}: start of {name}"):
             self.client.start(container)
-        who = self.link.ask("identify", path=number_file)
+        try:
+            who = self.link.ask("identify", path=number_file)
+        except NodeError:
+            with contextlib.suppress(Exception):  # it waits for ever
+                self.client.kill(container)
+            raise
         identity = ProcessIdentity(
             pid=who["pid"],
             start_ticks=who["start_ticks"],
@@ -197,6 +205,24 @@ class DockerNode:
     def bring(self, program: Path) -> str:
         """Copy a program into the volume that all nodes share, once; its path there."""
         return self.programs.bring(program)
+
+    def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
+        """Set the clock that the node's processes read (``ClockSettable``)."""
+        if method == "machine":
+            raise NodeError(f"{self.name}: {machine_clock.REFUSAL}")
+        return self._clock(do="set", program=dict(program))
+
+    def heal_clock(self) -> Mapping[str, Any]:
+        """Have every process read the true time again."""
+        return self._clock(do="heal")
+
+    def read_clock(self) -> Mapping[str, Any]:
+        """How the node's clock is set now, and how many processes are changed."""
+        return self._clock(do="read")
+
+    def _clock(self, **request: Any) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self.link.ask("clock", **request)["clock"]
+        return answer
 
     def upload(self, source: Path, destination: str) -> None:
         """Copy a file of the controller to the node, its permissions too.

@@ -31,13 +31,16 @@ LOG_INTERVAL_S = 0.1
 MOST_LOG_BYTES = 1 << 18
 PID_WAIT_S = 20.0
 PROBE = struct.Struct(">Q")
+STOPPED = {"T", "t"}
+"""The second is how a stopped process looks while it is traced, for its clock."""
 
 
 def main() -> None:
-    """Serve until the controller goes. ``argv``: own address, probe port, folder of logs."""
-    address, port, logs = sys.argv[1:]
+    """Serve until the controller goes. ``argv``: own address, probe port, logs, clock program."""
+    address, port, logs, clock = sys.argv[1:]
     say = Voice()
-    sidecar = Sidecar(Probes(address, int(port)), Logs(Path(logs), say), int(port))
+    probes = Probes(address, int(port))
+    sidecar = Sidecar(probes, Logs(Path(logs), say), Clock(clock), int(port))
     for line in sys.stdin:
         threading.Thread(target=serve, args=(sidecar, say, json.loads(line)), daemon=True).start()
     os._exit(0)
@@ -68,10 +71,12 @@ def serve(sidecar: Sidecar, say: Voice, request: dict[str, Any]) -> None:
 class Sidecar:
     """What can be asked for: each ``do_NAME`` is the operation NAME."""
 
-    def __init__(self, probes: Probes, logs: Logs, probe_port: int) -> None:
+    def __init__(self, probes: Probes, logs: Logs, clock: Clock, probe_port: int) -> None:
         self._probes = probes
         self._logs = logs
+        self._clock = clock
         self._probe_port = probe_port
+        self._gates: dict[str, int] = {}
 
     def do_hello(self) -> dict[str, Any]:
         """Who this kernel and this process namespace are."""
@@ -79,20 +84,39 @@ class Sidecar:
         return {"boot_id": boot_id, "pid_namespace": os.stat("/proc/self/ns/pid").st_ino}
 
     def do_expect(self, path: str) -> None:
-        """Forget the process number in ``path``: another is about to be written."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        """Forget the process number in ``path``: another is about to be written.
+
+        Beside it, ``path.gate`` is a pipe at which the process that wrote its number waits.
+        """
         Path(path).unlink(missing_ok=True)
+        if path not in self._gates:
+            os.mkfifo(f"{path}.gate", 0o666)
+            # Both ends, so that opening waits for nobody and what is written stays until read.
+            self._gates[path] = os.open(f"{path}.gate", os.O_RDWR | os.O_NONBLOCK)
 
     def do_identify(self, path: str) -> dict[str, Any]:
-        """The number that a starting process writes there, and when that process began."""
+        """The number that a starting process writes there, and when that process began.
+
+        It may go on then, to execute its program, in which its clock is as it is set.
+        """
         deadline = time.monotonic() + PID_WAIT_S
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError, ValueError):
                 text = Path(path).read_text()
                 if text.endswith("\n"):
-                    return {"pid": int(text), "start_ticks": start_ticks(int(text))}
+                    return self._let_in(path, int(text))
             time.sleep(0.005)
         return {"error": f"no process wrote its number to {path} in {PID_WAIT_S:g} s"}
+
+    def _let_in(self, path: str, pid: int) -> dict[str, Any]:
+        who = {"pid": pid, "start_ticks": start_ticks(pid)}
+        answer = self._clock.before_start(pid)
+        os.write(self._gates[path], b"\n")
+        return {**answer, **who}
+
+    def do_clock(self, **request: Any) -> dict[str, Any]:
+        """Set, heal or read the clock of the node's processes (``do``, ``program``)."""
+        return self._clock.ask(request)
 
     def do_signal(self, pid: int, start_ticks: int, number: int) -> dict[str, Any]:
         """Signal the process group, if its leader is that very process."""
@@ -118,8 +142,8 @@ class Sidecar:
             return {"state": "gone"}
         if fields[19] != str(start_ticks):
             return {"state": "gone"}
-        others = {letter for letter in letters_of_group(pid) if letter != "T"}
-        return {"state": min(others) if fields[0] == "T" and others else fields[0]}
+        others = letters_of_group(pid) - STOPPED - {"Z", "X"}
+        return {"state": "T" if fields[0] in STOPPED and not others else min({*others, fields[0]})}
 
     def do_run(
         self, argv: list[str], env: dict[str, str], cwd: str, limit_s: float
@@ -180,6 +204,36 @@ class Sidecar:
     def do_sync(self) -> None:
         """Pass on what the logs have gained until now."""
         self._logs.pass_on()
+
+
+class Clock:
+    """The program that sets the node's clock, started when it is first needed."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+        self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What it answers."""
+        with self._lock:
+            if self._process is None:
+                self._process = subprocess.Popen(
+                    [sys.executable, self._program],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+            return answer
+
+    def before_start(self, pid: int) -> dict[str, Any]:
+        """A process is about to execute its program: its clock is set if the node's is."""
+        return {} if self._process is None else self.ask({"do": "start", "pid": pid})
 
 
 class Probes:

@@ -135,7 +135,7 @@ def _as_root(argv: list[str], script: str = "") -> str:
             env={**os.environ, "LC_ALL": "C"},
             check=False,
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         missing = "sudo" if sudo and shutil.which("sudo") is None else argv[0]
         raise Refused(f"there is no {missing}") from None
     except subprocess.TimeoutExpired:

@@ -33,6 +33,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from . import machine_keeper
+
 _END_TIMEOUT_S = 10.0
 _ANSWERS_KEPT = 64
 _OUTPUT_BYTES = 8 << 20
@@ -95,6 +97,7 @@ class Keeper:
         self._exits: list[dict[str, int]] = []
         self._answers: collections.OrderedDict[str, dict[str, Any]] = collections.OrderedDict()
         self._probes: probes.Probes | None = None
+        self._machine: machine_keeper.MachineService | None = None
         self._tool: cuts.Nft | cuts.Iptables | None = None
 
     def run(self, listener: socket.socket) -> NoReturn:
@@ -150,6 +153,8 @@ class Keeper:
             except OSError as error:
                 why = error.strerror or str(error)
                 answer = {"refused": f"{why}: {error.filename}" if error.filename else why}
+            except Exception as error:  # a defect of ours must not take the daemons' parent
+                answer = {"refused": f"a defect of the keeper ({request['op']}): {error!r}"}
         if answer is not None:
             self._answer(client, id, answer)
 
@@ -218,6 +223,8 @@ class Keeper:
         """Set, heal or read the clock of the node's processes; or try it on a child."""
         from . import clock_probe, node_clock
 
+        if request["method"] == "machine":
+            return self._set_machine_clock(request)
         try:
             if request["do"] == "try":
                 return {"why": clock_probe.refusal_here()}
@@ -227,6 +234,19 @@ class Keeper:
             return {"clock": clock.heal() if request["do"] == "heal" else clock.state()}
         except node_clock.Cannot as error:
             return {"refused": str(error)}
+
+    def _set_machine_clock(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The same with the machine's own clock, by a process that may set it."""
+        from . import machine_keeper
+
+        try:
+            if self._machine is None:
+                self._machine = machine_keeper.MachineService(request["controller_boot_id"])
+            do = "read" if request["do"] == "try" else request["do"]
+            told = self._machine.ask(do=do, program=request.get("program"))
+        except machine_keeper.Refused as refusal:
+            return {"refused": str(refusal)}
+        return {"why": None} if request["do"] == "try" else {"clock": told}
 
     # -- links ---------------------------------------------------------------------------------
 
@@ -286,6 +306,9 @@ class Keeper:
     def _do_end(self, client: Client, request: dict[str, Any]) -> dict[str, Any] | None:
         """Undo everything; goes if nothing is left, else says what is."""
         left = []
+        if self._machine is not None:
+            self._machine.end()
+            self._machine = None
         with contextlib.suppress(Exception):  # its processes end next, changed or not
             if self._processes.has_clock():
                 self._processes.clock().heal()

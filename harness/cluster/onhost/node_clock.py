@@ -171,7 +171,8 @@ class NodeClock:
         assert self._layout is not None
         layout = self._layout
         entries = layout.pristine()[:-1]
-        if pid in self._changed or self._written(pid):
+        # Also one that inherited the change by a fork, and was never changed itself.
+        if pid in self._changed or self._written(pid) is not False:
             self._rewrite(pid, entries, layout.entries)
             self._rewrite(pid, layout.pristine(), [layout.routines])
         self._tracer.hold(pid)

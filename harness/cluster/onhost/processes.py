@@ -108,6 +108,7 @@ class Processes:
             list(self.reap())
             left = list(self.running())
             if not left or time.monotonic() > deadline:
+                list(self.reap())
                 return left
             time.sleep(_POLL_S)
 

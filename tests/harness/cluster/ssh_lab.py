@@ -7,18 +7,23 @@ run. There is a second user, ``deploy``, who is nobody special.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness.cluster import kernel
+from harness.cluster import enter, kernel
 from harness.cluster.local import LocalCluster
 
 PORT = 22
 DEPLOY = "deploy:x:12345:12345::/var/tmp/deploy:/bin/sh\n"
+AUTHORIZED = "/run/authorized"
 _WAIT_S = 30.0
 
 
@@ -31,11 +36,16 @@ class Lab:
         self.home = root / "home"
         self.machines = LocalCluster(root / "machines", names, mode)
 
-    def up(self, *, user: str = "root") -> None:
-        """All hosts up and their sshd listening; the controller's home set up to log in."""
+    def up(self, *, user: str = "root", prepare: Callable[[Lab], None] | None = None) -> None:
+        """All hosts up and their sshd listening; the controller's home set up to log in.
+
+        ``prepare`` is called before, to make files of the machine say something else.
+        """
         (self.root / "ssh").mkdir(parents=True)
         self._hide()
         self._make_keys()
+        if prepare is not None:
+            prepare(self)
         self.machines.up()
         # The local cluster's own probes have the port that the hosts' keepers need.
         self.machines._prober.close()
@@ -76,10 +86,9 @@ class Lab:
     def _hide(self) -> None:
         kernel.mount("run", "/run", "tmpfs", kernel.MS_NOSUID, "mode=755")
         os.mkdir("/run/sshd")
-        for name, target in (("var-tmp", "/var/tmp"),):
-            (self.root / name).mkdir()
-            (self.root / name).chmod(0o1777)
-            kernel.mount(str(self.root / name), target, flags=kernel.MS_BIND)
+        (self.root / "var-tmp").mkdir()
+        (self.root / "var-tmp").chmod(0o1777)
+        kernel.mount(str(self.root / "var-tmp"), "/var/tmp", flags=kernel.MS_BIND)
         os.mkdir("/var/tmp/deploy")
         os.chown("/var/tmp/deploy", 12345, 12345)
         self.replace("/etc/passwd", Path("/etc/passwd").read_text() + DEPLOY)
@@ -96,15 +105,15 @@ class Lab:
     def _make_keys(self) -> None:
         for name in ("host", "user", "stranger"):
             make_key(self.root / "ssh" / name)
-        shutil.copy(self.root / "ssh" / "user.pub", self.root / "ssh" / "authorized")
-        self.root.chmod(0o755)
+        # Where also the second user can read it.
+        shutil.copy(self.root / "ssh" / "user.pub", AUTHORIZED)
 
     def _sshd_config(self, port: int) -> Path:
         ssh = self.root / "ssh"
         lines = [
             f"Port {port}",
             f"HostKey {ssh / 'host'}",
-            f"AuthorizedKeysFile {ssh / 'authorized'}",
+            f"AuthorizedKeysFile {AUTHORIZED}",
             "PidFile none",
             "UsePAM no",
             "StrictModes no",
@@ -125,11 +134,53 @@ class Lab:
         key = (self.root / "ssh" / "host.pub").read_text().split()
         known = [f"{self.address(name)} {key[0]} {key[1]}\n" for name in self.names]
         self.known_hosts().write_text("".join(known))
-        lines = [f"IdentityFile {self.root / 'ssh' / 'user'}", f"User {user}", ""]
+        lines = [f"UserKnownHostsFile {self.known_hosts()}"]
+        lines += [f"IdentityFile {self.root / 'ssh' / 'user'}", f"User {user}", ""]
         (ssh / "config").write_text("\n".join(["Host *", *lines]))
+
+
+@contextlib.contextmanager
+def standing(folder: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """Hosts made by a process of their own; within, the caller's network is theirs.
+
+    Gives the options of the ssh provider. What the calling thread starts (threads, processes)
+    meanwhile is in that network too; its files and processes stay the machine's.
+    """
+    said, say = os.pipe()
+    argv = [sys.executable, __file__, str(folder / "lab"), str(say), *names]
+    path = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path}
+    run_dir = folder / "lab-run"
+    entered = enter.spawn(argv, mode="root", run_dir=run_dir, pass_fds=[say], env=env)
+    os.close(say)
+    own, theirs = (f"/proc/{who}/ns/net" for who in ("thread-self", entered.run_pid))
+    try:
+        with open(said, encoding="utf-8") as told, open(own) as before:
+            options: dict[str, str] = json.loads(told.readline())
+            with open(theirs) as network:
+                kernel.setns(network.fileno(), kernel.CLONE_NEWNET)
+            try:
+                yield options
+            finally:
+                kernel.setns(before.fileno(), kernel.CLONE_NEWNET)
+    finally:
+        entered.kill()
+
+
+def main() -> None:
+    """Make hosts, say how to reach them, and stay until the end of standard input."""
+    lab = Lab(Path(sys.argv[1]), tuple(sys.argv[3:]), "root")
+    lab.up()
+    options = {"nodes_file": str(lab.nodes_file()), "ssh_config": str(lab.home / ".ssh/config")}
+    os.write(int(sys.argv[2]), json.dumps(options).encode() + b"\n")
+    sys.stdin.read()
 
 
 def make_key(path: Path) -> None:
     """A key pair without a passphrase."""
     argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
     subprocess.run(argv, check=True, timeout=_WAIT_S)
+
+
+if __name__ == "__main__":
+    main()

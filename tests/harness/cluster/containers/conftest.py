@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import socket
 import threading
@@ -16,6 +15,7 @@ import pytest
 from harness.cluster.containers import engine, images
 from harness.cluster.containers.cluster import DockerCluster
 from harness.cluster.containers.layout import Layout, project_of
+from tests.engine_holdings import holdings
 
 
 @pytest.fixture(scope="session")
@@ -55,28 +55,12 @@ def make(tmp_path: Path, node_image: str) -> Iterator[Make]:
         cluster.down()
 
 
-class Snapshot:
-    """What an engine holds; two are equal if a run left nothing."""
-
-    def __init__(self, client: Any) -> None:
-        self.containers = sorted(each["Id"] for each in client.containers(all=True))
-        self.volumes = sorted(each["Name"] for each in client.volumes()["Volumes"] or [])
-        self.networks = sorted(each["Id"] for each in client.networks())
-        self.links = sorted(name for name in os.listdir("/sys/class/net") if name[:2] != "ve")
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Snapshot) and vars(self) == vars(other)
-
-    def __repr__(self) -> str:
-        return f"Snapshot({vars(self)})"
-
-
 @pytest.fixture
-def nothing_left(client: Any) -> Iterator[None]:
+def nothing_left(client: Any, tmp_path: Path) -> Iterator[None]:
     """The engine holds after the test what it held before."""
-    before = Snapshot(client)
+    before = holdings(client, tmp_path)
     yield
-    assert Snapshot(client) == before
+    assert holdings(client, tmp_path) == before
 
 
 class FrontedEngine:

@@ -18,6 +18,7 @@ import yaml
 from harness.cluster.containers import engine
 from harness.cluster.containers.cluster import DockerCluster
 from harness.cluster.containers.layout import CAPABILITIES, Layout
+from tests.engine_holdings import COMPOSE_LABEL
 
 ROOT = Path(__file__).parents[4]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -109,7 +110,8 @@ def compose_program() -> list[str]:
     version_2 = ["docker", "compose"]
     if shutil.which("docker") and not subprocess.run([*version_2, "version"]).returncode:
         return version_2
-    assert shutil.which("docker-compose"), "install docker-compose"
+    if not shutil.which("docker-compose"):
+        pytest.skip("there is no compose program")
     return ["docker-compose"]
 
 
@@ -143,9 +145,6 @@ def test_compose_starts_what_the_sdk_starts(project: str, tmp_path: Path, node_i
         cluster.down()
     assert len(by_sdk) == 5
     assert sorted(by_compose, key=str) == sorted(by_sdk, key=str)
-
-
-COMPOSE_LABEL = "com.docker.compose.project"
 
 
 def traits(container: Mapping[str, Any]) -> dict[str, Any]:

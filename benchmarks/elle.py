@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -98,6 +99,7 @@ def run(folder: Path, large: bool, rounds: int) -> dict[str, Any]:
     """All cases; of each the round with the least wall time."""
     results: dict[str, Any] = {}
     cache = folder / "numba"
+    shutil.rmtree(cache, ignore_errors=True)
     for name, plan, numba, expected in cases(large):
         path = folder / f"{hash_of(plan)}.jsonl"
         if not path.exists():

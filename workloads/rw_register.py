@@ -39,8 +39,8 @@ class RwRegister(RandomTransactions):
         SystemOption(
             name="linearizable_keys",
             kind=bool,
-            default=False,
-            help="assume that each key is linearizable",
+            default=None,
+            help="assume that each key is linearizable (strict serializability says so anyway)",
         ),
     )
 

@@ -1,6 +1,6 @@
 """Pictures of cycles: one SVG each, written by hand, and a Graphviz file of a whole component.
 
-A cycle's transactions stand on a circle, in the order of the proof; every arrow carries its
+A cycle's transactions stand around an ellipse, in the order of the proof; every arrow carries its
 label, in a colour and a dash of its own, so that it can be told apart without colour too. The
 picture holds the proof's text as its description, for those who cannot see it. Files are only
 written into the directory that was asked for.
@@ -61,9 +61,7 @@ def draw_cycles(
 def svg(cycle: Cycle, teller: Teller, proof: str = "") -> str:
     """The cycle as a picture; ``proof`` becomes its description."""
     count = len(cycle.transactions)
-    radius = max(130.0, count * _BOX[1] * 0.62)
-    width, height = 2 * radius + _BOX[0] + 60, 2 * radius + _BOX[1] + 60
-    places = [_place(n, count, radius, width / 2, height / 2) for n in range(count)]
+    places, width, height = layout(count)
     arrows = [
         _arrow(places[n], places[(n + 1) % count], label, both_ways=count == 2)
         for n, label in enumerate(cycle.labels)
@@ -95,9 +93,20 @@ def svg(cycle: Cycle, teller: Teller, proof: str = "") -> str:
 Point = tuple[float, float]
 
 
-def _place(number: int, count: int, radius: float, x: float, y: float) -> Point:
-    angle = 2 * math.pi * number / count - math.pi / 2
-    return x + radius * math.cos(angle), y + radius * math.sin(angle)
+def layout(count: int) -> tuple[list[Point], float, float]:
+    """Middles of so many boxes on an ellipse, clear of one another, with width and height."""
+    step = 2 * math.pi / count
+    down = max(130.0, count * _BOX[1] * 0.62)
+    across = max(down, (_BOX[0] + 10) / math.sin(step)) if count > 2 else 0.0
+    width, height = 2 * across + _BOX[0] + 140, 2 * down + _BOX[1] + 60
+    places = [
+        (
+            width / 2 + across * math.sin(step * number),
+            height / 2 - down * math.cos(step * number),
+        )
+        for number in range(count)
+    ]
+    return places, width, height
 
 
 def _box(number: int, place: Point, teller: Teller, transaction: int) -> str:

@@ -13,7 +13,9 @@ breaks its model may then show no cycle (Elle calls it valid). Here it is valid 
 proved: the model asked for needs no more than is known (up to read-committed, any order of the
 versions will do that goes with the cycle-free graph), or the order of every key is known, or an
 order of all transactions is found that explains every read (:mod:`checkers.elle.serial_order`).
-Otherwise the answer is unknown.
+Otherwise the answer is unknown. Before that, if strict serializability is asked for, the order of
+versions that it demands by itself (that of real time) is tried: a cycle then rules out that model,
+and no weaker one.
 
 Cost: sorting micro-operations, and edges from the readers of a version to the next ones.
 """
@@ -21,6 +23,7 @@ Cost: sorting micro-operations, and edges from the readers of a version to the n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -51,6 +54,8 @@ from harness.history.verdict import UNKNOWN, Budget, Verdict
 WRITES: Final = frozenset(("w", "write"))
 MOST_PAIRS: Final = 20_000_000
 """Edges from readers of versions to the writers of the next; more are not drawn."""
+STRICT: Final = "strict-serializable"
+LINEARIZABLE_KEYS: Final = "linearizable_keys"
 REALTIME: Final = frozenset(("realtime",))
 WITHOUT_VERSIONS: Final = implied_models(["strong-read-committed"])
 """Models of which the absence of cycles of known dependencies is proof enough."""
@@ -81,12 +86,44 @@ class RwRegister:
         if len(known.written_twice):
             return Verdict(valid=UNKNOWN, why=duplicate_writes(known))
         assumed = {**record.header.options, **self.options}
+        verdict = self._judged(record, options, known, assumed, budget)
+        if verdict.valid == UNKNOWN and is_strict(options) and not assumed.get(LINEARIZABLE_KEYS):
+            strict = self._judged(
+                record, options, known, {**assumed, LINEARIZABLE_KEYS: True}, budget
+            )
+            if strict.valid is False:
+                return _only_strict(strict)
+        return verdict
+
+    def _judged(
+        self,
+        record: Record,
+        options: Options,
+        known: Versions,
+        assumed: Mapping[str, Any],
+        budget: Budget,
+    ) -> Verdict:
         order = agreed_order(known, sources(known, assumed))
         inference = infer(known, order, record)
-        found_kinds = {kind for kind, cases in inference.anomalies.items() if cases}
-        if not found_kinds & options.prohibited:
+        kinds = {kind for kind, cases in inference.anomalies.items() if cases}
+        if not kinds & options.prohibited:
             inference.incomplete = why_incomplete(inference, order, options, budget)
         return analyse(inference, options, record, budget)
+
+
+def is_strict(options: Options) -> bool:
+    """Whether strict serializability is asked for.
+
+    It demands by itself that every key is linearizable: whatever breaks that order of versions,
+    or makes a cycle with it, breaks strict serializability, and need not break anything weaker.
+    """
+    return any(canonical(model) == canonical(STRICT) for model in options.consistency_models)
+
+
+def _only_strict(verdict: Verdict) -> Verdict:
+    """A verdict found with an order of versions that only strict serializability demands."""
+    why = f"{verdict.why} (the order of versions in real time is taken from what it demands)"
+    return replace(verdict, why=why, not_=(STRICT,), also_not=())
 
 
 def unexpected(found: Transactions) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
 
+from checkers.elle.draw import layout
 from checkers.elle.list_append import ListAppend
 from harness.history.record import LedgerEntry, Record
 from harness.history.verdict import Budget, Verdict
@@ -53,6 +55,14 @@ def test_nothing_is_written_unless_asked_for(tmp_path: Path) -> None:
     judged_into(None, SKEW)
     judged_into(tmp_path / "valid", "a: [ax1] [rx1]")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_two_transactions_overlap() -> None:
+    for count in range(2, 40):
+        places, width, height = layout(count)
+        assert all(165 <= x <= width - 165 and 23 <= y <= height - 23 for x, y in places)
+        for (x1, y1), (x2, y2) in combinations(places, 2):
+            assert abs(x1 - x2) > 330 or abs(y1 - y2) > 46, count
 
 
 def test_a_proof_tells_the_faults_that_were_active() -> None:

@@ -123,6 +123,16 @@ def test_without_an_order_of_versions_no_cycle_proves_nothing() -> None:
     assert judged(drawing, "read-committed").valid is True
 
 
+def test_strict_serializability_itself_orders_versions_in_time() -> None:
+    """A stale read of one of two blind writes; no assumption is made."""
+    drawing = "p: [wx1] [wx2]\nq:                [rx1]"
+    verdict = judged(drawing, "strict-serializable")
+    assert verdict.valid is False
+    assert (verdict.not_, verdict.also_not) == (("strict-serializable",), ())
+    assert "what it demands" in verdict.why
+    assert judged(drawing, "serializable").valid is True
+
+
 def test_values_written_twice_leave_it_undecided() -> None:
     assert "duplicate-writes" in judged("p: [wx1] [wx1] [rx1]", "serializable").why
     assert "nil-writes" in judged("p: [wx_] [rx_]", "serializable").why

@@ -1,13 +1,15 @@
 """Clock: a node's processes read a wrong wall-clock time.
 
     bump     ahead or behind by 1.5^6 to 1.5^31 ms (11 ms to 288 s), at once
-    strobe   ahead by 2^4 to 2^18 ms (16 ms to 262 s) and back, every 2^0 to 2^10 ms
+    strobe   ahead by 2^4 to 2^18 ms (16 ms to 262 s) and back, every 2^0 to 2^10 ms, but at most
+             every half of what it is ahead by
     drift    fast or slow, the fastest possible clock 2.5 times as fast as the slowest
 
 The shapes are Jepsen's (``jepsen.nemesis.time``, ``jepsen.faketime``), each node with a value of
-its own; a strobe of less than 16 ms is not drawn, since a report in whole seconds could not prove
-it. How it is done is in :mod:`harness.cluster.onhost.vdso`: no machine's clock is set, unless
-``--clock-method machine`` says that the machines are given up to the test.
+its own. Smaller and slower strobes are not drawn: a report in whole seconds tells the two faces
+apart once a second, for as long as the clock is ahead by, and must see both. How it is done is in
+:mod:`harness.cluster.onhost.vdso`: no machine's clock is set, unless ``--clock-method machine``
+says that the machines are given up to the test.
 
 Only what processes *read* changes. So a system must declare its clock path: one that *waits* for
 wall-clock times is refused unless asked for, one that bypasses the usual way is refused. The
@@ -21,6 +23,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import log2
 from random import Random
 from typing import Any, cast
 
@@ -37,7 +40,7 @@ from harness.system import (
     System,
     SystemOption,
 )
-from nemeses.reported_time import Flips, clock_of
+from nemeses.reported_time import ClockOf, Faces, Flips, clock_of
 from nemeses.targets import TARGETS, choices, live_daemons, plan_targets, resolve_targets
 
 SHAPES = ("bump", "strobe", "drift")
@@ -87,6 +90,7 @@ class Clock:
         self._despite_waits = bool(options.get("clock_despite_waits"))
         self._lock = threading.Lock()
         self._proved: dict[int, dict[str, dict[str, Any]]] = {}
+        self._faces: dict[tuple[int, str], Faces] = {}
 
     def refusal(self, cluster: Cluster, system: System) -> str | None:
         """Why not: no way to set clocks here, or a system whose time cannot be set or proved."""
@@ -123,11 +127,17 @@ class Clock:
 
         A target that has proved it once need not again: it may be killed or paused meanwhile.
         """
+        occurrence = detail.get("occurrence", -1)
         with self._lock:
-            proved = self._proved.setdefault(detail.get("occurrence", -1), {})
+            proved = self._proved.setdefault(occurrence, {})
+            faces = {node: self._faces.setdefault((occurrence, node), Faces()) for node in targets}
         system = cast(ReportsTime, stage.system)
         missing = [node for node in targets if node not in proved]
-        trouble = _on_each(stage, missing, lambda node: _prove(system, node, proved))
+
+        def prove(node: Node) -> None:
+            proved[node.name] = _prove(system, node, faces[node.name])
+
+        trouble = _on_each(stage, missing, prove)
         holds = bool(targets) and all(node in proved for node in targets)
         figures = {"nodes": dict(proved), **({"not_yet": trouble} if trouble else {})}
         return Proof(holds=holds, what=_told(detail, targets, proved, trouble), figures=figures)
@@ -179,7 +189,8 @@ def draw(shape: str, rng: Random) -> dict[str, Any]:
     if shape == "bump":
         return {"shift_ns": rng.choice([-1, 1]) * round(1.5 ** rng.randint(6, 31) * 1e6)}
     if shape == "strobe":
-        period_ms, delta_ms = 2 ** rng.uniform(0, 10), 2 ** rng.uniform(4, 18)
+        delta_ms = 2 ** rng.uniform(4, 18)
+        period_ms = 2 ** rng.uniform(0, min(10, log2(delta_ms / 2)))
         return {"delta_ns": round(delta_ms * 1e6), "period_ns": round(period_ms * 1e6)}
     fastest = 2 / (1 + 1 / DRIFT_FACTOR)
     while True:
@@ -215,8 +226,8 @@ def _path_of(system: System) -> str | None:
     return path
 
 
-def _prove(system: ReportsTime, node: Node, proved: dict[str, dict[str, Any]]) -> None:
-    """Measure one node; its figures go into ``proved`` if it is as asked, else raise why not."""
+def _prove(system: ReportsTime, node: Node, faces: Faces) -> dict[str, Any]:
+    """Measure one node; the figures if it is as asked, else raises why not."""
     state = _settable(node).read_clock()
     program = state["program"]
     if program is None:
@@ -224,22 +235,24 @@ def _prove(system: ReportsTime, node: Node, proved: dict[str, dict[str, Any]]) -
     cost = {key: state[key] for key in ("processes", "threads", "stop_ms")}
     clock = clock_of(system, node, program)
     if program.get("period_ns"):
-        flips = Flips(clock, program["delta_ns"])
-        first = clock.sample()
-        width_ns = first.reading.latest_ns - first.reading.earliest_ns
-        flips.look(*flips.window(first.came_ns, width_ns))
-        if flips.stray is not None:
-            raise NodeError(f"reports a time ahead by {flips.stray.in_ms()} ms, neither face")
-        if not flips.ahead or not flips.true:
-            raise NodeError(f"seen ahead {flips.ahead} times and true {flips.true} times")
-        proved[node.name] = {"seen_ahead": flips.ahead, "seen_true": flips.true, **cost}
-        return
+        return {**_prove_faces(clock, program["delta_ns"], faces), **cost}
     beside, expected_ns = clock.beside_expectation()
     ahead = beside.shifted(expected_ns)
     if not beside.hold(0) or ahead.hold(0):
         raise NodeError(f"reports a time ahead by {ahead.in_ms()} ms, asked {expected_ns / 1e6:g}")
-    asked_ms = round(expected_ns / 1e6, 3)
-    proved[node.name] = {"ahead_ms": ahead.in_ms(), "asked_ms": asked_ms, **cost}
+    return {"ahead_ms": ahead.in_ms(), "asked_ms": round(expected_ns / 1e6, 3), **cost}
+
+
+def _prove_faces(clock: ClockOf, delta_ns: int, faces: Faces) -> dict[str, Any]:
+    """Look for both faces of a strobe, those seen by earlier looks included."""
+    flips = Flips(clock, delta_ns, faces)
+    first = clock.sample()
+    flips.look(*flips.window(first.came_ns, first.reading.latest_ns - first.reading.earliest_ns))
+    if faces.stray is not None:
+        raise NodeError(f"reports a time ahead by {faces.stray.in_ms()} ms, neither face")
+    if not faces.ahead or not faces.true:
+        raise NodeError(f"seen ahead {faces.ahead} times and true {faces.true} times")
+    return {"seen_ahead": faces.ahead, "seen_true": faces.true}
 
 
 def _prove_true(stage: Stage, node: Node, figures: dict[str, dict[str, Any]]) -> None:

@@ -158,15 +158,22 @@ class ClockOf:
         return self.expected_ns(wall_ns) + middle_ns
 
 
+@dataclass
+class Faces:
+    """How often a strobing clock was certainly ahead, and certainly true; ``stray`` is neither."""
+
+    ahead: int = 0
+    true: int = 0
+    stray: Bounds | None = None
+
+
 class Flips:
     """Looks for both faces of a clock that jumps ahead by ``delta_ns`` and back again."""
 
-    def __init__(self, clock: ClockOf, delta_ns: int) -> None:
+    def __init__(self, clock: ClockOf, delta_ns: int, faces: Faces) -> None:
         self._clock = clock
         self._delta_ns = delta_ns
-        self.ahead = 0
-        self.true = 0
-        self.stray: Bounds | None = None
+        self._faces = faces
 
     def look(self, begin_ns: int, end_ns: int) -> None:
         """Ask again and again from ``begin_ns`` to ``end_ns``, or until both were seen."""
@@ -174,7 +181,7 @@ class Flips:
         while True:
             sample = self._clock.sample()
             self._count(sample.ahead)
-            if sample.came_ns >= end_ns or (self.ahead and self.true):
+            if sample.came_ns >= end_ns or (self._faces.ahead and self._faces.true):
                 return
 
     def window(self, now_ns: int, width_ns: int) -> tuple[int, int]:
@@ -188,10 +195,10 @@ class Flips:
 
     def _count(self, ahead: Bounds) -> None:
         may_be_true, may_be_ahead = ahead.hold(0), ahead.hold(self._delta_ns)
-        self.true += may_be_true and not may_be_ahead
-        self.ahead += may_be_ahead and not may_be_true
+        self._faces.true += may_be_true and not may_be_ahead
+        self._faces.ahead += may_be_ahead and not may_be_true
         if not may_be_true and not may_be_ahead:
-            self.stray = ahead
+            self._faces.stray = ahead
 
 
 def _width(sample: Sample) -> int:

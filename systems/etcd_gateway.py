@@ -116,18 +116,25 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     code: int = 0
 
 
+# Made here, in one thread: msgspec learns a shape when it is first decoded, and where several
+# threads do that at once the interpreter may crash (seen with 0.22.0).
+_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
+    shape: msgspec.json.Decoder(shape, strict=False)
+    for shape in (PutAnswer, RangeAnswer, TxnAnswer, Status, _ErrorBody)
+}
 _Shape = TypeVar("_Shape")
 
 
 def decode(body: bytes, shape: type[_Shape]) -> _Shape:
     """The answer in ``body``; ``msgspec.MsgspecError`` if it is not a whole answer of ``shape``."""
-    return msgspec.json.decode(body, type=shape, strict=False)
+    answer: _Shape = _DECODERS[shape].decode(body)
+    return answer
 
 
 def error_message(body: bytes) -> str:
     """The server's own words in an error answer, or the beginning of whatever it sent."""
     try:
-        error = msgspec.json.decode(body, type=_ErrorBody)
+        error = decode(body, _ErrorBody)
     except msgspec.MsgspecError:
         return body[:200].decode("utf-8", "replace")
     return error.message or error.error or f"gRPC code {error.code}"

@@ -8,7 +8,7 @@ while the cluster is left running, it only reaps.
 
 Requests: ``start`` (argv, env, cwd; files for both outputs come as descriptors), ``signal``
 (a process group), ``open`` (a file of the node, answered with its descriptor), ``clock`` (set,
-heal or read the clock of the node's processes), ``exit``.
+heal or read the clock of the node's processes), ``syscalls`` (trace and count them), ``exit``.
 Each answer carries the request's ``id``; ``{"exited": pid, "status": n}`` comes by itself.
 """
 
@@ -23,11 +23,15 @@ import socket
 
 from harness.cluster import kernel, namespaces, wire
 from harness.cluster.onhost.node_clock import Cannot, NodeClock
+from harness.cluster.onhost.syscalls import SyscallWatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, NoReturn
+
+
+_SERVE_EACH_MS = 1
 
 
 def run_node(channel_fd: int, spec: dict[str, Any]) -> NoReturn:
@@ -66,6 +70,7 @@ class Agent:
         self._children: set[int] = set()
         self._pid_namespace = os.stat("/proc/self/ns/pid").st_ino
         self._clock = NodeClock(other_processes)
+        self._watch: SyscallWatch | None = None
 
     def run(self) -> NoReturn:
         """Say that the node is up, then serve and reap for ever."""
@@ -78,7 +83,7 @@ class Agent:
         self._tell({"up": True})
         while True:
             self._reap()
-            for fd, _ in poll.poll():
+            for fd, _ in poll.poll(0 if self._tracing().has_more else None):
                 if fd == readable:
                     os.read(readable, 4096)
                 elif not self._serve():
@@ -90,7 +95,7 @@ class Agent:
             wire.send(self._channel, body, fds=fds, pid=pid)
 
     def _reap(self) -> None:
-        for pid, status in self._clock.pump():
+        for pid, status in self._tracing().pump():
             if pid in self._children:
                 self._children.remove(pid)
                 self._tell({"exited": pid, "status": os.waitstatus_to_exitcode(status)})
@@ -123,12 +128,22 @@ class Agent:
             os.close(fd)
         elif request["op"] == "clock":
             self._tell({"id": request["id"], "clock": self._set_clock(request)})
+        elif request["op"] == "syscalls":
+            if self._watch is None:
+                self._watch = SyscallWatch(other_processes)
+            self._tell({"id": request["id"], "syscalls": self._watch.state()})
         elif request["op"] == "exit":
             if self._hidden is None:
                 end_descendants()
             os._exit(0)
 
+    def _tracing(self) -> NodeClock | SyscallWatch:
+        """Who traces, and so waits for, the node's processes: one at a time can."""
+        return self._watch or self._clock
+
     def _set_clock(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self._watch is not None:
+            raise Cannot("the system calls of this node are being traced")
         if request["do"] == "set":
             return self._clock.set(request["program"])
         return self._clock.heal() if request["do"] == "heal" else self._clock.state()
@@ -142,7 +157,8 @@ class Agent:
             env={**os.environ, "TMPDIR": "/tmp", **request["env"]},
             cwd=request["cwd"],
             streams=(fds[0], fds[1]),
-            before_exec=self._clock.before_start if self._clock.is_set else None,
+            before_exec=self._tracing().before_start if self._tracing().is_set else None,
+            meanwhile=self._reap,
             dies_with_parent=self._hidden is None,
         )
         self._children.add(pid)
@@ -172,13 +188,15 @@ def start_process(
     streams: tuple[int, int] | None = None,
     keep: Sequence[int] = (),
     before_exec: Callable[[int], None] | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
     dies_with_parent: bool = False,
 ) -> int:
     """Fork and execute ``argv`` in a session of its own; its pid once the program is loaded.
 
     With ``streams`` its outputs go there and its input is empty, else all three are inherited.
     Descriptors in ``keep`` stay open under their numbers. ``before_exec(pid)`` is called in the
-    parent while the child waits; with ``dies_with_parent`` the kernel kills it when the caller
+    parent while the child waits, and then ``meanwhile`` again and again until the program is
+    loaded, since a traced child may stop on the way; with ``dies_with_parent`` the kernel kills it when the caller
     ends. ``OSError`` if it cannot be executed.
     """
     parent = os.getpid()
@@ -208,9 +226,14 @@ def start_process(
     finally:
         os.close(goes)
     with open(readable, "rb") as pipe:
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        while before_exec is not None and not poll.poll(_SERVE_EACH_MS):
+            meanwhile()
         refused = pipe.read()
     if refused:
-        os.waitpid(pid, 0)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
         raise OSError(int(refused), os.strerror(int(refused)), argv[0])
     return pid
 

@@ -157,6 +157,15 @@ class LocalNode:
         """How the node's clock is set now, and how many processes are changed."""
         return self._clock({"do": "read"})
 
+    def watch_syscalls(self) -> None:
+        """Trace every system call of the node's processes until it goes down. It gets slow."""
+        self._link.ask({"op": "syscalls"})
+
+    def read_syscalls(self) -> Mapping[str, Any]:
+        """How many there were, and which matter for the clock (``SyscallWatch.state``)."""
+        seen: Mapping[str, Any] = self._link.ask({"op": "syscalls"}).body["syscalls"]
+        return seen
+
     def _clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._link.ask({"op": "clock", **request}).body["clock"]
         return answer

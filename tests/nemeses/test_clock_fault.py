@@ -277,6 +277,7 @@ def test_what_is_drawn_lies_within_jepsens_bounds_and_reaches_them() -> None:
     assert 2**17 * 10**6 < max(s["delta_ns"] for s in strobes) <= 2**18 * 10**6
     assert min(s["period_ns"] for s in strobes) >= 10**6
     assert 2**9 * 10**6 < max(s["period_ns"] for s in strobes) <= 2**10 * 10**6
+    assert all(s["period_ns"] <= s["delta_ns"] / 2 + 1 for s in strobes)
     speeds = [1 + draw("drift", rng)["rate"] for _ in range(2000)]
     assert max(speeds) <= 2.5 * min(speeds) + 1e-4 < max(speeds) + 0.02
     assert min(abs(speed - 1) for speed in speeds) >= LEAST_DRIFT

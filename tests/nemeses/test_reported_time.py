@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.cluster.identity import boot_id
 from harness.cluster.onhost.vdso import offset_ns
 from harness.system import TimeReading
-from nemeses.reported_time import Bounds, ClockOf, Flips
+from nemeses.reported_time import Bounds, ClockOf, Faces, Flips
 
 SECOND = 10**9
 MS = 10**6
@@ -121,28 +121,28 @@ def test_a_node_of_this_machine_has_the_controllers_truth() -> None:
 def test_both_faces_of_a_strobe_are_seen_and_told_apart(delta_ns: int, period_ns: int) -> None:
     program = {"delta_ns": delta_ns, "period_ns": period_ns, "base_ns": START_NS}
     world = World(program, answer_ns=MS)
-    flips = Flips(world.clock(program), delta_ns)
+    flips = Flips(world.clock(program), delta_ns, faces := Faces())
     for _ in range(5):
         flips.look(*flips.window(world.now_ns, SECOND))
-    assert flips.ahead > 0
-    assert flips.true > 0
-    assert flips.stray is None
+    assert faces.ahead > 0
+    assert faces.true > 0
+    assert faces.stray is None
 
 
 @pytest.mark.parametrize("really", [{}, bump(200 * SECOND)])
 def test_a_clock_that_does_not_flip_shows_one_face(really: dict[str, Any]) -> None:
     world = World(really)
-    flips = Flips(world.clock({}), 200 * SECOND)
+    flips = Flips(world.clock({}), 200 * SECOND, faces := Faces())
     flips.look(*flips.window(world.now_ns, SECOND))
-    assert bool(flips.ahead) != bool(flips.true)
+    assert bool(faces.ahead) != bool(faces.true)
 
 
 def test_a_clock_that_is_at_neither_face_is_told() -> None:
     world = World(bump(50 * SECOND))
-    flips = Flips(world.clock({}), 200 * SECOND)
+    flips = Flips(world.clock({}), 200 * SECOND, faces := Faces())
     flips.look(*flips.window(world.now_ns, SECOND))
-    assert flips.stray is not None
-    assert flips.stray.hold(50 * SECOND)
+    assert faces.stray is not None
+    assert faces.stray.hold(50 * SECOND)
 
 
 def test_bounds_are_told_in_milliseconds() -> None:

@@ -45,6 +45,9 @@ class Changed:
 class NodeClock:
     """``processes()`` lists the node's processes; ``write_by_ptrace`` avoids ``/proc/PID/mem``."""
 
+    has_more = False
+    """``pump`` leaves nothing undone."""
+
     def __init__(
         self, processes: Callable[[], Iterable[int]], *, write_by_ptrace: bool = False
     ) -> None:

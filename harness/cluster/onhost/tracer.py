@@ -80,16 +80,22 @@ class Tracer:
                 self._seize_one(pid, tid, options)
             tried.update(new)
 
-    def pump(self) -> None:
-        """Handle everything that has happened; never waits."""
-        while True:
+    def pump(self, most: int | None = None) -> bool:
+        """Handle everything that has happened, or the first ``most``; never waits.
+
+        Whether there may be more.
+        """
+        handled = 0
+        while most is None or handled < most:
             try:
                 tid, status = os.waitpid(-1, os.WNOHANG | ptrace.WAIT_ALL)
             except ChildProcessError:
-                return
+                return False
             if tid == 0:
-                return
+                return False
             self._take(tid, status)
+            handled += 1
+        return True
 
     def hold(self, pid: int) -> list[int]:
         """Have every thread of a traced process stand still; its threads, none if it has ended.

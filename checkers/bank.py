@@ -111,7 +111,8 @@ class Bank:
             if operation.is_client and operation.type == OK and operation.f == "read"
         ]
         unreadable = [op for _, op in reads if not isinstance(op.value, Mapping | None)]
-        promise = _promise(record, self.options, (op.value for _, op in reads))
+        balances = (op.value for _, op in reads if isinstance(op.value, Mapping))
+        promise = _promise(record, self.options, balances)
         errors: dict[str, Errors] = {}
         for position, operation in reads:
             if isinstance(operation.value, Mapping | None):

@@ -59,7 +59,7 @@ class Comments:
         only_order = set(findings.counts) <= {MISSING}
         return findings.verdict(
             stats=stats,
-            unknown="" if elements.reads else "there is no answered read",
+            empty="" if elements.reads else "there is no answered read",
             not_=ordered if only_order else (),
         )
 

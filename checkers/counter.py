@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from checkers.calls import NEVER, Call, calls, of, short
-from checkers.telling import LISTED, Findings, each_key
+from checkers.telling import LISTED, SHOWN, Findings, each_key
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Budget, Verdict
 
@@ -75,7 +75,8 @@ class Counter:
         initial = record.header.initial if _is_integer(record.header.initial) else 0
         reads = _bounded(answered, changes, initial)
         findings = Findings(record)
-        errors = [read for read in reads if self._find(findings, read, changes, initial)]
+        choices = _Choices(changes)
+        errors = [read for read in reads if self._find(findings, read, choices, initial)]
         stats = {
             "read-count": len(reads),
             "error-count": len(errors),
@@ -89,18 +90,20 @@ class Counter:
             also_not=("strict-serializable",) if only_low else (),
         )
 
-    def _find(
-        self, findings: Findings, read: Read, changes: Sequence[Change], initial: int
-    ) -> bool:
+    def _find(self, findings: Findings, read: Read, choices: _Choices, initial: int) -> bool:
         """Tell of ``read`` if it cannot be."""
         if read.value < read.lowest:
-            _tell(findings, "too-low", read, changes, initial)
+            kind = "too-low"
         elif read.value > read.highest:
-            _tell(findings, "too-high", read, changes, initial)
-        elif _is_unreachable(read, changes, initial):
-            _tell(findings, "unreachable", read, changes, initial)
+            kind = "too-high"
+        elif _is_unreachable(read, choices):
+            kind = "unreachable"
         else:
             return False
+        if findings.counts.get(kind, 0) < SHOWN:
+            _tell(findings, kind, read, choices.changes, initial)
+        else:
+            findings.add(kind, (), ())
         return True
 
 
@@ -157,21 +160,47 @@ class _Sum:
         return self._totals[bisect_left(self._positions, position)]
 
 
-def _is_unreachable(read: Read, changes: Sequence[Change], initial: int) -> bool:
+class _Choices:
+    """The changes that a read may or may not show, found without a look at all of them."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self.changes = changes
+        self.are_all_by_one = all(abs(change.delta) == 1 for change in changes)
+        ordered = sorted(changes, key=lambda change: change.call.start)
+        self._open = [change for change in ordered if change.call.end == NEVER]
+        self._ended = [change for change in ordered if change.call.end < NEVER]
+        self._open_starts = [change.call.start for change in self._open]
+        self._starts = [change.call.start for change in self._ended]
+        self._ends = sorted(change.call.end for change in self._ended)
+
+    def of(self, read: Read) -> list[Change] | None:
+        """The possible changes of ``read``; ``None`` if they are too many to try."""
+        opened = bisect_left(self._open_starts, read.call.end)
+        begun = bisect_left(self._starts, read.call.end)
+        left = begun - bisect_left(self._ends, read.call.start)
+        if opened + left > MOST_POSSIBLE:
+            return None
+        found = self._open[:opened]
+        while left:
+            begun -= 1
+            if self._ended[begun].call.end >= read.call.start:
+                found.append(self._ended[begun])
+                left -= 1
+        return found
+
+
+def _is_unreachable(read: Read, choices: _Choices) -> bool:
     """Whether no choice of the possible changes adds up to what ``read`` shows."""
-    if read.lowest == read.highest or all(abs(change.delta) == 1 for change in changes):
+    if read.lowest == read.highest or choices.are_all_by_one:
         return False
-    certain, possible = _parts(read, changes)
-    width = sum(abs(change.delta) for change in possible)
-    if len(possible) > MOST_POSSIBLE or width > WIDEST_SUM:
+    possible = choices.of(read)
+    if possible is None or sum(abs(change.delta) for change in possible) > WIDEST_SUM:
         return False
-    base = -sum(change.delta for change in possible if change.delta < 0)
-    reachable = 1 << base
+    reachable = 1 << -sum(change.delta for change in possible if change.delta < 0)
     for change in possible:
         step = change.delta
         reachable |= reachable << step if step > 0 else reachable >> -step
-    wanted = read.value - initial - sum(change.delta for change in certain) + base
-    return wanted < 0 or not reachable >> wanted & 1
+    return not reachable >> (read.value - read.lowest) & 1
 
 
 def _parts(read: Read, changes: Sequence[Change]) -> tuple[list[Change], list[Change]]:

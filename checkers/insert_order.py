@@ -51,7 +51,7 @@ class InsertOrder:
         stronger = ("linearizable", "strict-serializable")
         return findings.verdict(
             stats={"read-count": len(reads), **counts, "bad": bad[:LISTED]},
-            unknown="" if reads else "there is no answered read",
+            empty="" if reads else "there is no answered read",
             not_=("sequential", "strong-session-serializable"),
             also_not=stronger,
         )

@@ -78,7 +78,7 @@ class Lock:
             "release-count": sum(call.f == "release" and call.ok for call in found),
             "error-counts": dict(sorted(findings.counts.items())),
         }
-        return findings.verdict(stats=stats, unknown="" if holds else "nobody ever got the lock")
+        return findings.verdict(stats=stats, empty="" if holds else "nobody ever got the lock")
 
 
 def _is_token(answer: Any) -> bool:

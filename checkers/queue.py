@@ -97,8 +97,8 @@ class Queue:
             "final-queue-count": sum(count for count in left.values() if count > 0),
             "final-queue": listed(remaining),
         }
-        unknown = "" if traffic.taken else "nothing was ever taken out of the queue"
-        return findings.verdict(stats=stats, unknown=unknown)
+        empty = "" if traffic.taken else "nothing was ever taken out of the queue"
+        return findings.verdict(stats=stats, empty=empty)
 
 
 def find_too_many(findings: Findings, traffic: Traffic, value: Any, takes: Sequence[Taken]) -> None:

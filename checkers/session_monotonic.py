@@ -60,7 +60,7 @@ class SessionMonotonic:
                 "fall-count": findings.counts.get(FELL, 0),
                 "lost-increment-count": findings.counts.get(LOST, 0),
             },
-            unknown="" if answered else "nothing was answered",
+            empty="" if answered else "nothing was answered",
             not_=("sequential", "strong-session-snapshot-isolation") if only_falls else (),
             also_not=(
                 ("linearizable", "strong-session-serializable", "strict-serializable")

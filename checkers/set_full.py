@@ -112,7 +112,8 @@ class SetFull:
         unknown = "" if any(fate.is_stable for fate in fates) else "no read ever showed an element"
         return findings.verdict(
             stats=stats,
-            unknown=unknown if elements.reads else "the set was never read",
+            unknown=unknown if elements.reads else "",
+            empty="" if elements.reads else "the set was never read",
             not_=() if is_certain else ("linearizable",),
             also_not=() if is_certain else ("strict-serializable",),
         )

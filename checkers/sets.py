@@ -140,7 +140,7 @@ class Set:
         unexpected = elements.find_unexpected(findings, all_told=True)
         duplicated = elements.find_duplicates(findings)
         if not elements.reads:
-            return findings.verdict(stats={}, unknown="the set was never read")
+            return findings.verdict(stats={}, empty="the set was never read")
         last = max(elements.reads, key=lambda call: call.end)
         final = set(names(last.answer or []))
         lost = [e for e in elements.acknowledged(before=last.start) if e not in final]

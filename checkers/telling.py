@@ -22,6 +22,7 @@ from harness.history.verdict import UNKNOWN, Anomaly, Budget, Valid, Verdict, wo
 
 SHOWN: Final = 8
 """Cases of one kind that are told; the count in ``stats`` is of all."""
+NOTHING_JUDGED: Final = "nothing-judged"
 LISTED: Final = 48
 """Values listed in ``stats``."""
 
@@ -68,10 +69,15 @@ class Findings:
         stats: dict[str, Any],
         why: str = "",
         unknown: str = "",
+        empty: str = "",
         not_: Sequence[str] = (),
         also_not: Sequence[str] = (),
     ) -> Verdict:
-        """Invalid if anything was found, else unknown if ``unknown`` says why, else valid."""
+        """Invalid if anything was found, else unknown if ``unknown`` says why, else valid.
+
+        ``empty`` says that there was nothing to judge, which is unknown for a whole history; a
+        key of many that came to nothing is left out.
+        """
         if self.anomalies:
             return Verdict(
                 valid=False,
@@ -81,7 +87,14 @@ class Findings:
                 also_not=tuple(also_not),
                 stats=stats,
             )
-        return Verdict(valid=UNKNOWN if unknown else True, why=unknown, stats=stats)
+        if empty:
+            stats = {**stats, NOTHING_JUDGED: True}
+        why = unknown or empty
+        return Verdict(valid=UNKNOWN if why else True, why=why, stats=stats)
+
+
+class NotKeyed(Exception):
+    """A value is not ``[key, value]`` although keys are independent; the message names it."""
 
 
 Judge = Callable[[Record, Budget], Verdict]
@@ -91,17 +104,28 @@ def each_key(record: Record, judge: Judge, budget: Budget) -> Verdict:
     """``judge`` on the history, or on each of its independent keys; the worst key wins."""
     if not record.header.independent:
         return judge(record, budget)
+    try:
+        parts = split(record)
+    except NotKeyed as error:
+        return Verdict(valid=UNKNOWN, why=str(error))
     verdicts: dict[str, tuple[Any, Verdict]] = {}
-    for key, part in split(record):
+    for key, part in parts:
         budget.spend_check(f"key {short(key)}")
         verdicts[short(key)] = (key, judge(part, budget))
-    return _joined(verdicts)
+    full = {key: found for key, found in verdicts.items() if not _is_empty(found[1])}
+    joined = _joined(full or verdicts)
+    return replace(joined, stats={**joined.stats, "keys-empty": len(verdicts) - len(full)})
+
+
+def _is_empty(verdict: Verdict) -> bool:
+    return verdict.valid is UNKNOWN and NOTHING_JUDGED in verdict.stats
 
 
 def split(record: Record) -> list[tuple[Any, Record]]:
     """A record for each key of ``[key, value]``, in order of first sight.
 
-    An operation whose value names no key belongs to the key of its other half.
+    An operation whose value names no key belongs to the key of its other half. Raises
+    :class:`NotKeyed` if that names none either.
     """
     history = record.history
     homes: dict[Any, tuple[Any, list[Operation]]] = {}
@@ -112,7 +136,7 @@ def split(record: Record) -> list[tuple[Any, Record]]:
         other = history.operations[pair].value if pair >= 0 else None
         keyed = operation.value if _is_pair(operation.value) else other
         if not _is_pair(keyed):
-            raise ValueError(
+            raise NotKeyed(
                 f"operation {operation.index} has the value {short(operation.value)}, not "
                 "[key, value], although its keys are independent"
             )

@@ -48,7 +48,7 @@ class UniqueIds:
             "duplicated": {short(found[0].answer): len(found) for found in most},
             "range": _range([found[0].answer for found in given.values()]),
         }
-        return findings.verdict(stats=stats, unknown="" if given else "no id was ever given")
+        return findings.verdict(stats=stats, empty="" if given else "no id was ever given")
 
 
 def _range(ids: list[Any]) -> list[Any]:

@@ -83,7 +83,8 @@ class Watch:
         for watch in watches:
             _find_disorder(findings, watch)
         known = _find_divergent(findings, watches, writes)
-        missed = sum(_find_missed(findings, watch, known) for watch in watches)
+        revisions = sorted(known)
+        missed = sum(_find_missed(findings, watch, known, revisions) for watch in watches)
         _find_unexpected(findings, watches, writes)
         _find_write_order(findings, writes, known)
         events = sum(len(watch.events) for watch in watches)
@@ -95,7 +96,7 @@ class Watch:
             "missed-count": missed,
             "error-counts": dict(sorted(findings.counts.items())),
         }
-        return findings.verdict(stats=stats, unknown="" if events else "no watch saw any change")
+        return findings.verdict(stats=stats, empty="" if events else "no watch saw any change")
 
 
 def _watched(call: Call) -> Watched:
@@ -164,8 +165,8 @@ def _find_divergent(
 def _find_missed(findings: Findings, watch: Watched, known: Mapping[int, tuple[Call, Any]]) -> int:
     """Tell of what ``watch`` lacks; how many changes."""
     shown = {revision for revision, _ in watch.events}
-    due = [revision for revision in known if watch.after < revision <= watch.to]
-    missing = sorted(revision for revision in due if revision not in shown)
+    first, last = bisect_right(revisions, watch.after), bisect_right(revisions, watch.to)
+    missing = [revision for revision in revisions[first:last] if revision not in shown]
     if missing:
         call, value = known[missing[0]]
         reasons = [

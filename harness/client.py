@@ -119,6 +119,74 @@ class PredicateTransaction(Transaction, Protocol):
 
 
 @runtime_checkable
+class Sets(Protocol):
+    """Named sets of JSON scalars that only grow."""
+
+    async def add_to_set(self, name: Any, element: Any) -> None:
+        """Add ``element``."""
+        ...
+
+    async def read_set(self, name: Any) -> Sequence[Any]:
+        """Every element, in any order; a set that is not there is empty."""
+        ...
+
+
+@runtime_checkable
+class Counters(Protocol):
+    """Named counters that begin at 0."""
+
+    async def add_to_counter(self, name: Any, delta: int) -> None:
+        """Change the counter by ``delta``, which may be negative."""
+        ...
+
+    async def read_counter(self, name: Any) -> int:
+        """The value."""
+        ...
+
+
+@runtime_checkable
+class Queues(Protocol):
+    """Named queues. A value is taken by at most one."""
+
+    async def enqueue(self, name: Any, value: Any) -> None:
+        """Put ``value`` in. Callers keep values unique within a queue."""
+        ...
+
+    async def dequeue(self, name: Any) -> Any:
+        """Take a value out; ``None`` if the server says that the queue is empty."""
+        ...
+
+
+@runtime_checkable
+class Logs(Protocol):
+    """Named append-only logs. Offsets rise, and may have gaps."""
+
+    async def append_to_log(self, name: Any, value: Any) -> int | None:
+        """Append ``value``; its offset, where the system tells. Values are unique in a log."""
+        ...
+
+    async def poll_log(self, name: Any, after: int) -> Sequence[tuple[int, Any]]:
+        """Offset and value of every message after offset ``after`` (-1: all), in order.
+
+        Must show all that was acknowledged before the call, up to the end of the log.
+        """
+        ...
+
+
+@runtime_checkable
+class Locks(Protocol):
+    """Named locks. A holder is whoever has the token."""
+
+    async def acquire(self, name: Any) -> int | None:
+        """Take the lock without waiting; a fence token, or ``None`` if another holds it."""
+        ...
+
+    async def release(self, name: Any, token: int) -> bool:
+        """Give the lock back; ``False`` if the server says that ``token`` does not hold it."""
+        ...
+
+
+@runtime_checkable
 class Predicates(Protocol):
     """As :class:`Transactions`, over rows that can be asked for by a condition."""
 
@@ -127,9 +195,37 @@ class Predicates(Protocol):
         ...
 
 
+@runtime_checkable
+class Ids(Protocol):
+    """A source of unique ids."""
+
+    async def generate_id(self) -> Any:
+        """An id that nobody was or will be given: a JSON scalar."""
+        ...
+
+
+@runtime_checkable
+class Watches(Protocol):
+    """Keys whose changes can be followed. Every change has a revision; revisions rise."""
+
+    async def write_watched(self, key: Any, value: Any) -> int | None:
+        """Set ``key``; the revision of the change, where the system tells."""
+        ...
+
+    async def watch(self, key: Any, after: int) -> tuple[int, Sequence[tuple[int, Any]]]:
+        """Follow ``key`` from after revision ``after`` (0: the start) up to some later one.
+
+        Returns that revision (at least that of the last change acknowledged before the call) and
+        revision and value of every change in between, as they arrived.
+        """
+        ...
+
+
 ABILITIES: Mapping[str, type] = {
-    "Registers": Registers,
-    "Transactions": Transactions,
-    "Predicates": Predicates,
+    ability.__name__: ability
+    for ability in (
+        *(Registers, Transactions, Predicates),
+        *(Sets, Counters, Queues, Logs, Locks, Ids, Watches),
+    )
 }
 """Every ability by its name, for ``polygraph list --matrix``."""

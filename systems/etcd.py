@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from harness.client import Predicates, Registers, SystemClient, Transactions
+from harness.client import ABILITIES, SystemClient
 from harness.cluster.node import Cluster, Daemon, ListensElsewhere, Node, listen_address
 from harness.errors import NeedsError
 from harness.system import FAITHFUL, FinalStates, SystemOption, TimeReading
@@ -93,8 +93,8 @@ class Etcd:
         return read_versions(self._binary)
 
     def abilities(self) -> Sequence[type]:
-        """Registers, and transactions that can also ask for rows by a condition."""
-        return (Registers, Transactions, Predicates)
+        """All there are."""
+        return tuple(ABILITIES.values())
 
     def claims(self) -> Sequence[str]:
         """Strict serializability, also where stale reads are asked for: they break it."""
@@ -145,7 +145,7 @@ class Etcd:
                 daemon.wait(_STOP_TIMEOUT_S)
 
     def client(self, op_timeout_s: float) -> SystemClient:
-        """A client with all of :meth:`abilities`, not yet open."""
+        """A client with all abilities, not yet open."""
         from systems.etcd_client import EtcdClient
 
         stale = bool(self._options["serializable_reads"])

@@ -1,5 +1,8 @@
 """The client of etcd: registers and transactions over the JSON gateway, one request an operation.
 
+Sets, counters, queues, logs, locks and ids are in :mod:`systems.etcd_objects`, watches in
+:mod:`systems.etcd_watches`.
+
 What became of an operation is decided by the *stage* that it broke off in:
 
 * **connect**: refused, unreachable, no connection in time: nothing was sent, ``Failed``.
@@ -23,7 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -32,14 +35,15 @@ import msgspec
 from harness.client import Failed, Indeterminate
 from systems import etcd_gateway as gateway
 from systems.etcd_transaction import EtcdTransaction
+from systems.etcd_watches import EtcdWatches
 from systems.http_connection import Answer, HttpConnection, Lost
 
 _OWN_SHARE: Final = 0.9  # of the operation's time-out; the rest is for the owner's reaction
 _Shape = TypeVar("_Shape")
 
 
-class EtcdClient:
-    """Speaks to one etcd member. Has the abilities ``Registers`` and ``Transactions``."""
+class EtcdClient(EtcdWatches):
+    """Speaks to one etcd member. ``Registers``, ``Transactions``, and all of its bases."""
 
     def __init__(self, op_timeout_s: float, *, serializable_reads: bool = False) -> None:
         self._timeout_s = op_timeout_s * _OWN_SHARE
@@ -123,6 +127,32 @@ class EtcdClient:
             return gateway.decode(answer.body, shape)
         except msgspec.MsgspecError as error:
             raise in_doubt(["answer", 200, f"not understood: {error}"]) from error
+
+    async def follow(
+        self, path: str, request: Mapping[str, Any], deadline: float
+    ) -> AsyncGenerator[bytes, None]:
+        """Send ``request`` once and give each line of its endless answer; ``Failed`` if it ends.
+
+        Only for what changes nothing: any trouble is ``Failed``.
+        """
+        connection = await self._connected(deadline)
+        self._in_use = connection
+        parts = connection.stream(path, gateway.encode(request))
+        rest = b""
+        try:
+            async with asyncio.timeout_at(deadline):
+                async for part in parts:
+                    *lines, rest = (rest + part).split(b"\n")
+                    for line in lines:
+                        yield line
+        except TimeoutError as error:
+            raise Failed(["sent", "timed out"]) from error
+        except (Lost, OSError) as error:
+            raise Failed(["sent", _reason(error)]) from error
+        finally:
+            self._in_use = None
+            await parts.aclose()
+        raise Failed(["sent", "the stream ended"])
 
     async def _connected(self, deadline: float) -> HttpConnection:
         """A connection on which nothing has been sent for this operation yet."""

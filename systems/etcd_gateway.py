@@ -40,6 +40,7 @@ RANGE: Final = "/v3/kv/range"
 PUT: Final = "/v3/kv/put"
 TXN: Final = "/v3/kv/txn"
 STATUS: Final = "/v3/maintenance/status"
+WATCH: Final = "/v3/watch"
 
 REFUSED_BEFORE_PROPOSING: Final = frozenset(
     {
@@ -100,6 +101,30 @@ class TxnAnswer(msgspec.Struct, frozen=True):
     header: Header
     succeeded: bool = False
     responses: list[TxnPart] = []
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One change that a watch shows; a put, unless ``type`` says otherwise."""
+
+    kv: KeyValue
+    type: str = "PUT"
+
+
+class WatchPart(msgspec.Struct, frozen=True):
+    """A part of a watch's answer: that it was created or cancelled, or changes."""
+
+    header: Header
+    created: bool = False
+    canceled: bool = False
+    cancel_reason: str = ""
+    compact_revision: int = 0
+    events: list[Event] = []
+
+
+class WatchAnswer(msgspec.Struct, frozen=True):
+    """One line of a watch's answer."""
+
+    result: WatchPart
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -199,6 +224,12 @@ def range_from(
 def delete_of(key: bytes) -> dict[str, Any]:
     """A request that removes one key."""
     return {"key": key}
+
+
+def range_under(prefix: bytes, **settings: Any) -> dict[str, Any]:
+    """A range request for all keys that begin with ``prefix``; ``settings`` are etcd's own."""
+    end = prefix[:-1] + bytes([prefix[-1] + 1])
+    return {"key": prefix, "range_end": end, "serializable": False, **settings}
 
 
 def put_of(key: bytes, value: bytes) -> dict[str, Any]:

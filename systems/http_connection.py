@@ -23,6 +23,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -94,6 +95,27 @@ class HttpConnection:
             self.close()
             raise
         return answer
+
+    async def stream(self, path: str, body: bytes) -> AsyncGenerator[bytes, None]:
+        """POST ``body`` once and give the parts of the answer's body as they arrive.
+
+        Raises ``Lost`` or ``OSError``, also if the answer is no success. The connection serves
+        nothing else afterwards: it is closed when this ends, however it ends.
+        """
+        import h11
+
+        try:
+            await asyncio.get_running_loop().sock_sendall(self._socket, self._request(path, body))
+            while True:
+                event = await self._next_event()
+                if isinstance(event, h11.Response) and event.status_code != 200:
+                    raise Lost(f"the stream was refused with status {event.status_code}")
+                if isinstance(event, h11.Data):
+                    yield bytes(event.data)
+                elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
+                    return
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Drop the connection at once; not while an exchange is under way. Safe twice."""

@@ -1,10 +1,12 @@
-"""Linearizability of registers: does one order explain every answer?
+"""Linearizability: does one order explain every answer?
 
-- :mod:`models`    what the objects can do
-- :mod:`entries`   from a history to intervals and value numbers, key by key
-- :mod:`zones`     near-linear decision where each value was made once
-- :mod:`frontier`  exact search for all others
-- :mod:`minimal`   the few operations that have no order by themselves
+- :mod:`models`, :mod:`objects`   what there is: registers; locks, queues, sets, one's own
+- :mod:`entries`, :mod:`calls`, :mod:`columnar`   from a history to intervals, key by key
+- :mod:`zones`, :mod:`zone_columns`, :mod:`containers`   near-linear rules for distinct values
+- :mod:`problem`   what every exact search is given
+- :mod:`frontier`, :mod:`sweep`, :mod:`wgl`   exact searches: plain, compiled, depth first
+- :mod:`search`, :mod:`judging`, :mod:`sequential`   who decides what, in which order
+- :mod:`minimal`, :mod:`attempts`   the few operations that have no order by themselves
 - :mod:`explain`, :mod:`prose`   the proof in words
 - :mod:`checker`   the checker itself
 """
@@ -17,11 +19,13 @@ from typing import Any, Final
 
 from checkers.linearizable.checker import Linearizable
 from checkers.linearizable.models import MODELS
+from checkers.linearizable.objects import OBJECTS
 from harness.history.verdict import Checker
 
 CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {
     Linearizable.name: Linearizable,
     **{name: partial(Linearizable, model=model) for name, model in MODELS.items()},
+    **{name: partial(Linearizable, model=model) for name, model in OBJECTS.items()},
 }
 """``linearizable`` takes its model from header or options; the models' own names fix it."""
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from checkers.faults_active import faults_active, while_it_ran
+from checkers.linearizable import sequential
 from checkers.linearizable.entries import (
     KeyHistory,
     Unjudgeable,
@@ -29,6 +30,7 @@ from checkers.linearizable.explain import Proof, overwritten, told, untold, with
 from checkers.linearizable.judging import Broken, Outcome, judge, judge_rows
 from checkers.linearizable.minimal import Part, minimal
 from checkers.linearizable.models import CAS_REGISTER, MODELS, Model
+from checkers.linearizable.objects import OBJECTS, Sequential
 from checkers.linearizable.problem import Allowance, Exhausted
 from checkers.linearizable.search import Impossible, first_impossible
 from checkers.linearizable.zones import earliest_contradiction, has_unique_values
@@ -58,7 +60,7 @@ class Linearizable:
     name = "linearizable"
     reads = frozenset({"history"})
 
-    def __init__(self, options: Mapping[str, Any], model: Model | None = None) -> None:
+    def __init__(self, options: Mapping[str, Any], model: Model | Sequential | None = None) -> None:
         self.options = options
         self.model = model
 
@@ -66,6 +68,8 @@ class Linearizable:
         """The verdict on all keys of ``record``."""
         try:
             model, reading = self._model(record), self._reading(record)
+            if isinstance(model, Sequential):
+                return _verdict(record, *_judged_objects(record.history, model, reading, budget))
             outcome = self._outcome(record.history, model, reading, budget)
         except Unjudgeable as error:
             return Verdict(valid=UNKNOWN, why=f"cannot be judged: {error}")
@@ -100,15 +104,33 @@ class Linearizable:
             "nil_read_is_unknown": bool(self.options.get("nil_read_is_unknown", is_foreign)),
         }
 
-    def _model(self, record: Record) -> Model:
+    def _model(self, record: Record) -> Model | Sequential:
         if self.model is not None:
             return self.model
         name = self.options.get("model") or record.header.model or CAS_REGISTER.name
         if name == self.name:
             return CAS_REGISTER
-        if name not in MODELS:
-            raise Unjudgeable(f"there is no model {name!r} (known: {', '.join(sorted(MODELS))})")
-        return MODELS[name]
+        known: dict[str, Model | Sequential] = {**OBJECTS, **MODELS}
+        if name not in known:
+            raise Unjudgeable(f"there is no model {name!r} (known: {', '.join(sorted(known))})")
+        return known[name]
+
+
+def _judged_objects(
+    history: History, model: Sequential, reading: dict[str, Any], budget: Budget
+) -> tuple[Outcome, list[tuple[Broken, Proof]]]:
+    """What became of the parts of another object, with the proofs of those that are wrong."""
+    reading = {name: reading[name] for name in ("independent", "initial")}
+    outcome, wrongs = sequential.judge_objects(history, model, **reading, budget=budget)
+    outcome.broken = [sequential.broken(wrong) for wrong in wrongs]
+    proofs = []
+    for broken, wrong in zip(outcome.broken[:TOLD], wrongs, strict=False):
+        try:
+            proof = sequential.prove(history, wrong, budget)
+        except Exception as error:
+            proof = untold(history, broken.home, broken.late, error)
+        proofs.append((broken, proof))
+    return outcome, proofs
 
 
 def _homes_of(
@@ -210,10 +232,22 @@ def _anomalies(record: Record, proofs: Sequence[tuple[Broken, Proof]]) -> dict[s
                 message="\n".join([proof.text(), *([faults] if faults else [])]),
                 witness=proof.narrator.witness(),
                 key=broken.home.key,
-                data={"impossible": proof.narrator.index(proof.late)},
+                data={
+                    "impossible": proof.narrator.index(proof.late),
+                    "prefix": _last_before(record.history, broken.late.complete),
+                    "tried": proof.tried(),
+                },
             )
         )
     return anomalies
+
+
+def _last_before(history: History, position: int) -> int:
+    """The index of the last record up to which there is an order (-1 if there is none)."""
+    if position == 0:
+        return -1
+    index = history.operations[position - 1].index
+    return index if index >= 0 else position - 1
 
 
 def _why_invalid(outcome: Outcome, first: Proof) -> str:

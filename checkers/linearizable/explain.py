@@ -15,7 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
+from checkers.linearizable.attempts import attempts
 from checkers.linearizable.entries import (
     BEFORE_ALL,
     INITIAL,
@@ -26,6 +28,7 @@ from checkers.linearizable.entries import (
     without_idle_infos,
 )
 from checkers.linearizable.minimal import Part
+from checkers.linearizable.problem import register_problem
 from checkers.linearizable.prose import Narrator, show
 from checkers.linearizable.search import Impossible
 from checkers.linearizable.zones import (
@@ -62,6 +65,8 @@ class Proof:
     """Those whose time matters most; all of the cast if empty."""
     part: Part | None = None
     """What a proof by exhaustion went through."""
+    orders: Sequence[tuple[Sequence[int], str]] = ()
+    """Of an object that is no register: see :meth:`tried`."""
 
     def span_ns(self) -> tuple[int, int]:
         """From the first invocation to the last answer of the focus."""
@@ -71,6 +76,23 @@ class Proof:
     def cast(self) -> Sequence[Entry]:
         """The operations of the proof; they have no order by themselves."""
         return self.narrator.people
+
+    def tried(self) -> list[dict[str, Any]]:
+        """The longest orders of the cast that agree with all its answers but some, as indices.
+
+        Each with the value held in the end, after which no other operation of the cast fits.
+        """
+        if self.orders:
+            return [{"order": list(order), "state": state} for order, state in self.orders]
+        start = sorted(self.part.start) if self.part is not None else [INITIAL]
+        people = list(self.cast)
+        return [
+            {
+                "order": [self.narrator.index(people[i]) for i in attempt.order],
+                "state": self.narrator.value(attempt.state),
+            }
+            for attempt in attempts(register_problem(people, start))
+        ]
 
     def text(self) -> str:
         """The whole proof, in lines."""
@@ -125,7 +147,7 @@ def _missed_write(
         f" {other}, and {source}: a contradiction"
     )
     headline = (
-        f"Stale read{_of_key(narrator.home)}: {narrator.name(late)} read {value} and missed"
+        f"Stale read{of_key(narrator.home)}: {narrator.name(late)} read {value} and missed"
         f" {narrator.name(missed)}, which {narrator.deed(missed)}."
     )
     return Proof(STALE_READ, headline, steps, narrator, late, focus=(missed, late))
@@ -160,7 +182,8 @@ def told(history: History, home: KeyHistory, late: Entry, why: Contradiction) ->
             return _torn(history, home, late, why)
 
 
-def _of_key(home: KeyHistory) -> str:
+def of_key(home: KeyHistory) -> str:
+    """`` of key 5``, or nothing where there is but one object."""
     return "" if home.key is None else f" of key {show(home.key)}"
 
 
@@ -189,7 +212,7 @@ def _never_made(history: History, home: KeyHistory, late: Entry, why: NeverMade)
         f" nobody had begun to write {value} and it was not there at the start{remark}:"
         " a contradiction"
     )
-    headline = f"Read of a value that nobody had written{_of_key(home)}: {value}."
+    headline = f"Read of a value that nobody had written{of_key(home)}: {value}."
     return Proof(NONLINEARIZABLE, headline, steps, narrator, late)
 
 
@@ -215,7 +238,7 @@ def _consumed_twice(history: History, home: KeyHistory, late: Entry, why: Consum
         f" {narrator.origin(why.first.seen, why.maker)}; whichever of {first} and {second} went"
         f" first took {value} away, and the other one still found it: a contradiction"
     )
-    headline = f"One value replaced twice{_of_key(home)}: {value}."
+    headline = f"One value replaced twice{of_key(home)}: {value}."
     return Proof(NONLINEARIZABLE, headline, [*steps, step], narrator, late)
 
 
@@ -228,7 +251,7 @@ def _circle(history: History, home: KeyHistory, late: Entry, why: Circle) -> Pro
         for maker, user in zip([ring[-1], *ring[:-1]], ring, strict=True)
     ]
     steps[-1] = f"however, {steps[-1]}: a contradiction"
-    headline = f"Compare-and-sets that each need another one first{_of_key(home)}."
+    headline = f"Compare-and-sets that each need another one first{of_key(home)}."
     return Proof(NONLINEARIZABLE, headline, steps, narrator, late)
 
 
@@ -244,10 +267,10 @@ def _backwards(history: History, home: KeyHistory, late: Entry, why: Backwards) 
         f" {high_name} {narrator.deed(why.late)}, which came later: a contradiction"
     )
     if not why.early.is_read:
-        headline = f"Operations out of order{_of_key(home)}."
+        headline = f"Operations out of order{of_key(home)}."
         return Proof(NONLINEARIZABLE, headline, steps, narrator, late)
     headline = (
-        f"Stale read{_of_key(home)}: {low_name} read {narrator.value(why.early.seen)} after"
+        f"Stale read{of_key(home)}: {low_name} read {narrator.value(why.early.seen)} after"
         f" {high_name} had {_perfect(narrator, why.late)}."
     )
     return Proof(STALE_READ, headline, steps, narrator, late)
@@ -270,11 +293,11 @@ def _torn(history: History, home: KeyHistory, late: Entry, why: Torn) -> Proof:
     steps.append(f"so {_no_room(narrator, ours, theirs)}: a contradiction")
     if d.is_read:
         headline = (
-            f"Stale read{_of_key(home)}: {narrator.name(d)} read {narrator.value(d.seen)} after"
+            f"Stale read{of_key(home)}: {narrator.name(d)} read {narrator.value(d.seen)} after"
             f" {narrator.name(c)} had {_perfect(narrator, c)}."
         )
         return Proof(STALE_READ, headline, steps, narrator, late)
-    return Proof(NONLINEARIZABLE, f"Operations out of order{_of_key(home)}.", steps, narrator, late)
+    return Proof(NONLINEARIZABLE, f"Operations out of order{of_key(home)}.", steps, narrator, late)
 
 
 def _no_room(narrator: Narrator, ours: Sequence[Entry], theirs: Sequence[Entry]) -> str:
@@ -385,7 +408,7 @@ def without_order(history: History, home: KeyHistory, part: Part, impossible: Im
     narrator = Narrator(history, home, part.entries)
     late = impossible.entry
     name = narrator.name(late)
-    steps = _precedence(narrator, part.entries)
+    steps = precedence(narrator, part.entries)
     found = narrator.values(impossible.values)
     beginning = ""
     if part.since is not None:
@@ -398,9 +421,9 @@ def without_order(history: History, home: KeyHistory, part: Part, impossible: Im
     steps.append(f"however, {name} found {narrator.value(late.seen)}: a contradiction")
     if _is_outdated(home, late):
         value = narrator.value(late.seen)
-        headline = f"Stale read{_of_key(home)}: {name} read {value}, which had been overwritten."
+        headline = f"Stale read{of_key(home)}: {name} read {value}, which had been overwritten."
         return Proof(STALE_READ, headline, steps, narrator, late, part=part)
-    headline = f"No order explains the answers{_of_key(home)}: {name} {narrator.deed(late)}."
+    headline = f"No order explains the answers{of_key(home)}: {name} {narrator.deed(late)}."
     return Proof(NONLINEARIZABLE, headline, steps, narrator, late, part=part)
 
 
@@ -410,7 +433,7 @@ def untold(history: History, home: KeyHistory, late: Entry, error: Exception) ->
     name = narrator.name(late)
     step = f"no order of all operations up to the answer of {name} explains every answer"
     note = f"(why could not be told, which is a defect of the checker: {error!r})"
-    headline = f"No order explains the answers{_of_key(home)}: {name} {narrator.deed(late)}."
+    headline = f"No order explains the answers{of_key(home)}: {name} {narrator.deed(late)}."
     return Proof(NONLINEARIZABLE, headline, [step, note], narrator, late)
 
 
@@ -421,7 +444,7 @@ def _is_outdated(home: KeyHistory, late: Entry) -> bool:
     return late.is_read and was_there and all(e.complete < late.invoke for e in makers)
 
 
-def _precedence(narrator: Narrator, cast: Sequence[Entry]) -> list[str]:
+def precedence(narrator: Narrator, cast: Sequence[Entry]) -> list[str]:
     """The precedences among ``cast`` from which all others follow, one line for each first one."""
     after: dict[int, list[Entry]] = {}
     by_invoke = sorted(cast, key=lambda entry: entry.invoke)

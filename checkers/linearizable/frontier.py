@@ -42,7 +42,7 @@ from checkers.linearizable.problem import REFUSED, Allowance, Problem, Stuck
 
 BYTES_PER_CONFIGURATION: Final = 120
 """A Python integer in a set, with the set's spare room and its place in the work list."""
-_LOOKS: Final = 2048
+_LOOKS: Final = 256
 """Configurations between two looks at the clock."""
 _COMPARISONS: Final = 64
 """Kept configurations that each other one is compared with; fewer prunes less, never wrongly."""
@@ -178,7 +178,8 @@ class _Search:
 
     def _spend(self, visited: int, *fronts: Front) -> None:
         held = sum(len(masks) for front in fronts for masks in front.values())
-        self.allowance.spend(visited, held * BYTES_PER_CONFIGURATION)
+        states = self.problem.machine.held_bytes
+        self.allowance.spend(visited, held * BYTES_PER_CONFIGURATION + states)
 
     def _moves_from(self, state: int) -> list[_Move]:
         """The open changes that the object can go through from ``state``."""

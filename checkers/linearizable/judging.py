@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from checkers.linearizable.parts import Lead
 
 Found = TypeVar("Found")
-_Search = Callable[[Allowance], Found | None]
+Search = Callable[[Allowance], Found | None]
 
 FIRST_ROUND: Final = 50_000
 """Configurations that each key may visit in the first round; eight times more in each next."""
@@ -61,7 +61,7 @@ class Outcome:
 def judge(homes: Sequence[KeyHistory], budget: Budget) -> Outcome:
     """Decide every key, as far as ``budget`` goes."""
     outcome = Outcome(len(homes), sum(len(home.entries) for home in homes))
-    waiting: dict[str, _Search[Broken]] = {}
+    waiting: dict[str, Search[Broken]] = {}
     for home in homes:
         if not has_unique_values(home.entries):
             waiting[show(home.key)] = _by_search(home)
@@ -70,12 +70,12 @@ def judge(homes: Sequence[KeyHistory], budget: Budget) -> Outcome:
         found = earliest_contradiction(home.entries)
         if found is not None:
             outcome.broken.append(Broken(home, *found))
-    outcome.broken += _in_rounds(waiting, budget, outcome)
+    outcome.broken += in_rounds(waiting, budget, outcome)
     outcome.broken.sort(key=lambda broken: broken.late.complete)
     return outcome
 
 
-def _by_search(home: KeyHistory) -> _Search[Broken]:
+def _by_search(home: KeyHistory) -> Search[Broken]:
     def search(allowance: Allowance) -> Broken | None:
         impossible = first_impossible(home.entries, allowance)
         return None if impossible is None else Broken(home, impossible.entry, impossible)
@@ -83,7 +83,7 @@ def _by_search(home: KeyHistory) -> _Search[Broken]:
     return search
 
 
-def _in_rounds(waiting: dict[str, _Search[Found]], budget: Budget, outcome: Outcome) -> list[Found]:
+def in_rounds(waiting: dict[str, Search[Found]], budget: Budget, outcome: Outcome) -> list[Found]:
     """Search key after key with growing allowances; what was found wrong."""
     found = []
     configurations = FIRST_ROUND
@@ -120,10 +120,10 @@ def judge_rows(
     late = zone_columns.first_impossible(unique, zone_columns.impossible(unique))
     wrong = (late >= 0).nonzero()[0].tolist()
     leads = [Lead(rows.keys[key], int(late[key]), None) for key in wrong]
-    waiting: dict[str, _Search[Lead]] = {
+    waiting: dict[str, Search[Lead]] = {
         show(part.key): part.search for part in parts(rows.where(~is_unique[rows.key]))
     }
-    leads += _in_rounds(waiting, budget, outcome)
+    leads += in_rounds(waiting, budget, outcome)
     leads.sort(key=lambda lead: lead.end)
     if leads:
         found = {json_name(home.key): home for home in homes([lead.key for lead in leads])}

@@ -61,6 +61,11 @@ class Machine(Protocol):
         """For each kind, whether it never changes the state."""
         ...
 
+    @property
+    def held_bytes(self) -> int:
+        """What the states known so far take, about."""
+        ...
+
     def step(self, state: int, kind: int) -> int:
         """The state after an operation of ``kind``, or :data:`REFUSED`. Pure."""
         ...
@@ -77,6 +82,11 @@ class RegisterMachine:
     def looks(self) -> Sequence[bool]:
         """Reads make nothing."""
         return [made == NOTHING for made in self.made]
+
+    @property
+    def held_bytes(self) -> int:
+        """Its states are numbers already."""
+        return 0
 
     def step(self, state: int, kind: int) -> int:
         """See :class:`Machine`."""
@@ -103,6 +113,17 @@ class Problem:
 
     def __len__(self) -> int:
         return len(self.kinds)
+
+    def until(self, position: int) -> Problem:
+        """Up to and including the record at ``position``, of what had been answered by then.
+
+        Operations still open there have their answers all the same, so this serves only to find
+        the first prefix without an order of a problem that has none: none of them is needed.
+        """
+        chosen = [i for i, invoke in enumerate(self.invoke) if invoke <= position]
+        ends = [self.complete[i] if self.complete[i] <= position else NEVER for i in chosen]
+        kinds, begins = [self.kinds[i] for i in chosen], [self.invoke[i] for i in chosen]
+        return Problem(self.machine, kinds, begins, ends, self.start)
 
     def events(self) -> list[int]:
         """Each operation ``i`` twice, as ``i`` where invoked and ``~i`` where answered."""

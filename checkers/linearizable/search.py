@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from checkers.linearizable import frontier
-from checkers.linearizable.entries import INITIAL, Entry, without_idle_infos
+from checkers.linearizable import frontier, wgl
+from checkers.linearizable.entries import INITIAL, NEVER, Entry, without_idle_infos
 from checkers.linearizable.problem import (
     Allowance,
     Exhausted,
@@ -68,6 +68,48 @@ def first_stuck(problem: Problem, allowance: Allowance) -> Stuck | None:
     from checkers.linearizable import sweep
 
     return sweep.first_stuck(problem, allowance)
+
+
+def first_stuck_of_any(problem: Problem, allowance: Allowance) -> Stuck | None:
+    """As :func:`first_stuck`, for objects with many states.
+
+    Going deep first finds an order at once where there is one and answers say much; the frontier
+    says where it goes wrong. Where unknown operations are too many for the frontier, that is found
+    by going deep into ever closer prefixes (then no states are told).
+    """
+    deep = Allowance(allowance.configurations, allowance.budget)
+    has_none = False
+    try:
+        if wgl.find_order(problem, deep) is not None:
+            return None
+        has_none = True
+    except Exhausted as error:
+        if not error.more_would_help:
+            raise
+    finally:
+        allowance.visited += deep.visited
+    wide = Allowance(allowance.configurations, allowance.budget)
+    try:
+        return first_stuck(problem, wide)
+    except Exhausted as error:
+        if not has_none or not error.more_would_help:
+            raise
+    finally:
+        allowance.visited += wide.visited
+    return _by_prefixes(problem, Allowance(64 * allowance.configurations, allowance.budget))
+
+
+def _by_prefixes(problem: Problem, allowance: Allowance) -> Stuck:
+    """The first completion whose prefix has no order, in a problem that has none."""
+    ends = sorted(end for end in problem.complete if end != NEVER)
+    low, high = 0, len(ends) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if wgl.find_order(problem.until(ends[middle]), allowance) is None:
+            high = middle
+        else:
+            low = middle + 1
+    return Stuck(list(problem.complete).index(ends[low]), frozenset())
 
 
 @cache

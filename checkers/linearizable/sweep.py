@@ -83,7 +83,7 @@ class _Sweep:
 
     def _bytes(self, more: int = 0) -> int:
         held: int = sum(array.nbytes for array in self.space)
-        return held + more
+        return held + more + self.problem.machine.held_bytes
 
     def _space(self, events: Any) -> register.Space:
         problem, machine, words = self.problem, self.problem.machine, self.words
@@ -188,9 +188,9 @@ class _Sweep:
             size = 4 * len(p.known_keys)
             keys, states = np.zeros(size, np.int64), np.zeros(size, np.int64)
             p = p._replace(known_keys=keys, known_states=states)
-            for key, reached in zip(old.known_keys, old.known_states, strict=True):
-                if key:
-                    kernel.learn(p, *divmod(int(key) - 1, len(p.looks)), int(reached))
+            for at in np.flatnonzero(old.known_keys):
+                key, reached = int(old.known_keys[at]) - 1, int(old.known_states[at])
+                kernel.learn(p, *divmod(key, len(p.looks)), reached)
         self.space = p
 
 

@@ -12,9 +12,20 @@ operation's *level* is its place in its chain. An order exists if and only if
 4. no two chains C and D each have an operation that completes before one of the other is
    invoked: then each would have to come wholly before the other.
 
-Sufficient: with (4), "C has an operation that completes before one of D is invoked" is a
-partial order on chains without cycles (for zones, no cycle of two means no cycle at all); put
-the chains in such an order, and each one by level. The initial chain comes before all others.
+Necessary: a value that is made once is held over one unbroken stretch, whatever sees it lies in
+that stretch, and a compare-and-set joins two stretches without a gap, so that a chain is one
+unbroken block of the order, by level.
+
+Sufficient: write ``C -> D`` if an operation of C completes before one of D is invoked, that is, if
+first(C), the first completion in C, comes before last(D), the last invocation in D. If there is no
+cycle of two there is none at all: in a cycle take the chain M whose first(M) is least. For every
+chain D of the cycle, with P before it, first(M) <= first(P) < last(D), so ``M -> D``; this holds
+for the chain before M too, which with its own arrow to M is a cycle of two. So by (4) the chains
+can be put in an order that respects every arrow, and by (3) each can be written out by level,
+equal levels (reads of one value) by invocation. That order agrees with precedence within chains
+and between them, and each operation sees what it must: the one before it in its chain made it.
+The initial value was made before everything, so its chain comes first or (4) is broken. An
+operation of unknown outcome never completes, so it is the left end of no arrow.
 
 Operations of unknown outcome that no order needs are dropped beforehand; one that is left made
 a value that somebody saw, so it did happen. Cost: O(n log n). The first impossible completion

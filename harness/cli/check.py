@@ -66,8 +66,7 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
 @click.option(
     "-s",
     "--cycle-search-timeout",
-    "cycle_search_timeout",
-    type=int,
+    type=click.FloatRange(min=0),
     help="Elle: milliseconds of searching cycles in one component.",
 )
 @click.option("-p", "--plot-format", help="Elle: svg or png, for pictures of cycles.")

@@ -49,7 +49,7 @@ def down(run_dir: Path) -> None:
             f"the cluster of {run_dir} is still running: {'; '.join(left)}",
             f"as the user that started it: kill -9 {registered.reaper.pid}",
         )
-    forget(run_dir)
+    forget(run_dir, registered)
 
 
 def heal(store: Path) -> list[str]:
@@ -79,15 +79,16 @@ def _heal_run(run_dir: Path) -> list[str]:
         left = _end(run_dir, registered)
     except PolygraphError as error:
         left = [str(error)]
-    return [f"{run_dir}: {what}" for what in left] or forget(run_dir)
+    return [f"{run_dir}: {what}" for what in left] or forget(run_dir, registered)
 
 
-def forget(run_dir: Path) -> list[str]:
+def forget(run_dir: Path, registered: Registration | None = None) -> list[str]:
     """The run's cluster is gone: remove data and registration, note its faults as healed.
 
-    A sentence for each thing that could not be done.
+    ``registered`` is what it was registered as, where ending it has removed that already. Gives
+    a sentence for each thing that could not be done.
     """
-    registered = registration.read(run_dir)
+    registered = registered or registration.read(run_dir)
     folders.remove_data(run_dir)
     if registered is None:
         return _heal_unregistered(run_dir)

@@ -11,7 +11,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from harness.client import Registers, Transactions
+from harness.client import (
+    Counters,
+    Ids,
+    Locks,
+    Logs,
+    Queues,
+    Registers,
+    Sets,
+    Transactions,
+    Watches,
+)
 
 _KEY: Final = "k"
 _OTHER_KEY: Final = "l"
@@ -59,11 +69,79 @@ async def _transaction(client: Any) -> Any:
     return found
 
 
+async def _add_to_set(client: Any) -> Any:
+    return await client.add_to_set(_KEY, 1)
+
+
+async def _read_set(client: Any) -> Any:
+    (element,) = await client.read_set(_KEY)
+    return element
+
+
+async def _add_to_counter(client: Any) -> Any:
+    return await client.add_to_counter(_KEY, 1)
+
+
+async def _read_counter(client: Any) -> Any:
+    return await client.read_counter(_KEY)
+
+
+async def _enqueue(client: Any) -> Any:
+    return await client.enqueue(_KEY, 1)
+
+
+async def _dequeue(client: Any) -> Any:
+    return await client.dequeue(_KEY)
+
+
+async def _append_to_log(client: Any) -> Any:
+    await client.append_to_log(_KEY, 1)
+
+
+async def _poll_log(client: Any) -> Any:
+    ((_, value),) = await client.poll_log(_KEY, -1)
+    return value
+
+
+async def _acquire(client: Any) -> Any:
+    return await client.acquire(_KEY) is not None
+
+
+async def _release(client: Any) -> Any:
+    return await client.release(_KEY, 1)
+
+
+async def _generate_id(client: Any) -> Any:
+    await client.generate_id()
+
+
+async def _write_watched(client: Any) -> Any:
+    await client.write_watched(_KEY, 1)
+
+
+async def _watch(client: Any) -> Any:
+    _, events = await client.watch(_KEY, 0)
+    return events[-1][1]
+
+
 TRIALS: Final = (
     Trial(Registers, "read", _read, shows_value=True),
     Trial(Registers, "write", _write),
     Trial(Registers, "compare_and_set", _compare_and_set, constant=True),
     Trial(Transactions, "read_only_transaction", _read_only_transaction, shows_value=True),
     Trial(Transactions, "transaction", _transaction, shows_value=True),
+    Trial(Sets, "add_to_set", _add_to_set),
+    Trial(Sets, "read_set", _read_set, shows_value=True),
+    Trial(Counters, "add_to_counter", _add_to_counter),
+    Trial(Counters, "read_counter", _read_counter, shows_value=True),
+    Trial(Queues, "enqueue", _enqueue),
+    Trial(Queues, "dequeue", _dequeue, shows_value=True),
+    Trial(Logs, "append_to_log", _append_to_log),
+    Trial(Logs, "poll_log", _poll_log, shows_value=True),
+    Trial(Locks, "acquire", _acquire, constant=True),
+    Trial(Locks, "release", _release, constant=True),
+    Trial(Ids, "generate_id", _generate_id),
+    Trial(Watches, "write_watched", _write_watched),
+    Trial(Watches, "watch", _watch, shows_value=True),
 )
 """Every operation of every ability."""

@@ -163,3 +163,8 @@ def _unzstd(data: bytes, name: str) -> bytes:
     except zstandard.ZstdError as error:
         raise HistoryError(f"{name}: the compressed data is damaged: {error}") from error
     return b"".join(parts)
+
+
+def read_bytes(data: bytes, name: str, format: str | None = None) -> History:
+    """The history in ``data``, compressed or not, which errors call ``name``."""
+    return parse_history(_decompressed(data, name), name, format)

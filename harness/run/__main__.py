@@ -148,11 +148,13 @@ def _abandon(life: Any) -> None:
 
 def end_abandoned(cluster: Any, run_dir: Path) -> None:
     """Take the cluster of a dead front down, and note in the ledger that its faults went too."""
+    from harness.cluster import registration
     from harness.cluster.leftovers import forget
 
     if not getattr(cluster, "ends_with_run", False):
+        registered = registration.read(run_dir)
         cluster.down()
-        forget(run_dir)
+        forget(run_dir, registered)
 
 
 def seal_if_short(run_dir: Path) -> None:

@@ -32,7 +32,7 @@ from harness.plugins import Registry
 from harness.run import health
 from harness.run.store import read_json, write_json
 
-RUN_CHECKERS = ("stats", "crash", "no-recovery")
+RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
 
 SCHEMA = 1

@@ -85,6 +85,16 @@ def test_equal_json_is_one_element_and_unequal_json_is_not(checker: Any) -> None
 
 
 @BOTH
+def test_a_key_that_was_never_read_is_left_out_where_others_were(checker: Any) -> None:
+    never = '0 add ["a", 1]\n0 read ["a", null] !\n'
+    header = {"independent": True}
+    assert judged(checker, never, header).valid == "unknown"
+    verdict = judged(checker, never + '0 add ["b", 1]\n0 read ["b", null] = ["b", [1]]', header)
+    assert verdict.valid is True
+    assert (verdict.stats["keys"], verdict.stats["keys-empty"]) == (1, 1)
+
+
+@BOTH
 def test_elements_of_the_start_are_expected_and_can_be_lost(checker: Any) -> None:
     header = {"initial": [7]}
     assert judged(checker, "0 add 1\n0 read = [1, 7]", header).valid is True
@@ -146,3 +156,10 @@ def test_an_element_of_unknown_outcome_that_nobody_saw_is_never_read() -> None:
 
 def test_an_answer_that_is_no_list_is_unknown() -> None:
     assert judged(SetFull, '0 add 1\n0 read = "x"').valid == "unknown"
+
+
+@BOTH
+def test_a_value_without_a_key_is_unknown_and_named(checker: Any) -> None:
+    verdict = judged(checker, "0 add 5", {"independent": True})
+    assert verdict.valid == "unknown"
+    assert "operation 0 has the value 5, not [key, value]" in verdict.why

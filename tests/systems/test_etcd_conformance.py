@@ -34,6 +34,19 @@ class EtcdSpeaker:
         "compare_and_set": 1,
         "read_only_transaction": 1,
         "transaction": 2,
+        "add_to_set": 1,
+        "read_set": 1,
+        "add_to_counter": 2,
+        "read_counter": 1,
+        "enqueue": 1,
+        "dequeue": 2,
+        "append_to_log": 1,
+        "poll_log": 1,
+        "acquire": 1,
+        "release": 1,
+        "generate_id": 1,
+        "write_watched": 1,
+        "watch": 2,
     }
     misanswers = {  # noqa: RUF012
         "request timed out": Misanswer(answer=error(503, 14, "etcdserver: request timed out")),
@@ -59,13 +72,16 @@ class EtcdSpeaker:
     def kind(self, request: bytes) -> Kind:
         path, body = path_and_body(request)
         parts = json.loads(body).get("success", [])
-        puts = path == "/v3/kv/put" or any("request_put" in part for part in parts)
+        changes = {"request_put", "request_delete_range"}
+        puts = path == "/v3/kv/put" or any(changes & set(part) for part in parts)
         return Kind.EFFECTIVE if puts else Kind.HARMLESS
 
     def answer(self, request: bytes, value: Any) -> bytes:
         path, body = path_and_body(request)
         message = json.loads(body)
         told: dict[str, Any] = {"header": HEADER}
+        if path == "/v3/watch":
+            return answer(200, self._stream(message["create_request"]["key"], value), JSON)
         if path == "/v3/kv/range":
             told |= self._found(message["key"], value)
         if path == "/v3/kv/txn":
@@ -73,9 +89,18 @@ class EtcdSpeaker:
             told["responses"] = [self._part(part, value) for part in message["success"]]
         return answer(200, json.dumps(told).encode(), JSON)
 
+    def _stream(self, key: str, value: Any) -> bytes:
+        (pair,) = self._found(key, value)["kvs"]
+        parts = [{"created": True}, {"events": [{"kv": pair}]}]
+        return b"".join(
+            json.dumps({"result": {"header": HEADER, **part}}).encode() + b"\n" for part in parts
+        )
+
     def _part(self, part: dict[str, Any], value: Any) -> dict[str, Any]:
         if "request_put" in part:
             return {"response_put": {"header": {"revision": "7"}}}
+        if "request_delete_range" in part:
+            return {"response_delete_range": {"deleted": "1"}}
         return {"response_range": self._found(part["request_range"]["key"], value)}
 
     def _found(self, key: str, value: Any) -> dict[str, Any]:

@@ -35,6 +35,7 @@ _CHARACTERS: Final = {
     "backspace": "\b",
     "formfeed": "\f",
 }
+_UNICODE: Final = re.compile(r"u[0-9a-fA-F]{4}\Z")
 _INTEGER: Final = re.compile(r"[+-]?(?:0|[1-9]\d*)N?\Z")
 _FLOAT: Final = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?M?\Z")
 _LONGEST_NUMBER: Final = 4000  # Python itself refuses to read longer ones
@@ -261,7 +262,7 @@ def _character(token: str, offset: int) -> str:
         return name
     if name in _CHARACTERS:
         return _CHARACTERS[name]
-    if name[:1] == "u" and len(name) == 5:
+    if _UNICODE.match(name):
         return chr(int(name[1:], 16))
     raise Malformed(offset, f"expected a character, found {token!r}")
 

@@ -96,7 +96,9 @@ def only_anomaly(record: Record) -> Anomaly:
 def test_a_stale_read_is_told_with_the_write_that_it_missed() -> None:
     case = only_anomaly(Record(history=drawn(STALE)))
     assert case.witness == (1, 3, 5)
-    assert case.data == {"impossible": 5}
+    assert case.data["impossible"] == 5
+    assert case.data["prefix"] == 4
+    assert case.data["tried"] == [{"order": [1, 3], "state": "2"}]
     for words in (
         "Stale read: T3 read 1 and missed T2, which wrote 2.",
         "T1 = write 1 by process 0 on n1, invoked at index 0, 0.006 s, ok at index 1, 0.009 s",

@@ -110,7 +110,7 @@ def test_flags_of_elle_cli_reach_the_checker(
     done = polygraph("check", *toys, "-m", "fine", "--json", *flags, history)
     assert json.loads(done.stdout)["checkers"]["fine"]["stats"]["options"] == {
         "group_size": 3,
-        "cycle_search_timeout_ms": 1000,
+        "cycle_search_timeout": 1000.0,
         "max_transfer": 9,
         "anomalies": ["G0", "G1a", "G1b"],
         "claims": ["serializable", "sequential", "read-uncommitted"],

@@ -76,3 +76,9 @@ def test_a_number_too_long_for_python_is_refused() -> None:
 def test_keys_that_become_the_same_string_are_refused_and_not_lost() -> None:
     with pytest.raises(ValueError, match="expected each key once, found '1' twice"):
         parse('{1 "a", "1" "b"}')
+
+
+def test_a_character_that_only_looks_like_an_escape_is_refused() -> None:
+    """Found by fuzzing: process names a character u, or nothing."""
+    with pytest.raises(ValueError, match="expected a character"):
+        parse("{:a \\ucess}")

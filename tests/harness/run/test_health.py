@@ -118,3 +118,14 @@ def test_stalls_and_unfinished_runs_are_told(
     healthy: Record, run: dict[str, Any], expected: dict[str, str]
 ) -> None:
     assert levels(replace(healthy, run=run)) == expected
+
+
+def test_a_kind_that_belongs_to_the_final_reads_alone_needs_one_ok(healthy: Record) -> None:
+    drain = [
+        Operation(80, 11 * SECOND, 0, "invoke", "drain", None),
+        Operation(81, 12 * SECOND, 0, "ok", "drain", [1]),
+    ]
+    record = replace(healthy, history=History([*operations(), *drain], healthy.header))
+    assert levels(record) == {"operations": "unknown"}
+    final = {"phases": {"final": [int(10.5 * SECOND), 13 * SECOND]}}
+    assert levels(replace(record, run=final)) == {}

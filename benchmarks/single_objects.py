@@ -1,0 +1,156 @@
+"""How the checkers of single objects grow: ten times the operations, how many times the time?
+
+Histories are valid by construction, of 20 processes that work on one object (sets and comments
+on a key of 500 operations each, for a read shows all elements), with unanswered operations. Times
+are processor time of the check alone, the best of a few rounds. Near-linear is at most 12.
+
+    python -m benchmarks.single_objects --operations 20000
+
+Prints JSON on its last line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from harness.history.history import History
+from harness.history.operation import Header, Operation
+from harness.history.record import Record
+from harness.history.verdict import Budget
+from harness.plugins import Registry
+
+PROCESSES = 20
+KEY_OPERATIONS = 500
+Answers = Callable[[int], tuple[str, Any, Any]]
+"""From the number of an operation to f, what is asked and what is answered."""
+
+
+def history(answers: Answers, count: int, *, keyed: bool, silent: float = 0.01) -> History:
+    """``count`` operations that overlap, each doing its work when it is answered."""
+    random = Random(7)
+    records: list[Operation] = []
+    for start in range(0, count, PROCESSES):
+        batch = [(n, *answers(n)) for n in range(start, min(count, start + PROCESSES))]
+        for half in (0, 1):
+            for n, f, asked, answer in batch:
+                key, kind = n // KEY_OPERATIONS, "invoke" if half == 0 else "ok"
+                if half and f == "enqueue" and random.random() < silent:
+                    continue
+                value = asked if half == 0 else answer
+                value = [key, value] if keyed else value
+                at = len(records)
+                records.append(Operation(at, at * 1000, n, kind, f, value))
+    return History(records, Header(independent=keyed))
+
+
+def counter(n: int) -> tuple[str, Any, Any]:
+    """A read of what the batches before it added, or an add."""
+    before = n // PROCESSES * PROCESSES
+    return ("read", None, before // 2) if n % 2 else ("add", 1, 1)
+
+
+def sets(n: int) -> tuple[str, Any, Any]:
+    """A read of all elements that the key holds, or an add."""
+    if n % 5:
+        return "add", n, n
+    start = n // KEY_OPERATIONS * KEY_OPERATIONS
+    return "read", None, [m for m in range(start, n // PROCESSES * PROCESSES) if m % 5]
+
+
+def comments(n: int) -> tuple[str, Any, Any]:
+    """As :func:`sets`, by writes."""
+    f, asked, answer = sets(n)
+    return "write" if f == "add" else f, asked, answer
+
+
+def queue(n: int) -> tuple[str, Any, Any]:
+    """An enqueue, or a dequeue of what was put in before."""
+    if n % 2 == 0:
+        return "enqueue", n, n
+    return "dequeue", None, n - PROCESSES - 1 if n > PROCESSES else None
+
+
+def ids(n: int) -> tuple[str, Any, Any]:
+    """An id."""
+    return "generate", None, n
+
+
+def log(n: int) -> tuple[str, Any, Any]:
+    """A send, or a poll of the batch before."""
+    if n % 2 == 0:
+        return "send", [["send", "x", n]], [["send", "x", [n, n]]]
+    start = n // PROCESSES * PROCESSES
+    seen = [[m, m] for m in range(max(0, start - PROCESSES), start, 2)]
+    return "poll", [["poll"]], [["poll", {"x": seen}]]
+
+
+def watch(n: int) -> tuple[str, Any, Any]:
+    """A write, or a watch of the batch before."""
+    if n % 2 == 0:
+        return "write", n, [n, n + 1]
+    start = n // PROCESSES * PROCESSES
+    after = max(0, start - PROCESSES)
+    events = [[m + 1, m] for m in range(after, start, 2)]
+    return "watch", None, {"after": after, "to": start, "events": events}
+
+
+def lock(n: int) -> tuple[str, Any, Any]:
+    """One acquire or release a batch; the others ask in vain."""
+    return "acquire", None, n
+
+
+CASES: tuple[tuple[str, Answers, bool], ...] = (
+    ("set", sets, True),
+    ("set-full", sets, True),
+    ("comments", comments, True),
+    ("counter", counter, False),
+    ("queue", queue, False),
+    ("total-queue", queue, False),
+    ("unique-ids", ids, False),
+    ("log", log, False),
+    ("watch", watch, False),
+    ("lock", lock, False),
+)
+
+
+def seconds(name: str, judged: History, rounds: int) -> float:
+    """The best processor time of one check."""
+    factory = Registry().get("checkers", name)
+    times = []
+    for _ in range(rounds):
+        record = Record(history=History(judged.operations, judged.header))
+        began = time.process_time()
+        factory({}).check(record, Budget.start(600))
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+def main(argv: list[str]) -> int:
+    """Measure every checker at two sizes."""
+    parser = argparse.ArgumentParser(description="How the checkers of single objects grow.")
+    parser.add_argument("--operations", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args(argv)
+    found = {}
+    for name, answers, keyed in CASES:
+        small, large = (
+            seconds(name, history(answers, count, keyed=keyed), options.rounds)
+            for count in (options.operations, 10 * options.operations)
+        )
+        found[name] = {"small_s": round(small, 3), "large_s": round(large, 3)}
+        found[name]["growth"] = round(large / small, 1)
+        print(name, found[name], file=sys.stderr)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({"operations": options.operations, "peak_mb": peak_mb, **found}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

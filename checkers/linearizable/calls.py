@@ -1,0 +1,203 @@
+"""From a history to what a search over any object needs: the calls of each part, as a problem.
+
+As :mod:`checkers.linearizable.entries` does for registers, for the objects of
+:mod:`checkers.linearizable.objects`: intervals in positions of the history, ``fail`` left out,
+looks without an answer left out. An object that is nothing but independent parts is taken apart,
+which loses nothing (Herlihy & Wing, 1990).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from sys import getsizeof
+from typing import Any, Final
+
+from checkers.linearizable.entries import BEFORE_ALL, NEVER, Unjudgeable, initial_of, json_name
+from checkers.linearizable.objects import INCONSISTENT, Call, Sequential
+from checkers.linearizable.problem import REFUSED, Problem
+from harness.history.history import History
+from harness.history.operation import FAIL, INVOKE, OK, Operation
+
+_BYTES_PER_STATE: Final = 500
+"""Its places in tables, and those of the steps from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A call with its interval; ``at`` is the position of its first record and names it."""
+
+    at: int
+    invoke: int
+    complete: int
+    call: Call
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody knows if it happened."""
+        return self.complete == NEVER
+
+
+@dataclass
+class Part:
+    """What happened to one object, in order of invocation."""
+
+    key: Any
+    model: Sequential
+    initial: Any
+    calls: list[Timed] = field(default_factory=list)
+
+
+def parts_of(
+    history: History, model: Sequential, *, independent: bool, initial: Any = None
+) -> list[Part]:
+    """The calls on each key, in order of first sight; one key ``None`` if not independent.
+
+    Raises :class:`~checkers.linearizable.entries.Unjudgeable` for what the model does not have.
+    """
+    found: dict[Any, Part] = {}
+    for position, operation in enumerate(history.operations):
+        if not operation.is_client:
+            continue
+        timed = _timed(history, position, operation, model)
+        if timed is None:
+            continue
+        key = None
+        if independent:
+            key, timed = _keyed(operation, timed)
+        part = found.get(json_name(key))
+        if part is None:
+            part = found[json_name(key)] = Part(key, model, initial_of(initial, key, independent))
+        if timed.call.is_known or not model.looks(timed.call):
+            part.calls.append(timed)
+    return [piece for part in found.values() for piece in _pieces(part)]
+
+
+def _timed(
+    history: History, position: int, operation: Operation, model: Sequential
+) -> Timed | None:
+    pair = history.pairs[position]
+    completion = history.operations[pair] if pair >= 0 else None
+    invoke = position
+    if operation.type != INVOKE:
+        if pair >= 0 or operation.type != OK:
+            return None
+        completion, pair, invoke = operation, position, BEFORE_ALL
+    if completion is not None and completion.type == FAIL:
+        return None
+    if model.functions and operation.f not in model.functions:
+        raise Unjudgeable(
+            f"operation {operation.index} ({operation.f} by process {operation.process}) is not"
+            f" an operation of the model {model.name},"
+            f" which has {', '.join(sorted(model.functions))}"
+        )
+    is_known = completion is not None and completion.type == OK
+    answer = completion.value if completion is not None and is_known else None
+    call = Call(operation.f, operation.value, answer, is_known, int(operation.process))
+    return Timed(position, invoke, pair if is_known else NEVER, call)
+
+
+def _keyed(operation: Operation, timed: Timed) -> tuple[Any, Timed]:
+    """The key, and the call without it."""
+    answer = timed.call.answer
+    value = timed.call.value if timed.call.value is not None else answer
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise Unjudgeable(
+            f"operation {operation.index} ({operation.f} by process {operation.process}) has the"
+            f" value {value!r}, not [key, value], although its keys are independent"
+        )
+    if isinstance(answer, list | tuple) and len(answer) == 2:
+        answer = answer[1]
+    asked = value[1] if timed.call.value is not None else None
+    return value[0], replace(timed, call=timed.call._replace(value=asked, answer=answer))
+
+
+def _pieces(part: Part) -> list[Part]:
+    """``part`` taken apart as its model allows, if every call is about one piece alone."""
+    pieces: dict[Any, Part] = {}
+    for timed in part.calls:
+        name = part.model.split(timed.call.value)
+        if name is None:
+            return [part]
+        key = name if part.key is None else [part.key, name]
+        piece = pieces.setdefault(name, Part(key, part.model, part.initial))
+        piece.calls.append(timed)
+    return list(pieces.values()) or [part]
+
+
+class StepMachine:
+    """A :class:`~checkers.linearizable.problem.Machine` out of a model and its calls."""
+
+    def __init__(self, model: Sequential, initial: Any, every: Sequence[Call] = ()) -> None:
+        """``every`` are all calls that it will be asked about, if known."""
+        self.model = model
+        self.fold = model.fold(every) if model.fold is not None else None
+        self.calls: list[Call] = []
+        self.looks: list[bool] = []
+        self._kinds: dict[Any, int] = {}
+        start = model.start(initial)
+        self.states: list[Any] = [start if self.fold is None else self.fold(start)]
+        self._numbers: dict[Any, int] = {self.states[0]: 0}
+        self._steps: dict[tuple[int, int], int] = {}
+        self.held_bytes = 0
+
+    def kind(self, call: Call) -> int:
+        """The kind of ``call``: the same for calls that ask and answer the same."""
+        owner = call.process if self.model.owned else 0
+        name = (call.f, json_name(call.value), json_name(call.answer), call.is_known, owner)
+        kind = self._kinds.setdefault(name, len(self.calls))
+        if kind == len(self.calls):
+            self.calls.append(call)
+            self.looks.append(self.model.looks(call))
+        return kind
+
+    def step(self, state: int, kind: int) -> int:
+        """See :class:`~checkers.linearizable.problem.Machine`."""
+        known = self._steps.get((state, kind))
+        if known is None:
+            known = self._steps[state, kind] = self._step(self.states[state], self.calls[kind])
+        return known
+
+    def name(self, state: int) -> str:
+        """A state in words."""
+        held = self.states[state]
+        return str(sorted(held, key=str) if isinstance(held, frozenset) else held)
+
+    def _step(self, state: Any, call: Call) -> int:
+        reached = self.model.step(state, call)
+        if reached is INCONSISTENT:
+            return REFUSED
+        if self.fold is not None:
+            reached = self.fold(reached)
+        number = self._numbers.setdefault(reached, len(self.states))
+        if number == len(self.states):
+            self.states.append(reached)
+            self.held_bytes += getsizeof(reached) + _BYTES_PER_STATE
+        return number
+
+
+def problem_of(part: Part, calls: Sequence[Timed] | None = None) -> Problem:
+    """``part`` (with other ``calls``, if given) as a problem."""
+    calls = part.calls if calls is None else calls
+    machine = StepMachine(part.model, part.initial, [timed.call for timed in calls])
+    kinds = [machine.kind(timed.call) for timed in calls]
+    return Problem(machine, kinds, [c.invoke for c in calls], [c.complete for c in calls])
+
+
+def until(calls: Sequence[Timed], position: int, model: Sequential) -> list[Timed]:
+    """What is known up to and including the record at ``position``: later answers are not."""
+    known = []
+    for timed in calls:
+        if timed.invoke > position:
+            continue
+        if timed.complete > position:
+            timed = forgotten(timed)
+            if model.looks(timed.call):
+                continue
+        known.append(timed)
+    return known
+
+
+def forgotten(timed: Timed) -> Timed:
+    """``timed`` as if it had never been answered."""
+    return replace(timed, complete=NEVER, call=timed.call._replace(answer=None, is_known=False))

@@ -1,0 +1,91 @@
+"""Comments: ids are inserted and read all at once; effects must not be seen before their causes.
+
+After the comments test of CockroachDB. Every ``write`` inserts an id of its own, in a
+transaction; a ``read`` looks for all ids in one transaction. The ids are cut into keys of a few
+dozen, one after the other, so that a read stays within one transaction's limits.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, ClassVar
+
+from harness.client import SystemClient, Transactions
+from harness.generator import (
+    Generator,
+    concurrent_generator,
+    each_thread,
+    invoke,
+    mix,
+    on_threads,
+    repeat,
+)
+from harness.history.operation import OK, Operation
+from harness.system import SystemOption
+from harness.workload import WorkloadOptions
+from workloads.answers import chosen, completed
+
+
+class Comments:
+    """The workload ``comments``; values are ``[key, id]``, of a read ``[key, ids]``."""
+
+    name = "comments"
+    needs = (Transactions,)
+    checkers = ("comments",)
+    model = "comments"
+    independent = True
+    options: ClassVar[tuple[SystemOption, ...]] = (
+        SystemOption(name="ids", kind=int, default=50, help="ids of one key"),
+    )
+
+    def __init__(self, options: WorkloadOptions) -> None:
+        self._nodes, self._concurrency = options.nodes, options.concurrency
+        self._ids = chosen(self.name, self.options, options)["ids"]
+        self._last_key = -1
+
+    async def setup(self, client: SystemClient) -> dict[str, Any]:
+        """Nothing to make; proves that a transaction that reads answers."""
+        await self._read(client, 0)
+        return {}
+
+    def generator(self) -> Generator:
+        """Endless: writes and reads, as likely, of one key after the other."""
+        return concurrent_generator(self._concurrency, count(), self._key, operations=2 * self._ids)
+
+    def _key(self, key: int) -> Generator:
+        return mix([repeat(invoke("read")), [invoke("write", n) for n in range(self._ids)]])
+
+    def final_generator(self) -> Generator:
+        """The two keys used last, on every node."""
+        keys = range(max(0, self._last_key - 1), self._last_key + 1)
+        reads = [invoke("read", [key, None]) for key in keys]
+        return on_threads(range(self._nodes), each_thread(reads))
+
+    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+        """One transaction. A refused commit passes through as ``Failed``."""
+        key, comment = operation.value
+        self._last_key = max(self._last_key, key)
+        if operation.f == "read":
+            return completed(operation, OK, [key, await self._read(client, key)])
+        transaction = _begin(client)
+        await transaction.put(_name(key, comment), comment)
+        await transaction.commit()
+        return completed(operation, OK, operation.value)
+
+    async def _read(self, client: SystemClient, key: int) -> list[Any]:
+        names = [_name(key, comment) for comment in range(self._ids)]
+        transaction = _begin(client)
+        found = await transaction.get_many(names)
+        await transaction.commit()
+        return [found[name] for name in names if found[name] is not None]
+
+
+def _name(key: int, comment: int) -> str:
+    return f"comment-{key}-{comment}"
+
+
+def _begin(client: SystemClient) -> Any:
+    return client.transaction()  # type: ignore[attr-defined]
+
+
+WORKLOADS = {Comments.name: Comments}

@@ -1,0 +1,77 @@
+"""Counter: changes up and down, and reads that must lie within what was counted.
+
+After Jepsen's counter test, with decrements. As many reads as changes; changes are by -3 to 5
+(never 0). At the end the counter is read on every node.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from harness.client import Counters, SystemClient
+from harness.errors import SetupError
+from harness.generator import (
+    Context,
+    Generator,
+    each_thread,
+    function,
+    invoke,
+    mix,
+    on_threads,
+    repeat,
+)
+from harness.history.operation import OK, Operation
+from harness.system import SystemOption
+from harness.workload import WorkloadOptions
+from workloads.answers import completed
+
+NAME = "total"
+DELTAS = (-3, -2, -1, 1, 2, 3, 4, 5)
+
+
+class Counter:
+    """The workload ``counter``; the value of an ``add`` is its change."""
+
+    name = "counter"
+    needs = (Counters,)
+    checkers = ("counter",)
+    model = "counter"
+    independent = False
+    options: ClassVar[tuple[SystemOption, ...]] = ()
+
+    def __init__(self, options: WorkloadOptions) -> None:
+        self._nodes = options.nodes
+
+    async def setup(self, client: SystemClient) -> int:
+        """Nothing to make; proves that a read answers and that nothing is counted yet."""
+        found = await _counters(client).read_counter(NAME)
+        if found != 0:
+            raise SetupError(
+                f"counter: it stands at {found} before the first operation", "an empty database"
+            )
+        return 0
+
+    def generator(self) -> Generator:
+        """Endless: reads and changes, as likely."""
+        return mix([repeat(invoke("read")), function(self._add)])
+
+    def _add(self, context: Context) -> Operation:
+        return invoke("add", context.random.choice(DELTAS))
+
+    def final_generator(self) -> Generator:
+        """One read on every node."""
+        return on_threads(range(self._nodes), each_thread(invoke("read")))
+
+    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+        """One call of the client."""
+        if operation.f == "read":
+            return completed(operation, OK, await _counters(client).read_counter(NAME))
+        await _counters(client).add_to_counter(NAME, operation.value)
+        return completed(operation, OK, operation.value)
+
+
+def _counters(client: SystemClient) -> Counters:
+    return client  # type: ignore[return-value]
+
+
+WORKLOADS = {Counter.name: Counter}

@@ -1,0 +1,86 @@
+"""Insert order: parts are written one after the other, and looked for in the reverse order.
+
+After the sequential test of CockroachDB. ``write k`` writes the parts of ``k`` in order, each by
+a write of its own; ``read k`` reads them from the last to the first. Whoever sees a part must
+afterwards see those before it. Readers look at the keys written last.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import ClassVar
+
+from harness.client import Failed, Indeterminate, Registers, SystemClient
+from harness.errors import SetupError
+from harness.generator import Context, Generator, each_thread, function, invoke, mix, on_threads
+from harness.history.operation import OK, Operation
+from harness.system import SystemOption
+from harness.workload import WorkloadOptions
+from workloads.answers import chosen, completed
+
+RECENT = 8
+"""Readers look at one of so many keys written last."""
+
+
+class InsertOrder:
+    """The workload ``insert-order``; the answer of a read is ``[key, parts]``, the last first."""
+
+    name = "insert-order"
+    needs = (Registers,)
+    checkers = ("insert-order",)
+    model = "insert-order"
+    independent = False
+    options: ClassVar[tuple[SystemOption, ...]] = (
+        SystemOption(name="parts", kind=int, default=5, help="parts of a key"),
+    )
+
+    def __init__(self, options: WorkloadOptions) -> None:
+        self._nodes = options.nodes
+        self._parts = chosen(self.name, self.options, options, least=2)["parts"]
+        self._last = 0
+
+    async def setup(self, client: SystemClient) -> None:
+        """Nothing to make; proves that a read answers and that the first key is not there."""
+        found = await _registers(client).read(_part(0, 0))
+        if found is not None:
+            raise SetupError("insert-order: key 0 is there already", "an empty database")
+
+    def generator(self) -> Generator:
+        """Endless: writes of new keys and reads of recent ones, as likely."""
+        return mix([function(self._read), (invoke("write", key) for key in count())])
+
+    def _read(self, context: Context) -> Operation:
+        return invoke("read", max(0, self._last - context.random.below(RECENT)))
+
+    def final_generator(self) -> Generator:
+        """The keys written last, on every node."""
+        keys = range(max(0, self._last - RECENT), self._last + 1)
+        return on_threads(range(self._nodes), each_thread([invoke("read", key) for key in keys]))
+
+    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+        """One call of the client for each part."""
+        registers, key = _registers(client), operation.value
+        if operation.f == "read":
+            order = range(self._parts - 1, -1, -1)
+            parts = [await registers.read(_part(key, part)) for part in order]
+            return completed(operation, OK, [key, parts])
+        self._last = max(self._last, key)
+        for part in range(self._parts):
+            try:
+                await registers.write(_part(key, part), part)
+            except Failed as error:
+                if not part:
+                    raise
+                raise Indeterminate(["after writing", part, error.error]) from error
+        return completed(operation, OK, key)
+
+
+def _part(key: int, part: int) -> str:
+    return f"part-{key}-{part}"
+
+
+def _registers(client: SystemClient) -> Registers:
+    return client  # type: ignore[return-value]
+
+
+WORKLOADS = {InsertOrder.name: InsertOrder}

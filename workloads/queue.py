@@ -1,0 +1,85 @@
+"""Queue: values go in and come out; at the end it is drained, and nothing may be missing.
+
+After Jepsen's queue tests. As many enqueues as dequeues, values unique. A dequeue that found
+nothing is ``ok`` with nil. At the end one process drains the queue; the checker ``total-queue``
+then knows that all is out, and ``queue`` that nothing came out that did not go in.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, ClassVar
+
+from harness.client import Failed, Indeterminate, Queues, SystemClient
+from harness.errors import SetupError
+from harness.generator import Generator, invoke, mix, on_threads, repeat, until_ok
+from harness.history.operation import OK, Operation
+from harness.system import SystemOption
+from harness.workload import WorkloadOptions
+from workloads.answers import completed
+
+NAME = "jobs"
+DRAINS = 20
+"""Attempts at draining; each takes all that it can get within an operation's time."""
+
+
+class Queue:
+    """The workload ``queue``."""
+
+    name = "queue"
+    needs = (Queues,)
+    checkers = ("queue", "total-queue")
+    model = "queue"
+    independent = False
+    options: ClassVar[tuple[SystemOption, ...]] = ()
+
+    def __init__(self, options: WorkloadOptions) -> None:
+        pass
+
+    async def setup(self, client: SystemClient) -> None:
+        """Nothing to make; proves that a dequeue answers and that the queue is empty."""
+        found = await _queues(client).dequeue(NAME)
+        if found is not None:
+            raise SetupError(
+                f"queue: it holds {found!r} before the first operation", "an empty database"
+            )
+
+    def generator(self) -> Generator:
+        """Endless: enqueues and dequeues, as likely."""
+        return mix([repeat(invoke("dequeue")), (invoke("enqueue", n) for n in count())])
+
+    def final_generator(self) -> Generator:
+        """Drains, by one thread, until one comes to the end."""
+        return on_threads([0], until_ok(repeat(invoke("drain"), DRAINS)))
+
+    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+        """One call of the client; a drain is many."""
+        queues = _queues(client)
+        if operation.f == "enqueue":
+            await queues.enqueue(NAME, operation.value)
+            return completed(operation, OK, operation.value)
+        if operation.f == "dequeue":
+            return completed(operation, OK, await queues.dequeue(NAME))
+        return completed(operation, OK, await _drained(queues))
+
+
+async def _drained(queues: Queues) -> list[Any]:
+    """All that is left. If it breaks off, what was taken so far is in doubt."""
+    taken: list[Any] = []
+    while True:
+        try:
+            value = await queues.dequeue(NAME)
+        except Failed as error:
+            if not taken:
+                raise
+            raise Indeterminate(["after taking", len(taken), error.error]) from error
+        if value is None:
+            return taken
+        taken.append(value)
+
+
+def _queues(client: SystemClient) -> Queues:
+    return client  # type: ignore[return-value]
+
+
+WORKLOADS = {Queue.name: Queue}

@@ -1,0 +1,92 @@
+"""Set: elements are added and read all at once; what was acknowledged must not get lost.
+
+After Jepsen's set and set-full tests. Four adds to one read; elements are unique. The set is cut
+into keys, one after the other, so that reads stay short; at the end the sets used last are read
+on every node, after the cluster has healed. Judged twice: the last read by ``set``, every read
+by ``set-full``.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, ClassVar
+
+from harness.client import Sets, SystemClient
+from harness.errors import SetupError
+from harness.generator import (
+    Generator,
+    concurrent_generator,
+    each_thread,
+    invoke,
+    mix,
+    on_threads,
+    repeat,
+)
+from harness.history.operation import OK, Operation
+from harness.system import SystemOption
+from harness.workload import WorkloadOptions
+from workloads.answers import chosen, completed
+
+ADDS_TO_A_READ = 4
+
+
+class Set:
+    """The workload ``set``; values are ``[key, element]``, of a read ``[key, elements]``."""
+
+    name = "set"
+    needs = (Sets,)
+    checkers = ("set", "set-full")
+    model = "set"
+    independent = True
+    options: ClassVar[tuple[SystemOption, ...]] = (
+        SystemOption(
+            name="key_operations", kind=int, default=500, help="operations after which a set ends"
+        ),
+    )
+
+    def __init__(self, options: WorkloadOptions) -> None:
+        self._nodes, self._concurrency = options.nodes, options.concurrency
+        self._key_operations = chosen(self.name, self.options, options)["key_operations"]
+        self._last_key = -1
+
+    async def setup(self, client: SystemClient) -> dict[str, list[Any]]:
+        """Nothing to make; proves that a read answers and that the first set is empty."""
+        found = list(await _sets(client).read_set(0))
+        if found:
+            raise SetupError(
+                f"set: set 0 holds {found[:5]} before the first operation", "an empty database"
+            )
+        return {}
+
+    def generator(self) -> Generator:
+        """Endless: adds and reads of one set after the other."""
+        return concurrent_generator(
+            self._concurrency, count(), self._key, operations=self._key_operations
+        )
+
+    def _key(self, key: int) -> Generator:
+        steps = range(ADDS_TO_A_READ)
+        adds = [(invoke("add", n) for n in count(step, ADDS_TO_A_READ)) for step in steps]
+        return mix([repeat(invoke("read")), *adds])
+
+    def final_generator(self) -> Generator:
+        """The two sets used last, read on every node."""
+        keys = range(max(0, self._last_key - 1), self._last_key + 1)
+        reads = [invoke("read", [key, None]) for key in keys]
+        return on_threads(range(self._nodes), each_thread(reads))
+
+    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+        """One call of the client."""
+        key, element = operation.value
+        self._last_key = max(self._last_key, key)
+        if operation.f == "read":
+            return completed(operation, OK, [key, list(await _sets(client).read_set(key))])
+        await _sets(client).add_to_set(key, element)
+        return completed(operation, OK, operation.value)
+
+
+def _sets(client: SystemClient) -> Sets:
+    return client  # type: ignore[return-value]
+
+
+WORKLOADS = {Set.name: Set}

@@ -1,0 +1,48 @@
+"""Unique ids: every process asks for ids, and no two may be equal. After Jepsen's unique-ids."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from harness.client import Ids, SystemClient
+from harness.generator import Generator, invoke, repeat
+from harness.history.operation import OK, Operation
+from harness.system import SystemOption
+from harness.workload import WorkloadOptions
+from workloads.answers import completed
+
+
+class UniqueIds:
+    """The workload ``unique-ids``."""
+
+    name = "unique-ids"
+    needs = (Ids,)
+    checkers = ("unique-ids",)
+    model = "unique-ids"
+    independent = False
+    options: ClassVar[tuple[SystemOption, ...]] = ()
+
+    def __init__(self, options: WorkloadOptions) -> None:
+        pass
+
+    async def setup(self, client: SystemClient) -> None:
+        """Proves that an id can be had."""
+        await _ids(client).generate_id()
+
+    def generator(self) -> Generator:
+        """Endless."""
+        return repeat(invoke("generate"))
+
+    def final_generator(self) -> None:
+        """Nothing to read."""
+
+    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+        """One call of the client."""
+        return completed(operation, OK, await _ids(client).generate_id())
+
+
+def _ids(client: SystemClient) -> Ids:
+    return client  # type: ignore[return-value]
+
+
+WORKLOADS = {UniqueIds.name: UniqueIds}

@@ -162,7 +162,12 @@ def _find_divergent(
     return known
 
 
-def _find_missed(findings: Findings, watch: Watched, known: Mapping[int, tuple[Call, Any]]) -> int:
+def _find_missed(
+    findings: Findings,
+    watch: Watched,
+    known: Mapping[int, tuple[Call, Any]],
+    revisions: Sequence[int],
+) -> int:
     """Tell of what ``watch`` lacks; how many changes."""
     shown = {revision for revision, _ in watch.events}
     first, last = bisect_right(revisions, watch.after), bisect_right(revisions, watch.to)

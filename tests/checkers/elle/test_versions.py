@@ -1,4 +1,4 @@
-"""Version orders of lists: the compiled and the numpy comparison, dense and sorted tables, agree."""
+"""Version orders of lists: compiled and numpy comparison, dense and sorted tables, agree."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def mixed(
 ) -> list[tuple[int, int, int, Any]]:
     """Records (process, type, f, value) of a register that holds one of a few values."""
     random = Random(seed)
-    lost = set(random.sample(range(operations), infos * 3)) if infos else set()
+    lost = set(random.sample(range(operations), infos * 6)) if infos else set()
     left_infos, held, begun, next_process = infos, 0, 0, clients
     idle = list(range(clients))
     waiting: list[tuple[int, int, Any]] = []

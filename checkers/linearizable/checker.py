@@ -19,6 +19,8 @@ from msgspec import structs
 from checkers.faults_active import faults_active, while_it_ran
 from checkers.linearizable import sequential
 from checkers.linearizable.entries import (
+    INITIAL,
+    NOTHING,
     KeyHistory,
     Unjudgeable,
     by_key,
@@ -33,7 +35,7 @@ from checkers.linearizable.models import CAS_REGISTER, MODELS, Model
 from checkers.linearizable.objects import OBJECTS, Sequential
 from checkers.linearizable.problem import Allowance, Exhausted
 from checkers.linearizable.search import Impossible, first_impossible
-from checkers.linearizable.zones import earliest_contradiction, has_unique_values
+from checkers.linearizable.zones import NeverMade, earliest_contradiction, has_unique_values
 from harness.history.history import History
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Anomaly, Budget, Verdict
@@ -186,6 +188,8 @@ def prove(history: History, broken: Broken, budget: Budget) -> Proof:
     if plain is not None:
         return plain
     past = until(broken.home.entries, broken.late.complete)
+    if broken.late.seen not in {INITIAL, NOTHING, *(entry.made for entry in past)}:
+        return told(history, broken.home, broken.late, NeverMade(broken.late))
     part = minimal(past, budget)
     if part.since is None and has_unique_values(part.entries):
         found = earliest_contradiction(part.entries)

@@ -49,6 +49,8 @@ NONLINEARIZABLE = "nonlinearizable"
 STALE_READ = "stale-read"
 LINES = 60
 """Of a proof that could not be made small, this much is told."""
+TOLD_IN_FULL = 200
+"""Operations of a proof whose precedences are told."""
 
 
 @dataclass(frozen=True)
@@ -445,7 +447,12 @@ def _is_outdated(home: KeyHistory, late: Entry) -> bool:
 
 
 def precedence(narrator: Narrator, cast: Sequence[Entry]) -> list[str]:
-    """The precedences among ``cast`` from which all others follow, one line for each first one."""
+    """The precedences among ``cast`` from which all others follow, one line for each first one.
+
+    None for a cast that nobody would read through.
+    """
+    if len(cast) > TOLD_IN_FULL:
+        return []
     after: dict[int, list[Entry]] = {}
     by_invoke = sorted(cast, key=lambda entry: entry.invoke)
     for second in by_invoke:

@@ -5,7 +5,8 @@ Only removals that prove something about the whole history are made:
 - *Forget the past*: leave out all that was answered before some record, and let the register
   hold any value there. What was under way then may have happened already or may happen later.
   An order of the whole would give one of the rest, so no order of the rest, whatever was held
-  first, proves that there is none of the whole. The latest such record is found by bisection.
+  first, proves that there is none of the whole. The latest such record is found by windows that
+  grow from the end, then by bisection.
 - *Leave out a read*: an order of the whole would be an order of the rest.
 - *Forget the answer of a change*: it may then happen at any later time or never, which allows
   more orders, not fewer. (Leaving it out would prove nothing: somebody may have seen it.) If
@@ -75,10 +76,21 @@ class _Trials:
 
 
 def _without_past(entries: Sequence[Entry], trials: _Trials) -> Part:
-    """``entries`` from the latest record on that leaves them without an order."""
+    """``entries`` from the latest record on that leaves them without an order.
+
+    Windows grow from the end, so that a long history costs no more than what is needed of it.
+    """
     answers = sorted(entry.complete for entry in entries if not entry.is_open)
-    best = Part(without_idle_infos(entries))
-    low, high = 0, len(answers) - 1
+    best, width = Part(without_idle_infos(entries)), 1
+    while width <= len(answers):
+        part = _since(entries, answers[-width])
+        if trials.has_no_order(part):
+            best, low = part, len(answers) - width + 1
+            break
+        width *= 2
+    else:
+        return best
+    high = min(len(answers) - width // 2 - 1, len(answers) - 1)
     while low <= high:
         middle = (low + high) // 2
         part = _since(entries, answers[middle])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 from checkers.linearizable import Linearizable
@@ -257,3 +258,26 @@ def test_a_proof_by_exhaustion_says_what_could_be_held() -> None:
     )
     assert "the register held 2 when" in case.message
     assert case.data["impossible"] == 9
+
+
+def test_a_value_that_nobody_wrote_is_told_in_one_line_amid_many_repeated_ones() -> None:
+    random = Random(5)
+    entries = ordered_entries(random, size=400, processes=6, values=3, unknown=0.01, cas=0.3)
+    reads = [entry for entry in entries if entry.is_read]
+    wrong = reads[len(reads) // 2]
+    odd = [replace(e, seen=77) if e is wrong else e for e in entries]
+    verdict = Linearizable({"initial": 0}).check(Record(history=history_of(odd)), Budget.start(600))
+    ((case,),) = verdict.anomalies.values()
+    assert case.witness == (wrong.complete,)
+    assert "nobody had begun to write 77" in case.message
+
+
+def test_a_long_history_with_one_stale_read_is_told_with_few_operations() -> None:
+    random = Random(9)
+    entries = ordered_entries(random, size=3_000, processes=5, values=5, unknown=0.0, cas=0.3)
+    changed = with_one_read_changed(random, entries)
+    verdict = Linearizable({"initial": 0}).check(
+        Record(history=history_of(changed)), Budget.start(600)
+    )
+    ((case,),) = verdict.anomalies.values()
+    assert len(case.witness) < 10

@@ -91,7 +91,9 @@ class Watched:
             return bool(found) and (within is None or holds(found[-1], *within))
 
         if not wait_until(has_said):
-            raise TimeoutError(f"{who} does not say so; it said {found} and {self._log.read_text()}")
+            raise TimeoutError(
+                f"{who} does not say so; it said {found} and {self._log.read_text()}"
+            )
         return found[-1]
 
     def fork(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from harness.cluster import providers
 from harness.fault import Stage
 from harness.history.operation import NEMESIS, Operation
 from harness.history.record import LedgerEntry
+from harness.run.judge import count_faults
 from harness.run.ledger import Ledger, unhealed
 from harness.run.nemesis import Nemesis
 from nemeses import shapes
@@ -126,7 +127,7 @@ def measure(cluster: Any, system: Any, run_dir: Path) -> dict[str, Any]:
         "not_healed": all_at_once(trial),
         "unhealed": len(unhealed(trial.ledger.entries)),
         "errors": [f"{done.f}: {done.error}" for done in trial.told if done.error],
-        "summary": trial.nemesis.summary(),
+        "summary": count_faults(trial.ledger.entries, ()),
         "reachable": len(cluster.reachable()),
         "states": [daemon.state() for node in NODES for daemon in stage.daemons[node]],
     }

@@ -1,10 +1,10 @@
 """How long a local cluster takes to come up, to go down, and to be gone after ``kill -9``.
 
-``python benchmarks/local_cluster.py [--repeats N] [--mode root|userns|plain] [--nodes N]``; the last
-line is JSON, seconds as median and worst. "Gone" is measured from the kill until no process of
-the run is left, zombies that the machine's init has not yet reaped aside; the namespaces, mounts,
-links and firewall rules end with the processes. ``at a random moment`` kills the front anywhere
-between its start and the cluster's being up.
+``python benchmarks/local_cluster.py [--repeats N] [--mode root|userns|plain] [--nodes N]``; the
+last line is JSON, seconds as median and worst. "Gone" is measured from the kill until no process
+of the run is left, zombies that the machine's init has not yet reaped aside; the namespaces,
+mounts, links and firewall rules end with the processes. ``at a random moment`` kills the front
+anywhere between its start and the cluster's being up.
 """
 
 from __future__ import annotations

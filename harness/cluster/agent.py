@@ -196,8 +196,8 @@ def start_process(
     With ``streams`` its outputs go there and its input is empty, else all three are inherited.
     Descriptors in ``keep`` stay open under their numbers. ``before_exec(pid)`` is called in the
     parent while the child waits, and then ``meanwhile`` again and again until the program is
-    loaded, since a traced child may stop on the way; with ``dies_with_parent`` the kernel kills it when the caller
-    ends. ``OSError`` if it cannot be executed.
+    loaded, since a traced child may stop on the way; with ``dies_with_parent`` the kernel kills
+    it when the caller ends. ``OSError`` if it cannot be executed.
     """
     parent = os.getpid()
     readable, writable = os.pipe2(os.O_CLOEXEC)

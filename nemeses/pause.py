@@ -33,6 +33,7 @@ from nemeses.targets import (
 )
 
 STOPPED = "T"
+_ENDED = ("Z", "X")
 _TRACED = "t"
 """A thread whose process the clock fault traces; stopped by SIGSTOP, it shows this."""
 GONE = "gone"
@@ -130,7 +131,8 @@ def _thread_letters(identity: ProcessIdentity) -> set[str]:
         with contextlib.suppress(OSError):  # one that ended while it was read is not running
             for task in (process / "task").iterdir():
                 letters.add(_stat_fields(task)[0])
-    return letters
+    # What has ended runs no more, and its stopped parent cannot take note of its end.
+    return letters - set(_ENDED)
 
 
 def _group(leader: int) -> list[Path]:

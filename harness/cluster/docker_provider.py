@@ -106,7 +106,7 @@ class DockerProvider:
                 names=tuple(request.nodes),
                 client_ports=system.client_ports() if isinstance(system, ClientPorts) else (),
                 image=images.node_image(),
-                run=str(run_dir),
+                run=str(run_dir.resolve()),
             ),
             subnet=layout.parse_subnet(str(subnet)) if subnet else None,
             database_image=request.options.get("docker_image"),
@@ -130,9 +130,23 @@ class DockerProvider:
         try:
             client = engine.connect(registered.facts.get("engine"))
             with engine.complaints(f"removal of {project}"):
-                return engine.remove_project(client, project)
+                return engine.remove_project_of_the_dead(client, project)
         except PolygraphError as error:
             return [f"the containers of {project} could not be removed: {error.message}"]
+
+    def strays(self, store: Path) -> list[str]:
+        """Remove what runs of the store that ended left in the engine after all."""
+        from harness.cluster.containers import engine
+
+        try:
+            client = engine.connect(timeout_s=10)
+        except PolygraphError:
+            return []  # a run that is still registered says so itself
+        try:
+            with engine.complaints("look for containers of runs that ended"):
+                return engine.remove_strays(client, store)
+        except PolygraphError as error:
+            return [error.message]
 
     def examine(self, folder: Path) -> list[Finding]:
         """Whether the engine answers, what it is, and what is there already."""

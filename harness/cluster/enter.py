@@ -133,7 +133,7 @@ def choose_mode(provider: str) -> Mode:
     """
     kind, _, mode = provider.partition(":")
     if kind in ("docker", "ssh") or mode == "plain":
-        raise UsageError(f"the provider {provider!r} is not built yet", "--provider local")
+        raise UsageError(f"the provider {provider!r} makes no namespaces", "--provider local")
     if kind != "local" or (mode and mode not in MODES) or provider.endswith(":"):
         known = ", ".join(["local", *(f"local:{m}" for m in MODES)])
         raise UsageError(f"there is no provider {provider!r} (known: {known})")

@@ -60,6 +60,8 @@ def heal(store: Path) -> list[str]:
     left: list[str] = []
     for run_dir in sorted({folder.resolve() for folder in store.glob(_RUNS) if folder.is_dir()}):
         left += _heal_run(run_dir)
+    for provider in providers.every() if store.is_dir() else ():
+        left += provider.strays(store)
     return left
 
 

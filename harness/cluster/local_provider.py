@@ -77,6 +77,10 @@ class LocalProvider:
         """Nothing: all of it ended with the reaper."""
         return []
 
+    def strays(self, store: Path) -> list[str]:
+        """None: what a run makes is known by its registration."""
+        return []
+
     def examine(self, folder: Path) -> list[Finding]:
         """Each mode, rehearsed, and what stands in its way."""
         from harness.cluster.doctor import examine_local

@@ -85,6 +85,10 @@ class PlainProvider:
             if not identity.kill_and_wait(who, _END_TIMEOUT_S)
         ]
 
+    def strays(self, store: Path) -> list[str]:
+        """None: what a run makes is known by its registration."""
+        return []
+
     def examine(self, folder: Path) -> list[Finding]:
         """Whether plain processes can run here, and their clocks be set."""
         from harness.cluster.doctor import Finding

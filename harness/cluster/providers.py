@@ -142,6 +142,13 @@ class Provider(Protocol):
         """
         ...
 
+    def strays(self, store: Path) -> list[str]:
+        """End what runs of the store left that are registered no longer; a sentence for each rest.
+
+        Nothing, with all providers whose runs can leave nothing behind their registration.
+        """
+        ...
+
     def examine(self, folder: Path) -> list[Finding]:
         """What ``polygraph doctor`` says: first whether the provider works, by its name."""
         ...

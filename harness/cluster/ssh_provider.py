@@ -131,6 +131,10 @@ class SshProvider:
         said = [f"{name}: {what}" for name, whats in left.items() for what in whats]
         return [*said, *(str(error) for error in trouble.values())]
 
+    def strays(self, store: Path) -> list[str]:
+        """None: what a run makes is known by its registration."""
+        return []
+
     def examine(self, folder: Path) -> list[Finding]:
         """Whether the library is there; hosts are tried when a run names them."""
         from harness.cluster.doctor import Finding

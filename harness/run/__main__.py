@@ -92,7 +92,7 @@ def _live(scenario_path: Path, run_dir: Path, events: Events) -> tuple[int, str]
     finally:
         if life is not None and life.abandoned:
             threading.Event().wait()  # the thread that saw the front die ends all
-        _tear_down(cluster, scenario.leave_db_running, events)
+        _tear_down(cluster, run_dir, scenario.leave_db_running, events)
 
 
 def _loop_runner(life: Any) -> dict[str, Any] | None:
@@ -178,13 +178,23 @@ def _render(run_dir: Path, life: Any, events: Events) -> None:
         events.emit("warning", life.now(), message=f"the report could not be made: {error!r}")
 
 
-def _tear_down(cluster: Any, leave_running: bool, events: Events) -> None:
+def _unregister(cluster: Any, run_dir: Path) -> None:
+    """What was made without namespaces is gone: nobody need look for it. Else the front does."""
+    from harness.cluster import folders, registration
+
+    if not getattr(cluster, "ends_with_run", False):
+        folders.remove_data(run_dir)
+        registration.remove(run_dir)
+
+
+def _tear_down(cluster: Any, run_dir: Path, leave_running: bool, events: Events) -> None:
     events.emit("phase", 0, name="teardown")
     try:
         if leave_running:
             cluster.leave_running()
         else:
             cluster.down()
+            _unregister(cluster, run_dir)
     except Exception as error:
         events.emit("warning", 0, message=f"teardown: {error!r} (the verdict stands)")
 

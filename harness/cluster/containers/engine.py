@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from harness.cluster import registration
 from harness.errors import NeedsError, NodeError, PolygraphError, SetupError
 
 PROJECT_LABEL = "org.polygraph.project"
@@ -25,6 +28,8 @@ EXTRA_HINT = 'pip install "polygraph-db[docker]"'
 START_HINT = "start Docker (as root: systemctl start docker); --provider local needs none"
 
 _TIMEOUT_S = 60
+_SETTLE_S = 1.0
+_MOST_LOOKS = 5
 _CONNECTIONS = 64
 _SOCKETS = ("/var/run/docker.sock", "{runtime}/docker.sock", "{home}/.docker/run/docker.sock")
 
@@ -155,6 +160,40 @@ def remove_project(client: Any, project: str) -> list[str]:
     return [
         f"the {kind} {name[:12]} of {project} is still there" for kind, of in left for name in of
     ]
+
+
+def remove_project_of_the_dead(client: Any, project: str) -> list[str]:
+    """The same after a run that was killed: what it asked for last may be made only now."""
+    for _ in range(_MOST_LOOKS):
+        left = remove_project(client, project)
+        time.sleep(_SETTLE_S)
+        if not any(everything(client, f"{PROJECT_LABEL}={project}")):
+            return []
+    return left
+
+
+def remove_strays(client: Any, store: Path) -> list[str]:
+    """Remove what carries the label of a run in ``store`` that is registered no longer.
+
+    A request of a killed run may be carried out after all that was there had been removed.
+    """
+    root = f"{store.resolve()}/"
+    projects = {
+        labels[PROJECT_LABEL]
+        for labels in _labels(client)
+        if labels.get(HOST_LABEL) == socket.gethostname()
+        and labels.get(RUN_LABEL, "").startswith(root)
+        and registration.read(Path(labels[RUN_LABEL])) is None
+    }
+    return [left for project in sorted(projects) for left in remove_project(client, project)]
+
+
+def _labels(client: Any) -> list[dict[str, str]]:
+    """Of everything that any run has made."""
+    chosen = {"label": PROJECT_LABEL}
+    things = [*client.containers(all=True, filters=chosen), *client.networks(filters=chosen)]
+    things += client.volumes(filters=chosen)["Volumes"] or []
+    return [thing.get("Labels") or {} for thing in things]
 
 
 def _at_once(remove: Callable[[str], Any], names: Sequence[str]) -> None:

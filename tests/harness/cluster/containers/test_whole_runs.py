@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from harness.cluster import registration
+from harness.cluster.containers import engine
 from harness.cluster.leftovers import down, heal
 from harness.run.ledger import read_ledger
 
@@ -106,3 +108,22 @@ def test_no_engine_ends_a_run_before_anything_is_made(
     assert "no Docker engine answers" in told
     assert "try: start Docker" in told
     assert not store.exists()
+
+
+def test_what_the_engine_makes_for_a_killed_run_after_all_is_removed_by_heal(
+    store: Path, client: Any, make: Any
+) -> None:
+    run_dir = store / "etcd" / "register" / "killed"
+    run_dir.mkdir(parents=True)
+    labels = {
+        engine.PROJECT_LABEL: "polygraph-killed",
+        engine.HOST_LABEL: socket.gethostname(),
+        engine.RUN_LABEL: str(run_dir.resolve()),
+    }
+    client.create_volume("polygraph-killed-n1", labels=labels)
+    client.create_network("polygraph-killed", labels=labels)
+    beside = make(1)
+    beside.up()
+    assert heal(store) == []
+    assert not any(engine.everything(client, f"{engine.PROJECT_LABEL}=polygraph-killed"))
+    assert beside.nodes[0].run(["true"]).exit_code == 0

@@ -262,10 +262,14 @@ def spoil(made: Hosts, what: str) -> None:
         shell = lab.root / "shell"
         shell.write_text('#!/bin/sh\nPATH=/nowhere exec /bin/sh "$@"\n')
         shell.chmod(0o755)
-        text = Path("/etc/passwd").read_text().replace("root:/bin/bash", f"root:{shell}")
+        text = Path("/etc/passwd").read_text().replace("/var/tmp:/bin/sh", f"/var/tmp:{shell}", 1)
         lab.replace("/etc/passwd", text)
     elif what == "no shell":
-        text = Path("/etc/passwd").read_text().replace("root:/bin/bash", "root:/usr/sbin/nologin")
+        text = (
+            Path("/etc/passwd")
+            .read_text()
+            .replace("/var/tmp:/bin/sh", "/var/tmp:/usr/sbin/nologin", 1)
+        )
         lab.replace("/etc/passwd", text)
 
 

@@ -22,6 +22,9 @@ from harness.cluster import enter, kernel
 from harness.cluster.local import LocalCluster
 
 PORT = 22
+ROOT = "root:x:0:0:root:/var/tmp:/bin/sh\n"
+"""Not the machine's: what its start-up files run must not be killed halfway by a test."""
+
 DEPLOY = "deploy:x:12345:12345::/var/tmp/deploy:/bin/sh\n"
 AUTHORIZED = "/run/authorized"
 _WAIT_S = 30.0
@@ -91,7 +94,8 @@ class Lab:
         kernel.mount(str(self.root / "var-tmp"), "/var/tmp", flags=kernel.MS_BIND)
         os.mkdir("/var/tmp/deploy")
         os.chown("/var/tmp/deploy", 12345, 12345)
-        self.replace("/etc/passwd", Path("/etc/passwd").read_text() + DEPLOY)
+        others = Path("/etc/passwd").read_text().splitlines(keepends=True)[1:]
+        self.replace("/etc/passwd", "".join([ROOT, *others, DEPLOY]))
         self.replace("/etc/group", Path("/etc/group").read_text() + "deploy:x:12345:\n")
         self.replace("/etc/shadow", Path("/etc/shadow").read_text() + "deploy:*:20000::::::\n")
 

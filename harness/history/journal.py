@@ -10,8 +10,8 @@ A background thread flushes at least every 20 ms, also while the event loop stal
 outside it: a slow disk does not stop the clients until the buffer is full. Where the thread gets
 no time from the interpreter, or starves for a lock (a thread that appends without a pause takes
 the locks of the interpreter and of the buffer again before a waiting one is awake), the next
-append stands back for a millisecond, and writes if the file is free. In sync mode every record is one
-``write(2)`` of its own before ``append`` returns.
+append stands back for a millisecond, and writes if the file is free. In sync mode every record
+is one ``write(2)`` of its own before ``append`` returns.
 
 After a failed or short write (disk full) the file ends where it ended: nothing is ever appended
 again, and every later ``append`` and ``flush`` raises ``StoreError``. So at most the last line

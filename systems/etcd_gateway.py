@@ -141,12 +141,6 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     code: int = 0
 
 
-# Made here, in one thread: msgspec learns a shape when it is first decoded, and where several
-# threads do that at once the interpreter may crash (seen with 0.22.0).
-_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
-    shape: msgspec.json.Decoder(shape, strict=False)
-    for shape in (PutAnswer, RangeAnswer, TxnAnswer, Status, _ErrorBody)
-}
 _Shape = TypeVar("_Shape")
 
 

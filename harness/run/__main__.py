@@ -83,7 +83,7 @@ def _live(scenario_path: Path, run_dir: Path, events: Events) -> tuple[int, str]
     life: Life | None = None
     try:
         life = Life(parts, cluster, run_dir, events)
-        life.give_up = lambda why: _give_up(cluster, events, why)
+        life.give_up = lambda why: _give_up(cluster, run_dir, events, why)
         _listen(life)
         gc.collect()
         gc.freeze()
@@ -129,9 +129,9 @@ def _listen(life: Any) -> None:
     threading.Thread(target=follow, name="front", daemon=True).start()
 
 
-def _give_up(cluster: Any, events: Events, why: str) -> None:
+def _give_up(cluster: Any, run_dir: Path, events: Events, why: str) -> None:
     """The loop is blocked for good: end the nodes and this process, with a last word."""
-    _tear_down(cluster, False, events)
+    _tear_down(cluster, run_dir, False, events)
     events.emit("end", 0, exit=EXIT_INFRASTRUCTURE, message=f"{why}; the history so far is kept")
     os._exit(EXIT_INFRASTRUCTURE)
 

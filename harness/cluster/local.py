@@ -32,6 +32,7 @@ from harness.cluster.local_node import LocalNode, with_real_paths
 from harness.cluster.namespaces import StepFailed, step
 from harness.cluster.netlink import in_network, need_pyroute2
 from harness.cluster.node import ClockMethod, Grudge, Link
+from harness.cluster.providers import MOST_NODES
 from harness.cluster.reachability import Prober
 from harness.cluster.reaper import CONTROL_FD_VARIABLE
 from harness.cluster.switch import Switch, join
@@ -40,7 +41,6 @@ from harness.errors import NodeError, SetupError
 CLUSTER_STEPS = ("folders", "agents", "switch", "node links", "firewalls", "links carry")
 CONTROLLER_ADDRESS = "10.77.0.254"
 
-_MOST_NODES = 253
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _END_TIMEOUT_S = 10.0
 _LINK_CHECKS = 20
@@ -273,5 +273,5 @@ def check_names(names: Sequence[str]) -> None:
             f"these cannot be host names: {', '.join(map(repr, wrong))}",
             "lower-case letters, digits and inner hyphens, at most 63",
         )
-    if not 1 <= len(names) <= _MOST_NODES:
-        raise SetupError(f"a local cluster has 1 to {_MOST_NODES} nodes, not {len(names)}")
+    if not 1 <= len(names) <= MOST_NODES:
+        raise SetupError(f"a local cluster has 1 to {MOST_NODES} nodes, not {len(names)}")

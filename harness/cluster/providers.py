@@ -49,6 +49,9 @@ _MODULES: Mapping[str, str] = {
 
 NAMES = tuple(_MODULES)
 
+MOST_NODES = 200
+"""More than anybody tests; a run's subnet has 254 addresses, some of them the controller's."""
+
 PROVIDER_VARIABLE = "POLYGRAPH_CHOSEN_PROVIDER"
 """How the front tells the run process which full name was chosen."""
 

@@ -172,6 +172,9 @@ def check_limits(scenario: Scenario) -> Scenario:
             raise UsageError(f"{flag} must be above zero")
     if scenario.journal not in ("buffered", "sync"):
         raise UsageError(unknown_name("journal mode", scenario.journal, ["buffered", "sync"]))
+    if scenario.nodes > providers.MOST_NODES:
+        most = providers.MOST_NODES
+        raise UsageError(f"--nodes {scenario.nodes}: a cluster has at most {most} nodes")
     threads(scenario.concurrency, scenario.nodes)
     return scenario
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster.containers.engine import HOST_LABEL, NODE_LABEL, PROJECT_LABEL, RUN_LABEL
+from harness.cluster.providers import MOST_NODES
 from harness.errors import SetupError, UsageError
 
 CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_PTRACE")
@@ -31,7 +32,6 @@ CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_PTRACE")
 
 NODE_IMAGE = "polygraph-node"
 FIRST_HOST = 11
-MOST_NODES = 200
 DEFAULT_SUBNET = "10.87.0"
 
 NODE_DIR = "/polygraph/node"

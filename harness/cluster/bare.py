@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import folders, identity, registration
+from harness.cluster import identity, registration
 from harness.cluster.node import ProcessIdentity
 from harness.cluster.registration import Registration
 from harness.errors import HealError, SetupError, StoreError
@@ -62,11 +62,11 @@ class BareRun:
             self.stdin_fd = None
         if registered is None:
             return
-        left = self._clean_up(self._run_dir, registered)
+        from harness.cluster.leftovers import forget
+
+        left = self._clean_up(self._run_dir, registered) or forget(self._run_dir, registered)
         if left:
             raise HealError("; ".join(left), "polygraph heal")
-        folders.remove_data(self._run_dir)
-        registration.remove(self._run_dir)
 
 
 def spawn(

@@ -149,20 +149,29 @@ def _abandon(life: Any) -> None:
             seal_if_short(life.run_dir)
     finally:
         try:
-            end_abandoned(life.cluster, life.run_dir)
+            if not _ends_with_run(life.cluster):
+                end_cluster(life.cluster, life.run_dir)
         finally:
             os._exit(EXIT_INTERRUPTED)
 
 
-def end_abandoned(cluster: Any, run_dir: Path) -> None:
-    """Take the cluster of a dead front down, and note in the ledger that its faults went too."""
+def end_cluster(cluster: Any, run_dir: Path) -> None:
+    """Take the cluster down; where no namespaces end it, what it left on disk goes here too.
+
+    Faults that nobody could note as healed ended with it, which the ledger then says.
+    """
     from harness.cluster import registration
     from harness.cluster.leftovers import forget
 
-    if not getattr(cluster, "ends_with_run", False):
-        registered = registration.read(run_dir)
-        cluster.down()
+    registered = registration.read(run_dir)
+    cluster.down()
+    if not _ends_with_run(cluster):
         forget(run_dir, registered)
+
+
+def _ends_with_run(cluster: Any) -> bool:
+    """Whether the kernel ends all of it with the run's first process."""
+    return bool(getattr(cluster, "ends_with_run", False))
 
 
 def seal_if_short(run_dir: Path) -> None:
@@ -186,23 +195,13 @@ def _render(run_dir: Path, life: Any, events: Events) -> None:
         events.emit("warning", life.now(), message=f"the report could not be made: {error!r}")
 
 
-def _unregister(cluster: Any, run_dir: Path) -> None:
-    """What was made without namespaces is gone: nobody need look for it. Else the front does."""
-    from harness.cluster import folders, registration
-
-    if not getattr(cluster, "ends_with_run", False):
-        folders.remove_data(run_dir)
-        registration.remove(run_dir)
-
-
 def _tear_down(cluster: Any, run_dir: Path, leave_running: bool, events: Events) -> None:
     events.emit("phase", 0, name="teardown")
     try:
         if leave_running:
             cluster.leave_running()
         else:
-            cluster.down()
-            _unregister(cluster, run_dir)
+            end_cluster(cluster, run_dir)
     except Exception as error:
         events.emit("warning", 0, message=f"teardown: {error!r} (the verdict stands)")
 

@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from harness.cli.declared import names
-from harness.cli.judging import STDIN, Outcome, Request, judge_apart, judge_safely
+from harness.cli.judging import Begun, Outcome, Request, judge_apart, judge_safely, safely
 from harness.cli.models import initial_state, joined, refuse_unknown
 from harness.cli.options import READABLE, json_option, plugin_option, store_option
 from harness.cli.proofs import folders
@@ -31,6 +31,7 @@ from harness.errors import (
     EXIT_UNKNOWN,
     EXIT_USAGE,
     EXIT_VALID,
+    UsageError,
 )
 from harness.history.consistency import known_models
 from harness.plugins import Registry
@@ -115,8 +116,10 @@ def VERB(
         session=context.ensure_object(Session),
         folders=folders(files, directory) if directory is not None else {},
     )
-    if model is not None:
-        refuse_unknown(model, registry)  # before anything is read
+    if model is not None:  # is refused before anything is read
+        refused = _refusal(model, request)
+        if refused is not None:
+            return refused
     codes = set()
     for name, outcome in _outcomes(files, request):
         codes.add(outcome.code)
@@ -151,33 +154,39 @@ def _outcomes(files: Sequence[str], request: Request) -> Iterator[tuple[str, Out
     from harness.cli.side_by_side import cores, judge_all
     from harness.cli.waiting import Waiting
 
-    workers = min(cores(), len(files))
-    if workers > 1 and STDIN not in files:
-        found = judge_all(files, partial(judge_apart, request=request), workers)
-        yield from _in_order(files, found)
-        return
-    with Waiting(len(files)) as waiting:
-        for name in files:
-            waiting.begin(name)
-            outcome = judge_safely(name, request)
-            waiting.advance()
-            yield name, outcome
-
-
-def _in_order(
-    files: Sequence[str], found: Iterator[tuple[int, Outcome]]
-) -> Iterator[tuple[str, Outcome]]:
-    from harness.cli.waiting import Waiting
-
+    judge = judge_apart if len(files) > 1 else judge_safely
+    found = judge_all(files, partial(judge, request=request), cores())
     early: dict[int, Outcome] = {}
     following = 0
     with Waiting(len(files)) as waiting:
+        waiting.begin(files[0] if len(files) == 1 else "")
         for position, outcome in found:
             early[position] = outcome
             waiting.advance()
             while following in early:
                 yield files[following], early.pop(following)
                 following += 1
+
+
+def _refusal(model: str, request: Request) -> int | None:
+    """The exit code if there is no such model, which is told; ``None`` if there is.
+
+    Loading plug-ins to find out may end the process, so then another one does it.
+    """
+    if not request.registry.is_extended():
+        refuse_unknown(model, request.registry)
+        return None
+    from harness.cli.side_by_side import judge_all
+
+    def look(name: str, begun: Begun) -> Outcome:
+        return safely(lambda: refuse_unknown(model, request.registry), request.session)
+
+    for _, outcome in judge_all([model], look, 1):
+        if outcome.verdict is not None:
+            files = ", ".join(map(str, request.registry.plugin_files)) or "entry points"
+            raise UsageError(f"the plug-ins ({files}) cannot be loaded: {outcome.verdict['why']}")
+        return outcome.code or None
+    return None
 
 
 def _show(name: str, verdict: Mapping[str, Any], *, as_json: bool, verbose: bool) -> None:

@@ -435,6 +435,16 @@ class LazyOperations(Sequence[Operation]):
         for first in range(0, len(self), self._TOGETHER):
             yield from self._decoded(first, min(first + self._TOGETHER, len(self)))
 
+    def pick(self, places: Sequence[int]) -> Iterator[Operation]:
+        """The operations at ``places``, with one look at the file for each."""
+        with self._path.open("rb") as file:
+            for first in range(0, len(places), self._TOGETHER):
+                lines = []
+                for place in places[first : first + self._TOGETHER]:
+                    file.seek(int(self._at[place]))
+                    lines.append(file.readline())
+                yield from jsonl.read(b"".join(lines), str(self._path)).operations
+
     def _decoded(self, first: int, last: int) -> Sequence[Operation]:
         start = int(self._at[first])
         end = int(self._at[last]) if last < len(self) else self._size

@@ -55,12 +55,14 @@ class ListAppend:
         """The verdict on all transactions of ``record``."""
         options = Options.of(self.options, record.header)
         found = transactions(columns(record.history), APPENDS)
+        found = found if options.timed else found.without_times()
         if found.unexpected:
             return Verdict(valid=UNKNOWN, why=unexpected(found))
         versions = version_orders(found)
         if versions.writers.duplicates:
             return Verdict(valid=UNKNOWN, why=duplicate_appends(found, versions))
-        return analyse(infer(found, versions, record), options, record, budget)
+        verdict = analyse(infer(found, versions, record), options, record, budget)
+        return options.as_asked(verdict)
 
 
 def unexpected(found: Transactions) -> str:

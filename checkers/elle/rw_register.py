@@ -47,6 +47,7 @@ from checkers.elle.rw_versions import (
 )
 from checkers.elle.serial_order import is_explained
 from checkers.elle.transactions import Int64s, Transactions, transactions
+from checkers.elle.weak_models import with_weak_models
 from harness.history.columns import columns
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Budget, Verdict
@@ -80,6 +81,7 @@ class RwRegister:
         """The verdict on all transactions of ``record``."""
         options = Options.of(self.options, record.header)
         found = transactions(columns(record.history), WRITES)
+        found = found if options.timed else found.without_times()
         if found.unexpected:
             return Verdict(valid=UNKNOWN, why=unexpected(found))
         known = versions(found)
@@ -87,13 +89,14 @@ class RwRegister:
             return Verdict(valid=UNKNOWN, why=duplicate_writes(known))
         assumed = {**record.header.options, **self.options}
         verdict = self._judged(record, options, known, assumed, budget)
+        verdict = with_weak_models(verdict, known, options, record)
         if verdict.valid == UNKNOWN and is_strict(options) and not assumed.get(LINEARIZABLE_KEYS):
             strict = self._judged(
                 record, options, known, {**assumed, LINEARIZABLE_KEYS: True}, budget
             )
             if strict.valid is False:
                 return _only_strict(strict)
-        return verdict
+        return options.as_asked(verdict)
 
     def _judged(
         self,
@@ -117,7 +120,9 @@ def is_strict(options: Options) -> bool:
     It demands by itself that every key is linearizable: whatever breaks that order of versions,
     or makes a cycle with it, breaks strict serializability, and need not break anything weaker.
     """
-    return any(canonical(model) == canonical(STRICT) for model in options.consistency_models)
+    return options.timed and any(
+        canonical(model) == canonical(STRICT) for model in options.consistency_models
+    )
 
 
 def _only_strict(verdict: Verdict) -> Verdict:
@@ -250,6 +255,7 @@ def why_incomplete(inference: Inference, order: Order, options: Options, budget:
         return ""
     needed = options.orders()
     tries = [REALTIME] if "realtime" in needed else [REALTIME, needed]  # the first one is quicker
+    tries = tries if options.timed else [needed]
     if any(is_explained(known, inference.graph, orders, budget) for orders in tries):
         inference.stats["proved_by"] = "an order of all transactions that explains every read"
         return ""

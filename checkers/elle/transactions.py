@@ -11,7 +11,7 @@ are made only for the few transactions that a proof tells of.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -63,6 +63,8 @@ class Transactions:
     value: Int32s
     list_start: Int64s
     length: Int32s
+    are_timed: bool = True
+    """Whether records of different processes tell by their order which came first."""
     unexpected: tuple[str, ...] = ()
     """What the history holds beside the micro-operations asked for, in words for people."""
 
@@ -72,7 +74,7 @@ class Transactions:
     @property
     def never(self) -> int:
         """The position of a completion that does not come."""
-        return len(self.columns)
+        return len(self.columns) if self.are_timed else 2 * len(self)
 
     @property
     def elements(self) -> Int32s:
@@ -93,7 +95,16 @@ class Transactions:
         """The index of its completion in the history, else of its invocation: its witness."""
         return int(self.columns.index[self._witness(transaction)])
 
+    def without_times(self) -> Transactions:
+        """The same where only the order within processes is known: as if all had run at once."""
+        turns = np.arange(len(self), dtype=np.int64)
+        answered = self.complete < self.never
+        complete = np.where(answered, len(self) + turns, 2 * len(self))
+        return replace(self, invoke=turns, complete=complete, are_timed=False)
+
     def _witness(self, transaction: int) -> int:
+        if not self.are_timed:
+            return int(self.record[transaction])
         complete = int(self.complete[transaction])
         return complete if complete < self.never else int(self.record[transaction])
 

@@ -29,6 +29,7 @@ from typing import Any, Final
 import numpy as np
 
 from checkers.elle.analysis import Inference, Reason, analyse
+from checkers.elle.commit_numbers import commit_numbers
 from checkers.elle.explain import show
 from checkers.elle.graph import RW, WR, WW, Graph
 from checkers.elle.models import canonical, implied_models
@@ -67,8 +68,7 @@ class RwRegister:
 
     Options: those of :class:`checkers.elle.options.Options`; ``wfr_keys``, ``sequential_keys`` and
     ``linearizable_keys`` (true: assume it of the system), else as the header's options say;
-    ``commit_order``, a map from the index of a completion to the number of its commit. Values must
-    be unique by key.
+    ``commit_order``, see :mod:`checkers.elle.commit_numbers`. Values must be unique by key.
     """
 
     name = "rw-register"
@@ -106,7 +106,7 @@ class RwRegister:
         assumed: Mapping[str, Any],
         budget: Budget,
     ) -> Verdict:
-        order = agreed_order(known, sources(known, assumed))
+        order = agreed_order(known, sources(known, assumed, record))
         inference = infer(known, order, record)
         kinds = {kind for kind, cases in inference.anomalies.items() if cases}
         if not kinds & options.prohibited:
@@ -154,7 +154,7 @@ def duplicate_writes(known: Versions) -> str:
     )
 
 
-def sources(known: Versions, options: Mapping[str, Any]) -> list[Edges]:
+def sources(known: Versions, options: Mapping[str, Any], record: Record) -> list[Edges]:
     """What the options say of the order of versions.
 
     A key that is sequential or linearizable is so inside a transaction, too: there, too, what was
@@ -162,7 +162,8 @@ def sources(known: Versions, options: Mapping[str, Any]) -> list[Edges]:
     """
     found: list[Edges] = []
     if options.get("commit_order"):
-        found.append(commit_order(known, _commit_numbers(known.found, options["commit_order"])))
+        numbers = commit_numbers(known.found, options["commit_order"], record)
+        found.append(commit_order(known, numbers))
     if any(options.get(name) for name in ("wfr_keys", "sequential_keys", "linearizable_keys")):
         found.append(writes_follow_reads(known))
     if options.get("sequential_keys"):
@@ -170,16 +171,6 @@ def sources(known: Versions, options: Mapping[str, Any]) -> list[Edges]:
     if options.get("linearizable_keys"):
         found.append(linearizable_keys(known))
     return found
-
-
-def _commit_numbers(found: Transactions, numbers: Mapping[Any, Any]) -> Int64s:
-    """The rank of each transaction's commit number, -1 where it has none."""
-    by_index = {int(index): number for index, number in numbers.items()}
-    ranks = {number: rank for rank, number in enumerate(sorted(set(by_index.values())))}
-    return np.array(
-        [ranks.get(by_index.get(found.index(txn)), -1) for txn in range(len(found))],
-        dtype=np.int64,
-    )
 
 
 def infer(known: Versions, order: Order, record: Record) -> Inference:

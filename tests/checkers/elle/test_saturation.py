@@ -19,9 +19,7 @@ from tests.checkers.elle.register_oracle import Txn, txns_of
 
 Read = tuple[int, str, int]
 HISTORIES = 400
-FRACTURED = (
-    "r 3 0\n---\nr 3 0\n---\nr 1 1\nr 0 0\n===\nw 1 1\n---\nr 1 0\n===\nw 0 0\nw 1 0\nw 3 0\n"
-)
+FRACTURED = "r 3 0\n---\nr 1 1\nr 0 0\n===\nw 1 1\n---\nr 1 0\n===\nw 0 0\nw 1 0\nw 3 0\n"
 """A session sees 1 and then, of one transaction, 0 and what that overwrote."""
 
 

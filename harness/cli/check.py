@@ -36,6 +36,7 @@ from harness.errors import (
 from harness.history.consistency import known_models
 from harness.plugins import Registry
 
+GRAPHS = ("process", "realtime")
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
 
 
@@ -70,6 +71,15 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
     type=click.FloatRange(min=0),
     help="Elle: milliseconds of searching cycles in one component.",
 )
+@click.option("--wfr-keys", is_flag=True, help="rw-register: writes follow a transaction's reads.")
+@click.option("--sequential-keys", is_flag=True, help="rw-register: each key is sequential.")
+@click.option("--linearizable-keys", is_flag=True, help="rw-register: each key is linearizable.")
+@click.option(
+    "--additional-graphs",
+    multiple=True,
+    help="Elle: process or realtime order, also where no model needs it.",
+)
+@click.option("--commit-order", help="Elle: the field of completions that numbers the commits.")
 @click.option("-p", "--plot-format", help="Elle: svg or png, for pictures of cycles.")
 @click.option("-t", "--plot-timeout", "plot_timeout_ms", type=int, help="Elle: a picture's time.")
 @click.option("-b", "--max-plot-bytes", type=int, help="Elle: the largest graph to draw.")
@@ -146,6 +156,11 @@ def _checker_options(flags: Mapping[str, Any]) -> dict[str, Any]:
         options["claims"] = list(known_models(names(models)))
     if "anomalies" in options:
         options["anomalies"] = list(names(joined(options["anomalies"])))
+    if "additional_graphs" in options:
+        options["additional_graphs"] = list(names(joined(options["additional_graphs"])))
+        unknown = [name for name in options["additional_graphs"] if name not in GRAPHS]
+        if unknown:
+            raise UsageError(f"there is no graph {unknown[0]!r}", f"one of: {', '.join(GRAPHS)}")
     return options
 
 

@@ -57,7 +57,14 @@ def judge_history(
         record, checkers, options, registry, seconds=seconds, begun=begun
     )
     claims = list(options.get("claims") or history.header.claims)
-    answer = compose(record, verdicts, claims=claims, ailments=[], requested_faults=[])
+    answer = compose(
+        record,
+        verdicts,
+        claims=claims,
+        ailments=[],
+        requested_faults=[],
+        anomalies=options.get("anomalies") or (),
+    )
     answer["left_out"] = left_out
     return answer
 
@@ -181,9 +188,16 @@ def compose(
     claims: Sequence[str],
     ailments: Sequence[health.Ailment],
     requested_faults: Sequence[str],
+    anomalies: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was."""
-    answers = {name: against_claims(verdict, claims) for name, verdict in verdicts.items()}
+    """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was.
+
+    With ``anomalies`` that were asked for by name, an invalid verdict is against these, too.
+    """
+    answers = {
+        name: verdict if anomalies else against_claims(verdict, claims)
+        for name, verdict in verdicts.items()
+    }
     parts: list[tuple[Valid, str]] = [
         (answer.valid, f"{answer.why.rstrip('.')} ({name})") for name, answer in answers.items()
     ]

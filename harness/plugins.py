@@ -2,7 +2,7 @@
 
 A built-in module of the packages ``systems``, ``workloads``, ``nemeses`` and ``checkers``
 exposes a table (``SYSTEMS``, ``WORKLOADS``, ``NEMESES``, ``CHECKERS``; in ``checkers`` also
-``EXPLANATIONS``) from name to factory.
+``EXPLANATIONS`` and ``TRIALS``) from name to factory.
 Third parties register the same table by entry point (groups ``polygraph.systems`` and so on,
 each entry naming one factory) or in a file given with ``--plugin``.
 
@@ -26,9 +26,10 @@ from typing import Any, Literal
 
 from harness.errors import UsageError
 
-Kind = Literal["systems", "workloads", "nemeses", "checkers", "explanations"]
+Kind = Literal["systems", "workloads", "nemeses", "checkers", "explanations", "trials"]
 KINDS: tuple[Kind, ...] = ("systems", "workloads", "nemeses", "checkers")
-"""What runs are made of; explanations (:mod:`harness.history.explanation`) go with checkers."""
+"""What runs are made of. Explanations (:mod:`harness.history.explanation`) go with checkers, and
+so do trials, further examples for the self-test."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ _SINGULAR: Mapping[Kind, str] = {
     "nemeses": "nemesis",
     "checkers": "checker",
     "explanations": "anomaly or consistency model",
+    "trials": "trial",
 }
 
 
@@ -100,7 +102,7 @@ def unknown_name(what: str, name: str, names: Sequence[str], errors: Sequence[st
 
 
 def _built_in_modules(kind: Kind) -> Iterator[ModuleType]:
-    top = "checkers" if kind == "explanations" else kind
+    top = kind if kind in KINDS else "checkers"
     package = importlib.import_module(top)
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         module = importlib.import_module(f"{top}.{info.name}")

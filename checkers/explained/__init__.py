@@ -8,11 +8,12 @@
 - :mod:`cycles`, :mod:`transactions`, :mod:`objects`, :mod:`logs_and_runs`  the anomalies
 - :mod:`models`         the consistency models
 - :mod:`sources`        the papers
+- :mod:`trials`, :mod:`simulated`  what the self-test tries beside the examples
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Final
 
@@ -60,3 +61,13 @@ def _ruled_out() -> tuple[tuple[frozenset[str], Example], ...]:
 
 
 EXPLANATIONS: Final[Mapping[str, Callable[[], Explanation]]] = ANOMALIES | model_entries(breaking)
+
+
+def _trials() -> Sequence[Example]:
+    from checkers.explained.trials import trials
+
+    return trials()
+
+
+TRIALS: Final[Mapping[str, Callable[[], Sequence[Example]]]] = {"built in": _trials}
+"""By an origin: more examples to try, of what must be found and of what must not be accused."""

@@ -4,7 +4,8 @@ Standard output holds one line for each, ``FILE<TAB>true|false|unknown``, and no
 tab, as elle-cli prints them; everything said to people goes to standard error. What cannot be
 read gets no line and makes exit code 4, the others are judged all the same; the worst code wins,
 in the order 1, 4, 3, 2, 0. The flags are elle-cli's. Several files are judged side by side on the
-cores there are; the lines come in the order of the files.
+cores there are; the lines come in the order of the files. ``--self-test`` is another matter:
+:mod:`harness.cli.self_test`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
 
 
 @click.command("check", cls=Verb)
-@click.argument("files", nargs=-1, required=True, metavar="FILE|RUN|- ...")
+@click.argument("files", nargs=-1, metavar="FILE|RUN|- ...")
 @click.option("-m", "--model", help="The checker or model, e.g. cas-register or bank.")
 @click.option("-f", "--format", type=click.Choice(READABLE), help="If content does not tell.")
 @click.option(
@@ -79,6 +80,11 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
     type=click.Path(path_type=Path, file_okay=False),
     help="Write each verdict, its proofs and a page with pictures into this folder.",
 )
+@click.option(
+    "--self-test",
+    is_flag=True,
+    help="Try the checkers on planted anomalies; with FILE, on it with one read changed.",
+)
 @json_option
 @plugin_option
 @store_option
@@ -93,6 +99,7 @@ def VERB(
     plugin: tuple[str, ...],
     verbose: bool,
     directory: Path | None,
+    self_test: bool,
     as_json: bool,
     initial: str | None,
     independent: bool,
@@ -105,6 +112,8 @@ def VERB(
     folder of a run, or latest.
     """
     registry = Registry(tuple(Path(path) for path in plugin))
+    if not files:
+        return _without_files(registry, self_test)
     request = Request(
         model=model,
         format=format,
@@ -114,6 +123,7 @@ def VERB(
         registry=registry,
         session=context.ensure_object(Session),
         folders=folders(files, directory) if directory is not None else {},
+        self_test=self_test,
     )
     if model is not None:
         refuse_unknown(model, registry)  # before anything is read
@@ -125,6 +135,14 @@ def VERB(
         if outcome.said:
             click.echo(outcome.said, nl=False, err=True)
     return next(code for code in WORST_FIRST if code in codes)
+
+
+def _without_files(registry: Registry, self_test: bool) -> int:
+    if not self_test:
+        raise click.UsageError("Missing argument 'FILE|RUN|- ...'.", click.get_current_context())
+    from harness.cli.self_test import try_all
+
+    return try_all(registry)
 
 
 def _header(initial: str | None, independent: bool) -> dict[str, Any]:
@@ -151,7 +169,7 @@ def _outcomes(files: Sequence[str], request: Request) -> Iterator[tuple[str, Out
     from harness.cli.side_by_side import cores, judge_all
     from harness.cli.waiting import Waiting
 
-    workers = min(cores(), len(files))
+    workers = 1 if request.self_test else min(cores(), len(files))
     if workers > 1 and STDIN not in files:
         found = judge_all(files, partial(judge_apart, request=request), workers)
         yield from _in_order(files, found)

@@ -218,6 +218,8 @@ def _remarks(verdict: Mapping[str, Any], verbose: bool) -> Iterator[str]:
     yield from (printable(notice) for notice in verdict.get("notices", ()))
     if verdict["valid"] is not True:
         yield printable(verdict["why"])
+        for step in verdict.get("settle") or ():
+            yield f"to settle it: {printable(step['do'])}"
     if verdict.get("left_out"):
         yield f"left out, for want of the run's other files: {', '.join(verdict['left_out'])}"
     if verbose:

@@ -19,7 +19,15 @@ def verdict_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
     word = click.style(word, fg=colour, bold=True) if colours(sys.stdout) else word
     why = f"  {printable(verdict['why'])}" if verdict.get("why") else ""
     yield f"{word}{why}"
+    yield from settle_lines(verdict)
     yield from anomaly_lines(verdict)
+
+
+def settle_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """What would settle each reason of a verdict that is unknown."""
+    for step in verdict.get("settle") or ():
+        yield f"  {printable(step['about'])}"
+        yield f"    to settle it: {printable(step['do'])}"
 
 
 def anomaly_lines(verdict: Mapping[str, Any]) -> Iterator[str]:

@@ -30,7 +30,7 @@ from harness.system import FinalStates, SystemOption
 from systems import etcd_members
 from systems.etcd_binary import WHEEL_HINT, find_binary, read_versions
 from systems.etcd_gateway import PORT
-from systems.etcd_log import CRASH_PATTERNS
+from systems.etcd_log import CRASH_PATTERNS, EXPECTED_LINES, LOG_PATTERNS
 
 PEER_PORT: Final = 2380
 _STATUS_TIMEOUT_S: Final = 0.5
@@ -39,7 +39,7 @@ _FIRST_PEER_TIMEOUT_S: Final = 2.0
 
 
 class Etcd:
-    """A cluster of etcd. Also ``Primaries``, ``LogPatterns`` and ``FaultDurations``."""
+    """A cluster of etcd. Also ``Primaries``, ``LogPatterns``, ``LogKinds`` and the like."""
 
     name = "etcd"
     options: tuple[SystemOption, ...] = (
@@ -159,8 +159,16 @@ class Etcd:
         return CRASH_PATTERNS
 
     def expected_exits(self) -> Mapping[str, Sequence[str]]:
-        """None: no fault that there is yet makes etcd end by itself."""
-        return {}
+        """A member that comes back before its sockets are free again ends by itself."""
+        return EXPECTED_LINES
+
+    def log_patterns(self) -> Mapping[str, Sequence[str]]:
+        """Panics, fatal lines, data races and failed assertions."""
+        return LOG_PATTERNS
+
+    def expected_lines(self) -> Mapping[str, Sequence[str]]:
+        """As :meth:`expected_exits`."""
+        return EXPECTED_LINES
 
     def least_duration_s(self, fault: str) -> float:
         """Two election time-outs, the longest that one member waits, and half a second to vote."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,9 +10,10 @@ from checkers.agreement import Agreement
 from checkers.crash import Crash
 from checkers.explained.entries import anomaly, run, script, table
 from checkers.log import Log
+from checkers.logs import Logs
 from checkers.no_recovery import NoRecovery
 from harness.history.history import History
-from harness.history.record import LedgerEntry, Record
+from harness.history.record import LedgerEntry, LogFile, Record
 
 _ONE: Final = '0 send [["send", "x", 1]] = [["send", "x", [0, 1]]]\n'
 _TWO: Final = _ONE + '0 send [["send", "x", 2]] = [["send", "x", [1, 2]]]\n'
@@ -136,7 +138,63 @@ def _apart(folder: Path) -> Record:
     return _nothing(states={"states": held, "unread": {}, "waited_s": 10.0})
 
 
+def _logged(*lines: str) -> Callable[[Path], Record]:
+    def record(folder: Path) -> Record:
+        path = folder / "etcd.log"
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+        return _nothing(logs=[LogFile(node="n1", path=path)])
+
+    return record
+
+
+_FINE: Final = '{"level":"info","ts":"2026-01-01T00:00:03.0Z","msg":"became leader"}'
+_PATTERNS: Final = {
+    "assertion-failure": ["^panic: assertion failed"],
+    "data-race": ["^WARNING: DATA RACE"],
+    "panic": ["^panic: "],
+    "fatal-error": ['"level":"fatal"'],
+}
+_SAID: Final = (
+    (
+        "panic",
+        "A process panicked: it met a state that its own code holds for impossible.",
+        "panic: runtime error: index out of range [3] with length 3",
+    ),
+    (
+        "fatal-error",
+        "A process wrote a fatal line, with which it gives up.",
+        '{"level":"fatal","ts":"2026-01-01T00:00:04.0Z","msg":"failed to commit tx"}',
+    ),
+    (
+        "data-race",
+        """The race detector, with which the system was built, saw two threads touch one place of
+        memory without a lock, one of them writing.""",
+        "WARNING: DATA RACE",
+    ),
+    (
+        "assertion-failure",
+        "An assertion in the system's own code failed.",
+        "panic: assertion failed: Page expected to be: 7, but self identifies as 0",
+    ),
+)
+
 RUN_ENTRIES: Final = table(
+    *(
+        anomaly(
+            kind,
+            f"""{text} Told of a line of a node's log that no fault in force at that time
+            explains.""",
+            run(
+                Logs,
+                f"the log of n1:\n{_FINE}\n{line}",
+                _logged(_FINE, line),
+                kind,
+                log_patterns=_PATTERNS,
+            ),
+            papers="kingsbury",
+        )
+        for kind, text, line in _SAID
+    ),
     anomaly(
         "crash",
         """A process of the system ended by itself, with no fault of the run to explain it.""",

@@ -37,6 +37,7 @@ from checkers.linearizable import CHECKERS as LINEARIZABLE
 from checkers.linearizable import Linearizable
 from checkers.lock import Lock
 from checkers.log import Log
+from checkers.logs import Logs
 from checkers.long_fork import LongFork
 from checkers.monotonic import Monotonic
 from checkers.no_recovery import NoRecovery
@@ -195,6 +196,12 @@ _CLEAN: Final = (
     script(Stats, "0 write 1\n1 read = 1"),
     script(UnhandledExceptions, "0 write 1\n1 read ?"),
     run(Crash, "no process ended", _run(run={"exits": []}, logs=[])),
+    run(
+        Logs,
+        "no log at all",
+        _run(logs=[]),
+        log_patterns={"panic": ["^panic: "]},
+    ),
     run(NoRecovery, "ready after 2 s", _run(run={"recovery": {"ready": True, "seconds": 2.0}})),
     run(
         Agreement,

@@ -33,7 +33,7 @@ from harness.run import health
 from harness.run.settling import steps
 from harness.run.store import read_json, write_json
 
-RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "no-recovery")
+RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
 
 SCHEMA = 1

@@ -111,6 +111,19 @@ class LogPatterns(Protocol):
 
 
 @runtime_checkable
+class LogKinds(Protocol):
+    """A system that knows what in its logs must not happen, by kind; see the checker ``logs``."""
+
+    def log_patterns(self) -> Mapping[str, Sequence[str]]:
+        """Kind of finding to regular expressions; of two kinds that match the first counts."""
+        ...
+
+    def expected_lines(self) -> Mapping[str, Sequence[str]]:
+        """Fault name to regular expressions of lines that this fault explains."""
+        ...
+
+
+@runtime_checkable
 class FaultDurations(Protocol):
     """A system that needs some faults to last longer than half an interval."""
 

@@ -30,7 +30,7 @@ from harness.system import FAITHFUL, FinalStates, SystemOption, TimeReading
 from systems import etcd_members
 from systems.etcd_binary import WHEEL_HINT, find_binary, read_versions
 from systems.etcd_gateway import PORT
-from systems.etcd_log import CRASH_PATTERNS
+from systems.etcd_log import CRASH_PATTERNS, EXPECTED_LINES, LOG_PATTERNS
 
 PEER_PORT: Final = 2380
 _STATUS_TIMEOUT_S: Final = 0.5
@@ -41,8 +41,8 @@ _FIRST_PEER_TIMEOUT_S: Final = 2.0
 class Etcd:
     """A cluster of etcd.
 
-    Also ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath``, ``ReportsTime``
-    and ``FreeAddresses``.
+    Also ``Primaries``, ``LogPatterns``, ``LogKinds``, ``FaultDurations``, ``ClockPath``,
+    ``ReportsTime`` and ``FreeAddresses``.
     """
 
     name = "etcd"
@@ -168,8 +168,16 @@ class Etcd:
         return CRASH_PATTERNS
 
     def expected_exits(self) -> Mapping[str, Sequence[str]]:
-        """None: no fault that there is yet makes etcd end by itself."""
-        return {}
+        """A member that comes back before its sockets are free again ends by itself."""
+        return EXPECTED_LINES
+
+    def log_patterns(self) -> Mapping[str, Sequence[str]]:
+        """Panics, fatal lines, data races and failed assertions."""
+        return LOG_PATTERNS
+
+    def expected_lines(self) -> Mapping[str, Sequence[str]]:
+        """As :meth:`expected_exits`."""
+        return EXPECTED_LINES
 
     def advertises_peer_address(self) -> bool:
         """It listens where it is told and tells the other members another address."""

@@ -15,7 +15,7 @@ from harness.cluster.node import Cluster
 from harness.errors import PolygraphError
 from harness.fault import Stage
 from harness.run.plan import Plan
-from harness.system import LogPatterns, System
+from harness.system import LogKinds, LogPatterns, System
 
 
 def first_facts(plan: Plan, cluster: Cluster, run: str) -> dict[str, Any]:
@@ -48,9 +48,13 @@ def log_options(system: System) -> dict[str, Any]:
     """What the checkers of logs must know of the system, kept with the run for later checks."""
     if not isinstance(system, LogPatterns):
         return {}
+    kinds = system.log_patterns() if isinstance(system, LogKinds) else {}
+    expected = system.expected_lines() if isinstance(system, LogKinds) else {}
     return {
         "crash_patterns": list(system.crash_patterns()),
         "expected_exits": dict(system.expected_exits()),
+        "log_patterns": {kind: list(each) for kind, each in kinds.items()},
+        "expected_lines": {fault: list(each) for fault, each in expected.items()},
     }
 
 

@@ -31,9 +31,10 @@ from harness.history.verdict import (
 )
 from harness.plugins import Registry
 from harness.run import health
+from harness.run.settling import steps
 from harness.run.store import read_json, write_json
 
-RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "no-recovery")
+RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
 
 SCHEMA = 1
@@ -202,11 +203,10 @@ def compose(
         (answer.valid, f"{answer.why.rstrip('.')} ({name})") for name, answer in answers.items()
     ]
     parts += [(UNKNOWN, ailment.message) for ailment in ailments if ailment.level == "unknown"]
-    if not verdicts:
-        parts.append((UNKNOWN, "no checker could be applied"))
     operations = count_operations(record.history)
-    if not operations:
-        parts.append((UNKNOWN, "the history has no client operation"))
+    bare = [] if verdicts else ["no checker could be applied"]
+    bare += [] if operations else ["the history has no client operation"]
+    parts += [(UNKNOWN, reason) for reason in bare]
     valid = worst(answer for answer, _ in parts)
     return {
         "valid": valid,
@@ -218,6 +218,7 @@ def compose(
         "operations": operations,
         "faults": count_faults(record.faults or (), requested_faults),
         "health": [ailment.as_json() for ailment in ailments],
+        "settle": steps(valid, ailments, answers, bare),
         "checkers": {name: answer.as_json() for name, answer in answers.items()},
         "notices": list(record.history.notices),
         "partial": record.history.partial,

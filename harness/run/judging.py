@@ -50,6 +50,7 @@ def unjudged(reason: str) -> dict[str, Any]:
         "operations": {},
         "faults": {},
         "health": [],
+        "settle": [{"about": reason, "do": "polygraph check RUN judges the run's folder again"}],
         "checkers": {},
     }
 

@@ -16,6 +16,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from harness.errors import UsageError
+from harness.errors import EXIT_INFRASTRUCTURE, UsageError
 
 Kind = Literal["systems", "workloads", "nemeses", "checkers", "explanations", "trials"]
 KINDS: tuple[Kind, ...] = ("systems", "workloads", "nemeses", "checkers")
@@ -63,6 +64,11 @@ class Registry:
         if found is not None:
             return found.factory
         raise UsageError(unknown_name(_SINGULAR[kind], name, self.names(kind), self.errors))
+
+    def is_extended(self) -> bool:
+        """Whether code of third parties is loaded with the checkers; loads nothing itself."""
+        groups = (importlib.metadata.entry_points(group=f"polygraph.{kind}") for kind in KINDS)
+        return bool(self.plugin_files) or any(groups)
 
     def _all(self, kind: Kind) -> dict[str, Found]:
         if kind not in self._cache:
@@ -131,9 +137,13 @@ def _load_file(path: Path) -> ModuleType:
         raise UsageError(f"the plug-in {path} is not a readable Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    pid = os.getpid()
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UsageError(f"the plug-in {path} cannot be loaded: {error!r}") from error
+    finally:
+        if os.getpid() != pid:  # a copy that the plug-in made: it must not do our work again
+            os._exit(EXIT_INFRASTRUCTURE)
     return module

@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from harness.cli.declared import names
-from harness.cli.judging import STDIN, Outcome, Request, judge_apart, judge_safely
+from harness.cli.judging import Begun, Outcome, Request, judge_apart, judge_safely, safely
 from harness.cli.models import initial_state, joined, refuse_unknown
 from harness.cli.options import READABLE, json_option, plugin_option, store_option
 from harness.cli.proofs import folders
@@ -32,10 +32,12 @@ from harness.errors import (
     EXIT_UNKNOWN,
     EXIT_USAGE,
     EXIT_VALID,
+    UsageError,
 )
 from harness.history.consistency import known_models
 from harness.plugins import Registry
 
+GRAPHS = ("process", "realtime")
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
 
 
@@ -70,6 +72,15 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
     type=click.FloatRange(min=0),
     help="Elle: milliseconds of searching cycles in one component.",
 )
+@click.option("--wfr-keys", is_flag=True, help="rw-register: writes follow a transaction's reads.")
+@click.option("--sequential-keys", is_flag=True, help="rw-register: each key is sequential.")
+@click.option("--linearizable-keys", is_flag=True, help="rw-register: each key is linearizable.")
+@click.option(
+    "--additional-graphs",
+    multiple=True,
+    help="Elle: process or realtime order, also where no model needs it.",
+)
+@click.option("--commit-order", help="Elle: the field of completions that numbers the commits.")
 @click.option("-p", "--plot-format", help="Elle: svg or png, for pictures of cycles.")
 @click.option("-t", "--plot-timeout", "plot_timeout_ms", type=int, help="Elle: a picture's time.")
 @click.option("-b", "--max-plot-bytes", type=int, help="Elle: the largest graph to draw.")
@@ -112,8 +123,8 @@ def VERB(
     folder of a run, or latest.
     """
     registry = Registry(tuple(Path(path) for path in plugin))
-    if not files:
-        return _without_files(registry, self_test)
+    if not files and not self_test:
+        raise click.UsageError("Missing argument 'FILE|RUN|- ...'.", context)
     request = Request(
         model=model,
         format=format,
@@ -123,10 +134,15 @@ def VERB(
         registry=registry,
         session=context.ensure_object(Session),
         folders=folders(files, directory) if directory is not None else {},
-        self_test=self_test,
     )
-    if model is not None:
-        refuse_unknown(model, registry)  # before anything is read
+    if model is not None:  # is refused before anything is read
+        refused = _refusal(model, request)
+        if refused is not None:
+            return refused
+    if self_test:
+        from harness.cli.self_test import try_all, try_files
+
+        return try_files(files, request) if files else try_all(registry)
     codes = set()
     for name, outcome in _outcomes(files, request):
         codes.add(outcome.code)
@@ -135,14 +151,6 @@ def VERB(
         if outcome.said:
             click.echo(outcome.said, nl=False, err=True)
     return next(code for code in WORST_FIRST if code in codes)
-
-
-def _without_files(registry: Registry, self_test: bool) -> int:
-    if not self_test:
-        raise click.UsageError("Missing argument 'FILE|RUN|- ...'.", click.get_current_context())
-    from harness.cli.self_test import try_all
-
-    return try_all(registry)
 
 
 def _header(initial: str | None, independent: bool) -> dict[str, Any]:
@@ -161,6 +169,11 @@ def _checker_options(flags: Mapping[str, Any]) -> dict[str, Any]:
         options["claims"] = list(known_models(names(models)))
     if "anomalies" in options:
         options["anomalies"] = list(names(joined(options["anomalies"])))
+    if "additional_graphs" in options:
+        options["additional_graphs"] = list(names(joined(options["additional_graphs"])))
+        unknown = [name for name in options["additional_graphs"] if name not in GRAPHS]
+        if unknown:
+            raise UsageError(f"there is no graph {unknown[0]!r}", f"one of: {', '.join(GRAPHS)}")
     return options
 
 
@@ -169,33 +182,39 @@ def _outcomes(files: Sequence[str], request: Request) -> Iterator[tuple[str, Out
     from harness.cli.side_by_side import cores, judge_all
     from harness.cli.waiting import Waiting
 
-    workers = 1 if request.self_test else min(cores(), len(files))
-    if workers > 1 and STDIN not in files:
-        found = judge_all(files, partial(judge_apart, request=request), workers)
-        yield from _in_order(files, found)
-        return
-    with Waiting(len(files)) as waiting:
-        for name in files:
-            waiting.begin(name)
-            outcome = judge_safely(name, request)
-            waiting.advance()
-            yield name, outcome
-
-
-def _in_order(
-    files: Sequence[str], found: Iterator[tuple[int, Outcome]]
-) -> Iterator[tuple[str, Outcome]]:
-    from harness.cli.waiting import Waiting
-
+    judge = judge_apart if len(files) > 1 else judge_safely
+    found = judge_all(files, partial(judge, request=request), cores())
     early: dict[int, Outcome] = {}
     following = 0
     with Waiting(len(files)) as waiting:
+        waiting.begin(files[0] if len(files) == 1 else "")
         for position, outcome in found:
             early[position] = outcome
             waiting.advance()
             while following in early:
                 yield files[following], early.pop(following)
                 following += 1
+
+
+def _refusal(model: str, request: Request) -> int | None:
+    """The exit code if there is no such model, which is told; ``None`` if there is.
+
+    Loading plug-ins to find out may end the process, so then another one does it.
+    """
+    if not request.registry.is_extended():
+        refuse_unknown(model, request.registry)
+        return None
+    from harness.cli.side_by_side import judge_all
+
+    def look(name: str, begun: Begun) -> Outcome:
+        return safely(lambda: refuse_unknown(model, request.registry), request.session)
+
+    for _, outcome in judge_all([model], look, 1):
+        if outcome.verdict is not None:
+            files = ", ".join(map(str, request.registry.plugin_files)) or "entry points"
+            raise UsageError(f"the plug-ins ({files}) cannot be loaded: {outcome.verdict['why']}")
+        return outcome.code or None
+    return None
 
 
 def _show(name: str, verdict: Mapping[str, Any], *, as_json: bool, verbose: bool) -> None:

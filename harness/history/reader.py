@@ -32,6 +32,8 @@ from harness.history.seal import COLUMNS, SEALED, find_history, is_unsealed
 STANDARD_INPUT = "-"
 SMALLEST_SEALED: Final = 1 << 20
 """Bytes from which a sealed history is taken from its columnar copy."""
+SMALLEST_SCANNED: Final = 8 << 20
+"""Bytes from which the compiled scanners are worth loading."""
 
 
 def read_history(path: Path, format: str | None = None) -> History:
@@ -55,14 +57,19 @@ def read_history(path: Path, format: str | None = None) -> History:
 
 def _fast(path: Path, format: str | None) -> History | None:
     """A large file with its columns, sealed or of transactions; ``None`` for all others."""
-    if format not in (None, "jsonl") or not path.is_file() or is_unsealed(path):
+    if format not in (None, "jsonl", "edn") or not path.is_file() or is_unsealed(path):
         return None
     size = path.stat().st_size
     if path.name in SEALED:
         return _sealed(path, size) if size >= SMALLEST_SEALED else None
-    from harness.history.fast_jsonl import SMALLEST, read_fast
+    if size < SMALLEST_SCANNED:
+        return None
+    from harness.history import fast_edn, fast_jsonl
 
-    return read_fast(path) if size >= SMALLEST else None
+    history = None if format == "edn" else fast_jsonl.read_fast(path)
+    if history is None and format != "jsonl":
+        history = fast_edn.read_fast(path)
+    return history
 
 
 def _sealed(path: Path, size: int) -> History | None:

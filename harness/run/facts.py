@@ -12,6 +12,7 @@ from typing import Any
 
 import harness
 from harness.cluster.node import Cluster
+from harness.errors import PolygraphError
 from harness.fault import Stage
 from harness.run.plan import Plan
 from harness.system import LogKinds, LogPatterns, System
@@ -58,12 +59,16 @@ def log_options(system: System) -> dict[str, Any]:
 
 
 def node_states(stage: Stage) -> dict[str, str]:
-    """How each node's daemons are: ``up``, ``paused`` or ``gone``."""
+    """How each node's daemons are: ``up``, ``paused``, ``gone`` or ``out of reach``."""
     words = {"T": "paused", "t": "paused", "gone": "gone", "Z": "gone"}
-    return {
-        node: "/".join(sorted({words.get(daemon.state(), "up") for daemon in daemons}))
-        for node, daemons in list(stage.daemons.items())
-    }
+    shown = {}
+    for node, daemons in list(stage.daemons.items()):
+        try:
+            states = {words.get(daemon.state(), "up") for daemon in daemons}
+        except PolygraphError:
+            states = {"out of reach"}
+        shown[node] = "/".join(sorted(states))
+    return shown
 
 
 def summary(verdict: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,13 +9,14 @@ an anomaly that none of the claimed models forbids is told, but makes ``unknown`
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import PolygraphError
+from harness.errors import EXIT_INFRASTRUCTURE, PolygraphError
 from harness.history.history import History
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Header
 from harness.history.record import LedgerEntry, LogFile, Record
@@ -46,17 +47,32 @@ def judge_history(
     registry: Registry,
     *,
     seconds: float = 300.0,
+    begun: Callable[[str], object] = str,
 ) -> dict[str, Any]:
-    """Judge a bare history: no health, crash or recovery. The shape of ``verdict.json``."""
+    """Judge a bare history: no health, crash or recovery. The shape of ``verdict.json``.
+
+    ``begun`` is called with the name of each checker before it begins.
+    """
     record = Record(history=history, options=options)
-    verdicts, left_out = run_checkers(record, checkers, options, registry, seconds=seconds)
+    verdicts, left_out = run_checkers(
+        record, checkers, options, registry, seconds=seconds, begun=begun
+    )
     claims = list(options.get("claims") or history.header.claims)
-    answer = compose(record, verdicts, claims=claims, ailments=[], requested_faults=[])
+    answer = compose(
+        record,
+        verdicts,
+        claims=claims,
+        ailments=[],
+        requested_faults=[],
+        anomalies=options.get("anomalies") or (),
+    )
     answer["left_out"] = left_out
     return answer
 
 
-def judge_run(run_dir: Path, *, seconds: float = 300.0) -> dict[str, Any]:
+def judge_run(
+    run_dir: Path, *, seconds: float = 300.0, begun: Callable[[str], object] = str
+) -> dict[str, Any]:
     """Judge a run from its folder alone. Writes nothing."""
     from harness.run.scenario import read_toml, registry_of, resolve
 
@@ -69,7 +85,9 @@ def judge_run(run_dir: Path, *, seconds: float = 300.0) -> dict[str, Any]:
     if record.states is not None:
         names.append("agreement")
     options = {**scenario.options, **((record.run or {}).get("checker_options") or {})}
-    verdicts, left_out = run_checkers(record, names, options, registry, seconds=seconds)
+    verdicts, left_out = run_checkers(
+        record, names, options, registry, seconds=seconds, begun=begun
+    )
     claims = list(scenario.consistency_models or record.header.claims)
     ailments = health.examine(record, scenario.nemesis)
     ailments += health.missing_evidence(record, scenario.nemesis, left_out)
@@ -115,6 +133,7 @@ def run_checkers(
     registry: Registry,
     *,
     seconds: float,
+    begun: Callable[[str], object] = str,
 ) -> tuple[dict[str, Verdict], list[str]]:
     """The verdict of each checker, and the names of those whose parts of the record are missing."""
     verdicts: dict[str, Verdict] = {}
@@ -122,6 +141,7 @@ def run_checkers(
     for name in dict.fromkeys(names):
         checker: Checker = registry.get("checkers", name)(options)
         if checker.reads <= record.parts:
+            begun(name)
             verdicts[name] = _check_safely(name, checker, record, Budget.start(seconds))
         else:
             left_out.append(name)
@@ -129,18 +149,22 @@ def run_checkers(
 
 
 def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -> Verdict:
+    pid = os.getpid()
     try:
         return _understood(name, checker.check(record, budget))
     except BudgetExceeded as error:
         return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of budget: {error}")
     except MemoryError:
         return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of memory")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Verdict(
             valid=UNKNOWN,
             why=f"the checker {name} crashed: {error!r}",
             stats={"traceback": traceback.format_exc()},
         )
+    finally:
+        if os.getpid() != pid:  # a copy that the checker made: only one of the two may judge
+            os._exit(EXIT_INFRASTRUCTURE)
 
 
 def _understood(name: str, answer: object) -> Verdict:
@@ -165,9 +189,16 @@ def compose(
     claims: Sequence[str],
     ailments: Sequence[health.Ailment],
     requested_faults: Sequence[str],
+    anomalies: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was."""
-    answers = {name: against_claims(verdict, claims) for name, verdict in verdicts.items()}
+    """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was.
+
+    With ``anomalies`` that were asked for by name, an invalid verdict is against these, too.
+    """
+    answers = {
+        name: verdict if anomalies else against_claims(verdict, claims)
+        for name, verdict in verdicts.items()
+    }
     parts: list[tuple[Valid, str]] = [
         (answer.valid, f"{answer.why.rstrip('.')} ({name})") for name, answer in answers.items()
     ]

@@ -33,7 +33,7 @@ git ls-files -z --cached --others --exclude-standard |
 /usr/bin/python3 -m venv "$copy/venv"
 "$copy/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
   -c constraints.txt -e "$copy/tree[local,docker,ssh,etcd,plots,zstd,uvloop,web,fast]" \
-  build hatchling httpx2 hypothesis jsonschema pytest pytest-timeout pyyaml
+  build hatchling httpx2 hypothesis jsonschema junitparser pytest pytest-timeout pyyaml
 chown -R $user:$user "$copy"
 cd "$copy/tree"
 as_user "$copy/venv/bin/python" -m pytest -m userns -p no:cacheprovider

@@ -73,6 +73,11 @@ _WORKS: Final = {
         2017,
         "On Verifying Causal Consistency",
     ),
+    "biswas": (
+        "Biswas and Enea",
+        2019,
+        "On the Complexity of Checking Transactional Consistency",
+    ),
     "sovran": ("Sovran et al.", 2011, "Transactional Storage for Geo-Replicated Systems"),
     "papadimitriou": (
         "Papadimitriou",

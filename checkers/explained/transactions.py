@@ -102,6 +102,18 @@ TRANSACTION_ENTRIES: Final = table(
         papers="elle",
     ),
     anomaly(
+        "no-commit-order",
+        """The transactions cannot have committed in any order: whoever sees a transaction that
+        wrote a key, and yet reads another one's value there, demands that the second committed
+        after the first, and these demands are a circle.""",
+        elle_registers(
+            "p: [wx1 wy1 ]\nq: [wx2 wy2 ]\nr:              [rx1 ry2]",
+            "no-commit-order",
+            models="read-atomic",
+        ),
+        papers="biswas",
+    ),
+    anomaly(
         "lost-update",
         """Two transactions read the same version of a key and both wrote it: one of the two
         changes was made without knowing of the other and is gone.""",

@@ -123,8 +123,8 @@ def VERB(
     folder of a run, or latest.
     """
     registry = Registry(tuple(Path(path) for path in plugin))
-    if not files:
-        return _without_files(registry, self_test)
+    if not files and not self_test:
+        raise click.UsageError("Missing argument 'FILE|RUN|- ...'.", context)
     request = Request(
         model=model,
         format=format,
@@ -134,28 +134,23 @@ def VERB(
         registry=registry,
         session=context.ensure_object(Session),
         folders=folders(files, directory) if directory is not None else {},
-        self_test=self_test,
     )
     if model is not None:  # is refused before anything is read
         refused = _refusal(model, request)
         if refused is not None:
             return refused
+    if self_test:
+        from harness.cli.self_test import try_all, try_files
+
+        return try_files(files, request) if files else try_all(registry)
     codes = set()
     for name, outcome in _outcomes(files, request):
         codes.add(outcome.code)
         if outcome.verdict is not None:
             _show(name, outcome.verdict, as_json=as_json, verbose=verbose)
         if outcome.said:
-            click.echo(outcome.said, nl=False, err=not request.self_test)
+            click.echo(outcome.said, nl=False, err=True)
     return next(code for code in WORST_FIRST if code in codes)
-
-
-def _without_files(registry: Registry, self_test: bool) -> int:
-    if not self_test:
-        raise click.UsageError("Missing argument 'FILE|RUN|- ...'.", click.get_current_context())
-    from harness.cli.self_test import try_all
-
-    return try_all(registry)
 
 
 def _header(initial: str | None, independent: bool) -> dict[str, Any]:
@@ -187,9 +182,8 @@ def _outcomes(files: Sequence[str], request: Request) -> Iterator[tuple[str, Out
     from harness.cli.side_by_side import cores, judge_all
     from harness.cli.waiting import Waiting
 
-    apart = len(files) > 1 and not request.self_test
-    judge = judge_apart if apart else judge_safely
-    found = judge_all(files, partial(judge, request=request), 1 if request.self_test else cores())
+    judge = judge_apart if len(files) > 1 else judge_safely
+    found = judge_all(files, partial(judge, request=request), cores())
     early: dict[int, Outcome] = {}
     following = 0
     with Waiting(len(files)) as waiting:

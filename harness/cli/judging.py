@@ -31,8 +31,7 @@ STDIN = "-"
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What the flags ask for: ``model`` is ``-m``, ``header`` replaces what the history says of
-    itself, ``options`` go to the checkers; ``folders`` say where proofs of a file are kept;
-    ``self_test`` changes one read of each history first.
+    itself, ``options`` go to the checkers; ``folders`` say where proofs of a file are kept.
     """
 
     model: str | None
@@ -42,7 +41,6 @@ class Request:
     store: Path
     registry: Registry
     session: Session
-    self_test: bool = False
     folders: Mapping[str, Path] = field(default_factory=dict)
     begun: Begun = str
 
@@ -64,11 +62,6 @@ class Outcome:
 def judge_safely(name: str, begun: Begun, *, request: Request) -> Outcome:
     """Judge the file or run called ``name``; trouble with it is told, not raised."""
     request = dataclasses.replace(request, begun=begun)
-    if request.self_test:
-        try:
-            return _self_test(name, request)
-        except Exception as error:
-            return Outcome(exit_code_of(error, request.session), None, "")
     return safely(lambda: _judge(name, request), request.session)
 
 
@@ -101,21 +94,7 @@ def _judge(name: str, request: Request) -> dict[str, Any]:
     return _judge_run(name, find_run(request.store, name), request)
 
 
-def _self_test(name: str, request: Request) -> Outcome:
-    """Whether a history with one impossible read is called invalid."""
-    from harness.cli.self_test import corrupted, told
-
-    history = _history_of(name, request)
-    change = corrupted(history)
-    before = after = None
-    if change is not None:
-        before = _judge_history(history, name, request)["valid"]
-        after = _judge_history(change.history, name, request)["valid"]
-    line, code = told(name, change, before, after)
-    return Outcome(code, None, f"{line}\n")
-
-
-def _history_of(name: str, request: Request) -> Any:
+def history_of(name: str, request: Request) -> Any:
     """The history of a file or a run."""
     from harness.history.reader import read_history
     from harness.run.judge import load_record
@@ -130,10 +109,10 @@ def _history_of(name: str, request: Request) -> Any:
 def _judge_file(name: str, request: Request) -> dict[str, Any]:
     from harness.history.reader import read_history
 
-    return _judge_history(read_history(Path(name), request.format), name, request)
+    return judge_bare(read_history(Path(name), request.format), name, request)
 
 
-def _judge_history(history: Any, name: str, request: Request) -> dict[str, Any]:
+def judge_bare(history: Any, name: str, request: Request) -> dict[str, Any]:
     """Judge a bare history, by ``-m`` or by what its header says it is."""
     from msgspec import structs
 
@@ -177,7 +156,7 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
 
     if request.overrides:
         click.echo(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
-        return _judge_history(load_record(run_dir).history, name, request)
+        return judge_bare(load_record(run_dir).history, name, request)
     verdict = judge_run(run_dir, begun=request.begun)
     stored = read_json(run_dir / "verdict.json")
     if is_under_way(run_dir):

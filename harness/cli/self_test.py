@@ -14,15 +14,19 @@ defect of a checker), 2 a file has no read to change, or the verdict on it was u
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 from msgspec import structs
 
-from harness.errors import EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID
+from harness.cli.failure import exit_code_of
+from harness.cli.judging import Begun, Outcome, Request, history_of, judge_bare
+from harness.errors import EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_USAGE, EXIT_VALID
 from harness.history.explanation import Example
 from harness.history.history import History
 from harness.history.operation import OK, Operation
@@ -32,10 +36,56 @@ from harness.plugins import Registry
 NOWHERE = 10**15
 """Added to a value, so that it becomes one that nobody wrote."""
 NAMED = 30
+WORST_FIRST = (EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
 
 
 def try_all(registry: Registry) -> int:
-    """Try every checker of the registry, a line for each trial; the exit code."""
+    """Try every checker of the registry, a line for each trial; the exit code.
+
+    In a process of its own, like all judging: a checker that ends it must not look like success.
+    """
+
+    def judge(name: str, begun: Begun) -> Outcome:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            code = _try_all(registry)
+        return Outcome(code, None, said.getvalue())
+
+    return _show(["the self-test"], judge)
+
+
+def try_files(names: Sequence[str], request: Request) -> int:
+    """Change one read of each file and judge it, a line each; the worst exit code."""
+    return _show(names, lambda name, begun: _try_file(name, request))
+
+
+def _show(names: Sequence[str], judge: Callable[[str, Begun], Outcome]) -> int:
+    from harness.cli.side_by_side import judge_all
+
+    codes = set()
+    for position, outcome in judge_all(names, judge, 1):
+        codes.add(outcome.code)
+        if outcome.verdict is not None:  # the process ended before it had an answer
+            click.echo(f"{names[position]}: {outcome.verdict['why']}", err=True)
+        click.echo(outcome.said, nl=False)
+    return next(code for code in WORST_FIRST if code in codes)
+
+
+def _try_file(name: str, request: Request) -> Outcome:
+    try:
+        history = history_of(name, request)
+        change = corrupted(history)
+        before = after = None
+        if change is not None:
+            before = judge_bare(history, name, request)["valid"]
+            after = judge_bare(change.history, name, request)["valid"]
+    except Exception as error:
+        return Outcome(exit_code_of(error, request.session), None, "")
+    line, code = told(name, change, before, after)
+    return Outcome(code, None, f"{line}\n")
+
+
+def _try_all(registry: Registry) -> int:
     missed, tried = 0, Counter[str]()
     for name, example in trials(registry):
         trouble = outcome(example, registry)

@@ -55,14 +55,21 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
 
     Exits with the worst of all runs, in the order 1, 4, 3, 2, 0; 130 if interrupted.
     """
+    from harness.cli.soak_progress import block
     from harness.soak.loop import Loop
 
     book = _resumed(flags["resume"]) if flags["resume"] else _begun(flags)
     report = _Reporter(book, flags)
     command = [sys.executable, "-m", "harness.cli.soak_run"]
-    loop = Loop(book, flags["store"].resolve(), command, report)
     try:
-        loop.run()
+        with block(book) as show:
+
+            def tell(entry: Entry) -> None:
+                show(entry)
+                report(entry)
+
+            loop = Loop(book, flags["store"].resolve(), command, tell)
+            loop.run()
     finally:
         book.close()
     summary = report.write(interrupted=loop.is_stopped)

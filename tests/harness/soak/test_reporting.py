@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
+import junitparser
 import msgspec
 import pytest
 
@@ -98,6 +99,20 @@ def test_junit_has_a_case_a_run_with_its_kind(unknown: str, skipped: int, errors
     assert failure is not None
     assert failure.attrib["message"] == "stale"
     assert "--seed 2" in (failure.text or "")
+
+
+@pytest.mark.parametrize("unknown", ["error", "skipped"])
+def test_a_parser_of_junit_reads_every_run_with_its_outcome(unknown: str) -> None:
+    """By junitparser: what the pages of CIs make of it."""
+    summary = summarize(settings(), ALL, interrupted=False)
+    (suite,) = junitparser.JUnitXml.fromstring(junit(summary, "etcd.register", 0, unknown=unknown))
+    kinds = [type(case.result[0]).__name__ if case.result else "passed" for case in suite]
+    assert kinds == ["passed", "Failure", unknown.capitalize(), "Error", "Failure", "Failure"]
+    assert (suite.tests, suite.failures, suite.errors + suite.skipped) == (6, 3, 2)
+    assert suite.time == pytest.approx(6 * 1.5)
+    assert [case.name for case in suite] == [f"run {n} seed {n}" for n in range(1, 7)]
+    suite.update_statistics()
+    assert (suite.tests, suite.failures, suite.errors + suite.skipped) == (6, 3, 2)
 
 
 def test_hostile_text_is_dead_on_the_page(tmp_path: Path) -> None:

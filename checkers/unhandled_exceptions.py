@@ -3,17 +3,19 @@
 After ``jepsen.checker/unhandled-exceptions``. Operations of unknown outcome are where a client's
 error table says nothing better, so the errors of ``info`` completions are grouped by their kind
 (the first word of the error), most frequent first, each with an example. Always valid: it tells
-a tester what to look at, and judges nothing. Cost: one pass.
+a tester what to look at, and judges nothing. Cost: one pass; of a history that is in columns only
+the operations of unknown outcome are decoded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from checkers.calls import short
 from checkers.telling import LISTED
-from harness.history.operation import INFO, Operation
+from harness.history.history import History
+from harness.history.operation import INFO, TYPES, Operation
 from harness.history.record import Record
 from harness.history.verdict import Budget, Verdict
 
@@ -30,8 +32,8 @@ class UnhandledExceptions:
     def check(self, record: Record, budget: Budget) -> Verdict:
         """Valid, with the groups in ``stats``."""
         groups: dict[str, list[Operation]] = {}
-        for operation in record.history:
-            if operation.is_client and operation.type == INFO and _error(operation) is not None:
+        for operation in _of_unknown_outcome(record.history):
+            if _error(operation) is not None:
                 groups.setdefault(_kind(_error(operation)), []).append(operation)
         ordered = sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
         exceptions = [
@@ -44,6 +46,16 @@ class UnhandledExceptions:
         ]
         count = sum(len(found) for found in groups.values())
         return Verdict(valid=True, stats={"count": count, "exceptions": exceptions})
+
+
+def _of_unknown_outcome(history: History) -> Iterable[Operation]:
+    """The completions of clients that say ``info``."""
+    found = history.prepared
+    if found is None:
+        return (each for each in history if each.is_client and each.type == INFO)
+    places = ((found.type == TYPES.index(INFO)) & (found.process >= 0)).nonzero()[0].tolist()
+    pick = getattr(history.operations, "pick", None)
+    return pick(places) if pick is not None else (history.operations[n] for n in places)
 
 
 def _error(operation: Operation) -> Any:

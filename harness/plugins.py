@@ -1,7 +1,8 @@
 """Finds systems, workloads, nemeses and checkers: built in, by entry point, or from a file.
 
 A built-in module of the packages ``systems``, ``workloads``, ``nemeses`` and ``checkers``
-exposes a table (``SYSTEMS``, ``WORKLOADS``, ``NEMESES``, ``CHECKERS``) from name to factory.
+exposes a table (``SYSTEMS``, ``WORKLOADS``, ``NEMESES``, ``CHECKERS``; in ``checkers`` also
+``EXPLANATIONS`` and ``TRIALS``) from name to factory.
 Third parties register the same table by entry point (groups ``polygraph.systems`` and so on,
 each entry naming one factory) or in a file given with ``--plugin``.
 
@@ -26,8 +27,10 @@ from typing import Any, Literal
 
 from harness.errors import EXIT_INFRASTRUCTURE, UsageError
 
-Kind = Literal["systems", "workloads", "nemeses", "checkers"]
+Kind = Literal["systems", "workloads", "nemeses", "checkers", "explanations", "trials"]
 KINDS: tuple[Kind, ...] = ("systems", "workloads", "nemeses", "checkers")
+"""What runs are made of. Explanations (:mod:`harness.history.explanation`) go with checkers, and
+so do trials, further examples for the self-test."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ _SINGULAR: Mapping[Kind, str] = {
     "workloads": "workload",
     "nemeses": "nemesis",
     "checkers": "checker",
+    "explanations": "anomaly or consistency model",
+    "trials": "trial",
 }
 
 
@@ -103,9 +108,10 @@ def unknown_name(what: str, name: str, names: Sequence[str], errors: Sequence[st
 
 
 def _built_in_modules(kind: Kind) -> Iterator[ModuleType]:
-    package = importlib.import_module(kind)
+    top = kind if kind in KINDS else "checkers"
+    package = importlib.import_module(top)
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-        module = importlib.import_module(f"{kind}.{info.name}")
+        module = importlib.import_module(f"{top}.{info.name}")
         if hasattr(module, kind.upper()):
             yield module
 

@@ -48,7 +48,7 @@ class Teller:
         times = [
             _seconds(columns.time[place])
             for place in (invoke, complete)
-            if 0 <= place < found.never
+            if found.are_timed and 0 <= place < found.never
         ]
         if len(times) == 2:
             parts.append(f"from {times[0]} to {times[1]}")
@@ -64,10 +64,10 @@ class Teller:
     def faults(self, numbers: Sequence[int]) -> str:
         """The faults active while the transactions ran, as a sentence; empty without a ledger."""
         found, time = self.transactions, self.transactions.columns.time
+        if not numbers or not found.never or not found.are_timed:
+            return ""
         starts = [max(int(found.invoke[n]), 0) for n in numbers]
         ends = [min(int(found.complete[n]), found.never - 1) for n in numbers]
-        if not numbers or not found.never:
-            return ""
         return while_it_ran(self.record.faults, int(time[min(starts)]), int(time[max(ends)]))
 
     def anomaly(

@@ -16,7 +16,7 @@ between transactions, so components are the same as with all edges drawn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -40,13 +40,15 @@ class Graph:
 
     ``size`` transactions are nodes ``0 .. size - 1``; ``barriers`` more nodes may follow.
     Use :meth:`add`, :meth:`add_process_order` and :meth:`add_realtime_order`, then read
-    :attr:`source`, :attr:`target` and :attr:`label`.
+    :meth:`edges` or :attr:`parts`.
     """
 
     transactions: Transactions
     barriers: int = 0
     labels: int = 0
-    _parts: list[tuple[int, Int32s, Int32s]] = field(default_factory=list)
+    parts: list[tuple[int, Int32s, Int32s]] = field(default_factory=list)
+    """Label, sources and targets of edges that were added together."""
+    barrier_places: Int32s = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
 
     @property
     def size(self) -> int:
@@ -57,6 +59,16 @@ class Graph:
     def nodes(self) -> int:
         """Transactions and barriers together."""
         return self.size + self.barriers
+
+    @property
+    def places(self) -> Int32s:
+        """A place in time for each node: realtime edges go from lower to higher ones.
+
+        That of a transaction is its completion's, and of one without, its invocation's.
+        """
+        found = self.transactions
+        record = np.where(found.complete < found.never, found.complete, found.invoke)
+        return np.concatenate(((2 * record).astype(np.int32), self.barrier_places))
 
     def add(self, label: int, source: NDArray[np.integer], target: NDArray[np.integer]) -> None:
         """Add edges with one label. Loops are left out; so are ends below 0 (nobody) and ends at
@@ -96,6 +108,7 @@ class Graph:
         is_cut[0] = 0
         cuts = np.cumsum(is_cut, dtype=np.int32)  # barriers that need at most so many completions
         self.barriers = int(cuts[-1])
+        self.barrier_places = _barrier_places(is_end, is_cut, len(ok))
         rank = ends[found.complete[ok]]
         after = cuts[rank - 1]  # the first barrier after each completion
         reaching = after < self.barriers
@@ -108,17 +121,17 @@ class Graph:
     def _append(self, label: int, source: NDArray[np.integer], target: NDArray[np.integer]) -> None:
         if len(source):
             self.labels |= label
-            self._parts.append((label, source.astype(np.int32), target.astype(np.int32)))
+            self.parts.append((label, source.astype(np.int32), target.astype(np.int32)))
 
     def with_edges(self, label: int, source: Int32s, target: Int32s) -> Graph:
         """This graph with more edges, itself unchanged."""
-        more = Graph(self.transactions, self.barriers, self.labels, list(self._parts))
+        more = replace(self, parts=list(self.parts))
         more.add(label, source, target)
         return more
 
     def edges(self, labels: int = ~0) -> tuple[Int32s, Int32s, Int8s]:
         """Sources, targets and labels of all edges whose label is in the set ``labels``."""
-        parts = [part for part in self._parts if part[0] & labels]
+        parts = [part for part in self.parts if part[0] & labels]
         if not parts:
             nothing = np.zeros(0, dtype=np.int32)
             return nothing, nothing, np.zeros(0, dtype=np.int8)
@@ -133,3 +146,10 @@ class Graph:
         """Whether ``first`` had completed when ``second`` was invoked."""
         found = self.transactions
         return bool(found.status[first] == OK and found.complete[first] < found.invoke[second])
+
+
+def _barrier_places(is_end: Int32s, is_cut: Int32s, completions: int) -> Int32s:
+    """The place of each barrier: just after the last completion that it stands for."""
+    at = np.flatnonzero(is_end)  # the record of each completion, in order
+    count = np.flatnonzero(is_cut[: completions + 1])  # how many completions come before each
+    return (2 * at[count - 1] + 1).astype(np.int32)

@@ -46,6 +46,55 @@ def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
+def gather(
+    of_record: Any,
+    table: Any,
+    record: Any,
+    f: Any,
+    key: Any,
+    value: Any,
+    start: Any,
+    end: Any,
+    first: Any,
+    to_txn: Any,
+    to_f: Any,
+    to_key: Any,
+    to_value: Any,
+    to_start: Any,
+    to_length: Any,
+) -> int:
+    """Copy the micro-operations of the records that tell of a transaction; gives their number.
+
+    ``of_record`` is the transaction of a record or -1, ``table`` the code of each ``f`` or -1.
+    The rows of a record stand together; in the copy they stand in order of transactions, those
+    of ``t`` in ``first[t]:first[t + 1]``.
+    """
+    for row in range(len(record)):
+        txn = of_record[record[row]]
+        if txn >= 0 and table[f[row]] >= 0:
+            first[txn + 1] += 1
+    for txn in range(len(first) - 1):
+        first[txn + 1] += first[txn]
+    last = -1
+    place = 0
+    for row in range(len(record)):
+        txn = of_record[record[row]]
+        code = table[f[row]]
+        if txn < 0 or code < 0:
+            continue
+        if txn != last:
+            place = first[txn]
+            last = txn
+        to_txn[place] = txn
+        to_f[place] = code
+        to_key[place] = key[row]
+        to_value[place] = value[row]
+        to_start[place] = start[row]
+        to_length[place] = end[row] - start[row] if start[row] >= 0 else 0
+        place += 1
+    return int(first[len(first) - 1])
+
+
 def mark_mismatches(
     starts: Any, lengths: Any, model_starts: Any, elements: Any, matches: Any
 ) -> None:

@@ -5,7 +5,9 @@ A list shows its own history, so every read tells the version order of its key u
 
 - ww: who appended just before, to who appended next;
 - wr: who appended the last element of a read, to who read it;
-- rw: who read a state, to who appended just after it.
+- rw: who read a state, to who appended just after it;
+- ww again, where the database's own order of commits is known: who appended to a key, to who
+  appended to it in the next commit. It orders what nobody read, and must agree with the reads.
 
 Where no cycle shows, an order of the unread appends that makes none can be chosen (a topological
 one), so this is complete; but for snapshot isolation, which two transactions break that append
@@ -22,12 +24,22 @@ from typing import Any, Final
 import numpy as np
 
 from checkers.elle.analysis import Inference, Reason, analyse
+from checkers.elle.commit_numbers import commit_numbers
 from checkers.elle.explain import show
 from checkers.elle.graph import RW, WR, WW, Graph
 from checkers.elle.list_anomalies import direct_anomalies
 from checkers.elle.options import Options
 from checkers.elle.snapshots import commit_places
-from checkers.elle.transactions import FAIL, OK, READ, WRITE, Int32s, Transactions, transactions
+from checkers.elle.transactions import (
+    FAIL,
+    OK,
+    READ,
+    WRITE,
+    Int32s,
+    Int64s,
+    Transactions,
+    transactions,
+)
 from checkers.elle.versions import NOBODY, Versions, version_orders
 from harness.history.columns import columns
 from harness.history.record import Record
@@ -41,7 +53,8 @@ MOST_PAIRS: Final = 20_000_000
 class ListAppend:
     """Judges transactions of ``["append", key, value]`` and ``["r", key, list]``.
 
-    Options: those of :class:`checkers.elle.options.Options`. Appended values must be unique by
+    Options: those of :class:`checkers.elle.options.Options`; ``commit_order``, see
+    :mod:`checkers.elle.commit_numbers`. Appended values must be unique by
     key; where they are not, or where there are other micro-operations, nothing can be said.
     """
 
@@ -55,12 +68,17 @@ class ListAppend:
         """The verdict on all transactions of ``record``."""
         options = Options.of(self.options, record.header)
         found = transactions(columns(record.history), APPENDS)
+        found = found if options.timed else found.without_times()
         if found.unexpected:
             return Verdict(valid=UNKNOWN, why=unexpected(found))
         versions = version_orders(found)
         if versions.writers.duplicates:
             return Verdict(valid=UNKNOWN, why=duplicate_appends(found, versions))
-        return analyse(infer(found, versions, record), options, record, budget)
+        numbered = self.options.get("commit_order") or record.header.options.get("commit_order")
+        numbers = commit_numbers(found, numbered, record) if numbered else None
+        inference = infer(found, versions, record, numbers)
+        verdict = analyse(inference, options, record, budget)
+        return options.as_asked(verdict)
 
 
 def unexpected(found: Transactions) -> str:
@@ -86,20 +104,27 @@ def duplicate_appends(found: Transactions, versions: Versions) -> str:
     )
 
 
-def infer(found: Transactions, versions: Versions, record: Record) -> Inference:
-    """Dependencies and anomalies of a history with unique appends."""
+def infer(
+    found: Transactions, versions: Versions, record: Record, numbers: Int64s | None = None
+) -> Inference:
+    """Dependencies and anomalies of a history with unique appends.
+
+    ``numbers``: the rank of each transaction's commit, if known, or -1.
+    """
     graph = Graph(found)
     owner = np.where(versions.append >= 0, found.txn[versions.append], NOBODY)
     _add_ww(graph, versions, owner)
     _add_wr(graph, versions)
     incomplete = _add_rw(graph, versions, owner)
     _add_unread(graph, versions, owner)
+    if numbers is not None:
+        graph.add(WW, *_commits(found, numbers))
     return Inference(
         graph=graph,
-        reasons=ListReasons(found, versions),
+        reasons=ListReasons(found, versions, numbers),
         anomalies=direct_anomalies(found, versions, record),
         incomplete=incomplete,
-        guess=(lambda: guess(graph, versions)) if _has_rivals(found, versions) else None,
+        guess=(lambda: guess(graph, versions, numbers)) if _has_rivals(found, versions) else None,
         stats={
             "transactions": len(found),
             "micro_operations": len(found.f),
@@ -111,6 +136,16 @@ def infer(found: Transactions, versions: Versions, record: Record) -> Inference:
 def _add_ww(graph: Graph, versions: Versions, owner: Int32s) -> None:
     same = versions.key[1:] == versions.key[:-1]
     graph.add(WW, owner[:-1][same], owner[1:][same])
+
+
+def _commits(found: Transactions, numbers: Int64s) -> tuple[Int32s, Int32s]:
+    """Each committer of an append with the next one that appended to the same key."""
+    rows = np.flatnonzero((found.f == WRITE) & (numbers[found.txn] >= 0))
+    txn, key = found.txn[rows], found.key[rows]
+    order = np.lexsort((numbers[txn], key))
+    txn, key = txn[order], key[order]
+    same = (key[1:] == key[:-1]) & (numbers[txn[1:]] > numbers[txn[:-1]])
+    return txn[:-1][same], txn[1:][same]
 
 
 def _add_wr(graph: Graph, versions: Versions) -> None:
@@ -150,8 +185,8 @@ def _has_rivals(found: Transactions, versions: Versions) -> bool:
     return bool((keys[1:] == keys[:-1]).any())
 
 
-def guess(graph: Graph, versions: Versions) -> tuple[Int32s, Int32s]:
-    """An order of each key's unread appends: a chain of ww edges.
+def guess(graph: Graph, versions: Versions, numbers: Int64s | None = None) -> tuple[Int32s, Int32s]:
+    """An order of each key's unread appends: a chain of ww edges, by ``numbers`` if all have one.
 
     A transaction of unknown outcome none of whose appends was read is taken not to have happened.
     """
@@ -165,8 +200,11 @@ def guess(graph: Graph, versions: Versions) -> tuple[Int32s, Int32s]:
     keys: dict[int, set[int]] = {}
     for t, k in zip(txn.tolist(), key.tolist(), strict=True):
         keys.setdefault(t, set()).add(k)
-    places = commit_places(graph, {t: frozenset(mine) for t, mine in keys.items()})
     when = found.complete
+    if numbers is not None and (numbers[txn] >= 0).all():
+        when, places = numbers, None
+    else:
+        places = commit_places(graph, {t: frozenset(mine) for t, mine in keys.items()})
     if places is not None:
         when = np.array([places.get(t, len(places)) for t in range(len(found))], dtype=np.int64)
     order = np.lexsort((txn, when[txn], key))
@@ -200,9 +238,12 @@ def _add_unread(graph: Graph, versions: Versions, owner: Int32s) -> None:
 class ListReasons:
     """Finds the micro-operations behind an edge."""
 
-    def __init__(self, found: Transactions, versions: Versions) -> None:
+    def __init__(
+        self, found: Transactions, versions: Versions, numbers: Int64s | None = None
+    ) -> None:
         self.found = found
         self.versions = versions
+        self.numbers = numbers
 
     def reason(self, label: int, before: int, after: int) -> Reason:
         """Why ``before`` comes before ``after``."""
@@ -233,6 +274,21 @@ class ListReasons:
                 key, value, new = self._key(row), self._value(previous), self._value(row)
                 text = f"{{b}} appended {show(new)} after {{a}} appended {show(value)} to key "
                 text += show(key)
+                return Reason(text=text, data={"key": key, "value": value, "value'": new})
+        return self._committed(before, after)
+
+    def _committed(self, before: int, after: int) -> Reason | None:
+        """That both appended to a key, and the order of commits has ``before`` first."""
+        numbers = self.numbers
+        if numbers is None or not 0 <= numbers[before] < numbers[after]:
+            return None
+        mine = {int(self.found.key[row]): row for row in self._micro(before, WRITE)}
+        for row in self._micro(after, WRITE):
+            other = mine.get(int(self.found.key[row]))
+            if other is not None:
+                key, value, new = self._key(row), self._value(other), self._value(row)
+                text = f"{{b}} appended {show(new)} to key {show(key)}, to which {{a}} appended "
+                text += f"{show(value)}, and {{a}} was committed first by the database's own order"
                 return Reason(text=text, data={"key": key, "value": value, "value'": new})
         return None
 

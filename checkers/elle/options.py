@@ -8,7 +8,7 @@ else from the claims (``polygraph check -c``, or the history's header), else the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,13 +18,26 @@ from checkers.elle.models import (
     REALTIME_CYCLES,
     anomalies_implying,
     canonical,
+    friendly,
     implied_models,
     prohibited,
     stronger_models,
 )
 from harness.history.operation import Header
+from harness.history.verdict import Verdict
 
 DEFAULT_MODELS: Final = ("strict-serializable",)
+UNTIMED_DEFAULT: Final = ("strong-session-serializable",)
+OF_SESSIONS: Final = {
+    "PL-1": "strong-session-read-uncommitted",
+    "PL-2": "strong-session-read-committed",
+    "PL-SI": "strong-session-snapshot-isolation",
+    "PL-3": "strong-session-serializable",
+}
+"""What those who write sessions without times mean by a model: there the order of a session counts
+everywhere (Biswas & Enea 2019, and AWDIT, Plume, PolySI, IsoVista after them)."""
+WITHOUT_TIMES: Final = implied_models(UNTIMED_DEFAULT)
+"""Models that can be told without times."""
 SEARCH_TIMEOUT_S: Final = 1.0
 
 
@@ -34,7 +47,8 @@ class Options:
 
     ``cycle_search_timeout_s`` is for each component of the graph; ``additional_graphs`` out of
     ``process`` and ``realtime`` are taken in even where no model asked for needs them;
-    ``directory`` is where pictures go, if anywhere.
+    ``directory`` is where pictures go, if anywhere. Where histories are not ``timed``, only the
+    order of each process is known, and the models are those :data:`OF_SESSIONS`.
     """
 
     consistency_models: tuple[str, ...] = DEFAULT_MODELS
@@ -42,6 +56,9 @@ class Options:
     cycle_search_timeout_s: float = SEARCH_TIMEOUT_S
     additional_graphs: frozenset[str] = frozenset()
     directory: Path | None = None
+    timed: bool = True
+    asked: tuple[str, ...] = ()
+    """The models as they were asked for."""
 
     @classmethod
     def of(cls, options: Mapping[str, Any], header: Header) -> Options:
@@ -49,8 +66,12 @@ class Options:
         models = options.get("consistency_models") or options.get("claims") or header.claims
         timeout_ms = options.get("cycle_search_timeout")
         directory = options.get("directory")
+        timed = is_timed(header)
+        asked = _names(models) or (DEFAULT_MODELS if timed else UNTIMED_DEFAULT)
         return cls(
-            consistency_models=_names(models) or DEFAULT_MODELS,
+            consistency_models=asked if timed else tuple(map(of_sessions, asked)),
+            timed=timed,
+            asked=asked,
             anomalies=_names(options.get("anomalies")),
             cycle_search_timeout_s=SEARCH_TIMEOUT_S if timeout_ms is None else timeout_ms / 1e3,
             additional_graphs=frozenset(_names(options.get("additional_graphs"))),
@@ -76,11 +97,25 @@ class Options:
         """
         out = frozenset(impossible)
         proved = (frozenset(EXISTENCE) | frozenset(searched)) - out - frozenset(unproved)
+        proved = proved if self.timed else proved & WITHOUT_TIMES
         return [
             model
             for model in self.consistency_models
             if canonical(model) not in out and not stronger_models([model]) & proved
         ]
+
+    def as_asked(self, verdict: Verdict) -> Verdict:
+        """``verdict`` with models asked for among those ruled out, if what they mean here is."""
+        out = {*verdict.not_, *verdict.also_not}
+        more = [
+            name
+            for name in self.asked
+            if name not in out and friendly(canonical(of_sessions(name))) in out
+        ]
+        if self.timed or verdict.valid is not False or not more:
+            return verdict
+        why = f"{verdict.why} (where no times are known, the order of sessions counts)"
+        return replace(verdict, why=why, not_=(*more, *verdict.not_))
 
     def orders(self) -> frozenset[str]:
         """Which of ``process`` and ``realtime`` order the graph needs."""
@@ -90,12 +125,24 @@ class Options:
             found.add("realtime")
         elif reported & PROCESS_CYCLES:
             found.add("process")
+        if not self.timed and "realtime" in found:
+            found = found - {"realtime"} | {"process"}
         return frozenset(found)
 
     def _needs_realtime(self) -> bool:
         """Whether some model can only be proved by strict serializability."""
         plain = implied_models(["strong-session-serializable"])
         return any(canonical(model) not in plain for model in self.consistency_models)
+
+
+def is_timed(header: Header) -> bool:
+    """Whether records of different processes tell by their order which came first."""
+    return (header.extra or {}).get("order") != "session"
+
+
+def of_sessions(model: str) -> str:
+    """The model that ``model`` means where only sessions are known."""
+    return OF_SESSIONS.get(canonical(model), model)
 
 
 def _names(found: Any) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from typing import Any, Final
 import numpy as np
 
 from checkers.elle.analysis import Inference, Reason, analyse
+from checkers.elle.commit_numbers import commit_numbers
 from checkers.elle.explain import show
 from checkers.elle.graph import RW, WR, WW, Graph
 from checkers.elle.models import canonical, implied_models
@@ -47,6 +48,7 @@ from checkers.elle.rw_versions import (
 )
 from checkers.elle.serial_order import is_explained
 from checkers.elle.transactions import Int64s, Transactions, transactions
+from checkers.elle.weak_models import with_weak_models
 from harness.history.columns import columns
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Budget, Verdict
@@ -66,8 +68,7 @@ class RwRegister:
 
     Options: those of :class:`checkers.elle.options.Options`; ``wfr_keys``, ``sequential_keys`` and
     ``linearizable_keys`` (true: assume it of the system), else as the header's options say;
-    ``commit_order``, a map from the index of a completion to the number of its commit. Values must
-    be unique by key.
+    ``commit_order``, see :mod:`checkers.elle.commit_numbers`. Values must be unique by key.
     """
 
     name = "rw-register"
@@ -80,6 +81,7 @@ class RwRegister:
         """The verdict on all transactions of ``record``."""
         options = Options.of(self.options, record.header)
         found = transactions(columns(record.history), WRITES)
+        found = found if options.timed else found.without_times()
         if found.unexpected:
             return Verdict(valid=UNKNOWN, why=unexpected(found))
         known = versions(found)
@@ -87,13 +89,14 @@ class RwRegister:
             return Verdict(valid=UNKNOWN, why=duplicate_writes(known))
         assumed = {**record.header.options, **self.options}
         verdict = self._judged(record, options, known, assumed, budget)
+        verdict = with_weak_models(verdict, known, options, record)
         if verdict.valid == UNKNOWN and is_strict(options) and not assumed.get(LINEARIZABLE_KEYS):
             strict = self._judged(
                 record, options, known, {**assumed, LINEARIZABLE_KEYS: True}, budget
             )
             if strict.valid is False:
                 return _only_strict(strict)
-        return verdict
+        return options.as_asked(verdict)
 
     def _judged(
         self,
@@ -103,7 +106,7 @@ class RwRegister:
         assumed: Mapping[str, Any],
         budget: Budget,
     ) -> Verdict:
-        order = agreed_order(known, sources(known, assumed))
+        order = agreed_order(known, sources(known, assumed, record))
         inference = infer(known, order, record)
         kinds = {kind for kind, cases in inference.anomalies.items() if cases}
         if not kinds & options.prohibited:
@@ -117,7 +120,9 @@ def is_strict(options: Options) -> bool:
     It demands by itself that every key is linearizable: whatever breaks that order of versions,
     or makes a cycle with it, breaks strict serializability, and need not break anything weaker.
     """
-    return any(canonical(model) == canonical(STRICT) for model in options.consistency_models)
+    return options.timed and any(
+        canonical(model) == canonical(STRICT) for model in options.consistency_models
+    )
 
 
 def _only_strict(verdict: Verdict) -> Verdict:
@@ -149,7 +154,7 @@ def duplicate_writes(known: Versions) -> str:
     )
 
 
-def sources(known: Versions, options: Mapping[str, Any]) -> list[Edges]:
+def sources(known: Versions, options: Mapping[str, Any], record: Record) -> list[Edges]:
     """What the options say of the order of versions.
 
     A key that is sequential or linearizable is so inside a transaction, too: there, too, what was
@@ -157,7 +162,8 @@ def sources(known: Versions, options: Mapping[str, Any]) -> list[Edges]:
     """
     found: list[Edges] = []
     if options.get("commit_order"):
-        found.append(commit_order(known, _commit_numbers(known.found, options["commit_order"])))
+        numbers = commit_numbers(known.found, options["commit_order"], record)
+        found.append(commit_order(known, numbers))
     if any(options.get(name) for name in ("wfr_keys", "sequential_keys", "linearizable_keys")):
         found.append(writes_follow_reads(known))
     if options.get("sequential_keys"):
@@ -165,16 +171,6 @@ def sources(known: Versions, options: Mapping[str, Any]) -> list[Edges]:
     if options.get("linearizable_keys"):
         found.append(linearizable_keys(known))
     return found
-
-
-def _commit_numbers(found: Transactions, numbers: Mapping[Any, Any]) -> Int64s:
-    """The rank of each transaction's commit number, -1 where it has none."""
-    by_index = {int(index): number for index, number in numbers.items()}
-    ranks = {number: rank for rank, number in enumerate(sorted(set(by_index.values())))}
-    return np.array(
-        [ranks.get(by_index.get(found.index(txn)), -1) for txn in range(len(found))],
-        dtype=np.int64,
-    )
 
 
 def infer(known: Versions, order: Order, record: Record) -> Inference:
@@ -250,6 +246,7 @@ def why_incomplete(inference: Inference, order: Order, options: Options, budget:
         return ""
     needed = options.orders()
     tries = [REALTIME] if "realtime" in needed else [REALTIME, needed]  # the first one is quicker
+    tries = tries if options.timed else [needed]
     if any(is_explained(known, inference.graph, orders, budget) for orders in tries):
         inference.stats["proved_by"] = "an order of all transactions that explains every read"
         return ""

@@ -11,12 +11,13 @@ are made only for the few transactions that a proof tells of.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from checkers.elle.kernels import COMPILE_FROM, gather, has_numba, kernel
 from harness.history.columns import INTERNED, NONE, Columns
 
 OK: Final = 1
@@ -62,6 +63,8 @@ class Transactions:
     value: Int32s
     list_start: Int64s
     length: Int32s
+    are_timed: bool = True
+    """Whether records of different processes tell by their order which came first."""
     unexpected: tuple[str, ...] = ()
     """What the history holds beside the micro-operations asked for, in words for people."""
 
@@ -71,7 +74,7 @@ class Transactions:
     @property
     def never(self) -> int:
         """The position of a completion that does not come."""
-        return len(self.columns)
+        return len(self.columns) if self.are_timed else 2 * len(self)
 
     @property
     def elements(self) -> Int32s:
@@ -92,7 +95,16 @@ class Transactions:
         """The index of its completion in the history, else of its invocation: its witness."""
         return int(self.columns.index[self._witness(transaction)])
 
+    def without_times(self) -> Transactions:
+        """The same where only the order within processes is known: as if all had run at once."""
+        turns = np.arange(len(self), dtype=np.int64)
+        answered = self.complete < self.never
+        complete = np.where(answered, len(self) + turns, 2 * len(self))
+        return replace(self, invoke=turns, complete=complete, are_timed=False)
+
     def _witness(self, transaction: int) -> int:
+        if not self.are_timed:
+            return int(self.record[transaction])
         complete = int(self.complete[transaction])
         return complete if complete < self.never else int(self.record[transaction])
 
@@ -124,8 +136,7 @@ def transactions(columns: Columns, writes: frozenset[str]) -> Transactions:
 
     Micro-operations under other names are left out and named in ``unexpected``.
     """
-    record_first = _first_micro(columns)
-    has_micro = record_first[1:] > record_first[:-1]
+    has_micro = _has_micro(columns)
     kind = columns.type
     client = columns.process >= 0
     paired = columns.pair.astype(np.int64)
@@ -133,21 +144,25 @@ def transactions(columns: Columns, writes: frozenset[str]) -> Transactions:
     partner = np.where(kind[starts] == _INVOKE, paired[starts], starts)
     invoke = np.where(kind[starts] == _INVOKE, starts, NONE)
     status, complete, record = _outcome(columns, starts, partner, has_micro)
-    rows, txn = _rows(record_first[record], record_first[record + 1])
     table = _codes(columns.micro.f_names, writes)
-    wanted = table[columns.micro.f[rows]] >= 0
-    if not wanted.all():
-        rows, txn = rows[wanted], txn[wanted]
-    facts = {"invoke": invoke, "complete": complete, "record": record, "status": status}
-    return _gathered(columns, rows, txn, table, **facts)
-
-
-def _rows(start: Int64s, end: Int64s) -> tuple[Int64s, Int32s]:
-    """The rows of all stretches, one after another, and which stretch each comes from."""
-    count = end - start
-    txn = np.repeat(np.arange(len(count), dtype=np.int32), count)
-    before = np.cumsum(count) - count
-    return np.arange(len(txn)) + np.repeat(start - before, count), txn
+    first, *rows = _gathered(columns, record, table)
+    txn, f, key, value, list_start, length = rows
+    return Transactions(
+        columns=columns,
+        invoke=invoke,
+        complete=complete,
+        record=record,
+        status=status,
+        process=columns.process[record],
+        first=first,
+        txn=txn,
+        f=f,
+        key=key,
+        value=value,
+        list_start=list_start,
+        length=length,
+        unexpected=_unexpected(columns, table),
+    )
 
 
 def _starts(
@@ -173,10 +188,11 @@ def _outcome(
     return status, complete, np.where(told, end, starts)
 
 
-def _first_micro(columns: Columns) -> Int64s:
-    """Where the micro-operations of each record start (one more entry than records)."""
-    counts = np.bincount(columns.micro.txn, minlength=len(columns))
-    return np.concatenate(([0], np.cumsum(counts)))
+def _has_micro(columns: Columns) -> NDArray[np.bool_]:
+    """Which records have micro-operations."""
+    found = np.zeros(len(columns), dtype=bool)
+    found[columns.micro.txn] = True
+    return found
 
 
 def _codes(names: tuple[str, ...], writes: frozenset[str]) -> Int8s:
@@ -185,26 +201,28 @@ def _codes(names: tuple[str, ...], writes: frozenset[str]) -> Int8s:
     return np.array([*codes, NONE], dtype=np.int8)
 
 
-def _gathered(
-    columns: Columns, rows: Int64s, txn: Int32s, table: Int8s, **facts: Any
-) -> Transactions:
+def _gathered(columns: Columns, record: Int64s, table: Int8s) -> tuple[Any, ...]:
+    """``first``, and the columns of all wanted micro-operations of each ``record``."""
     micro = columns.micro
-    start = micro.list_start[rows]
-    process = columns.process[facts["record"]]
-    counts = np.bincount(txn, minlength=len(process)) if len(txn) else np.zeros(len(process), int)
-    return Transactions(
-        columns=columns,
-        process=process,
-        first=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-        txn=txn,
-        f=table[micro.f[rows]],
-        key=micro.key[rows],
-        value=micro.value[rows].astype(np.int32),
-        list_start=start,
-        length=np.where(start >= 0, micro.list_end[rows] - start, 0).astype(np.int32),
-        unexpected=_unexpected(columns, table),
-        **facts,
-    )
+    of_record = np.full(len(columns), NONE, dtype=np.int32)
+    of_record[record] = np.arange(len(record), dtype=np.int32)
+    first = np.zeros(len(record) + 1, dtype=np.int64)
+    kinds = (np.int32, np.int8, np.int32, np.int32, np.int64, np.int32)
+    if len(micro.txn) >= COMPILE_FROM and has_numba():
+        room = len(micro.txn)
+        rows = tuple(np.empty(room, dtype=kind) for kind in kinds)
+        source = (micro.txn, micro.f, micro.key, micro.value, micro.list_start, micro.list_end)
+        count = kernel(gather, room)(of_record, table, *source, first, *rows)
+        return first, *(column[:count] for column in rows)
+    txn = of_record[micro.txn]
+    at = np.flatnonzero((txn >= 0) & (table[micro.f] >= 0))
+    at = at[np.argsort(txn[at], kind="stable")]
+    txn = txn[at]
+    np.cumsum(np.bincount(txn, minlength=len(record)), out=first[1:])
+    start = micro.list_start[at]
+    length = np.where(start >= 0, micro.list_end[at] - start, 0).astype(np.int32)
+    value = micro.value[at].astype(np.int32)
+    return first, txn, table[micro.f[at]], micro.key[at], value, start, length
 
 
 def _unexpected(columns: Columns, table: Int8s) -> tuple[str, ...]:

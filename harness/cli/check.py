@@ -4,7 +4,8 @@ Standard output holds one line for each, ``FILE<TAB>true|false|unknown``, and no
 tab, as elle-cli prints them; everything said to people goes to standard error. What cannot be
 read gets no line and makes exit code 4, the others are judged all the same; the worst code wins,
 in the order 1, 4, 3, 2, 0. The flags are elle-cli's. Several files are judged side by side on the
-cores there are; the lines come in the order of the files.
+cores there are; the lines come in the order of the files. ``--self-test`` is another matter:
+:mod:`harness.cli.self_test`.
 """
 
 from __future__ import annotations
@@ -36,11 +37,12 @@ from harness.errors import (
 from harness.history.consistency import known_models
 from harness.plugins import Registry
 
+GRAPHS = ("process", "realtime")
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
 
 
 @click.command("check", cls=Verb)
-@click.argument("files", nargs=-1, required=True, metavar="FILE|RUN|- ...")
+@click.argument("files", nargs=-1, metavar="FILE|RUN|- ...")
 @click.option("-m", "--model", help="The checker or model, e.g. cas-register or bank.")
 @click.option("-f", "--format", type=click.Choice(READABLE), help="If content does not tell.")
 @click.option(
@@ -70,6 +72,15 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
     type=click.FloatRange(min=0),
     help="Elle: milliseconds of searching cycles in one component.",
 )
+@click.option("--wfr-keys", is_flag=True, help="rw-register: writes follow a transaction's reads.")
+@click.option("--sequential-keys", is_flag=True, help="rw-register: each key is sequential.")
+@click.option("--linearizable-keys", is_flag=True, help="rw-register: each key is linearizable.")
+@click.option(
+    "--additional-graphs",
+    multiple=True,
+    help="Elle: process or realtime order, also where no model needs it.",
+)
+@click.option("--commit-order", help="Elle: the field of completions that numbers the commits.")
 @click.option("-p", "--plot-format", help="Elle: svg or png, for pictures of cycles.")
 @click.option("-t", "--plot-timeout", "plot_timeout_ms", type=int, help="Elle: a picture's time.")
 @click.option("-b", "--max-plot-bytes", type=int, help="Elle: the largest graph to draw.")
@@ -79,6 +90,11 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
     help="Write each verdict, its proofs and a page with pictures into this folder.",
+)
+@click.option(
+    "--self-test",
+    is_flag=True,
+    help="Try the checkers on planted anomalies; with FILE, on it with one read changed.",
 )
 @json_option
 @plugin_option
@@ -94,6 +110,7 @@ def VERB(
     plugin: tuple[str, ...],
     verbose: bool,
     directory: Path | None,
+    self_test: bool,
     as_json: bool,
     initial: str | None,
     independent: bool,
@@ -106,6 +123,8 @@ def VERB(
     folder of a run, or latest.
     """
     registry = Registry(tuple(Path(path) for path in plugin))
+    if not files:
+        return _without_files(registry, self_test)
     request = Request(
         model=model,
         format=format,
@@ -115,6 +134,7 @@ def VERB(
         registry=registry,
         session=context.ensure_object(Session),
         folders=folders(files, directory) if directory is not None else {},
+        self_test=self_test,
     )
     if model is not None:  # is refused before anything is read
         refused = _refusal(model, request)
@@ -126,8 +146,16 @@ def VERB(
         if outcome.verdict is not None:
             _show(name, outcome.verdict, as_json=as_json, verbose=verbose)
         if outcome.said:
-            click.echo(outcome.said, nl=False, err=True)
+            click.echo(outcome.said, nl=False, err=not request.self_test)
     return next(code for code in WORST_FIRST if code in codes)
+
+
+def _without_files(registry: Registry, self_test: bool) -> int:
+    if not self_test:
+        raise click.UsageError("Missing argument 'FILE|RUN|- ...'.", click.get_current_context())
+    from harness.cli.self_test import try_all
+
+    return try_all(registry)
 
 
 def _header(initial: str | None, independent: bool) -> dict[str, Any]:
@@ -146,6 +174,11 @@ def _checker_options(flags: Mapping[str, Any]) -> dict[str, Any]:
         options["claims"] = list(known_models(names(models)))
     if "anomalies" in options:
         options["anomalies"] = list(names(joined(options["anomalies"])))
+    if "additional_graphs" in options:
+        options["additional_graphs"] = list(names(joined(options["additional_graphs"])))
+        unknown = [name for name in options["additional_graphs"] if name not in GRAPHS]
+        if unknown:
+            raise UsageError(f"there is no graph {unknown[0]!r}", f"one of: {', '.join(GRAPHS)}")
     return options
 
 
@@ -154,8 +187,9 @@ def _outcomes(files: Sequence[str], request: Request) -> Iterator[tuple[str, Out
     from harness.cli.side_by_side import cores, judge_all
     from harness.cli.waiting import Waiting
 
-    judge = judge_apart if len(files) > 1 else judge_safely
-    found = judge_all(files, partial(judge, request=request), cores())
+    apart = len(files) > 1 and not request.self_test
+    judge = judge_apart if apart else judge_safely
+    found = judge_all(files, partial(judge, request=request), 1 if request.self_test else cores())
     early: dict[int, Outcome] = {}
     following = 0
     with Waiting(len(files)) as waiting:
@@ -209,6 +243,8 @@ def _remarks(verdict: Mapping[str, Any], verbose: bool) -> Iterator[str]:
     yield from (printable(notice) for notice in verdict.get("notices", ()))
     if verdict["valid"] is not True:
         yield printable(verdict["why"])
+        for step in verdict.get("settle") or ():
+            yield f"to settle it: {printable(step['do'])}"
     if verdict.get("left_out"):
         yield f"left out, for want of the run's other files: {', '.join(verdict['left_out'])}"
     if verbose:

@@ -31,7 +31,8 @@ STDIN = "-"
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What the flags ask for: ``model`` is ``-m``, ``header`` replaces what the history says of
-    itself, ``options`` go to the checkers; ``folders`` say where proofs of a file are kept.
+    itself, ``options`` go to the checkers; ``folders`` say where proofs of a file are kept;
+    ``self_test`` changes one read of each history first.
     """
 
     model: str | None
@@ -41,6 +42,7 @@ class Request:
     store: Path
     registry: Registry
     session: Session
+    self_test: bool = False
     folders: Mapping[str, Path] = field(default_factory=dict)
     begun: Begun = str
 
@@ -62,6 +64,11 @@ class Outcome:
 def judge_safely(name: str, begun: Begun, *, request: Request) -> Outcome:
     """Judge the file or run called ``name``; trouble with it is told, not raised."""
     request = dataclasses.replace(request, begun=begun)
+    if request.self_test:
+        try:
+            return _self_test(name, request)
+        except Exception as error:
+            return Outcome(exit_code_of(error, request.session), None, "")
     return safely(lambda: _judge(name, request), request.session)
 
 
@@ -92,6 +99,32 @@ def _judge(name: str, request: Request) -> dict[str, Any]:
     if is_file or is_jepsens:
         return _judge_file(name, request)
     return _judge_run(name, find_run(request.store, name), request)
+
+
+def _self_test(name: str, request: Request) -> Outcome:
+    """Whether a history with one impossible read is called invalid."""
+    from harness.cli.self_test import corrupted, told
+
+    history = _history_of(name, request)
+    change = corrupted(history)
+    before = after = None
+    if change is not None:
+        before = _judge_history(history, name, request)["valid"]
+        after = _judge_history(change.history, name, request)["valid"]
+    line, code = told(name, change, before, after)
+    return Outcome(code, None, f"{line}\n")
+
+
+def _history_of(name: str, request: Request) -> Any:
+    """The history of a file or a run."""
+    from harness.history.reader import read_history
+    from harness.run.judge import load_record
+    from harness.run.store import find_run
+
+    path = Path(name)
+    if name == STDIN or path.is_file():
+        return read_history(path, request.format)
+    return load_record(find_run(request.store, name)).history
 
 
 def _judge_file(name: str, request: Request) -> dict[str, Any]:

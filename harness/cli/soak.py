@@ -143,8 +143,11 @@ class _Reporter:
         if entry.event == "ended":
             summary = self.write(interrupted=False)
             why = "" if entry.outcome == "passed" else f"  {entry.why[:160]}"
+            settle = f"\n  to settle it: {entry.settle[0]}" if entry.settle else ""
             counts = " ".join(f"{count} {name}" for name, count in summary["counts"].items())
-            self._say(f"run {entry.number} seed {entry.seed}: {entry.outcome}{why}  [{counts}]")
+            self._say(
+                f"run {entry.number} seed {entry.seed}: {entry.outcome}{why}  [{counts}]{settle}"
+            )
 
     def write(self, *, interrupted: bool) -> dict[str, Any]:
         """Summary, page and JUnit as the book has it now."""

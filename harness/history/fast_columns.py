@@ -278,9 +278,25 @@ class LazyOperations(Sequence[Operation]):
         for first in range(0, len(self), self._TOGETHER):
             yield from self._decoded(first, min(first + self._TOGETHER, len(self)))
 
-    def _decoded(self, first: int, last: int) -> Sequence[Operation]:
-        start = int(self._at[first])
+    def pick(self, places: Sequence[int]) -> Iterator[Operation]:
+        """The operations at ``places``, with one look at the file for each."""
+        with self._path.open("rb") as file:
+            for first in range(0, len(places), self._TOGETHER):
+                some = places[first : first + self._TOGETHER]
+                records = []
+                for place in some:
+                    start, end = self._span(place, place + 1)
+                    file.seek(start)
+                    records.append(file.read(end - start))
+                found = self._decode(b"".join(records), str(self._path))
+                yield from map(self._at_place, found, some)
+
+    def _span(self, first: int, last: int) -> tuple[int, int]:
         end = int(self._at[last]) if last < len(self) else self._size
+        return int(self._at[first]), end
+
+    def _decoded(self, first: int, last: int) -> Sequence[Operation]:
+        start, end = self._span(first, last)
         with self._path.open("rb") as file:
             file.seek(start)
             found = self._decode(file.read(end - start), str(self._path))
@@ -290,6 +306,8 @@ class LazyOperations(Sequence[Operation]):
 
     def _at_place(self, operation: Operation, place: int) -> Operation:
         is_numbered, is_timed = self._numbered
+        if not (is_numbered or is_timed):
+            return operation
         index = place if is_numbered else operation.index
         time = place if is_timed else operation.time
         return structs.replace(operation, index=index, time=time)

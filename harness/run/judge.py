@@ -31,9 +31,10 @@ from harness.history.verdict import (
 )
 from harness.plugins import Registry
 from harness.run import health
+from harness.run.settling import steps
 from harness.run.store import read_json, write_json
 
-RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "no-recovery")
+RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
 
 SCHEMA = 1
@@ -57,7 +58,14 @@ def judge_history(
         record, checkers, options, registry, seconds=seconds, begun=begun
     )
     claims = list(options.get("claims") or history.header.claims)
-    answer = compose(record, verdicts, claims=claims, ailments=[], requested_faults=[])
+    answer = compose(
+        record,
+        verdicts,
+        claims=claims,
+        ailments=[],
+        requested_faults=[],
+        anomalies=options.get("anomalies") or (),
+    )
     answer["left_out"] = left_out
     return answer
 
@@ -181,18 +189,24 @@ def compose(
     claims: Sequence[str],
     ailments: Sequence[health.Ailment],
     requested_faults: Sequence[str],
+    anomalies: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was."""
-    answers = {name: against_claims(verdict, claims) for name, verdict in verdicts.items()}
+    """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was.
+
+    With ``anomalies`` that were asked for by name, an invalid verdict is against these, too.
+    """
+    answers = {
+        name: verdict if anomalies else against_claims(verdict, claims)
+        for name, verdict in verdicts.items()
+    }
     parts: list[tuple[Valid, str]] = [
         (answer.valid, f"{answer.why.rstrip('.')} ({name})") for name, answer in answers.items()
     ]
     parts += [(UNKNOWN, ailment.message) for ailment in ailments if ailment.level == "unknown"]
-    if not verdicts:
-        parts.append((UNKNOWN, "no checker could be applied"))
     operations = count_operations(record.history)
-    if not operations:
-        parts.append((UNKNOWN, "the history has no client operation"))
+    bare = [] if verdicts else ["no checker could be applied"]
+    bare += [] if operations else ["the history has no client operation"]
+    parts += [(UNKNOWN, reason) for reason in bare]
     valid = worst(answer for answer, _ in parts)
     return {
         "valid": valid,
@@ -204,6 +218,7 @@ def compose(
         "operations": operations,
         "faults": count_faults(record.faults or (), requested_faults),
         "health": [ailment.as_json() for ailment in ailments],
+        "settle": steps(valid, ailments, answers, bare),
         "checkers": {name: answer.as_json() for name, answer in answers.items()},
         "notices": list(record.history.notices),
         "partial": record.history.partial,
@@ -265,12 +280,17 @@ def count_operations(history: History) -> dict[str, dict[str, int]]:
 def count_faults(
     entries: Sequence[LedgerEntry], requested: Sequence[str]
 ) -> dict[str, dict[str, int]]:
-    """Injections, bites and heals by fault; a fault that was asked for is always named."""
+    """Injections, bites and heals by fault; a fault that was asked for is always named.
+
+    A heal counts where something was injected: what failed half-way is undone too.
+    """
     counts = {fault: {"injected": 0, "bit": 0, "healed": 0} for fault in requested}
     seen: set[tuple[int, str]] = set()
+    injected = {entry.id for entry in entries if entry.event == "injected"}
     for entry in entries:
         of_fault = counts.setdefault(entry.fault, {"injected": 0, "bit": 0, "healed": 0})
-        if entry.event in of_fault and (entry.id, entry.event) not in seen:
+        is_new = entry.id in injected and (entry.id, entry.event) not in seen
+        if entry.event in of_fault and is_new:
             seen.add((entry.id, entry.event))
             of_fault[entry.event] += 1
     return counts

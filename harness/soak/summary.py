@@ -104,6 +104,7 @@ def result(run: Entry) -> dict[str, Any]:
         "exit": run.exit,
         "seconds": run.seconds,
         "why": run.why,
+        "settle": run.settle,
         "faults": run.faults,
         "operations": run.operations,
         "signatures": run.signatures,

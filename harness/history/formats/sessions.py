@@ -3,7 +3,7 @@
 ========  ====================================================================================
 plume     ``r(KEY,VALUE,SESSION,TXN)`` or ``w(…)`` a line (Plume, PolySI, IsoVista, AWDIT): the
           lines of one TXN are one transaction, wherever they stand; ``w(…,-1)`` is an aborted
-          write, ``r(…,-1)`` says nothing; every key holds 0 at first
+          write, ``r(…,-1)`` says nothing; every key holds 0 at first, read as nil
 awdit     ``r KEY VALUE`` or ``w KEY VALUE`` a line (AWDIT's test format): a run of ``-`` ends a
           transaction, a run of ``=`` a session; nothing is there at first
 ========  ====================================================================================
@@ -111,7 +111,13 @@ def _lines(
 
 
 def _adopted(transactions: Iterable[_Transaction], *, initial: Any) -> Adopted:
-    """Two records a transaction, in file order: sessions stay in order, nothing else is meant."""
+    """Two records a transaction, in file order: sessions stay in order, nothing else is meant.
+
+    A read of ``initial`` that nobody wrote found what was there at first: nil, as elsewhere.
+    """
+    transactions = list(transactions)
+    if initial is not None:
+        _read_nil_for(initial, transactions)
     operations: list[Operation] = []
     for transaction in transactions:
         at, process = len(operations), transaction.session
@@ -121,6 +127,19 @@ def _adopted(transactions: Iterable[_Transaction], *, initial: Any) -> Adopted:
         kind = OK if transaction.happened else FAIL
         operations.append(Operation(at, at, process, INVOKE, "txn", asked))
         operations.append(Operation(at + 1, at + 1, process, kind, "txn", transaction.parts))
-    header = Header(model=MODEL, initial=initial, extra={ORDER: SESSION_ORDER})
+    header = Header(model=MODEL, extra={ORDER: SESSION_ORDER})
     notice = "the file knows no times: only the order within each session means anything"
     return Adopted(header=header, operations=operations, notices=(notice,))
+
+
+def _read_nil_for(initial: Any, transactions: Iterable[_Transaction]) -> None:
+    written = {
+        key
+        for transaction in transactions
+        for kind, key, value in transaction.parts
+        if kind == "w" and value == initial and transaction.happened
+    }
+    for transaction in transactions:
+        for part in transaction.parts:
+            if part[0] == "r" and part[2] == initial and part[1] not in written:
+                part[2] = None

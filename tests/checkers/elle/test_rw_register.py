@@ -109,13 +109,14 @@ def test_a_commit_order_of_the_system_orders_versions() -> None:
 
 
 def test_without_an_order_of_versions_no_cycle_proves_nothing() -> None:
-    """Two readers see two blind writes in both orders: snapshot isolation is broken, but which
-    edges there are depends on the unknown order of the versions.
+    """A long fork: serializability is broken, but which edges there are depends on the unknown
+    order of the versions, and causally all is well.
     """
     drawing = """
-    p: [wx1 wy1 wz1]
-    q: [wx2 wy2 wz2]
-    r:                [rx1 ry2]
+    p: [wx1]        [rx1 ry8]
+    q: [wy2]        [rx9 ry2]
+    r: [wx9]        [rx1 ry2]
+    s: [wy8]        [rx9 ry8]
     """
     verdict = judged(drawing, "serializable")
     assert verdict.valid == UNKNOWN

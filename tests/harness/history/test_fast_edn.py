@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from harness.errors import HistoryError
 from harness.history import fast_scan, reader
 from harness.history.columns import Columns, columns, outcomes
+from harness.history.fast_columns import LazyOperations
 from harness.history.fast_edn import read_fast
 from harness.history.history import History
 from harness.history.reader import parse_history, read_history
@@ -252,3 +253,22 @@ def test_a_large_file_is_scanned_and_a_small_one_is_not(
     monkeypatch.setattr(reader, "SMALLEST_SCANNED", 1)
     assert read_history(path).prepared is not None
     assert read_history(path, "edn").prepared is not None
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_operations_are_picked_out_as_they_are(tmp_path: Path, numbered: bool) -> None:
+    places = ":index {0}, :time {0}, " if numbered else ""
+    lines = [
+        "{{{}:process {}, :type :{}, :f :txn, :value [[:append 1 {}]]}}".format(
+            places.format(2 * n + (kind != "invoke")), n % 3, kind, n
+        )
+        for n in range(20)
+        for kind in ("invoke", "ok" if n % 4 else "info")
+    ]
+    path = written(tmp_path, "\n".join(lines) + "\n")
+    fast = read_fast(path)
+    assert fast is not None
+    assert isinstance(fast.operations, LazyOperations)
+    wanted = [n for n, operation in enumerate(fast.operations) if operation.type != "invoke"]
+    plain = ordinary(path).operations
+    assert list(fast.operations.pick(wanted)) == [plain[n] for n in wanted]

@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from checkers.unhandled_exceptions import UnhandledExceptions
 from harness.history import fast_scan
 from harness.history.columns import Columns, columns, outcomes
+from harness.history.fast_columns import LazyOperations
 from harness.history.fast_jsonl import read_fast
 from harness.history.history import History
 from harness.history.reader import parse_history, read_history
+from harness.history.record import Record
+from harness.history.verdict import Budget
 
 pytest.importorskip("numba")
 
@@ -182,3 +186,26 @@ def test_what_is_not_json_is_left_to_the_ordinary_reader(tmp_path: Path, tail: s
 def test_small_files_are_not_worth_it(tmp_path: Path) -> None:
     path = written(tmp_path, transactions(6, 40, [1, 2], list(range(20))))
     assert read_history(path).prepared is None
+
+
+def test_operations_are_picked_out_as_they_are(tmp_path: Path) -> None:
+    records = transactions(9, 60, ["x", "y"], list(range(20)))
+    records[-1]["exception"] = {"via": [{"type": "IOException"}]}
+    fast = read_fast(path := written(tmp_path, records))
+    assert fast is not None
+    assert isinstance(fast.operations, LazyOperations)
+    plain = ordinary(path).operations
+    places = [n for n in range(len(plain)) if plain[n].type != "invoke"]
+    assert list(fast.operations.pick(places)) == [plain[n] for n in places]
+
+
+def test_errors_are_grouped_alike_from_columns(tmp_path: Path) -> None:
+    path = written(tmp_path, transactions(10, 80, ["x", "y"], list(range(20))))
+    fast = read_fast(path)
+    assert fast is not None
+    fast_verdict, plain = (
+        UnhandledExceptions({}).check(Record(history=history), Budget.start(60))
+        for history in (fast, ordinary(path))
+    )
+    assert fast_verdict == plain
+    assert plain.stats["count"] > 0

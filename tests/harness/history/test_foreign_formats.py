@@ -121,11 +121,11 @@ def test_lines_of_one_transaction_belong_together_wherever_they_stand() -> None:
         (0, "invoke", "txn", [["w", 1, 10], ["w", 2, 20]]),
         (0, "ok", "txn", [["w", 1, 10], ["w", 2, 20]]),
         (1, "invoke", "txn", [["r", 1, None]]),
-        (1, "ok", "txn", [["r", 1, 0]]),
+        (1, "ok", "txn", [["r", 1, None]]),
         (1, "invoke", "txn", [["w", 1, 11]]),
         (1, "fail", "txn", [["w", 1, 11]]),
     ]
-    assert history.header.initial == 0
+    assert history.header.initial is None
     assert history.header.extra == {"order": "session"}
 
 

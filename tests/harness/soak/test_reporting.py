@@ -13,7 +13,7 @@ import pytest
 from harness.soak.book import Entry, Settings
 from harness.soak.ci import github_annotations, keep_artifacts, step_summary
 from harness.soak.junit import junit
-from harness.soak.page import headline, needed, page
+from harness.soak.page import headline, needed, page, write_page
 from harness.soak.summary import exit_code, summarize
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[31m\x00\u2028"
@@ -102,7 +102,7 @@ def test_junit_has_a_case_a_run_with_its_kind(unknown: str, skipped: int, errors
 
 def test_hostile_text_is_dead_on_the_page(tmp_path: Path) -> None:
     summary = summarize(settings(), ALL, interrupted=True)
-    html = page(tmp_path, summary)
+    html = page(tmp_path, summary, {})
     assert "<img" not in html
     assert "\x1b" not in html
     assert not re.search(r"<[^>]*\s(src|href)\s*=", html)
@@ -119,7 +119,32 @@ def test_the_headline_says_the_worst_first_and_what_is_missing() -> None:
 
 
 def test_the_page_of_a_soak_without_runs_can_be_made(tmp_path: Path) -> None:
-    assert "nothing is known" in page(tmp_path, summarize(settings(), [], interrupted=False))
+    assert "nothing is known" in page(tmp_path, summarize(settings(), [], interrupted=False), {})
+
+
+def test_what_would_settle_an_unknown_run_is_said_on_the_page_and_to_the_ci(
+    tmp_path: Path,
+) -> None:
+    open_run = msgspec.structs.replace(run(1, 2, "too little"), settle=["--time-limit 40"])
+    summary = summarize(settings(), [open_run], interrupted=False)
+    assert "To settle it: --time-limit 40" in page(tmp_path, summary, {})
+    assert b"to settle it: --time-limit 40" in junit(summary, "etcd.register", 0)
+
+
+def test_the_page_links_the_reports_that_there_are(tmp_path: Path) -> None:
+    there = tmp_path / "store" / "etcd" / "a b&c"
+    there.mkdir(parents=True)
+    (there / "report.html").write_text("report")
+    soak = tmp_path / "store" / "soaks" / "1"
+    soak.mkdir(parents=True)
+    runs = [msgspec.structs.replace(run(1, 0), run_dir=str(there)), run(2, 3)]
+    html = write_page(soak, summarize(settings(), runs, interrupted=False)).read_text()
+    assert re.findall(r'href="([^"]*)"', html) == ["../../etcd/a%20b%26c/report.html"]
+    kept = tmp_path / "kept"
+    bad = [msgspec.structs.replace(runs[0], exit=1), runs[1]]
+    keep_artifacts(summarize(settings(), bad, interrupted=False), soak, kept)
+    html = (kept / "index.html").read_text()
+    assert re.findall(r'href="([^"]*)"', html) == ["runs/a%20b%26c/report.html"]
 
 
 def test_annotations_and_step_summary_name_each_kind_and_hold_hostile_text() -> None:

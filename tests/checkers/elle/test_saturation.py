@@ -1,0 +1,161 @@
+"""Weak models by saturation: against trying every order of commits, and on mere sessions."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from checkers.elle.rw_register import WRITES
+from checkers.elle.rw_versions import versions
+from checkers.elle.saturation import CAUSAL, READ_ATOMIC, READ_COMMITTED, contradiction
+from checkers.elle.transactions import transactions
+from harness.history.columns import columns
+from harness.history.history import History
+from harness.history.reader import parse_history
+from harness.history.verdict import UNKNOWN
+from tests.checkers.elle.register_histories import judged, random_history
+from tests.checkers.elle.register_oracle import Txn, txns_of
+
+Read = tuple[int, str, int]
+HISTORIES = 400
+FRACTURED = "r 3 0\n---\nr 1 1\nr 0 0\n===\nw 1 1\n---\nr 1 0\n===\nw 0 0\nw 1 0\nw 3 0\n"
+"""A session sees 1 and then, of one transaction, 0 and what that overwrote."""
+
+
+def taking_part(history: History) -> tuple[list[Txn], list[list[Read]]] | None:
+    """Who committed, and what each read of whom, in order; ``None`` if some read is odd."""
+    every = txns_of(history)
+    left = {
+        (key, values[-1]): txn
+        for txn in every
+        if txn.status != "fail"
+        for key, values in txn.writes().items()
+    }
+    sources: list[tuple[Txn, str, Txn | None]] = []
+    for txn in every:
+        own: dict[str, object] = {}
+        for f, key, value in txn.steps if txn.status == "ok" else ():
+            if f == "w":
+                own[key] = value
+            elif key in own:
+                if own[key] != value:
+                    return None
+            elif value is None:
+                sources.append((txn, key, None))
+            elif (key, value) not in left or left[key, value] is txn:
+                return None
+            else:
+                sources.append((txn, key, left[key, value]))
+    world = [t for t in every if t.status == "ok" or any(w is t for _, _, w in sources)]
+    number = {id(txn): place for place, txn in enumerate(world)}
+    reads: list[list[Read]] = [[] for _ in world]
+    for reader, key, writer in sources:
+        at = number[id(reader)]
+        reads[at].append((at, key, -1 if writer is None else number[id(writer)]))
+    return world, reads
+
+
+def is_allowed(world: list[Txn], reads: list[list[Read]], kind: str, *, sessions: bool) -> bool:
+    """The axioms of Biswas and Enea, for any order of commits."""
+    count = range(len(world))
+    sees = {(w, r) for mine in reads for r, _, w in mine if w >= 0}
+    if sessions:
+        sees |= {
+            (a, b)
+            for a in count
+            for b in count
+            if world[a].process == world[b].process
+            and world[a].begin < world[b].begin
+            and world[a].status == "ok"
+        }
+    closed = set(sees)
+    while kind == CAUSAL:
+        more = {(a, d) for a, b in closed for c, d in closed if b == c} - closed
+        if not more:
+            break
+        closed |= more
+    demands = []
+    for mine in reads:
+        for at, (reader, key, writer) in enumerate(mine):
+            if kind == READ_COMMITTED:
+                seen = {w for _, _, w in mine[:at] if w >= 0}
+            else:
+                seen = {a for a, b in closed if b == reader}
+            others = {a for a in seen if key in world[a].writes()} - {writer}
+            demands += [(other, writer) for other in others]
+    if any(writer < 0 for _, writer in demands):
+        return False
+    wanted = sees | set(demands)
+    return any(
+        all(order.index(a) < order.index(b) for a, b in wanted) for order in permutations(count)
+    )
+
+
+@pytest.mark.parametrize("kind", [READ_COMMITTED, READ_ATOMIC, CAUSAL])
+@pytest.mark.parametrize("sessions", [True, False])
+def test_a_contradiction_is_found_if_no_order_of_commits_will_do(kind: str, sessions: bool) -> None:
+    decided = {True: 0, False: 0}
+    for seed in range(HISTORIES):
+        history = random_history(seed, transactions=5, most_steps=4)
+        found = taking_part(history)
+        known = versions(transactions(columns(history), WRITES))
+        steps = contradiction(known, kind, sessions=sessions)
+        if found is None:
+            assert steps is None or steps
+            continue
+        expected = is_allowed(*found, kind, sessions=sessions)
+        assert steps is not None
+        assert (not steps) is expected, (seed, history.operations)
+        decided[expected] += 1
+        if steps:
+            after = [*steps[1:], steps[0]]
+            assert all(a.after == b.before for a, b in zip(steps, after, strict=True))
+    assert min(decided.values()) > 10
+
+
+def sessions_of(text: str) -> History:
+    return parse_history(text.encode(), "sessions.txt", "awdit")
+
+
+@pytest.mark.parametrize("model", ["read-atomic", "causal"])
+def test_sessions_without_times_count_in_weak_models(model: str) -> None:
+    verdict = judged(sessions_of(FRACTURED), model)
+    assert verdict.valid is False
+    assert model in verdict.not_
+    assert judged(sessions_of(FRACTURED), "read-committed").valid is True
+
+
+def test_read_committed_of_sessions_is_broken_by_reading_what_comes_later() -> None:
+    """Each session reads what the other writes only after its own read."""
+    verdict = judged(sessions_of("r 1 1\n---\nw 0 0\n===\nr 0 0\n---\nw 1 1\n"), "read-committed")
+    assert verdict.valid is False
+    assert "read-committed" in verdict.not_
+    assert "strong-session-read-committed" in verdict.not_
+
+
+@pytest.mark.parametrize("text", ["w 0 1\n===\nw 0 2\n---\nr 0 1\n", "r 0 1\n===\nw 0 1\n"])
+def test_the_order_of_lines_of_two_sessions_means_nothing(text: str) -> None:
+    history = sessions_of(text)
+    assert judged(history, "serializable").valid is True
+    assert judged(history).valid is True
+    verdict = judged(history, "strict-serializable")
+    assert verdict.valid == UNKNOWN
+
+
+def test_a_read_of_zero_in_plumes_text_found_the_initial_state() -> None:
+    history = parse_history(b"r(1,0,0,0)\nw(1,5,1,1)\nr(1,5,0,2)\n", "plume.txt", "plume")
+    assert judged(history, "serializable").valid is True
+    stale = parse_history(b"r(1,5,0,0)\nw(1,5,1,1)\nr(1,0,0,2)\n", "plume.txt", "plume")
+    assert judged(stale, "causal").valid is False
+
+
+def test_a_model_is_broken_by_breaking_a_weak_one_that_it_implies() -> None:
+    drawing = "p: [wx1 wy1 ]\nq: [wx2 wy2 ]\nr:             [rx1 ry2]"
+    verdict = judged(drawing, "snapshot-isolation")
+    assert verdict.valid is False
+    assert "causal-cerone" in verdict.not_
+    assert "snapshot-isolation" in verdict.also_not
+    message = verdict.anomalies["no-commit-order"][0].message
+    assert message.endswith("a contradiction!")
+    assert judged(drawing, "read-committed").valid is True

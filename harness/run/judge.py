@@ -303,7 +303,10 @@ def _workload_checkers(registry: Registry, table: Mapping[str, Any]) -> Sequence
 
 def main(argv: Sequence[str]) -> int:
     """``python -m harness.run.judge RUN SECONDS``: the run's own verdict, into its folder."""
+    from harness.run.judging import collect_seldom
+
     run_dir, seconds = Path(argv[0]), float(argv[1])
+    collect_seldom()
     try:
         write_json(run_dir / "verdict.json", judge_run(run_dir, seconds=seconds))
     except PolygraphError as error:

@@ -9,12 +9,15 @@ says how much work there is, and :func:`kernel` chooses.
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
 COMPILE_FROM: Final = 2_000_000
-"""Steps of a loop from which compiled code is worth its loading."""
+"""Steps of a loop from which compiled code is worth loading numba."""
+LOADED_FROM: Final = 200_000
+"""The same where numba has been loaded already, by the reader of a large file for one."""
 
 FREE: Final = 0
 NO_TWO_RW: Final = 1
@@ -31,15 +34,23 @@ def has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
+def is_worth_compiling(work: int) -> bool:
+    """Whether ``work`` steps of a loop had better be compiled ones."""
+    return work >= (LOADED_FROM if "numba" in sys.modules else COMPILE_FROM) and has_numba()
+
+
 def kernel(loop: Callable[..., Any], work: int) -> Callable[..., Any]:
     """``loop`` itself, or compiled if ``work`` steps make that worth it."""
-    if work < COMPILE_FROM or not has_numba():
+    if not is_worth_compiling(work):
         return loop
     return _compiled(loop)
 
 
 @cache
 def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
+    from harness.history.compiling import load_numba
+
+    load_numba()
     import numba
 
     compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)(loop)

@@ -29,6 +29,7 @@ from harness.history.columns import (
     Columns,
     MicroColumns,
 )
+from harness.history.compiling import load_numba
 from harness.history.formats import jsonl
 from harness.history.history import History
 from harness.history.operation import Header, Operation
@@ -67,6 +68,7 @@ def _looks_right(head: bytes) -> bool:
 
 
 def _scanned(path: Path, header: Header, start: int, size: int) -> History | None:
+    load_numba()
     from harness.history import byte_scanner as scanner
 
     modes = [scanner.PLAIN, scanner.PLAIN]

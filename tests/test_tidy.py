@@ -32,6 +32,7 @@ LONG_FUNCTIONS: dict[str, str] = {
     "harness/history/byte_scanner.py::scan": "a call at each byte would cost more than the byte",
     "harness/history/byte_scanner.py::transaction": "as scan, of which it is the inner part",
     "checkers/elle/kernels.py::search_cycles": "one loop for numba; its calls would not be inlined",
+    "checkers/elle/turns.py::take_turns": "as search_cycles, and nobody else needs its parts",
 }
 """``path::function`` to the reason why it is longer than :data:`FUNCTION_LINES`."""
 

@@ -57,6 +57,58 @@ def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
+def bucket(source: Any, target: Any, at: Any, to: Any) -> None:
+    """Put each target where its source's stretch of ``to`` goes on; ``at`` holds these places."""
+    for edge in range(len(source)):
+        node = source[edge]
+        to[at[node]] = target[edge]
+        at[node] += 1
+
+
+def components(
+    first: Any, to: Any, at: Any, component: Any, low: Any, depth: Any, path: Any, open_: Any
+) -> None:
+    """Number the strong components of ``to[first[n]:first[n + 1]]`` (Tarjan, 1972).
+
+    ``at`` starts as ``first``; all other arrays have a place for each node and start as -1.
+    """
+    count = 0
+    reached = 0
+    opened = 0
+    for root in range(len(component)):
+        if depth[root] >= 0:
+            continue
+        path[0] = root
+        length = 1
+        while length:
+            node = path[length - 1]
+            if depth[node] < 0:
+                depth[node] = reached
+                low[node] = reached
+                reached += 1
+                open_[opened] = node
+                opened += 1
+            descends = False
+            while at[node] < first[node + 1]:
+                other = to[at[node]]
+                if depth[other] < 0:
+                    path[length] = other
+                    length += 1
+                    descends = True
+                    break
+                at[node] += 1
+                if component[other] < 0:
+                    low[node] = min(low[node], low[other])
+            if descends:
+                continue
+            length -= 1
+            if low[node] == depth[node]:
+                while component[node] < 0:
+                    opened -= 1
+                    component[open_[opened]] = count
+                count += 1
+
+
 def gather(
     of_record: Any,
     table: Any,

@@ -28,13 +28,13 @@ _KINDS: Final = {
         long fork. Two readers see two writes in opposite orders, so no single state of the
         store explains both.""",
     "G-nonadjacent": """The long fork in general, told as G-nonadjacent-item where single keys
-        are enough to show it; under this name it goes over a condition: readers find rows of one writer without
-        the other's, in opposite orders.""",
+        are enough to show it; under this name it goes over a condition: readers find rows of
+        one writer without the other's, in opposite orders.""",
     "G2-item": """Write skew and its longer forms: a circle in which transactions each missed
         what the next one wrote. Snapshot isolation allows it, serializability does not.""",
     "G2": """A circle with missed writes in general, told as G2-item where single keys are
-        enough to show it; under this name it is the phantom: a circle of transactions that each asked by a condition and missed a
-        row which the next one inserted. Repeatable read allows it, serializability does not.""",
+        enough to show it; under this name it is the phantom: a circle of transactions that each
+        asked by a condition and missed a row which the next one inserted. Repeatable read allows it, serializability does not.""",
 }
 _ORDERS: Final = {
     "": "",

@@ -34,7 +34,8 @@ _KINDS: Final = {
         what the next one wrote. Snapshot isolation allows it, serializability does not.""",
     "G2": """A circle with missed writes in general, told as G2-item where single keys are
         enough to show it; under this name it is the phantom: a circle of transactions that each
-        asked by a condition and missed a row which the next one inserted. Repeatable read allows it, serializability does not.""",
+        asked by a condition and missed a row which the next one inserted. Repeatable read
+        allows it, serializability does not.""",
 }
 _ORDERS: Final = {
     "": "",

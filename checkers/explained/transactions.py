@@ -105,7 +105,8 @@ TRANSACTION_ENTRIES: Final = table(
         "no-commit-order",
         """The transactions cannot have committed in any order: whoever sees a transaction that
         wrote a key, and yet reads another one's value there, demands that the second committed
-        after the first, and these demands are a circle.""",
+        after the first, and these demands are a circle. The example breaks even read atomicity;
+        other cases break causal consistency alone.""",
         elle_registers(
             "p: [wx1 wy1 ]\nq: [wx2 wy2 ]\nr:              [rx1 ry2]",
             "no-commit-order",

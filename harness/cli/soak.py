@@ -148,7 +148,7 @@ class _Reporter:
 
     def __call__(self, entry: Entry) -> None:
         if entry.event == "ended":
-            summary = self.write(interrupted=False)
+            summary = self.write(interrupted=False, under_way=True)
             why = "" if entry.outcome == "passed" else f"  {entry.why[:160]}"
             settle = f"\n  to settle it: {entry.settle[0]}" if entry.settle else ""
             counts = " ".join(f"{count} {name}" for name, count in summary["counts"].items())
@@ -156,14 +156,16 @@ class _Reporter:
                 f"run {entry.number} seed {entry.seed}: {entry.outcome}{why}  [{counts}]{settle}"
             )
 
-    def write(self, *, interrupted: bool) -> dict[str, Any]:
+    def write(self, *, interrupted: bool, under_way: bool = False) -> dict[str, Any]:
         """Summary, page and JUnit as the book has it now."""
         from harness.run.store import write_json
         from harness.soak.page import write_page
         from harness.soak.summary import summarize
 
         settings = self.book.settings
-        summary = summarize(settings, self.book.entries, interrupted=interrupted)
+        summary = summarize(
+            settings, self.book.entries, interrupted=interrupted, under_way=under_way
+        )
         write_json(self.folder / "summary.json", summary)
         write_page(self.folder, summary)
         if self.flags["junit"]:

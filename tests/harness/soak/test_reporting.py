@@ -75,6 +75,26 @@ def test_runs_after_the_first_failure_do_not_count_in_a_loop_until_failure() -> 
 
 
 @pytest.mark.parametrize(
+    ("asked", "state", "rule", "said"),
+    [
+        ({"runs": 6}, {}, "fixed-n", "set beforehand"),
+        ({"runs": 9}, {"interrupted": True}, "unfinished", "not stopped because of what it found"),
+        ({"runs": 9}, {"under_way": True}, "unfinished", "of the runs so far"),
+        ({"runs": None, "duration_s": 9.0}, {}, "fixed-time", "set by the clock"),
+        ({"runs": 9, "duration_s": 9.0}, {}, "fixed-time", "set by the clock"),
+        ({"runs": None, "duration_s": 9.0}, {"under_way": True}, "unfinished", "so far"),
+        ({"runs": None, "until_failure": True}, {}, "until-failure", "geometric"),
+    ],
+)
+def test_what_set_the_number_of_runs_is_said_as_it_was(
+    asked: dict[str, Any], state: dict[str, bool], rule: str, said: str
+) -> None:
+    summary = summarize(settings(**asked), ALL, **{"interrupted": False, **state})
+    assert summary["estimate"]["rule"] == rule
+    assert said in summary["sentence"]
+
+
+@pytest.mark.parametrize(
     ("codes", "worst"),
     [([0, 0], 0), ([0, 2], 2), ([2, 3, 0], 3), ([4, 3], 4), ([0, 1, 4, 3], 1), ([-9], 3), ([], 2)],
 )

@@ -10,7 +10,9 @@ import pytest
 
 from harness.cluster.containers import engine, images, layout
 from harness.cluster.containers.layout import Layout, parse_subnet
+from harness.cluster.containers.node import DockerDaemon
 from harness.cluster.docker_provider import PROVIDER
+from harness.cluster.node import ProcessIdentity
 from harness.cluster.providers import Request
 from harness.errors import NeedsError, NodeError, SetupError, UsageError
 from systems.etcd import Etcd
@@ -147,6 +149,43 @@ def test_an_image_that_is_missing_with_no_registry_and_no_mirror(
     assert any("from Debian's packages" in line for line in told)
     with pytest.raises(NeedsError, match=r"mine:1 is missing and cannot be pulled: .*no such host"):
         images.ensure_database_image(Engine(), "mine:1", told.append)
+
+
+@pytest.mark.parametrize(
+    ("image", "asked"),
+    [
+        ("etcd", ("etcd", "latest")),
+        ("here:5000/etcd", ("here:5000/etcd", "latest")),
+        ("here:5000/etcd:v3", ("here:5000/etcd", "v3")),
+        ("etcd@sha256:00ff", ("etcd", "sha256:00ff")),
+    ],
+)
+def test_an_image_is_pulled_by_its_name_and_tag_or_digest(
+    image: str, asked: tuple[str, str]
+) -> None:
+    pulled: list[tuple[str, str]] = []
+
+    class Engine:
+        def inspect_image(self, image: str) -> None:
+            raise docker.errors.ImageNotFound("no such image")
+
+        def pull(self, repository: str, tag: str, **named: Any) -> Any:
+            pulled.append((repository, tag))
+            return iter([])
+
+    images.ensure_database_image(Engine(), image, print)
+    assert pulled == [asked]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(0, 0), (2, 2), (128, 128), (137, -9), (143, -15), (192, -64), (255, 255)]
+)
+def test_the_code_of_an_end_is_a_signal_only_where_there_is_such_a_signal(
+    code: int, status: int
+) -> None:
+    link: Any = None
+    who = ProcessIdentity(pid=7, start_ticks=1, boot_id="this", pid_namespace=3)
+    assert DockerDaemon("db", link, who, lambda: code).wait(30) == status
 
 
 def test_a_build_that_fails_tells_its_last_words() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from harness.cluster.node import ProcessIdentity
 from harness.cluster.providers import Request
 from harness.errors import NeedsError, NodeError, SetupError, UsageError
 from systems.etcd import Etcd
+from tests.engine_holdings import own_subnets
 
 
 def request(**options: Any) -> Request:
@@ -60,10 +62,12 @@ def test_subnets_are_tried_in_an_order_of_the_projects_own() -> None:
 @pytest.mark.docker
 @pytest.mark.usefixtures("nothing_left")
 def test_a_subnet_that_is_taken(make: Any) -> None:
-    first = make(1, subnet="10.239.78")
+    subnet = own_subnets()[1]
+    first = make(1, subnet=subnet)
     first.up()
-    with pytest.raises(SetupError, match=r"10\.239\.78\.0/24: the subnet is taken") as caught:
-        make(1, subnet="10.239.78").up()
+    taken = re.escape(f"{subnet}.0/24: the subnet is taken")
+    with pytest.raises(SetupError, match=taken) as caught:
+        make(1, subnet=subnet).up()
     assert "--docker-subnet" in str(caught.value.hint)
     first.down()
 
@@ -73,14 +77,12 @@ def test_a_subnet_that_is_taken(make: Any) -> None:
 def test_a_free_subnet_is_found_beside_a_taken_one(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "harness.cluster.containers.cluster.subnets_to_try",
-        lambda project: ["10.239.79", "10.239.80"],
-    )
+    two = own_subnets()[2:]
+    monkeypatch.setattr("harness.cluster.containers.cluster.subnets_to_try", lambda project: two)
     clusters = [make(1), make(1)]
     for cluster in clusters:
         cluster.up()
-    assert clusters[1].nodes[0].peer_address == "10.239.80.11"
+    assert clusters[1].nodes[0].peer_address == f"{two[1]}.11"
 
 
 def refusing(explanation: str) -> Any:

@@ -68,6 +68,7 @@ class Agent:
         self._channel = channel
         self._hidden = hidden
         self._children: set[int] = set()
+        self._early: dict[int, int] = {}
         self._pid_namespace = os.stat("/proc/self/ns/pid").st_ino
         self._clock = NodeClock(other_processes)
         self._watch: SyscallWatch | None = None
@@ -99,6 +100,8 @@ class Agent:
             if pid in self._children:
                 self._children.remove(pid)
                 self._tell({"exited": pid, "status": os.waitstatus_to_exitcode(status)})
+            else:
+                self._early[pid] = status
 
     def _serve(self) -> bool:
         message = wire.receive(self._channel)
@@ -151,6 +154,7 @@ class Agent:
     def _start(self, request: dict[str, Any], fds: list[int]) -> None:
         if self._hidden is not None:
             self._hidden.show(request["show"])
+        self._early.clear()
         pid = start_process(
             request["argv"],
             # The controller's folder for temporary files may be one that the node does not see.
@@ -171,6 +175,9 @@ class Agent:
         # Only who rules the pid namespace may name another process to the kernel; without
         # namespaces of its own the node's numbers are everybody's.
         self._tell(answer, pid=0 if self._hidden is None else pid)
+        if pid in self._early:  # it ended while it was waited for to begin
+            self._children.remove(pid)
+            self._tell({"exited": pid, "status": os.waitstatus_to_exitcode(self._early[pid])})
 
     def _signal(self, request: dict[str, Any]) -> None:
         # Not reaped yet, so the number is still the daemon's, and its group's.

@@ -263,6 +263,19 @@ def test_the_end_takes_daemons_what_daemonized_and_the_folder(meet: Meet, base: 
     assert not base.exists()
 
 
+def test_a_folder_that_cannot_be_removed_is_left_and_removed_by_a_later_end(
+    meet: Meet, base: Path
+) -> None:
+    files = {path.name: path.read_text("utf-8") for path in _ONHOST.glob("*.py")}
+    keeper = files["keeper.py"].replace("shutil.rmtree(", "(lambda *it, **how: None)(")
+    meeting = meet(files={**files, "keeper.py": keeper})
+    root = meeting.said["met"]
+    assert meeting.ask("a", "end")["left"] == [f"its folder {root} cannot be removed"]
+    meeting.process.wait(WAIT_S)
+    assert meet(must_exist=True).ask("b", "end")["left"] == []
+    assert not base.exists()
+
+
 def test_another_boot_is_told_and_nothing_is_made(meet: Meet, base: Path) -> None:
     assert meet(boot_id="of yesterday").said == {"rebooted": identity.boot_id()}
     assert list(base.iterdir()) == []

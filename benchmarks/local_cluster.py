@@ -1,10 +1,10 @@
 """How long a local cluster takes to come up, to go down, and to be gone after ``kill -9``.
 
-``python benchmarks/local_cluster.py [--repeats N] [--mode root|userns] [--nodes N]``; the last
-line is JSON, seconds as median and worst. "Gone" is measured from the kill until no process of
-the run is left, zombies that the machine's init has not yet reaped aside; the namespaces, mounts,
-links and firewall rules end with the processes. ``at a random moment`` kills the front anywhere
-between its start and the cluster's being up.
+``python benchmarks/local_cluster.py [--repeats N] [--mode root|userns|plain] [--nodes N]``; the
+last line is JSON, seconds as median and worst. "Gone" is measured from the kill until no process
+of the run is left, zombies that the machine's init has not yet reaped aside; the namespaces,
+mounts, links and firewall rules end with the processes. ``at a random moment`` kills the front
+anywhere between its start and the cluster's being up.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 TOKEN = "POLYGRAPH_BENCHMARK_TOKEN"
@@ -50,9 +51,13 @@ def main() -> None:
 def be_run_process(run_dir: Path, mode: str, nodes: int) -> None:
     """Up, say how long it took, wait for a word, down, say how long that took."""
     from harness.cluster.local import LocalCluster
+    from harness.cluster.plain import PlainCluster
 
+    names = [f"n{i + 1}" for i in range(nodes)]
+    system: Any = None  # none runs here, and no link is cut
     start_s = time.monotonic()
-    cluster = LocalCluster(run_dir, [f"n{i + 1}" for i in range(nodes)], mode)
+    cluster: Any = PlainCluster(run_dir, names, system) if mode == "plain" else None
+    cluster = cluster or LocalCluster(run_dir, names, mode)
     cluster.up()
     up_s = time.monotonic() - start_s
     for node in cluster.nodes:

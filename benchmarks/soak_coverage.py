@@ -43,10 +43,20 @@ def until_failure(rng: random.Random, rate: float) -> tuple[int, int]:
     return RUNS, 0
 
 
+def timed(rng: random.Random, rate: float) -> tuple[int, int]:
+    """(runs, failures) of a soak that begins no run after a time; runs take random times."""
+    runs, failures, left = 0, 0, float(RUNS)
+    while left > 0:
+        left -= rng.expovariate(1.0)
+        runs, failures = runs + 1, failures + (rng.random() < rate)
+    return runs, failures
+
+
 def simulate(soaks: int, confidence: float, seed: int) -> list[dict[str, object]]:
     """One row for each rate and rule: the share of soaks whose statement was true."""
     rows: list[dict[str, object]] = []
-    for rule, draw in (("fixed-n", fixed), ("until-failure", until_failure)):
+    ways = (("fixed-n", fixed), ("fixed-time", timed), ("until-failure", until_failure))
+    for rule, draw in ways:
         for rate in RATES:
             rng = random.Random(f"{seed} {rule} {rate}")
             outcomes = [draw(rng, rate) for _ in range(soaks)]

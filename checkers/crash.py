@@ -2,7 +2,8 @@
 
 Two sources. The run's facts list every daemon that ended, and which fault killed it; an end that
 no fault caused is the system's own. The logs are searched for the system's crash patterns (panic
-lines, fatal errors, reports of a race detector). A system may list lines that are *expected*
+lines, fatal errors, reports of a race detector), unless it names its patterns by kind, which are
+the business of :mod:`checkers.logs`. A system may list lines that are *expected*
 under a fault: such a line is excused if that fault was injected, and so is an exit beside it if
 the fault was in force shortly before.
 
@@ -50,6 +51,7 @@ class Crash:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         patterns = options.get("crash_patterns") or ()
+        self.tells_lines = not options.get("log_patterns")
         self.pattern = (
             re.compile("|".join(f"(?:{each})" for each in patterns)) if patterns else None
         )
@@ -75,7 +77,8 @@ class Crash:
         crashed = [end for end in ends if end not in killed]
         stats = {"exits": len(ends), "log-lines": len(cries), "killed-by-nobody": len(killed)}
         told = [_exit_told(end, record) for end in crashed]
-        told += [_cry_told(cry) for cry in cries[:SHOWN]]
+        if self.tells_lines:
+            told += [_cry_told(cry) for cry in cries[:SHOWN]]
         if told:
             return Verdict(
                 valid=False, why=_first_line(told[0]), anomalies={CRASH: told}, stats=stats

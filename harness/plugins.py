@@ -1,7 +1,8 @@
 """Finds systems, workloads, nemeses and checkers: built in, by entry point, or from a file.
 
 A built-in module of the packages ``systems``, ``workloads``, ``nemeses`` and ``checkers``
-exposes a table (``SYSTEMS``, ``WORKLOADS``, ``NEMESES``, ``CHECKERS``) from name to factory.
+exposes a table (``SYSTEMS``, ``WORKLOADS``, ``NEMESES``, ``CHECKERS``; in ``checkers`` also
+``EXPLANATIONS`` and ``TRIALS``) from name to factory.
 Third parties register the same table by entry point (groups ``polygraph.systems`` and so on,
 each entry naming one factory) or in a file given with ``--plugin``.
 
@@ -15,6 +16,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,10 +25,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from harness.errors import UsageError
+from harness.errors import EXIT_INFRASTRUCTURE, UsageError
 
-Kind = Literal["systems", "workloads", "nemeses", "checkers"]
+Kind = Literal["systems", "workloads", "nemeses", "checkers", "explanations", "trials"]
 KINDS: tuple[Kind, ...] = ("systems", "workloads", "nemeses", "checkers")
+"""What runs are made of. Explanations (:mod:`harness.history.explanation`) go with checkers, and
+so do trials, further examples for the self-test."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ class Registry:
             return found.factory
         raise UsageError(unknown_name(_SINGULAR[kind], name, self.names(kind), self.errors))
 
+    def is_extended(self) -> bool:
+        """Whether code of third parties is loaded with the checkers; loads nothing itself."""
+        groups = (importlib.metadata.entry_points(group=f"polygraph.{kind}") for kind in KINDS)
+        return bool(self.plugin_files) or any(groups)
+
     def _all(self, kind: Kind) -> dict[str, Found]:
         if kind not in self._cache:
             self._cache[kind] = dict(self._discover(kind))
@@ -84,6 +93,8 @@ _SINGULAR: Mapping[Kind, str] = {
     "workloads": "workload",
     "nemeses": "nemesis",
     "checkers": "checker",
+    "explanations": "anomaly or consistency model",
+    "trials": "trial",
 }
 
 
@@ -97,9 +108,10 @@ def unknown_name(what: str, name: str, names: Sequence[str], errors: Sequence[st
 
 
 def _built_in_modules(kind: Kind) -> Iterator[ModuleType]:
-    package = importlib.import_module(kind)
+    top = kind if kind in KINDS else "checkers"
+    package = importlib.import_module(top)
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-        module = importlib.import_module(f"{kind}.{info.name}")
+        module = importlib.import_module(f"{top}.{info.name}")
         if hasattr(module, kind.upper()):
             yield module
 
@@ -125,9 +137,13 @@ def _load_file(path: Path) -> ModuleType:
         raise UsageError(f"the plug-in {path} is not a readable Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    pid = os.getpid()
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UsageError(f"the plug-in {path} cannot be loaded: {error!r}") from error
+    finally:
+        if os.getpid() != pid:  # a copy that the plug-in made: it must not do our work again
+            os._exit(EXIT_INFRASTRUCTURE)
     return module

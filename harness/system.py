@@ -111,9 +111,90 @@ class LogPatterns(Protocol):
 
 
 @runtime_checkable
+class LogKinds(Protocol):
+    """A system that knows what in its logs must not happen, by kind; see the checker ``logs``."""
+
+    def log_patterns(self) -> Mapping[str, Sequence[str]]:
+        """Kind of finding to regular expressions; of two kinds that match the first counts."""
+        ...
+
+    def expected_lines(self) -> Mapping[str, Sequence[str]]:
+        """Fault name to regular expressions of lines that this fault explains."""
+        ...
+
+
+@runtime_checkable
 class FaultDurations(Protocol):
     """A system that needs some faults to last longer than half an interval."""
 
     def least_duration_s(self, fault: str) -> float:
         """Seconds that ``fault`` must last to matter (failure detection and election)."""
+        ...
+
+
+@runtime_checkable
+class FreeAddresses(Protocol):
+    """A system that listens where its node's addresses say, on their ports too (``host:port``).
+
+    So several of its members can share one host, each with ports of its own.
+    """
+
+    def advertises_peer_address(self) -> bool:
+        """Whether it can also tell its peers another address than it listens at.
+
+        Then a proxy can stand in front of each member, and cut links between them.
+        """
+        ...
+
+
+FAITHFUL = "faithful"
+WAITS_ON_TRUE_CLOCK = "waits on the true clock"
+BYPASSES = "bypasses"
+CLOCK_PATHS = (FAITHFUL, WAITS_ON_TRUE_CLOCK, BYPASSES)
+
+
+@runtime_checkable
+class ClockPath(Protocol):
+    """A system that declares how it comes by the time, without which its clock is not set.
+
+    A process's clock is set by changing what it *reads*; what the kernel waits for stays true.
+    ``polygraph doctor --clock SYSTEM`` checks the declaration by tracing system calls.
+    """
+
+    def clock_path(self) -> str:
+        """``FAITHFUL``: it reads the time in the usual way, its waits are relative or monotonic.
+
+        ``WAITS_ON_TRUE_CLOCK``: it also waits until a wall-clock time, which comes when it comes
+        in truth. ``BYPASSES``: it reads the time by raw system calls or the processor's counter.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeReading:
+    """What a system said the time was: at least ``earliest_ns``, less than ``latest_ns``."""
+
+    earliest_ns: int
+    latest_ns: int
+
+
+@runtime_checkable
+class ReportsTime(Protocol):
+    """A system that tells the wall-clock time as its own process reads it."""
+
+    def reported_time(self, node: Node, timeout_s: float) -> TimeReading:
+        """The time that the system's process on ``node`` reads while this is called.
+
+        In nanoseconds since 1970, as wide as the precision of the report. Raises if it does not
+        answer within ``timeout_s``.
+        """
+        ...
+
+
+@runtime_checkable
+class ClientPorts(Protocol):
+    """A system that knows its ports beforehand, so that a provider can publish them."""
+
+    def client_ports(self) -> Sequence[int]:
+        """Ports that clients connect to, the one that they are given first."""
         ...

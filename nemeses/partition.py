@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from random import Random
 from typing import Any, cast
 
-from harness.cluster.node import Cluster, Link, Partitionable
+from harness.cluster.node import Cluster, Link, MayRefuseCuts, Partitionable
 from harness.errors import UsageError
 from harness.fault import Proof, Stage
 from harness.system import System, SystemOption
@@ -47,6 +47,8 @@ class Partition:
         """Why not: no way to drop packets here, or too few nodes for the shapes asked for."""
         if not isinstance(cluster, Partitionable):
             return f"provider {cluster.provider} cannot drop packets between nodes"
+        if isinstance(cluster, MayRefuseCuts) and (why := cluster.cut_refusal()) is not None:
+            return why
         count = len(cluster.nodes)  # none yet where the cluster is not up; then plan() refuses
         return self._too_few(count) if count and not self._possible(count) else None
 
@@ -93,7 +95,8 @@ class Partition:
             return Proof(holds=False, what="no packet has run into the cut", figures=figures)
         wanted = _all_links(stage) - cut
         what, is_exact = _compare(_cuttable(stage).reachable(), wanted, figures)
-        packets = f"{sum(dropped.values())} packets of the database dropped"
+        shown_as = getattr(stage.cluster, "cut_shows_as", "packets of the database dropped")
+        packets = f"{sum(dropped.values())} {shown_as}"
         return Proof(holds=is_exact, what=f"{packets}; {what}", figures=figures)
 
     def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:

@@ -33,6 +33,9 @@ from nemeses.targets import (
 )
 
 STOPPED = "T"
+_ENDED = ("Z", "X")
+_TRACED = "t"
+"""A thread whose process the clock fault traces; stopped by SIGSTOP, it shows this."""
 GONE = "gone"
 
 
@@ -111,7 +114,8 @@ def _states(stage: Stage, detail: Mapping[str, Any]) -> dict[str, list[str]]:
         daemon = find_daemon(stage, node, identity)
         whole = GONE if daemon is None or not daemon.alive() else daemon.state()
         letters = {whole} if whole == GONE else {whole, *_thread_letters(identity)}
-        states.setdefault(node, []).append("".join(sorted(letters)))
+        told = {STOPPED if letter == _TRACED else letter for letter in letters}
+        states.setdefault(node, []).append("".join(sorted(told)))
     return states
 
 
@@ -127,7 +131,8 @@ def _thread_letters(identity: ProcessIdentity) -> set[str]:
         with contextlib.suppress(OSError):  # one that ended while it was read is not running
             for task in (process / "task").iterdir():
                 letters.add(_stat_fields(task)[0])
-    return letters
+    # What has ended runs no more, and its stopped parent cannot take note of its end.
+    return letters - set(_ENDED)
 
 
 def _group(leader: int) -> list[Path]:

@@ -32,8 +32,8 @@ git ls-files -z --cached --others --exclude-standard |
   tar --null --files-from=- -cf - | tar -xf - -C "$copy/tree"
 /usr/bin/python3 -m venv "$copy/venv"
 "$copy/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-  -c constraints.txt -e "$copy/tree[local,etcd,plots,zstd,uvloop,web,fast]" \
-  httpx2 pytest pytest-timeout hypothesis
+  -c constraints.txt -e "$copy/tree[local,docker,ssh,etcd,plots,zstd,uvloop,web,fast]" \
+  build hatchling httpx2 hypothesis jsonschema junitparser pytest pytest-timeout pyyaml
 chown -R $user:$user "$copy"
 cd "$copy/tree"
 as_user "$copy/venv/bin/python" -m pytest -m userns -p no:cacheprovider

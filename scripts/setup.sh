@@ -102,8 +102,25 @@ with start() as playwright: print(playwright.chromium.executable_path)')
   ln -sf "$fetched" $venv/bin/chromium
 }
 
+has_ssh_server() { # what the ssh provider's tests make hosts of
+  local program
+  for program in sshd ssh-keygen nft iptables sudo; do
+    PATH=$PATH:/usr/sbin:/sbin command -v $program >/dev/null || return 1
+  done
+}
+
+install_ssh_server() { # the tests start their own sshd; the package must not start one
+  local policy=/usr/sbin/policy-rc.d
+  [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; made=$policy; }
+  install_packages "the ssh provider's tests need hosts" openssh-server nftables iptables sudo
+  [ -z "${made:-}" ] || rm -f "$made"
+}
+
 is_ready || install_project
 # As an ordinary user the tests that need a browser are deselected and listed instead.
 if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! find_browser; then
   install_browser
+fi
+if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! has_ssh_server; then
+  install_ssh_server
 fi

@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.client import ABILITIES, SystemClient
-from harness.cluster.node import Cluster, Daemon, Node
+from harness.cluster.node import Cluster, Daemon, ListensElsewhere, Node, listen_address
 from harness.errors import NeedsError
-from harness.system import FinalStates, SystemOption
+from harness.system import FAITHFUL, FinalStates, SystemOption, TimeReading
 from systems import etcd_members
 from systems.etcd_binary import WHEEL_HINT, find_binary, read_versions
 from systems.etcd_gateway import PORT
-from systems.etcd_log import CRASH_PATTERNS
+from systems.etcd_log import CRASH_PATTERNS, EXPECTED_LINES, LOG_PATTERNS
 
 PEER_PORT: Final = 2380
 _STATUS_TIMEOUT_S: Final = 0.5
@@ -39,7 +39,11 @@ _FIRST_PEER_TIMEOUT_S: Final = 2.0
 
 
 class Etcd:
-    """A cluster of etcd. Also ``Primaries``, ``LogPatterns`` and ``FaultDurations``."""
+    """A cluster of etcd.
+
+    Also ``Primaries``, ``LogPatterns``, ``LogKinds``, ``FaultDurations``, ``ClockPath``,
+    ``ReportsTime`` and ``FreeAddresses``.
+    """
 
     name = "etcd"
     options: tuple[SystemOption, ...] = (
@@ -106,7 +110,8 @@ class Etcd:
             importlib.import_module("h11")
         except ImportError as error:
             raise NeedsError(f"etcd's client needs the package h11: {error}", WHEEL_HINT) from error
-        done = node.run([self._binary, "--version"], check=False)
+        program = node.bring(Path(self._binary))
+        done = node.run([program, "--version"], check=False)
         if done.exit_code != 0:
             said = done.stderr.decode("utf-8", "replace").strip()[:200]
             raise NeedsError(f"{node.name}: {self._binary} does not run there: {said}", WHEEL_HINT)
@@ -150,6 +155,10 @@ class Etcd:
         """Nodes whose member says that it is the leader; two of them during a cut."""
         return etcd_members.leaders(cluster, _STATUS_TIMEOUT_S)
 
+    def client_ports(self) -> Sequence[int]:
+        """Where a member listens for clients."""
+        return (PORT,)
+
     def final_states(self, cluster: Cluster, timeout_s: float) -> FinalStates:
         """Every member's own keys and values, by serializable reads."""
         return etcd_members.final_states(cluster, timeout_s)
@@ -159,8 +168,28 @@ class Etcd:
         return CRASH_PATTERNS
 
     def expected_exits(self) -> Mapping[str, Sequence[str]]:
-        """None: no fault that there is yet makes etcd end by itself."""
-        return {}
+        """A member that comes back before its sockets are free again ends by itself."""
+        return EXPECTED_LINES
+
+    def log_patterns(self) -> Mapping[str, Sequence[str]]:
+        """Panics, fatal lines, data races and failed assertions."""
+        return LOG_PATTERNS
+
+    def expected_lines(self) -> Mapping[str, Sequence[str]]:
+        """As :meth:`expected_exits`."""
+        return EXPECTED_LINES
+
+    def advertises_peer_address(self) -> bool:
+        """It listens where it is told and tells the other members another address."""
+        return True
+
+    def clock_path(self) -> str:
+        """Go reads the time through the vDSO and waits by the monotonic clock alone."""
+        return FAITHFUL
+
+    def reported_time(self, node: Node, timeout_s: float) -> TimeReading:
+        """By the Date of an answer on the client port, which counts whole seconds."""
+        return etcd_members.reported_time(node, timeout_s)
 
     def least_duration_s(self, fault: str) -> float:
         """Two election time-outs, the longest that one member waits, and half a second to vote."""
@@ -169,12 +198,13 @@ class Etcd:
     def _argv(self, node: Node, cluster: Cluster) -> list[str]:
         members = [f"{n.name}={_url(n.peer_address, PEER_PORT)}" for n in cluster.nodes]
         client, peer = _url(node.client_address, PORT), _url(node.peer_address, PEER_PORT)
+        listens = node.peer_listen_address if isinstance(node, ListensElsewhere) else None
         flags = {
             "name": node.name,
             "data-dir": f"{node.data_dir}/etcd",
-            "listen-client-urls": client,
+            "listen-client-urls": _url(listen_address(node), PORT),
             "advertise-client-urls": client,
-            "listen-peer-urls": peer,
+            "listen-peer-urls": _url(listens or node.peer_address, PEER_PORT),
             "initial-advertise-peer-urls": peer,
             "initial-cluster": ",".join(members),
             "initial-cluster-state": "new",
@@ -188,7 +218,10 @@ class Etcd:
         }
         if self._options["snapshot_count"] is not None:
             flags["snapshot-count"] = str(self._options["snapshot_count"])
-        return [self._binary, *(f"--{name}={value}" for name, value in flags.items())]
+        return [
+            node.bring(Path(self._binary)),
+            *(f"--{name}={value}" for name, value in flags.items()),
+        ]
 
 
 def _url(address: str, port: int) -> str:

@@ -22,6 +22,19 @@ CRASH_PATTERNS: Final = (
 )
 """What Go and etcd's logger print when the process dies by itself or finds a race."""
 
+LOG_PATTERNS: Final = {
+    "assertion-failure": (r"^panic: assertion failed", r'"msg":"[^"]*assertion failed'),
+    "data-race": (r"^WARNING: DATA RACE",),
+    "panic": (r"^panic: ", r"^\[signal SIG", r'"level":"d?panic"'),
+    "fatal-error": (r"^fatal error: ", r'"level":"fatal"'),
+}
+"""The same and more by kind, the most telling first: bbolt's assertions end in a panic."""
+
+EXPECTED_LINES: Final = {
+    # A member that is started again while the kernel still holds the killed one's sockets.
+    "kill": (r"address already in use",),
+}
+
 _CRASH: Final = re.compile("|".join(CRASH_PATTERNS))
 _TAIL_LINES: Final = 5
 _END_BYTES: Final = 1 << 16

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ import msgspec
 
 from harness.cluster.node import Cluster, Daemon, Node
 from harness.errors import NotReady
-from harness.system import FinalStates
+from harness.system import FinalStates, TimeReading
 from systems import etcd_gateway as gateway
 from systems.etcd_log import last_words, tail
 
@@ -111,6 +112,24 @@ def wait_for_peer(node: Node, port: int, timeout_s: float) -> None:
             if connection.getresponse().status == 200:
                 return
         time.sleep(_PEER_POLL_S)
+
+
+def reported_time(node: Node, timeout_s: float) -> TimeReading:
+    """The time that the member's HTTP server reads as it answers; ``NotAnswered`` if it does not.
+
+    Go writes the Date of each answer from ``time.Now``, cut off to whole seconds. ``/version``
+    is answered by the member alone, with or without a leader.
+    """
+    parts = urlsplit(f"//{node.client_address}")
+    host, port = parts.hostname or "", parts.port or gateway.PORT
+    with closing(http.client.HTTPConnection(host, port, timeout=timeout_s)) as connection:
+        try:
+            connection.request("GET", "/version")
+            date = connection.getresponse().headers["Date"]
+            second = int(parsedate_to_datetime(date).timestamp())
+        except (OSError, http.client.HTTPException, TypeError, ValueError) as error:
+            raise NotAnswered(str(error) or type(error).__name__) from error
+    return TimeReading(earliest_ns=second * 10**9, latest_ns=(second + 1) * 10**9)
 
 
 def wait_until_ready(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,8 @@ FILE_LINES = 500
 LONG_FUNCTIONS: dict[str, str] = {
     "harness/history/byte_scanner.py::scan": "a call at each byte would cost more than the byte",
     "harness/history/byte_scanner.py::transaction": "as scan, of which it is the inner part",
+    "harness/history/edn_scanner.py::scan": "as the scanner of JSON, whose twin it is",
+    "harness/history/edn_scanner.py::transaction": "as scan, of which it is the inner part",
     "checkers/elle/kernels.py::search_cycles": "one loop for numba; its calls would not be inlined",
     "checkers/elle/turns.py::take_turns": "as search_cycles, and nobody else needs its parts",
 }
@@ -94,8 +97,10 @@ def imports(path: Path) -> frozenset[str]:
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            found.update(f"{base}.{alias.name}" for alias in node.names)
     return frozenset(module for module in found if module.split(".")[0] in PACKAGES)
 
 
@@ -113,6 +118,24 @@ def test_imports_go_one_way(package: str) -> None:
         if not is_within(module, MAY_IMPORT[package])
     ]
     assert wrong == []
+
+
+def test_what_runs_on_hosts_needs_nothing_but_python() -> None:
+    """Files of ``onhost`` are copied to machines that have none of our packages."""
+    found = [
+        f"{name_of(path)} imports {name}"
+        for path in (ROOT / "harness/cluster/onhost").glob("*.py")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "level", 0)
+        for name in ([node.module] if isinstance(node, ast.ImportFrom) else node_names(node))
+        if str(name).partition(".")[0] not in sys.stdlib_module_names
+    ]
+    assert found == []
+
+
+def node_names(node: ast.Import) -> list[str]:
+    """What an import statement names."""
+    return [alias.name for alias in node.names]
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -46,6 +46,11 @@ def test_every_file_of_the_packages_is_inside(wheel: Path) -> None:
     expected = {path.relative_to(ROOT).as_posix() for path in assets.rglob("*") if path.is_file()}
     assert expected
     assert expected - inside == set()
+    images = {f"images/{path.name}" for path in (ROOT / "images").iterdir()}
+    docker = {f"harness/cluster/assets/{name}" for name in (*images, "docker-compose.yml")}
+    assert docker - inside == set()
+    programs = {p.relative_to(ROOT).as_posix() for p in (ROOT / "harness").rglob("onhost/*")}
+    assert {name for name in programs if "__pycache__" not in name} - inside == set()
 
 
 def test_list_works_from_an_unpacked_wheel(wheel: Path, tmp_path: Path) -> None:

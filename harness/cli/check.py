@@ -4,7 +4,8 @@ Standard output holds one line for each, ``FILE<TAB>true|false|unknown``, and no
 tab, as elle-cli prints them; everything said to people goes to standard error. What cannot be
 read gets no line and makes exit code 4, the others are judged all the same; the worst code wins,
 in the order 1, 4, 3, 2, 0. The flags are elle-cli's. Several files are judged side by side on the
-cores there are; the lines come in the order of the files.
+cores there are; the lines come in the order of the files. ``--self-test`` is another matter:
+:mod:`harness.cli.self_test`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import click
 
-from harness.cli.judging import STDIN, Outcome, Request, judge_apart, judge_safely
+from harness.cli.judging import Begun, Outcome, Request, judge_apart, judge_safely, safely
 from harness.cli.models import initial_state, joined, refuse_unknown
 from harness.cli.options import READABLE, json_option, names, plugin_option, store_option
 from harness.cli.proofs import folders
@@ -40,7 +41,7 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
 
 
 @click.command("check", cls=Verb)
-@click.argument("files", nargs=-1, required=True, metavar="FILE|RUN|- ...")
+@click.argument("files", nargs=-1, metavar="FILE|RUN|- ...")
 @click.option("-m", "--model", help="The checker or model, e.g. cas-register or bank.")
 @click.option("-f", "--format", type=click.Choice(READABLE), help="If content does not tell.")
 @click.option(
@@ -89,6 +90,11 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
     type=click.Path(path_type=Path, file_okay=False),
     help="Write each verdict, its proofs and a page with pictures into this folder.",
 )
+@click.option(
+    "--self-test",
+    is_flag=True,
+    help="Try the checkers on planted anomalies; with FILE, on it with one read changed.",
+)
 @json_option
 @plugin_option
 @store_option
@@ -103,6 +109,7 @@ def VERB(
     plugin: tuple[str, ...],
     verbose: bool,
     directory: Path | None,
+    self_test: bool,
     as_json: bool,
     initial: str | None,
     independent: bool,
@@ -115,6 +122,8 @@ def VERB(
     folder of a run, or latest.
     """
     registry = Registry(tuple(Path(path) for path in plugin))
+    if not files and not self_test:
+        raise click.UsageError("Missing argument 'FILE|RUN|- ...'.", context)
     request = Request(
         model=model,
         format=format,
@@ -125,8 +134,14 @@ def VERB(
         session=context.ensure_object(Session),
         folders=folders(files, directory) if directory is not None else {},
     )
-    if model is not None:
-        refuse_unknown(model, registry)  # before anything is read
+    if model is not None:  # is refused before anything is read
+        refused = _refusal(model, request)
+        if refused is not None:
+            return refused
+    if self_test:
+        from harness.cli.self_test import try_all, try_files
+
+        return try_files(files, request) if files else try_all(registry)
     codes = set()
     for name, outcome in _outcomes(files, request):
         codes.add(outcome.code)
@@ -166,33 +181,39 @@ def _outcomes(files: Sequence[str], request: Request) -> Iterator[tuple[str, Out
     from harness.cli.side_by_side import cores, judge_all
     from harness.cli.waiting import Waiting
 
-    workers = min(cores(), len(files))
-    if workers > 1 and STDIN not in files:
-        found = judge_all(files, partial(judge_apart, request=request), workers)
-        yield from _in_order(files, found)
-        return
-    with Waiting(len(files)) as waiting:
-        for name in files:
-            waiting.begin(name)
-            outcome = judge_safely(name, request)
-            waiting.advance()
-            yield name, outcome
-
-
-def _in_order(
-    files: Sequence[str], found: Iterator[tuple[int, Outcome]]
-) -> Iterator[tuple[str, Outcome]]:
-    from harness.cli.waiting import Waiting
-
+    judge = judge_apart if len(files) > 1 else judge_safely
+    found = judge_all(files, partial(judge, request=request), cores())
     early: dict[int, Outcome] = {}
     following = 0
     with Waiting(len(files)) as waiting:
+        waiting.begin(files[0] if len(files) == 1 else "")
         for position, outcome in found:
             early[position] = outcome
             waiting.advance()
             while following in early:
                 yield files[following], early.pop(following)
                 following += 1
+
+
+def _refusal(model: str, request: Request) -> int | None:
+    """The exit code if there is no such model, which is told; ``None`` if there is.
+
+    Loading plug-ins to find out may end the process, so then another one does it.
+    """
+    if not request.registry.is_extended():
+        refuse_unknown(model, request.registry)
+        return None
+    from harness.cli.side_by_side import judge_all
+
+    def look(name: str, begun: Begun) -> Outcome:
+        return safely(lambda: refuse_unknown(model, request.registry), request.session)
+
+    for _, outcome in judge_all([model], look, 1):
+        if outcome.verdict is not None:
+            files = ", ".join(map(str, request.registry.plugin_files)) or "entry points"
+            raise UsageError(f"the plug-ins ({files}) cannot be loaded: {outcome.verdict['why']}")
+        return outcome.code or None
+    return None
 
 
 def _show(name: str, verdict: Mapping[str, Any], *, as_json: bool, verbose: bool) -> None:
@@ -215,6 +236,8 @@ def _remarks(verdict: Mapping[str, Any], verbose: bool) -> Iterator[str]:
     yield from (printable(notice) for notice in verdict.get("notices", ()))
     if verdict["valid"] is not True:
         yield printable(verdict["why"])
+        for step in verdict.get("settle") or ():
+            yield f"to settle it: {printable(step['do'])}"
     if verdict.get("left_out"):
         yield f"left out, for want of the run's other files: {', '.join(verdict['left_out'])}"
     if verbose:

@@ -1,9 +1,9 @@
-"""The flags that a system, its workload and its nemeses add to ``polygraph test``.
+"""The flags that a system, its workload, its nemeses and its provider add to ``polygraph test``.
 
 Which flags exist depends on words of the same command line, so it is read twice: once leniently,
-only to find SYSTEM, ``--workload``, ``--nemesis``, ``--plugin`` and ``--scenario``, and once for
-good with the flags that those declare. A wrong flag thus gets click's own treatment, and
-``polygraph test etcd --help`` shows all of them.
+only to find SYSTEM, ``--workload``, ``--nemesis``, ``--provider``, ``--plugin`` and
+``--scenario``, and once for good with the flags that those declare. A wrong flag thus
+gets click's own treatment, and ``polygraph test etcd --help`` shows all of them.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Chosen:
     system: str
     workload: str
     nemeses: tuple[str, ...]
+    provider: str
     registry: Registry
 
 
@@ -57,6 +58,7 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str], environment: 
         system=str((known or words or [table.get("system", "")])[0]),
         workload=str(table.get("workload", Scenario.workload)),
         nemeses=names(table.get("nemesis", "")),
+        provider=str(table.get("provider", Scenario.provider)),
         registry=registry,
     )
 
@@ -81,7 +83,9 @@ def declared_flags(chosen: Chosen, taken: Sequence[click.Parameter]) -> list[cli
     """The flags of what was chosen; ``UsageError`` if one hides a flag of ours."""
     if not chosen.system:
         return []
-    declared = declared_options(chosen.registry, chosen.system, chosen.workload, chosen.nemeses)
+    declared = declared_options(
+        chosen.registry, chosen.system, chosen.workload, chosen.nemeses, chosen.provider
+    )
     hidden = {param.name for param in taken} & set(declared)
     if hidden:
         raise UsageError(f"{chosen.system} or {chosen.workload} redefines --{min(hidden)}")

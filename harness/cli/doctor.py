@@ -8,16 +8,37 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option, store_option
+from harness.cli.options import json_option, plugin_option, store_option
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_INFRASTRUCTURE, EXIT_VALID
 
 
 @click.command("doctor", cls=Verb)
+@click.option(
+    "--clock",
+    "system",
+    metavar="SYSTEM",
+    help="Trace SYSTEM's system calls: does it come by the time as it declares?",
+)
+@click.option("--provider", default="local", show_default=True, help="Where, with --clock.")
+@click.option("--seconds", default=5.0, show_default=True, help="How long, with --clock.")
+@plugin_option
 @store_option
 @json_option
-def VERB(store: Path, as_json: bool) -> int:
-    """Probe this machine. Exits 0 if at least one provider works, else 3."""
+def VERB(
+    system: str | None,
+    provider: str,
+    seconds: float,
+    plugin: tuple[str, ...],
+    store: Path,
+    as_json: bool,
+) -> int:
+    """Probe this machine. Exits 0 if at least one provider works, else 3.
+
+    With --clock SYSTEM: exits 0 if nothing speaks against SYSTEM's clock path as declared, else 3.
+    """
+    if system is not None:
+        return _clock(system, provider, seconds, plugin, as_json)
     from harness.cluster.doctor import any_provider_works, examine
 
     findings = examine(_existing(store))
@@ -27,6 +48,18 @@ def VERB(store: Path, as_json: bool) -> int:
         for finding in findings:
             click.echo(str(finding))
     return EXIT_VALID if any_provider_works(findings) else EXIT_INFRASTRUCTURE
+
+
+def _clock(
+    system: str, provider: str, seconds: float, plugins: tuple[str, ...], as_json: bool
+) -> int:
+    from harness.run.clock_check import examine
+
+    found = examine(system, provider, seconds, plugins)
+    lines = [json.dumps(found.as_json(), indent=2)] if as_json else found.lines()
+    for line in lines:
+        click.echo(line)
+    return EXIT_VALID if found.is_as_declared else EXIT_INFRASTRUCTURE
 
 
 def _existing(folder: Path) -> Path:

@@ -19,16 +19,28 @@ def verdict_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
     word = click.style(word, fg=colour, bold=True) if colours(sys.stdout) else word
     why = f"  {printable(verdict['why'])}" if verdict.get("why") else ""
     yield f"{word}{why}"
+    yield from settle_lines(verdict)
     yield from anomaly_lines(verdict)
 
 
+def settle_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """What would settle each reason of a verdict that is unknown."""
+    for step in verdict.get("settle") or ():
+        yield f"  {printable(step['about'])}"
+        yield f"    to settle it: {printable(step['do'])}"
+
+
 def anomaly_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
-    """The first case of each type of anomaly, with the number of cases."""
+    """The first case of each type of anomaly, with the number of cases, and what explains them."""
+    kinds: dict[str, None] = {}
     for name, part in verdict.get("checkers", {}).items():
         for kind, cases in part.get("anomalies", {}).items():
             count = f" (1 of {len(cases)})" if len(cases) > 1 else ""
             yield f"  {name}: {kind}{count}"
             yield from (f"    {line}" for line in printable(cases[0]["message"]).splitlines())
+            kinds[kind] = None
+    for kind in kinds:
+        yield f"  what it means: polygraph explain {printable(kind)}"
 
 
 def tally_lines(verdict: Mapping[str, Any]) -> Iterator[str]:

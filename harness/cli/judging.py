@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from harness.cli.session import Session
 from harness.errors import EXIT_INVALID, EXIT_UNKNOWN, EXIT_VALID, UsageError
 from harness.plugins import Registry
 
+Begun = Callable[[str], object]
+"""Called with the name of each checker before it begins."""
 EXITS = {True: EXIT_VALID, False: EXIT_INVALID, "unknown": EXIT_UNKNOWN}
 STDIN = "-"
 
@@ -40,6 +42,7 @@ class Request:
     registry: Registry
     session: Session
     folders: Mapping[str, Path] = field(default_factory=dict)
+    begun: Begun = str
 
     @property
     def overrides(self) -> bool:
@@ -56,20 +59,26 @@ class Outcome:
     said: str
 
 
-def judge_safely(name: str, request: Request) -> Outcome:
+def judge_safely(name: str, begun: Begun, *, request: Request) -> Outcome:
     """Judge the file or run called ``name``; trouble with it is told, not raised."""
+    request = dataclasses.replace(request, begun=begun)
+    return safely(lambda: _judge(name, request), request.session)
+
+
+def safely(judge: Callable[[], dict[str, Any] | None], session: Session) -> Outcome:
+    """What ``judge`` came to; trouble is told, not raised."""
     try:
-        verdict = _judge(name, request)
+        verdict = judge()
     except Exception as error:
-        return Outcome(exit_code_of(error, request.session), None, "")
-    return Outcome(EXITS[verdict["valid"]], verdict, "")
+        return Outcome(exit_code_of(error, session), None, "")
+    return Outcome(EXIT_VALID if verdict is None else EXITS[verdict["valid"]], verdict, "")
 
 
-def judge_apart(name: str, request: Request) -> Outcome:
-    """:func:`judge_safely`, with all that is said on standard error kept for later."""
+def judge_apart(name: str, begun: Begun, *, request: Request) -> Outcome:
+    """:func:`judge_safely`, with all that is said kept for later."""
     said = io.StringIO()
-    with contextlib.redirect_stderr(said):
-        outcome = judge_safely(name, request)
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        outcome = judge_safely(name, begun, request=request)
     return dataclasses.replace(outcome, said=said.getvalue())
 
 
@@ -85,13 +94,25 @@ def _judge(name: str, request: Request) -> dict[str, Any]:
     return _judge_run(name, find_run(request.store, name), request)
 
 
+def history_of(name: str, request: Request) -> Any:
+    """The history of a file or a run."""
+    from harness.history.reader import read_history
+    from harness.run.judge import load_record
+    from harness.run.store import find_run
+
+    path = Path(name)
+    if name == STDIN or path.is_file():
+        return read_history(path, request.format)
+    return load_record(find_run(request.store, name)).history
+
+
 def _judge_file(name: str, request: Request) -> dict[str, Any]:
     from harness.history.reader import read_history
 
-    return _judge_history(read_history(Path(name), request.format), name, request)
+    return judge_bare(read_history(Path(name), request.format), name, request)
 
 
-def _judge_history(history: Any, name: str, request: Request) -> dict[str, Any]:
+def judge_bare(history: Any, name: str, request: Request) -> dict[str, Any]:
     """Judge a bare history, by ``-m`` or by what its header says it is."""
     from msgspec import structs
 
@@ -103,7 +124,7 @@ def _judge_history(history: Any, name: str, request: Request) -> dict[str, Any]:
     options = dict(request.options)
     if name in request.folders:
         options["directory"] = str(request.folders[name])
-    verdict = judge_history(history, checkers, options, request.registry)
+    verdict = judge_history(history, checkers, options, request.registry, begun=request.begun)
     _keep_proofs(name, history, verdict, request)
     return verdict
 
@@ -135,8 +156,8 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
 
     if request.overrides:
         click.echo(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
-        return _judge_history(load_record(run_dir).history, name, request)
-    verdict = judge_run(run_dir)
+        return judge_bare(load_record(run_dir).history, name, request)
+    verdict = judge_run(run_dir, begun=request.begun)
     stored = read_json(run_dir / "verdict.json")
     if is_under_way(run_dir):
         click.echo(f"{run_dir}: still under way, this judges what there is so far", err=True)

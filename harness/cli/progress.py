@@ -122,6 +122,8 @@ def lines(stream: TextIO, clock: Callable[[], float]) -> Show:
             print(f"warning: {printable(event.get('message'))}", file=stream, flush=True)
         if event["event"] == "phase" and event.get("run_dir"):
             print(f"run: {event['run_dir']}", file=stream, flush=True)
+        if event["event"] == "phase" and event.get("message"):
+            print(f"{event['name']}: {printable(event['message'])}", file=stream, flush=True)
         if clock() - shown_at >= LINE_INTERVAL_S:
             shown_at = clock()
             parts = [watch.headline(), *watch.tallies(), *watch.trouble()]
@@ -146,6 +148,8 @@ def live(stream: TextIO) -> Iterator[Show]:
                 console.print(f"warning: {printable(event.get('message'))}", markup=False)
             if event["event"] == "phase" and event.get("run_dir"):
                 console.print(f"run: {event['run_dir']}", markup=False)
+            if event["event"] == "phase" and event.get("message"):
+                console.print(f"{event['name']}: {printable(event['message'])}", markup=False)
             block.update(_block(watch))
 
         yield show

@@ -1,25 +1,47 @@
-"""Judging several files at once, on the cores there are.
+"""Judging files in processes of their own, several at once on the cores there are.
 
-A few worker processes are forked; each takes the next file from a shared counter and sends its
-outcome through a pipe of its own. Forked, so that plug-ins and flags need not be pickled; few, so
-that imports are paid once a core and not once a file. A worker that dies (out of memory, say)
-takes only its present file along: that one has no verdict and exit code 3.
+A checker may come from anybody: it may end its process, split it in two, never end, or eat the
+memory. So nothing is judged in the process that prints the lines and gives the exit code. A few
+workers are forked; each takes the next file from a shared counter and sends what it is at, and
+the outcome, through a pipe of its own. Forked, so that plug-ins and flags need not be pickled;
+few, so that imports are paid once a core and not once a file. A worker that dies, or whose
+checker goes on :data:`GRACE_S` past its budget and is killed, takes only its present file along,
+which is ``unknown``.
 
-Nothing is shared but the counter. An interrupt ends all workers at once.
+Messages are JSON, never pickles: what a plug-in's objects do when they are unpickled is no business
+of this process. Cost: some milliseconds.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
+import json
 import os
+import resource
+import signal
+import sys
+import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
-from harness.cli.judging import Outcome
-from harness.errors import EXIT_INFRASTRUCTURE
+from harness.cli.judging import Begun, Outcome
+from harness.errors import EXIT_UNKNOWN
+from harness.run.judging import (
+    CHECK_SECONDS,
+    GRACE_S,
+    MEMORY_SHARE,
+    collect_seldom,
+    unjudged,
+)
 
-Judge = Callable[[str], Outcome]
+Judge = Callable[[str, Begun], Outcome]
+"""From a name to its outcome; calls its second argument with each checker that begins."""
+POLL_S: Final = 0.5
 
 
 def cores() -> int:
@@ -27,9 +49,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def judge_all(names: Sequence[str], judge: Judge, workers: int) -> Iterator[tuple[int, Outcome]]:
-    """The position and outcome of every name, as they come. The workers begin at once."""
-    pool = _Pool(names, judge)
+def judge_all(
+    names: Sequence[str],
+    judge: Judge,
+    workers: int,
+    *,
+    limit_s: float = CHECK_SECONDS + GRACE_S,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[tuple[int, Outcome]]:
+    """The position and outcome of every name, as they come. The workers begin at once.
+
+    A checker that works for more than ``limit_s`` seconds is ended.
+    """
+    pool = _Pool(names, judge, limit_s, clock)
     for _ in range(min(workers, len(names))):
         pool.start()
     return _outcomes(pool)
@@ -37,27 +69,57 @@ def judge_all(names: Sequence[str], judge: Judge, workers: int) -> Iterator[tupl
 
 def _outcomes(pool: _Pool) -> Iterator[tuple[int, Outcome]]:
     try:
-        while pool.current:
-            for pipe in wait(list(pool.current)):
-                assert isinstance(pipe, Connection)
-                found = pool.receive(pipe)
-                if found is not None:
-                    yield found
-            if not pool.current and pool.has_more:
+        while pool.workers:
+            ready = wait([worker.pipe for worker in pool.workers], POLL_S)
+            for worker in list(pool.workers):
+                yield from pool.look_at(worker, is_ready=worker.pipe in ready)
+            if not pool.workers and pool.has_more:
                 pool.start()
     finally:
         pool.end()
 
 
-class _Pool:
-    """The workers, and what each is judging now (-1: nothing yet)."""
+@dataclass
+class _Worker:
+    """A process, and what it is at: the position of its file, its checker and since when."""
 
-    def __init__(self, names: Sequence[str], judge: Judge) -> None:
+    pid: int
+    pipe: Connection
+    position: int = -1
+    checker: str = ""
+    since_s: float = 0.0
+
+    def is_over(self) -> bool:
+        """Whether the process has ended and all that it sent was read."""
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.pid, how) is not None and not self.pipe.poll()
+
+    def end(self) -> str:
+        """End it and all that it started, and say in words how it ended."""
+        self.pipe.close()
+        for kill in (os.killpg, os.kill):  # before it is waited for: its number is still its own
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if kill is os.killpg or not self._has_ended():
+                    kill(self.pid, signal.SIGKILL)
+        status = os.waitpid(self.pid, 0)[1]
+        if os.WIFSIGNALED(status):
+            return f"was ended by signal {os.WTERMSIG(status)}"
+        return f"ended with exit code {os.WEXITSTATUS(status)}"
+
+    def _has_ended(self) -> bool:
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+class _Pool:
+    """The workers and what is left to do."""
+
+    def __init__(
+        self, names: Sequence[str], judge: Judge, limit_s: float, clock: Callable[[], float]
+    ) -> None:
         self._names, self._judge = names, judge
-        self._context = multiprocessing.get_context("fork")
-        self._counter = self._context.Value("q", 0)
-        self._processes: list[Any] = []
-        self.current: dict[Connection, int] = {}
+        self._limit_s, self._clock = limit_s, clock
+        self._counter = get_context("fork").Value("q", 0)
+        self.workers: list[_Worker] = []
 
     @property
     def has_more(self) -> bool:
@@ -66,48 +128,110 @@ class _Pool:
 
     def start(self) -> None:
         """One more worker."""
-        ours, theirs = self._context.Pipe(duplex=False)
-        work = (theirs, self._counter, self._names, self._judge)
-        process = self._context.Process(target=_work, args=work, daemon=True)
-        process.start()
+        ours, theirs = get_context("fork").Pipe(duplex=False)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            _live(parent, theirs, self._counter, self._names, self._judge)
         theirs.close()
-        self._processes.append(process)
-        self.current[ours] = -1
+        self.workers.append(_Worker(pid, ours))
 
-    def receive(self, pipe: Connection) -> tuple[int, Outcome] | None:
-        """The outcome that arrived, or that of a worker that died; ``None`` if there is none."""
+    def look_at(self, worker: _Worker, *, is_ready: bool) -> Iterator[tuple[int, Outcome]]:
+        """What ``worker`` has to say, or what is to be said of it if it has ended or must."""
         try:
-            position, outcome = pipe.recv()
-        except EOFError:
-            position = self.current.pop(pipe)
-            pipe.close()
-            return (position, _died()) if position >= 0 else None
-        self.current[pipe] = position if outcome is None else -1
-        return None if outcome is None else (position, outcome)
+            while is_ready or worker.pipe.poll():
+                is_ready = False
+                message = json.loads(worker.pipe.recv_bytes())
+                worker.position, worker.checker = message["at"], message["checker"]
+                worker.since_s = self._clock()
+                if message["outcome"] is not None:
+                    yield worker.position, Outcome(*message["outcome"])
+                    worker.position = -1
+        except (EOFError, OSError, ValueError):
+            yield from self._ended(worker, "")
+            return
+        if worker.checker and self._clock() - worker.since_s > self._limit_s:
+            yield from self._ended(worker, f"was not done after {self._limit_s:g} s")
+        elif worker.is_over():
+            yield from self._ended(worker, "")
+
+    def _ended(self, worker: _Worker, why: str) -> Iterator[tuple[int, Outcome]]:
+        self.workers.remove(worker)
+        ended = worker.end()
+        if worker.position >= 0:
+            yield worker.position, _died(worker.checker, why or ended)
 
     def end(self) -> None:
         """End every worker, whatever it is doing."""
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.join()
+        while self.workers:
+            self.workers.pop().end()
+
+
+def _live(parent: int, pipe: Connection, counter: Any, names: Sequence[str], judge: Judge) -> None:
+    """The life of a worker; never returns."""
+    code = 1
+    try:
+        os.setsid()
+        if sys.platform == "linux":
+            from harness.cluster.kernel import end_with_parent
+
+            end_with_parent(signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(code)
+        collect_seldom()
+        os.dup2(2, 1)  # standard output belongs to the process that prints the lines
+        with contextlib.redirect_stdout(sys.stderr):
+            _work(pipe, counter, names, judge)
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except KeyboardInterrupt:
+        pass
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            sys.stderr.flush()
+        os._exit(code)
 
 
 def _work(pipe: Connection, counter: Any, names: Sequence[str], judge: Judge) -> None:
     """Take names until there are none left; tell of each when it is begun and when it is done."""
-    try:
-        while True:
-            with counter.get_lock():
-                position = counter.value
-                counter.value += 1
-            if position >= len(names):
-                return
-            pipe.send((position, None))
-            pipe.send((position, judge(names[position])))
-    except KeyboardInterrupt:
-        return
+
+    def tell(checker: str, outcome: Outcome | None = None) -> None:
+        fields = None if outcome is None else [outcome.code, outcome.verdict, outcome.said]
+        message = {"at": position, "checker": checker, "outcome": fields}
+        pipe.send_bytes(json.dumps(message).encode())
+
+    def begun(checker: str) -> None:
+        _limit_memory()
+        tell(checker)
+
+    while True:
+        with counter.get_lock():
+            position = counter.value
+            counter.value += 1
+        if position >= len(names):
+            return
+        tell("")
+        tell("", judge(names[position], begun))
 
 
-def _died() -> Outcome:
-    what = "polygraph: the process that judged it died (was there enough memory?), no verdict\n"
-    return Outcome(EXIT_INFRASTRUCTURE, None, what)
+def _limit_memory() -> None:
+    """Leave the machine some of its memory, whatever a checker asks for beyond what there is."""
+    with contextlib.suppress(OSError, ValueError):
+        page = os.sysconf("SC_PAGE_SIZE")
+        now = int(Path("/proc/self/statm").read_text().split()[0]) * page
+        limit = now + int(os.sysconf("SC_PHYS_PAGES") * page * MEMORY_SHARE)
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        if hard == resource.RLIM_INFINITY or limit < hard:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def _died(checker: str, why: str) -> Outcome:
+    at_work = f", with the checker {checker} at work" if checker else ""
+    reason = f"the process that judged it {why}{at_work} (was there enough memory?)"
+    return Outcome(EXIT_UNKNOWN, unjudged(reason), "")

@@ -55,14 +55,21 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
 
     Exits with the worst of all runs, in the order 1, 4, 3, 2, 0; 130 if interrupted.
     """
+    from harness.cli.soak_progress import block
     from harness.soak.loop import Loop
 
     book = _resumed(flags["resume"]) if flags["resume"] else _begun(flags)
     report = _Reporter(book, flags)
     command = [sys.executable, "-m", "harness.cli.soak_run"]
-    loop = Loop(book, flags["store"].resolve(), command, report)
     try:
-        loop.run()
+        with block(book) as show:
+
+            def tell(entry: Entry) -> None:
+                show(entry)
+                report(entry)
+
+            loop = Loop(book, flags["store"].resolve(), command, tell)
+            loop.run()
     finally:
         book.close()
     summary = report.write(interrupted=loop.is_stopped)
@@ -141,19 +148,24 @@ class _Reporter:
 
     def __call__(self, entry: Entry) -> None:
         if entry.event == "ended":
-            summary = self.write(interrupted=False)
+            summary = self.write(interrupted=False, under_way=True)
             why = "" if entry.outcome == "passed" else f"  {entry.why[:160]}"
+            settle = f"\n  to settle it: {entry.settle[0]}" if entry.settle else ""
             counts = " ".join(f"{count} {name}" for name, count in summary["counts"].items())
-            self._say(f"run {entry.number} seed {entry.seed}: {entry.outcome}{why}  [{counts}]")
+            self._say(
+                f"run {entry.number} seed {entry.seed}: {entry.outcome}{why}  [{counts}]{settle}"
+            )
 
-    def write(self, *, interrupted: bool) -> dict[str, Any]:
+    def write(self, *, interrupted: bool, under_way: bool = False) -> dict[str, Any]:
         """Summary, page and JUnit as the book has it now."""
         from harness.run.store import write_json
         from harness.soak.page import write_page
         from harness.soak.summary import summarize
 
         settings = self.book.settings
-        summary = summarize(settings, self.book.entries, interrupted=interrupted)
+        summary = summarize(
+            settings, self.book.entries, interrupted=interrupted, under_way=under_way
+        )
         write_json(self.folder / "summary.json", summary)
         write_page(self.folder, summary)
         if self.flags["junit"]:

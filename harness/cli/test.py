@@ -18,6 +18,7 @@ from harness.cli.declared import choose, declared_flags, scenario_table
 from harness.cli.options import Command, json_option, plugin_option, store_option
 from harness.cli.session import Session
 from harness.cli.verbs import ENVIRONMENT_PREFIX, Verb
+from harness.cluster.providers import NAMES
 from harness.errors import EXIT_VALID
 from harness.history.consistency import known_models
 from harness.plugins import Registry
@@ -72,7 +73,7 @@ def _option(flag: str, kind: Any, text: str) -> Callable[[Command], Command]:
 @_option(
     "--consistency-models", str, "Judge against these models instead of the system's own claim."
 )
-@_option("--provider", str, "How nodes come to exist: local, local:root or local:userns.")
+@_option("--provider", str, f"How nodes come to exist: {', '.join(NAMES)}.")
 @_option("--leave-db-running/--no-leave-db-running", bool, "Keep the cluster; see polygraph down.")
 @_option("--journal", click.Choice(["buffered", "sync"]), "sync: one write for each record.")
 @_option("--seed", int, "Fixes the fault schedule and every generator's random stream.")

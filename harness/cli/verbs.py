@@ -23,6 +23,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "serve": ("harness.cli.serve", "The store in a browser: filter, open, follow, download."),
     "export": ("harness.cli.export", "Write a run's history for Elle, elle-cli or Knossos."),
     "list": ("harness.cli.list", "What can be named: systems, workloads, nemeses, checkers."),
+    "explain": ("harness.cli.explain", "What an anomaly or a consistency model means."),
     "validate": ("harness.cli.validate", "Would this scenario run? Nothing is started."),
     "doctor": ("harness.cli.doctor", "What this machine can do, what not, and why."),
     "heal": ("harness.cli.heal", "Undo every fault and end everything that dead runs left."),

@@ -7,7 +7,8 @@ can never hit a stranger. When it ends, the kernel ends the whole node. When the
 while the cluster is left running, it only reaps.
 
 Requests: ``start`` (argv, env, cwd; files for both outputs come as descriptors), ``signal``
-(a process group), ``open`` (a file of the node, answered with its descriptor), ``exit``.
+(a process group), ``open`` (a file of the node, answered with its descriptor), ``clock`` (set,
+heal or read the clock of the node's processes), ``syscalls`` (trace and count them), ``exit``.
 Each answer carries the request's ``id``; ``{"exited": pid, "status": n}`` comes by itself.
 """
 
@@ -21,11 +22,16 @@ import signal
 import socket
 
 from harness.cluster import kernel, namespaces, wire
+from harness.cluster.onhost.node_clock import Cannot, NodeClock
+from harness.cluster.onhost.syscalls import SyscallWatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, NoReturn
+
+
+_SERVE_EACH_MS = 1
 
 
 def run_node(channel_fd: int, spec: dict[str, Any]) -> NoReturn:
@@ -34,6 +40,11 @@ def run_node(channel_fd: int, spec: dict[str, Any]) -> NoReturn:
     close_all_but(channel_fd)
     channel = socket.socket(fileno=channel_fd)
     try:
+        if spec.get("plain"):
+            with namespaces.step("node process", spec["fail_at"]):
+                kernel.adopt_orphans()
+                kernel.end_with_this_parent(spec["parent"])
+            Agent(channel, None).run()
         if namespaces.enter_node(spec["fail_at"]) != 0:
             os._exit(0)
         hidden = namespaces.furnish_node(spec)
@@ -47,13 +58,19 @@ def run_node(channel_fd: int, spec: dict[str, Any]) -> NoReturn:
 
 
 class Agent:
-    """Pid 1 of a node. ``run`` never returns."""
+    """Pid 1 of a node. ``run`` never returns.
 
-    def __init__(self, channel: socket.socket, hidden: namespaces.HiddenFolders) -> None:
+    Without namespaces (``hidden`` is ``None``) it is the one that every orphan of the node falls
+    to, and ends them all before it ends; each daemon also ends when it does.
+    """
+
+    def __init__(self, channel: socket.socket, hidden: namespaces.HiddenFolders | None) -> None:
         self._channel = channel
         self._hidden = hidden
         self._children: set[int] = set()
         self._pid_namespace = os.stat("/proc/self/ns/pid").st_ino
+        self._clock = NodeClock(other_processes)
+        self._watch: SyscallWatch | None = None
 
     def run(self) -> NoReturn:
         """Say that the node is up, then serve and reap for ever."""
@@ -66,7 +83,7 @@ class Agent:
         self._tell({"up": True})
         while True:
             self._reap()
-            for fd, _ in poll.poll():
+            for fd, _ in poll.poll(0 if self._tracing().has_more else None):
                 if fd == readable:
                     os.read(readable, 4096)
                 elif not self._serve():
@@ -78,7 +95,7 @@ class Agent:
             wire.send(self._channel, body, fds=fds, pid=pid)
 
     def _reap(self) -> None:
-        for pid, status in ended_children():
+        for pid, status in self._tracing().pump():
             if pid in self._children:
                 self._children.remove(pid)
                 self._tell({"exited": pid, "status": os.waitstatus_to_exitcode(status)})
@@ -90,6 +107,8 @@ class Agent:
         request = message.body
         try:
             self._obey(request, message.fds)
+        except Cannot as error:
+            self._tell({"id": request["id"], "errno": errno.EPERM, "why": str(error)})
         except OSError as error:
             why = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
             self._tell({"id": request["id"], "errno": error.errno or errno.EIO, "why": why})
@@ -107,17 +126,40 @@ class Agent:
             fd = os.open(request["path"], request["flags"] | os.O_CLOEXEC, request["mode"])
             self._tell({"id": request["id"]}, fds=[fd])
             os.close(fd)
+        elif request["op"] == "clock":
+            self._tell({"id": request["id"], "clock": self._set_clock(request)})
+        elif request["op"] == "syscalls":
+            if self._watch is None:
+                self._watch = SyscallWatch(other_processes)
+            self._tell({"id": request["id"], "syscalls": self._watch.state()})
         elif request["op"] == "exit":
+            if self._hidden is None:
+                end_descendants()
             os._exit(0)
 
+    def _tracing(self) -> NodeClock | SyscallWatch:
+        """Who traces, and so waits for, the node's processes: one at a time can."""
+        return self._watch or self._clock
+
+    def _set_clock(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self._watch is not None:
+            raise Cannot("the system calls of this node are being traced")
+        if request["do"] == "set":
+            return self._clock.set(request["program"])
+        return self._clock.heal() if request["do"] == "heal" else self._clock.state()
+
     def _start(self, request: dict[str, Any], fds: list[int]) -> None:
-        self._hidden.show(request["show"])
+        if self._hidden is not None:
+            self._hidden.show(request["show"])
         pid = start_process(
             request["argv"],
             # The controller's folder for temporary files may be one that the node does not see.
             env={**os.environ, "TMPDIR": "/tmp", **request["env"]},
             cwd=request["cwd"],
             streams=(fds[0], fds[1]),
+            before_exec=self._tracing().before_start if self._tracing().is_set else None,
+            meanwhile=self._reap,
+            dies_with_parent=self._hidden is None,
         )
         self._children.add(pid)
         answer = {
@@ -126,7 +168,9 @@ class Agent:
             "start_ticks": kernel.start_ticks(pid),
             "pid_namespace": self._pid_namespace,
         }
-        self._tell(answer, pid=pid)
+        # Only who rules the pid namespace may name another process to the kernel; without
+        # namespaces of its own the node's numbers are everybody's.
+        self._tell(answer, pid=0 if self._hidden is None else pid)
 
     def _signal(self, request: dict[str, Any]) -> None:
         # Not reaped yet, so the number is still the daemon's, and its group's.
@@ -143,26 +187,53 @@ def start_process(
     cwd: str | None = None,
     streams: tuple[int, int] | None = None,
     keep: Sequence[int] = (),
+    before_exec: Callable[[int], None] | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
+    dies_with_parent: bool = False,
 ) -> int:
-    """Fork and execute ``argv`` in a session of its own; its pid once the program runs.
+    """Fork and execute ``argv`` in a session of its own; its pid once the program is loaded.
 
     With ``streams`` its outputs go there and its input is empty, else all three are inherited.
-    Descriptors in ``keep`` stay open under their numbers. ``OSError`` if it cannot be executed.
+    Descriptors in ``keep`` stay open under their numbers. ``before_exec(pid)`` is called in the
+    parent while the child waits, and then ``meanwhile`` again and again until the program is
+    loaded, since a traced child may stop on the way; with ``dies_with_parent`` the kernel kills
+    it when the caller ends. ``OSError`` if it cannot be executed.
     """
+    parent = os.getpid()
     readable, writable = os.pipe2(os.O_CLOEXEC)
+    waits, goes = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
+        os.close(goes)
         try:
+            os.read(waits, 1)
+            if dies_with_parent:
+                kernel.end_with_this_parent(parent)
             _become(argv, env, cwd, streams, keep)
         except OSError as error:
             os.write(writable, str(error.errno).encode())
         finally:
             os._exit(127)
     os.close(writable)
+    os.close(waits)
+    try:
+        if before_exec is not None:
+            before_exec(pid)
+    except OSError:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    finally:
+        os.close(goes)
     with open(readable, "rb") as pipe:
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        while before_exec is not None and not poll.poll(_SERVE_EACH_MS):
+            meanwhile()
         refused = pipe.read()
     if refused:
-        os.waitpid(pid, 0)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
         raise OSError(int(refused), os.strerror(int(refused)), argv[0])
     return pid
 
@@ -200,6 +271,31 @@ def ended_children() -> Iterator[tuple[int, int]]:
         if pid == 0:
             return
         yield pid, status
+
+
+def other_processes() -> list[int]:
+    """Every process of the node but its first; of a node without namespaces all descendants."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                parents[int(name)] = kernel.parent(int(name))
+    if os.getpid() == 1:
+        return [pid for pid in parents if pid != 1]
+    found = {os.getpid()}
+    while new := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= new
+    return sorted(found - {os.getpid()})
+
+
+def end_descendants() -> None:
+    """Kill every process below the caller, to which their orphans fall, and reap them all."""
+    while pids := other_processes():
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(-1, 0)
 
 
 def point_standard_streams_nowhere() -> None:

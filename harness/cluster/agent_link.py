@@ -144,8 +144,10 @@ class AgentLink:
                 started.end(body["status"])
             return
         if "pid" in body:
+            # Without namespaces of its own the node's numbers are ours.
+            is_ours = body["pid_namespace"] == os.stat("/proc/self/ns/pid").st_ino
             identity = ProcessIdentity(
-                pid=message.pid,
+                pid=body["pid"] if is_ours else message.pid,
                 start_ticks=body["start_ticks"],
                 boot_id=self._boot_id,
                 pid_namespace=body["pid_namespace"],

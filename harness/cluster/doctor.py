@@ -1,27 +1,24 @@
 """What this machine can do, what not, why, and what would change that.
 
 Nothing is inferred that can be tried: each mode of the local provider is rehearsed (see
-:mod:`harness.cluster.rehearsal`), docker is asked whether it answers. Cost: about 0.1 s.
+:mod:`harness.cluster.rehearsal`), the others are asked whether they answer (``Provider.examine``).
+Cost: about 0.2 s.
 """
 
 from __future__ import annotations
 
 import shutil
-import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cluster import reasons
+from harness.cluster import providers, reasons
 from harness.cluster.enter import MODES, Mode, refusal_of
 
-DOCKER_SOCKET = Path("/var/run/docker.sock")
 LEAST_FREE_BYTES = 1 << 30
 
 _LEAST_PYTHON = (3, 11)
-_DOCKER_TIMEOUT_S = 2.0
-_PROVIDERS = tuple(f"local:{mode}" for mode in MODES)
 
 
 @dataclass(frozen=True)
@@ -40,21 +37,24 @@ class Finding:
 
 def examine(folder: Path = Path()) -> list[Finding]:
     """Look at everything; ``folder`` is where runs would be kept."""
+    of_providers = [provider.examine(folder) for provider in providers.every()]
+    return [*(finding for some in of_providers for finding in some), _python(), _disk(folder)]
+
+
+def examine_local() -> list[Finding]:
+    """Both modes with namespaces, and each thing that they stand on."""
     refusals = {mode: refusal_of(mode) for mode in MODES}
     return [
         *(_local(mode, refusal) for mode, refusal in refusals.items()),
         *_user_namespaces(),
         _nf_tables(list(refusals.values())),
         _pyroute2(),
-        _docker(DOCKER_SOCKET),
-        _python(),
-        _disk(folder),
     ]
 
 
 def any_provider_works(findings: Sequence[Finding]) -> bool:
     """Whether a run is possible at all on this machine."""
-    return any(finding.ok for finding in findings if finding.name in _PROVIDERS)
+    return any(finding.ok for finding in findings if finding.name in providers.NAMES)
 
 
 def _local(mode: Mode, refusal: str | None) -> Finding:
@@ -93,22 +93,6 @@ def _pyroute2() -> Finding:
     if reasons.has_pyroute2():
         return Finding("pyroute2", True, "installed")
     return Finding("pyroute2", False, "not installed", reasons.PYROUTE2_HINT)
-
-
-def _docker(path: Path) -> Finding:
-    """Docker is looked at for later: no provider uses it yet."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as engine:
-            engine.settimeout(_DOCKER_TIMEOUT_S)
-            engine.connect(str(path))
-            engine.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
-            answers = b" 200 " in engine.recv(4096)
-    except OSError as error:
-        detail = f"does not answer at {path}: {error.strerror or error}"
-        return Finding("docker", False, detail, "start Docker; the local provider needs none")
-    if answers:
-        return Finding("docker", True, "the engine answers; no provider uses it yet")
-    return Finding("docker", False, f"{path} refuses", "ask for membership of the group docker")
 
 
 def _python() -> Finding:

@@ -30,6 +30,8 @@ from harness.errors import NeedsError, SetupError, StoreError, UsageError
 
 Mode = Literal["root", "userns"]
 MODES: tuple[Mode, ...] = ("root", "userns")
+PLAIN: Literal["plain"] = "plain"
+"""No namespaces: the reaper itself ends all."""
 
 # Last on the path: where this package is installed, its neighbours must not stand in for the
 # standard library.
@@ -131,7 +133,7 @@ def choose_mode(provider: str) -> Mode:
     """
     kind, _, mode = provider.partition(":")
     if kind in ("docker", "ssh") or mode == "plain":
-        raise UsageError(f"the provider {provider!r} is not built yet", "--provider local")
+        raise UsageError(f"the provider {provider!r} makes no namespaces", "--provider local")
     if kind != "local" or (mode and mode not in MODES) or provider.endswith(":"):
         known = ", ".join(["local", *(f"local:{m}" for m in MODES)])
         raise UsageError(f"there is no provider {provider!r} (known: {known})")
@@ -170,7 +172,7 @@ def refusal_of(mode: Mode, *, fail_at: str | None = None) -> str | None:
 def spawn(
     argv: Sequence[str],
     *,
-    mode: Mode,
+    mode: Mode | Literal["plain"],
     run_dir: Path,
     pass_fds: Sequence[int] = (),
     stdin: int | None = None,
@@ -205,19 +207,20 @@ def spawn(
         raise
 
 
-def _complete(entered: Entered, mode: Mode, run_dir: Path) -> Entered:
+def _complete(entered: Entered, mode: str, run_dir: Path) -> Entered:
     """Register the run before the run process exists, then let it start."""
     entered.pid = _expect(entered, "ready").pid
     entered._identity = identity.identify(entered.pid)
     if entered._identity is None:
         raise SetupError(f"the reaper {entered.pid} ended at once")
     try:
-        registration.write(run_dir, mode, entered._identity)
+        registration.write(run_dir, f"local:{mode}", entered._identity)
     except OSError as error:
         raise StoreError(f"cannot write into {run_dir}: {error.strerror}") from error
     entered._run_dir = run_dir
     wire.send(entered._channel, {"go": True})
-    entered.run_pid = _expect(entered, "started").pid
+    started = _expect(entered, "started")
+    entered.run_pid = started.body["pid"] if mode == PLAIN else started.pid
     return entered
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import signal
 import socket
 import struct
 
@@ -74,6 +75,13 @@ def end_with_parent(signal_number: int) -> None:
     _check(libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal_number), 0, 0, 0), "prctl")
 
 
+def end_with_this_parent(pid: int) -> None:
+    """As :func:`end_with_parent` with SIGKILL; ends at once if ``pid`` is the parent no longer."""
+    end_with_parent(signal.SIGKILL)
+    if os.getppid() != pid:
+        os._exit(1)
+
+
 def adopt_orphans() -> None:
     """Become the parent of the caller's later descendants whose own parent ends."""
     libc = _libc()
@@ -91,5 +99,15 @@ def bring_up(interface: str) -> None:
 
 def start_ticks(pid: int) -> int:
     """Field 22 of ``/proc/PID/stat``: when the process began, in clock ticks since boot."""
+    return int(_stat(pid)[19])
+
+
+def parent(pid: int) -> int:
+    """The parent of a process."""
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields of ``/proc/PID/stat`` behind the name, the third (state) first."""
     with open(f"/proc/{pid}/stat", "rb") as stat:
-        return int(stat.read().rpartition(b")")[2].split()[19])
+        return stat.read().rpartition(b")")[2].split()

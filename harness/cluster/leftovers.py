@@ -1,10 +1,11 @@
 """Ends what a run left: the cluster that was kept on purpose, or what outlived its front.
 
-With the local provider almost nothing can be left. The reaper's end takes every process,
-namespace, mount, link and firewall rule with it, and the reaper ends soon after its front. What
-remains is on disk: node data, the registration ``cluster.json``, and a ledger in which faults
-stand that nobody could note as healed. They are healed by the end of the namespaces that they
-were in, and that is written down as the proof.
+Where namespaces hold a run almost nothing can be left: the reaper's end takes every process,
+namespace, mount, link and firewall rule with it, and the reaper ends soon after its front. Every
+other provider ends what is left itself (``Provider.clean_up``). What then remains is on disk:
+node data, the registration ``cluster.json``, and a ledger in which faults stand that nobody could
+note as healed. They are healed by the end of what they were in, and that is written down as the
+proof.
 
 A run whose front is alive is in progress and is left alone, and so is one of another machine.
 """
@@ -18,15 +19,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.cluster import folders, identity, registration, remains
-from harness.cluster.reaper import GRACE_S
+from harness.cluster import folders, identity, providers, registration, remains
 from harness.cluster.registration import Registration
-from harness.errors import HealError, HistoryError, StoreError
+from harness.errors import HealError, HistoryError, PolygraphError, StoreError
 from harness.run.ledger import HEAL, HEALED, Ledger, read_ledger, unhealed
 
 _END_TIMEOUT_S = 10.0
 _RUNS = "*/*/*"
-_NAMESPACES_GONE = "the run's namespaces, and with them its processes, mounts and cuts, are gone"
 
 
 def down(run_dir: Path) -> None:
@@ -36,35 +35,21 @@ def down(run_dir: Path) -> None:
     machine.
     """
     registered = registration.read(run_dir)
-    if registered is not None and registered.host != socket.gethostname():
+    if registered is None:
+        return
+    if registered.host != socket.gethostname():
         raise HealError(
             f"the cluster of {run_dir} is on the machine {registered.host}, this is"
             f" {socket.gethostname()}",
             f"polygraph down {run_dir}, on {registered.host}",
         )
-    if registered is not None and not _end(registered):
+    left = _end(run_dir, registered)
+    if left:
         raise HealError(
-            f"the cluster of {run_dir} is still running: its reaper {registered.reaper.pid} "
-            "could not be ended",
+            f"the cluster of {run_dir} is still running: {'; '.join(left)}",
             f"as the user that started it: kill -9 {registered.reaper.pid}",
         )
-    if registered is not None:
-        _note_healed(run_dir, _NAMESPACES_GONE)
-        forget(run_dir)
-
-
-def forget(run_dir: Path) -> None:
-    """Remove the data of a run that is gone, and its registration unless faults stand open.
-
-    It is then the proof by which :func:`heal` notes that they ended with the run.
-    """
-    folders.remove_data(run_dir)
-    try:
-        is_settled = not unhealed(read_ledger(run_dir / "faults.jsonl"))
-    except HistoryError:
-        is_settled = False
-    if is_settled:
-        registration.remove(run_dir)
+    forget(run_dir, registered)
 
 
 def heal(store: Path) -> list[str]:
@@ -75,6 +60,8 @@ def heal(store: Path) -> list[str]:
     left: list[str] = []
     for run_dir in sorted({folder.resolve() for folder in store.glob(_RUNS) if folder.is_dir()}):
         left += _heal_run(run_dir)
+    for provider in providers.every() if store.is_dir() else ():
+        left += provider.strays(store)
     return left
 
 
@@ -82,17 +69,34 @@ def _heal_run(run_dir: Path) -> list[str]:
     registered = registration.read(run_dir)
     if registered is not None and registered.host != socket.gethostname():
         return []
-    if registered is not None and identity.is_running(registered.reaper):
-        if registered.left_running:
-            return _faults_in_force(run_dir)
-        if registered.front is not None and identity.is_running(registered.front):
-            return []
-        if not _wait_for_end(registered) and not _end(registered):
-            return [f"{run_dir}: the reaper {registered.reaper.pid} of a dead run does not end"]
     if registered is None:
         return _heal_unregistered(run_dir)
-    left = _note_healed(run_dir, _NAMESPACES_GONE)
-    forget(run_dir)
+    try:
+        provider = providers.of(registered.provider)
+        if registered.left_running and provider.is_up(run_dir, registered):
+            return _faults_in_force(run_dir)
+        if _is_in_progress(registered):
+            return []
+        _wait_for_end(registered, provider.grace_s)
+        left = _end(run_dir, registered)
+    except PolygraphError as error:
+        left = [str(error)]
+    return [f"{run_dir}: {what}" for what in left] or forget(run_dir, registered)
+
+
+def forget(run_dir: Path, registered: Registration | None = None) -> list[str]:
+    """The run's cluster is gone: remove data and registration, note its faults as healed.
+
+    ``registered`` is what it was registered as, where ending it has removed that already. Gives
+    a sentence for each thing that could not be done.
+    """
+    registered = registered or registration.read(run_dir)
+    folders.remove_data(run_dir)
+    if registered is None:
+        return _heal_unregistered(run_dir)
+    left = _note_healed(run_dir, providers.of(registered.provider).proof_of_end)
+    if not left:  # while a ledger could not be written, the registration is its proof
+        registration.remove(run_dir)
     return left
 
 
@@ -116,20 +120,29 @@ def _heal_unregistered(run_dir: Path) -> list[str]:
     return _note_healed(run_dir, proof)
 
 
-def _wait_for_end(registered: Registration) -> bool:
-    """Let a reaper whose front just died have its grace: the run process may be sealing."""
+def _is_in_progress(registered: Registration) -> bool:
+    fronted = registered.front is not None and identity.is_running(registered.front)
+    return fronted and identity.is_running(registered.reaper)
+
+
+def _wait_for_end(registered: Registration, grace_s: float) -> None:
+    """Let a run whose front just died have its grace: the run process may be sealing."""
     try:
         pidfd = os.pidfd_open(registered.reaper.pid)
     except ProcessLookupError:
-        return True
+        return
     try:
-        return identity.wait_for_end(pidfd, 2 * GRACE_S)
+        if identity.identify(registered.reaper.pid) == registered.reaper:
+            identity.wait_for_end(pidfd, grace_s)
     finally:
         os.close(pidfd)
 
 
-def _end(registered: Registration) -> bool:
-    return identity.kill_and_wait(registered.reaper, _END_TIMEOUT_S)
+def _end(run_dir: Path, registered: Registration) -> list[str]:
+    """End what there is of the run; a sentence for what does not end."""
+    if not identity.kill_and_wait(registered.reaper, _END_TIMEOUT_S):
+        return [f"its first process {registered.reaper.pid} could not be ended"]
+    return providers.of(registered.provider).clean_up(run_dir, registered)
 
 
 def _faults_in_force(run_dir: Path) -> list[str]:
@@ -141,8 +154,8 @@ def _faults_in_force(run_dir: Path) -> list[str]:
     ]
 
 
-def _note_healed(run_dir: Path, proof: str) -> list[str]:
-    """Write into the ledger of a run that is gone that its faults went with it, and the proof."""
+def _note_healed(run_dir: Path, what: str) -> list[str]:
+    """Write into the ledger of a run that is gone that its faults went with it."""
     path = run_dir / "faults.jsonl"
     try:
         open_faults = unhealed(read_ledger(path))
@@ -152,7 +165,7 @@ def _note_healed(run_dir: Path, proof: str) -> list[str]:
         try:
             for entry in open_faults:
                 ledger.record(entry.id, HEAL)
-                ledger.record(entry.id, HEALED, {"holds": True, "what": proof})
+                ledger.record(entry.id, HEALED, {"holds": True, "what": what})
         finally:
             ledger.close()
     except (HistoryError, StoreError) as error:

@@ -26,11 +26,13 @@ from pathlib import Path
 
 from harness.cluster import folders, identity, wire
 from harness.cluster.agent_link import AgentLink
+from harness.cluster.clocks import refusal_on_this_machine
 from harness.cluster.firewall import Firewall
 from harness.cluster.local_node import LocalNode, with_real_paths
 from harness.cluster.namespaces import StepFailed, step
 from harness.cluster.netlink import in_network, need_pyroute2
-from harness.cluster.node import Grudge, Link
+from harness.cluster.node import ClockMethod, Grudge, Link
+from harness.cluster.providers import MOST_NODES
 from harness.cluster.reachability import Prober
 from harness.cluster.reaper import CONTROL_FD_VARIABLE
 from harness.cluster.switch import Switch, join
@@ -39,20 +41,22 @@ from harness.errors import NodeError, SetupError
 CLUSTER_STEPS = ("folders", "agents", "switch", "node links", "firewalls", "links carry")
 CONTROLLER_ADDRESS = "10.77.0.254"
 
-_MOST_NODES = 253
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _END_TIMEOUT_S = 10.0
 _LINK_CHECKS = 20
 
 
 class LocalCluster:
-    """Nodes in namespaces (``Cluster`` and ``Partitionable``).
+    """Nodes in namespaces (``Cluster``, ``Partitionable`` and ``Clocks``).
 
     ``names`` become host names, folders under ``run_dir/nodes`` and addresses 10.77.0.1 and on.
     ``keep_data`` keeps the data folders after ``down``. ``show`` are paths under ``/tmp`` or
     ``/dev/shm`` that nodes must see beside the run folder, this program and what they execute.
     ``fail_at`` names a step that fails on request.
     """
+
+    ends_with_run = True
+    """The kernel ends it with the run process, however that ends."""
 
     def __init__(
         self,
@@ -64,7 +68,7 @@ class LocalCluster:
         show: Sequence[str] = (),
         fail_at: str | None = None,
     ) -> None:
-        _check_names(names)
+        check_names(names)
         self.provider = f"local:{mode}"
         self.nodes: list[LocalNode] = []
         self._run_dir = run_dir.resolve()
@@ -72,7 +76,7 @@ class LocalCluster:
         self._keep_data = keep_data
         self._show = show
         self._fail_at = fail_at
-        self._control = _control_channel()
+        self._control = control_channel()
         self._lock = threading.Lock()
         self._links: dict[str, AgentLink] = {}
         self._namespace_fds: dict[str, int] = {}
@@ -101,7 +105,7 @@ class LocalCluster:
         """End everything that ``up`` made. Safe twice."""
         for link in self._links.values():
             link.tell_to_exit_once_up()
-        stuck = [name for name, link in self._links.items() if not _wait_for_end(link)]
+        stuck = [name for name, link in self._links.items() if not wait_for_end(link)]
         for link in self._links.values():
             link.close()
         self._prober.close()
@@ -156,6 +160,10 @@ class LocalCluster:
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by probing each one."""
         return self._prober.reachable()
+
+    def clock_refusal(self, method: ClockMethod) -> str | None:
+        """Why the clocks of nodes cannot be set here (``Clocks``)."""
+        return refusal_on_this_machine(method)
 
     def _bring_up(self) -> None:
         self.nodes.clear()
@@ -228,7 +236,8 @@ class LocalCluster:
         return folders.of_node(self._run_dir, name)
 
 
-def _wait_for_end(link: AgentLink) -> bool:
+def wait_for_end(link: AgentLink) -> bool:
+    """Whether a node whose agent was told to exit has ended in time."""
     if link.pid == 0:
         return True
     try:
@@ -241,7 +250,8 @@ def _wait_for_end(link: AgentLink) -> bool:
         os.close(pidfd)
 
 
-def _control_channel() -> socket.socket:
+def control_channel() -> socket.socket:
+    """The run process's channel to its reaper."""
     fd = os.environ.get(CONTROL_FD_VARIABLE)
     if fd is None:
         raise SetupError(
@@ -252,7 +262,8 @@ def _control_channel() -> socket.socket:
     return socket.socket(fileno=os.dup(int(fd)))
 
 
-def _check_names(names: Sequence[str]) -> None:
+def check_names(names: Sequence[str]) -> None:
+    """``SetupError`` unless the names can be host names, each once, and there are addresses."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SetupError(f"each node needs a name of its own; given twice: {', '.join(twice)}")
@@ -262,5 +273,5 @@ def _check_names(names: Sequence[str]) -> None:
             f"these cannot be host names: {', '.join(map(repr, wrong))}",
             "lower-case letters, digits and inner hyphens, at most 63",
         )
-    if not 1 <= len(names) <= _MOST_NODES:
-        raise SetupError(f"a local cluster has 1 to {_MOST_NODES} nodes, not {len(names)}")
+    if not 1 <= len(names) <= MOST_NODES:
+        raise SetupError(f"a local cluster has 1 to {MOST_NODES} nodes, not {len(names)}")

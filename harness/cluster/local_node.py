@@ -13,10 +13,12 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from harness.cluster import identity
 from harness.cluster.agent_link import AgentLink, Started
-from harness.cluster.node import Completed, Daemon, ProcessIdentity
+from harness.cluster.node import ClockMethod, Completed, Daemon, ProcessIdentity
+from harness.cluster.onhost import machine_clock
 from harness.errors import NodeError
 
 _KILL_TIMEOUT_S = 10.0
@@ -61,12 +63,24 @@ class LocalDaemon:
 
 
 class LocalNode:
-    """One node in namespaces of its own."""
+    """One node in namespaces of its own, or, with ports in its addresses, without any.
 
-    def __init__(self, name: str, address: str, log_dir: Path, link: AgentLink) -> None:
+    ``address`` serves clients and peers unless ``peers`` is given: where it listens for the other
+    nodes, and where these reach it, through a proxy.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        log_dir: Path,
+        link: AgentLink,
+        *,
+        peers: tuple[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.client_address = address
-        self.peer_address = address
+        self.peer_listen_address, self.peer_address = peers or (address, address)
         self.log_dir = log_dir
         self.data_dir = str(log_dir / "data")
         self._link = link
@@ -110,6 +124,10 @@ class LocalNode:
             started = self._start(argv, env or {}, cwd, (log, log))
         return LocalDaemon(name, self._link, started)
 
+    def bring(self, program: Path) -> str:
+        """The program itself: the node sees the controller's files."""
+        return str(program)
+
     def upload(self, source: Path, destination: str) -> None:
         """Copy a file of the controller to the node, its permissions too."""
         mode = source.stat().st_mode & 0o7777
@@ -124,6 +142,33 @@ class LocalNode:
         fd = self._open(source, os.O_RDONLY)
         with open(fd, "rb") as from_file, destination.open("wb") as to_file:
             shutil.copyfileobj(from_file, to_file)
+
+    def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
+        """Set the clock that the node's processes read (``ClockSettable``)."""
+        if method != "process":
+            raise NodeError(f"{self.name}: {machine_clock.REFUSAL}")
+        return self._clock({"do": "set", "program": dict(program)})
+
+    def heal_clock(self) -> Mapping[str, Any]:
+        """Have every process of the node read the true time again."""
+        return self._clock({"do": "heal"})
+
+    def read_clock(self) -> Mapping[str, Any]:
+        """How the node's clock is set now, and how many processes are changed."""
+        return self._clock({"do": "read"})
+
+    def watch_syscalls(self) -> None:
+        """Trace every system call of the node's processes until it goes down. It gets slow."""
+        self._link.ask({"op": "syscalls"})
+
+    def read_syscalls(self) -> Mapping[str, Any]:
+        """How many there were, and which matter for the clock (``SyscallWatch.state``)."""
+        seen: Mapping[str, Any] = self._link.ask({"op": "syscalls"}).body["syscalls"]
+        return seen
+
+    def _clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._link.ask({"op": "clock", **request}).body["clock"]
+        return answer
 
     def _open(self, path: str, flags: int) -> int:
         request = {"op": "open", "path": path, "flags": flags, "mode": 0o600}

@@ -85,8 +85,11 @@ def step(name: str, fail_at: str | None) -> Iterator[None]:
 def enter_run(mode: str, fail_at: str | None) -> int:
     """Give the caller a run's namespaces and fork the child that is pid 1 there.
 
-    Returns twice, as fork does: 0 in the child, its pid in the caller.
+    Returns twice, as fork does: 0 in the child, its pid in the caller. In mode ``plain`` there
+    are no namespaces, and the child is an ordinary process.
     """
+    if mode == "plain":
+        return os.fork()
     if mode == "userns":
         with step("user namespace", fail_at):
             _become_root_of_new_user_namespace()

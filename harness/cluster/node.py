@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Link = tuple[str, str]
 """A directed link: (source node, destination node)."""
 
 Grudge = Mapping[str, frozenset[str]]
 """Destination node to the source nodes whose packets it drops (inbound, directed)."""
+
+
+ClockMethod = Literal["process", "machine"]
+"""Whose clock is set: each process's of the node, or, where it is given up to the test, its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,7 @@ class Node(Protocol):
 
     @property
     def client_address(self) -> str:
-        """Where clients reach it (host only; the system knows its ports)."""
+        """Where clients reach it: a host, whose ports the system knows, or ``host:port``."""
         ...
 
     @property
@@ -118,12 +122,37 @@ class Node(Protocol):
         """Start a daemon; both outputs are appended to ``log_dir/<name>.log``."""
         ...
 
+    def bring(self, program: Path) -> str:
+        """Make a program file of the controller executable on the node; its path there.
+
+        Copied at most once (a node that shares the controller's files has it already).
+        """
+        ...
+
     def upload(self, source: Path, destination: str) -> None:
         """Copy a file of the controller to the node."""
         ...
 
     def download(self, source: str, destination: Path) -> None:
         """Copy a file of the node to the controller."""
+        ...
+
+
+def listen_address(node: Node) -> str:
+    """Where a service listens so that clients reach it at ``node.client_address``.
+
+    The same place, unless something (a published port) stands between.
+    """
+    return str(getattr(node, "listen_address", node.client_address))
+
+
+@runtime_checkable
+class ListensElsewhere(Protocol):
+    """A node that listens for the others at another address than where they reach it."""
+
+    @property
+    def peer_listen_address(self) -> str:
+        """Where it listens (``host`` or ``host:port``); ``peer_address`` is what it tells them."""
         ...
 
 
@@ -149,7 +178,11 @@ class Cluster(Protocol):
         ...
 
     def down(self) -> None:
-        """End everything that ``up`` made. Safe twice."""
+        """End everything that ``up`` made, faults included. Safe twice."""
+        ...
+
+    def leave_running(self) -> None:
+        """Have the cluster outlive this process and the front, until ``polygraph down``."""
         ...
 
 
@@ -171,4 +204,71 @@ class Partitionable(Protocol):
 
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by probing each one."""
+        ...
+
+
+@runtime_checkable
+class MayRefuseCuts(Protocol):
+    """A cluster of which only a look at its hosts tells whether links can be cut there."""
+
+    def cut_refusal(self) -> str | None:
+        """Why links cannot be cut, and what would allow it, or ``None``. Asked before set-up."""
+        ...
+
+
+@runtime_checkable
+class LogsElsewhere(Protocol):
+    """A cluster whose logs are not written into the run's folder, but fetched."""
+
+    def collect(self) -> Sequence[str]:
+        """Fetch into each node's ``log_dir`` what is new; a sentence for each that did not come."""
+        ...
+
+
+@runtime_checkable
+class Losable(Protocol):
+    """A cluster that can lose nodes by nobody's order: a host reboots, an engine dies."""
+
+    def lost(self) -> Sequence[str]:
+        """A sentence for each node that is lost for good; nothing can be concluded any more."""
+        ...
+
+
+@runtime_checkable
+class Clocks(Protocol):
+    """A cluster whose nodes are all :class:`ClockSettable`."""
+
+    def clock_refusal(self, method: ClockMethod) -> str | None:
+        """Why the clock of a node cannot be set here, and what would allow it, or ``None``.
+
+        Asked before set-up, so also of a cluster that is not up yet.
+        """
+        ...
+
+
+@runtime_checkable
+class ClockSettable(Protocol):
+    """A node whose processes can be made to read a wrong wall clock.
+
+    A clock program is JSON: ``shift_ns``; ``rate`` (seconds gained a second, from ``base_ns`` of
+    true wall time on); ``delta_ns`` (added in every other ``period_ns`` since ``base_ns``); each 0
+    if not given, ``base_ns`` the node's true time now. Each call answers with the clock as it
+    then is: ``program`` (``None`` if true), ``offset_ns`` at ``wall_ns`` of the node's true
+    clock, ``boot_id`` of its machine, and how many ``processes`` there are, are ``changed`` and are
+    ``pristine``, and the longest ``stop_ms`` of one.
+    """
+
+    def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
+        """Set it for every process, and for what they start, instead of any earlier program.
+
+        ``NodeError`` if one of them cannot be changed; then all read the true time.
+        """
+        ...
+
+    def heal_clock(self) -> Mapping[str, Any]:
+        """Have every process read the true time again, its memory as before. Safe twice."""
+        ...
+
+    def read_clock(self) -> Mapping[str, Any]:
+        """How it is now."""
         ...

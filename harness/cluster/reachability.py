@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from harness.cluster.firewall import PROBE_PORT
 from harness.cluster.node import Link
 
-_ROUNDS_S = (0.04, 0.04, 0.06, 0.1)
+ROUNDS_S = (0.04, 0.04, 0.06, 0.1)
 """How long each round waits for its probes; later ones longer, for a machine that is busy."""
 
 _PROBE = struct.Struct(">Q")
@@ -53,7 +53,7 @@ class Prober:
         with self._lock:
             links = {(a, b) for a in self._sockets for b in self._sockets if a != b}
             missing = set(links)
-            for round_s in _ROUNDS_S:
+            for round_s in ROUNDS_S:
                 missing -= self._probe(missing, round_s)
             return frozenset(links - missing)
 

@@ -58,7 +58,11 @@ def main() -> NoReturn:
     with contextlib.suppress(ChildProcessError):
         while True:
             pid, status = os.waitpid(-1, 0)
-            code = code if pid == maker else _exit_code(status)
+            if pid != maker:
+                code = _exit_code(status)
+                if settings["mode"] == "plain":
+                    # The reaper is gone, however it went: what it left fell to us.
+                    agent.end_descendants()
     os._exit(code)
 
 
@@ -87,7 +91,10 @@ def _become_reaper(
     if _is_readable(launcher_fd):
         os._exit(EXIT_FAILED)
     _close([launcher_fd, maker_fd])
-    namespaces.furnish_run(settings["fail_at"])
+    if settings["mode"] == "plain":
+        kernel.adopt_orphans()
+    else:
+        namespaces.furnish_run(settings["fail_at"])
     if settings["rehearse"]:
         rehearsal.rehearse(settings["fail_at"])
         wire.send(report, {"rehearsed": True})
@@ -96,10 +103,14 @@ def _become_reaper(
 
 
 class Reaper:
-    """Pid 1 of the run. ``run`` never returns."""
+    """Pid 1 of the run, or in mode ``plain`` the process to which all orphans of the run fall.
+
+    ``run`` never returns.
+    """
 
     def __init__(self, settings: dict[str, Any], report: socket.socket) -> None:
         self._settings = settings
+        self._is_plain = settings["mode"] == "plain"
         self._report = report
         self._front_fd: int = settings["front_fd"]
         self._control, self._run_control = wire.pair()
@@ -140,11 +151,14 @@ class Reaper:
             control_fd = self._run_control.fileno()
             env = dict(os.environ, **{CONTROL_FD_VARIABLE: str(control_fd)})
             keep = [*settings["pass_fds"], control_fd]
-            self._run_pid = agent.start_process(settings["argv"], env=env, keep=keep)
+            self._run_pid = agent.start_process(
+                settings["argv"], env=env, keep=keep, dies_with_parent=self._is_plain
+            )
         self._run_control.close()
         _close(settings["pass_fds"])
         agent.point_standard_streams_nowhere()
-        wire.send(self._report, {"started": True}, pid=self._run_pid)
+        named = 0 if self._is_plain else self._run_pid
+        wire.send(self._report, {"started": True, "pid": self._run_pid}, pid=named)
 
     def _patience_ms(self) -> float | None:
         if self._deadline is None:
@@ -153,7 +167,7 @@ class Reaper:
 
     def _reap(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            os._exit(EXIT_FAILED)
+            self._end(EXIT_FAILED)
         for pid, status in agent.ended_children():
             if pid == self._run_pid:
                 self._run_process_ended(_exit_code(status))
@@ -162,8 +176,14 @@ class Reaper:
         with contextlib.suppress(OSError):
             wire.send(self._report, {"exit": code, "stays": self._stays})
         if not self._stays:
-            os._exit(code)
+            self._end(code)
         self._report.close()
+
+    def _end(self, code: int) -> NoReturn:
+        """End, and with it all: the kernel sees to that, or without namespaces this does."""
+        if self._is_plain:
+            agent.end_descendants()
+        os._exit(code)
 
     def _front_died(self) -> None:
         self._poll.unregister(self._front_fd)
@@ -175,7 +195,9 @@ class Reaper:
         if message is None:
             self._poll.unregister(self._control)
         elif message.body["op"] == "node":
-            self._start_node(message.body)
+            self._start_node({**message.body, "parent": os.getpid()})
+        elif message.body["op"] == "links":
+            self._start_links(message.body)
         elif message.body["op"] == "stay":
             _mark_left_running(self._settings["registration"])
             self._stays = True
@@ -189,6 +211,15 @@ class Reaper:
             agent.run_node(theirs.detach(), spec)
         theirs.close()
         wire.send(self._control, {"node": spec["name"]}, fds=[ours.fileno()])
+        ours.close()
+
+    def _start_links(self, request: dict[str, Any]) -> None:
+        ours, theirs = wire.pair()
+        argv = [*request["argv"], str(theirs.fileno())]
+        env = dict(os.environ)
+        agent.start_process(argv, env=env, keep=[theirs.fileno()], dies_with_parent=True)
+        theirs.close()
+        wire.send(self._control, {"links": True}, fds=[ours.fileno()])
         ours.close()
 
 

@@ -8,8 +8,10 @@ invocation, nothing out of order.
 A background thread flushes at least every 20 ms, also while the event loop stalls, so that
 ``kill -9`` loses at most the last 20 ms. It swaps the buffer out under the lock and writes
 outside it: a slow disk does not stop the clients until the buffer is full. Where the thread gets
-no time from the interpreter, the next append writes. In sync mode every record is one
-``write(2)`` of its own before ``append`` returns.
+no time from the interpreter, or starves for a lock (a thread that appends without a pause takes
+the locks of the interpreter and of the buffer again before a waiting one is awake), the next
+append stands back for a millisecond, and writes if the file is free. In sync mode every record
+is one ``write(2)`` of its own before ``append`` returns.
 
 After a failed or short write (disk full) the file ends where it ended: nothing is ever appended
 again, and every later ``append`` and ``flush`` raises ``StoreError``. So at most the last line
@@ -35,6 +37,7 @@ FLUSH_PERIOD_S: Final = 0.020
 """No record waits longer than this for its way to the file (while the disk keeps up)."""
 _PAUSE_S: Final = FLUSH_PERIOD_S / 4  # the rest is for the interpreter lock and the write
 _LATE_NS: Final = int(FLUSH_PERIOD_S * 0.75e9)
+_STAND_BACK_S: Final = 0.001  # long enough for a starving writer to wake, short if a disk is slow
 _BUFFER_LIMIT: Final = 64 << 20
 
 
@@ -50,7 +53,7 @@ class Journal:
         self.sync = sync
         self.start_ns = time.monotonic_ns()
         self._count = 0
-        self._late_ns = 0  # if the buffer was not taken by then, the next append writes it
+        self._late_ns = 0  # if the buffer was not taken by then, the next append sees to it
         self._refusal: StoreError | None = None
         self._is_broken = False
         self._is_reported = False
@@ -84,7 +87,7 @@ class Journal:
         if is_full:
             self.flush()
         elif is_late:
-            self._flush_unless_busy()
+            self._flush_late()
         return recorded
 
     def now(self) -> int:
@@ -190,13 +193,22 @@ class Journal:
                 if self._refusal is not None:
                     return
 
-    def _flush_unless_busy(self) -> None:
-        """Write in the background thread's stead, unless it is at it (the disk is slow then)."""
-        if self._write_lock.acquire(blocking=False):
+    def _flush_late(self) -> None:
+        """Write in the background thread's stead, or give it the time that it needs.
+
+        It may hold the file and yet starve: for the buffer's lock, or after a write for the
+        interpreter's (CPython asks the running thread for it only after five milliseconds
+        without any release, and each system call is one). Only a pause of this thread ends that;
+        where the disk is what is slow, the pause is all that this thread loses.
+        """
+        if self._write_lock.acquire(timeout=_STAND_BACK_S):
             try:
                 self._write_out()
             finally:
                 self._write_lock.release()
+        else:
+            with self._lock:
+                self._late_ns = self.now() + _LATE_NS
 
     def _write_out(self) -> None:
         """Write the buffer; the caller holds the write lock. Notes a failure, raises nothing."""

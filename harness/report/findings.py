@@ -94,6 +94,18 @@ def issues(value: Any) -> list[Issue]:
     return found
 
 
+def steps_beside(value: Any, health: Any) -> list[Issue]:
+    """What would settle the reasons of a verdict that are no health issues, which say so too."""
+    known = {issue.message for issue in issues(health)}
+    found = []
+    for item in value if isinstance(value, list) else []:
+        entry = mapping(item)
+        about, todo = (shown(entry.get(key) or "", 2000) for key in ("about", "do"))
+        if todo and about not in known:
+            found.append(Issue(level="unknown", check="undecided", message=about, settle=todo))
+    return found
+
+
 def fault_counts(value: Any) -> list[tuple[str, str]]:
     """Of each fault how often it was injected, bit and healed, in words."""
     found = []

@@ -12,10 +12,10 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from harness.history.log_times import run_time_ns
 from harness.report.display import visible
 
 TOTAL_BYTES = 3_000_000
@@ -32,10 +32,6 @@ CRASH = re.compile(
     r"|\bfatal error\b|DATA RACE|\bSIG(?:SEGV|ABRT|BUS|ILL)\b|segmentation fault|core dumped"
     r"|\bout of memory\b|Assertion .*failed|^goroutine \d+ \[running\]",
 )
-_ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?")
-_EPOCH = re.compile(r"\"ts\":\s*(\d{9,11})(?:\.(\d{1,9}))?")
-_SEARCHED = 160
-"""Characters at the start of a line in which its time is looked for."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ def _read(
     head_room, tail_room = budget // 3, budget - budget // 3
     for text in lines:
         log.total += 1
-        time_ns = _time(text, start_wall_ns)
+        time_ns = run_time_ns(text, start_wall_ns)
         near = time_ns is not None and any(
             start - AROUND_NS <= time_ns <= end + AROUND_NS for start, end in windows
         )
@@ -133,31 +129,3 @@ def _note(log: NodeLog, line: Line) -> None:
         log.notable.append(line)
     else:
         log.notable_left_out += 1
-
-
-def _time(text: str, start_wall_ns: int | None) -> int | None:
-    """Nanoseconds since the start of the run at which a line says it was written."""
-    if start_wall_ns is None:
-        return None
-    start = text[:_SEARCHED]
-    if match := _ISO.search(start):
-        wall_ns = _iso_ns(match)
-        return None if wall_ns is None else wall_ns - start_wall_ns
-    if match := _EPOCH.search(start):
-        return _ns(int(match[1]), match[2]) - start_wall_ns
-    return None
-
-
-def _iso_ns(match: re.Match[str]) -> int | None:
-    """Wall nanoseconds of an ISO time (UTC where no zone is given); ``None`` if it is no time."""
-    day, clock, fraction, zone = match.groups()
-    try:
-        moment = datetime.fromisoformat(f"{day}T{clock}{zone or '+00:00'}")
-    except ValueError:
-        return None
-    return _ns(int(moment.astimezone(UTC).timestamp()), fraction)
-
-
-def _ns(whole_s: int, fraction: str | None) -> int:
-    """Nanoseconds from whole seconds and the digits of a fraction, without rounding."""
-    return whole_s * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))

@@ -30,6 +30,7 @@ from harness.report.findings import (
     findings,
     issues,
     parts,
+    steps_beside,
     texts,
     word_of,
 )
@@ -141,6 +142,7 @@ def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
         "claims": texts(verdict.get("claims")),
         "reproduce": shown(verdict.get("reproduce") or "", 4000),
         "health": issues(verdict.get("health")),
+        "settle": steps_beside(verdict.get("settle"), verdict.get("health")),
         "parts": parts(verdict),
         "ruled_out": list(dict.fromkeys(m for part in parts(verdict) for m in part.ruled_out)),
         "faults": fault_counts(verdict.get("faults")),

@@ -1,6 +1,6 @@
 """The run process: ``python -m harness.run SCENARIO.toml --run-dir DIR --events FD``.
 
-Started by the front inside the provider's namespaces. A line ``stop`` on standard input ends
+Started by the front through the provider. A line ``stop`` on standard input ends
 the run cleanly (heal, seal, judge, exit 130); the end of standard input means that the front
 died: heal, seal, exit, at once. Ctrl-C of a terminal reaches the front alone.
 """
@@ -70,18 +70,20 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def _live(scenario_path: Path, run_dir: Path, events: Events) -> tuple[int, str]:
     """The exit code, and a message where there is more to say than the verdict."""
-    from harness.cluster.local import LocalCluster
+    from harness.cluster import providers
     from harness.run.life import Life
-    from harness.run.plan import plan
+    from harness.run.plan import plan, request_of
 
     table = read_toml(scenario_path)
     registry = registry_of(table)
     scenario = resolve(table, registry)
-    cluster = LocalCluster(run_dir, scenario.node_names, mode=os.environ["POLYGRAPH_LOCAL_MODE"])
+    parts = plan(scenario, registry)
+    request = request_of(parts, os.environ.get(providers.PROVIDER_VARIABLE))
+    cluster = providers.of(request.provider).cluster(request, run_dir)
     life: Life | None = None
     try:
-        life = Life(plan(scenario, registry), cluster, run_dir, events)
-        life.give_up = lambda why: _give_up(cluster, events, why)
+        life = Life(parts, cluster, run_dir, events)
+        life.give_up = lambda why: _give_up(cluster, run_dir, events, why)
         _listen(life)
         gc.collect()
         gc.freeze()
@@ -89,7 +91,9 @@ def _live(scenario_path: Path, run_dir: Path, events: Events) -> tuple[int, str]
         _render(run_dir, life, events)
         return _exit_code(life, verdict)
     finally:
-        _tear_down(cluster, scenario.leave_db_running, events)
+        if life is not None and life.abandoned:
+            threading.Event().wait()  # the thread that saw the front die ends all
+        _tear_down(cluster, run_dir, scenario.leave_db_running, events)
 
 
 def _loop_runner(life: Any) -> dict[str, Any] | None:
@@ -125,21 +129,49 @@ def _listen(life: Any) -> None:
     threading.Thread(target=follow, name="front", daemon=True).start()
 
 
-def _give_up(cluster: Any, events: Events, why: str) -> None:
+def _give_up(cluster: Any, run_dir: Path, events: Events, why: str) -> None:
     """The loop is blocked for good: end the nodes and this process, with a last word."""
-    _tear_down(cluster, False, events)
+    _tear_down(cluster, run_dir, False, events)
     events.emit("end", 0, exit=EXIT_INFRASTRUCTURE, message=f"{why}; the history so far is kept")
     os._exit(EXIT_INFRASTRUCTURE)
 
 
 def _abandon(life: Any) -> None:
-    """The front is gone: seal the history and go. The nodes, and every fault, end with us."""
+    """The front is gone: seal the history and go. The nodes, and every fault, end with us.
+
+    In namespaces the kernel ends them; elsewhere the cluster is taken down here, and where that
+    fails ``polygraph heal`` finishes it: the run stays registered until it is gone.
+    """
+    life.abandon()
     try:
         if life.journal is not None:
             life.journal.close()
             seal_if_short(life.run_dir)
     finally:
-        os._exit(EXIT_INTERRUPTED)
+        try:
+            if not _ends_with_run(life.cluster):
+                end_cluster(life.cluster, life.run_dir)
+        finally:
+            os._exit(EXIT_INTERRUPTED)
+
+
+def end_cluster(cluster: Any, run_dir: Path) -> None:
+    """Take the cluster down; where no namespaces end it, what it left on disk goes here too.
+
+    Faults that nobody could note as healed ended with it, which the ledger then says.
+    """
+    from harness.cluster import registration
+    from harness.cluster.leftovers import forget
+
+    registered = registration.read(run_dir)
+    cluster.down()
+    if not _ends_with_run(cluster):
+        forget(run_dir, registered)
+
+
+def _ends_with_run(cluster: Any) -> bool:
+    """Whether the kernel ends all of it with the run's first process."""
+    return bool(getattr(cluster, "ends_with_run", False))
 
 
 def seal_if_short(run_dir: Path) -> None:
@@ -163,13 +195,13 @@ def _render(run_dir: Path, life: Any, events: Events) -> None:
         events.emit("warning", life.now(), message=f"the report could not be made: {error!r}")
 
 
-def _tear_down(cluster: Any, leave_running: bool, events: Events) -> None:
+def _tear_down(cluster: Any, run_dir: Path, leave_running: bool, events: Events) -> None:
     events.emit("phase", 0, name="teardown")
     try:
         if leave_running:
             cluster.leave_running()
         else:
-            cluster.down()
+            end_cluster(cluster, run_dir)
     except Exception as error:
         events.emit("warning", 0, message=f"teardown: {error!r} (the verdict stands)")
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import harness
 from harness.cluster.node import Cluster
+from harness.errors import PolygraphError
 from harness.fault import Stage
 from harness.run.plan import Plan
-from harness.system import LogPatterns, System
+from harness.system import LogKinds, LogPatterns, System
 
 
 def first_facts(plan: Plan, cluster: Cluster, run: str) -> dict[str, Any]:
@@ -47,19 +48,27 @@ def log_options(system: System) -> dict[str, Any]:
     """What the checkers of logs must know of the system, kept with the run for later checks."""
     if not isinstance(system, LogPatterns):
         return {}
+    kinds = system.log_patterns() if isinstance(system, LogKinds) else {}
+    expected = system.expected_lines() if isinstance(system, LogKinds) else {}
     return {
         "crash_patterns": list(system.crash_patterns()),
         "expected_exits": dict(system.expected_exits()),
+        "log_patterns": {kind: list(each) for kind, each in kinds.items()},
+        "expected_lines": {fault: list(each) for fault, each in expected.items()},
     }
 
 
 def node_states(stage: Stage) -> dict[str, str]:
-    """How each node's daemons are: ``up``, ``paused`` or ``gone``."""
+    """How each node's daemons are: ``up``, ``paused``, ``gone`` or ``out of reach``."""
     words = {"T": "paused", "t": "paused", "gone": "gone", "Z": "gone"}
-    return {
-        node: "/".join(sorted({words.get(daemon.state(), "up") for daemon in daemons}))
-        for node, daemons in list(stage.daemons.items())
-    }
+    shown = {}
+    for node, daemons in list(stage.daemons.items()):
+        try:
+            states = {words.get(daemon.state(), "up") for daemon in daemons}
+        except PolygraphError:
+            states = {"out of reach"}
+        shown[node] = "/".join(sorted(states))
+    return shown
 
 
 def summary(verdict: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The front's half of a run: make the folder, start the run process, follow its events.
 
-The run process lives inside the provider's namespaces and alone touches nodes and clients; the
-front shows what it says and passes its exit code on. If it dies without its last word, the
-front says so and how to judge what is left.
+The run process is started by the provider (inside its namespaces, where it has some) and alone
+touches nodes and clients; the front shows what it says and passes its exit code on. If it dies
+without its last word, the front says so and how to judge what is left.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import EXIT_INFRASTRUCTURE, StoreError, UsageError
-from harness.plugins import Registry, unknown_name
-from harness.run.plan import plan
+from harness.cluster import providers
+from harness.errors import EXIT_INFRASTRUCTURE, StoreError
+from harness.plugins import Registry
+from harness.run.plan import plan, request_of
 from harness.run.scenario import Scenario
 from harness.run.store import link, new_run_dir, read_json, write_json, write_text
-
-PROVIDERS = ("local", "local:root", "local:userns")
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,16 @@ def run(
     ``on_event`` gets every event, in this thread. A KeyboardInterrupt stops the run cleanly
     (exit 130); a second one ends it at once. Raises what forbids the run before it starts.
     """
-    from harness.cluster import enter
-
-    if scenario.provider not in PROVIDERS:
-        raise UsageError(unknown_name("provider", scenario.provider, PROVIDERS))
+    provider = providers.of(scenario.provider)  # an unknown name is refused before all else
     parts = plan(scenario, registry)
-    mode = enter.choose_mode(scenario.provider)
+    request = providers.choose(request_of(parts))
+    provider = providers.of(request.provider)
+    provider.prepare(request, _teller(on_event))
     run_dir = new_run_dir(store, scenario.system, scenario.workload, datetime.now())
     write_text(run_dir / "scenario.toml", scenario.to_toml(parts.system.versions()))
     on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
-    end = _follow(enter, scenario, mode, run_dir, _remembering(run_dir, on_event))
+    remember = _remembering(run_dir, on_event)
+    end = _follow(provider, request, scenario.leave_db_running, run_dir, remember)
     with contextlib.suppress(OSError):
         link(store, "latest", run_dir)
     return Outcome(end[0], run_dir, read_json(run_dir / "verdict.json"), end[1])
@@ -85,10 +84,19 @@ def _remembering(
     return remember
 
 
+def _teller(on_event: Callable[[Mapping[str, Any]], None]) -> Callable[[str], None]:
+    """Shows what happens before the run begins, where it may take long (images are built)."""
+
+    def tell(message: str) -> None:
+        on_event({"event": "phase", "time_ns": 0, "name": "prepare", "message": message})
+
+    return tell
+
+
 def _follow(
-    enter: Any,
-    scenario: Scenario,
-    mode: Any,
+    provider: providers.Provider,
+    request: providers.Request,
+    leave_running: bool,
     run_dir: Path,
     on_event: Callable[[Mapping[str, Any]], None],
 ) -> tuple[int, str]:
@@ -96,9 +104,11 @@ def _follow(
     events_read, events_write = os.pipe()
     argv = [sys.executable, "-m", "harness.run", str(run_dir / "scenario.toml")]
     argv += ["--run-dir", str(run_dir), "--events", str(events_write)]
-    env = {**os.environ, "POLYGRAPH_LOCAL_MODE": mode}
+    env = {**os.environ, providers.PROVIDER_VARIABLE: request.provider}
     try:
-        entered = enter.spawn(argv, mode=mode, run_dir=run_dir, pass_fds=[events_write], env=env)
+        entered = provider.spawn(
+            argv, request=request, run_dir=run_dir, pass_fds=[events_write], env=env
+        )
     except BaseException:
         os.close(events_read)
         raise
@@ -112,7 +122,7 @@ def _follow(
                 last = event if event.get("event") == "end" else last
         status = entered.wait(30.0)
     finally:
-        if not scenario.leave_db_running:
+        if not leave_running:
             entered.kill()
     if not last:
         return EXIT_INFRASTRUCTURE, (

@@ -9,11 +9,12 @@ it. The rules judge runs only; a bare history file has no faults and no machine 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.history.operation import INVOKE, OK, Operation
+from harness.history.operation import INVOKE, OK, Operation, is_transaction
 from harness.history.record import LedgerEntry, Record
 
 LEAST_OK_OF_A_KIND = 10
@@ -21,6 +22,8 @@ LAG_WARNING_MS = 20.0
 LAG_STALL_MS = 1000.0
 SUSPENDED_MS = 500.0
 NEVER = 2**63
+READS = frozenset({"read", "get", "dequeue", "drain"})
+READ_STEPS = frozenset({"r", "read", "rp", "poll"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,27 @@ def missing_evidence(
     ]
 
 
+def _more(record: Record, option: str, factor: float, wish: str) -> str:
+    """``--time-limit 40 (it was 20)`` where the run's own flags are known, else ``wish``."""
+    was = record.header.options.get(option)
+    if isinstance(was, bool) or not isinstance(was, int | float) or was <= 0:
+        return wish
+    return f"--{option.replace('_', '-')} {math.ceil(was * factor):g} (it was {was:g})"
+
+
+def _longer_fault(record: Record) -> str:
+    """A longer fault needs a longer interval, of which it takes half unless it is said."""
+    if record.header.options.get("nemesis_duration"):
+        return _more(record, "nemesis_duration", 2, "a longer --nemesis-duration")
+    wish = "a longer --nemesis-duration or --nemesis-interval"
+    return _more(record, "nemesis_interval", 2, wish)
+
+
+def _lighter(record: Record) -> str:
+    rate = _more(record, "rate", 0.5, "a lower --rate")
+    return f"a quieter machine, {rate} or fewer --concurrency; in a soak a smaller --parallel"
+
+
 def _client_operations(record: Record) -> Iterator[Operation]:
     return (operation for operation in record.history if operation.is_client)
 
@@ -99,7 +123,9 @@ def _too_little_happened(record: Record) -> Iterator[Ailment]:
             check="operations",
             level="unknown",
             message="no client operation was invoked",
-            settle="look at the node logs and warnings: did the clients reach the nodes?",
+            settle="look at the node logs and warnings: did the clients reach the nodes? then"
+            + " run again with "
+            + _more(record, "time_limit", 2, "a longer --time-limit"),
         )
     final = _only_in_the_end(record)
     for f, count in sorted(ok.items()):
@@ -109,7 +135,13 @@ def _too_little_happened(record: Record) -> Iterator[Ailment]:
                 level="unknown",
                 message=f"only {count} operations {f!r} were ok; at least {LEAST_OK_OF_A_KIND}"
                 " are needed before their silence means anything",
-                settle="a longer --time-limit or a higher --rate; fewer or shorter faults",
+                settle=_more(
+                    record,
+                    "time_limit",
+                    max(2.0, LEAST_OK_OF_A_KIND / max(count, 1)),
+                    "a longer --time-limit or a higher --rate",
+                )
+                + "; fewer or shorter faults; polygraph report RUN shows the errors",
             )
 
 
@@ -136,34 +168,46 @@ def _ok_around_faults(record: Record) -> Iterator[Ailment]:
             check="before-faults",
             level="unknown",
             message="no operation was ok before the first fault: the system may never have worked",
-            settle="a longer --nemesis-interval, so that operations come first",
+            settle=_more(record, "nemesis_interval", 2, "a longer --nemesis-interval")
+            + ", so that operations come first",
         )
     if begun and ended and not any(time > max(ended) for time in oks):
         yield Ailment(
             check="after-heal",
             level="unknown",
             message="no operation was ok after the last heal: what the faults left was never read",
-            settle="a longer --recovery-timeout; look at the node logs after the last heal",
+            settle=_more(record, "recovery_timeout", 2, "a longer --recovery-timeout")
+            + "; look at the node logs after the last heal",
         )
 
 
 def _reads_that_saw_nothing(record: Record) -> Iterator[Ailment]:
     reads = 0
     for operation in _client_operations(record):
-        if operation.type == OK and operation.f == "read":
-            value = operation.value
-            if record.header.independent and isinstance(value, list) and len(value) == 2:
-                value = value[1]
-            if value not in (None, [], {}):
-                return
-            reads += 1
+        if operation.type == OK:
+            for seen in _seen(operation, record.header.independent):
+                if seen not in (None, [], {}):
+                    return
+                reads += 1
     if reads:
         yield Ailment(
             check="reads",
             level="unknown",
             message=f"all {reads} ok reads saw nothing, so no write was ever observed",
-            settle="check that readers and writers use the same keys, and a longer --time-limit",
+            settle=_more(record, "time_limit", 2, "a longer --time-limit")
+            + "; check that readers and writers use the same keys",
         )
+
+
+def _seen(operation: Operation, keyed: bool) -> Iterator[Any]:
+    """What each read of an operation was answered: of a transaction, each of its steps."""
+    value = operation.value
+    if keyed and isinstance(value, list) and len(value) == 2:
+        value = value[1]
+    if operation.f in READS:
+        yield value
+    elif is_transaction(value):
+        yield from (step[-1] for step in value if step[0] in READ_STEPS)
 
 
 def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator[Ailment]:
@@ -177,7 +221,7 @@ def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator
                 level="unknown",
                 message=f"the fault {fault!r} was asked for but never seen to bite"
                 + _last_word(record.faults, fault),
-                settle="faults.jsonl says what was measured; a longer --nemesis-duration may do",
+                settle=_longer_fault(record) + "; faults.jsonl says what was measured",
             )
 
 
@@ -202,7 +246,7 @@ def _faults_without_operations(record: Record, requested: Sequence[str]) -> Iter
                 check="fault-overlap",
                 level="unknown",
                 message=f"no operation was invoked while the fault {fault!r} was in force",
-                settle="a longer --nemesis-duration or a higher --rate",
+                settle=_longer_fault(record) + ", or a higher --rate",
             )
 
 
@@ -276,14 +320,22 @@ def _stalls(record: Record) -> Iterator[Ailment]:
             level="unknown",
             message=f"the client loop stood still for {longest:.0f} ms: completions were recorded"
             " late, which widens intervals and hides violations",
-            settle="a quieter machine, a lower --rate or fewer clients",
+            settle=_lighter(record),
         )
     elif p99 > LAG_WARNING_MS:
         yield Ailment(
             check="loop-lag",
             level="warning",
             message=f"the client loop was late by {p99:.1f} ms at the 99th percentile",
-            settle="a quieter machine, a lower --rate or fewer clients",
+            settle=_lighter(record),
+        )
+    if int(run.get("stuck_threads") or 0):
+        yield Ailment(
+            check="stuck-clients",
+            level="warning",
+            message=f"{run['stuck_threads']} blocking calls of clients never came back and were"
+            " left behind",
+            settle="the driver's own time-out must be shorter than --op-timeout",
         )
     if float(run.get("suspended_ms", 0)) > SUSPENDED_MS:
         yield Ailment(

@@ -9,13 +9,14 @@ an anomaly that none of the claimed models forbids is told, but makes ``unknown`
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import PolygraphError
+from harness.errors import EXIT_INFRASTRUCTURE, PolygraphError
 from harness.history.history import History
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Header
 from harness.history.record import LedgerEntry, LogFile, Record
@@ -30,9 +31,10 @@ from harness.history.verdict import (
 )
 from harness.plugins import Registry
 from harness.run import health
+from harness.run.settling import steps
 from harness.run.store import read_json, write_json
 
-RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "no-recovery")
+RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
 
 SCHEMA = 1
@@ -45,10 +47,16 @@ def judge_history(
     registry: Registry,
     *,
     seconds: float = 300.0,
+    begun: Callable[[str], object] = str,
 ) -> dict[str, Any]:
-    """Judge a bare history: no health, crash or recovery. The shape of ``verdict.json``."""
+    """Judge a bare history: no health, crash or recovery. The shape of ``verdict.json``.
+
+    ``begun`` is called with the name of each checker before it begins.
+    """
     record = Record(history=history, options=options)
-    verdicts, left_out = run_checkers(record, checkers, options, registry, seconds=seconds)
+    verdicts, left_out = run_checkers(
+        record, checkers, options, registry, seconds=seconds, begun=begun
+    )
     claims = list(options.get("claims") or history.header.claims)
     answer = compose(
         record,
@@ -62,7 +70,9 @@ def judge_history(
     return answer
 
 
-def judge_run(run_dir: Path, *, seconds: float = 300.0) -> dict[str, Any]:
+def judge_run(
+    run_dir: Path, *, seconds: float = 300.0, begun: Callable[[str], object] = str
+) -> dict[str, Any]:
     """Judge a run from its folder alone. Writes nothing."""
     from harness.run.scenario import read_toml, registry_of, resolve
 
@@ -75,7 +85,9 @@ def judge_run(run_dir: Path, *, seconds: float = 300.0) -> dict[str, Any]:
     if record.states is not None:
         names.append("agreement")
     options = {**scenario.options, **((record.run or {}).get("checker_options") or {})}
-    verdicts, left_out = run_checkers(record, names, options, registry, seconds=seconds)
+    verdicts, left_out = run_checkers(
+        record, names, options, registry, seconds=seconds, begun=begun
+    )
     claims = list(scenario.consistency_models or record.header.claims)
     ailments = health.examine(record, scenario.nemesis)
     ailments += health.missing_evidence(record, scenario.nemesis, left_out)
@@ -121,6 +133,7 @@ def run_checkers(
     registry: Registry,
     *,
     seconds: float,
+    begun: Callable[[str], object] = str,
 ) -> tuple[dict[str, Verdict], list[str]]:
     """The verdict of each checker, and the names of those whose parts of the record are missing."""
     verdicts: dict[str, Verdict] = {}
@@ -128,6 +141,7 @@ def run_checkers(
     for name in dict.fromkeys(names):
         checker: Checker = registry.get("checkers", name)(options)
         if checker.reads <= record.parts:
+            begun(name)
             verdicts[name] = _check_safely(name, checker, record, Budget.start(seconds))
         else:
             left_out.append(name)
@@ -135,18 +149,22 @@ def run_checkers(
 
 
 def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -> Verdict:
+    pid = os.getpid()
     try:
         return _understood(name, checker.check(record, budget))
     except BudgetExceeded as error:
         return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of budget: {error}")
     except MemoryError:
         return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of memory")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Verdict(
             valid=UNKNOWN,
             why=f"the checker {name} crashed: {error!r}",
             stats={"traceback": traceback.format_exc()},
         )
+    finally:
+        if os.getpid() != pid:  # a copy that the checker made: only one of the two may judge
+            os._exit(EXIT_INFRASTRUCTURE)
 
 
 def _understood(name: str, answer: object) -> Verdict:
@@ -185,11 +203,10 @@ def compose(
         (answer.valid, f"{answer.why.rstrip('.')} ({name})") for name, answer in answers.items()
     ]
     parts += [(UNKNOWN, ailment.message) for ailment in ailments if ailment.level == "unknown"]
-    if not verdicts:
-        parts.append((UNKNOWN, "no checker could be applied"))
     operations = count_operations(record.history)
-    if not operations:
-        parts.append((UNKNOWN, "the history has no client operation"))
+    bare = [] if verdicts else ["no checker could be applied"]
+    bare += [] if operations else ["the history has no client operation"]
+    parts += [(UNKNOWN, reason) for reason in bare]
     valid = worst(answer for answer, _ in parts)
     return {
         "valid": valid,
@@ -201,6 +218,7 @@ def compose(
         "operations": operations,
         "faults": count_faults(record.faults or (), requested_faults),
         "health": [ailment.as_json() for ailment in ailments],
+        "settle": steps(valid, ailments, answers, bare),
         "checkers": {name: answer.as_json() for name, answer in answers.items()},
         "notices": list(record.history.notices),
         "partial": record.history.partial,
@@ -262,12 +280,17 @@ def count_operations(history: History) -> dict[str, dict[str, int]]:
 def count_faults(
     entries: Sequence[LedgerEntry], requested: Sequence[str]
 ) -> dict[str, dict[str, int]]:
-    """Injections, bites and heals by fault; a fault that was asked for is always named."""
+    """Injections, bites and heals by fault; a fault that was asked for is always named.
+
+    A heal counts where something was injected: what failed half-way is undone too.
+    """
     counts = {fault: {"injected": 0, "bit": 0, "healed": 0} for fault in requested}
     seen: set[tuple[int, str]] = set()
+    injected = {entry.id for entry in entries if entry.event == "injected"}
     for entry in entries:
         of_fault = counts.setdefault(entry.fault, {"injected": 0, "bit": 0, "healed": 0})
-        if entry.event in of_fault and (entry.id, entry.event) not in seen:
+        is_new = entry.id in injected and (entry.id, entry.event) not in seen
+        if entry.event in of_fault and is_new:
             seen.add((entry.id, entry.event))
             of_fault[entry.event] += 1
     return counts
@@ -280,7 +303,10 @@ def _workload_checkers(registry: Registry, table: Mapping[str, Any]) -> Sequence
 
 def main(argv: Sequence[str]) -> int:
     """``python -m harness.run.judge RUN SECONDS``: the run's own verdict, into its folder."""
+    from harness.run.judging import collect_seldom
+
     run_dir, seconds = Path(argv[0]), float(argv[1])
+    collect_seldom()
     try:
         write_json(run_dir / "verdict.json", judge_run(run_dir, seconds=seconds))
     except PolygraphError as error:

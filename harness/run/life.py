@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.client import SystemClient
-from harness.cluster.node import Cluster
+from harness.cluster.node import Cluster, LogsElsewhere, Losable
 from harness.errors import NotReady, PolygraphError, SetupError, StoreError, UsageError
 from harness.fault import Stage
 from harness.generator import Generator, any_, clients, limit, nemesis, stagger, time_limit
@@ -65,6 +65,7 @@ class Life:
     started_ns: int = field(default_factory=time.monotonic_ns)
     facts: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
+    abandoned: bool = False
     unhealed: list[str] = field(default_factory=list)
     journal: Journal | None = None
     dispatcher: Dispatcher | None = None
@@ -94,6 +95,7 @@ class Life:
             return None
         self._open_journal(initial)
         await self._operate(stage)
+        await self._unless_abandoned()
         with self._phase("seal"):
             await asyncio.to_thread(self._seal)
         with self._phase("judge"):
@@ -108,6 +110,14 @@ class Life:
             self._loop.call_soon_threadsafe(self._stopped.set)
         if self.dispatcher is not None:
             self.dispatcher.stop()
+
+    def abandon(self) -> None:
+        """Somebody else ends this process now: judge nothing, tear nothing down. Any thread."""
+        self.abandoned = True
+
+    async def _unless_abandoned(self) -> None:
+        if self.abandoned:
+            await asyncio.Event().wait()
 
     def now(self) -> int:
         """Nanoseconds on the history's clock (negative before its start)."""
@@ -232,6 +242,7 @@ class Life:
             with self._phase("run"):
                 await self._dispatch(self._main_generator())
             await self._heal_and_read(watch)
+            await asyncio.to_thread(self._collect)
         finally:
             progress.cancel()
             self._watchdog.stop()
@@ -244,6 +255,7 @@ class Life:
     async def _heal_and_read(self, watch: ExitWatch) -> None:
         with self._phase("heal"):
             self.unhealed = await self._heal_all()
+        self._note_lost_nodes()
         if self.unhealed or self.interrupted or self.facts.get("ended_early"):
             return
         with self._phase("recovery"):
@@ -325,6 +337,19 @@ class Life:
         for message in left:
             self._warn(f"not healed: {message}")
         return left
+
+    def _note_lost_nodes(self) -> None:
+        """A node that the machines lost proves nothing against the system: no recovery is asked."""
+        lost = list(self.cluster.lost()) if isinstance(self.cluster, Losable) else []
+        if lost:
+            self.facts["ended_early"] = "; ".join(lost)
+            self._warn(f"lost during the run: {'; '.join(lost)}")
+
+    def _collect(self) -> None:
+        """Fetch the logs that were written elsewhere: the judge reads them."""
+        if isinstance(self.cluster, LogsElsewhere):
+            for what in self.cluster.collect():
+                self._warn(what)
 
     async def _recover(self) -> dict[str, Any]:
         """Wait until every node agrees and serves again; never raises."""

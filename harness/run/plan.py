@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.cluster.providers import Request
 from harness.errors import UsageError
 from harness.fault import Fault
 from harness.plugins import Registry
@@ -50,6 +51,17 @@ def plan(scenario: Scenario, registry: Registry) -> Plan:
     _refuse_missing_abilities(system, workload)
     faults = [registry.get("nemeses", name)(scenario.options) for name in scenario.nemesis]
     return Plan(scenario, registry, system, workload, faults, _schedule(scenario, system, faults))
+
+
+def request_of(parts: Plan, chosen: str | None = None) -> Request:
+    """What the run asks of its provider; ``chosen`` is its full name where that is known."""
+    scenario = parts.scenario
+    return Request(
+        provider=chosen or scenario.provider,
+        nodes=scenario.node_names,
+        system=parts.system,
+        options=scenario.options,
+    )
 
 
 def _refuse_missing_abilities(system: System, workload: Workload) -> None:

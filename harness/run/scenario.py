@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from harness.cluster import providers
 from harness.errors import UsageError
 from harness.plugins import Registry, unknown_name
 from harness.run.schedule import parse_nemesis
@@ -117,11 +118,12 @@ def threads(concurrency: str, nodes: int) -> int:
 
 
 def declared_options(
-    registry: Registry, system: str, workload: str, nemeses: Iterable[str]
+    registry: Registry, system: str, workload: str, nemeses: Iterable[str], provider: str
 ) -> dict[str, SystemOption]:
-    """The options that the system, the workload and the nemeses declare, by scenario key."""
+    """The options that system, workload, nemeses and provider declare, by scenario key."""
     factories = [registry.get("systems", system), registry.get("workloads", workload)]
     factories += [registry.get("nemeses", name) for name in nemeses]
+    factories += [providers.of(provider)]
     declared: dict[str, SystemOption] = {}
     for factory in factories:
         declared.update({option.name: option for option in getattr(factory, "options", ())})
@@ -141,7 +143,10 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> Scenario:
     core["nemesis"] = tuple(parse_nemesis(",".join(core.get("nemesis", ())), registry))
     core["plugin"] = tuple(str(Path(path).resolve()) for path in core.get("plugin", ()))
     scenario = Scenario(**core)
-    declared = declared_options(registry, scenario.system, scenario.workload, scenario.nemesis)
+    provider = providers.of(scenario.provider)
+    declared = declared_options(
+        registry, scenario.system, scenario.workload, scenario.nemesis, scenario.provider
+    )
     unknown = [name for name in table if name not in CORE and name not in declared]
     if unknown:
         known = sorted([*CORE, *declared])
@@ -151,6 +156,9 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> Scenario:
         for name, option in declared.items()
     }
     defaults = {name: option.default for name, option in declared.items()}
+    if isinstance(provider, providers.BringsNodes):
+        options, count = provider.settle(options, core.get("nodes"))
+        scenario = replace(scenario, nodes=count)
     return check_limits(replace(scenario, options=options, option_defaults=defaults))
 
 
@@ -164,6 +172,9 @@ def check_limits(scenario: Scenario) -> Scenario:
             raise UsageError(f"{flag} must be above zero")
     if scenario.journal not in ("buffered", "sync"):
         raise UsageError(unknown_name("journal mode", scenario.journal, ["buffered", "sync"]))
+    if scenario.nodes > providers.MOST_NODES:
+        most = providers.MOST_NODES
+        raise UsageError(f"--nodes {scenario.nodes}: a cluster has at most {most} nodes")
     threads(scenario.concurrency, scenario.nodes)
     return scenario
 

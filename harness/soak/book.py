@@ -55,6 +55,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run_dir: str | None = None
     seconds: float = 0.0
     why: str = ""
+    settle: list[str] = msgspec.field(default_factory=list)
     reproduce: str = ""
     signatures: list[str] = msgspec.field(default_factory=list)
     faults: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.soak.page import write_page
+
 SMALL = ("scenario.toml", "verdict.json", "faults.jsonl", "evidence/run.json")
 """What is kept of a run that passed: enough to repeat and to count it."""
 MOST_ANNOTATIONS = 10
@@ -48,13 +50,25 @@ def keep_artifacts(summary: Mapping[str, Any], soak: Path, target: Path) -> None
     What was copied before is left as it is, so this may be called after every run.
     """
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("soak.jsonl", "summary.json", "index.html"):
+    for name in ("soak.jsonl", "summary.json"):
         if (soak / name).exists():
             shutil.copy2(soak / name, target / name)
     for run in summary["results"]:
         if run["run_dir"] and Path(run["run_dir"]).is_dir():
             source = Path(run["run_dir"])
             _keep(source, target / "runs" / source.name, small=run["outcome"] == "passed")
+    write_page(target, _moved(summary, target))
+
+
+def _moved(summary: Mapping[str, Any], target: Path) -> dict[str, Any]:
+    """``summary`` with the runs where they were copied to, so that the page's links lead there."""
+    results = [
+        {**run, "run_dir": str(target / "runs" / Path(run["run_dir"]).name)}
+        if run["run_dir"] and (target / "runs" / Path(run["run_dir"]).name).is_dir()
+        else run
+        for run in summary["results"]
+    ]
+    return {**summary, "results": results}
 
 
 def _keep(source: Path, target: Path, *, small: bool) -> None:

@@ -61,7 +61,8 @@ def _case(suite: ElementTree.Element, name: str, result: Mapping[str, Any], kind
         element = ElementTree.SubElement(case, kind, message=_text(result["why"]))
         if kind != "skipped":
             element.set("type", result["outcome"])
-            element.text = _text(f"{result['why']}\n\nrepeat: {result['reproduce']}")
+            settle = "".join(f"\nto settle it: {step}" for step in result["settle"])
+            element.text = _text(f"{result['why']}\n{settle}\nrepeat: {result['reproduce']}")
     if result["run_dir"]:
         output = ElementTree.SubElement(case, "system-out")
         output.text = _text(f"run: {result['run_dir']}")

@@ -208,6 +208,7 @@ def _entry(
         run_dir=told.get("run_dir"),
         seconds=round(now_s - child.started_s, 3),
         why=str(why),
+        settle=[str(step["do"]) for step in verdict.get("settle") or ()],
         reproduce=str(told.get("reproduce") or ""),
         signatures=signatures(verdict),
         faults=verdict.get("faults") or {},

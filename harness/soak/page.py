@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from base64 import b64encode
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from harness.report.display import visible
 from harness.run.store import write_text
@@ -22,17 +26,30 @@ WORDS = {
 def write_page(folder: Path, summary: Mapping[str, Any]) -> Path:
     """Write ``index.html`` into the soak's ``folder``; returns its path."""
     path = folder / "index.html"
-    write_text(path, page(folder, summary))
+    write_text(path, page(folder, summary, reports_from(folder, summary)))
     return path
 
 
-def page(folder: Path, summary: Mapping[str, Any]) -> str:
-    """The page's HTML. Foreign text is made visible first and escaped by the template."""
+def reports_from(folder: Path, summary: Mapping[str, Any]) -> dict[int, str]:
+    """The way from ``folder`` to the report of each run that has one, as a relative address."""
+    found = {}
+    for run in summary["results"]:
+        report = Path(run["run_dir"] or folder / "none") / "report.html"
+        if report.is_file():
+            found[run["number"]] = quote(os.path.relpath(report, folder))
+    return found
+
+
+def page(folder: Path, summary: Mapping[str, Any], reports: Mapping[int, str]) -> str:
+    """The page's HTML; ``reports`` are links by number of run.
+
+    Foreign text is made visible first and escaped by the template.
+    """
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(_asset("soak.html.j2"))
-    shown = _visible(summary)
+    shown, script = _visible(summary), _asset("soak.js")
     scenario = "\n".join(f"{key} = {value!r}" for key, value in shown["scenario"].items())
     return template.render(
         title=_title(shown["scenario"]),
@@ -45,8 +62,11 @@ def page(folder: Path, summary: Mapping[str, Any]) -> str:
         signs=SIGNS,
         sign_of=dict(SIGNS),
         words=WORDS,
-        base_style=_style((files("harness.report") / "assets" / "report.css").read_text("utf-8")),
-        own_style=_style(_asset("soak.css")),
+        links={run["number"]: reports.get(run["number"], "") for run in summary["results"]},
+        script=_own(script),
+        script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
+        base_style=_own((files("harness.report") / "assets" / "report.css").read_text("utf-8")),
+        own_style=_own(_asset("soak.css")),
     )
 
 
@@ -97,8 +117,8 @@ def _asset(name: str) -> str:
     return (files("harness.soak") / "assets" / name).read_text("utf-8")
 
 
-def _style(text: str) -> Any:
-    """Our own style sheet: not to be escaped, and without the one thing that could end it."""
+def _own(text: str) -> Any:
+    """Our own style or script: not to be escaped, and without what could end it."""
     from markupsafe import Markup
 
     assert "</" not in text

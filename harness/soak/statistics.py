@@ -5,6 +5,10 @@ Runs are taken as independent trials of one unknown failure rate p. Only decided
 
 - *Fixed n*: the number of runs was set beforehand. The interval of Clopper and Pearson
   (Biometrika 26, 1934): every p that the count k does not reject at (1 - c)/2 on either side.
+- *Fixed time*: the clock set the number of runs. The same interval, which holds if how long a
+  run takes says nothing of whether it fails.
+- *Unfinished*: a soak that was interrupted or is under way. The same interval, which holds only
+  if nobody stops it because of what it found.
 - *Until failure*: the loop stops at the first failure, or after a number of runs set
   beforehand. The number of runs is then geometric, possibly cut off, and k is no binomial count;
   the same inversion of exact tests is done with the geometric tail, P(N >= n) = (1 - p)^(n-1).
@@ -23,7 +27,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Rule = Literal["fixed-n", "until-failure"]
+Rule = Literal["fixed-n", "fixed-time", "unfinished", "until-failure"]
 STEPS = 200
 MOST_RUNS = 10_000_000
 
@@ -55,6 +59,10 @@ class Estimate:
             return "No run was decided, so nothing is known about the failure rate."
         rule = {
             "fixed-n": "Clopper and Pearson, number of runs set beforehand",
+            "fixed-time": "Clopper and Pearson, number of runs set by the clock: it holds if how"
+            " long a run takes says nothing of whether it fails",
+            "unfinished": "Clopper and Pearson, of the runs so far: it holds only if the soak is"
+            " not stopped because of what it found",
             "until-failure": "geometric, stopped at the first failure",
         }[self.rule]
         return (
@@ -135,11 +143,11 @@ def binomial_cdf(k: int, n: int, p: float) -> float:
 
 
 def _low_of(rule: Rule) -> Callable[[int, int, float], float]:
-    return _clopper_pearson_low if rule == "fixed-n" else _geometric_low
+    return _geometric_low if rule == "until-failure" else _clopper_pearson_low
 
 
 def _high_of(rule: Rule) -> Callable[[int, int, float], float]:
-    return _clopper_pearson_high if rule == "fixed-n" else _geometric_high
+    return _geometric_high if rule == "until-failure" else _clopper_pearson_high
 
 
 def _clopper_pearson_low(n: int, k: int, tail: float) -> float:

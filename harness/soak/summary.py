@@ -21,12 +21,15 @@ from harness.soak.statistics import Estimate, Rule, estimate, runs_still_needed
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
 
 
-def summarize(settings: Settings, entries: Sequence[Entry], *, interrupted: bool) -> dict[str, Any]:
+def summarize(
+    settings: Settings, entries: Sequence[Entry], *, interrupted: bool, under_way: bool = False
+) -> dict[str, Any]:
     """``summary.json``: counts, estimate, groups of violations and every run."""
     runs = ended(entries)
     counts = {outcome: sum(run.outcome == outcome for run in runs) for outcome in OUTCOMES}
     decided = [run for run in runs if run.outcome in ("passed", "violation")]
-    found = rate(settings, decided)
+    is_whole = not (interrupted or under_way)
+    found = rate(settings, decided, rule_of(settings, len(runs), is_whole=is_whole))
     return {
         "soak": 1,
         "seed": settings.seed,
@@ -46,13 +49,21 @@ def summarize(settings: Settings, entries: Sequence[Entry], *, interrupted: bool
     }
 
 
-def rate(settings: Settings, decided: Sequence[Entry]) -> Estimate:
+def rule_of(settings: Settings, runs: int, *, is_whole: bool) -> Rule:
+    """What set the number of runs, which decides what may be said of the rate."""
+    if settings.until_failure:
+        return "until-failure"
+    if settings.runs is not None and runs >= settings.runs:
+        return "fixed-n"
+    return "fixed-time" if settings.duration_s is not None and is_whole else "unfinished"
+
+
+def rate(settings: Settings, decided: Sequence[Entry], rule: Rule) -> Estimate:
     """The estimate by the rule that fits how the loop stopped, in the order of the runs.
 
     A loop until failure with several runs side by side may end with more than one failure:
     the runs after the first one, by number, were not part of the plan and do not count.
     """
-    rule: Rule = "until-failure" if settings.until_failure else "fixed-n"
     if rule == "until-failure":
         first = next((i for i, run in enumerate(decided) if run.outcome == "violation"), None)
         decided = decided if first is None else decided[: first + 1]
@@ -104,6 +115,7 @@ def result(run: Entry) -> dict[str, Any]:
         "exit": run.exit,
         "seconds": run.seconds,
         "why": run.why,
+        "settle": run.settle,
         "faults": run.faults,
         "operations": run.operations,
         "signatures": run.signatures,

@@ -304,3 +304,29 @@ def test_a_pause_bites_only_when_every_process_of_the_group_stands() -> None:
             assert hold.healed is False
         finally:
             os.killpg(parent.pid, signal.SIGKILL)
+
+
+UNREAPED = """
+import os, sys
+if os.fork() == 0:
+    os._exit(0)
+os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+print("ended", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_child_that_ended_and_that_nobody_reaped_keeps_no_pause_from_biting() -> None:
+    argv, pipe = [sys.executable, "-c", UNREAPED], subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, start_new_session=True) as parent:
+        try:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == b"ended\n"
+            stage: Any = honest_cluster.stage(1)
+            stage.daemons["n1"] = [RealDaemon(parent, claimed_state="T")]
+            hold = Aimed(Pause({}), stage, "all", ["n1"])
+            os.kill(parent.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, parent.pid, os.WSTOPPED | os.WNOWAIT)
+            assert hold.bit
+        finally:
+            parent.kill()

@@ -69,6 +69,9 @@ class PlainNode:
         Path(self.data_dir).mkdir(parents=True)
         self.log_dir.mkdir()
 
+    def bring(self, program: Path) -> str:
+        return str(program)
+
     def run(self, argv: Sequence[str], *, timeout_s: float = 30.0, check: bool = True) -> Completed:
         done = subprocess.run(argv, capture_output=True, timeout=timeout_s, check=check)
         return Completed(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)

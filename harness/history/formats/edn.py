@@ -54,8 +54,7 @@ def read(data: bytes, name: str) -> Adopted:
     if quick is not None:
         return quick
     text = decoded(data, name, torn)
-    match = _HEADER.match(text)
-    header = None if match is None else _header(match, name)
+    header = header_in(text, name)
     adopted = adopt(_maps(text, name, torn), name)
     return Adopted(
         header=adopted.header if header is None else header,
@@ -86,20 +85,18 @@ def _quickly(data: bytes, name: str) -> Adopted | None:
     """All of a large file at once, if every operation is as ours are; else ``None``."""
     if len(data) < QUICK_BYTES:
         return None
-    comments = _COMMENTS.match(data)
-    start = comments.end() if comments is not None else 0
+    start = after_comments(data)
     lines = json_lines(data[start:])
     if lines is None:
         return None
     try:
-        match = _HEADER.match(data[:start].decode())
+        header = header_in(data[:start].decode(), name)
         operations = _OPERATIONS.decode_lines(lines)
     except REFUSED:  # bad UTF-8 among them
         return None
     if not all(map(_is_plain, operations)):
         return None
-    header = Header() if match is None else _header(match, name)
-    return Adopted(header=header, operations=operations)
+    return Adopted(header=header or Header(), operations=operations)
 
 
 def _is_plain(operation: Operation) -> bool:
@@ -114,7 +111,17 @@ def write(header: Header, operations: Iterable[Operation], out: BinaryIO) -> Non
         out.write(_line(operation, header.independent).encode())
 
 
-def _header(match: re.Match[str], name: str) -> Header:
+def after_comments(data: bytes) -> int:
+    """Where the comments and empty lines at the start of ``data`` end."""
+    comments = _COMMENTS.match(data)
+    return comments.end() if comments is not None else 0
+
+
+def header_in(text: str, name: str) -> Header | None:
+    """The header in the first comments of ``text``, if there is one."""
+    match = _HEADER.match(text)
+    if match is None:
+        return None
     line = match.string.count("\n", 0, match.start(1)) + 1
     found = decode_json(match.group(1).encode(), name, line)
     if not isinstance(found, dict):

@@ -21,7 +21,7 @@ from harness.history.formats.jsonl import encode_json
 _ATOM: Final = r'[^\s,;"()\[\]{}\\]'
 _TOKEN: Final = re.compile(
     r"(?:[\s,]+|;[^\n]*)*"
-    r'(#\{|[\[\](){}]|"(?:[^"\\]|\\.)*"|\\(?:u[0-9a-fA-F]{4}|[A-Za-z]+|.)|#_|'
+    r'(#\{|[\[\](){}]|#?"(?:[^"\\]|\\.)*"|\\(?:u[0-9a-fA-F]{4}|[A-Za-z]+|.)|#_|'
     rf"{_ATOM}+|.)?",
     re.DOTALL,
 )
@@ -37,6 +37,12 @@ _CHARACTERS: Final = {
 }
 _UNICODE: Final = re.compile(r"u[0-9a-fA-F]{4}\Z")
 _INTEGER: Final = re.compile(r"[+-]?(?:0|[1-9]\d*)N?\Z")
+_BASED: Final = re.compile(
+    r"([+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]+)|0(?P<octal>[0-7]+)|"
+    r"(?P<base>[1-9]\d?)[rR](?P<digits>[0-9A-Za-z]+))N?\Z"
+)
+"""Integers to another base, as Clojure reads them: 0x1f, 017, 36rZZ."""
+_ZEROS: Final = re.compile(r"[+-]?0\d+N?\Z")
 _FLOAT: Final = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?M?\Z")
 _LONGEST_NUMBER: Final = 4000  # Python itself refuses to read longer ones
 _RATIO: Final = re.compile(r"([+-]?\d+)/(\d+)\Z")
@@ -114,7 +120,7 @@ class Forms:
                     self._leave(token, match.start(1))
                     continue
                 value = self._close(token, match.start(1))
-            elif token[0] == "#" and not token.startswith("##"):
+            elif token[0] == "#" and token[1:2] not in ("#", '"'):
                 self._prefix(token, match.start(1))
                 continue
             else:
@@ -222,6 +228,8 @@ def _atom(token: str, offset: int) -> Any:
         return token[1:]
     if first == '"':
         return _string(token, offset)
+    if token.startswith('#"'):  # a regular expression; its backslashes are its own
+        return token[2:-1]
     if first == "\\":
         return _character(token, offset)
     if first.isdigit() or (first in "+-" and token[1:2].isdigit()):
@@ -276,13 +284,25 @@ def _number(token: str, offset: int) -> Any:
     if ratio is not None:
         above, below = int(ratio.group(1)), int(ratio.group(2))
         return above // below if below and above % below == 0 else token
-    if not _FLOAT.match(token):
+    based = _BASED.match(token)
+    if based is not None:
+        return _based(based, token, offset)
+    if not _FLOAT.match(token) or _ZEROS.match(token):
         raise Malformed(offset, f"expected a number, found {token!r}")
     digits = token.rstrip("M")
     number = float(digits)
     if number - number != 0:
         return digits
     return number if not token.endswith("M") or _is_exact(digits, number) else digits
+
+
+def _based(match: re.Match[str], token: str, offset: int) -> int:
+    base = 16 if match["hex"] else 8 if match["octal"] else int(match["base"])
+    try:
+        number = int(match["hex"] or match["octal"] or match["digits"], base)
+    except ValueError:
+        raise Malformed(offset, f"expected a number, found {token!r}") from None
+    return -number if match[1] == "-" else number
 
 
 def _is_exact(digits: str, number: float) -> bool:

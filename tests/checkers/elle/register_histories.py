@@ -3,57 +3,25 @@
     p: [wx1 ry_ ]        [rx2]
     q:     [wx2 ry3 ?
 
-As :mod:`tests.checkers.elle.drawing_lists`, with ``wx1`` writes 1 to key x, ``rx2`` reads 2 and
-``rx_`` reads nil.
+See :mod:`checkers.explained.notation`.
 """
 
 from __future__ import annotations
 
 import random
-import re
 from typing import Any
 
 from checkers.elle.rw_register import RwRegister
+from checkers.explained.notation import lanes, registers
 from harness.history.history import History
-from harness.history.operation import Header, Operation
+from harness.history.operation import Operation
 from harness.history.record import Record
 from harness.history.verdict import Budget, Verdict
-
-_TRANSACTION = re.compile(r"\[(?P<what>[^\]?!\[]*)(?P<end>[\]?!]|$)")
-_ENDS = {"]": "ok", "?": "info", "!": "fail"}
 
 
 def drawn(text: str, **header: Any) -> History:
     """The history that ``text`` draws."""
-    records: list[tuple[int, int, str, int, str, Any]] = []
-    lanes = [line for line in text.splitlines() if line.strip()]
-    for lane, line in enumerate(lanes):
-        node, _, drawing = line.partition(":")
-        process = lane
-        for found in _TRANSACTION.finditer(drawing):
-            answer = [_step(word) for word in found["what"].split()]
-            asked = [[f, key, None if f == "r" else value] for f, key, value in answer]
-            at = len(node) + 1 + found.start()
-            records.append((at, lane, "invoke", process, node.strip(), asked))
-            kind = _ENDS.get(found["end"])
-            if kind is not None:
-                end = len(node) + found.end()
-                value = answer if kind == "ok" else asked
-                records.append((end, lane, kind, process, node.strip(), value))
-            if kind == "info":
-                process += len(lanes)
-    records.sort(key=lambda record: record[:2])
-    return History(
-        [
-            Operation(index, column * 1_000_000, process, kind, "txn", value, node=node)
-            for index, (column, _, kind, process, node, value) in enumerate(records)
-        ],
-        Header(**header),
-    )
-
-
-def _step(word: str) -> list[Any]:
-    return [word[0], word[1], None if word[2:] == "_" else int(word[2:])]
+    return lanes(text, registers, **header)
 
 
 def judged(history: str | History, *models: str, **options: Any) -> Verdict:

@@ -12,7 +12,7 @@ import pytest
 
 from harness.cli.models import KNOWN, checker_for, initial_state, refuse_unknown
 from harness.cli.proofs import folders
-from harness.cli.side_by_side import Outcome, judge_all
+from harness.cli.side_by_side import Begun, Outcome, judge_all
 from harness.errors import UsageError
 from harness.history.history import History
 from harness.history.operation import Operation
@@ -132,7 +132,7 @@ def test_lines_come_in_the_order_of_the_files(
 
 
 def test_a_worker_that_dies_takes_only_its_file_along() -> None:
-    def judge(name: str) -> Outcome:
+    def judge(name: str, begun: Begun) -> Outcome:
         if name == "bad":
             os.kill(os.getpid(), signal.SIGKILL)
         return Outcome(0, {"name": name}, "")
@@ -143,9 +143,11 @@ def test_a_worker_that_dies_takes_only_its_file_along() -> None:
         "a": 0,
         "b": 0,
         "c": 0,
-        "bad": 3,
+        "bad": 2,
     }
-    assert "died" in found[1].said
+    assert found[1].verdict is not None
+    assert found[1].verdict["valid"] == "unknown"
+    assert "ended by signal 9" in found[1].verdict["why"]
 
 
 def test_two_files_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None:

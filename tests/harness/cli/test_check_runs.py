@@ -42,14 +42,14 @@ def test_a_killed_run_gets_a_verdict_that_is_kept(
 
 
 def test_a_run_under_way_is_judged_and_left_alone(
-    killed_run: Path, capsys: pytest.CaptureFixture[str]
+    killed_run: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     mine = identify(os.getpid())
     assert mine is not None
     registration.write(killed_run, "userns", mine)
     assert registration.is_under_way(killed_run)
     assert run(("check", str(killed_run))) == 2
-    assert "still under way" in capsys.readouterr().err
+    assert "still under way" in capfd.readouterr().err
     assert not (killed_run / "verdict.json").exists()
 
 

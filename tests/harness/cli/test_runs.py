@@ -30,6 +30,16 @@ def test_an_honest_run_ends_in_0_and_is_judged_again_alike(
     assert polygraph("heal").returncode == 0
 
 
+def test_plain_processes_take_cuts_and_wrong_clocks_with_proof(polygraph: Fixture) -> None:
+    faults = ("--nemesis", "partition,clock", "--nemesis-interval", "6", "--time-limit", "15")
+    sized = ("--nodes", "3", "--provider", "local:plain", "--store", "store", "--seed", "1")
+    done = polygraph("test", "etcd", *faults, *sized, "--json")
+    assert done.returncode == 0, done.stderr
+    verdict = json.loads(done.stdout)
+    proved = {"injected": 1, "bit": 1, "healed": 1}
+    assert verdict["faults"] == {"partition": proved, "clock": proved}
+
+
 def test_a_run_whose_reads_are_wrong_ends_in_1_with_the_proof(polygraph: Fixture) -> None:
     done = polygraph("test", "forgetful-etcd", *ETCDS, *SHORT)
     assert done.returncode == 1, done.stderr

@@ -76,11 +76,12 @@ class Machine:
         mounts = Path("/proc/self/mountinfo").read_text()
         # What other programs mount and unmount meanwhile is not ours: nsfs and tmpfs would be.
         ours = [line for line in mounts.splitlines() if re.search(r" - (nsfs|tmpfs|proc) ", line)]
+        ours = [line for line in ours if "/docker/" not in line]
         return Snapshot(
             processes=self.processes(),
             namespaces=frozenset(everywhere & self._seen),
             mounts="\n".join(ours),
-            links=tuple(sorted(os.listdir("/sys/class/net"))),
+            links=tuple(sorted(filter(_is_no_container_link, os.listdir("/sys/class/net")))),
             tables=_count_firewall_tables(),
         )
 
@@ -153,11 +154,17 @@ def start(mode: str, machine: Machine, tmp_path: Path) -> Iterator[Start]:
     """Starts cases of ``inside.py`` as run processes; what still runs at the end is killed."""
     runs: list[Run] = []
 
-    def begin(case: str, *, env: Mapping[str, str] | None = None, **options: Any) -> Run:
+    def begin(
+        case: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        script: Path = INSIDE,
+        **options: Any,
+    ) -> Run:
         run_dir = tmp_path / f"run{len(runs)}"
         run_dir.mkdir()
         said, say = os.pipe()
-        argv = case_argv(case, run_dir, mode, say, options)
+        argv = [sys.executable, str(script), *case_argv(case, run_dir, mode, say, options)[2:]]
         try:
             entered = enter.spawn(
                 argv,
@@ -183,6 +190,11 @@ def case_argv(
     """How to run a case."""
     settings = json.dumps({"mode": mode, "say": say, "options": options})
     return [sys.executable, str(INSIDE), case, str(run_dir), settings]
+
+
+def _is_no_container_link(name: str) -> bool:
+    """Docker's come and go by themselves; ours would be named otherwise."""
+    return re.fullmatch(r"(br-|veth)[0-9a-f]+", name) is None
 
 
 def _pids() -> list[int]:

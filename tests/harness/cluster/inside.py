@@ -22,10 +22,20 @@ from harness.cluster.enter import choose_mode
 from harness.cluster.local import LocalCluster
 from harness.cluster.netlink import in_network
 from harness.cluster.node import Daemon
+from harness.cluster.plain import PlainCluster
 from harness.errors import NodeError, PolygraphError
 
 NAMES = ("n1", "n2", "n3", "n4", "n5")
 WAIT_S = 30.0
+
+
+class AnySystem:
+    """A system that can be told every address."""
+
+    name = "any"
+
+    def advertises_peer_address(self) -> bool:
+        return True
 
 
 class Inside:
@@ -41,8 +51,10 @@ class Inside:
         """Tell the test something now."""
         os.write(self._say, f"{word}\n".encode())
 
-    def cluster(self, names: tuple[str, ...] = NAMES, **options: Any) -> LocalCluster:
+    def cluster(self, names: tuple[str, ...] = NAMES, **options: Any) -> Any:
         """A cluster, not up yet."""
+        if self.mode == "plain":
+            return PlainCluster(self.run_dir, names, AnySystem(), **options)
         return LocalCluster(self.run_dir, names, self.mode, **options)
 
     @contextlib.contextmanager

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
-import threading
+import sys
 from pathlib import Path
 
 import pytest
 
 from harness.cluster import doctor
-from harness.cluster.doctor import Finding, any_provider_works, examine
+from harness.cluster.containers.examination import examine as of_docker
+from harness.cluster.doctor import Finding, any_provider_works, examine, examine_local
 
 
 @pytest.mark.userns
@@ -28,7 +28,7 @@ def test_a_machine_that_cannot_says_why_and_what_would_change_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(doctor, "refusal_of", lambda mode: "firewall table: Not supported")
-    findings = {finding.name: finding for finding in examine()}
+    findings = {finding.name: finding for finding in examine_local()}
     assert not any_provider_works(list(findings.values()))
     for name in ("local:root", "local:userns", "nf_tables"):
         assert findings[name].detail == "firewall table: Not supported"
@@ -39,7 +39,7 @@ def test_a_machine_that_cannot_says_why_and_what_would_change_it(
 def test_without_pyroute2_no_mode_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "refusal_of", lambda mode: None)
     monkeypatch.setattr("harness.cluster.reasons.has_pyroute2", lambda: False)
-    findings = examine()
+    findings = examine_local()
     assert not any_provider_works(findings)
     assert "pip install" in next(f for f in findings if f.name == "local:root").would_change
 
@@ -55,33 +55,28 @@ def test_closed_locks_are_findings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "seccomp" in names
 
 
-@pytest.mark.parametrize(
-    ("answer", "ok"), [(b"HTTP/1.0 200 OK\r\n\r\nOK", True), (b"HTTP/1.0 403 No\r\n\r\n", False)]
-)
-def test_docker_answers_or_not(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: bytes, ok: bool
+def test_without_an_engine_docker_is_refused_with_what_would_start_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(doctor, "refusal_of", lambda mode: None)
-    path = tmp_path / "docker.sock"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as engine:
-        engine.bind(str(path))
-        engine.listen()
-        engine.settimeout(30)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    finding = {finding.name: finding for finding in of_docker()}["docker"]
+    assert not finding.ok
+    assert "none.sock" in finding.detail
+    assert "start Docker" in finding.would_change
 
-        def serve() -> None:
-            connection, _ = engine.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(answer)
 
-        server = threading.Thread(target=serve)
-        server.start()
-        monkeypatch.setattr(doctor, "DOCKER_SOCKET", path)
-        findings = {finding.name: finding for finding in examine()}
-        server.join()
-    assert findings["docker"].ok is ok
-    monkeypatch.setattr(doctor, "DOCKER_SOCKET", tmp_path / "none")
-    assert not {finding.name: finding for finding in examine()}["docker"].ok
+def test_without_the_sdk_docker_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "docker", None)
+    finding = {finding.name: finding for finding in of_docker()}["docker"]
+    assert "pip install" in finding.would_change
+
+
+@pytest.mark.docker
+def test_an_engine_that_answers_is_named_with_its_image() -> None:
+    findings = {finding.name: finding for finding in of_docker()}
+    assert findings["docker"].ok
+    assert "answers at" in findings["docker"].detail
+    assert "polygraph-node:" in findings["docker image"].detail
 
 
 def test_too_little_disk_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

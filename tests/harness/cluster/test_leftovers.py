@@ -44,7 +44,7 @@ def make_run(store: Path, reaper: ProcessIdentity, **changes: object) -> Path:
     """A run folder that registers ``reaper``, with data on one node."""
     run_dir = store / "system" / "workload" / "run"
     (run_dir / "nodes" / "n1" / "data").mkdir(parents=True)
-    registration.write(run_dir, "userns", reaper)
+    registration.write(run_dir, "local:userns", reaper)
     content = json.loads(registration.path(run_dir).read_text())
     registration.path(run_dir).write_text(json.dumps({**content, **changes}))
     return run_dir
@@ -230,7 +230,7 @@ def test_without_registration_others_in_the_namespace_of_a_named_process_are_fou
     assert len(proofs(run_dir)) == 1
 
 
-def test_a_run_that_is_gone_keeps_its_registration_while_its_ledger_needs_it(
+def test_a_run_that_is_gone_has_its_faults_noted_as_healed_and_is_forgotten(
     tmp_path: Path, sleeper: subprocess.Popen[bytes]
 ) -> None:
     reaper = identity_of(sleeper)
@@ -240,12 +240,12 @@ def test_a_run_that_is_gone_keeps_its_registration_while_its_ledger_needs_it(
     ledger = Ledger(run_dir / "faults.jsonl", lambda: 5)
     ledger.intend("partition", ["n1"], {})
     ledger.close()
-    forget(run_dir)
-    assert registration.path(run_dir).exists()
+    assert forget(run_dir) == []
     assert not (run_dir / "nodes" / "n1" / "data").exists()
-    assert heal(tmp_path) == []
     assert len(proofs(run_dir)) == 1
     assert not registration.path(run_dir).exists()
+    assert heal(tmp_path) == []
+    assert len(proofs(run_dir)) == 1
 
 
 def test_down_notes_that_faults_ended_with_the_cluster(

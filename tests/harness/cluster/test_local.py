@@ -155,7 +155,7 @@ def test_a_missing_pyroute2_is_said_with_what_installs_it(start: Start) -> None:
         (["n1", "n2", "n1"], "given twice: n1"),
         (["n1", "../n2"], "cannot be host names: '../n2'"),
         (["controller"], "cannot be host names: 'controller'"),
-        ([], "1 to 253 nodes, not 0"),
+        ([], "1 to 200 nodes, not 0"),
     ],
 )
 def test_impossible_names_are_refused(start: Start, names: list[str], why: str) -> None:

@@ -82,3 +82,13 @@ def test_a_character_that_only_looks_like_an_escape_is_refused() -> None:
     """Found by fuzzing: process names a character u, or nothing."""
     with pytest.raises(ValueError, match="expected a character"):
         parse("{:a \\ucess}")
+
+
+def test_integers_to_other_bases_are_read_as_clojure_reads_them() -> None:
+    assert parse("0x1f -0X1F 017 36rZZ -2r101 0 00.5") == [31, -31, 15, 1295, -5, 0, 0.5]
+
+
+@pytest.mark.parametrize("text", ["08", "0x", "0xg", "1r0", "2r3", "40r1", "-09N"])
+def test_what_is_no_integer_to_its_base_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a number"):
+        parse(text)

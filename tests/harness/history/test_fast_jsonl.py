@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from checkers.unhandled_exceptions import UnhandledExceptions
-from harness.history import fast_jsonl
+from harness.history import fast_scan
 from harness.history.columns import Columns, columns, outcomes
+from harness.history.fast_columns import LazyOperations
 from harness.history.fast_jsonl import read_fast
 from harness.history.history import History
 from harness.history.reader import parse_history, read_history
@@ -72,7 +73,7 @@ def transactions_of(view: Columns) -> list[tuple[int, Any]]:
 
 
 def assert_alike(path: Path) -> None:
-    fast = read_fast(path, smallest=0)
+    fast = read_fast(path)
     assert fast is not None
     slow = ordinary(path)
     view, plain = columns(fast), columns(slow)
@@ -119,8 +120,8 @@ def test_thousands_of_names_find_room(tmp_path: Path) -> None:
 
 
 def test_lines_that_lie_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast_jsonl, "BLOCK", 700)
-    monkeypatch.setattr(fast_jsonl, "LONGEST_LINE", 2000)
+    monkeypatch.setattr(fast_scan, "BLOCK", 700)
+    monkeypatch.setattr(fast_scan, "LONGEST_LINE", 2000)
     assert_alike(written(tmp_path, transactions(5, 200, [1, 2], list(range(30)))))
 
 
@@ -170,7 +171,7 @@ def odd(change: str) -> list[Any]:
     ],
 )
 def test_the_unusual_is_left_to_the_ordinary_reader(tmp_path: Path, change: str) -> None:
-    assert read_fast(written(tmp_path, odd(change)), smallest=0) is None
+    assert read_fast(written(tmp_path, odd(change))) is None
 
 
 @pytest.mark.parametrize(
@@ -179,21 +180,20 @@ def test_the_unusual_is_left_to_the_ordinary_reader(tmp_path: Path, change: str)
 def test_what_is_not_json_is_left_to_the_ordinary_reader(tmp_path: Path, tail: str) -> None:
     path = written(tmp_path, transactions(6, 40, [1, 2], list(range(20))))
     path.write_text(path.read_text("utf-8") + tail, "utf-8")
-    assert read_fast(path, smallest=0) is None
+    assert read_fast(path) is None
 
 
 def test_small_files_are_not_worth_it(tmp_path: Path) -> None:
     path = written(tmp_path, transactions(6, 40, [1, 2], list(range(20))))
-    assert read_fast(path) is None
     assert read_history(path).prepared is None
 
 
 def test_operations_are_picked_out_as_they_are(tmp_path: Path) -> None:
     records = transactions(9, 60, ["x", "y"], list(range(20)))
     records[-1]["exception"] = {"via": [{"type": "IOException"}]}
-    fast = read_fast(path := written(tmp_path, records), smallest=0)
+    fast = read_fast(path := written(tmp_path, records))
     assert fast is not None
-    assert isinstance(fast.operations, fast_jsonl.LazyOperations)
+    assert isinstance(fast.operations, LazyOperations)
     plain = ordinary(path).operations
     places = [n for n in range(len(plain)) if plain[n].type != "invoke"]
     assert list(fast.operations.pick(places)) == [plain[n] for n in places]
@@ -201,7 +201,7 @@ def test_operations_are_picked_out_as_they_are(tmp_path: Path) -> None:
 
 def test_errors_are_grouped_alike_from_columns(tmp_path: Path) -> None:
     path = written(tmp_path, transactions(10, 80, ["x", "y"], list(range(20))))
-    fast = read_fast(path, smallest=0)
+    fast = read_fast(path)
     assert fast is not None
     fast_verdict, plain = (
         UnhandledExceptions({}).check(Record(history=history), Budget.start(60))

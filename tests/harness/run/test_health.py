@@ -129,3 +129,40 @@ def test_a_kind_that_belongs_to_the_final_reads_alone_needs_one_ok(healthy: Reco
     assert levels(record) == {"operations": "unknown"}
     final = {"phases": {"final": [int(10.5 * SECOND), 13 * SECOND]}}
     assert levels(replace(record, run=final)) == {}
+
+
+def test_the_next_step_names_the_flag_and_by_how_much(healthy: Record) -> None:
+    flags = {"time_limit": 20.0, "rate": 100.0, "nemesis_interval": 10.0}
+    header = Header(independent=True, options=flags)
+    rare = History([*operations(), *operations(2, f="cas")], header)
+    (found,) = examine(replace(healthy, history=rare), ["kill"])
+    assert found.settle.startswith("--time-limit 100 (it was 20)")
+    slow = replace(healthy, history=History(operations(), header), run={"lag_ms": {"max": 2000}})
+    (found,) = examine(slow, ["kill"])
+    assert "--rate 50 (it was 100)" in found.settle
+
+
+@pytest.mark.parametrize(
+    ("f", "value"),
+    [
+        ("dequeue", None),
+        ("drain", []),
+        ("txn", [["r", "x", None], ["append", "x", 1]]),
+        ("txn", [["r", "x", []]]),
+    ],
+)
+def test_whatever_reads_and_never_sees_anything_is_unknown(
+    healthy: Record, f: str, value: Any
+) -> None:
+    blind = [Operation(o.index, o.time, o.process, o.type, f, value) for o in operations()]
+    assert levels(replace(healthy, history=History(blind))) == {"reads": "unknown"}
+
+
+def test_a_transaction_that_saw_one_write_is_no_blind_read(healthy: Record) -> None:
+    value = [["r", "x", None], ["r", "y", [1]]]
+    seeing = [Operation(o.index, o.time, o.process, o.type, "txn", value) for o in operations()]
+    assert levels(replace(healthy, history=History(seeing))) == {}
+
+
+def test_calls_that_never_came_back_are_worth_a_remark(healthy: Record) -> None:
+    assert levels(replace(healthy, run={"stuck_threads": 3})) == {"stuck-clients": "warning"}

@@ -130,6 +130,11 @@ def test_impossible_values_are_usage_errors(registry: Registry, table: dict[str,
         resolve({"system": "etcd", **table}, registry)
 
 
+def test_more_nodes_than_a_cluster_has_are_refused_before_a_run_is_made(registry: Registry) -> None:
+    with pytest.raises(UsageError, match="--nodes 300: a cluster has at most 200"):
+        resolve({"system": "etcd", "nodes": 300}, registry)
+
+
 def test_no_seed_draws_one_that_is_kept(registry: Registry) -> None:
     first, second = (resolve({"system": "etcd"}, registry) for _ in range(2))
     assert first.seed != second.seed

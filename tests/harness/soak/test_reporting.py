@@ -7,13 +7,14 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
+import junitparser
 import msgspec
 import pytest
 
 from harness.soak.book import Entry, Settings
 from harness.soak.ci import github_annotations, keep_artifacts, step_summary
 from harness.soak.junit import junit
-from harness.soak.page import headline, needed, page
+from harness.soak.page import headline, needed, page, write_page
 from harness.soak.summary import exit_code, summarize
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[31m\x00\u2028"
@@ -74,6 +75,26 @@ def test_runs_after_the_first_failure_do_not_count_in_a_loop_until_failure() -> 
 
 
 @pytest.mark.parametrize(
+    ("asked", "state", "rule", "said"),
+    [
+        ({"runs": 6}, {}, "fixed-n", "set beforehand"),
+        ({"runs": 9}, {"interrupted": True}, "unfinished", "not stopped because of what it found"),
+        ({"runs": 9}, {"under_way": True}, "unfinished", "of the runs so far"),
+        ({"runs": None, "duration_s": 9.0}, {}, "fixed-time", "set by the clock"),
+        ({"runs": 9, "duration_s": 9.0}, {}, "fixed-time", "set by the clock"),
+        ({"runs": None, "duration_s": 9.0}, {"under_way": True}, "unfinished", "so far"),
+        ({"runs": None, "until_failure": True}, {}, "until-failure", "geometric"),
+    ],
+)
+def test_what_set_the_number_of_runs_is_said_as_it_was(
+    asked: dict[str, Any], state: dict[str, bool], rule: str, said: str
+) -> None:
+    summary = summarize(settings(**asked), ALL, **{"interrupted": False, **state})
+    assert summary["estimate"]["rule"] == rule
+    assert said in summary["sentence"]
+
+
+@pytest.mark.parametrize(
     ("codes", "worst"),
     [([0, 0], 0), ([0, 2], 2), ([2, 3, 0], 3), ([4, 3], 4), ([0, 1, 4, 3], 1), ([-9], 3), ([], 2)],
 )
@@ -100,9 +121,23 @@ def test_junit_has_a_case_a_run_with_its_kind(unknown: str, skipped: int, errors
     assert "--seed 2" in (failure.text or "")
 
 
+@pytest.mark.parametrize("unknown", ["error", "skipped"])
+def test_a_parser_of_junit_reads_every_run_with_its_outcome(unknown: str) -> None:
+    """By junitparser: what the pages of CIs make of it."""
+    summary = summarize(settings(), ALL, interrupted=False)
+    (suite,) = junitparser.JUnitXml.fromstring(junit(summary, "etcd.register", 0, unknown=unknown))
+    kinds = [type(case.result[0]).__name__ if case.result else "passed" for case in suite]
+    assert kinds == ["passed", "Failure", unknown.capitalize(), "Error", "Failure", "Failure"]
+    assert (suite.tests, suite.failures, suite.errors + suite.skipped) == (6, 3, 2)
+    assert suite.time == pytest.approx(6 * 1.5)
+    assert [case.name for case in suite] == [f"run {n} seed {n}" for n in range(1, 7)]
+    suite.update_statistics()
+    assert (suite.tests, suite.failures, suite.errors + suite.skipped) == (6, 3, 2)
+
+
 def test_hostile_text_is_dead_on_the_page(tmp_path: Path) -> None:
     summary = summarize(settings(), ALL, interrupted=True)
-    html = page(tmp_path, summary)
+    html = page(tmp_path, summary, {})
     assert "<img" not in html
     assert "\x1b" not in html
     assert not re.search(r"<[^>]*\s(src|href)\s*=", html)
@@ -119,7 +154,32 @@ def test_the_headline_says_the_worst_first_and_what_is_missing() -> None:
 
 
 def test_the_page_of_a_soak_without_runs_can_be_made(tmp_path: Path) -> None:
-    assert "nothing is known" in page(tmp_path, summarize(settings(), [], interrupted=False))
+    assert "nothing is known" in page(tmp_path, summarize(settings(), [], interrupted=False), {})
+
+
+def test_what_would_settle_an_unknown_run_is_said_on_the_page_and_to_the_ci(
+    tmp_path: Path,
+) -> None:
+    open_run = msgspec.structs.replace(run(1, 2, "too little"), settle=["--time-limit 40"])
+    summary = summarize(settings(), [open_run], interrupted=False)
+    assert "To settle it: --time-limit 40" in page(tmp_path, summary, {})
+    assert b"to settle it: --time-limit 40" in junit(summary, "etcd.register", 0)
+
+
+def test_the_page_links_the_reports_that_there_are(tmp_path: Path) -> None:
+    there = tmp_path / "store" / "etcd" / "a b&c"
+    there.mkdir(parents=True)
+    (there / "report.html").write_text("report")
+    soak = tmp_path / "store" / "soaks" / "1"
+    soak.mkdir(parents=True)
+    runs = [msgspec.structs.replace(run(1, 0), run_dir=str(there)), run(2, 3)]
+    html = write_page(soak, summarize(settings(), runs, interrupted=False)).read_text()
+    assert re.findall(r'href="([^"]*)"', html) == ["../../etcd/a%20b%26c/report.html"]
+    kept = tmp_path / "kept"
+    bad = [msgspec.structs.replace(runs[0], exit=1), runs[1]]
+    keep_artifacts(summarize(settings(), bad, interrupted=False), soak, kept)
+    html = (kept / "index.html").read_text()
+    assert re.findall(r'href="([^"]*)"', html) == ["runs/a%20b%26c/report.html"]
 
 
 def test_annotations_and_step_summary_name_each_kind_and_hold_hostile_text() -> None:

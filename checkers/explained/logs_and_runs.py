@@ -1,0 +1,227 @@
+"""What can be wrong with logs of messages, and with a run as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from checkers.agreement import Agreement
+from checkers.crash import Crash
+from checkers.explained.entries import anomaly, run, script, table
+from checkers.log import Log
+from checkers.logs import Logs
+from checkers.no_recovery import NoRecovery
+from harness.history.history import History
+from harness.history.record import LedgerEntry, LogFile, Record
+
+_ONE: Final = '0 send [["send", "x", 1]] = [["send", "x", [0, 1]]]\n'
+_TWO: Final = _ONE + '0 send [["send", "x", 2]] = [["send", "x", [1, 2]]]\n'
+_THREE: Final = _TWO + '0 send [["send", "x", 3]] = [["send", "x", [2, 3]]]\n'
+_ALL: Final = '2 poll [["poll"]] = [["poll", {"x": [[0, 1], [1, 2], [2, 3]]}]]\n'
+
+
+def _poll(messages: str, process: int = 2, f: str = "poll") -> str:
+    return f'{process} {f} [["poll"]] = [["poll", {{"x": [{messages}]}}]]\n'
+
+
+LOG_ENTRIES: Final = table(
+    anomaly(
+        "inconsistent-offsets",
+        "One offset of a log holds two messages.",
+        script(
+            Log,
+            _ONE + '1 send [["send", "x", 2]] = [["send", "x", [0, 2]]]\n' + _poll("[0, 1]"),
+            "inconsistent-offsets",
+        ),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "duplicate",
+        "One message stands at more offsets than it was sent times.",
+        script(Log, _TWO + _poll("[0, 1], [1, 2], [2, 2]"), "duplicate"),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "lost-write",
+        "An acknowledged message was never polled, although polls went past its place.",
+        script(Log, _TWO + _poll("[1, 2]"), "lost-write"),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "unseen",
+        "A final poll that read the log to its end lacks an acknowledged message.",
+        script(Log, _ONE + _poll("", f="final-poll"), "unseen"),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "int-poll-skip",
+        "Within one poll, messages that stand in between were left out.",
+        script(Log, _THREE + _ALL + _poll("[0, 1], [2, 3]", 3), "int-poll-skip"),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "poll-skip",
+        "From one poll of a process to its next, messages were left out.",
+        script(Log, _THREE + _ALL + _poll("[0, 1]", 3) + _poll("[2, 3]", 3), "poll-skip"),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "int-nonmonotonic-poll",
+        "Within one poll the log went back.",
+        script(Log, _TWO + _poll("[0, 1], [1, 2], [0, 1]"), "int-nonmonotonic-poll"),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "nonmonotonic-poll",
+        "From one poll of a process to its next the log went back.",
+        script(Log, _TWO + _poll("[0, 1], [1, 2]") + _poll("[0, 1]"), "nonmonotonic-poll"),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "int-nonmonotonic-send",
+        "Two messages of one transaction stand in the log in the opposite order.",
+        script(
+            Log,
+            '0 txn [["send", "x", 1], ["send", "x", 2]]'
+            ' = [["send", "x", [1, 1]], ["send", "x", [0, 2]]]\n' + _poll("[0, 2], [1, 1]"),
+            "int-nonmonotonic-send",
+        ),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "nonmonotonic-send",
+        "Two messages that one process sent one after the other stand in the opposite order.",
+        script(
+            Log,
+            '0 send [["send", "x", 1]] = [["send", "x", [1, 1]]]\n'
+            '0 send [["send", "x", 2]] = [["send", "x", [0, 2]]]\n' + _poll("[0, 2], [1, 1]"),
+            "nonmonotonic-send",
+        ),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "precommitted-read",
+        "A transaction polled a message that it sent itself and had not committed yet.",
+        script(
+            Log,
+            '0 txn [["send", "x", 1], ["poll"]]'
+            ' = [["send", "x", [0, 1]], ["poll", {"x": [[0, 1]]}]]',
+            "precommitted-read",
+        ),
+        papers="kingsbury",
+    ),
+)
+
+
+def _nothing(**parts: Any) -> Record:
+    return Record(history=History(()), **parts)
+
+
+def _unready(folder: Path) -> Record:
+    return _nothing(
+        faults=[
+            LedgerEntry(id=1, fault="kill", targets=["n1"], event=event, time=time)
+            for time, event in enumerate(("intend", "injected", "bit", "heal", "healed"))
+        ],
+        run={"recovery": {"ready": False, "seconds": 60.0, "why": "no leader"}},
+    )
+
+
+def _ended(folder: Path) -> Record:
+    end = {"node": "n1", "daemon": "etcd", "time": 3_000_000_000, "status": 2, "killed_by": None}
+    return _nothing(run={"exits": [end]}, logs=[])
+
+
+def _apart(folder: Path) -> Record:
+    held = {"n1": {"x": {"value": "1"}}, "n2": {"x": {"value": "2"}}}
+    return _nothing(states={"states": held, "unread": {}, "waited_s": 10.0})
+
+
+def _logged(*lines: str) -> Callable[[Path], Record]:
+    def record(folder: Path) -> Record:
+        path = folder / "etcd.log"
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+        return _nothing(logs=[LogFile(node="n1", path=path)])
+
+    return record
+
+
+_FINE: Final = '{"level":"info","ts":"2026-01-01T00:00:03.0Z","msg":"became leader"}'
+_PATTERNS: Final = {
+    "assertion-failure": ["^panic: assertion failed"],
+    "data-race": ["^WARNING: DATA RACE"],
+    "panic": ["^panic: "],
+    "fatal-error": ['"level":"fatal"'],
+}
+_SAID: Final = (
+    (
+        "panic",
+        "A process panicked: it met a state that its own code holds for impossible.",
+        "panic: runtime error: index out of range [3] with length 3",
+    ),
+    (
+        "fatal-error",
+        "A process wrote a fatal line, with which it gives up.",
+        '{"level":"fatal","ts":"2026-01-01T00:00:04.0Z","msg":"failed to commit tx"}',
+    ),
+    (
+        "data-race",
+        """The race detector, with which the system was built, saw two threads touch one place of
+        memory without a lock, one of them writing.""",
+        "WARNING: DATA RACE",
+    ),
+    (
+        "assertion-failure",
+        "An assertion in the system's own code failed.",
+        "panic: assertion failed: Page expected to be: 7, but self identifies as 0",
+    ),
+)
+
+RUN_ENTRIES: Final = table(
+    *(
+        anomaly(
+            kind,
+            f"""{text} Told of a line of a node's log that no fault in force at that time
+            explains.""",
+            run(
+                Logs,
+                f"the log of n1:\n{_FINE}\n{line}",
+                _logged(_FINE, line),
+                kind,
+                log_patterns=_PATTERNS,
+            ),
+            papers="kingsbury",
+        )
+        for kind, text, line in _SAID
+    ),
+    anomaly(
+        "crash",
+        """A process of the system ended by itself, with no fault of the run to explain it.""",
+        run(
+            Crash,
+            "n1: etcd ended at 3.0 s with exit status 2; no fault of the run killed it",
+            _ended,
+            "crash",
+        ),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "no-recovery",
+        """Every fault was proved healed, and the cluster was still not ready when the recovery
+        time-out was over.""",
+        run(
+            NoRecovery,
+            "kill of n1: injected, seen to bite, proved healed\nafter 60 s: not ready, no leader",
+            _unready,
+            "no-recovery",
+        ),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "replica-divergence",
+        """After the last heal two nodes hold different values for a key, and go on doing so.""",
+        run(Agreement, "n1 holds x = 1\nn2 holds x = 2", _apart, "replica-divergence"),
+        papers="kingsbury",
+    ),
+)

@@ -1,0 +1,208 @@
+"""Finds the Docker engine, and turns what it complains of into one clear message each.
+
+The engine is where ``DOCKER_HOST``, the current docker context or the usual sockets say, in this
+order, as for the ``docker`` command. Everything that a run makes there carries labels: by them,
+and only by them, it is found again and removed. The SDK is imported when an engine is wanted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from harness.cluster import registration
+from harness.errors import NeedsError, NodeError, PolygraphError, SetupError
+
+PROJECT_LABEL = "org.polygraph.project"
+RUN_LABEL = "org.polygraph.run"
+HOST_LABEL = "org.polygraph.host"
+NODE_LABEL = "org.polygraph.node"
+
+EXTRA_HINT = 'pip install "polygraph-db[docker]"'
+START_HINT = "start Docker (as root: systemctl start docker); --provider local needs none"
+
+_TIMEOUT_S = 60
+_SETTLE_S = 1.0
+_MOST_LOOKS = 5
+_CONNECTIONS = 64
+_SOCKETS = ("/var/run/docker.sock", "{runtime}/docker.sock", "{home}/.docker/run/docker.sock")
+
+
+def connect(base_url: str | None = None, *, timeout_s: int = _TIMEOUT_S) -> Any:
+    """A low-level client of the engine that answers; ``NeedsError`` says why none does."""
+    try:
+        import docker
+    except ImportError as error:
+        raise NeedsError(f"the docker provider needs the SDK: {error}", EXTRA_HINT) from error
+    url = base_url or find()
+    try:
+        client = docker.APIClient(
+            base_url=url,
+            version="auto",
+            timeout=timeout_s,
+            max_pool_size=_CONNECTIONS,
+            tls=_tls(docker) if url.startswith("tcp:") else False,
+        )
+        client.ping()
+    except Exception as error:
+        raise _unreachable(url, error) from error
+    return client
+
+
+def find() -> str:
+    """Where the engine should be."""
+    if os.environ.get("DOCKER_HOST"):
+        return os.environ["DOCKER_HOST"]
+    with contextlib.suppress(Exception):
+        from docker.context import ContextAPI
+
+        context = ContextAPI.get_current_context()
+        if context is not None and context.name != "default":
+            return str(context.Host)
+    places = {"runtime": os.environ.get("XDG_RUNTIME_DIR", "/run"), "home": str(Path.home())}
+    paths = [pattern.format(**places) for pattern in _SOCKETS]
+    present = next((path for path in paths if Path(path).is_socket()), paths[0])
+    return f"unix://{present}"
+
+
+def _tls(docker: Any) -> Any:
+    folder = os.environ.get("DOCKER_CERT_PATH")
+    if not os.environ.get("DOCKER_TLS_VERIFY") or not folder:
+        return False
+    pair = (f"{folder}/cert.pem", f"{folder}/key.pem")
+    return docker.tls.TLSConfig(client_cert=pair, ca_cert=f"{folder}/ca.pem", verify=True)
+
+
+def _unreachable(url: str, error: Exception) -> NeedsError:
+    text = str(error)
+    if "Permission denied" in text or "PermissionError" in text:
+        return NeedsError(
+            f"the Docker engine at {url} does not let this user in",
+            "as root: usermod -aG docker USER, then log in again; or run as root",
+        )
+    return NeedsError(f"no Docker engine answers at {url}: {_short(text)}", START_HINT)
+
+
+@contextlib.contextmanager
+def complaints(what: str) -> Iterator[None]:
+    """Raise what the engine complains of within as ``SetupError`` that starts with ``what``."""
+    try:
+        yield
+    except PolygraphError:
+        raise
+    except Exception as error:
+        raise _translated(what, error) from error
+
+
+def _translated(what: str, error: Exception) -> PolygraphError:
+    text = str(getattr(error, "explanation", None) or error)
+    for marks, message, hint in _KNOWN:
+        if any(mark in text for mark in marks):
+            return SetupError(f"{what}: {message} ({_short(text)})", hint)
+    if type(error).__module__.startswith(("requests", "urllib3", "http", "builtins", "socket")):
+        return NodeError(f"{what}: the Docker engine does not answer: {_short(text)}", START_HINT)
+    return SetupError(f"{what}: the Docker engine refuses: {_short(text)}")
+
+
+_KNOWN: Sequence[tuple[Sequence[str], str, str]] = (
+    (
+        ("no space left on device", "disk quota exceeded"),
+        "the engine's disk is full",
+        "docker system df shows what fills it; docker system prune removes what is unused",
+    ),
+    (
+        ("Pool overlaps", "address pools have been"),
+        "the subnet is taken by another network",
+        "--docker-subnet 10.99.0 (or another free one); docker network ls shows what there is",
+    ),
+    (
+        ("port is already allocated", "address already in use"),
+        "a port is taken on this machine",
+        "end the program that holds it, or let the engine choose ports",
+    ),
+    (
+        ("No such image", "pull access denied", "manifest unknown"),
+        "the image is missing",
+        "docker pull it where a registry is reachable, or name another by --docker-image",
+    ),
+)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 300 else f"{line[:300]}…"
+
+
+def everything(client: Any, label: str) -> tuple[list[str], list[str], list[str]]:
+    """Ids of the containers, names of the volumes, ids of the networks that carry ``label``."""
+    chosen = {"label": label}
+    containers = [each["Id"] for each in client.containers(all=True, filters=chosen)]
+    volumes = [each["Name"] for each in client.volumes(filters=chosen)["Volumes"] or []]
+    networks = [each["Id"] for each in client.networks(filters=chosen)]
+    return containers, volumes, networks
+
+
+def remove_project(client: Any, project: str) -> list[str]:
+    """Remove all that carries the project's label; a sentence for what is still there."""
+    label = f"{PROJECT_LABEL}={project}"
+    containers, volumes, networks = everything(client, label)
+    _at_once(lambda id: client.remove_container(id, force=True, v=True), containers)
+    _at_once(lambda name: client.remove_volume(name, force=True), volumes)
+    _at_once(client.remove_network, networks)
+    kinds = ("container", "volume", "network")
+    left = zip(kinds, everything(client, label), strict=True)
+    return [
+        f"the {kind} {name[:12]} of {project} is still there" for kind, of in left for name in of
+    ]
+
+
+def remove_project_of_the_dead(client: Any, project: str) -> list[str]:
+    """The same after a run that was killed: what it asked for last may be made only now."""
+    for _ in range(_MOST_LOOKS):
+        left = remove_project(client, project)
+        time.sleep(_SETTLE_S)
+        if not any(everything(client, f"{PROJECT_LABEL}={project}")):
+            return []
+    return left
+
+
+def remove_strays(client: Any, store: Path) -> list[str]:
+    """Remove what carries the label of a run in ``store`` that is registered no longer.
+
+    A request of a killed run may be carried out after all that was there had been removed.
+    """
+    root = f"{store.resolve()}/"
+    projects = {
+        labels[PROJECT_LABEL]
+        for labels in _labels(client)
+        if labels.get(HOST_LABEL) == socket.gethostname()
+        and labels.get(RUN_LABEL, "").startswith(root)
+        and registration.read(Path(labels[RUN_LABEL])) is None
+    }
+    return [left for project in sorted(projects) for left in remove_project(client, project)]
+
+
+def _labels(client: Any) -> list[dict[str, str]]:
+    """Of everything that any run has made."""
+    chosen = {"label": PROJECT_LABEL}
+    things = [*client.containers(all=True, filters=chosen), *client.networks(filters=chosen)]
+    things += client.volumes(filters=chosen)["Volumes"] or []
+    return [thing.get("Labels") or {} for thing in things]
+
+
+def _at_once(remove: Callable[[str], Any], names: Sequence[str]) -> None:
+    """Remove all in parallel; what is gone already or refuses is found by looking again."""
+
+    def attempt(name: str) -> None:
+        with contextlib.suppress(Exception):
+            remove(name)
+
+    if names:
+        with ThreadPoolExecutor(min(len(names), 16)) as pool:
+            list(pool.map(attempt, names))

@@ -1,0 +1,351 @@
+"""The keeper of one node on an ssh host: starts daemons, cuts links, probes, and tells of exits.
+
+A process of its own session that outlives every connection, until it is told to ``end``; then it
+kills what it started, lets every link carry again, removes the node's folder and goes. It listens
+on a socket in that folder, which only its user can open. Requests and answers are lines of JSON;
+an answer carries the request's ``id``. Daemons' ends come by themselves as ``exited``, and are
+told again to everyone who connects.
+
+A controller whose connection broke cannot know whether its last request was carried out, and
+sends it again under the same ``id``: what is not harmless twice is carried out once and answered
+from memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import collections
+import contextlib
+import fcntl
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+
+from . import cuts, probes, processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from . import machine_keeper
+
+_END_TIMEOUT_S = 10.0
+_ANSWERS_KEPT = 64
+_OUTPUT_BYTES = 8 << 20
+
+
+class Client:
+    """One connection; whoever is too slow to read is let go."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self._received = b""
+        connection.settimeout(_END_TIMEOUT_S)
+
+    def requests(self) -> list[dict[str, Any]] | None:
+        """What has been asked, or ``None`` at the end."""
+        try:
+            data = self.connection.recv(1 << 16)
+        except OSError:
+            return None
+        *lines, self._received = (self._received + data).split(b"\n")
+        return [json.loads(line) for line in lines] if data else None
+
+    def tell(self, body: dict[str, Any]) -> None:
+        """Send one line; a connection that is gone finds out by reading."""
+        with contextlib.suppress(OSError):
+            self.connection.sendall(json.dumps(body).encode() + b"\n")
+
+
+class Command:
+    """A short command that runs: who asked, where its outputs go, and until when it may."""
+
+    def __init__(self, client: Client, id: str, timeout_s: float) -> None:
+        self.client = client
+        self.id = id
+        self.deadline = time.monotonic() + timeout_s
+        self.is_late = False
+        self.files = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
+
+    def outputs(self) -> list[str]:
+        """Both outputs, for JSON; the end of each if there is too much."""
+        said = []
+        for file in self.files:
+            size = os.fstat(file.fileno()).st_size
+            data = os.pread(file.fileno(), _OUTPUT_BYTES, max(0, size - _OUTPUT_BYTES))
+            said.append(base64.b64encode(data).decode())
+            file.close()
+        return said
+
+
+class Keeper:
+    """Serves one node. ``run`` never returns."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._processes = processes.Processes(root)
+        self._selector = selectors.DefaultSelector()
+        self._clients: set[Client] = set()
+        self._commands: dict[int, Command] = {}
+        self._daemons: set[int] = set()
+        self._exits: list[dict[str, int]] = []
+        self._answers: collections.OrderedDict[str, dict[str, Any]] = collections.OrderedDict()
+        self._probes: probes.Probes | None = None
+        self._machine: machine_keeper.MachineService | None = None
+        self._tool: cuts.Nft | cuts.Iptables | None = None
+
+    def run(self, listener: socket.socket) -> NoReturn:
+        """Serve for ever."""
+        readable, writable = os.pipe()
+        os.set_blocking(writable, False)
+        signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        self._selector.register(listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(readable, selectors.EVENT_READ, lambda fd: os.read(fd, 4096))
+        while True:
+            for key, _ in self._selector.select(self._patience_s()):
+                key.data(key.fileobj)
+            self._reap()
+            self._end_late_commands()
+
+    def _accept(self, listener: Any) -> None:
+        client = Client(listener.accept()[0])
+        self._clients.add(client)
+        self._selector.register(
+            client.connection, selectors.EVENT_READ, lambda connection: self._serve(client)
+        )
+        client.tell(
+            {
+                "keeper": [os.getpid(), processes.start_ticks(os.getpid())],
+                "boot_id": self._processes.boot_id,
+                "exits": self._exits,
+            }
+        )
+
+    def _serve(self, client: Client) -> None:
+        requests = client.requests()
+        if requests is None:
+            self._selector.unregister(client.connection)
+            self._clients.discard(client)
+            client.connection.close()
+            return
+        for request in requests:
+            self._obey(client, request)
+
+    def _obey(self, client: Client, request: dict[str, Any]) -> None:
+        id = request["id"]
+        running = [command for command in self._commands.values() if command.id == id]
+        if running:
+            running[0].client = client
+            return
+        answer = self._answers.get(id)
+        if answer is None:
+            try:
+                answer = getattr(self, "_do_" + request["op"])(client, request)
+            except cuts.Refused as refusal:
+                answer = {"refused": str(refusal)}
+            except OSError as error:
+                why = error.strerror or str(error)
+                answer = {"refused": f"{why}: {error.filename}" if error.filename else why}
+            except Exception as error:  # a defect of ours must not take the daemons' parent
+                answer = {"refused": f"a defect of the keeper ({request['op']}): {error!r}"}
+        if answer is not None:
+            self._answer(client, id, answer)
+
+    def _answer(self, client: Client, id: str, answer: dict[str, Any]) -> None:
+        self._answers[id] = answer
+        while len(self._answers) > _ANSWERS_KEPT:
+            self._answers.popitem(last=False)
+        client.tell({"id": id, **answer})
+
+    # -- processes -----------------------------------------------------------------------------
+
+    def _do_start(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            argv, env = request["argv"], request["env"]
+            pid = self._processes.start(argv, env, request["cwd"], (log, log))
+        finally:
+            os.close(log)
+        self._processes.remember(pid)
+        self._daemons.add(pid)
+        return {
+            "pid": pid,
+            "start_ticks": processes.start_ticks(pid),
+            "pid_namespace": self._processes.namespace,
+        }
+
+    def _do_run(self, client: Client, request: dict[str, Any]) -> None:
+        command = Command(client, request["id"], request["limit_s"])
+        outputs = (command.files[0].fileno(), command.files[1].fileno())
+        pid = self._processes.start(request["argv"], {}, request["cwd"], outputs)
+        self._commands[pid] = command
+
+    def _do_signal(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+        return {"signalled": self._processes.signal(request["identity"], request["number"])}
+
+    def _do_look(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+        return {"states": [self._processes.state(*each) for each in request["processes"]]}
+
+    def _patience_s(self) -> float | None:
+        waiting = [command.deadline for command in self._commands.values() if not command.is_late]
+        return max(0.0, min(waiting) - time.monotonic()) if waiting else None
+
+    def _end_late_commands(self) -> None:
+        for pid, command in self._commands.items():
+            if not command.is_late and time.monotonic() >= command.deadline:
+                command.is_late = True
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        for pid, status in self._processes.reap():
+            command = self._commands.pop(pid, None)
+            if command is not None:
+                answer: dict[str, Any] = {"exit_code": status, "late": command.is_late}
+                answer["stdout"], answer["stderr"] = command.outputs()
+                self._answer(command.client, command.id, answer)
+            elif pid in self._daemons:
+                self._daemons.remove(pid)
+                self._exits.append({"exited": pid, "status": status})
+                for client in self._clients:
+                    client.tell(self._exits[-1])
+
+    # -- the clock -----------------------------------------------------------------------------
+
+    def _do_clock(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+        """Set, heal or read the clock of the node's processes; or try it on a child."""
+        from . import clock_probe, node_clock
+
+        if request["method"] == "machine":
+            return self._set_machine_clock(request)
+        try:
+            if request["do"] == "try":
+                return {"why": clock_probe.refusal_here()}
+            clock = self._processes.clock()
+            if request["do"] == "set":
+                return {"clock": clock.set(request["program"])}
+            return {"clock": clock.heal() if request["do"] == "heal" else clock.state()}
+        except node_clock.Cannot as error:
+            return {"refused": str(error)}
+
+    def _set_machine_clock(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The same with the machine's own clock, by a process that may set it."""
+        from . import machine_keeper
+
+        try:
+            if self._machine is None:
+                self._machine = machine_keeper.MachineService(request["controller_boot_id"])
+            do = "read" if request["do"] == "try" else request["do"]
+            told = self._machine.ask(do=do, program=request.get("program"))
+        except machine_keeper.Refused as refusal:
+            return {"refused": str(refusal)}
+        return {"why": None} if request["do"] == "try" else {"clock": told}
+
+    # -- links ---------------------------------------------------------------------------------
+
+    def _do_listen(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+        """Open the probe socket at the node's address."""
+        if self._probes is not None:
+            self._selector.unregister(self._probes)
+            self._probes.close()
+            self._probes = None
+        self._probes = probes.Probes(request["address"], request["port"])
+        self._selector.register(self._probes, selectors.EVENT_READ, lambda socket: socket.take())
+        return {}
+
+    def _do_probe(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+        assert self._probes is not None
+        self._probes.send(request["round"], request["addresses"])
+        return {}
+
+    def _do_heard(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+        assert self._probes is not None
+        return {"heard": self._probes.heard(request["round"])}
+
+    def _do_rehearse(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+        """Choose what links are cut with, by trying it."""
+        return {"tool": self._cutter(request["table"]).program}
+
+    def _do_cut(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+        tool = self._cutter(request["table"])
+        if request["sources"]:
+            tool.cut(request["sources"], request["probe_port"])
+        else:
+            tool.end()
+        return {}
+
+    def _do_dropped(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+        return {"dropped": self._cutter(request["table"]).dropped()}
+
+    def _cutter(self, name: str) -> cuts.Nft | cuts.Iptables:
+        if self._tool is None:
+            self._tool = self._chosen_before(name) or cuts.choose(name)
+            with open(os.path.join(self._root, "cutter"), "w", encoding="ascii") as file:
+                file.write(f"{self._tool.program} {name}")
+        return self._tool
+
+    def _chosen_before(self, name: str = "") -> cuts.Nft | cuts.Iptables | None:
+        """What an earlier keeper of this node cut with; trying again would let the links carry."""
+        try:
+            with open(os.path.join(self._root, "cutter"), encoding="ascii") as file:
+                program, chosen = file.read().split()
+        except (FileNotFoundError, ValueError):
+            return None
+        kinds = {kind.program: kind for kind in (cuts.Nft, cuts.Iptables)}
+        return kinds[program](chosen)
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def _do_end(self, client: Client, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Undo everything; goes if nothing is left, else says what is."""
+        left = []
+        if self._machine is not None:
+            self._machine.end()
+            self._machine = None
+        with contextlib.suppress(Exception):  # its processes end next, changed or not
+            if self._processes.has_clock():
+                self._processes.clock().heal()
+        tool = self._tool or self._chosen_before()
+        if tool is not None:
+            try:
+                tool.end()
+            except cuts.Refused as refusal:
+                left.append(f"its cut is in force: {refusal}")
+        stuck = self._processes.end(_END_TIMEOUT_S)
+        if stuck:
+            left.append("processes do not end: " + " ".join(map(str, stuck)))
+        if left:
+            return {"left": left}
+        shutil.rmtree(self._root, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(self._root))
+        client.tell({"id": request["id"], "left": []})
+        os._exit(0)
+
+
+def main() -> None:
+    """``sys.argv[2:]``: the node's folder, and a descriptor to say by that we listen."""
+    root, told = sys.argv[2], int(sys.argv[3])
+    lock = os.open(os.path.join(root, "keeper.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return  # another one was faster
+    path = os.path.join(root, "keeper.socket")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o077)
+    listener.bind(path)
+    os.umask(before)
+    listener.listen(16)
+    os.write(told, b"1")
+    os.close(told)
+    Keeper(root).run(listener)

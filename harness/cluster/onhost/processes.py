@@ -1,0 +1,213 @@
+"""The daemons and commands of one node: started, signalled, looked at, reaped, ended.
+
+The keeper is their parent, so it alone decides when a process number becomes free: a signal that
+passes through it can never hit a stranger. Daemons of a keeper that died are known by a file;
+they can be looked at and signalled by their identity, but how they end nobody learns.
+
+Whatever is started carries ``POLYGRAPH_NODE``, the node's folder, in its environment, and the
+keeper adopts orphans where it can; by both, :meth:`Processes.end` finds also what daemonized.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+from . import execution
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+    from . import node_clock
+
+MARK = "POLYGRAPH_NODE"
+GONE = "gone"
+_STOPPED = {"T", "t"}  # the second where it is traced, for its clock
+_POLL_S = 0.01
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Processes:
+    """Of one node, whose folder is ``root``."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._known = os.path.join(root, "daemons.json")
+        self._children: set[int] = set()
+        self._clock: node_clock.NodeClock | None = None
+        self.boot_id = _read("/proc/sys/kernel/random/boot_id").decode().strip()
+        self._daemons: list[list[int]] = _read_known(self._known).get(self.boot_id, [])
+        self.namespace = os.stat("/proc/self/ns/pid").st_ino
+        _adopt_orphans()
+
+    def start(
+        self, argv: Sequence[str], env: dict[str, str], cwd: str, outputs: tuple[int, int]
+    ) -> int:
+        """Execute ``argv`` in a session of its own; its pid. ``OSError`` if it cannot be."""
+        before_exec = self._clock.before_start if self._clock and self._clock.is_set else None
+        marked = {**os.environ, **env, MARK: self._root}
+        pid = execution.execute(argv, marked, cwd, outputs, before_exec)
+        self._children.add(pid)
+        return pid
+
+    def remember(self, pid: int) -> None:
+        """Write down that this is a daemon, so that it is found also when the keeper is gone."""
+        self._daemons.append([pid, start_ticks(pid)])
+        with open(self._known + ".new", "w", encoding="ascii") as file:
+            json.dump({self.boot_id: self._daemons}, file)
+        os.replace(self._known + ".new", self._known)
+
+    def reap(self) -> Iterator[tuple[int, int]]:
+        """(pid, exit code or minus the signal) of every own process that has ended."""
+        for pid, status in self._clock.pump() if self._clock else _ended_children():
+            if pid in self._children:
+                self._children.remove(pid)
+                yield pid, _exit_code(status)
+
+    def clock(self) -> node_clock.NodeClock:
+        """The clock of all processes here. It traces them while it is set, and then reaps too."""
+        if self._clock is None:
+            from . import node_clock
+
+            self._clock = node_clock.NodeClock(self.running)
+        return self._clock
+
+    def signal(self, identity: dict[str, Any], number: int) -> bool:
+        """Signal the process group if it is exactly this process; whether it was."""
+        pid = identity["pid"]
+        full = [identity["boot_id"], identity["pid_namespace"]] == [self.boot_id, self.namespace]
+        known = pid in self._children or [pid, identity["start_ticks"]] in self._daemons
+        if not full or not known or start_ticks(pid) != identity["start_ticks"]:
+            return False
+        return _signal_group(pid, number)
+
+    def has_clock(self) -> bool:
+        """Whether a clock was ever set here."""
+        return self._clock is not None
+
+    def state(self, pid: int, ticks: int) -> str:
+        """The letter of the process; ``T`` only if every thread of its whole group is stopped."""
+        fields = _fields(f"/proc/{pid}/stat")
+        if not fields or int(fields[19]) != ticks or fields[0] in "ZX":
+            return GONE
+        if fields[0] not in _STOPPED:
+            return fields[0]
+        letters = {letter for member in _group(pid) for letter in _thread_letters(member)}
+        return min(letters - _STOPPED - {"Z", "X"}, default="T")
+
+    def end(self, timeout_s: float) -> list[int]:
+        """Kill everything that was started here; the pids that are still there at the time-out."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            for pid in self.running():
+                _signal_group(pid, signal.SIGKILL)
+            list(self.reap())
+            left = list(self.running())
+            if not left or time.monotonic() > deadline:
+                list(self.reap())
+                return left
+            time.sleep(_POLL_S)
+
+    def running(self) -> Iterator[int]:
+        """What runs of ours: children, known daemons, and whatever carries our mark."""
+        mark = f"{MARK}={self._root}".encode()
+        known = {pid for pid, ticks in self._daemons if start_ticks(pid) == ticks}
+        for pid in _pids():
+            if pid == os.getpid():
+                continue
+            fields = _fields(f"/proc/{pid}/stat")
+            if not fields or fields[0] in "ZX":
+                continue
+            marked = mark in _read(f"/proc/{pid}/environ").split(b"\0")
+            if marked or pid in known or int(fields[1]) == os.getpid():
+                yield pid
+
+
+def _ended_children() -> Iterator[tuple[int, int]]:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status
+
+
+def start_ticks(pid: int) -> int:
+    """When the process began, in clock ticks since boot; 0 if it is gone."""
+    fields = _fields(f"/proc/{pid}/stat")
+    return int(fields[19]) if fields else 0
+
+
+def _signal_group(pid: int, number: int) -> bool:
+    """Signal the group that ``pid`` leads, or ``pid`` alone where it leads none."""
+    for send in (os.killpg, os.kill):
+        try:
+            send(pid, number)
+            return True
+        except ProcessLookupError:
+            continue
+    return False
+
+
+def _group(leader: int) -> Iterator[int]:
+    for pid in _pids():
+        fields = _fields(f"/proc/{pid}/stat")
+        if fields and int(fields[2]) == leader:
+            yield pid
+
+
+def _thread_letters(pid: int) -> Iterator[str]:
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return
+    for thread in threads:
+        fields = _fields(f"/proc/{pid}/task/{thread}/stat")
+        if fields:
+            yield fields[0]
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _fields(path: str) -> list[str]:
+    """Fields of a ``stat`` file from the third (the state) on; none if the process is gone."""
+    return _read(path).rpartition(b")")[2].decode().split()
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _read_known(path: str) -> dict[str, list[list[int]]]:
+    """Boot to the daemons started in it: after a reboot the same numbers are others'."""
+    try:
+        known: dict[str, list[list[int]]] = json.loads(_read(path) or b"{}")
+    except ValueError:
+        return {}
+    return known
+
+
+def _exit_code(status: int) -> int:
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def _adopt_orphans() -> None:
+    try:
+        import ctypes
+
+        prctl: Callable[..., int] = ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):
+        return  # a python without ctypes: the mark in the environment has to do
+    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

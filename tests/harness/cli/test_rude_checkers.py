@@ -1,0 +1,142 @@
+"""A checker of a third party that ends, splits, hangs or eats its process never makes a verdict."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cli.side_by_side import Begun, Outcome, judge_all
+
+RUDE = """
+import os, sys
+
+class Rude:
+    reads = frozenset({"history"})
+
+    def __init__(self, deed):
+        self.deed = deed
+
+    def __call__(self, options):
+        return self
+
+    def check(self, record, budget):
+        from harness.history.verdict import Verdict
+        self.deed()
+        return Verdict(valid=True, why="")
+
+def twin_goes_on():
+    if os.fork():
+        os._exit(0)
+
+def both_go_on():
+    os.fork()
+
+def eat():
+    list(range(1 << 50))
+
+def speak():
+    print("x.jsonl\\tfalse")
+    os.write(1, b"y.jsonl\\tfalse\\n")
+
+CHECKERS = {
+    "leaves": Rude(lambda: os._exit(0)),
+    "exits": Rude(lambda: sys.exit(0)),
+    "interrupts": Rude(lambda: (_ for _ in ()).throw(KeyboardInterrupt())),
+    "twin-goes-on": Rude(twin_goes_on),
+    "both-go-on": Rude(both_go_on),
+    "eats": Rude(eat),
+    "speaks": Rude(speak),
+}
+"""
+
+
+@pytest.fixture
+def rude(tmp_path: Path) -> tuple[str, str]:
+    """The flags that load the rude checkers."""
+    (tmp_path / "rude.py").write_text(RUDE, "utf-8")
+    return ("--plugin", "rude.py")
+
+
+@pytest.mark.parametrize("model", ["leaves", "exits", "interrupts", "twin-goes-on", "eats"])
+def test_what_a_checker_does_to_its_process_makes_unknown(
+    polygraph: Any, history: str, rude: tuple[str, str], model: str
+) -> None:
+    done = polygraph("check", *rude, "-m", model, history)
+    assert (done.returncode, done.stdout) == (2, f"{history}\tunknown\n")
+    assert model in done.stderr
+
+
+@pytest.mark.parametrize("model", ["both-go-on", "speaks"])
+def test_only_one_line_is_printed_for_a_file(
+    polygraph: Any, history: str, rude: tuple[str, str], model: str
+) -> None:
+    done = polygraph("check", *rude, "-m", model, history)
+    assert (done.returncode, done.stdout) == (0, f"{history}\ttrue\n")
+
+
+def test_the_other_files_are_judged_all_the_same(
+    polygraph: Any, history: str, rude: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "two.jsonl").write_bytes((tmp_path / history).read_bytes())
+    done = polygraph("check", *rude, "-m", "leaves", history, "two.jsonl", "none.jsonl")
+    assert done.returncode == 4
+    assert done.stdout == f"{history}\tunknown\ntwo.jsonl\tunknown\n"
+
+
+def test_a_plugin_that_leaves_while_it_is_loaded_ends_in_4(
+    polygraph: Any, history: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rude.py").write_text("import os\nos._exit(0)\n", "utf-8")
+    done = polygraph("check", "--plugin", "rude.py", "-m", "register", history)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "rude.py" in done.stderr
+
+
+def test_a_plugin_that_forks_while_it_is_loaded_prints_once(
+    polygraph: Any, history: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rude.py").write_text(f"import os\nos.fork()\n{RUDE}", "utf-8")
+    done = polygraph("check", "--plugin", "rude.py", "-m", "speaks", history)
+    assert (done.returncode, done.stdout) == (0, f"{history}\ttrue\n")
+
+
+def test_standard_input_is_judged_beside_files(
+    polygraph: Any, history: str, rude: tuple[str, str], tmp_path: Path
+) -> None:
+    text = (tmp_path / history).read_text("utf-8")
+    done = polygraph("check", *rude, "-m", "both-go-on", "-", history, stdin=text)
+    assert (done.returncode, done.stdout) == (0, f"-\ttrue\n{history}\ttrue\n")
+
+
+def test_a_checker_that_never_ends_is_ended() -> None:
+    def judge(name: str, begun: Begun) -> Outcome:
+        begun("dawdler" if name == "bad" else "quick")
+        if name == "bad":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            threading.Event().wait()
+        return Outcome(0, {"name": name}, "")
+
+    found = dict(judge_all(["bad", "a", "b"], judge, 1, limit_s=0.2))
+    assert {place: outcome.code for place, outcome in found.items()} == {0: 2, 1: 0, 2: 0}
+    assert found[0].verdict is not None
+    assert "not done after 0.2 s, with the checker dawdler" in found[0].verdict["why"]
+
+
+def test_what_a_checker_leaves_running_is_ended() -> None:
+    reader, writer = os.pipe()
+
+    def judge(name: str, begun: Begun) -> Outcome:
+        if os.fork() == 0:
+            threading.Event().wait()
+        os._exit(0)
+
+    found = dict(judge_all(["a"], judge, 1))
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        assert pipe.read() == b""  # every process that held the other end has ended
+    assert found[0].code == 2

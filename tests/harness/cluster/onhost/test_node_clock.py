@@ -1,0 +1,55 @@
+"""The clock of processes, set by whoever is their ancestor, through every door and failure."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.cluster.onhost import clock_probe
+
+DRIVER = Path(__file__).with_name("clock_driver.py")
+
+
+def drive(case: str) -> Any:
+    """What a case of the driver found."""
+    argv = [sys.executable, str(DRIVER), case]
+    done = subprocess.run(argv, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+def test_where_memory_files_are_closed_the_change_goes_through_ptrace() -> None:
+    assert drive("through_ptrace") == {"ahead": [0, 10_000, 0], "pristine": 1}
+
+
+def test_a_closed_memory_file_is_tried_once() -> None:
+    assert drive("falls_back") == {"ahead": 10_000, "healed": 0, "tries": 1}
+
+
+def test_where_one_process_cannot_be_changed_none_is() -> None:
+    found = drive("all_or_nothing")
+    assert "process PID has another vDSO" in found["said"]
+    assert found["ahead"] == [0, 0, 0]
+    assert found["traced"] == [0, 0, 0]
+
+
+def test_a_process_that_another_traces_is_refused_with_the_reason() -> None:
+    assert "ptrace of PID" in drive("traced_by_another")["said"]
+
+
+def test_the_end_of_a_process_whose_clock_is_set_is_told_once() -> None:
+    assert drive("ends_while_set") == {"ended": [-9], "ahead": 10_000, "processes": 1}
+
+
+def test_threads_are_taken_out_of_what_is_to_be_written() -> None:
+    assert drive("takes_threads_out") == {"met": 20, "inside_after": 0, "pristine": 1}
+
+
+def test_the_probe_finds_that_it_can_be_done_here() -> None:
+    argv = [sys.executable, "-c", "import harness.cluster.onhost.clock_probe as p; p.main()"]
+    done = subprocess.run(argv, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert callable(clock_probe.refusal_here)

@@ -1,0 +1,77 @@
+"""What tests of plain nodes do below their reaper: ``plain_inside.py CASE RUN_DIR SETTINGS``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from inside import Inside, python, wait_until
+
+SERVE = """
+import socket, sys
+host, port = sys.argv[1].split(":")
+with socket.create_server((host, int(port))) as server:
+    connection, _ = server.accept()
+connection.sendall(b"welcome")
+for line in connection.makefile():
+    print(line.strip(), flush=True)
+    connection.sendall(b"thanks")
+"""
+SPEAK = """
+import os, socket, sys, time
+host, port = sys.argv[1].split(":")
+while True:
+    try:
+        connection = socket.create_connection((host, int(port)))
+        if connection.recv(7):
+            break
+    except OSError:
+        time.sleep(0.01)
+for word in ("first", "second", "third"):
+    while not os.path.exists(word):
+        time.sleep(0.01)
+    connection.sendall(word.encode() + bytes([10]))
+    print(word, flush=True)
+time.sleep(600)
+"""
+
+
+def holds_bytes_of_a_cut_link(inside: Inside) -> dict[str, Any]:
+    """Between plain nodes: a connection of daemons through a proxy, cut one way and healed."""
+    with inside.up(("n1", "n2")) as cluster:
+        n1, n2 = cluster.nodes
+        n2.start([*python(SERVE), n2.peer_listen_address], name="server")
+        n1.start([*python(SPEAK), n2.peer_address], name="speaker")
+        log, said = n2.log_dir / "server.log", n1.log_dir / "speaker.log"
+        found: dict[str, Any] = {}
+
+        def have_said(word: str) -> bool:
+            Path(n1.data_dir, word).touch()
+            return wait_until(lambda: word in said.read_text())
+
+        have_said("first")
+        wait_until(lambda: log.read_text() == "first\n")
+        found["before"] = log.read_text().split()
+        cluster.cut({"n2": frozenset({"n1"})})
+        have_said("second")
+        have_said("third")
+        found["held"] = wait_until(lambda: cluster.dropped()["n1", "n2"] >= 1)
+        found["during"] = log.read_text().split()
+        found["other_way_is_open"] = cluster.reachable() == {("n2", "n1")}
+        cluster.heal_cuts()
+        wait_until(lambda: "third" in log.read_text())
+        found["after"] = log.read_text().split()
+        return found
+
+
+def main() -> None:
+    """Run one case of this file."""
+    case, run_dir, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
+    result = globals()[case](Inside(run_dir, settings))
+    (run_dir / "result.json").write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

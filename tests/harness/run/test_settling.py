@@ -1,0 +1,125 @@
+"""A verdict ``unknown`` says for each of its reasons what would settle it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import checkers
+from harness.cli.ending import verdict_lines
+from harness.history.history import History
+from harness.history.operation import Operation
+from harness.history.record import Record
+from harness.history.verdict import UNKNOWN, Anomaly, Verdict
+from harness.run.health import Ailment
+from harness.run.judge import compose, judge_history
+from harness.run.judging import unjudged
+from harness.run.settling import _OTHERWISE, step, steps
+
+ILL = Ailment(check="reads", level="unknown", message="saw nothing", settle="--time-limit 40")
+WARNED = Ailment(check="loop-lag", level="warning", message="late", settle="a lower --rate")
+DOUBT = Verdict(valid=UNKNOWN, why="the checker bank ran out of budget: 300 s were not enough")
+BAD = Verdict(valid=False, why="no", anomalies={"x": [Anomaly(message="no")]})
+
+
+def test_each_reason_has_its_step() -> None:
+    found = steps(UNKNOWN, [ILL, WARNED], {"bank": DOUBT, "stats": Verdict(valid=True)})
+    assert found[0]["do"] == "--time-limit 40"
+    assert "-m bank --cycle-search-timeout" in found[1]["do"]
+    assert len(found) == 2
+
+
+def test_a_verdict_that_is_decided_needs_no_step() -> None:
+    assert steps(True, [WARNED], {}) == []
+    assert steps(False, [ILL], {"x": BAD}) == []
+
+
+def composed(*, ailments: list[Ailment], verdicts: dict[str, Verdict]) -> dict[str, Any]:
+    operations = [
+        Operation(0, 0, 0, "invoke", "read", None),
+        Operation(1, 1, 0, "ok", "read", 1),
+    ]
+    return compose(
+        Record(history=History(operations)),
+        verdicts,
+        claims=[],
+        ailments=ailments,
+        requested_faults=[],
+    )
+
+
+def test_the_verdict_file_and_the_console_say_it() -> None:
+    verdict = composed(ailments=[ILL], verdicts={"stats": Verdict(valid=True)})
+    assert verdict["settle"] == [{"about": "saw nothing", "do": "--time-limit 40"}]
+    assert "    to settle it: --time-limit 40" in list(verdict_lines(verdict))
+    assert composed(ailments=[], verdicts={"stats": Verdict(valid=True)})["settle"] == []
+
+
+def test_every_unknown_verdict_has_at_least_one_step() -> None:
+    assert unjudged("the judging process was ended by signal 9")["settle"]
+    assert composed(ailments=[], verdicts={})["settle"]
+    assert composed(ailments=[], verdicts={"x": Verdict(valid=UNKNOWN, why="who knows")})["settle"]
+
+
+def test_a_crashed_checker_is_told_as_a_defect_and_not_as_the_systems() -> None:
+    class Registry:
+        def get(self, kind: str, name: str) -> Any:
+            return Broken
+
+    class Broken:
+        reads = frozenset({"history"})
+
+        def __init__(self, options: Any) -> None:
+            pass
+
+        def check(self, record: Record, budget: Any) -> Verdict:
+            raise ZeroDivisionError
+
+    operations = [Operation(0, 0, 0, "invoke", "read", None), Operation(1, 1, 0, "ok", "read", 1)]
+    verdict = judge_history(History(operations), ["odd"], {}, Registry())  # type: ignore[arg-type]
+    assert verdict["valid"] == UNKNOWN
+    assert "defect of the checker" in verdict["settle"][0]["do"]
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "the checker bank crashed: KeyError(3)",
+        "the checker bank ran out of memory",
+        "x (that breaks read-atomic, which is not claimed; whether y holds is not decided)",
+        "etcd on n1 was killed (signal 9) at 3.0 s, by no fault of this run",
+        "the disk under n1 was full (line 3 of its etcd.log)",
+        "not every node's state is known (n2: no answer)",
+        "nothing was ever polled",
+        "empty-transaction-graph: no transaction depends on another",
+        "the set was never read",
+    ],
+)
+def test_known_reasons_have_a_step_of_their_own(why: str) -> None:
+    assert step("bank", why) != _OTHERWISE
+
+
+def test_what_the_checkers_say_is_still_recognized() -> None:
+    """The words that steps go by are spelled in the sources of judge and checkers."""
+    root = Path(checkers.__file__).parents[1]
+    sources = [root / "harness/run/judge.py", *sorted((root / "checkers").rglob("*.py"))]
+    words = " ".join(
+        node.value
+        for source in sources
+        for node in ast.walk(ast.parse(source.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    for said in (
+        " crashed: ",
+        " ran out of budget: ",
+        " ran out of memory",
+        "which is not claimed",
+        " was killed (signal 9) at",
+        "not every node's state is known",
+        "empty-transaction-graph",
+        "nothing was ever polled",
+    ):
+        assert said in words

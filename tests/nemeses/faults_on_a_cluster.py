@@ -1,0 +1,150 @@
+"""A run process of one provider's: every fault on real processes and real links.
+
+``faults_on_a_cluster.py RUN_DIR OPTIONS``; what was measured goes to ``result.json`` in the run
+folder, and the test that started this reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from harness.cluster import providers
+from harness.fault import Stage
+from harness.history.operation import NEMESIS, Operation
+from harness.history.record import LedgerEntry
+from harness.run.judge import count_faults
+from harness.run.ledger import Ledger, unhealed
+from harness.run.nemesis import Nemesis
+from nemeses import shapes
+from nemeses.clock import Clock
+from nemeses.kill import Kill
+from nemeses.partition import Partition
+from nemeses.pause import Pause
+from tests.nemeses.gossip import Gossip
+
+NODES = ("n1", "n2", "n3", "n4", "n5")
+BITE_TIMEOUT_S = 40.0
+FAULTS = {"partition": Partition, "kill": Kill, "pause": Pause, "clock": Clock}
+
+
+class Trial:
+    """Carries faults out one after the other and waits for each to bite."""
+
+    def __init__(self, stage: Stage, run_dir: Path, faults: dict[str, Any]) -> None:
+        self._news = threading.Condition()
+        begun_ns = time.monotonic_ns()
+        clock = lambda: time.monotonic_ns() - begun_ns  # noqa: E731
+        self.ledger = Ledger(run_dir / "faults.jsonl", clock, listener=self._tell)
+        self.nemesis = Nemesis(list(faults.values()), stage, self.ledger)
+        self.told: list[Operation] = []
+        self._occurrence = 0
+
+    def _tell(self, entry: LedgerEntry) -> None:
+        with self._news:
+            self._news.notify_all()
+
+    def begin(self, fault: str, plan: dict[str, Any]) -> int:
+        """Start a fault and wait until it bites."""
+        self._occurrence += 1
+        done = self._do(f"start-{fault}", {"occurrence": self._occurrence, "plan": plan})
+        with self._news:
+            self._news.wait_for(lambda: self._has(done.value["id"], "bit"), BITE_TIMEOUT_S)
+        return self._occurrence
+
+    def end(self, fault: str, occurrence: int) -> None:
+        self._do(f"stop-{fault}", {"occurrence": occurrence})
+
+    def once(self, fault: str, plan: dict[str, Any]) -> None:
+        self.end(fault, self.begin(fault, plan))
+
+    def _has(self, id: int, event: str) -> bool:
+        return any(entry.id == id and entry.event == event for entry in self.ledger.entries)
+
+    def _do(self, f: str, value: Any) -> Operation:
+        operation = Operation(-1, 0, NEMESIS, "info", f, value)
+        done = asyncio.run(self.nemesis.invoke(operation))
+        self.told.append(done)
+        return done
+
+
+def cut_in_every_shape(trial: Trial) -> None:
+    for number, (name, shape) in enumerate(shapes.SHAPES.items()):
+        grudge = shapes.as_json(shape(NODES, Random(number)))
+        trial.once("partition", {"shape": name, "grudge": grudge})
+    trial.once("partition", {"shape": "primaries", "fallback": "n1"})
+
+
+def end_and_stop_processes(trial: Trial) -> None:
+    for fault, word in [("kill", "one"), ("kill", "all"), ("pause", "majority")]:
+        trial.once(fault, {"target": word, "order": list(NODES)})
+    trial.once("pause", {"target": "primaries", "order": list(NODES)})
+
+
+def clock_plan(shape: str, word: str, **program: float) -> dict[str, Any]:
+    programs = dict.fromkeys(NODES, program)
+    return {"shape": shape, "target": word, "order": list(NODES), "programs": programs}
+
+
+def set_clocks(trial: Trial) -> None:
+    """Ahead and behind; set while a process is killed and comes back to the wrong time."""
+    trial.once("clock", clock_plan("bump", "one", shift_ns=7_000_000_000))
+    ahead = trial.begin("clock", clock_plan("bump", "majority", shift_ns=-90_000_000_000))
+    trial.once("kill", {"target": "one", "order": list(NODES)})
+    trial.once("pause", {"target": "one", "order": list(NODES)})
+    trial.end("clock", ahead)
+
+
+def all_at_once(trial: Trial) -> list[str]:
+    """A cut, a pause and a kill of the paused; all left to the final heal."""
+    grudge = shapes.as_json(shapes.isolated(NODES, ["n5"]))
+    trial.begin("partition", {"shape": "one", "grudge": grudge})
+    trial.begin("pause", {"target": "one", "order": list(NODES)})
+    trial.begin("kill", {"target": "majority", "order": list(NODES)})
+    return asyncio.run(trial.nemesis.heal_all())
+
+
+def measure(cluster: Any, system: Any, run_dir: Path) -> dict[str, Any]:
+    made = {name: fault({}) for name, fault in FAULTS.items()}
+    refused = {name: fault.refusal(cluster, system) for name, fault in made.items()}
+    cluster.up()
+    daemons = {node.name: list(system.start(node, cluster)) for node in cluster.nodes}
+    stage = Stage(cluster=cluster, system=system, daemons=daemons)
+    trial = Trial(stage, run_dir, {name: made[name] for name in made if not refused[name]})
+    cut_in_every_shape(trial)
+    end_and_stop_processes(trial)
+    if not refused["clock"]:
+        set_clocks(trial)
+    return {
+        "refused": {name: why for name, why in refused.items() if why},
+        "not_healed": all_at_once(trial),
+        "unhealed": len(unhealed(trial.ledger.entries)),
+        "errors": [f"{done.f}: {done.error}" for done in trial.told if done.error],
+        "summary": count_faults(trial.ledger.entries, ()),
+        "reachable": len(cluster.reachable()),
+        "states": [daemon.state() for node in NODES for daemon in stage.daemons[node]],
+    }
+
+
+def main() -> None:
+    run_dir, options = Path(sys.argv[1]), json.loads(sys.argv[2])
+    system: Any = Gossip()
+    name = os.environ[providers.PROVIDER_VARIABLE]
+    request = providers.Request(provider=name, nodes=NODES, system=system, options=options)
+    cluster: Any = providers.of(name).cluster(request, run_dir)
+    try:
+        result = measure(cluster, system, run_dir)
+    finally:
+        cluster.down()
+    (run_dir / "result.json").write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

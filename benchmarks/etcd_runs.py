@@ -26,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.errors import PolygraphError
 from harness.history.record import Record
 from harness.run.health import fault_spans
 from harness.run.judge import load_record
@@ -89,9 +90,15 @@ def one_run(
     argv = [sys.executable, "-m", "harness.cli.main", "test", "etcd", "--store", str(store)]
     argv += [*FLAGS[kind].format(limit=limit_s).split(), "--rate", str(RATE), "--seed", str(seed)]
     argv += flags
-    begun = time.monotonic()
+    begun, begun_wall_s = time.monotonic(), time.time()
     done = subprocess.run(argv, capture_output=True, text=True)
-    run_dir = find_run(store, "latest")
+    try:
+        run_dir = find_run(store, "latest")
+        is_new = (run_dir / "scenario.toml").stat().st_mtime >= begun_wall_s
+    except PolygraphError:
+        is_new = False
+    if not is_new:
+        raise SystemExit(f"no run was made (exit {done.returncode}): {done.stderr[-2000:]}")
     verdict = json.loads((run_dir / "verdict.json").read_text())
     rate = healthy_rate(load_record(run_dir), limit_s)
     return {

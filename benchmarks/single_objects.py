@@ -25,6 +25,7 @@ from harness.history.operation import Header, Operation
 from harness.history.record import Record
 from harness.history.verdict import Budget
 from harness.plugins import Registry
+from harness.run.judging import collect_seldom
 
 PROCESSES = 20
 KEY_OPERATIONS = 500
@@ -138,6 +139,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--operations", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(argv)
+    collect_seldom()  # as where polygraph judges
     found = {}
     for name, answers, keyed in CASES:
         small, large = (

@@ -41,8 +41,8 @@ _FIRST_PEER_TIMEOUT_S: Final = 2.0
 class Etcd:
     """A cluster of etcd.
 
-    Also ``Primaries``, ``LogPatterns``, ``LogKinds``, ``FaultDurations``, ``ClockPath``, ``ReportsTime``
-    and ``FreeAddresses``.
+    Also ``Primaries``, ``LogPatterns``, ``LogKinds``, ``FaultDurations``, ``ClockPath``,
+    ``ReportsTime`` and ``FreeAddresses``.
     """
 
     name = "etcd"

@@ -35,6 +35,7 @@ LONG_FUNCTIONS: dict[str, str] = {
     "harness/history/edn_scanner.py::scan": "as the scanner of JSON, whose twin it is",
     "harness/history/edn_scanner.py::transaction": "as scan, of which it is the inner part",
     "checkers/elle/kernels.py::search_cycles": "one loop for numba; its calls would not be inlined",
+    "checkers/elle/turns.py::take_turns": "as search_cycles, and nobody else needs its parts",
 }
 """``path::function`` to the reason why it is longer than :data:`FUNCTION_LINES`."""
 

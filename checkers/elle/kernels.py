@@ -9,12 +9,15 @@ says how much work there is, and :func:`kernel` chooses.
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
 COMPILE_FROM: Final = 2_000_000
-"""Steps of a loop from which compiled code is worth its loading."""
+"""Steps of a loop from which compiled code is worth loading numba."""
+LOADED_FROM: Final = 200_000
+"""The same where numba has been loaded already, by the reader of a large file for one."""
 
 FREE: Final = 0
 NO_TWO_RW: Final = 1
@@ -31,19 +34,79 @@ def has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
+def is_worth_compiling(work: int) -> bool:
+    """Whether ``work`` steps of a loop had better be compiled ones."""
+    return work >= (LOADED_FROM if "numba" in sys.modules else COMPILE_FROM) and has_numba()
+
+
 def kernel(loop: Callable[..., Any], work: int) -> Callable[..., Any]:
     """``loop`` itself, or compiled if ``work`` steps make that worth it."""
-    if work < COMPILE_FROM or not has_numba():
+    if not is_worth_compiling(work):
         return loop
     return _compiled(loop)
 
 
 @cache
 def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
+    from harness.history.compiling import load_numba
+
+    load_numba()
     import numba
 
     compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)(loop)
     return compiled
+
+
+def bucket(source: Any, target: Any, at: Any, to: Any) -> None:
+    """Put each target where its source's stretch of ``to`` goes on; ``at`` holds these places."""
+    for edge in range(len(source)):
+        node = source[edge]
+        to[at[node]] = target[edge]
+        at[node] += 1
+
+
+def components(
+    first: Any, to: Any, at: Any, component: Any, low: Any, depth: Any, path: Any, open_: Any
+) -> None:
+    """Number the strong components of ``to[first[n]:first[n + 1]]`` (Tarjan, 1972).
+
+    ``at`` starts as ``first``; all other arrays have a place for each node and start as -1.
+    """
+    count = 0
+    reached = 0
+    opened = 0
+    for root in range(len(component)):
+        if depth[root] >= 0:
+            continue
+        path[0] = root
+        length = 1
+        while length:
+            node = path[length - 1]
+            if depth[node] < 0:
+                depth[node] = reached
+                low[node] = reached
+                reached += 1
+                open_[opened] = node
+                opened += 1
+            descends = False
+            while at[node] < first[node + 1]:
+                other = to[at[node]]
+                if depth[other] < 0:
+                    path[length] = other
+                    length += 1
+                    descends = True
+                    break
+                at[node] += 1
+                if component[other] < 0:
+                    low[node] = min(low[node], low[other])
+            if descends:
+                continue
+            length -= 1
+            if low[node] == depth[node]:
+                while component[node] < 0:
+                    opened -= 1
+                    component[open_[opened]] = count
+                count += 1
 
 
 def gather(

@@ -22,15 +22,25 @@ Cost: linear in micro-operations and dependencies times the transactions under w
 from __future__ import annotations
 
 import random
-from bisect import insort
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from checkers.elle.graph import RW, WR, WW, Graph
+from checkers.elle.kernels import COMPILE_FROM, is_worth_compiling, kernel
 from checkers.elle.rw_versions import Bools, Versions
 from checkers.elle.transactions import OK, Int64s, Transactions
+from checkers.elle.turns import (
+    ACTIVE,
+    DONE,
+    ENDED,
+    FURTHEST,
+    PASSES,
+    STUCK,
+    TURNS,
+    take_turns,
+)
 from harness.history.verdict import Budget
 
 MOST_PASSES_WITHOUT_END: Final = 2_000
@@ -42,6 +52,8 @@ PATIENCE_EACH: Final = 10
 DEEPEST: Final = 40
 """How many are taken back at most at one time."""
 _LOOK_AT_CLOCK: Final = 1024
+_STEPS_EACH: Final = 20
+"""Steps of the loop for each transaction, as a guess."""
 
 
 @dataclass
@@ -54,25 +66,29 @@ class _Play:
     reads: _Slices
     writes: _Slices
     after: _Slices
-    waits: list[int]
-    unread: list[int]
+    waits: Any
+    unread: Any
     """By version: how many readers have not had their turn."""
 
 
 @dataclass
 class _Slices:
-    first: list[int]
-    items: list[int]
-    others: list[int]
+    first: Any
+    items: Any
+    others: Any
 
     @classmethod
     def of(cls, size: int, owner: Any, items: Any, others: Any = ()) -> _Slices:
         """``items`` (and ``others``) by ``owner``, a number below ``size``."""
         order = np.argsort(owner, kind="stable")
-        counts = np.bincount(owner, minlength=size)
-        first = np.concatenate(([0], np.cumsum(counts)))
-        more = others[order].tolist() if len(others) else []
-        return cls(first.tolist(), items[order].tolist(), more)
+        first = np.zeros(size + 1, dtype=np.int64)
+        np.cumsum(np.bincount(owner, minlength=size), out=first[1:])
+        more = others[order] if len(others) else np.zeros(0)
+        return cls(first, items[order].astype(np.int64), more.astype(np.int64))
+
+    def lists(self) -> _Slices:
+        """The same as lists."""
+        return _Slices(self.first.tolist(), self.items.tolist(), self.others.tolist())
 
 
 def is_explained(known: Versions, graph: Graph, orders: frozenset[str], budget: Budget) -> bool:
@@ -191,11 +207,10 @@ def _told_by_edges(known: Versions, edges: Edges, parts: Bools) -> tuple[Edges, 
     if not len(written):
         nothing = np.zeros(0, dtype=np.int64)
         return Edges(nothing, nothing), Edges(nothing, nothing)
-    here = np.arange(len(reads))
-    row, first = _between(reader, here, edges.target, edges.target + 1, edges.source)
+    row, first = _each_of(reader, edges.target, edges.source, len(found))
     keep = writing(first, row) & (first != writer[row])
     before = Edges(first[keep], writer[row[keep]])
-    row, second = _between(writer, here, edges.source, edges.source + 1, edges.target)
+    row, second = _each_of(writer, edges.source, edges.target, len(found))
     keep = writing(second, row) & (second != reader[row])
     return before, Edges(reader[row[keep]], second[keep])
 
@@ -219,6 +234,16 @@ def _sorted_once(numbers: Int64s) -> Int64s:
     first = np.ones(len(numbers), dtype=bool)
     first[1:] = numbers[1:] != numbers[:-1]
     return numbers[first]
+
+
+def _each_of(owner: Int64s, wanted: Int64s, each: Int64s, size: int) -> tuple[Int64s, Int64s]:
+    """(row, one of ``each``) for the rows whose owner is the transaction ``wanted`` with it."""
+    order = np.argsort(owner, kind="stable")
+    first = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=size))))
+    start = first[wanted]
+    count = first[wanted + 1] - start
+    within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    return order[np.repeat(start, count) + within], np.repeat(each, count)
 
 
 def _between(
@@ -255,8 +280,8 @@ def _play(known: Versions, edges: Edges, parts: Bools) -> _Play:
         reads=_Slices.of(size, found.txn[reads], found.key[reads], known.of[reads]),
         writes=_Slices.of(size, found.txn[final], found.key[final], known.of[final]),
         after=_Slices.of(size, source, target),
-        waits=np.bincount(target, minlength=size).tolist(),
-        unread=np.bincount(known.of[reads], minlength=len(known)).tolist(),
+        waits=np.bincount(target, minlength=size),
+        unread=np.bincount(known.of[reads], minlength=len(known)),
     )
 
 
@@ -277,68 +302,87 @@ def _process_order(known: Versions, parts: Bools) -> Edges:
 class _Run:
     """The store while the transactions have their turns; turns can be taken back."""
 
-    def __init__(self, known: Versions, play: _Play, invoke: list[int]) -> None:
+    def __init__(
+        self, known: Versions, play: _Play, parts: Bools, moments: Moments, realtime: bool
+    ) -> None:
+        found = known.found
+        numbers = np.flatnonzero(parts)
+        complete = _moments(found, parts).latest
+        by_end = numbers[np.argsort(complete[numbers], kind="stable")]
+        self.size = len(numbers)
+        self.rank = np.zeros(len(found), dtype=np.int64)
+        self.rank[by_end] = np.arange(self.size)
+        room = np.zeros(self.size, dtype=np.int64)
+        self.progress = np.zeros(6, dtype=np.int64)
+        self.active, self.log = room.copy(), room.copy()
+        self.old = np.zeros(len(play.writes.items), dtype=np.int64)
+        self.done = np.zeros(len(found), dtype=np.int64)
+        self.store, self.waits, self.unread = known.nil.copy(), play.waits, play.unread
         self.play = play
-        self.invoke = invoke
-        self.store: list[int] = known.nil.tolist()
-        self.done = [False] * len(invoke)
-        self.log: list[tuple[int, list[int]]] = []
-        """Who had a turn, and which versions it overwrote, in order of its writes."""
+        self.realtime = int(realtime)
+        self.never = found.never + 1
+        self.order = (moments.latest, complete, by_end, numbers)  # numbers: by invocation
+        self.invoke = found.invoke.astype(np.int64)
+        self.compiled = is_worth_compiling(_STEPS_EACH * self.size)
+        if not self.compiled:
+            self._to_lists()
 
-    def turn(self, txn: int, horizon: int) -> bool:
-        """Run ``txn`` if it may go next; whether it did. ``horizon``: the first completion to come
-        of another, before which it must have been invoked.
-        """
-        play, store = self.play, self.store
-        if play.waits[txn] or self.invoke[txn] >= horizon:
-            return False
-        reads, writes, unread = play.reads, play.writes, play.unread
-        read = range(reads.first[txn], reads.first[txn + 1])
-        for at in read:
-            if store[reads.items[at]] != reads.others[at]:
-                return False
-        for at in read:
-            unread[reads.others[at]] -= 1
-        written = range(writes.first[txn], writes.first[txn + 1])
-        old = [store[writes.items[at]] for at in written]
-        for version in old:
-            if unread[version]:
-                for at in read:
-                    unread[reads.others[at]] += 1
-                return False
-        self.log.append((txn, old))
-        for at in written:
-            store[writes.items[at]] = writes.others[at]
-        self.done[txn] = True
-        after = play.after
-        for at in range(after.first[txn], after.first[txn + 1]):
-            play.waits[after.items[at]] -= 1
-        return True
+    def _to_lists(self) -> None:
+        """Plain loops are quicker on lists."""
+        self.order = tuple(part.tolist() for part in self.order)
+        names = ("progress", "active", "log", "old", "done", "store", "waits", "unread", "invoke")
+        for name in names:
+            setattr(self, name, getattr(self, name).tolist())
+        play = self.play
+        self.play = _Play(
+            play.reads.lists(), play.writes.lists(), play.after.lists(), play.waits, play.unread
+        )
 
-    def next_turns(self, active: list[int], horizon: int) -> list[int]:
-        """Run who may go, up to the first that writes: a write may come too early, so the next
-        one is chosen afresh. Who is left.
-        """
-        left = []
-        first = self.play.writes.first
-        for at, txn in enumerate(active):
-            if not self.turn(txn, horizon):
-                left.append(txn)
-            elif first[txn + 1] > first[txn]:
-                return left + active[at + 1 :]
-        return left
+    def take_turns(self, passes: int) -> int:
+        """Go on for so many passes at most; why it ended, see :mod:`checkers.elle.turns`."""
+        play = self.play
+        loop = kernel(take_turns, COMPILE_FROM if self.compiled else 0)
+        ended: int = loop(
+            self.progress,
+            passes,
+            self.realtime,
+            self.never,
+            *self.order,
+            self.active,
+            self.log,
+            self.old,
+            self.done,
+            self.invoke,
+            *(play.reads.first, play.reads.items, play.reads.others),
+            *(play.writes.first, play.writes.items, play.writes.others),
+            *(play.after.first, play.after.items),
+            self.store,
+            self.waits,
+            self.unread,
+        )
+        return ended
 
-    def take_back(self) -> int:
-        """Undo the last turn; whose it was."""
-        txn, old = self.log.pop()
+    def step_back(self, turns: int, chance: random.Random) -> None:
+        """Undo the last ``turns``, and let those whose they were try again in another order."""
+        progress = self.progress
+        taken = [self._take_back() for _ in range(turns)]
+        progress[ENDED] = min(int(progress[ENDED]), min(int(self.rank[txn]) for txn in taken))
+        left = [*(int(txn) for txn in self.active[: progress[ACTIVE]]), *taken]
+        chance.shuffle(left)
+        self.active[: len(left)] = left
+        progress[ACTIVE] = len(left)
+
+    def _take_back(self) -> int:
+        self.progress[TURNS] -= 1
+        txn = int(self.log[self.progress[TURNS]])
         reads, writes, after = self.play.reads, self.play.writes, self.play.after
-        for at, version in zip(range(writes.first[txn], writes.first[txn + 1]), old, strict=True):
-            self.store[writes.items[at]] = version
+        for at in range(writes.first[txn], writes.first[txn + 1]):
+            self.store[writes.items[at]] = self.old[at]
         for at in range(reads.first[txn], reads.first[txn + 1]):
-            self.play.unread[reads.others[at]] += 1
+            self.unread[reads.others[at]] += 1
         for at in range(after.first[txn], after.first[txn + 1]):
-            self.play.waits[after.items[at]] += 1
-        self.done[txn] = False
+            self.waits[after.items[at]] += 1
+        self.done[txn] = 0
         return txn
 
 
@@ -351,44 +395,24 @@ def _run(
     budget: Budget,
 ) -> bool:
     """Run the transactions, the one that must be done first first; whether all had their turn."""
-    numbers = np.flatnonzero(parts)
-    complete = _moments(known.found, parts).latest
-    due: list[int] = moments.latest.tolist()
-    invoke: list[int] = known.found.invoke.tolist()
-    ends: list[int] = complete.tolist()
-    by_end: list[int] = numbers[np.argsort(complete[numbers], kind="stable")].tolist()
-    rank = {txn: place for place, txn in enumerate(by_end)}
-    coming: list[int] = numbers.tolist()  # in order of invocation
-    run = _Run(known, play, invoke)
+    run = _Run(known, play, parts, moments, realtime)
     chance = random.Random(0)
-    active: list[int] = []
-    arrived = ended = passes = furthest = 0
-    patience = min(PATIENCE, PATIENCE_EACH * len(coming))
-    while len(run.log) < len(coming):
-        while ended < len(by_end) and run.done[by_end[ended]]:
-            ended += 1
-        horizon = ends[by_end[ended]] if realtime and ended < len(by_end) else known.found.never + 1
-        while arrived < len(coming) and invoke[coming[arrived]] < horizon:
-            insort(active, coming[arrived], key=due.__getitem__)
-            arrived += 1
-        left = run.next_turns(active, horizon)
-        if len(left) == len(active):
-            if not patience or not run.log:
+    patience = min(PATIENCE, PATIENCE_EACH * run.size)
+    while True:
+        passes = _LOOK_AT_CLOCK
+        if not realtime:
+            passes = min(passes, MOST_PASSES_WITHOUT_END - int(run.progress[PASSES]))
+            if passes <= 0:
+                return False
+        ended = run.take_turns(passes)
+        if ended == DONE:
+            return True
+        turns = int(run.progress[TURNS])
+        if ended == STUCK:
+            if not patience or not turns:
                 return False
             patience -= 1
-            back = min(len(run.log), chance.randint(1, DEEPEST))
-            taken = [run.take_back() for _ in range(back)]
-            ended = min(ended, min(rank[txn] for txn in taken))
-            left += taken
-            chance.shuffle(left)
-            furthest = max(furthest, len(run.log) + back)
-        elif furthest and len(run.log) > furthest:
-            left.sort(key=due.__getitem__)
-            furthest = 0
-        active = left
-        passes += 1
-        if passes % _LOOK_AT_CLOCK == 0:
+            run.progress[FURTHEST] = max(int(run.progress[FURTHEST]), turns)
+            run.step_back(min(turns, chance.randint(1, DEEPEST)), chance)
+        if ended != STUCK or patience % _LOOK_AT_CLOCK == 0:
             budget.spend_check("an order of all transactions")
-        if not realtime and passes > MOST_PASSES_WITHOUT_END:
-            return False
-    return True

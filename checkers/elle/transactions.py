@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from checkers.elle.kernels import COMPILE_FROM, gather, has_numba, kernel
+from checkers.elle.kernels import gather, is_worth_compiling, kernel
 from harness.history.columns import INTERNED, NONE, Columns
 
 OK: Final = 1
@@ -208,7 +208,7 @@ def _gathered(columns: Columns, record: Int64s, table: Int8s) -> tuple[Any, ...]
     of_record[record] = np.arange(len(record), dtype=np.int32)
     first = np.zeros(len(record) + 1, dtype=np.int64)
     kinds = (np.int32, np.int8, np.int32, np.int32, np.int64, np.int32)
-    if len(micro.txn) >= COMPILE_FROM and has_numba():
+    if is_worth_compiling(len(micro.txn)):
         room = len(micro.txn)
         rows = tuple(np.empty(room, dtype=kind) for kind in kinds)
         source = (micro.txn, micro.f, micro.key, micro.value, micro.list_start, micro.list_end)

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from checkers.elle.kernels import COMPILE_FROM, has_numba, kernel, mark_mismatches
+from checkers.elle.kernels import is_worth_compiling, kernel, mark_mismatches
 from checkers.elle.transactions import FAIL, OK, READ, WRITE, Int32s, Int64s, Transactions
 
 NOBODY: Final = -1
@@ -150,7 +150,7 @@ def _matches(found: Transactions, known: NDArray[np.bool_], longest: Int32s) -> 
     starts, lengths = found.list_start[rows], found.length[rows]
     model_starts = found.list_start[model]
     work = int(lengths.sum())
-    if work >= COMPILE_FROM and has_numba():
+    if is_worth_compiling(work):
         loop = kernel(mark_mismatches, work)
         loop(starts, lengths, model_starts, found.elements, result)
     else:

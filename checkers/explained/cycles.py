@@ -20,17 +20,22 @@ _KINDS: Final = {
         wrote, so each would have to come after the other.""",
     "G-single-item": """Read skew: one transaction missed a write of another (it saw the state
         before it) and yet comes after it by everything else, as if it had read half of it.""",
-    "G-single": """Read skew over a condition: a transaction missed a row that another one
-        inserted or changed, and yet comes after it by everything else.""",
+    "G-single": """Read skew in general: a circle in which exactly one transaction missed a
+        write of the next one. Where single keys are enough to show it, it is told as
+        G-single-item; under this name a condition has its part in it, as here: a transaction
+        missed a row that another one inserted, and yet comes after it by everything else.""",
     "G-nonadjacent-item": """Several missed writes in one circle, never two of them in a row: the
         long fork. Two readers see two writes in opposite orders, so no single state of the
         store explains both.""",
-    "G-nonadjacent": """The long fork over a condition: readers find rows of one writer without
-        the other's, in opposite orders.""",
+    "G-nonadjacent": """The long fork in general, told as G-nonadjacent-item where single keys
+        are enough to show it; under this name it goes over a condition: readers find rows of
+        one writer without the other's, in opposite orders.""",
     "G2-item": """Write skew and its longer forms: a circle in which transactions each missed
         what the next one wrote. Snapshot isolation allows it, serializability does not.""",
-    "G2": """The phantom: a circle of transactions that each asked by a condition and missed a
-        row which the next one inserted. Repeatable read allows it, serializability does not.""",
+    "G2": """A circle with missed writes in general, told as G2-item where single keys are
+        enough to show it; under this name it is the phantom: a circle of transactions that each
+        asked by a condition and missed a row which the next one inserted. Repeatable read
+        allows it, serializability does not.""",
 }
 _ORDERS: Final = {
     "": "",

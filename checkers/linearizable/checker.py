@@ -97,7 +97,7 @@ class Linearizable:
         header = record.header
         independent = self.options.get("independent", header.independent)
         if not independent and header.model is None and "independent" not in self.options:
-            independent = looks_independent(record.history)
+            independent = looks_independent(record.history, ("read", "get"))
         initial = self.options.get("initial", header.initial)
         is_foreign = header.model is None and initial is not None
         return {

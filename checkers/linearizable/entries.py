@@ -148,17 +148,19 @@ def completion_is(completion: Operation | None, kind: str) -> bool:
     return completion is not None and completion.type == kind
 
 
-def looks_independent(history: History) -> bool:
+def looks_independent(history: History, looks: Collection[str] = (READ,)) -> bool:
     """Whether every client value is a pair, those of unanswered reads included.
 
-    A read of a plain register is invoked with no value, so pairs there can only be keys.
+    A read of a plain register is invoked with no value, so pairs there can only be keys. ``looks``
+    are the functions that are reads; a key that is a list is a micro-operation of a transaction.
     """
     reads = False
     for operation in history:
         if operation.is_client and operation.type == INVOKE:
-            if not (isinstance(operation.value, list | tuple) and len(operation.value) == 2):
+            value = operation.value
+            if not _is_pair(value) or isinstance(value[0], list | tuple):
                 return False
-            reads = reads or operation.f == READ
+            reads = reads or operation.f in looks
     return reads
 
 
@@ -233,7 +235,8 @@ def _where(operation: Operation) -> str:
 def initial_of(initial: Any, key: Any, independent: bool) -> Any:
     """The value of ``key`` before any operation; see :func:`by_key`."""
     if independent and isinstance(initial, Mapping):
-        return initial.get(key, initial.get(str(key)))
+        by_text = initial.get(str(key))
+        return by_text if isinstance(key, list | dict) else initial.get(key, by_text)
     return initial
 
 

@@ -19,10 +19,9 @@ from typing import Any
 
 import click
 
-from harness.cli.declared import names
 from harness.cli.judging import Begun, Outcome, Request, judge_apart, judge_safely, safely
 from harness.cli.models import initial_state, joined, refuse_unknown
-from harness.cli.options import READABLE, json_option, plugin_option, store_option
+from harness.cli.options import READABLE, json_option, names, plugin_option, store_option
 from harness.cli.proofs import folders
 from harness.cli.session import Session
 from harness.cli.verbs import Verb

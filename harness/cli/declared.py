@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from harness.cli.options import names
 from harness.errors import UsageError
 from harness.plugins import Registry, unknown_name
 from harness.run.scenario import Scenario, declared_options, read_toml, registry_of
@@ -60,12 +61,6 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str], environment: 
         provider=str(table.get("provider", Scenario.provider)),
         registry=registry,
     )
-
-
-def names(words: str | Sequence[str]) -> tuple[str, ...]:
-    """``a,b`` as names; ``none`` is no name."""
-    parts = words.split(",") if isinstance(words, str) else words
-    return tuple(part.strip() for part in parts if part.strip() not in ("", "none"))
 
 
 def scenario_table(name: str | Path | None) -> dict[str, Any]:

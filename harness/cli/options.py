@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,3 +41,9 @@ def plugin_option(command: Command) -> Command:
         multiple=True,
         help="A Python file with further systems, workloads, nemeses or checkers.",
     )(command)
+
+
+def names(words: str | Sequence[str]) -> tuple[str, ...]:
+    """``a,b`` as names; ``none`` is no name."""
+    parts = words.split(",") if isinstance(words, str) else words
+    return tuple(part.strip() for part in parts if part.strip() not in ("", "none"))

@@ -31,7 +31,13 @@ from typing import Any, Final
 
 from harness.cli.judging import Begun, Outcome
 from harness.errors import EXIT_UNKNOWN
-from harness.run.judging import CHECK_SECONDS, GRACE_S, MEMORY_SHARE, unjudged
+from harness.run.judging import (
+    CHECK_SECONDS,
+    GRACE_S,
+    MEMORY_SHARE,
+    collect_seldom,
+    unjudged,
+)
 
 Judge = Callable[[str, Begun], Outcome]
 """From a name to its outcome; calls its second argument with each checker that begins."""
@@ -175,6 +181,7 @@ def _live(parent: int, pipe: Connection, counter: Any, names: Sequence[str], jud
             end_with_parent(signal.SIGKILL)
             if os.getppid() != parent:
                 os._exit(code)
+        collect_seldom()
         os.dup2(2, 1)  # standard output belongs to the process that prints the lines
         with contextlib.redirect_stdout(sys.stderr):
             _work(pipe, counter, names, judge)

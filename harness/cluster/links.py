@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import os
 import socket
 import sys
@@ -282,7 +283,8 @@ class End(asyncio.Protocol):
                 target.close()
             self._passage.carrier.passages.discard(self._passage)
         elif target is not None and not target.is_closing() and target.can_write_eof():
-            target.write_eof()
+            with contextlib.suppress(OSError):  # reset meanwhile, of which the loop hears next
+                target.write_eof()
 
     def _is_early(self, due_s: float) -> bool:
         loop = self._passage.carrier.loop

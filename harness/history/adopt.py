@@ -3,7 +3,8 @@
 Other tools leave things out. A missing ``index`` or ``time`` means file order; a missing ``f``
 is ``txn`` where the value is a list of micro-operations (elle-cli's examples); where no
 operation names a process, each completion closes the oldest open invocation of the same f, and
-of the same value where that decides it (a write's).
+of the same value where that decides it (a write's). Where all processes have names, those who
+invoke are clients and get numbers.
 Where every operation is a get, put or append with a ``key`` (Porcupine's key-value histories),
 values become ``[key, value]`` of independent keys of the model ``kv``.
 Keys that we do not know are kept in ``Operation.extra``.
@@ -11,6 +12,7 @@ Keys that we do not know are kept in ``Operation.extra``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -105,6 +107,8 @@ def adopt(maps: Iterable[tuple[Place, dict[str, Any]]], name: str) -> Adopted:
             continue
         intakes.append(_intake(place, found, name))
     notices = _number(intakes)
+    if _number_threads(intakes):
+        notices.append(f"{name}: clients have names instead of numbers; they were numbered")
     if intakes and all(intake.process is None for intake in intakes):
         _assign_processes(intakes, name)
         notices.append(f"{name}: no operation names a process; completions were paired by f")
@@ -150,8 +154,8 @@ def _label(found: Mapping[str, Any]) -> str:
 
 def _integer(found: Mapping[str, Any], key: str, place: Place, name: str) -> int | None:
     item = found.get(key)
-    if isinstance(item, float) and item.is_integer():
-        item = int(item)
+    if isinstance(item, float) and (item.is_integer() or key == "time"):
+        item = math.floor(item)
     if item is None or (isinstance(item, int) and not isinstance(item, bool)):
         return item
     raise HistoryError(
@@ -194,6 +198,21 @@ def _number(intakes: list[_Intake]) -> list[str]:
             intake.time = max(latest, position)
         latest = max(latest, intake.time)
     return notices
+
+
+def _number_threads(intakes: Sequence[_Intake]) -> bool:
+    """Number the clients of a file where no process is a number; whether that was so.
+
+    A client is who invokes: what a nemesis does is ``info`` at both ends.
+    """
+    if any(isinstance(intake.process, int) for intake in intakes):
+        return False
+    clients = {intake.process for intake in intakes if intake.type == INVOKE} - {None, "nemesis"}
+    numbers: dict[int | str | None, int] = {}
+    for intake in intakes:
+        if intake.process in clients:
+            intake.process = numbers.setdefault(intake.process, len(numbers))
+    return bool(clients)
 
 
 def _assign_processes(intakes: list[_Intake], name: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from harness.errors import HistoryError
+from harness.history.compiling import load_numba
 from harness.history.fast_columns import read_scanned
 from harness.history.fast_scan import Dialect
 from harness.history.formats import edn
@@ -59,6 +60,7 @@ def _closed_at(file: BinaryIO, size: int, closer: bytes) -> int:
 
 
 def _dialect() -> Dialect:
+    load_numba()
     from harness.history.edn_scanner import scan
 
     return Dialect(scan=scan, least_record=24, least_micro=7, decode=_decode, as_json=_as_json)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import HistoryError
+from harness.history.compiling import load_numba
 from harness.history.fast_columns import read_scanned
 from harness.history.fast_scan import Dialect
 from harness.history.formats import jsonl
@@ -48,6 +49,7 @@ def _looks_right(head: bytes) -> bool:
 
 
 def _dialect() -> Dialect:
+    load_numba()
     from harness.history.byte_scanner import scan
 
     return Dialect(

@@ -30,6 +30,8 @@ from harness.history.rules import check_rules
 from harness.history.seal import COLUMNS, SEALED, find_history, is_unsealed
 
 STANDARD_INPUT = "-"
+_WRAPPINGS: Final = 3
+"""How often a file may be compressed over."""
 SMALLEST_SEALED: Final = 1 << 20
 """Bytes from which a sealed history is taken from its columnar copy."""
 SMALLEST_SCANNED: Final = 8 << 20
@@ -127,10 +129,20 @@ class SealedOperations(Sequence[Operation]):
 
 def parse_history(data: bytes, name: str, format: str | None = None) -> History:
     """The history in ``data`` (not compressed), which errors call ``name``."""
-    data = data.removeprefix(codecs.BOM_UTF8)
+    data = _in_utf8(data, name)
     adopted = formats.reader(format or formats.detect(data, name))(data, name)
     check_rules(adopted.operations, name)
     return History(adopted.operations, adopted.header, adopted.notices, partial=adopted.torn)
+
+
+def _in_utf8(data: bytes, name: str) -> bytes:
+    """``data`` without the mark of its encoding, which may be UTF-16 where one says so."""
+    if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.removeprefix(codecs.BOM_UTF8)
+    try:
+        return data.decode("utf-16").encode()
+    except UnicodeError as error:
+        raise HistoryError(f"{name}: begins as UTF-16 and is none: {error}") from None
 
 
 def _content(path: Path, name: str) -> bytes:
@@ -142,10 +154,13 @@ def _content(path: Path, name: str) -> bytes:
 
 def _decompressed(data: bytes, name: str) -> bytes:
     try:
-        if data[:2] == b"\x1f\x8b":
-            return gzip.decompress(data)
-        if data[:4] == b"\x28\xb5\x2f\xfd":
-            return _unzstd(data, name)
+        for _ in range(_WRAPPINGS):
+            if data[:2] == b"\x1f\x8b":
+                data = gzip.decompress(data)
+            elif data[:4] == b"\x28\xb5\x2f\xfd":
+                data = _unzstd(data, name)
+            else:
+                break
     except (OSError, EOFError, zlib.error) as error:
         raise HistoryError(f"{name}: the compressed data is damaged: {error}") from error
     return data

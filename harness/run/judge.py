@@ -280,12 +280,17 @@ def count_operations(history: History) -> dict[str, dict[str, int]]:
 def count_faults(
     entries: Sequence[LedgerEntry], requested: Sequence[str]
 ) -> dict[str, dict[str, int]]:
-    """Injections, bites and heals by fault; a fault that was asked for is always named."""
+    """Injections, bites and heals by fault; a fault that was asked for is always named.
+
+    A heal counts where something was injected: what failed half-way is undone too.
+    """
     counts = {fault: {"injected": 0, "bit": 0, "healed": 0} for fault in requested}
     seen: set[tuple[int, str]] = set()
+    injected = {entry.id for entry in entries if entry.event == "injected"}
     for entry in entries:
         of_fault = counts.setdefault(entry.fault, {"injected": 0, "bit": 0, "healed": 0})
-        if entry.event in of_fault and (entry.id, entry.event) not in seen:
+        is_new = entry.id in injected and (entry.id, entry.event) not in seen
+        if entry.event in of_fault and is_new:
             seen.add((entry.id, entry.event))
             of_fault[entry.event] += 1
     return counts
@@ -298,7 +303,10 @@ def _workload_checkers(registry: Registry, table: Mapping[str, Any]) -> Sequence
 
 def main(argv: Sequence[str]) -> int:
     """``python -m harness.run.judge RUN SECONDS``: the run's own verdict, into its folder."""
+    from harness.run.judging import collect_seldom
+
     run_dir, seconds = Path(argv[0]), float(argv[1])
+    collect_seldom()
     try:
         write_json(run_dir / "verdict.json", judge_run(run_dir, seconds=seconds))
     except PolygraphError as error:

@@ -21,7 +21,7 @@ from harness.history.formats.jsonl import encode_json
 _ATOM: Final = r'[^\s,;"()\[\]{}\\]'
 _TOKEN: Final = re.compile(
     r"(?:[\s,]+|;[^\n]*)*"
-    r'(#\{|[\[\](){}]|"(?:[^"\\]|\\.)*"|\\(?:u[0-9a-fA-F]{4}|[A-Za-z]+|.)|#_|'
+    r'(#\{|[\[\](){}]|#?"(?:[^"\\]|\\.)*"|\\(?:u[0-9a-fA-F]{4}|[A-Za-z]+|.)|#_|'
     rf"{_ATOM}+|.)?",
     re.DOTALL,
 )
@@ -120,7 +120,7 @@ class Forms:
                     self._leave(token, match.start(1))
                     continue
                 value = self._close(token, match.start(1))
-            elif token[0] == "#" and not token.startswith("##"):
+            elif token[0] == "#" and token[1:2] not in ("#", '"'):
                 self._prefix(token, match.start(1))
                 continue
             else:
@@ -228,6 +228,8 @@ def _atom(token: str, offset: int) -> Any:
         return token[1:]
     if first == '"':
         return _string(token, offset)
+    if token.startswith('#"'):  # a regular expression; its backslashes are its own
+        return token[2:-1]
     if first == "\\":
         return _character(token, offset)
     if first.isdigit() or (first in "+-" and token[1:2].isdigit()):

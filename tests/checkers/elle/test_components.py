@@ -10,13 +10,21 @@ import pytest
 from checkers.elle import components
 from checkers.elle.components import strong_components, tangle
 from checkers.elle.graph import RW, WR, WW, Graph
+from checkers.elle.kernels import has_numba
 from checkers.elle.list_append import APPENDS
 from checkers.elle.transactions import transactions
 from harness.history.columns import columns
 from harness.history.history import History
 from harness.history.operation import Operation
 
-BY_HAND, BY_SCIPY = 1_000_000, -1
+BY_HAND, BY_SCIPY, COMPILED = 1_000_000, -1, -2
+WAYS = [BY_HAND, BY_SCIPY, *([COMPILED] if has_numba() else [])]
+
+
+def choose(way: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have components found in plain Python, by scipy or by compiled code."""
+    monkeypatch.setattr(components, "_SMALL", max(way, -1))
+    monkeypatch.setattr(components, "is_worth_compiling", lambda work: way == COMPILED)
 
 
 def history(rng: Random, count: int) -> History:
@@ -67,9 +75,9 @@ def in_tangle(graph: Graph) -> set[frozenset[int]]:
     return {frozenset(found.member[mine].tolist()) for mine in found.members()}
 
 
-@pytest.mark.parametrize("limit", [BY_HAND, BY_SCIPY])
-def test_a_tangle_is_all_that_lies_on_cycles(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(components, "_SMALL", limit)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_tangle_is_all_that_lies_on_cycles(way: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    choose(way, monkeypatch)
     rng = Random(77)
     knotted = 0
     for _ in range(500):
@@ -80,12 +88,12 @@ def test_a_tangle_is_all_that_lies_on_cycles(limit: int, monkeypatch: pytest.Mon
     assert 100 < knotted < 450
 
 
-@pytest.mark.parametrize("limit", [BY_HAND, BY_SCIPY])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("parallel", [1, 255, 256, 257, 65536])
 def test_parallel_edges_never_add_up_to_none(
-    limit: int, parallel: int, monkeypatch: pytest.MonkeyPatch
+    way: int, parallel: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(components, "_SMALL", limit)
+    choose(way, monkeypatch)
     there = np.zeros(parallel, dtype=np.int32)
     source, target = np.append(there, 1), np.append(there + 1, 0)
     assert strong_components(2, source, target).tolist() == [0, 0]
@@ -98,8 +106,9 @@ def test_components_have_the_same_numbers_however_they_are_found(
     for _ in range(100):
         nodes = int(rng.integers(1, 60))
         source, target = rng.integers(0, nodes, (2, int(rng.integers(0, 2 * nodes))))
-        monkeypatch.setattr(components, "_SMALL", BY_HAND)
-        by_hand = strong_components(nodes, source, target).tolist()
-        monkeypatch.setattr(components, "_SMALL", BY_SCIPY)
-        assert strong_components(nodes, source, target).tolist() == by_hand
-        assert by_hand[0] == 0
+        found = []
+        for way in WAYS:
+            choose(way, monkeypatch)
+            found.append(strong_components(nodes, source, target).tolist())
+        assert all(each == found[0] for each in found)
+        assert found[0][0] == 0

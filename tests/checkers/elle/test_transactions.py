@@ -49,8 +49,7 @@ def test_the_loop_gathers_what_numpy_gathers(
         pytest.skip("needs numba")
     views = [columns(history) for history in histories()]
     expected = [as_lists(transactions(view, writes)) for view in views]
-    monkeypatch.setattr(module, "COMPILE_FROM", 0)
-    monkeypatch.setattr(module, "has_numba", lambda: True)
+    monkeypatch.setattr(module, "is_worth_compiling", lambda work: True)
     monkeypatch.setattr(module, "kernel", chooser)
     assert [as_lists(transactions(view, writes)) for view in views] == expected
     assert any(found["txn"] for found in expected)

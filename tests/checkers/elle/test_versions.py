@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from random import Random
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+from checkers.elle import kernels
 from checkers.elle import versions as versions_module
 from checkers.elle.kernels import has_numba, kernel, mark_mismatches
 from checkers.elle.list_append import APPENDS
@@ -110,3 +113,15 @@ def test_an_append_asked_for_twice_is_noticed_by_both(monkeypatch: pytest.Monkey
     monkeypatch.setattr(versions_module, "_ROOM", 0)
     monkeypatch.setattr(versions_module, "_SLICE", -1)
     assert Writers.of(found).duplicates
+
+
+def test_loops_are_compiled_sooner_where_numba_is_there_already(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kernels, "has_numba", lambda: True)
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
+    assert not kernels.is_worth_compiling(kernels.LOADED_FROM)
+    assert kernels.is_worth_compiling(kernels.COMPILE_FROM)
+    monkeypatch.setitem(sys.modules, "numba", ModuleType("numba"))
+    assert kernels.is_worth_compiling(kernels.LOADED_FROM)
+    assert not kernels.is_worth_compiling(kernels.LOADED_FROM - 1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from unittest import mock
 
 from harness.cluster.links import LOOPBACK, PEER, Carrier
 
@@ -171,6 +173,24 @@ def test_the_end_of_a_connection_is_not_heard_of_across_a_cut() -> None:
         await s.ask("cut", links=[])
         await s.target.until(lambda: s.target.ended == 1)
         assert s.target.got == [b"xy"]
+
+    run(case)
+
+
+def test_one_connection_that_was_reset_keeps_no_other_from_being_carried() -> None:
+    async def case(s: Setting) -> None:
+        _, first = await s.connect("n1")
+        first.write(b"x")
+        await s.target.until(lambda: s.target.got == [b"x"])
+        [passage] = s.carrier.passages
+        await s.ask("cut", links=[["n1", "n2"]])
+        first.write_eof()
+        await _until(lambda: len(passage.near._waiting) == 1)
+        gone = OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+        with mock.patch.object(passage.far.transport, "write_eof", side_effect=gone) as closing:
+            assert await s.ask("cut", links=[]) == {}
+        closing.assert_called_once()
+        assert not s.carrier.cut
 
     run(case)
 

@@ -12,7 +12,7 @@ import pytest
 from harness.errors import HistoryError
 from harness.history.formats import READERS, detect
 from harness.history.history import History
-from harness.history.reader import parse_history, read_history
+from harness.history.reader import parse_history, read_bytes, read_history
 
 HISTORIES = Path(
     os.environ.get("POLYGRAPH_HISTORIES", Path(__file__).parents[3].parent / "shared/histories")
@@ -198,3 +198,52 @@ def test_every_recorded_history_is_read() -> None:
     ]
     assert len(paths) > 140
     assert [path.name for path in paths if not len(read_history(path))] == []
+
+
+WRITE = (
+    '{:process 0, :type :invoke, :f :write, :value "é"}\n'
+    '{:process 0, :type :ok, :f :write, :value "é"}\n'
+)
+
+
+def values(data: bytes) -> list[Any]:
+    return [operation.value for operation in read_bytes(data, "x.edn").operations]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_may_say_its_encoding(encoding: str) -> None:
+    assert values(WRITE.encode(encoding)) == ["é", "é"]
+
+
+def test_a_half_character_of_utf_16_is_refused() -> None:
+    with pytest.raises(HistoryError, match="UTF-16"):
+        values(WRITE.encode("utf-16")[:-1])
+
+
+def test_a_file_may_be_compressed_twice() -> None:
+    assert values(gzip.compress(gzip.compress(WRITE.encode()))) == ["é", "é"]
+
+
+def test_clients_with_names_are_numbered_and_a_nemesis_is_not() -> None:
+    nemesis = '{:process "nemesis", :type :invoke, :f :cut, :value nil}\n'
+    other = "{:process :watcher, :type :info, :f :look, :value nil}\n"
+    text = WRITE.replace(":process 0", ":process :a") + nemesis + other
+    history = read_bytes((text + WRITE.replace(":process 0", ':process "b"')).encode(), "x.edn")
+    found = [operation.process for operation in history.operations]
+    assert found == [0, 0, "nemesis", "watcher", 1, 1]
+    assert "names instead of numbers" in history.notices[-1]
+
+
+def test_names_beside_numbers_are_no_clients() -> None:
+    text = WRITE + WRITE.replace(":process 0", ":process :a")
+    found = [operation.process for operation in read_bytes(text.encode(), "x.edn").operations]
+    assert found == [0, 0, "a", "a"]
+
+
+def test_times_with_a_fraction_are_rounded_down() -> None:
+    text = WRITE.replace(":type :ok", ":type :ok :time 2.75")
+    assert [operation.time for operation in read_bytes(text.encode(), "x.edn").operations] == [0, 2]
+
+
+def test_a_regular_expression_is_its_text() -> None:
+    assert values(WRITE.replace('"é"', r'#"a\d\"]"').encode()) == [r"a\d\"]"] * 2

@@ -1,0 +1,37 @@
+"""Loads numba the quick way, for those who are about to run a compiled loop.
+
+``import numba`` is a third of what numba costs a process: the rest comes with the first compiled
+call, which imports all that numba can translate. Linear algebra is a part of it, and with it
+scipy's, a sixth of a second that no loop of ours has any use for. Here it is left out where nobody
+has asked for it before, and no rubbish is collected while thousands of modules' objects are made.
+
+A process that wants numba's linear algebra imports ``scipy.linalg`` first.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import Final
+
+BLAS: Final = "scipy.linalg.cython_blas"
+"""What numba imports to see whether there is linear algebra; no linear algebra without it."""
+
+
+def load_numba() -> None:
+    """Import numba and what its compiled loops need; ``ImportError`` without numba."""
+    if "numba" in sys.modules:
+        return
+    was_collecting, leave_out = gc.isenabled(), "scipy.linalg" not in sys.modules
+    gc.disable()
+    try:
+        import numba  # noqa: F401
+
+        if leave_out:
+            sys.modules[BLAS] = None  # type: ignore[assignment]
+        from numba.np import arraymath  # noqa: F401
+    finally:
+        if leave_out:
+            sys.modules.pop(BLAS, None)
+        if was_collecting:
+            gc.enable()

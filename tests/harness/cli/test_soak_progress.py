@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pty
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,12 +77,27 @@ def test_on_a_terminal_the_block_is_drawn_and_gone_at_the_end(
     monkeypatch.setenv("TERM", "xterm")
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as terminal:
-        with block(book, terminal) as show:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with block(book) as show:
             told = entry(1, "begun")
             book.add(told)
             show(told)
-        terminal.flush()
-        seen = os.read(ours, 65536).decode()
-    os.close(ours)
+            print("a line of the reporter", file=sys.stderr, flush=True)
+    seen = everything(ours)
     assert "soak  0/20 runs" in seen
     assert "\x1b[2K" in seen
+    assert "a line of the reporter\r\n" in without_controls(seen)
+
+
+def everything(fd: int) -> str:
+    """All that was written to a terminal whose other end is closed; its reader then gets EIO."""
+    parts = []
+    with contextlib.suppress(OSError):
+        while part := os.read(fd, 65536):
+            parts.append(part)
+    os.close(fd)
+    return b"".join(parts).decode()
+
+
+def without_controls(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r(?!\n)", "", text)

@@ -65,10 +65,10 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
         with block(book) as show:
 
             def tell(entry: Entry) -> None:
-                show(entry)
+                show.see(entry)
                 report(entry)
 
-            loop = Loop(book, flags["store"].resolve(), command, tell)
+            loop = Loop(book, flags["store"].resolve(), command, tell, tick=show.tick)
             loop.run()
     finally:
         book.close()

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def test_a_soak_without_a_number_says_how_it_ends(book: Book) -> None:
 def test_where_there_is_no_terminal_nothing_is_drawn(book: Book) -> None:
     stream = io.StringIO()
     with block(book, stream) as show:
-        show(entry(1, "begun"))
+        show.see(entry(1, "begun"))
+        show.tick()
     assert stream.getvalue() == ""
 
 
@@ -76,15 +78,19 @@ def test_on_a_terminal_the_block_is_drawn_and_gone_at_the_end(
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     ours, theirs = pty.openpty()
+    threads = threading.active_count()
     with os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         with block(book) as show:
             told = entry(1, "begun")
             book.add(told)
-            show(told)
+            show.see(told)
+            show.tick()
+            assert threading.active_count() == threads
             print("a line of the reporter", file=sys.stderr, flush=True)
     seen = everything(ours)
     assert "soak  0/20 runs" in seen
+    assert "  run 1  " in seen
     assert "\x1b[2K" in seen
     assert "a line of the reporter\r\n" in without_controls(seen)
 

@@ -9,6 +9,8 @@ under the first that applies:
 - ``nil-balance``: an account without a balance
 - ``wrong-total``: the balances do not add up
 - ``negative-value``: an account below zero, unless ``negative_balances`` allows it
+- ``unrepeatable-read``: a read that was held open found other balances when it read accounts
+  again (beside its value, ``"again": {account: balance}``)
 
 An account that a read does not show counts as zero (systems may delete it at zero); if it held
 something, the total tells. Balances that are no whole numbers are added up as the decimal numbers
@@ -33,6 +35,8 @@ UNEXPECTED_KEY: Final = "unexpected-key"
 NIL_BALANCE: Final = "nil-balance"
 WRONG_TOTAL: Final = "wrong-total"
 NEGATIVE_VALUE: Final = "negative-value"
+UNREPEATABLE: Final = "unrepeatable-read"
+AGAIN: Final = "again"
 NEARBY: Final = 6
 """Transfers named in a proof."""
 _LARGEST: Final = 2**1000
@@ -117,6 +121,8 @@ class Bank:
         for position, operation in reads:
             if isinstance(operation.value, Mapping | None):
                 kind, bad = _judge(position, operation.value or {}, promise)
+                if bad is None:
+                    kind, bad = _judge_again(position, operation)
                 if bad is not None:
                     errors.setdefault(kind, Errors()).add(bad)
         return _verdict(record, promise, len(reads), errors, unreadable)
@@ -199,6 +205,20 @@ def _judge(
         what = f"shows an account below zero: {listed}"
         return NEGATIVE_VALUE, BadRead(position, -total_of(below), what, min(below.values()))
     return "", None
+
+
+def _judge_again(position: int, operation: Operation) -> tuple[str, BadRead | None]:
+    """Whether a read found other balances when it read accounts again."""
+    again = (operation.extra or {}).get(AGAIN)
+    if not isinstance(again, Mapping) or not isinstance(operation.value, Mapping):
+        return "", None
+    first = operation.value
+    changed = {name: balance for name, balance in again.items() if first.get(name) != balance}
+    if not changed:
+        return "", None
+    listed = ", ".join(f"{name} at {first.get(name)} and then {b}" for name, b in changed.items())
+    what = f"shows accounts twice, and with other balances: {listed}"
+    return UNREPEATABLE, BadRead(position, len(changed), what, dict(changed))
 
 
 def _listed(accounts: Sequence[Any]) -> str:

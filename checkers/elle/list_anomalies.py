@@ -223,8 +223,8 @@ def dirty_update(seen: Evidence) -> Iterator[Anomaly]:
 def _dirty_case(seen: Evidence, failed: int, append: int) -> Anomaly:
     text = (
         f"T2's append of {show(seen.value(append))} to key {show(seen.key(append))} stands on "
-        f"T1's append of {show(seen.value(failed))}: T1 failed, and what it wrote is in the "
-        f"version order of a key before what T2, which happened, wrote."
+        f"T1's append of {show(seen.value(failed))}: T1 failed, and yet later reads of the key "
+        f"show its value before that of T2, which committed."
     )
     return seen.teller.anomaly([seen.txn(failed), seen.txn(append)], text, key=seen.key(append))
 

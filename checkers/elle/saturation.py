@@ -42,11 +42,15 @@ MOST_DEMANDS: Final = 3_000_000
 
 @dataclass(frozen=True)
 class Step:
-    """``before`` comes before ``after``; ``text`` says why, with ``{a}`` and ``{b}`` for them."""
+    """``before`` comes before ``after``; ``text`` says why, with ``{a}`` and ``{b}`` for them.
+
+    ``witness`` is the transaction that shows it, ``{c}`` in the text; -1 if there is none.
+    """
 
     before: int
     after: int
     text: str
+    witness: int = -1
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,9 @@ def contradiction(known: Versions, kind: str, *, sessions: bool) -> list[Step] |
         if read.writer < 0:
             return _stale(world, read, seen)
         told.setdefault((seen, read.writer), read)
-    demands = [Step(*pair, _why_first(world, read)) for pair, read in told.items()]
+    demands = [
+        Step(*pair, _why_first(world, read, pair[0]), read.reader) for pair, read in told.items()
+    ]
     return _cycle(plain + demands) or (None if world.is_odd else [])
 
 
@@ -232,13 +238,23 @@ def _why_seen(world: _World, one: int, other: int, label: int) -> str:
     return f"{{b}} read key {world.key(key)} = {world.value(one, key)}, which {{a}} wrote"
 
 
-def _why_first(world: _World, read: _Read) -> str:
-    index = world.known.found.index(read.reader)
+def _why_first(world: _World, read: _Read, seen: int) -> str:
     key, value = world.key(read.key), world.value(read.writer, read.key)
     return (
-        f"the transaction at index {index} saw {{a}}, which wrote key {key}, and yet read {value}"
-        " there, which {b} wrote: had {b} come first, {a} had replaced that"
+        f"{{c}} saw {{a}} ({_how_seen(world, read.reader, seen)}), which wrote key {key}, and yet"
+        f" read {value} there, which {{b}} wrote: if {{b}} had committed first, {{a}} would have"
+        " overwritten that before {c} saw it"
     )
+
+
+def _how_seen(world: _World, reader: int, seen: int) -> str:
+    label = world.sees.get(reader, {}).get(seen)
+    if label == WR:
+        key = next(read.key for read in world.reads[reader] if read.writer == seen)
+        return f"in key {world.key(key)}, which {{c}} read as {world.value(seen, key)}"
+    if label == PROCESS or seen in world.earlier.get(reader, {}).values():
+        return "which is earlier in {c}'s process"
+    return "through others that {c} saw"
 
 
 def _stale(world: _World, read: _Read, seen: int) -> list[Step]:

@@ -114,12 +114,14 @@ def _broken(
 
 def _proof(steps: list[Step], teller: Teller) -> Anomaly:
     names: dict[int, str] = {}
-    for step in steps:
-        names.setdefault(step.before, f"T{len(names) + 1}")
+    for txn in (*(step.before for step in steps), *(step.witness for step in steps)):
+        if txn >= 0:
+            names.setdefault(txn, f"T{len(names) + 1}")
     lines = []
     for place, step in enumerate(steps, 1):
-        a, b = names[step.before], names[step.after]
-        why = f"{a} < {b}, because {step.text.replace('{a}', a).replace('{b}', b)}"
+        a, b, c = names[step.before], names[step.after], names.get(step.witness, "")
+        text = step.text.replace("{a}", a).replace("{b}", b).replace("{c}", c)
         is_last = place == len(steps)
-        lines.append(f"  - However, {why}: a contradiction!" if is_last else f"  - {why}.")
+        however, end = ("However, ", ": a contradiction!") if is_last else ("", ".")
+        lines.append(f"  - {however}{a} < {b}, because {text}{end}")
     return teller.anomaly(list(names), "\n".join(["Then:", *lines]))

@@ -166,24 +166,37 @@ def _stacked(
     pieces = []
     for place, (part, count) in enumerate(zip(parts, counts, strict=True)):
         arrays = list(getattr(part, group))
-        piece = arrays[number][:count]
+        piece = arrays[number]
         arrays[number] = None
         setattr(part, group, tuple(arrays))
+        if place or maps is not None:
+            piece = piece[:count]
         if maps is not None:
             piece = maps[place][piece]
         if offsets is not None and offsets[place]:
-            piece[piece >= 0] += offsets[place]
+            np.add(piece, offsets[place], out=piece, where=piece >= 0)
         pieces.append(piece)
-    return np.concatenate(pieces)
+    return np.concatenate(pieces) if maps is not None else _moved(pieces, counts)
+
+
+def _moved(pieces: Sequence[Any], counts: Sequence[int]) -> Any:
+    """All pieces in the room of the first, so that no more memory is touched than need be."""
+    whole = pieces[0][: sum(counts)]
+    at = counts[0]
+    for piece, count in zip(pieces[1:], counts[1:], strict=True):
+        whole[at : at + count] = piece[:count]
+        at += count
+    return whole
 
 
 def _flat(parts: Sequence[Part], maps: Sequence[Any] | None) -> Any:
     pieces = []
     for place, part in enumerate(parts):
-        piece = part.flat[: part.elements]
+        pieces.append(part.flat if maps is None else maps[place][part.flat[: part.elements]])
         part.flat = None
-        pieces.append(piece if maps is None else maps[place][piece])
-    return np.concatenate(pieces)
+    if maps is not None:
+        return np.concatenate(pieces)
+    return _moved(pieces, [part.elements for part in parts])
 
 
 def _merged(tables: Sequence[Tokens], dialect: Dialect) -> tuple[list[Any], list[Any]]:

@@ -126,7 +126,10 @@ class _Scan:
 
         def work(number: int) -> None:
             try:
-                parts[number] = self._part(self.cuts[number], self.cuts[number + 1])
+                low, high = self.cuts[number], self.cuts[number + 1]
+                # the first part has room for the others: they are moved there in the end
+                room = self.cuts[-1] - low if number == 0 else high - low
+                parts[number] = self._part(low, high, room)
             except BaseException as error:
                 self.stop = True
                 errors.append(error)
@@ -140,10 +143,10 @@ class _Scan:
             raise errors[0]
         return [part for part in parts if part is not None]
 
-    def _part(self, low: int, high: int) -> Part:
+    def _part(self, low: int, high: int, room: int) -> Part:
         from harness.history import byte_scanner as scanner
 
-        part = _new_part(high - low, self.dialect)
+        part = _new_part(room, self.dialect)
         progress = np.zeros(5, dtype=np.int64)
         with self.path.open("rb", buffering=0) as file:
             for block, end, base in _blocks(file.fileno(), low, high):

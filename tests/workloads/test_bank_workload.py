@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from checkers.bank import Bank as BankChecker
 from harness.client import Failed, Indeterminate
@@ -215,7 +216,7 @@ async def beside_each_other(store: Store, workload: Bank, asked: Sequence[Operat
 
 
 def verdict_on(store: Store) -> Verdict:
-    workload = bank()
+    workload = bank(held_share=0.0)  # this store has no snapshots for those
     asked = invocations(simulate(limit(600, workload.generator()), perfect, concurrency=6))
     history = asyncio.run(beside_each_other(store, workload, asked))
     return BankChecker({}).check(Record(history=history), Budget.start(60))
@@ -228,3 +229,85 @@ def test_a_sound_store_is_valid_and_one_that_loses_updates_is_caught() -> None:
     broken = verdict_on(Store(checks=False))
     assert broken.valid is False
     assert "wrong-total" in broken.anomalies
+
+
+def held(first_s: float, second_s: float) -> Operation:
+    return structs.replace(operation("read"), extra={"pauses_s": [first_s, second_s]})
+
+
+def test_a_share_of_reads_is_held() -> None:
+    asked = invocations(simulate(limit(2000, bank(held_share=0.5).generator()), perfect))
+    reads = [each for each in asked if each.f == "read"]
+    pauses = [(each.extra or {})["pauses_s"] for each in reads if each.extra]
+    assert 0.4 < len(pauses) / len(reads) < 0.6
+    assert all(len(each) == 2 and 0 <= sum(each) <= 2.001 for each in pauses)
+
+
+def judged(*completions: Operation) -> Verdict:
+    records = [
+        each
+        for at, done in enumerate(completions)
+        for each in (
+            Operation(2 * at, 2 * at, at, "invoke", done.f, None),
+            structs.replace(done, index=2 * at + 1, time=2 * at + 1, process=at),
+        )
+    ]
+    header = Header(initial=bank().initial())
+    return BankChecker({}).check(Record(history=History(records, header)), Budget.start(60))
+
+
+class Shifting(Store):
+    """No snapshots: money moves from one account to another before the given read of a held one."""
+
+    def __init__(self, read: int, source: int, target: int) -> None:
+        super().__init__()
+        self.move = (source, target)
+        self.left = -1
+        self.read = read
+
+    def transaction(self) -> StoreTransaction:
+        return ShiftingTransaction(self)
+
+    def shift(self) -> None:
+        for account, amount in zip(self.move, (-2, 2), strict=True):
+            version, balance = self.rows[f"account-{account}"]
+            self.rows[f"account-{account}"] = (version + 1, balance + amount)
+
+
+class ShiftingTransaction(StoreTransaction):
+    async def get_many(self, keys: Sequence[Any]) -> Mapping[Any, Any]:
+        store = self.store
+        assert isinstance(store, Shifting)
+        store.left -= 1
+        if store.left == 0:
+            store.shift()
+        return await super().get_many(keys)
+
+
+@pytest.mark.parametrize(
+    ("before", "move", "anomaly"),
+    [
+        (2, (0, 7), "wrong-total"),
+        (2, (0, 1), "unrepeatable-read"),
+        (3, (0, 7), "unrepeatable-read"),
+        (1, (0, 7), None),
+    ],
+)
+def test_a_held_read_sees_that_there_is_no_snapshot(
+    before: int, move: tuple[int, int], anomaly: str | None
+) -> None:
+    async def go() -> Operation:
+        store, workload = Shifting(before, *move), bank()
+        await workload.setup(store)
+        store.left = before
+        return await workload.invoke(store, held(0.0, 0.0))
+
+    verdict = judged(asyncio.run(go()))
+    assert list(verdict.anomalies) == ([anomaly] if anomaly else [])
+    assert verdict.valid is (anomaly is None)
+
+
+@pytest.mark.parametrize("wrong", [{"held_share": 1.5}, {"held_s": -1.0}])
+def test_impossible_pauses_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        bank(**wrong)

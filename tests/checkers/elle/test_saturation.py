@@ -157,5 +157,7 @@ def test_a_model_is_broken_by_breaking_a_weak_one_that_it_implies() -> None:
     assert "causal-cerone" in verdict.not_
     assert "snapshot-isolation" in verdict.also_not
     message = verdict.anomalies["no-commit-order"][0].message
+    assert 'T3 saw T1 (in key "x", which T3 read as 1)' in message
+    assert message.count("T3 = {index 5") == 1
     assert message.endswith("a contradiction!")
     assert judged(drawing, "read-committed").valid is True

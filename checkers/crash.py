@@ -7,6 +7,7 @@ the business of :mod:`checkers.logs`. A system may list lines that are *expected
 under a fault: such a line is excused if that fault was injected, and so is an exit beside it if
 the fault was in force shortly before.
 
+What ended on a node that the machines lost (a reboot, an engine that died) ended by that.
 SIGKILL from nobody here is most likely the machine's out-of-memory killer, and a process that
 dies of a full disk dies of the machine: infrastructure, not a verdict, so ``unknown``.
 """
@@ -71,6 +72,8 @@ class Crash:
         full = [cry for cry in cries if _FULL_DISK.search(cry.text)]
         cries = [cry for cry in cries if cry.log.node not in {each.log.node for each in full}]
         ends = [end for end in run.get("exits") or () if end.get("killed_by") is None]
+        lost = run.get("lost_nodes") or ()
+        ends = [end for end in ends if end.get("node") not in lost]
         ends = [end for end in ends if end.get("node") not in {each.log.node for each in full}]
         ends = [end for end in ends if not self._is_expected(end, record, budget)]
         killed = [end for end in ends if end.get("status") == -signal.SIGKILL]
@@ -103,6 +106,8 @@ class Crash:
                 f"{end.get('daemon')} on {end.get('node')} was killed (signal 9) at"
                 f" {_seconds(end)}, by no fault of this run: probably for lack of memory"
             )
+        if run.get("lost_nodes"):
+            return f"{' '.join(run['lost_nodes'])} went with the machine under it, and all there"
         if run.get("partial"):
             return "the run was cut short, so nobody knows which processes had ended"
         return ""

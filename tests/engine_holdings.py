@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,14 @@ from typing import Any
 from harness.cluster.containers.engine import RUN_LABEL
 
 COMPOSE_LABEL = "com.docker.compose.project"
+OWN = f"polygraph-test-{os.getpid()}"
+"""Begins names that no other run of these tests, which may share the engine, takes or removes."""
+
+
+def own_subnets() -> list[str]:
+    """Four subnets (the first three numbers) that another run of these tests hardly takes too."""
+    number = os.getpid() % 1024
+    return [f"10.{224 + number // 64}.{number % 64 * 4 + i}" for i in range(4)]
 
 
 def holdings(client: Any, folder: Path) -> dict[str, list[str]]:

@@ -52,7 +52,14 @@ class BareRun:
         """End it and its cluster, also one that was left running; returns when all is gone."""
         if self._process.poll() is None:
             self._process.kill()
-            self._process.wait(_END_TIMEOUT_S)
+            try:
+                self._process.wait(_END_TIMEOUT_S)
+            except subprocess.TimeoutExpired as error:
+                raise HealError(
+                    f"the run process {self.run_pid} does not end, though it was killed: it waits "
+                    "in the kernel, most likely for a disk",
+                    "polygraph heal, once it has ended",
+                ) from error
         self._let_go(registration.read(self._run_dir))
 
     def _let_go(self, registered: Registration | None) -> None:

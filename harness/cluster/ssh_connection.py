@@ -127,8 +127,8 @@ def lost(host: Host, error: BaseException) -> NodeError:
 def _tcp(host: Host, timeout_s: float) -> socket.socket:
     try:
         way = socket.create_connection((host.address, host.port), timeout_s)
-    except OSError as error:
-        why = error.strerror or str(error)
+    except (OSError, UnicodeError) as error:  # the second where it cannot be a name at all
+        why = getattr(error, "strerror", None) or str(error)
         raise NodeError(f"{host.node}: cannot connect to {host}: {why}", host.command()) from error
     way.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     way.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(timeout_s * 1000))

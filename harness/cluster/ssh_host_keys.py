@@ -13,7 +13,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +31,13 @@ class Known:
     marker: str
     kind: str
     blob: bytes
-    place: str
+    file: str
+    number: int
+
+    @property
+    def place(self) -> str:
+        """File and line."""
+        return f"{self.file}, line {self.number}"
 
 
 def known_keys(host: Host) -> list[Known]:
@@ -65,7 +73,8 @@ def verify(host: Host, known: Sequence[Known], kind: str, blob: bytes) -> None:
             f"{host.node}: THE HOST KEY OF {host} HAS CHANGED: it shows {shown}, but "
             f"{plain[0].place} knows {plain[0].kind} {fingerprint(plain[0].blob)}; somebody may "
             "be in between, or the host was set up anew",
-            f"if it was: ssh-keygen -R '{host.key_name}', then {_accept(host)}",
+            f"if it was: ssh-keygen -R '{host.key_name}' -f {shlex.quote(plain[0].file)}, then "
+            f"{_accept(host)}",
         )
     note = " (a @cert-authority there is not supported)" if known else ""
     raise NodeError(
@@ -80,10 +89,22 @@ def fingerprint(blob: bytes) -> str:
 
 
 def _accept(host: Host) -> str:
+    """The command that writes the key to where it is looked for, under the name that is looked for.
+
+    ``ssh-keyscan`` knows neither jumps nor aliases; ``ssh`` itself asks, and writes it down.
+    """
+    files = [file for file in host.known_hosts_files if file != os.devnull]
+    if not files:
+        return "name a UserKnownHostsFile in the ssh configuration that keeps what is accepted"
+    file = shlex.quote(files[0])
+    name = host.address.lower()
+    if host.key_name not in (name, f"[{name}]:{host.port}"):
+        options = f"-o HostKeyAlias={shlex.quote(host.key_name)} -o UserKnownHostsFile={file} "
+        return host.command().replace("ssh ", f"ssh {options}", 1)
     if host.jumps:
-        return host.command()
+        return host.command().replace("ssh ", f"ssh -o UserKnownHostsFile={file} ", 1)
     port = "" if host.port == 22 else f"-p {host.port} "
-    return f"ssh-keyscan {port}{host.address} >> {host.known_hosts_files[0]}"
+    return f"ssh-keyscan {port}{host.address} >> {file}"
 
 
 def _matching(path: Path, name: str) -> Iterator[Known]:
@@ -100,7 +121,7 @@ def _matching(path: Path, name: str) -> Iterator[Known]:
             blob = base64.b64decode(fields[2], validate=True)
         except ValueError:
             continue
-        yield Known(marker=marker, kind=fields[1], blob=blob, place=f"{path}, line {number}")
+        yield Known(marker=marker, kind=fields[1], blob=blob, file=str(path), number=number)
 
 
 def _names(patterns: str, name: str) -> bool:

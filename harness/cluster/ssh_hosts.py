@@ -34,6 +34,7 @@ _WORD = re.compile(
 _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 _KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
 _SYSTEM_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
+_PORTS = range(1, 1 << 16)
 _MOST_JUMPS = 8
 _MOST_INCLUDES = 16
 
@@ -110,7 +111,7 @@ def read_config(path: str | None) -> SSHConfig:
     from paramiko import SSHConfig
     from paramiko.ssh_exception import ConfigParseError
 
-    asked = Path(path).expanduser() if path else Path("~/.ssh/config").expanduser()
+    asked = expanded(path or "~/.ssh/config")
     if path and not asked.is_file():
         raise UsageError(f"there is no ssh configuration {asked}")
     config = SSHConfig()
@@ -131,8 +132,8 @@ def _included(path: Path, depth: int) -> Iterator[str]:
             yield line
             continue
         for pattern in match[1].split():
-            folder = path.parent if path.parent.name == "ssh" else Path("~/.ssh").expanduser()
-            for name in sorted(glob.glob(str(folder / Path(pattern.strip('"')).expanduser()))):
+            folder = path.parent if path.parent.name == "ssh" else expanded("~/.ssh")
+            for name in sorted(glob.glob(str(folder / expanded(pattern.strip('"'))))):
                 yield from _included(Path(name), depth - 1)
 
 
@@ -148,7 +149,13 @@ def complete(line: Line, config: SSHConfig, depth: int = _MOST_JUMPS) -> Host:
             "ProxyJump in the ssh configuration",
         )
     address = str(found.get("hostname", parsed["host"]))
-    port = int(parsed["port"] or found.get("port", 22))
+    port = _port(parsed["port"] or str(found.get("port", 22)))
+    if port is None:
+        raise UsageError(
+            f"{line.node}: the ssh configuration names no port for {parsed['host']}: "
+            f"{found.get('port')}",
+            f"Port {_PORTS[0]} to {_PORTS[-1]}",
+        )
     alias = found.get("hostkeyalias")
     name = str(alias or address).lower()
     return Host(
@@ -170,12 +177,21 @@ def resolved(host: Host, name: str) -> str:
     """The address behind a name of the host; ``NodeError`` if there is none."""
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second where it cannot be a name at all
         raise NodeError(
-            f"{host.node}: the name {name} does not resolve: {error.strerror}",
+            f"{host.node}: the name {name} does not resolve: "
+            f"{getattr(error, 'strerror', None) or error}",
             "HostName in the ssh configuration, or peer=ADDRESS in the nodes file",
         ) from error
     return str(found[0][4][0])
+
+
+def expanded(name: str) -> Path:
+    """A path with ``~`` in full; as it is where it names a user that there is not."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
 
 
 def bracketed(address: str) -> str:
@@ -186,13 +202,18 @@ def bracketed(address: str) -> str:
 def _parsed(word: str) -> dict[str, str]:
     """``user``, ``host``, ``port`` of a word, empty where not given; nothing if it is none."""
     match = _WORD.fullmatch(word)
-    if match is None:
+    if match is None or (match["port"] and _port(match["port"]) is None):
         return {}
     return {
         "user": match["user"] or "",
         "host": match["v6"] or match["host"],
         "port": match["port"] or "",
     }
+
+
+def _port(text: str) -> int | None:
+    """The number of a port, if it is one. (A resolver makes another of one that is too large.)"""
+    return int(text) if text.isdecimal() and int(text) in _PORTS else None
 
 
 def _looked_up(config: SSHConfig, host: str) -> Mapping[str, Any]:
@@ -207,7 +228,7 @@ def _looked_up(config: SSHConfig, host: str) -> Mapping[str, Any]:
 
 def _identity_files(found: Mapping[str, Any]) -> tuple[str, ...]:
     names = found.get("identityfile") or [f"~/.ssh/{name}" for name in _DEFAULT_KEYS]
-    return tuple(str(Path(name.strip('"')).expanduser()) for name in names)
+    return tuple(str(expanded(name.strip('"'))) for name in names)
 
 
 def _known_hosts_files(found: Mapping[str, Any]) -> tuple[str, ...]:
@@ -215,7 +236,7 @@ def _known_hosts_files(found: Mapping[str, Any]) -> tuple[str, ...]:
         *str(found.get("userknownhostsfile", _KNOWN_HOSTS)).split(),
         *str(found.get("globalknownhostsfile", _SYSTEM_KNOWN_HOSTS)).split(),
     ]
-    return tuple(str(Path(word.strip('"')).expanduser()) for word in words)
+    return tuple(str(expanded(word.strip('"'))) for word in words)
 
 
 def _jumps(node: str, word: str, config: SSHConfig, depth: int) -> tuple[Host, ...]:

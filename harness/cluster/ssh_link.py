@@ -102,6 +102,11 @@ class KeeperLink:
         if connection is not None:
             connection.close()
 
+    def await_end(self, timeout_s: float) -> bool:
+        """Wait until the other end has closed the connection; whether it has in time."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self._channel is None, timeout_s)
+
     def ask(self, op: str, timeout_s: float = ANSWER_TIMEOUT_S, **request: Any) -> dict[str, Any]:
         """Send a request and wait for its answer; ``NodeError`` where it is refused or lost."""
         with self._condition:

@@ -24,6 +24,7 @@ from harness.errors import NodeError, StoreError
 
 _TRANSFER_TIMEOUT_S = 30.0
 _CLOCK_TIMEOUT_S = 30.0
+_END_TIMEOUT_S = 5.0
 _CHUNK_BYTES = 1 << 18
 
 
@@ -257,5 +258,7 @@ def _end(link: KeeperLink) -> list[str]:
     if not link.is_open() and not link.open(must_exist=True, any_boot=True):
         return []
     left: list[str] = link.ask("end", 2 * ANSWER_TIMEOUT_S)["left"]
+    if not left:  # it says so before its very end, which closes the connection
+        link.await_end(_END_TIMEOUT_S)
     link.close()
     return left

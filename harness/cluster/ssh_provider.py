@@ -55,12 +55,18 @@ class SshProvider:
 
     def settle(self, options: Mapping[str, Any], nodes: int | None) -> tuple[dict[str, Any], int]:
         """The options with absolute paths, and how many nodes there are: the file's, or fewer."""
-        from harness.cluster.ssh_hosts import NODES_FILE_HINT, read_nodes_file
+        from harness.cluster.ssh_hosts import NODES_FILE_HINT, expanded, read_nodes_file
 
         settled = dict(options)
         for name in ("nodes_file", "ssh_config"):
             if settled.get(name):
-                settled[name] = str(Path(settled[name]).expanduser().resolve())
+                settled[name] = str(expanded(settled[name]).resolve())
+        folder = settled.get("host_dir")
+        if folder and not folder.startswith("/"):
+            raise UsageError(
+                f"--host-dir {folder} is no absolute path, and hosts have no folder in common",
+                f"--host-dir /var/tmp/{folder.lstrip('~./')}",
+            )
         if not settled.get("nodes_file"):
             raise UsageError("the ssh provider needs to know its hosts", NODES_FILE_HINT)
         count = len(read_nodes_file(Path(settled["nodes_file"])))

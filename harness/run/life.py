@@ -343,6 +343,7 @@ class Life:
         lost = list(self.cluster.lost()) if isinstance(self.cluster, Losable) else []
         if lost:
             self.facts["ended_early"] = "; ".join(lost)
+            self.facts["lost_nodes"] = [sentence.partition(":")[0] for sentence in lost]
             self._warn(f"lost during the run: {'; '.join(lost)}")
 
     def _collect(self) -> None:

@@ -32,13 +32,14 @@ def judged(
     log: str = "all is well\n",
     faults: Sequence[LedgerEntry] | None = None,
     partial: bool = False,
+    lost: Sequence[str] = (),
     **options: Any,
 ) -> Verdict:
     path = tmp_path / "etcd.log"
     path.write_text(log)
     record = Record(
         history=History(()),
-        run={"exits": list(exits), "partial": partial},
+        run={"exits": list(exits), "partial": partial, "lost_nodes": list(lost)},
         logs=[LogFile(node="n1", path=path)],
         faults=faults,
     )
@@ -55,6 +56,12 @@ def healed(fault: str, time_s: int) -> LedgerEntry:
 
 def test_a_quiet_run_is_valid(tmp_path: Path) -> None:
     assert judged(tmp_path).valid is True
+
+
+def test_an_end_on_a_node_that_the_machines_lost_is_no_crash(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, exits=[end(-15)], lost=["n1"])
+    assert (verdict.valid, verdict.why[:29]) == (UNKNOWN, "n1 went with the machine unde")
+    assert judged(tmp_path, exits=[end(-15)], lost=["n2"]).valid is False
 
 
 def test_an_end_that_a_fault_caused_is_no_crash(tmp_path: Path) -> None:

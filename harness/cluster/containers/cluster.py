@@ -49,7 +49,7 @@ _PREPARE = (
 
 
 class DockerCluster:
-    """Containers as nodes (``Cluster`` and ``Partitionable``).
+    """Containers as nodes (``Cluster``, ``Partitionable`` and ``Losable``).
 
     ``subnet`` of ``None``: the first free one. ``database_image`` of ``None``: the node image.
     ``published``: reach the nodes by their published ports also where their addresses work.
@@ -111,6 +111,11 @@ class DockerCluster:
     def leave_running(self) -> None:
         """Have the cluster outlive this process and the front, until ``polygraph down``."""
         registration.mark_left_running(self._run_dir)
+
+    def lost(self) -> list[str]:
+        """A sentence for each node whose side-car, or engine, went by nobody's order."""
+        links = dict(self._links)
+        return [f"{name}: {link.GONE}" for name, channel in links.items() if channel.is_lost]
 
     def cut(self, grudge: Grudge) -> None:
         """Drop inbound packets as ``grudge`` says, replacing any earlier cut, atomically a node."""

@@ -88,9 +88,9 @@ def _ensure_base(client: Any, tell: Tell) -> None:
 
 def _pull(client: Any, image: str, tell: Tell) -> str:
     """Pull; why it was refused, empty if it was not."""
-    repository, _, tag = (
-        image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, "", "")
-    )
+    from docker.utils import parse_repository_tag
+
+    repository, tag = parse_repository_tag(image)
     try:
         for line in client.pull(repository, tag=tag or "latest", stream=True, decode=True):
             if "error" in line:

@@ -30,6 +30,8 @@ _ANSWER_TIMEOUT_S = 30.0
 _HEADER = struct.Struct(">BxxxL")
 _STDOUT = 1
 
+GONE = "its side-car is gone, or the Docker engine"
+
 TakeLog = Callable[[str, bytes], None]
 """Called with the log's file name and what it gained."""
 
@@ -64,9 +66,7 @@ class SidecarLink:
                 line = json.dumps({"op": op, "id": number, **arguments}) + "\n"
                 self._socket.sendall(line.encode())
         except OSError as error:
-            raise NodeError(
-                f"{self.node}: its side-car is gone, or the Docker engine: {error}"
-            ) from error
+            raise NodeError(f"{self.node}: {GONE}: {error}") from error
         with self._condition:
             self._condition.wait_for(
                 lambda: self._closed or self._answers[number] is not None, timeout_s
@@ -77,6 +77,11 @@ class SidecarLink:
         if "error" in answer:
             raise NodeError(f"{self.node}: {answer['error']}")
         return answer
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the other end is gone: nothing more can be asked, nor is it made again."""
+        return self._closed
 
     def close(self) -> None:
         """Let go of the channel. Safe twice."""
@@ -89,7 +94,7 @@ class SidecarLink:
         if not self._closed:
             return f"its side-car did not answer in {timeout_s:g} s"
         said = self._last_words.decode(errors="replace").strip()[-300:]
-        return f"its side-car is gone, or the Docker engine{': ' if said else ''}{said}"
+        return f"{GONE}{': ' if said else ''}{said}"
 
     def _read(self) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -101,7 +106,10 @@ class SidecarLink:
 
     def _take(self, message: dict[str, Any]) -> None:
         if "log" in message:
-            self._take_log(message["log"], base64.b64decode(message["data"]))
+            # A log that finds no room must not be the end of the channel; the run's own history
+            # finds none either, and says so.
+            with contextlib.suppress(OSError):
+                self._take_log(message["log"], base64.b64decode(message["data"]))
             return
         with self._condition:
             if message["id"] in self._answers:

@@ -15,6 +15,7 @@ import base64
 import contextlib
 import hashlib
 import io
+import signal
 import tarfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +43,9 @@ _LAUNCH = (
 )
 _RUN = 'exec >"$1" 2>"$2" </dev/null; shift 2; exec "$@"'
 _SIGNAL_BASE = 128
+_SIGNALLED = range(_SIGNAL_BASE + 1, _SIGNAL_BASE + signal.NSIG)
+"""Exit codes by which the engine tells a signal; 255 is a program's own."""
+
 _SLACK_S = 20.0
 
 
@@ -96,7 +100,7 @@ class DockerDaemon:
     def _wait_for_end(self, wait: Callable[[], int]) -> None:
         with contextlib.suppress(Exception):  # the engine is gone: the end stays unknown
             code = wait()
-            self._status = code if code <= _SIGNAL_BASE else _SIGNAL_BASE - code
+            self._status = _SIGNAL_BASE - code if code in _SIGNALLED else code
             self._ended.set()
 
 

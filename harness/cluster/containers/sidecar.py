@@ -226,9 +226,16 @@ class Clock:
                 )
             assert self._process.stdin is not None
             assert self._process.stdout is not None
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+            line = ""
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(json.dumps(request) + "\n")
+                self._process.stdin.flush()
+                line = self._process.stdout.readline()
+            if not line:
+                # The next one undoes what this one had set.
+                status, self._process = self._process.wait(), None
+                raise RuntimeError(f"the program that sets the clock ended ({status})")
+            answer: dict[str, Any] = json.loads(line)
             return answer
 
     def before_start(self, pid: int) -> dict[str, Any]:

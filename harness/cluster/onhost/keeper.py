@@ -58,9 +58,15 @@ class Client:
         return [json.loads(line) for line in lines] if data else None
 
     def tell(self, body: dict[str, Any]) -> None:
-        """Send one line; a connection that is gone finds out by reading."""
-        with contextlib.suppress(OSError):
+        """Send one line; a connection that is gone finds out by reading.
+
+        So does one that took a part of it: behind that, no other line could be told from it.
+        """
+        try:
             self.connection.sendall(json.dumps(body).encode() + b"\n")
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
 
 
 class Command:

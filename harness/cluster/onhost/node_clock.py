@@ -161,8 +161,11 @@ class NodeClock:
         """Pristine bytes and no tracer for every process; what went wrong."""
         self._program = None
         left = []
-        for pid in sorted(self._tracer.processes()):
+        # Also what somebody before us changed, who was killed and traces nothing any more.
+        marked = {pid for pid in self._running() if bears_our_mark(pid)}
+        for pid in sorted(self._tracer.processes() | marked):
             try:
+                self._layout = self._layout or own_layout()
                 self._undo(pid)
             except (OSError, vdso.Unfit, Busy) as error:
                 left.append(f"{pid}: {error}")
@@ -229,7 +232,7 @@ class NodeClock:
     def _written(self, pid: int) -> bool | None:
         """Whether a process's vDSO is changed; ``None`` if it has ended or is neither."""
         if self._layout is None:
-            return False
+            return None if bears_our_mark(pid) else False
         try:
             begin, end = vdso.own_range(_maps(pid))
             found = read_memory(pid, begin, end - begin)
@@ -261,6 +264,15 @@ def base_of(pid: int, layout: vdso.Layout) -> int:
     if end - begin != len(layout.image) or start != layout.image[:64]:
         raise vdso.Unfit(f"process {pid} has another vDSO than this one (is it a 32-bit program?)")
     return begin
+
+
+def bears_our_mark(pid: int) -> bool:
+    """Whether a process's vDSO holds routines of ours, whoever has written them there."""
+    try:
+        begin, end = vdso.own_range(_maps(pid))
+        return vdso.MAGIC in read_memory(pid, begin, end - begin)
+    except (OSError, vdso.Unfit):
+        return False
 
 
 def read_memory(pid: int, address: int, size: int) -> bytes:

@@ -13,6 +13,7 @@ import pytest
 from harness.cluster import providers
 from harness.cluster.plain import (
     PLAIN_STEPS,
+    PlainCluster,
     candidate_ports,
     free_port,
     refusal_of_cuts,
@@ -99,6 +100,18 @@ def test_a_step_that_fails_ends_in_one_message_with_nothing_left(
     assert found["error"] == "SetupError"
     assert step in found["message"]
     assert machine.processes() == frozenset()
+
+
+def test_links_that_carry_late_on_a_busy_machine_carry() -> None:
+    cluster: Any = object.__new__(PlainCluster)
+    cluster._names = ["n1", "n2"]
+    both = {("n1", "n2"), ("n2", "n1")}
+    seen = iter([frozenset(), frozenset({("n1", "n2")}), frozenset(both)])
+    cluster.reachable = lambda: next(seen)
+    cluster._check_links()
+    cluster.reachable = lambda: frozenset({("n1", "n2")})
+    with pytest.raises(SetupError, match="links do not carry: n2 to n1"):
+        cluster._check_links()
 
 
 def test_a_system_whose_ports_are_fixed_is_refused_with_what_would_allow_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import hmac
 from pathlib import Path
@@ -79,7 +80,28 @@ def test_a_changed_key_is_refused_loudly(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match="HAS CHANGED") as refused:
         check(tmp_path, line("db1", OTHER), port=22)
     assert fingerprint(OTHER) in str(refused.value)
-    assert "ssh-keygen -R 'db1'" in str(refused.value)
+    assert f"ssh-keygen -R 'db1' -f {tmp_path / 'known'}, then ssh-keyscan" in str(refused.value)
+
+
+def test_an_alias_is_accepted_by_ssh_which_writes_it_where_it_is_looked_for(tmp_path: Path) -> None:
+    db1 = dataclasses.replace(host(tmp_path, ""), key_name="rack", port=77)
+    with pytest.raises(NodeError, match="is not known") as refused:
+        verify(db1, known_keys(db1), ED25519, KEY)
+    known = f"-o HostKeyAlias=rack -o UserKnownHostsFile={tmp_path / 'known'}"
+    assert f"then ssh {known} -p 77 root@db1 true" in str(refused.value)
+
+
+def test_a_file_with_a_space_is_quoted_and_one_that_keeps_nothing_is_not_proposed(
+    tmp_path: Path,
+) -> None:
+    for files, hint in [
+        (("/dev/null", "/my keys/known"), "ssh-keyscan db1 >> '/my keys/known'"),
+        (("/dev/null",), "name a UserKnownHostsFile in the ssh configuration"),
+    ]:
+        db1 = dataclasses.replace(host(tmp_path, ""), known_hosts_files=files)
+        with pytest.raises(NodeError) as refused:
+            verify(db1, known_keys(db1), ED25519, KEY)
+        assert hint in str(refused.value)
 
 
 def test_a_key_of_a_kind_that_is_not_known_is_a_changed_one(tmp_path: Path) -> None:

@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.ssh_hosts import Host, Line, complete, read_config, read_nodes_file
+from harness.cluster.ssh_connection import connect
+from harness.cluster.ssh_hosts import (
+    Host,
+    Line,
+    complete,
+    read_config,
+    read_nodes_file,
+    resolved,
+)
 from harness.cluster.ssh_provider import PROVIDER
-from harness.errors import UsageError
+from harness.errors import NodeError, UsageError
 
 
 @pytest.fixture
@@ -45,6 +53,8 @@ def test_a_nodes_file_has_a_host_a_line_and_comments(tmp_path: Path) -> None:
         ("# nothing\n", "names no host"),
         ("a\nb c\n", "line 2: not a host: b c"),
         ("a:port\n", "line 1: not a host"),
+        ("a:22\nb:65536\n", "line 2: not a host: b:65536"),
+        ("a:0\n", "line 1: not a host: a:0"),
         ("a\na\n", "names a host twice: a"),
         ("a peer=1 peer=2\n", "line 1: not a host"),
     ],
@@ -97,6 +107,26 @@ def test_an_alias_names_the_host_key(home: Path) -> None:
     assert host(home, "Host *\n HostKeyAlias rack\n Port 77\n", "db1").key_name == "rack"
 
 
+@pytest.mark.parametrize("port", ["foo", "0", "99999"])
+def test_a_port_of_the_configuration_that_is_none_is_refused(home: Path, port: str) -> None:
+    with pytest.raises(UsageError, match=f"names no port for db1: {port}"):
+        host(home, f"Host *\n Port {port}\n", "db1")
+
+
+def test_the_home_of_a_user_that_there_is_not_is_a_file_that_there_is_not(home: Path) -> None:
+    config = "Include ~no-such-user/x\nHost *\n UserKnownHostsFile ~no-such-user/known\n"
+    assert host(home, config, "db1").known_hosts_files[0] == "~no-such-user/known"
+
+
+@pytest.mark.parametrize("name", ["a..b", f"{'x' * 64}.example"])
+def test_what_cannot_be_a_name_is_said_to_be_none(home: Path, name: str) -> None:
+    found = host(home, "", name)
+    with pytest.raises(NodeError, match=f"n1: the name {name} does not resolve: "):
+        resolved(found, name)
+    with pytest.raises(NodeError, match=f"n1: cannot connect to .*{name}:22: "):
+        connect(found)
+
+
 def test_a_named_configuration_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no ssh configuration"):
         read_config(str(tmp_path / "none"))
@@ -123,6 +153,13 @@ def test_a_run_keeps_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     options, _ = settled(tmp_path, None, nodes_file="nodes", ssh_config="config")
     assert options["nodes_file"] == str(tmp_path / "nodes")
     assert options["ssh_config"] == str(tmp_path / "config")
+
+
+@pytest.mark.parametrize("folder", ["runs", "~/runs", "./runs"])
+def test_a_folder_on_the_hosts_must_be_an_absolute_path(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(UsageError, match="is no absolute path") as refused:
+        settled(tmp_path, None, host_dir=folder)
+    assert refused.value.hint == "--host-dir /var/tmp/runs"
 
 
 def test_hosts_must_be_named() -> None:

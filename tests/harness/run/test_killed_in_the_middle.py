@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Machine:
 def of_engine(folder: Path) -> dict[str, Any]:
     """What the docker engine holds, if there is one."""
     try:
-        client = engine.connect(timeout_s=10)
+        client = engine.connect()
     except NeedsError:
         return {}
     with contextlib.closing(client):
@@ -115,7 +115,16 @@ def test_all_is_as_it_was_after_heal(
     assert unhealed(read_ledger(run_dir / "faults.jsonl")) == []
     assert not registration.path(run_dir).exists()
     assert list(run_dir.glob("nodes/*/data")) == []
+    # Whoever waited for the first process ends behind it, and heal need not wait for that.
+    until(lambda: machine.processes() == before["processes"])
     assert machine.snapshot() == before
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until it is so, or the time is over: what is compared next tells the difference."""
+    deadline = time.monotonic() + WAIT_S
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def in_the_middle(store: Path, front: subprocess.Popen[bytes]) -> tuple[Path, Registration]:

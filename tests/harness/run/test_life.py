@@ -141,6 +141,17 @@ def test_a_readiness_that_never_returns_is_a_set_up_failure(
         asyncio.run(run_and_release())
 
 
+def test_a_cluster_that_loses_a_node_proves_nothing_against_the_system(tmp_path: Path) -> None:
+    def bend(life: Life) -> None:
+        cluster: Any = life.cluster
+        cluster.lost = lambda: ["n2: its side-car is gone"]
+
+    life, verdict = live(tmp_path / "run", bend, time_limit=1)
+    assert verdict["valid"] == "unknown"
+    assert life.facts["lost_nodes"] == ["n2"]
+    assert "ended-early" in grave(verdict)
+
+
 @pytest.mark.parametrize("lost", ["faults.jsonl", "evidence/run.json"])
 def test_a_verdict_does_not_get_better_by_losing_evidence(tmp_path: Path, lost: str) -> None:
     live(tmp_path / "run", nemesis="pause", time_limit=2.5)

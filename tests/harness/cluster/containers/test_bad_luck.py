@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 
 from harness.cluster.containers import engine, images, layout
 from harness.cluster.containers.layout import Layout, parse_subnet
+from harness.cluster.containers.node import DockerDaemon
 from harness.cluster.docker_provider import PROVIDER
+from harness.cluster.node import ProcessIdentity
 from harness.cluster.providers import Request
 from harness.errors import NeedsError, NodeError, SetupError, UsageError
 from systems.etcd import Etcd
+from tests.engine_holdings import own_subnets
 
 
 def request(**options: Any) -> Request:
@@ -58,10 +62,12 @@ def test_subnets_are_tried_in_an_order_of_the_projects_own() -> None:
 @pytest.mark.docker
 @pytest.mark.usefixtures("nothing_left")
 def test_a_subnet_that_is_taken(make: Any) -> None:
-    first = make(1, subnet="10.239.78")
+    subnet = own_subnets()[1]
+    first = make(1, subnet=subnet)
     first.up()
-    with pytest.raises(SetupError, match=r"10\.239\.78\.0/24: the subnet is taken") as caught:
-        make(1, subnet="10.239.78").up()
+    taken = re.escape(f"{subnet}.0/24: the subnet is taken")
+    with pytest.raises(SetupError, match=taken) as caught:
+        make(1, subnet=subnet).up()
     assert "--docker-subnet" in str(caught.value.hint)
     first.down()
 
@@ -71,14 +77,12 @@ def test_a_subnet_that_is_taken(make: Any) -> None:
 def test_a_free_subnet_is_found_beside_a_taken_one(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "harness.cluster.containers.cluster.subnets_to_try",
-        lambda project: ["10.239.79", "10.239.80"],
-    )
+    two = own_subnets()[2:]
+    monkeypatch.setattr("harness.cluster.containers.cluster.subnets_to_try", lambda project: two)
     clusters = [make(1), make(1)]
     for cluster in clusters:
         cluster.up()
-    assert clusters[1].nodes[0].peer_address == "10.239.80.11"
+    assert clusters[1].nodes[0].peer_address == f"{two[1]}.11"
 
 
 def refusing(explanation: str) -> Any:
@@ -147,6 +151,43 @@ def test_an_image_that_is_missing_with_no_registry_and_no_mirror(
     assert any("from Debian's packages" in line for line in told)
     with pytest.raises(NeedsError, match=r"mine:1 is missing and cannot be pulled: .*no such host"):
         images.ensure_database_image(Engine(), "mine:1", told.append)
+
+
+@pytest.mark.parametrize(
+    ("image", "asked"),
+    [
+        ("etcd", ("etcd", "latest")),
+        ("here:5000/etcd", ("here:5000/etcd", "latest")),
+        ("here:5000/etcd:v3", ("here:5000/etcd", "v3")),
+        ("etcd@sha256:00ff", ("etcd", "sha256:00ff")),
+    ],
+)
+def test_an_image_is_pulled_by_its_name_and_tag_or_digest(
+    image: str, asked: tuple[str, str]
+) -> None:
+    pulled: list[tuple[str, str]] = []
+
+    class Engine:
+        def inspect_image(self, image: str) -> None:
+            raise docker.errors.ImageNotFound("no such image")
+
+        def pull(self, repository: str, tag: str, **named: Any) -> Any:
+            pulled.append((repository, tag))
+            return iter([])
+
+    images.ensure_database_image(Engine(), image, print)
+    assert pulled == [asked]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(0, 0), (2, 2), (128, 128), (137, -9), (143, -15), (192, -64), (255, 255)]
+)
+def test_the_code_of_an_end_is_a_signal_only_where_there_is_such_a_signal(
+    code: int, status: int
+) -> None:
+    link: Any = None
+    who = ProcessIdentity(pid=7, start_ticks=1, boot_id="this", pid_namespace=3)
+    assert DockerDaemon("db", link, who, lambda: code).wait(30) == status
 
 
 def test_a_build_that_fails_tells_its_last_words() -> None:

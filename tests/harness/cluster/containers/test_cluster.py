@@ -14,6 +14,7 @@ import pytest
 
 from harness.cluster.node import Partitionable
 from harness.errors import NodeError
+from tests.engine_holdings import OWN
 
 pytestmark = [pytest.mark.docker, pytest.mark.cluster, pytest.mark.usefixtures("nothing_left")]
 
@@ -154,7 +155,7 @@ def test_a_database_image_needs_no_tools_inside(make: Any, client: Any) -> None:
     with tarfile.open(fileobj=archive, mode="w") as tar:
         tar.addfile(tarfile.TarInfo("nothing"))
     archive.seek(0)
-    image = "polygraph-test-empty:latest"
+    image = f"{OWN}-empty:latest"
     repository, _, tag = image.partition(":")
     client.import_image_from_data(archive.read(), repository=repository, tag=tag)
     try:

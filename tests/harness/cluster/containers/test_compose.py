@@ -18,7 +18,7 @@ import yaml
 from harness.cluster.containers import engine
 from harness.cluster.containers.cluster import DockerCluster
 from harness.cluster.containers.layout import CAPABILITIES, Layout
-from tests.engine_holdings import COMPOSE_LABEL
+from tests.engine_holdings import COMPOSE_LABEL, OWN, own_subnets
 
 ROOT = Path(__file__).parents[4]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -118,12 +118,12 @@ def compose_program() -> list[str]:
 @pytest.fixture
 def project(tmp_path: Path, node_image: str) -> Iterator[str]:
     """A project that was started with compose."""
-    name = f"polygraphtest{tmp_path.parent.name[-4:].replace('-', '')}"
+    name = OWN.replace("-", "")
     program = [*compose_program(), "-f", str(COMPOSE), "-p", name]
     env = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(tmp_path),
-        "POLYGRAPH_SUBNET": "10.239.77",
+        "POLYGRAPH_SUBNET": own_subnets()[0],
         "POLYGRAPH_NODE_IMAGE": node_image,
     }
     subprocess.run([*program, "up", "-d", "--no-build"], env=env, check=True, capture_output=True)
@@ -136,7 +136,7 @@ def test_compose_starts_what_the_sdk_starts(project: str, tmp_path: Path, node_i
     client = engine.connect()
     names = [c["Id"] for c in client.containers(filters={"label": f"{COMPOSE_LABEL}={project}"})]
     by_compose = [traits(client.inspect_container(name)) for name in names]
-    layout = Layout("polygraph-beside", NAMES, client_ports=(2379,), image=node_image)
+    layout = Layout(f"{OWN}-beside", NAMES, client_ports=(2379,), image=node_image)
     cluster = DockerCluster(tmp_path, layout)
     cluster.up()
     try:

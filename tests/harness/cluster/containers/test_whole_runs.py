@@ -17,6 +17,7 @@ from harness.cluster import registration
 from harness.cluster.containers import engine
 from harness.cluster.leftovers import down, heal
 from harness.run.ledger import read_ledger
+from tests.engine_holdings import OWN
 
 pytestmark = [pytest.mark.docker, pytest.mark.cluster, pytest.mark.usefixtures("nothing_left")]
 
@@ -116,14 +117,14 @@ def test_what_the_engine_makes_for_a_killed_run_after_all_is_removed_by_heal(
     run_dir = store / "etcd" / "register" / "killed"
     run_dir.mkdir(parents=True)
     labels = {
-        engine.PROJECT_LABEL: "polygraph-killed",
+        engine.PROJECT_LABEL: OWN,
         engine.HOST_LABEL: socket.gethostname(),
         engine.RUN_LABEL: str(run_dir.resolve()),
     }
-    client.create_volume("polygraph-killed-n1", labels=labels)
-    client.create_network("polygraph-killed", labels=labels)
+    client.create_volume(f"{OWN}-n1", labels=labels)
+    client.create_network(OWN, labels=labels)
     beside = make(1)
     beside.up()
     assert heal(store) == []
-    assert not any(engine.everything(client, f"{engine.PROJECT_LABEL}=polygraph-killed"))
+    assert not any(engine.everything(client, f"{engine.PROJECT_LABEL}={OWN}"))
     assert beside.nodes[0].run(["true"]).exit_code == 0

@@ -133,6 +133,27 @@ def traced_by_another() -> dict[str, Any]:
     return {"said": said.replace(str(child.pid), "PID")}
 
 
+def heals_what_another_set() -> dict[str, Any]:
+    """Whoever set a clock was killed: who comes next sees that it is wrong, and undoes it."""
+    child = Child()
+    ready, tell = os.pipe()
+    other = os.fork()
+    if other == 0:
+        node_clock.NodeClock(lambda: [child.pid]).set({"shift_ns": SHIFT_NS})
+        os.write(tell, b".")
+        signal.pause()
+    os.read(ready, 1)
+    os.kill(other, signal.SIGKILL)
+    os.waitpid(other, 0)
+    clock = node_clock.NodeClock(lambda: [child.pid])
+    ahead, pristine = [child.ahead_s()], [clock.state()["pristine"]]
+    pristine.append(clock.heal()["pristine"])
+    ahead.append(child.ahead_s())
+    traced = traced_by(child.pid)
+    child.end()
+    return {"ahead": ahead, "pristine": pristine, "traced": traced}
+
+
 def ends_while_set() -> dict[str, Any]:
     """A process that is killed meanwhile is told of, once, and costs nothing."""
     child, rest = Child(), Child()

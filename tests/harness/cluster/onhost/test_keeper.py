@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 from harness.cluster import identity
+from harness.cluster.onhost.keeper import Client
 from harness.cluster.ssh_connection import _BOOT, _ONHOST
 
 WAIT_S = 30.0
@@ -192,6 +194,23 @@ def test_stopped_is_only_what_is_stopped_as_a_whole(meet: Meet) -> None:
     wait_until(lambda: process(child)[0] == "T")
     assert meeting.ask("c", "look", processes=look)["states"] == ["T"]
     assert meeting.ask("d", "look", processes=[[daemon["pid"], 1]])["states"] == ["gone"]
+
+
+def test_who_is_too_slow_to_read_is_let_go_and_reads_no_half_line_before_another() -> None:
+    near, far = socket.socketpair()
+    client = Client(near)
+    near.settimeout(0.2)
+    client.tell({"id": "a", "stdout": "x" * (8 << 20)})
+    client.tell({"id": "b"})
+    far.settimeout(WAIT_S)
+    received = b""
+    while data := far.recv(1 << 16):
+        received += data
+    assert received
+    assert b"\n" not in received
+    assert client.requests() is None
+    near.close()
+    far.close()
 
 
 def test_a_late_command_is_killed_and_said_to_be_late(meet: Meet) -> None:

@@ -40,6 +40,11 @@ def test_a_process_that_another_traces_is_refused_with_the_reason() -> None:
     assert "ptrace of PID" in drive("traced_by_another")["said"]
 
 
+def test_a_clock_whose_setter_was_killed_is_called_wrong_and_healed_by_who_comes_next() -> None:
+    found = drive("heals_what_another_set")
+    assert found == {"ahead": [10_000, 0], "pristine": [0, 1], "traced": 0}
+
+
 def test_the_end_of_a_process_whose_clock_is_set_is_told_once() -> None:
     assert drive("ends_while_set") == {"ended": [-9], "ahead": 10_000, "processes": 1}
 

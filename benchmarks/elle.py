@@ -5,8 +5,8 @@
 Each line is one process of ``polygraph check -m list-append`` on a seeded history of
 :mod:`benchmarks.list_histories`: seconds of wall time and of processor time, and the peak of the
 sum of resident memory over it and all its children. The last line is JSON. ``cold`` is the first
-run with an empty compile cache, ``without_numba`` with numba hidden. ``--large`` adds ten million
-transactions (a file of 3 GB).
+run with empty caches (numba's and Python's), ``without_numba`` with numba hidden. ``--large`` adds
+ten million transactions (a file of 3 GB).
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ def measured(path: Path, *, numba: bool, cache: Path) -> dict[str, Any]:
     start_with = ["-m", "harness.cli.main"] if numba else ["-c", HIDE_NUMBA]
     argv = [sys.executable, *start_with, "check", "-v", "-m", "list-append", str(path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(cache)}
+    environment["PYTHONPYCACHEPREFIX"] = str(cache / "python")
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # whoever installs has compiled modules
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start, peak = time.perf_counter(), 0
     with subprocess.Popen(

@@ -85,7 +85,9 @@ def run(path: Path) -> tuple[float, int, str]:
     """Seconds, peak bytes and what was said of one whole process."""
     argv = [sys.executable, "-m", "harness.cli.main", "check", "-m", "rw-register", str(path)]
     begun = time.monotonic()
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(path.parent / "python")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # whoever installs has compiled modules
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     said = process.stdout.read()
     _, _, usage = os.wait4(process.pid, 0)

@@ -5,7 +5,7 @@ A system names patterns by kind (etcd: ``panic``, ``fatal-error``, ``data-race``
 an anomaly of its kind, told with node, file, line number, time and the lines after it (a stack, a
 report of the race detector). A line is excused if a fault that explains it was in force when it
 was written, or had been healed no more than ten seconds before; where the line and those before it
-carry no time, if the fault was injected at all.
+carry no time, or a fault moved the clocks, if the fault was injected at all.
 
 Ends of processes are the business of :mod:`checkers.crash`. A line that blames a full disk blames
 this machine: that node's lines are left aside, and the answer is unknown.
@@ -112,7 +112,7 @@ class Logs:
 
     def _is_expected(self, line: Line, record: Record) -> bool:
         """Whether a fault explains it that was in force then, or shortly before."""
-        if line.time_ns is None:
+        if line.time_ns is None or _clocks_were_wrong(record):
             active = {entry.fault for entry in record.faults or () if entry.event == "injected"}
         else:
             since = line.time_ns - AFTERMATH_NS
@@ -121,6 +121,11 @@ class Logs:
         return any(
             pattern.search(line.text) for fault, pattern in self.expected.items() if fault in active
         )
+
+
+def _clocks_were_wrong(record: Record) -> bool:
+    """Whether a fault moved what the nodes read of the clock, their logs' times included."""
+    return any(entry.fault.startswith("clock") for entry in record.faults or ())
 
 
 def _compiled(table: Mapping[str, Sequence[str]]) -> dict[str, re.Pattern[str]]:

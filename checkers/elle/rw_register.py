@@ -30,6 +30,7 @@ import numpy as np
 
 from checkers.elle.analysis import Inference, Reason, analyse
 from checkers.elle.commit_numbers import commit_numbers
+from checkers.elle.every_order import MOST_TRANSACTIONS, settle
 from checkers.elle.explain import show
 from checkers.elle.graph import RW, WR, WW, Graph
 from checkers.elle.models import canonical, implied_models
@@ -90,6 +91,10 @@ class RwRegister:
         assumed = {**record.header.options, **self.options}
         verdict = self._judged(record, options, known, assumed, budget)
         verdict = with_weak_models(verdict, known, options, record)
+        if verdict.valid == UNKNOWN and len(found) <= MOST_TRANSACTIONS:
+            order = agreed_order(known, sources(known, assumed, record))
+            graph = infer(known, order, record).graph
+            verdict = settle(verdict, known, graph, options, record)
         if verdict.valid == UNKNOWN and is_strict(options) and not assumed.get(LINEARIZABLE_KEYS):
             strict = self._judged(
                 record, options, known, {**assumed, LINEARIZABLE_KEYS: True}, budget

@@ -93,9 +93,18 @@ class _Slices:
 
 def is_explained(known: Versions, graph: Graph, orders: frozenset[str], budget: Budget) -> bool:
     """Whether one was found that goes with ``orders`` (out of ``process`` and ``realtime``)."""
+    ready = prepared(known, graph, orders)
+    if ready is None:
+        return False
+    play = _play(known, ready.edges, ready.parts)
+    return _run(known, play, ready.parts, ready.moments, ready.realtime, budget)
+
+
+def prepared(known: Versions, graph: Graph, orders: frozenset[str]) -> Prepared | None:
+    """Who takes part and what is known of their order; ``None`` if that allows none."""
     parts = _taking_part(known)
     if parts is None:
-        return False
+        return None
     source, target, _ = graph.edges(WW | WR | RW)
     inside = parts[source] & parts[target]
     edges = Edges(source[inside].astype(np.int64), target[inside].astype(np.int64))
@@ -108,7 +117,7 @@ def is_explained(known: Versions, graph: Graph, orders: frozenset[str], budget: 
     for _ in range(ROUNDS):
         moments = narrowed(moments, edges) if realtime else moments
         if (moments.earliest > moments.latest)[parts].any():
-            return False
+            return None
         more = list(_told_by_edges(known, edges, parts))
         if realtime:
             more.append(_told_by_reads(known, moments, parts))
@@ -116,8 +125,17 @@ def is_explained(known: Versions, graph: Graph, orders: frozenset[str], budget: 
         if not len(fresh.source):
             break
         edges = edges.with_more(fresh)
-    play = _play(known, edges, parts)
-    return _run(known, play, parts, moments, realtime, budget)
+    return Prepared(parts, edges, moments, realtime)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Who takes part, who must come before whom, and when each took effect."""
+
+    parts: Bools
+    edges: Edges
+    moments: Moments
+    realtime: bool
 
 
 @dataclass(frozen=True, eq=False)

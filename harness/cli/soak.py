@@ -65,10 +65,10 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
         with block(book) as show:
 
             def tell(entry: Entry) -> None:
-                show(entry)
+                show.see(entry)
                 report(entry)
 
-            loop = Loop(book, flags["store"].resolve(), command, tell)
+            loop = Loop(book, flags["store"].resolve(), command, tell, tick=show.tick)
             loop.run()
     finally:
         book.close()
@@ -215,4 +215,5 @@ class _Reporter:
                 page.write(step_summary(summary, headline(summary), needed(summary)))
 
     def _say(self, line: str) -> None:
-        click.echo(line, err=self.flags["as_json"])
+        # Not click.echo, which writes past whoever stands in for the stream: the live block does.
+        print(line, file=sys.stderr if self.flags["as_json"] else sys.stdout, flush=True)

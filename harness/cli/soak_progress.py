@@ -2,7 +2,8 @@
 
 It shows the counts so far, what is under way and since when. Where standard error is no terminal
 there is no block: the line for each ended run is progress enough. All of it goes to standard
-error, and lines printed meanwhile scroll above the block.
+error, and lines printed meanwhile scroll above the block. It is drawn when the loop ticks, not by
+a thread, since the loop forks.
 """
 
 from __future__ import annotations
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
     from harness.soak.book import Book, Entry
 
 STYLES = {"passed": "green", "violation": "red", "unknown": "yellow", "infrastructure": "yellow"}
-REFRESH_HZ = 2.0
 
-Show = Callable[["Entry"], None]
+
+@dataclass(frozen=True)
+class Show:
+    """``see`` each line of the book, and ``tick`` now and then."""
+
+    see: Callable[[Entry], None]
+    tick: Callable[[], None]
 
 
 @dataclass
@@ -74,10 +80,10 @@ def _span(seconds: float) -> str:
 
 @contextlib.contextmanager
 def block(book: Book, stream: TextIO | None = None) -> Iterator[Show]:
-    """A function to give each entry to, showing the soak on ``stream`` (standard error)."""
+    """Shows the soak on ``stream`` (standard error), if that is a terminal."""
     stream = sys.stderr if stream is None else stream
     if not stream.isatty() or os.environ.get("TERM") == "dumb":
-        yield lambda entry: None
+        yield Show(lambda entry: None, lambda: None)
         return
     from rich.console import Console
     from rich.live import Live
@@ -86,13 +92,13 @@ def block(book: Book, stream: TextIO | None = None) -> Iterator[Show]:
     console = Console(file=stream, no_color=not colours(stream), highlight=False)
     with Live(
         console=console,
-        refresh_per_second=REFRESH_HZ,
+        auto_refresh=False,
         transient=True,
         get_renderable=lambda: drawn(present),
         redirect_stdout=sys.stdout.isatty(),
         redirect_stderr=stream is sys.stderr,
-    ):
-        yield present.see
+    ) as live:
+        yield Show(present.see, live.refresh)
 
 
 def drawn(present: Present) -> Any:

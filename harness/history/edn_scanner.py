@@ -168,44 +168,53 @@ def transaction(  # type: ignore[no-untyped-def]
 def field_at(b, i):  # type: ignore[no-untyped-def]
     """Which keyword stands at ``i``, as a bit, and the place after it.
 
-    64 is a key that nobody asked for, -1 no plain keyword at all.
+    64 is a key that nobody asked for, -1 no plain keyword at all. Letters are compared before the
+    end of the word is looked for, which takes longer.
     """
-    after = keyword(b, i) if b[i] == 58 else -1
-    if after < 0:
-        return -1, i
-    size = after - i - 1
     c = b[i + 1]
+    size = 0
     field = 64
-    if size == 1 and c == 102:
-        field = 16
-    elif size == 4 and c == 116 and b[i + 4] == 101:
-        if b[i + 2] == 105 and b[i + 3] == 109:
-            field = 1
-        elif b[i + 2] == 121 and b[i + 3] == 112:
-            field = 8
-    elif size == 5 and c == 105 and b[i + 2] == 110 and b[i + 3] == 100:
-        field = 2 if b[i + 4] == 101 and b[i + 5] == 120 else 64
-    elif size == 5 and c == 118 and b[i + 2] == 97 and b[i + 3] == 108:
-        field = 32 if b[i + 4] == 117 and b[i + 5] == 101 else 64
-    elif size == 7 and c == 112 and b[i + 2] == 114 and b[i + 3] == 111 and b[i + 4] == 99:
-        field = 4 if b[i + 5] == 101 and b[i + 6] == 115 and b[i + 7] == 115 else 64
-    return field, after
+    if b[i] != 58:
+        return -1, i
+    if c == 102:
+        field, size = 16, 1
+    elif c == 116 and b[i + 2] == 105 and b[i + 3] == 109 and b[i + 4] == 101:
+        field, size = 1, 4
+    elif c == 116 and b[i + 2] == 121 and b[i + 3] == 112 and b[i + 4] == 101:
+        field, size = 8, 4
+    elif c == 105 and b[i + 2] == 110 and b[i + 3] == 100 and b[i + 4] == 101:
+        field, size = 2, 5
+    elif c == 118 and b[i + 2] == 97 and b[i + 3] == 108 and b[i + 4] == 117:
+        field, size = 32, 5
+    elif c == 112 and b[i + 2] == 114 and b[i + 3] == 111 and b[i + 4] == 99:
+        field, size = 4, 7
+    last = b[i + size]
+    known = (
+        size == 1 or (last == 101 and (size == 4 or field == 32)) or (last == 120 and field == 2)
+    )
+    if field == 4:
+        known = b[i + 5] == 101 and b[i + 6] == 115 and last == 115
+    if known and ends(b[i + size + 1]):
+        return field, i + size + 1
+    after = keyword(b, i)
+    return (64, after) if after >= 0 else (-1, i)
 
 
 @_compiled
 def type_at(b, i):  # type: ignore[no-untyped-def]
     """The code of the type at ``i`` and the place after it, which is -1 if it is none."""
-    after = keyword(b, i) if b[i] == 58 else -1
-    size = after - i - 1
     c = b[i + 1]
-    if size == 6 and c == 105 and b[i + 2] == 110 and b[i + 3] == 118 and b[i + 4] == 111:
-        return (0, after) if b[i + 5] == 107 and b[i + 6] == 101 else (0, -1)
-    if size == 2 and c == 111 and b[i + 2] == 107:
-        return 1, after
-    if size == 4 and c == 102 and b[i + 2] == 97 and b[i + 3] == 105 and b[i + 4] == 108:
-        return 2, after
-    if size == 4 and c == 105 and b[i + 2] == 110 and b[i + 3] == 102 and b[i + 4] == 111:
-        return 3, after
+    if b[i] != 58:
+        return 0, -1
+    if c == 111 and b[i + 2] == 107:
+        return 1, i + 3 if ends(b[i + 3]) else -1
+    if c == 102 and b[i + 2] == 97 and b[i + 3] == 105 and b[i + 4] == 108:
+        return 2, i + 5 if ends(b[i + 5]) else -1
+    if c == 105 and b[i + 2] == 110 and b[i + 3] == 102 and b[i + 4] == 111:
+        return 3, i + 5 if ends(b[i + 5]) else -1
+    invokes = c == 105 and b[i + 2] == 110 and b[i + 3] == 118 and b[i + 4] == 111
+    if invokes and b[i + 5] == 107 and b[i + 6] == 101 and ends(b[i + 7]):
+        return 0, i + 7
     return 0, -1
 
 

@@ -95,6 +95,9 @@ def _main(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _words(value: Any) -> Any:
+    """A list of names, or names with commas, so that a narrow column can break between them."""
+    if isinstance(value, str):
+        return value.replace(",", ", ")
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 

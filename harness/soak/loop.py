@@ -49,7 +49,8 @@ class Loop:
 
     ``command`` does one run: it is given the scenario's file, the seed, the store and the file
     for its result (exit, run_dir, verdict, message, reproduce). ``tell`` is called with every
-    entry that is written. ``clock`` is monotonic seconds.
+    entry that is written, ``tick`` about every half second. ``clock`` is monotonic seconds. No
+    thread may run beside the loop: its children do something between fork and exec.
     """
 
     book: Book
@@ -57,6 +58,7 @@ class Loop:
     command: Sequence[str]
     tell: Callable[[Entry], None]
     clock: Callable[[], float] = time.monotonic
+    tick: Callable[[], None] = lambda: None
     is_stopped: bool = False
     _active: dict[int, Child] = field(default_factory=dict)
     _spent_s: float = 0.0
@@ -144,6 +146,7 @@ class Loop:
         poll = select.poll()
         for child in self._active.values():
             poll.register(child.pidfd, select.POLLIN)
+        self.tick()
         poll.poll(POLL_S * 1000)
         for child in list(self._active.values()):
             if child.process.poll() is not None:

@@ -121,6 +121,13 @@ def test_without_times_a_fault_that_came_at_all_excuses_its_line(tmp_path: Path)
     assert judged(tmp_path, line, faults=kill[:1], start_ns=None).valid is False
 
 
+def test_where_clocks_were_moved_the_times_of_lines_count_for_nothing(tmp_path: Path) -> None:
+    line = info(40, "bind: address already in use", "fatal")
+    moved = LedgerEntry(2, "clock", ["n2"], "injected", 3 * SECOND)
+    assert judged(tmp_path, line, faults=[*fault("kill", 5, 11), moved]).valid is True
+    assert judged(tmp_path, line, faults=[*fault("pause", 5, 11), moved]).valid is False
+
+
 def test_a_full_disk_is_this_machines_doing(tmp_path: Path) -> None:
     verdict = judged(tmp_path, info(3, "write wal: no space left on device", "fatal"), ASSERTED)
     assert verdict.valid == UNKNOWN

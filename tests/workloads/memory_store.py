@@ -1,7 +1,9 @@
 """A store in memory with interactive transactions, sound or broken, for tests of workloads.
 
 ``level`` is ``serializable`` (a commit is refused if anything read has changed), ``snapshot``
-(only if anything written has) or ``dirty`` (never, and reads see the newest).
+(only if anything written has), ``dirty`` (never, and reads see the newest), ``torn`` (dirty, and
+what is committed becomes visible bit by bit) or ``lagging`` (half of the keys are read as they were
+four commits ago).
 """
 
 from __future__ import annotations
@@ -62,8 +64,14 @@ class Transaction:
         if self.began < 0:
             self.began = self.store.commits
         self.seen.update(keys)
-        moment = self.store.commits if self.store.level == "dirty" else self.began
-        return {key: self.puts.get(key, self.store.at(key, moment)[1]) for key in keys}
+        moment = self.store.commits if self.store.level in ("dirty", "torn") else self.began
+        return {
+            key: self.puts.get(key, self.store.at(key, self._of(key, moment))[1]) for key in keys
+        }
+
+    def _of(self, key: Any, moment: int) -> int:
+        lags = self.store.level == "lagging" and str(key)[-1] in "02468"
+        return moment - 4 if lags else moment
 
     async def put(self, key: Any, value: Any) -> None:
         await asyncio.sleep(0)
@@ -73,13 +81,15 @@ class Transaction:
         await asyncio.sleep(0)
         store = self.store
         self.seen.update(k for k in store.rows for prefix in self.scanned if k.startswith(prefix))
-        guarded = {"serializable": self.seen, "snapshot": set(self.puts), "dirty": set()}
-        changed = any(store.at(key, store.commits)[0] > self.began for key in guarded[store.level])
+        guarded = {"serializable": self.seen, "snapshot": set(self.puts)}.get(store.level, set())
+        changed = any(store.at(key, store.commits)[0] > self.began for key in guarded)
         if self.puts and self.began >= 0 and changed:
             raise Failed(["answer", "conflict"])
         if self.puts:
             store.commits += 1
         for key, value in self.puts.items():
             store.rows.setdefault(key, []).append((store.commits, value))
+            if store.level == "torn":
+                await asyncio.sleep(0)
 
     async def abort(self) -> None: ...

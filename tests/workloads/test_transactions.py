@@ -27,6 +27,9 @@ NAMES = [
     "sequential",
     "monotonic",
     "predicates",
+    "torn",
+    "write-skew",
+    "causal-reverse",
 ]
 
 
@@ -119,6 +122,10 @@ def test_final_reads_ask_for_every_key_that_was_used() -> None:
         ("rw-register", {"key_count": 0}, "key_count must be at least 1"),
         ("long-fork", {"group_size": 1}, "group_size"),
         ("monotonic", {"partitions": -1}, "partitions"),
+        ("torn", {"group_size": 1}, "group_size"),
+        ("torn", {"held_share": 2.0}, "held_share"),
+        ("write-skew", {"pairs": -1}, "pairs"),
+        ("causal-reverse", {"rows": 1}, "rows"),
     ],
 )
 def test_impossible_options_are_refused(name: str, extra: dict[str, Any], words: str) -> None:
@@ -126,7 +133,9 @@ def test_impossible_options_are_refused(name: str, extra: dict[str, Any], words:
         made(name, **extra)
 
 
-@pytest.mark.parametrize(("name", "concurrency"), [("g2", 7), ("causal", 2), ("predicates", 6)])
+@pytest.mark.parametrize(
+    ("name", "concurrency"), [("g2", 7), ("causal", 2), ("predicates", 6), ("causal-reverse", 5)]
+)
 def test_a_concurrency_that_does_not_fit_is_refused(name: str, concurrency: int) -> None:
     with pytest.raises(UsageError, match="concurrency"):
         made(name, concurrency=concurrency)
@@ -163,6 +172,9 @@ def test_a_sound_store_is_valid(name: str) -> None:
         ("predicates", "snapshot", "G2"),
         ("sequential", "dirty", "duplicate-value"),
         ("monotonic", "snapshot", "duplicate-value-skew"),
+        ("torn", "torn", "torn-transaction"),
+        ("write-skew", "snapshot", "write-skew"),
+        ("causal-reverse", "lagging", "causal-reverse"),
     ],
 )
 def test_a_broken_store_is_caught(name: str, level: str, kind: str) -> None:
@@ -172,3 +184,12 @@ def test_a_broken_store_is_caught(name: str, level: str, kind: str) -> None:
     verdict = judged(checker, history, wfr_keys=True)
     assert verdict.valid is False
     assert kind in verdict.anomalies
+
+
+def test_a_share_of_the_reads_of_whole_groups_is_held() -> None:
+    found = asked("torn", 600, held_share=0.5, held_s=3.0)
+    reads = [op for op in found if op.value[0][0] == "r"]
+    held = [(op.extra or {})["pauses_s"] for op in reads if op.extra]
+    assert 0.4 < len(held) / len(reads) < 0.6
+    assert all(len(each) == 4 and sum(each) <= 3.01 for each in held)
+    assert not any(op.extra for op in found if op.value[0][0] == "w")

@@ -30,6 +30,23 @@ def test_an_honest_run_ends_in_0_and_is_judged_again_alike(
     assert polygraph("heal").returncode == 0
 
 
+def test_real_logs_raise_no_alarm_and_a_planted_line_does(
+    polygraph: Fixture, tmp_path: Path
+) -> None:
+    faults = ("--nemesis", "kill,pause", "--nemesis-interval", "3", "--time-limit", "9")
+    done = polygraph("test", "etcd", "--nodes", "3", "--store", "store", *faults, "--json")
+    assert done.returncode in (0, 2), done.stderr
+    found = json.loads(done.stdout)["checkers"]
+    assert found["logs"]["stats"] == {"files": 3, "lines": {}}
+    assert found["logs"]["valid"] is True
+    with (tmp_path / "store/latest/nodes/n2/etcd.log").open("a") as log:
+        log.write("panic: assertion failed: planted\n")
+    again = polygraph("check", "latest", "-v")
+    assert again.stdout == "latest\tfalse\n"
+    assert "logs: assertion-failure" in again.stderr
+    assert "of n2 says in line" in again.stderr
+
+
 def test_plain_processes_take_cuts_and_wrong_clocks_with_proof(polygraph: Fixture) -> None:
     faults = ("--nemesis", "partition,clock", "--nemesis-interval", "6", "--time-limit", "15")
     sized = ("--nodes", "3", "--provider", "local:plain", "--store", "store", "--seed", "1")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pty
+import re
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,7 +68,8 @@ def test_a_soak_without_a_number_says_how_it_ends(book: Book) -> None:
 def test_where_there_is_no_terminal_nothing_is_drawn(book: Book) -> None:
     stream = io.StringIO()
     with block(book, stream) as show:
-        show(entry(1, "begun"))
+        show.see(entry(1, "begun"))
+        show.tick()
     assert stream.getvalue() == ""
 
 
@@ -73,13 +78,32 @@ def test_on_a_terminal_the_block_is_drawn_and_gone_at_the_end(
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     ours, theirs = pty.openpty()
+    threads = threading.active_count()
     with os.fdopen(theirs, "w") as terminal:
-        with block(book, terminal) as show:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with block(book) as show:
             told = entry(1, "begun")
             book.add(told)
-            show(told)
-        terminal.flush()
-        seen = os.read(ours, 65536).decode()
-    os.close(ours)
+            show.see(told)
+            show.tick()
+            assert threading.active_count() == threads
+            print("a line of the reporter", file=sys.stderr, flush=True)
+    seen = everything(ours)
     assert "soak  0/20 runs" in seen
+    assert "  run 1  " in seen
     assert "\x1b[2K" in seen
+    assert "a line of the reporter\r\n" in without_controls(seen)
+
+
+def everything(fd: int) -> str:
+    """All that was written to a terminal whose other end is closed; its reader then gets EIO."""
+    parts = []
+    with contextlib.suppress(OSError):
+        while part := os.read(fd, 65536):
+            parts.append(part)
+    os.close(fd)
+    return b"".join(parts).decode()
+
+
+def without_controls(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r(?!\n)", "", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -35,15 +36,25 @@ def test_the_run_process_is_alone_in_namespaces_of_its_own(start: Start) -> None
     assert not [name for name in found["open"] if "pidfd" in name]
 
 
+def open_here() -> set[tuple[str, str]]:
+    """Every descriptor of this process, and what it is."""
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            found.add((fd, os.readlink(f"/proc/self/fd/{fd}")))
+    return found
+
+
 def test_no_descriptor_of_the_front_stays_open(mode: Any, tmp_path: Path) -> None:
-    gc.collect()  # what earlier tests held must not be closed in between
-    before = set(os.listdir("/proc/self/fd"))
+    gc.collect()  # what an earlier test left to it is not to be closed in the middle
+    before = open_here()
     entered = enter.spawn([sys.executable, "-S", "-c", ""], mode=mode, run_dir=tmp_path)
     assert entered.wait(30) == 0
     with pytest.raises(SetupError):
         enter.spawn(["/no-such-program"], mode=mode, run_dir=tmp_path)
     assert enter.refusal_of(mode) is None
-    assert set(os.listdir("/proc/self/fd")) - before == set()
+    gc.collect()
+    assert open_here() - before == set()
 
 
 def test_waiting_gives_nothing_until_the_end(start: Start) -> None:

@@ -108,6 +108,7 @@ def test_an_anomaly_shows_its_proof_its_witness_and_the_fault_in_force(invalid_r
     case = verdict["checkers"]["linearizable"]["anomalies"]["stale-read"][0]
     page = page_of(invalid_run)
     assert " ".join(case["message"].split()).split(" Let:")[0] in page.text
+    assert "what it means: polygraph explain stale-read" in page.text
     links = [a.get("href") for tag, a in page.tags if tag == "a"]
     for index in case["witness"]:
         assert f"#op-{index}" in links
@@ -129,6 +130,26 @@ def test_each_verdict_has_its_word_and_its_shape(
     assert heading[0]["class"] == f"hero is-{word}"
     assert [a for tag, a in page.tags if tag == "use"][1]["href"] == f"#shape-{word}"
     assert word in page.text
+
+
+def test_what_a_checker_left_open_says_what_would_settle_it_and_nothing_is_said_twice(
+    make_run: Callable[..., Path],
+) -> None:
+    folder = make_run(count=30)
+    issue = {"check": "few-ok", "level": "unknown", "message": "3 reads", "settle": "run longer"}
+    steps = [
+        {"about": "3 reads", "do": "run longer"},
+        {"about": "out of budget (bank)", "do": "search <b>longer</b>"},
+        "odd",
+        {"do": 7},
+    ]
+    verdict = {"valid": "unknown", "health": [issue], "settle": steps}
+    (folder / "verdict.json").write_text(json.dumps(verdict))
+    render(folder)
+    text = page_of(folder).text
+    assert text.count("To settle it: run longer") == 1
+    assert "out of budget (bank)" in text
+    assert "To settle it: search <b>longer</b>" in text
 
 
 def test_health_issues_say_what_would_settle_them(make_run: Callable[..., Path]) -> None:

@@ -1,0 +1,87 @@
+"""Causal reverse: rows inserted one after another, and reads of all of them at once.
+
+Each key is a table of a few rows. A few clients insert them, the next one mostly after the one
+before was acknowledged, and read the whole table in one transaction meanwhile: a read that shows
+a row and not one that had been acknowledged before that row was even asked for saw an effect
+without its cause (after jepsen.tests.causal-reverse). In a sharded system the rows lie on several
+machines. Values are ``[key, row]`` and ``[key, null]``, in the completion ``[key, [rows]]``.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import ClassVar, Final
+
+from harness.client import SystemClient, Transactions
+from harness.errors import UsageError
+from harness.generator import Generator, concurrent_generator, invoke, lift
+from harness.history.operation import OK, Operation
+from harness.system import SystemOption
+from harness.workload import WorkloadOptions
+from workloads.micro_operations import begin, completed
+
+WRITE: Final = "write"
+READ: Final = "read"
+THREADS_PER_KEY: Final = 2
+FINAL_KEYS: Final = 50
+
+
+class CausalReverse:
+    """The workload ``causal-reverse``."""
+
+    name = "causal-reverse"
+    needs = (Transactions,)
+    checkers = ("causal-reverse",)
+    model = "causal-reverse"
+    independent = True
+    options: ClassVar[tuple[SystemOption, ...]] = (
+        SystemOption(name="rows", kind=int, default=16, help="rows that a table has in the end"),
+    )
+
+    def __init__(self, options: WorkloadOptions) -> None:
+        self._rows: int = options.extra.get("rows") or 16
+        self._last_key = -1
+        if self._rows < 2:
+            raise UsageError(f"causal-reverse: rows must be at least 2, not {self._rows}")
+        if options.concurrency % THREADS_PER_KEY:
+            raise UsageError(
+                f"causal-reverse works in pairs, and the concurrency {options.concurrency} is odd",
+                f"--concurrency {options.concurrency + 1}",
+            )
+
+    async def setup(self, client: SystemClient) -> None:
+        """Nothing to make: no row of any table is there before."""
+
+    def generator(self) -> Generator:
+        """Endless: one table after the other for each two threads."""
+        return concurrent_generator(THREADS_PER_KEY, count(), self._table)
+
+    def final_generator(self) -> Generator | None:
+        """The tables used last, each read once more."""
+        keys = range(self._last_key + 1)[-FINAL_KEYS:]
+        return lift([invoke(READ, [key, None]) for key in keys])
+
+    def _table(self, _key: int) -> Generator:
+        steps = [[invoke(WRITE, row), invoke(READ)] for row in range(self._rows)]
+        return lift([step for both in steps for step in both])
+
+    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+        """One transaction. A refused commit passes through as ``Failed``."""
+        key, row = operation.value
+        self._last_key = max(self._last_key, key)
+        transaction = begin(client)
+        if operation.f == WRITE:
+            await transaction.put(_name(key, row), row)
+            await transaction.commit()
+            return completed(operation, OK, operation.value)
+        found = await transaction.get_many([_name(key, row) for row in range(self._rows)])
+        await transaction.commit()
+        rows = sorted(row for row in found.values() if row is not None)
+        return completed(operation, OK, [key, rows])
+
+
+def _name(key: int, row: int) -> str:
+    return f"causal-reverse-{key}-{row}"
+
+
+WORKLOADS = {CausalReverse.name: CausalReverse}

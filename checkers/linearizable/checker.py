@@ -262,7 +262,7 @@ def _why_invalid(outcome: Outcome, first: Proof) -> str:
 
 def _why_unknown(outcome: Outcome) -> str:
     key, reason = next(iter(outcome.undecided.items()))
-    name = "the register" if key == "nil" else f"key {key}"
+    name = "the object" if key == "nil" else f"key {key}"
     more = len(outcome.undecided) - 1
     others = f" (and {more} more keys)" if more else ""
     return f"{name} was not decided: {reason} were not enough{others}"

@@ -111,7 +111,7 @@ def _queue_clash(calls: Sequence[Timed], *, ordered: bool) -> Clash | None:
     if lost and empties:
         raise NotDecided
     clash = _overtaken(elements, lost) if ordered else None
-    return clash or _never_empty(elements, empties)
+    return clash or seen_empty(elements, empties)
 
 
 def _elements(
@@ -190,7 +190,7 @@ def _order_clash(earlier: Element, later: Element) -> Clash:
     return Clash(cast, "was put in later and came out earlier")
 
 
-def _never_empty(elements: Sequence[Element], empties: Sequence[Timed]) -> Clash | None:
+def seen_empty(elements: Sequence[Element], empties: Sequence[Timed]) -> Clash | None:
     """Rule 4: seen empty while something was certainly in."""
     spans = sorted(
         ((e.put_complete, e.taken_invoke, e) for e in elements if e.put_complete < e.taken_invoke),

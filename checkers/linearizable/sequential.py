@@ -38,6 +38,7 @@ from checkers.linearizable.objects import Call, Sequential
 from checkers.linearizable.problem import Allowance, Exhausted, Stuck
 from checkers.linearizable.prose import Narrator, show
 from checkers.linearizable.search import Impossible, first_stuck, first_stuck_of_any
+from checkers.linearizable.stacks import decided as decided_stack
 from harness.history.history import History
 from harness.history.verdict import Budget
 
@@ -100,7 +101,7 @@ def judge_objects(
     wrong, waiting = [], {}
     for part in parts:
         try:
-            found = decided(part)
+            found = decided_stack(part, budget) if part.model.name == "stack" else decided(part)
         except NotDecided:
             waiting[show(part.key)] = by_search(part)
             continue

@@ -115,6 +115,18 @@ TRANSACTION_ENTRIES: Final = table(
         papers="biswas",
     ),
     anomaly(
+        "no-serial-order",
+        """No serial order of the transactions explains all reads. No single circle shows it: every
+        order was tried, with each session's own order, or real time, where the model asks so. Here
+        x and y each had two values, and all four mixtures of them were read.""",
+        elle_registers(
+            "p: [wx1] [rx1 ry8]\nq: [wy2] [rx9 ry2]\nr: [wx9] [rx1 ry2]\ns: [wy8] [rx9 ry8]",
+            "no-serial-order",
+            models="serializable",
+        ),
+        papers="biswas",
+    ),
+    anomaly(
         "lost-update",
         """Two transactions read the same version of a key and both wrote it: one of the two
         changes was made without knowing of the other and is gone.""",

@@ -104,15 +104,14 @@ class NodeClock:
 
         ``wall_ns`` is the node's true time: whoever asks may sit elsewhere.
         """
-        running = list(self._running())
-        spans = {pid: self._written(pid) for pid in running}
+        spans = self._looked_at()
         wall_ns = time.time_ns()
         return {
             "wall_ns": wall_ns,
             "boot_id": boot_id(),
             "offset_ns": vdso.offset_ns(self._program, wall_ns) if self._program else 0,
             "program": dict(self._program) if self._program else None,
-            "processes": len(running),
+            "processes": len(spans),
             "changed": sum(written is True for written in spans.values()),
             "pristine": sum(written is False for written in spans.values()),
             "threads": sum(one.threads for one in self._changed.values()),
@@ -228,6 +227,26 @@ class NodeClock:
         whole[address - begin : address - begin + len(data)] = data
         for at in range(0, len(whole), 8):
             ptrace.poke(tid, begin + at, bytes(whole[at : at + 8]))
+
+    def _looked_at(self) -> dict[int, bool | None]:
+        """What :meth:`_written` says of every process, those aside that were about to end.
+
+        One that ends, or begins another program, has no memory for a moment before it is gone.
+        """
+        found = {pid: self._written(pid) for pid in self._running()}
+        for _ in range(_TRIES):
+            doubtful = [pid for pid, written in found.items() if written is None]
+            if not doubtful:
+                break
+            self._tracer.pump()
+            time.sleep(_RETRY_S)
+            running = set(self._running())
+            for pid in doubtful:
+                if pid in running:
+                    found[pid] = self._written(pid)
+                else:
+                    del found[pid]
+        return found
 
     def _written(self, pid: int) -> bool | None:
         """Whether a process's vDSO is changed; ``None`` if it has ended or is neither."""

@@ -170,6 +170,20 @@ def ends_while_set() -> dict[str, Any]:
     return {"ended": mine, "ahead": ahead, "processes": state["processes"]}
 
 
+def ends_while_looked_at() -> dict[str, Any]:
+    """One that has no memory any more when it is looked at counts for nothing once it is gone."""
+    child, rest = Child(), Child()
+    clock = node_clock.NodeClock(lambda: [child.pid, rest.pid])
+    clock.set({"shift_ns": SHIFT_NS})
+    clock.heal()
+    child.end()
+    looks = [[child.pid, rest.pid], [child.pid, rest.pid]]
+    clock._running = lambda: looks.pop(0) if looks else [rest.pid]  # type: ignore[method-assign]
+    state = clock.state()
+    rest.end()
+    return {"looks_left": len(looks), **{key: state[key] for key in ("processes", "pristine")}}
+
+
 def takes_threads_out() -> dict[str, Any]:
     """A thread that stands within our routines is taken on until it stands outside."""
     pid = os.fork()

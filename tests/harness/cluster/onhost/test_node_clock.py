@@ -49,6 +49,10 @@ def test_the_end_of_a_process_whose_clock_is_set_is_told_once() -> None:
     assert drive("ends_while_set") == {"ended": [-9], "ahead": 10_000, "processes": 1}
 
 
+def test_a_process_that_ends_while_it_is_looked_at_is_not_called_changed() -> None:
+    assert drive("ends_while_looked_at") == {"looks_left": 0, "processes": 1, "pristine": 1}
+
+
 def test_threads_are_taken_out_of_what_is_to_be_written() -> None:
     assert drive("takes_threads_out") == {"met": 20, "inside_after": 0, "pristine": 1}
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.cluster import sockets
 from harness.cluster.enter import choose_mode
 from harness.cluster.local import LocalCluster
 from harness.cluster.netlink import in_network
@@ -135,9 +136,13 @@ def remains(inside: Inside) -> dict[str, Any]:
 
 
 def other_processes() -> list[int]:
-    """Every process of the run but the reaper and the caller."""
-    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    return [pid for pid in pids if pid not in (1, os.getpid())]
+    """Every process of the run but the reaper and the caller; those of others are theirs."""
+    reaper = os.getppid()
+    if reaper == 1:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    else:  # in no namespace of its own: the machine's processes are all to be seen
+        pids = list(sockets.descendants({reaper: "reaper"}))
+    return [pid for pid in pids if pid not in (reaper, os.getpid())]
 
 
 def state(pid: int) -> str:

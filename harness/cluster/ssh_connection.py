@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from paramiko import Channel, PKey, Transport
 
 CONNECT_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 15.0
 
 _ONHOST = Path(__file__).with_name("onhost")
 _BOOT = "import sys;b=sys.stdin.buffer;exec(b.read(int(b.readline())))"
 _LOG = "polygraph.ssh"
 _KEEPALIVE_S = 5
 _MOST_NOISE_BYTES = 1 << 16
+_NO_STATUS = -1
+"""What paramiko gives where the host said no exit status."""
 
 
 class Connection:
@@ -64,8 +67,8 @@ class Connection:
             channel = self._transports[-1].open_session(timeout=timeout_s)
             channel.settimeout(timeout_s)
             channel.exec_command(f"exec python3 -I -S -c '{_BOOT}'")
-            channel.sendall(str(len(source)).encode() + b"\n" + source)
-            channel.sendall(json.dumps(settings).encode() + b"\n")
+            send(channel, str(len(source)).encode() + b"\n" + source)
+            send(channel, json.dumps(settings).encode() + b"\n")
         except (SSHException, OSError, EOFError) as error:
             raise lost(self.host, error) from error
         return channel
@@ -73,7 +76,8 @@ class Connection:
     def answer(self, channel: Channel) -> tuple[dict[str, Any], bytes]:
         """The program's first line of JSON, and what came behind it.
 
-        What a login shell printed before is passed over. ``NodeError`` if there is none.
+        What a login shell printed before is passed over. ``NodeError`` if there is none: it says
+        why no program ran, or that the connection is lost.
         """
         received = b""
         try:
@@ -94,7 +98,11 @@ class Connection:
         with contextlib.suppress(OSError):
             received += channel.recv_stderr(1 << 16)
         said = received.decode(errors="replace").strip()[-300:]
-        status = channel.recv_exit_status() if channel.exit_status_ready() else None
+        # The status comes after the end of what was said, or never if the connection broke.
+        channel.status_event.wait(ANSWER_TIMEOUT_S)
+        status = channel.recv_exit_status() if channel.exit_status_ready() else _NO_STATUS
+        if status == _NO_STATUS and not said:
+            return lost(self.host, ConnectionError("it ended before any answer"))
         if status == 127 or "python3" in said:
             return NodeError(
                 f"{self.host.node}: {self.host} has no python3 that runs: {said}",
@@ -116,6 +124,21 @@ def connect(host: Host, timeout_s: float = CONNECT_TIMEOUT_S) -> Connection:
             transport.close()
         raise
     return Connection(host, transports)
+
+
+def send(channel: Channel, data: bytes) -> None:
+    """Send ``data`` to the channel's program, unless it has ended: then its answer tells why.
+
+    A host without python3 closes the channel while we still send; whether we notice by then is
+    luck, and no lost connection. ``TimeoutError`` if the program lives and does not read.
+    """
+    try:
+        channel.sendall(data)
+    except TimeoutError:
+        raise
+    except OSError:
+        if not channel.closed:
+            raise
 
 
 def lost(host: Host, error: BaseException) -> NodeError:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness.cluster.ssh_connection import Connection, connect, lost
+from harness.cluster.ssh_connection import ANSWER_TIMEOUT_S, Connection, connect, lost
 from harness.cluster.ssh_hosts import Host
 from harness.errors import NodeError
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
 T = TypeVar("T")
-
-ANSWER_TIMEOUT_S = 15.0
 
 _RETRY_S = 0.5
 _ONHOST = Path(__file__).with_name("onhost")

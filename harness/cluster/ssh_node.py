@@ -18,8 +18,9 @@ from typing import Any
 from harness.cluster.identity import boot_id
 from harness.cluster.node import ClockMethod, Completed, Daemon, ProcessIdentity
 from harness.cluster.onhost import machine_clock
+from harness.cluster.ssh_connection import ANSWER_TIMEOUT_S, send
 from harness.cluster.ssh_hosts import resolved
-from harness.cluster.ssh_link import ANSWER_TIMEOUT_S, KeeperLink
+from harness.cluster.ssh_link import KeeperLink
 from harness.errors import NodeError, StoreError
 
 _TRANSFER_TIMEOUT_S = 30.0
@@ -155,8 +156,8 @@ class SshNode:
         channel = self._link.execute("transfer.py", settings, _TRANSFER_TIMEOUT_S)
         try:
             with source.open("rb") as file:
-                while data := file.read(_CHUNK_BYTES):
-                    channel.sendall(data)
+                while not channel.closed and (data := file.read(_CHUNK_BYTES)):
+                    send(channel, data)
             answer, _ = self._link.answer(channel)
         except OSError as error:
             raise NodeError(f"{self.name}: upload of {source}: {error or 'time-out'}") from error

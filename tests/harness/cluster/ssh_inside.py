@@ -25,6 +25,7 @@ from harness.cluster import leftovers, registration
 from harness.cluster.identity import identify
 from harness.cluster.providers import Request
 from harness.cluster.ssh_cluster import SshCluster
+from harness.cluster.ssh_connection import connect
 from harness.cluster.ssh_provider import PROVIDER, hosts_of
 from harness.errors import PolygraphError
 from harness.run.ledger import Ledger, read_ledger, unhealed
@@ -153,6 +154,8 @@ def serves_as_nodes(inside: Inside) -> dict[str, Any]:
         node.download(f"{node.data_dir}/big", made.lab.root / "back")
         found["equal"] = source.read_bytes() == (made.lab.root / "back").read_bytes()
         found["mode"] = node.run(["stat", "-c", "%a", f"{node.data_dir}/big"]).stdout.decode()
+        # More than the window of a channel: the program ends while we still send.
+        found["no_folder"] = refusal(lambda: node.upload(source, "/no/such/big"))
         found["no_file"] = refusal(lambda: node.download("/no/such", made.lab.root / "none"))
         node.start([*PAUSE], name="db")
         found["collected"] = list(cluster.collect())
@@ -234,6 +237,17 @@ def meets_bad_luck(inside: Inside) -> dict[str, Any]:
         chosen = failure(lambda: PROVIDER.choose(request))
         up = failure(made.cluster().up)
         return {"chosen": chosen, "up": up, "left": made.left()}
+
+
+def ends_before_it_has_read(inside: Inside) -> dict[str, Any]:
+    """No python3 takes what we send: more than the window of a channel, so always too late."""
+    with hosts(inside, 2) as made:
+        spoil(made, "no python")
+        connection = connect(hosts_of(facts_of(made))[1])
+        channel = connection.execute("arrival.py", {"much": "x" * 8_000_000}, WAIT_S)
+        said = refusal(lambda: connection.answer(channel))
+        connection.close()
+        return {"said": said, "left": made.left()}
 
 
 def spoil(made: Hosts, what: str) -> None:

@@ -48,6 +48,7 @@ def test_hosts_serve_as_nodes_and_are_left_as_they_were(case: Case) -> None:
     assert found["status"] == -9
     assert found["killed"] == [False, "gone", -9]
     assert (found["equal"], found["mode"]) == (True, "750\n")
+    assert found["no_folder"] == "n2: No such file or directory: /no/such/big"
     assert found["no_file"] == "n2: No such file or directory: /no/such"
     assert found["collected"] == []
     assert found["log"] == "up\nup\n"
@@ -120,6 +121,12 @@ def test_bad_luck_is_one_clear_message_and_nothing_left(
         assert said in told["message"]
         assert hint in told["message"]
         assert told["exit"] == 3
+    assert found["left"] == {}
+
+
+def test_a_program_that_ends_before_it_has_read_all_says_why(case: Case) -> None:
+    found = case("ends_before_it_has_read")
+    assert "n2: root@10.77.0.2:22 has no python3 that runs" in found["said"]
     assert found["left"] == {}
 
 

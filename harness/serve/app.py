@@ -77,9 +77,7 @@ class Index:
     def __init__(self, store: Path) -> None:
         self.store = store.resolve()
         self.catalogue = Catalogue(self.store)
-        self._turn = (
-            threading.Lock()
-        )  # requests are served by several threads, the catalogue by one
+        self._turn = threading.Lock()  # the catalogue is for one thread at a time
 
     # -- pages -----------------------------------------------------------------------------------
 

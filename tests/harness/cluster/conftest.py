@@ -27,7 +27,7 @@ from harness.cluster.netlink import DUMP, NETFILTER, Netlink, Request
 
 ROOT = Path(__file__).parents[3]
 INSIDE = Path(__file__).with_name("inside.py")
-END_TIMEOUT_S = 30.0
+END_TIMEOUT_S = 150.0
 TOKEN_VARIABLE = "POLYGRAPH_TEST_TOKEN"
 
 

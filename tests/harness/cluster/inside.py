@@ -27,7 +27,7 @@ from harness.cluster.plain import PlainCluster
 from harness.errors import NodeError, PolygraphError
 
 NAMES = ("n1", "n2", "n3", "n4", "n5")
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class AnySystem:

@@ -47,8 +47,10 @@ def run_node(channel_fd: int, spec: dict[str, Any]) -> NoReturn:
                 kernel.adopt_orphans()
                 kernel.end_with_this_parent(spec["parent"])
             Agent(channel, None).run()
+        maker_fd = os.pidfd_open(os.getpid())
         if namespaces.enter_node(spec["fail_at"]) != 0:
             os._exit(0)
+        _wait_for_end(maker_fd)  # a node that is up, or failed, has no process but its own
         hidden = namespaces.furnish_node(spec)
         Agent(channel, hidden).run()
     except namespaces.StepFailed as failure:
@@ -57,6 +59,13 @@ def run_node(channel_fd: int, spec: dict[str, Any]) -> NoReturn:
         with contextlib.suppress(OSError):
             wire.send(channel, {"failed": "agent", "errno": 0, "why": repr(error)})
     os._exit(3)
+
+
+def _wait_for_end(pidfd: int) -> None:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.poll()
+    os.close(pidfd)
 
 
 class Agent:

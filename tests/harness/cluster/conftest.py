@@ -61,6 +61,13 @@ class Machine:
         mark = f"{TOKEN_VARIABLE}={self.token}".encode()
         return frozenset(pid for pid in _pids() if mark in _read(f"/proc/{pid}/environ"))
 
+    def count_once_it_is(self, count: int) -> int:
+        """How many there are, once they are that many: who just began shows no environment yet."""
+        deadline = time.monotonic() + END_TIMEOUT_S
+        while len(self.processes()) != count and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return len(self.processes())
+
     def remember_namespaces(self) -> frozenset[str]:
         """The namespaces that the test's processes hold now; watched by later snapshots."""
         held = {name for pid in self.processes() for name in _namespaces_of(pid)}

@@ -33,9 +33,9 @@ class Child:
             os._exit(0)
 
     def ahead_s(self) -> int:
-        """How far its clock is ahead, in whole seconds."""
+        """How far its clock is ahead, in seconds, to the nearest hundred: its answer takes time."""
         os.write(self._ask, b"?")
-        return round((int(os.read(self._answer, 20)) - time.time_ns()) / 1e9)
+        return 100 * round((int(os.read(self._answer, 20)) - time.time_ns()) / 1e11)
 
     def end(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
@@ -202,6 +202,7 @@ def takes_threads_out() -> dict[str, Any]:
         tracer.clear(pid, [span])
         inside_after += span[0] <= ptrace.registers(pid).rip < span[1]
         tracer.release(pid)
+        time.sleep(0.001)  # who is stopped again before it has got the processor never gets on
     pristine = clock.heal()["pristine"]
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

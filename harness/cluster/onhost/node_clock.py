@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _TRIES = 40
+_LOOKS = 400
+"""At what is neither changed nor pristine: on a busy machine an end or a beginning takes long."""
 _RETRY_S = 0.005
 _CLOSED = (errno.EPERM, errno.EACCES, errno.EIO)
 
@@ -234,7 +236,7 @@ class NodeClock:
         One that ends, or begins another program, has no memory for a moment before it is gone.
         """
         found = {pid: self._written(pid) for pid in self._running()}
-        for _ in range(_TRIES):
+        for _ in range(_LOOKS):
             doubtful = [pid for pid, written in found.items() if written is None]
             if not doubtful:
                 break

@@ -135,6 +135,7 @@ def serves_as_nodes(inside: Inside) -> dict[str, Any]:
         bad = ["sh", "-c", "echo no >&2; exit 5"]
         done = node.run(["sh", "-c", "hostname; pwd"])
         daemon = node.start([*PAUSE], name="db")
+        wait_until(lambda: cluster.collect() == [] and "up" in read_log(made))
         wait_until(lambda: daemon.state() == "S")
         found: dict[str, Any] = {
             "said": done.stdout.decode().split(),

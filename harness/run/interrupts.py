@@ -59,6 +59,37 @@ class Interrupts:
         self._on_event({"event": "warning", "message": message})
 
 
+class Insistent:
+    """Ctrl-C raises ``KeyboardInterrupt`` as ever, and again where that was dropped.
+
+    For loops: who waits in one asks :meth:`raise_if_dropped` now and then.
+    """
+
+    def __init__(self) -> None:
+        self._came = False
+        self._before: Any = None
+
+    def begin(self) -> None:
+        """Take note from now on; outside the main thread nothing can be, and is."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._take)
+
+    def raise_if_dropped(self) -> None:
+        """Raise ``KeyboardInterrupt`` if it was raised before: whoever asks is still at work."""
+        if self._came:
+            raise KeyboardInterrupt
+
+    def end(self) -> None:
+        """Leave it to the handler that was there. Safe twice."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+    def _take(self, number: int, frame: Any) -> None:
+        self._came = True
+        raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def stop_on_interrupt(on_event: Callable[[Mapping[str, Any]], None]) -> Iterator[Interrupts]:
     """Interrupts are taken note of meanwhile.

@@ -100,7 +100,7 @@ def test_a_usage_error_ends_in_4(polygraph: Fixture, argv: tuple[str, ...]) -> N
 
 def test_ctrl_c_ends_in_130(started: Fixture, history: str, toys: Fixture) -> None:
     process = started("check", *toys, "-m", "waits", history, stderr=subprocess.PIPE)
-    assert process.stderr.readline() == "begun\n"
+    assert "begun\n" in process.stderr  # what shows the progress may have come before
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=250)
     assert process.returncode == 130

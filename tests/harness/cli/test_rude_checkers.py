@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from itertools import count
 from pathlib import Path
@@ -150,3 +151,28 @@ def test_what_a_checker_leaves_running_is_ended() -> None:
     with os.fdopen(reader, "rb") as pipe:
         assert pipe.read() == b""  # every process that held the other end has ended
     assert found[0].code == 2
+
+
+class Dropping:
+    """Interrupts this process where Python drops the exception, as in the callbacks of a fork."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_that_python_dropped_still_ends_the_judging(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(name: str, begun: Begun) -> Outcome:
+        threading.Event().wait()
+        raise AssertionError(name)
+
+    dropped: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: dropped.append(told.exc_type))
+    before = signal.getsignal(signal.SIGINT)
+    outcomes = judge_all(["one"], never, 1)
+    Dropping()
+    assert dropped == [KeyboardInterrupt]
+    with pytest.raises(KeyboardInterrupt):
+        list(outcomes)
+    assert signal.getsignal(signal.SIGINT) is before

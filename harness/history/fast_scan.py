@@ -177,7 +177,7 @@ class _Worker:
 
     def _too_wide(self) -> int:
         _, micros, elements = self.counts()
-        most = np.iinfo(self.modes.value_kind).max
+        most = np.iinfo(self.modes.value_kind).max - 1  # one more is a number too
         found = (self.micro[3][:micros], self.elements[:elements])
         return _WIDE if any(len(part) and part.max() > most for part in found) else 0
 

@@ -1,234 +1,144 @@
-"""Every serial order of a small history: one that explains all reads, or the proof of none.
+"""Every order of a small history: one that explains all reads, or the proof that there is none.
 
-:mod:`checkers.elle.serial_order` looks for an order and gives up; this tries them all. A state is
-which transactions have had their turn: what the store holds follows from that wherever it still
-matters, for a version with readers to come may not be overwritten, and one without is nobody's
-concern. So no state is tried twice, and of transactions that only read, all that may go go at
-once. Within a limit of steps that settles (strict, session) serializability, which is NP-complete
-otherwise (Papadimitriou, 1979; for few sessions: Biswas & Enea, OOPSLA 2019).
+:mod:`checkers.elle.serial_order` looks for an order and gives up; this tries them all, within a
+limit of steps (:mod:`checkers.elle.trials`). That settles (strict, session) serializability, which
+is NP-complete otherwise (Papadimitriou, 1979; for few sessions: Biswas & Enea, OOPSLA 2019), and
+snapshot isolation with its session and real-time forms, which without an order of versions is no
+easier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
-
-import numpy as np
 
 from checkers.elle.explain import Teller, show
 from checkers.elle.graph import Graph
-from checkers.elle.models import canonical, friendly, stronger_models
+from checkers.elle.models import canonical, friendly, implied_models, stronger_models, weakest
 from checkers.elle.options import Options
 from checkers.elle.rw_versions import Versions
-from checkers.elle.serial_order import Prepared, prepared
+from checkers.elle.trials import MOST_STEPS, Search, SnapshotTrial, Trial
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Anomaly, Verdict
 
 MOST_TRANSACTIONS: Final = 2_000
-MOST_STEPS: Final = 2_000_000
-"""Looks at a transaction that may be next; a few seconds."""
 TOLD: Final = 6
 NO_ORDER: Final = "no-serial-order"
-ORDERS: Final[Mapping[str, frozenset[str]]] = {
+NO_SNAPSHOTS: Final = "no-snapshot-order"
+PROVED: Final = "an order, of all tried"
+
+_SESSION: Final = frozenset(("process",))
+_REALTIME: Final = frozenset(("realtime",))
+SERIAL: Final[Mapping[str, frozenset[str]]] = {
+    "PL-2.99": frozenset(),
+    "view-serializable": frozenset(),
     "PL-3": frozenset(),
-    "strong-session-serializable": frozenset(("process",)),
-    "PL-SS": frozenset(("realtime",)),
+    "strong-session-serializable": _SESSION,
+    "PL-SS": _REALTIME,
 }
-"""What must be kept of the recorded order, by model."""
+"""What must be kept of the recorded order, by model; none is weaker than one before it.
 
-
-@dataclass
-class Search:
-    """How far it got. ``found``: an order that explains all; ``None``: too many to try.
-
-    ``longest`` is the longest beginning of one, in order, after which nobody could go.
-    """
-
-    found: bool | None
-    longest: list[int]
-    states: int
+Without such an order, neither is there repeatable read: a graph of items without circles has one.
+"""
+SNAPSHOTS: Final[Mapping[str, frozenset[str]]] = {
+    "PL-SI": frozenset(),
+    "strong-session-snapshot-isolation": _SESSION,
+    "strong-snapshot-isolation": _REALTIME,
+}
 
 
 def settle(
     verdict: Verdict, known: Versions, graph: Graph, options: Options, record: Record
 ) -> Verdict:
-    """``verdict``, decided if it is open, one model of :data:`ORDERS` is asked for, and all of its
-    orders could be tried.
+    """``verdict``, decided if it is open and all orders of a model that tells could be tried.
+
+    Of the serial models, and then of those of snapshots, the strongest that is asked for, or
+    follows from what is, breaks the claim if no order keeps it; the weakest from which all that
+    is asked for follows proves it.
     """
-    asked = [canonical(model) for model in options.consistency_models]
-    if verdict.valid != UNKNOWN or len(asked) != 1 or asked[0] not in ORDERS or options.anomalies:
+    if verdict.valid != UNKNOWN or options.anomalies:
         return verdict
     if verdict.anomalies or len(known.found) > MOST_TRANSACTIONS:
         return verdict
-    if not options.timed and "realtime" in ORDERS[asked[0]]:
-        return verdict
-    ready = prepared(known, graph, ORDERS[asked[0]])
-    if ready is None:
-        return verdict
-    trial = _Trial(known, ready)
-    search = trial.search()
-    if search.found is None:
-        return verdict
-    if search.found:
-        return Verdict(valid=True, stats={**verdict.stats, "proved_by": "an order, of all tried"})
-    model = asked[0]
+    asked = frozenset(map(canonical, options.consistency_models))
+    for kind, name, models in ((Trial, NO_ORDER, SERIAL), (SnapshotTrial, NO_SNAPSHOTS, SNAPSHOTS)):
+        testable = [m for m in models if options.timed or models[m] != _REALTIME]
+        breaking = [model for model in testable if model in implied_models(asked)][-1:]
+        proving = [model for model in testable if asked <= implied_models([model])][:1]
+        for model in dict.fromkeys(breaking + proving):
+            trial = kind.of(known, graph, models[model])
+            search = trial.search(MOST_STEPS) if trial is not None else Search(None, [])
+            if search.found and model in proving:
+                return Verdict(valid=True, stats={**verdict.stats, "proved_by": PROVED})
+            if trial is not None and search.found is False and model in breaking:
+                told = _told(trial, search, Teller(known.found, record))
+                same = [other for other in models if models[other] == models[model]]
+                return _broken(verdict, same, name, told)
+    return verdict
+
+
+def _broken(verdict: Verdict, models: list[str], name: str, told: Anomaly) -> Verdict:
+    least = weakest(models)
     return Verdict(
         valid=False,
-        why=f"{NO_ORDER}, which {friendly(model)} forbids",
-        anomalies={NO_ORDER: [_told(trial, search, Teller(known.found, record))]},
-        not_=(friendly(model),),
-        also_not=tuple(sorted(map(friendly, stronger_models([model]) - {model}))),
+        why=f"{name}, which {friendly(models[-1])} forbids",
+        anomalies={name: [told]},
+        not_=tuple(sorted(map(friendly, least))),
+        also_not=tuple(sorted(map(friendly, stronger_models(models) - least))),
         stats=verdict.stats,
     )
 
 
-class _Trial:
-    """The store, and whose turns made it what it is."""
-
-    def __init__(self, known: Versions, ready: Prepared) -> None:
-        self.known = known
-        self.numbers = np.flatnonzero(ready.parts).tolist()
-        place = {txn: at for at, txn in enumerate(self.numbers)}
-        self.needs = _needs(known, ready, place)
-        self.reads: list[list[tuple[int, int]]] = [[] for _ in self.numbers]
-        self.writes: list[list[tuple[int, int]]] = [[] for _ in self.numbers]
-        self.store: list[int] = known.nil.tolist()
-        self.unread = [0] * len(known)
-        found = known.found
-        for row in known.external.tolist():
-            key, version = int(found.key[row]), int(known.of[row])
-            self.reads[place[int(found.txn[row])]].append((key, version))
-            self.unread[version] += 1
-        for row in known.final.tolist():
-            if int(found.txn[row]) in place:
-                item = (int(found.key[row]), int(known.of[row]))
-                self.writes[place[int(found.txn[row])]].append(item)
-        self.done = 0
-        self.log: list[tuple[int, list[int]]] = []
-
-    def may_go(self, at: int) -> bool:
-        """Whether the next turn may be that of transaction ``at``."""
-        if self.done >> at & 1 or self.needs[at] & ~self.done:
-            return False
-        mine = self.reads[at]
-        if any(self.store[key] != version for key, version in mine):
-            return False
-        own = dict(mine)
-        return all(
-            self.unread[self.store[key]] <= (own.get(key) == self.store[key])
-            for key, _ in self.writes[at]
-        )
-
-    def go(self, at: int) -> None:
-        """Its turn."""
-        self.log.append((at, [self.store[key] for key, _ in self.writes[at]]))
-        for _, version in self.reads[at]:
-            self.unread[version] -= 1
-        for key, version in self.writes[at]:
-            self.store[key] = version
-        self.done |= 1 << at
-
-    def back_to(self, length: int) -> None:
-        """Take turns back until so many are left."""
-        while len(self.log) > length:
-            at, old = self.log.pop()
-            for (key, _), version in zip(self.writes[at], old, strict=True):
-                self.store[key] = version
-            for _, version in self.reads[at]:
-                self.unread[version] += 1
-            self.done &= ~(1 << at)
-
-    def search(self) -> Search:
-        """Depth first, no state twice."""
-        count, steps = len(self.numbers), 0
-        dead: set[int] = set()
-        longest: list[int] = []
-        frames: list[tuple[int, list[int]]] = []
-        while True:
-            nexts = self._next()
-            steps += count
-            if len(self.log) == count:
-                return Search(True, [], len(dead))
-            if len(self.log) > len(longest):
-                longest = [at for at, _ in self.log]
-            if self.done in dead:
-                nexts = []
-            frames.append((len(self.log), nexts))
-            while frames and not frames[-1][1]:
-                self.back_to(frames.pop()[0])
-                dead.add(self.done)
-            if not frames:
-                return Search(False, longest, len(dead))
-            if steps > MOST_STEPS:
-                return Search(None, longest, len(dead))
-            self.back_to(frames[-1][0])
-            self.go(frames[-1][1].pop())
-
-    def _next(self) -> list[int]:
-        """Let all go that only read; then, who may go next."""
-        able = [at for at in range(len(self.numbers)) if self.may_go(at)]
-        while readers := [at for at in able if not self.writes[at]]:
-            for at in readers:
-                self.go(at)
-            able = [at for at in range(len(self.numbers)) if self.may_go(at)]
-        return able[::-1]
-
-
-def _needs(known: Versions, ready: Prepared, place: Mapping[int, int]) -> list[int]:
-    """For each transaction the set of those that must come before it, as bits."""
-    needs = [0] * len(place)
-    for a, b in zip(ready.edges.source.tolist(), ready.edges.target.tolist(), strict=True):
-        needs[place[b]] |= 1 << place[a]
-    if not ready.realtime:
-        return needs
-    found = known.found
-    ended = sorted((int(found.complete[txn]), at) for txn, at in place.items())
-    before, earlier = 0, 0
-    for txn, at in sorted(place.items(), key=lambda item: int(found.invoke[item[0]])):
-        while earlier < len(ended) and ended[earlier][0] < int(found.invoke[txn]):
-            before |= 1 << ended[earlier][1]
-            earlier += 1
-        needs[at] |= before & ~(1 << at)
-    return needs
-
-
-def _told(trial: _Trial, search: Search, teller: Teller) -> Anomaly:
+def _told(trial: Trial, search: Search, teller: Teller) -> Anomaly:
     """Where the longest order ends, and why nobody can go on."""
-    for at in search.longest:
-        trial.go(at)
+    for turn in search.longest:
+        trial.go(turn)
     left = [at for at in range(len(trial.numbers)) if not trial.done >> at & 1]
-    left.sort(key=lambda at: (bin(trial.needs[at] & ~trial.done).count("1"), at))
+    left.sort(key=lambda at: ((trial.needs[at] & ~trial.done).bit_count(), at))
     shown = left[:TOLD]
     names = {at: f"T{number}" for number, at in enumerate(shown, 1)}
-    lines = [f"  - {names[at]} cannot be next, because {_why(trial, at, names)}." for at in shown]
+    lines = [f"  - {names[at]} {_why(trial, at, names)}." for at in shown]
     more = f" ({len(left) - len(shown)} more wait for these.)" if len(left) > len(shown) else ""
     text = (
-        f"Every order in which the {len(trial.numbers)} transactions could have run one after"
-        f" another was tried; in none does each read what the ones before it left. The longest"
-        f" runs {len(search.longest)} of them, and then nobody can go on:{more}"
+        f"Every {trial.what.format(len(trial.numbers))} was tried; in none does each read what"
+        f" the ones before it left. The longest runs {len(trial.numbers) - len(left)} of them,"
+        f" and then nobody can go on:{more}"
     )
     return teller.anomaly([trial.numbers[at] for at in shown], "\n".join([text, *lines]))
 
 
-def _why(trial: _Trial, at: int, names: Mapping[int, str]) -> str:
-    known = trial.known
-    keys = known.found.keys
-    for key, version in trial.reads[at]:
-        if trial.store[key] != version:
-            have, want = show(known.name(trial.store[key])), show(known.name(version))
-            return f"it read key {show(keys[key])} = {want}, and that is {have} now"
+def _why(trial: Trial, at: int, names: Mapping[int, str]) -> str:
+    """Why ``at`` cannot have its next turn."""
+    if trial.open >> at & 1:
+        return f"has started and cannot commit, because {_overwrites(trial, at, names)}"
+    keys = trial.known.found.keys
+    why = _overwrites(trial, at, names)
+    rivals = [other for other in names if trial.stand_off(at) >> other & 1]
     missing = trial.needs[at] & ~trial.done
+    for key, version in reversed(trial.reads[at]):
+        if trial.store[key] != version:
+            have, want = (show(trial.known.name(v)) for v in (trial.store[key], version))
+            missing, rivals = 0, []
+            why = f"it read key {show(keys[key])} = {want}, and that is {have} now"
     if missing:
         one = (missing & -missing).bit_length() - 1
-        index = known.found.index(trial.numbers[one])
-        return f"{names.get(one, f'the transaction at index {index}')} must come before it"
+        why = f"{_who(trial, one, names)} must come before it"
+    elif rivals:
+        why = f"{_who(trial, rivals[0], names)}, which writes a key that it writes, is under way"
+    return f"cannot {trial.next}, because {why}"
+
+
+def _overwrites(trial: Trial, at: int, names: Mapping[int, str]) -> str:
+    keys = trial.known.found.keys
     for key, _ in trial.writes[at]:
         held = trial.store[key]
         for other in range(len(trial.numbers)):
-            if other != at and not trial.done >> other & 1 and (key, held) in trial.reads[other]:
-                index = known.found.index(trial.numbers[other])
-                who = names.get(other, f"the transaction at index {index}")
-                value = show(known.name(held))
+            waits = other != at and not (trial.done | trial.open) >> other & 1
+            if waits and (key, held) in trial.reads[other]:
+                who, value = _who(trial, other, names), show(trial.known.name(held))
                 return f"it overwrites key {show(keys[key])} = {value}, which {who} has yet to read"
     return "it would leave others without what they read"
+
+
+def _who(trial: Trial, at: int, names: Mapping[int, str]) -> str:
+    return names.get(at, f"the transaction at index {trial.known.found.index(trial.numbers[at])}")

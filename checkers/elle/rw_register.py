@@ -91,16 +91,33 @@ class RwRegister:
         assumed = {**record.header.options, **self.options}
         verdict = self._judged(record, options, known, assumed, budget)
         verdict = with_weak_models(verdict, known, options, record)
-        if verdict.valid == UNKNOWN and len(found) <= MOST_TRANSACTIONS:
-            order = agreed_order(known, sources(known, assumed, record))
-            graph = infer(known, order, record).graph
-            verdict = settle(verdict, known, graph, options, record)
         if verdict.valid == UNKNOWN and is_strict(options) and not assumed.get(LINEARIZABLE_KEYS):
             strict = self._judged(
                 record, options, known, {**assumed, LINEARIZABLE_KEYS: True}, budget
             )
             if strict.valid is False:
                 return _only_strict(strict)
+        if verdict.valid == UNKNOWN and len(found) <= MOST_TRANSACTIONS:
+            order = agreed_order(known, sources(known, assumed, record))
+            graph = infer(known, order, record).graph
+            verdict = settle(verdict, known, graph, options, record)
+        if verdict.valid == UNKNOWN and len(options.asked) > 1 and not verdict.anomalies:
+            return self._one_by_one(verdict, options, record, budget)
+        return options.as_asked(verdict)
+
+    def _one_by_one(
+        self, verdict: Verdict, options: Options, record: Record, budget: Budget
+    ) -> Verdict:
+        """Several models that are not decided together: by each alone, as far as that goes."""
+        alone = [
+            RwRegister({**self.options, "consistency_models": (model,)}).check(record, budget)
+            for model in options.asked
+        ]
+        broken = [one for one in alone if one.valid is False]
+        if broken:
+            return broken[0]
+        if all(one.valid is True for one in alone):
+            return replace(alone[0], stats={**verdict.stats, **alone[0].stats})
         return options.as_asked(verdict)
 
     def _judged(

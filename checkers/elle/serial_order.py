@@ -102,7 +102,7 @@ def is_explained(known: Versions, graph: Graph, orders: frozenset[str], budget: 
 
 def prepared(known: Versions, graph: Graph, orders: frozenset[str]) -> Prepared | None:
     """Who takes part and what is known of their order; ``None`` if that allows none."""
-    parts = _taking_part(known)
+    parts = taking_part(known)
     if parts is None:
         return None
     source, target, _ = graph.edges(WW | WR | RW)
@@ -113,7 +113,7 @@ def prepared(known: Versions, graph: Graph, orders: frozenset[str]) -> Prepared 
     if not realtime:
         moments = Moments(np.full(len(parts), -1), np.full(len(parts), known.found.never))
     if "process" in orders and not realtime:
-        edges = edges.with_more(_process_order(known, parts))
+        edges = edges.with_more(process_order(known, parts))
     for _ in range(ROUNDS):
         moments = narrowed(moments, edges) if realtime else moments
         if (moments.earliest > moments.latest)[parts].any():
@@ -276,7 +276,7 @@ def _between(
     return others[np.repeat(start, count) + within], np.repeat(each, count)
 
 
-def _taking_part(known: Versions) -> Bools | None:
+def taking_part(known: Versions) -> Bools | None:
     """Ok transactions and those whose writes were read; ``None`` if somebody read from nowhere."""
     read = known.of[known.external]
     read = read[~known.is_nil(read)]
@@ -303,7 +303,7 @@ def _play(known: Versions, edges: Edges, parts: Bools) -> _Play:
     )
 
 
-def _process_order(known: Versions, parts: Bools) -> Edges:
+def process_order(known: Versions, parts: Bools) -> Edges:
     """Each ok transaction before the next of its process."""
     latest: dict[int, int] = {}
     pairs: list[tuple[int, int]] = []

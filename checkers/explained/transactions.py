@@ -127,6 +127,20 @@ TRANSACTION_ENTRIES: Final = table(
         papers="biswas",
     ),
     anomaly(
+        "no-snapshot-order",
+        """No order of snapshots and commits explains all reads, if of two transactions that write
+        the same key one commits before the other takes its snapshot. No single circle shows it:
+        every order was tried, with each session's own order, or real time, where the model asks
+        so. The history is that of no-serial-order: no single store went through all four mixtures
+        of two values of x and two of y.""",
+        elle_registers(
+            "p: [wx1] [rx1 ry8]\nq: [wy2] [rx9 ry2]\nr: [wx9] [rx1 ry2]\ns: [wy8] [rx9 ry8]",
+            "no-snapshot-order",
+            models="snapshot-isolation",
+        ),
+        papers="cerone, biswas",
+    ),
+    anomaly(
         "lost-update",
         """Two transactions read the same version of a key and both wrote it: one of the two
         changes was made without knowing of the other and is gone.""",

@@ -28,6 +28,7 @@ from harness.history.history import History
 from harness.history.operation import Operation
 from harness.history.rules import check_rules
 from harness.history.seal import COLUMNS, SEALED, find_history, is_unsealed
+from harness.history.spooled import read_spooled
 
 STANDARD_INPUT = "-"
 _WRAPPINGS: Final = 3
@@ -50,7 +51,13 @@ def read_history(path: Path, format: str | None = None) -> History:
     fast = _fast(path, format)
     if fast is not None:
         return fast
-    history = parse_history(_decompressed(_content(path, name), name), name, format)
+    content = _content(path, name)
+    data = _decompressed(content, name)
+    if data is not content or name != str(path):
+        fast = _from_memory(data, format)
+        if fast is not None:
+            return fast
+    history = parse_history(data, name, format)
     if not is_unsealed(path):
         return history
     notice = f"{name}: the run did not come to seal its history, so this is a part of it"
@@ -64,14 +71,24 @@ def _fast(path: Path, format: str | None) -> History | None:
     size = path.stat().st_size
     if path.name in SEALED:
         return _sealed(path, size) if size >= SMALLEST_SEALED else None
-    if size < SMALLEST_SCANNED:
-        return None
+    return None if size < SMALLEST_SCANNED else _scanned(path, format)
+
+
+def _scanned(path: Path, format: str | None) -> History | None:
+    """A large file of transactions by the compiled scanners; ``None`` for all others."""
     from harness.history import fast_edn, fast_jsonl
 
     history = None if format == "edn" else fast_jsonl.read_fast(path)
     if history is None and format != "jsonl":
         history = fast_edn.read_fast(path)
     return history
+
+
+def _from_memory(data: bytes, format: str | None) -> History | None:
+    """As :func:`_fast`, for what was compressed or came by standard input."""
+    if format not in (None, "jsonl", "edn") or len(data) < SMALLEST_SCANNED:
+        return None
+    return read_spooled(data, lambda path: _scanned(path, format))
 
 
 def _sealed(path: Path, size: int) -> History | None:

@@ -109,7 +109,7 @@ def test_a_commit_order_of_the_system_orders_versions() -> None:
 
 
 def test_without_an_order_of_versions_no_cycle_proves_nothing() -> None:
-    """A long fork: snapshot isolation is broken, but which edges there are depends on the unknown
+    """A long fork: parallel snapshots are broken, but which edges there are depends on the unknown
     order of the versions, and causally all is well.
     """
     drawing = """
@@ -118,7 +118,7 @@ def test_without_an_order_of_versions_no_cycle_proves_nothing() -> None:
     r: [wx9]        [rx1 ry2]
     s: [wy8]        [rx9 ry8]
     """
-    verdict = judged(drawing, "snapshot-isolation")
+    verdict = judged(drawing, "parallel-snapshot-isolation")
     assert verdict.valid == UNKNOWN
     assert "is not wholly known" in verdict.why
     assert judged(drawing, "read-committed").valid is True

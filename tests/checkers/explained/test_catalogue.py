@@ -95,7 +95,7 @@ def test_the_example_of_a_model_is_judged_against_it(entry: Explanation) -> None
 
 def test_only_models_that_no_anomaly_touches_are_shown_kept() -> None:
     kept = {entry.name for entry in MODEL_ENTRIES if entry.examples[0].valid is True}
-    assert kept == {"1SR", "session-serializable", "view-serializable"} | (
+    assert kept == {"1SR", "session-serializable"} | (
         kept & {"writes-follow-reads", "monotonic-writes", "read-your-writes"}
     )
 

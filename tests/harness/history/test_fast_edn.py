@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import gzip
+import io
+import os
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -253,6 +260,45 @@ def test_a_large_file_is_scanned_and_a_small_one_is_not(
     monkeypatch.setattr(reader, "SMALLEST_SCANNED", 1)
     assert read_history(path).prepared is not None
     assert read_history(path, "edn").prepared is not None
+
+
+@pytest.mark.parametrize("wrap", [gzip.compress, zstandard.compress], ids=["gzip", "zstd"])
+def test_a_compressed_file_is_scanned_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrap: Callable[[bytes], bytes]
+) -> None:
+    plain = read_history(written(tmp_path, ORDINARY))
+    path = tmp_path / "compressed"
+    path.write_bytes(wrap(ORDINARY.encode()))
+    monkeypatch.setattr(reader, "SMALLEST_SCANNED", 1)
+    held = len(os.listdir("/proc/self/fd"))
+    history = read_history(path)
+    assert history.prepared is not None
+    assert list(history.operations) == list(plain.operations)
+    assert len(os.listdir("/proc/self/fd")) == held + 1
+    del history
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == held
+
+
+def test_standard_input_is_scanned_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = read_history(written(tmp_path, ORDINARY))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(ORDINARY.encode())))
+    monkeypatch.setattr(reader, "SMALLEST_SCANNED", 1)
+    history = read_history(Path("-"))
+    assert history.prepared is not None
+    assert list(history.operations) == list(plain.operations)
+
+
+def test_what_is_unusual_in_a_compressed_file_is_left_to_the_ordinary_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "compressed"
+    path.write_bytes(gzip.compress(ORDINARY.encode() + b"{:type :no}\n"))
+    monkeypatch.setattr(reader, "SMALLEST_SCANNED", 1)
+    held = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(HistoryError, match="compressed: "):
+        read_history(path)
+    assert len(os.listdir("/proc/self/fd")) == held
 
 
 @pytest.mark.parametrize("numbered", [True, False])

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from checkers.elle.graph import PROCESS, RW, WR, WW, Graph
+from checkers.elle.graph import PROCESS, REALTIME, RW, WR, WW, Graph
 from checkers.elle.kernels import COMPILE_FROM, bucket, components, is_worth_compiling, kernel
-from checkers.elle.slices import collected, mapped, places, slices
+from checkers.elle.slices import collected, places, slices
 from checkers.elle.transactions import Int8s, Int32s
 
 _FEW: Final = 64
@@ -148,31 +148,29 @@ def _candidates(graph: Graph) -> tuple[Int32s, Int32s, Int32s, Int8s]:
     span = _Spans(graph)
     if not len(span.starts):
         return none, none, none, none.astype(np.int8)
-    place = graph.places
-    of_node = mapped(graph.nodes, np.int32, lambda some: span.of_places(place[some]))
-    candidates = places(graph.nodes, lambda some: of_node[some] >= 0)
-    number = np.full(graph.nodes, -1, dtype=np.int32)
-    number[candidates] = np.arange(len(candidates), dtype=np.int32)
-    sources, targets, labels = [], [], []
-    for label, source, target in graph.parts:
-        source, target = _inside(of_node, source, target)
-        sources.append(number[source])
-        targets.append(number[target])
-        labels.append(np.full(len(source), label, dtype=np.int8))
-    return (
-        candidates,
-        np.concatenate(sources),
-        np.concatenate(targets),
-        np.concatenate(labels),
+    stretch = np.empty(graph.nodes, dtype=np.int32)
+    for column, place in zip(
+        np.split(stretch, [graph.size]), (span.place, graph.barrier_places), strict=True
+    ):
+        for some in slices(len(place)):
+            column[some] = span.of_places(place[some])
+    candidates = places(graph.nodes, lambda some: stretch[some] >= 0)
+    inside = [(label, *_inside(stretch, *edges)) for label, *edges in graph.timeless]
+    inside += [(REALTIME, *edges) for edges in graph.realtime_edges(stretch)]
+    source, target = (
+        np.searchsorted(candidates, np.concatenate([part[end] for part in inside])).astype(np.int32)
+        for end in (1, 2)
     )
+    label = [np.full(len(part[1]), part[0], dtype=np.int8) for part in inside]
+    return candidates, source, target, np.concatenate(label)
 
 
-def _inside(of_node: Int32s, source: Int32s, target: Int32s) -> tuple[Int32s, Int32s]:
+def _inside(stretch: Int32s, source: Int32s, target: Int32s) -> tuple[Int32s, Int32s]:
     """The edges within stretches."""
 
     def inside(some: slice) -> tuple[Int32s, Int32s]:
-        here = of_node[source[some]]
-        kept = np.flatnonzero((here >= 0) & (here == of_node[target[some]]))
+        here = stretch[source[some]]
+        kept = np.flatnonzero((here >= 0) & (here == stretch[target[some]]))
         return source[some][kept], target[some][kept]
 
     source, target = collected(len(source), 2, inside)
@@ -183,7 +181,7 @@ class _Spans:
     """The stretches of time that edges back span, apart from one another, in order."""
 
     def __init__(self, graph: Graph) -> None:
-        place = graph.transaction_places
+        place = self.place = _places(graph)
         low, high = [], []
         for _, source, target in graph.timeless:  # realtime edges go forward, every one
             for some in slices(len(source)):
@@ -205,6 +203,21 @@ class _Spans:
         found = np.searchsorted(self.starts, place, side="right").astype(np.int32) - 1
         found[place > self.ends[found]] = -1
         return found
+
+
+def _places(graph: Graph) -> Int32s:
+    """A place in time for each transaction, of which most edges lead to a later one.
+
+    Who never completed can have its place anywhere after its invocation, as no realtime edge
+    leaves it. Just after all that come before it is best: at its invocation, edges from those
+    that completed in the meantime would go back.
+    """
+    found, place = graph.transactions, graph.transaction_places
+    for _, source, target in graph.timeless:
+        for some in slices(len(source)):
+            late = np.flatnonzero(found.complete[target[some]] >= found.never)
+            np.maximum.at(place, target[some][late], place[source[some][late]] + 1)
+    return place
 
 
 def _distinct(

@@ -57,7 +57,7 @@ class Graph:
     @property
     def barriers(self) -> int:
         """The number of barriers."""
-        return len(self._realtime.places) if self.labels & REALTIME else 0
+        return len(self.barrier_places)
 
     @property
     def nodes(self) -> int:
@@ -67,23 +67,26 @@ class Graph:
     @property
     def parts(self) -> list[tuple[int, Int32s, Int32s]]:
         """Label, sources and targets of edges that were added together."""
-        if not self.labels & REALTIME:
-            return self.timeless
-        return [*self.timeless, *((REALTIME, *edges) for edges in self._realtime.edges)]
+        return [*self.timeless, *((REALTIME, *edges) for edges in self.realtime_edges())]
+
+    def realtime_edges(self, stretch: Int32s | None = None) -> list[tuple[Int32s, Int32s]]:
+        """Sources and targets of realtime edges, as :meth:`Barriers.edges` gives them."""
+        return self._realtime.edges(stretch) if self.labels & REALTIME else []
 
     @cached_property
     def _realtime(self) -> Barriers:
         return barriers(self.transactions)
 
     @property
-    def places(self) -> Int32s:
-        """A place in time for each node: realtime edges go from lower to higher ones."""
-        mine = self.transaction_places
-        return np.concatenate((mine, self._realtime.places)) if self.barriers else mine
+    def barrier_places(self) -> Int32s:
+        """A place in time for each barrier: realtime edges go from lower to higher ones."""
+        if not self.labels & REALTIME:
+            return np.zeros(0, dtype=np.int32)
+        return self._realtime.places
 
     @property
     def transaction_places(self) -> Int32s:
-        """That of each transaction: of its completion, and without one, of its invocation."""
+        """The same for each transaction: its completion, and without one, its invocation."""
         found = self.transactions
 
         def place(some: slice) -> NDArray[np.integer]:

@@ -12,7 +12,6 @@ between transactions, so components are the same as with all edges drawn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,12 +22,55 @@ from checkers.elle.transactions import FAIL, Bools, Int32s, Transactions
 
 @dataclass(frozen=True, eq=False)
 class Barriers:
-    """The place in time of each barrier, as :attr:`checkers.elle.graph.Graph.places` has it, and
-    sources and targets of all edges from, to and among them.
+    """The chain of barriers of ``found``.
+
+    ``places`` are their places in time, as :class:`checkers.elle.graph.Graph` has it; ``ends``
+    tells how many transactions had completed with each record and before, and ``cuts`` how many
+    barriers need at most so many completions.
     """
 
+    found: Transactions
     places: Int32s
-    edges: Sequence[tuple[Int32s, Int32s]]
+    ends: Int32s
+    cuts: Int32s
+
+    def edges(self, stretch: Int32s | None = None) -> list[tuple[Int32s, Int32s]]:
+        """Sources and targets of all edges from, to and among barriers; with ``stretch``, a
+        number for each node, of those between two of one number that is not negative.
+        """
+
+        def inside(source: Int32s, target: Int32s) -> tuple[Int32s, Int32s]:
+            if stretch is None:
+                return source, target
+            kept = (stretch[source] >= 0) & (stretch[source] == stretch[target])
+            return source[kept], target[kept]
+
+        size, count = len(self.found), len(self.places)
+        parts = [
+            collected(size, 2, lambda some: inside(*self._completed(some))),
+            collected(max(count - 1, 0), 2, lambda some: inside(*self._chained(some))),
+            collected(size, 2, lambda some: inside(*self._invoked(some))),
+        ]
+        return [(source, target) for source, target in parts if len(source)]
+
+    def _completed(self, some: slice) -> tuple[Int32s, Int32s]:
+        """Each ok transaction and the first barrier after its completion."""
+        done = np.flatnonzero(_completed(self.found, some))
+        after = self.cuts[self.ends[self.found.complete[some][done]] - 1]
+        reaching = after < len(self.places)
+        return done[reaching] + some.start, after[reaching] + len(self.found)
+
+    def _chained(self, some: slice) -> tuple[Int32s, Int32s]:
+        barrier = np.arange(some.start, some.stop, dtype=np.int32) + len(self.found)
+        return barrier, barrier + 1
+
+    def _invoked(self, some: slice) -> tuple[Int32s, Int32s]:
+        """The last barrier before the invocation of each possible transaction."""
+        begun = np.flatnonzero(_begun(self.found, some))
+        before = self.ends[self.found.invoke[some][begun]]
+        follows = before > 0
+        barrier = self.cuts[before[follows]] - 1 + len(self.found)
+        return barrier, begun[follows] + some.start
 
 
 def is_ordered(found: Transactions) -> bool:
@@ -42,7 +84,7 @@ def is_ordered(found: Transactions) -> bool:
 
 
 def barriers(found: Transactions) -> Barriers:
-    """The realtime order of ``found``."""
+    """The chain for the realtime order of ``found``."""
     ends = _completions(found)
     total = int(ends[-1])
     cuts = np.zeros(total + 2, dtype=np.int32)
@@ -52,24 +94,7 @@ def barriers(found: Transactions) -> Barriers:
     needed = places(total + 1, lambda some: cuts[some] > 0)  # completions before each barrier
     # its place is just after the last completion that it stands for
     place = mapped(len(needed), np.int32, lambda some: 2 * np.searchsorted(ends, needed[some]) + 1)
-    count, size = len(needed), len(found)
-    np.cumsum(cuts, out=cuts)  # barriers that need at most so many completions
-
-    def completed(some: slice) -> tuple[Int32s, Int32s]:
-        done = np.flatnonzero(_completed(found, some))
-        after = cuts[ends[found.complete[some][done]] - 1]  # the first one after each completion
-        reaching = after < count
-        return done[reaching] + some.start, after[reaching] + size
-
-    def invoked(some: slice) -> tuple[Int32s, Int32s]:
-        begun = np.flatnonzero(_begun(found, some))
-        before = ends[found.invoke[some][begun]]  # never falls, as transactions are in that order
-        follows = before > 0
-        return cuts[before[follows]] - 1 + size, begun[follows] + some.start
-
-    chain = np.arange(size, size + count, dtype=np.int32)
-    edges = [collected(size, 2, completed), (chain[:-1], chain[1:]), collected(size, 2, invoked)]
-    return Barriers(place, [(source, target) for source, target in edges if len(source)])
+    return Barriers(found, place, ends, np.cumsum(cuts, out=cuts))
 
 
 def _completions(found: Transactions) -> Int32s:

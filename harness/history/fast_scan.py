@@ -25,7 +25,7 @@ import numpy as np
 from harness.history.operation import Operation
 from harness.history.token_tables import Tokens
 
-BLOCK: Final = 4 << 20
+BLOCK: Final = 2 << 20
 LONGEST_LINE: Final = 8 << 20
 THREADS: Final = 2
 _PAD: Final = 64

@@ -45,7 +45,7 @@ def everything(history: History) -> list[Any]:
     graph.add_realtime_order()
     edges = [(label, *map(np.ndarray.tolist, part)) for label, *part in graph.parts]
     verdict = ListAppend({}).check(record, Budget.start(60))
-    places = graph.places.tolist()
+    places = [*graph.transaction_places.tolist(), *graph.barrier_places.tolist()]
     writers = versions.writers.rows.tolist(), versions.writers.duplicates
     return [as_lists(found), as_lists(versions), writers, edges, places, verdict]
 

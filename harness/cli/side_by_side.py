@@ -31,6 +31,7 @@ from typing import Any, Final
 
 from harness.cli.judging import Begun, Outcome
 from harness.errors import EXIT_UNKNOWN
+from harness.run.interrupts import Insistent
 from harness.run.judging import (
     CHECK_SECONDS,
     GRACE_S,
@@ -62,6 +63,8 @@ def judge_all(
     A checker that works for more than ``limit_s`` seconds is ended.
     """
     pool = _Pool(names, judge, limit_s, clock)
+    # A fork runs callbacks here, too, in which Python drops an exception.
+    pool.interrupts.begin()
     for _ in range(min(workers, len(names))):
         pool.start()
     return _outcomes(pool)
@@ -70,6 +73,7 @@ def judge_all(
 def _outcomes(pool: _Pool) -> Iterator[tuple[int, Outcome]]:
     try:
         while pool.workers:
+            pool.interrupts.raise_if_dropped()
             ready = wait([worker.pipe for worker in pool.workers], POLL_S)
             for worker in list(pool.workers):
                 yield from pool.look_at(worker, is_ready=worker.pipe in ready)
@@ -77,6 +81,7 @@ def _outcomes(pool: _Pool) -> Iterator[tuple[int, Outcome]]:
                 pool.start()
     finally:
         pool.end()
+        pool.interrupts.end()
 
 
 @dataclass
@@ -120,6 +125,7 @@ class _Pool:
         self._limit_s, self._clock = limit_s, clock
         self._counter = get_context("fork").Value("q", 0)
         self.workers: list[_Worker] = []
+        self.interrupts = Insistent()
 
     @property
     def has_more(self) -> bool:

@@ -47,8 +47,10 @@ def run_node(channel_fd: int, spec: dict[str, Any]) -> NoReturn:
                 kernel.adopt_orphans()
                 kernel.end_with_this_parent(spec["parent"])
             Agent(channel, None).run()
+        maker_fd = os.pidfd_open(os.getpid())
         if namespaces.enter_node(spec["fail_at"]) != 0:
             os._exit(0)
+        _wait_for_end(maker_fd)  # a node that is up, or failed, has no process but its own
         hidden = namespaces.furnish_node(spec)
         Agent(channel, hidden).run()
     except namespaces.StepFailed as failure:
@@ -57,6 +59,13 @@ def run_node(channel_fd: int, spec: dict[str, Any]) -> NoReturn:
         with contextlib.suppress(OSError):
             wire.send(channel, {"failed": "agent", "errno": 0, "why": repr(error)})
     os._exit(3)
+
+
+def _wait_for_end(pidfd: int) -> None:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.poll()
+    os.close(pidfd)
 
 
 class Agent:
@@ -157,27 +166,36 @@ class Agent:
         if self._hidden is not None:
             self._hidden.show(request["show"])
         self._early.clear()
+        tracing, began = self._tracing(), []
+
+        def before_exec(pid: int) -> None:
+            began.append(kernel.start_ticks(pid))
+            tracing.before_start(pid)
+
         pid = start_process(
             request["argv"],
             # The controller's folder for temporary files may be one that the node does not see.
             env={**os.environ, "TMPDIR": "/tmp", **request["env"]},
             cwd=request["cwd"],
             streams=(fds[0], fds[1]),
-            before_exec=self._tracing().before_start if self._tracing().is_set else None,
+            before_exec=before_exec if tracing.is_set else None,
             meanwhile=self._reap,
             dies_with_parent=self._hidden is None,
         )
         self._children.add(pid)
+        # A traced one may have begun and ended while it was waited for, and be known to nobody
+        # any more; any other is there until it is reaped.
+        has_ended = pid in self._early
         answer = {
             "id": request["id"],
             "pid": pid,
-            "start_ticks": kernel.start_ticks(pid),
+            "start_ticks": began[0] if began else kernel.start_ticks(pid),
             "pid_namespace": self._pid_namespace,
         }
         # Only who rules the pid namespace may name another process to the kernel; without
         # namespaces of its own the node's numbers are everybody's.
-        self._tell(answer, pid=0 if self._hidden is None else pid)
-        if pid in self._early:  # it ended while it was waited for to begin
+        self._tell(answer, pid=0 if self._hidden is None or has_ended else pid)
+        if has_ended:
             self._children.remove(pid)
             self._tell({"exited": pid, "status": os.waitstatus_to_exitcode(self._early[pid])})
 

@@ -43,7 +43,11 @@ class Started:
 
 
 class AgentLink:
-    """Asks one agent. ``pid`` is the agent as the run process sees it, after ``wait_until_up``."""
+    """Asks one agent.
+
+    ``pid`` is the agent as the run process sees it, after ``wait_until_up``; where that failed the
+    process that said so, and then ends.
+    """
 
     def __init__(self, node: str, channel: socket.socket, boot_id: str) -> None:
         self.node = node
@@ -66,9 +70,9 @@ class AgentLink:
         self._channel.settimeout(None)
         if message is None:
             raise SetupError(f"{self.node}: its first process ended during set-up")
+        self.pid = message.pid
         if "failed" in message.body:
             raise SetupError(f"{self.node}: {message.body['failed']}: {message.body['why']}")
-        self.pid = message.pid
         threading.Thread(target=self._read, name=f"agent-{self.node}", daemon=True).start()
 
     def start(self, request: Mapping[str, Any], fds: Sequence[int]) -> Started:

@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from harness.cluster import identity, leftovers, registration, wire
 from harness.cluster.node import ProcessIdentity
+from harness.cluster.reaper import GRACE_S
 from harness.cluster.reasons import PYROUTE2_HINT, has_pyroute2, hint_for
 from harness.errors import NeedsError, SetupError, StoreError, UsageError
 
@@ -178,6 +179,7 @@ def spawn(
     stdin: int | None = None,
     env: Mapping[str, str] | None = None,
     fail_at: str | None = None,
+    grace_s: float = GRACE_S,
 ) -> Entered:
     """Start ``argv`` as the run process, in namespaces of its own; returns once it is executed.
 
@@ -185,12 +187,14 @@ def spawn(
     front holds (:attr:`Entered.stdin_fd`), so that its death is the end of that input.
     ``pass_fds`` stay open under their numbers. ``run_dir`` gets ``cluster.json``, by which
     ``polygraph down`` and ``heal`` find the run. ``fail_at`` names a step that fails on request.
+    When the front has died the run process has ``grace_s`` to end by itself.
     ``SetupError`` or ``StoreError`` with nothing left behind.
     """
     settings: dict[str, Any] = {
         "mode": mode,
         "rehearse": False,
         "fail_at": fail_at,
+        "grace_s": grace_s,
         "argv": [os.fspath(word) for word in argv],
         "registration": os.fspath(registration.path(run_dir.resolve())),
         "pass_fds": list(pass_fds),

@@ -18,7 +18,7 @@ from harness.cluster.node import Link
 from harness.errors import NodeError, SetupError
 
 _BOOT = "import sys; sys.path.append(sys.argv[1]); import harness.cluster.links as l; l.main()"
-_ANSWER_TIMEOUT_S = 10.0
+_ANSWER_TIMEOUT_S = 30.0
 
 
 class LinkControl:
@@ -53,6 +53,14 @@ class LinkControl:
         named = {str(pid): name for pid, name in roots.items()}
         asked: Sequence[int] = self._ask("open", roots=named, ports=list(ports))["ports"]
         return asked
+
+    def reserve(self, port: int) -> bool:
+        """Keep a port for this cluster while the link process lives (:mod:`ports`); if it can."""
+        return bool(self._ask("reserve", port=port)["reserved"])
+
+    def catch_up(self) -> None:
+        """Return once everything that was sent into the links before has been read there."""
+        self._ask("catch up")
 
     def claim(self, port: int, node: str) -> None:
         """The next connection from this port is to count as the node's."""

@@ -26,7 +26,7 @@ import os
 import socket
 import sys
 
-from harness.cluster import sockets, wire
+from harness.cluster import ports, sockets, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,12 +87,15 @@ class Carrier:
         self.passages: set[Passage] = set()
         self._roots: dict[int, str] = {}
         self._claimed: dict[int, str] = {}
+        self._reserved = ports.Reservations()
 
     async def obey(self, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out a request of the cluster; its answer."""
         if request["op"] == "open":
             self._roots = {int(pid): name for pid, name in request["roots"].items()}
             return {"ports": [await self._listen(*each) for each in request["ports"]]}
+        if request["op"] == "reserve":
+            return {"reserved": self._reserved.reserve(request["port"])}
         if request["op"] == "claim":
             self._claimed[request["port"]] = request["node"]
         elif request["op"] == "cut":

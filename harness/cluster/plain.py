@@ -9,8 +9,9 @@
 
 The agents and daemons are those of :mod:`harness.cluster.local`; there are no addresses, host
 names, ``/tmp`` or process numbers of a node's own. A node has one port for clients and one for
-its peers, both free when the cluster came up and below the range that the kernel gives out by
-itself, so that they are still free after a kill. The others reach a node through its proxy alone
+its peers, both free when the cluster came up, given to no other cluster while it is there
+(:mod:`harness.cluster.ports`), and outside of the range that the kernel gives out by itself, so
+that they are still free after a kill. The others reach a node through its proxy alone
 (:mod:`harness.cluster.links`), for which its system must be able to tell them another peer
 address than it listens at (``FreeAddresses``).
 
@@ -24,7 +25,7 @@ import os
 import random
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.cluster import folders, identity, wire
@@ -172,9 +173,11 @@ class PlainCluster:
                 self._agents[name] = self._ask_for_node(name)
         for link in self._agents.values():
             link.wait_until_up()
+        self._links.wait_until_up()
         with step("ports", self._fail_at):
-            clients = {name: free_port(self._ports) for name in self._names}
-            peers = {name: free_port(self._ports) for name in self._names}
+            reserve = self._links.reserve
+            clients = {name: free_port(self._ports, reserve) for name in self._names}
+            peers = {name: free_port(self._ports, reserve) for name in self._names}
         with step("proxies", self._fail_at):
             proxies = self._open_proxies(self._links, peers)
         with step("links carry", self._fail_at):
@@ -193,7 +196,6 @@ class PlainCluster:
 
     def _open_proxies(self, links: LinkControl, peers: Mapping[str, int]) -> Mapping[str, int]:
         """Proxies in front of every node, for its peers and for our probes; the former's ports."""
-        links.wait_until_up()
         probes = self._prober.listen()
         roots = {os.getpid(): "", **{link.pid: name for name, link in self._agents.items()}}
         asked = [(name, PEER, peers[name]) for name in self._names]
@@ -256,14 +258,10 @@ def candidate_ports(rng: random.Random) -> Iterator[int]:
     yield from rng.sample(usual, len(usual))
 
 
-def free_port(candidates: Iterator[int]) -> int:
-    """The next of ``candidates`` on which nobody listens, on loopback or everywhere."""
+def free_port(candidates: Iterator[int], reserve: Callable[[int], bool]) -> int:
+    """The next of ``candidates`` that could be reserved for this cluster."""
     for port in candidates:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
+        if reserve(port):
             return port
     raise SetupError(
         "no port is free for the nodes: every port outside of the kernel's own range is taken",

@@ -77,8 +77,12 @@ class Prober:
         for fd in by_fd:
             poll.register(fd, select.POLLIN)
         deadline = time.monotonic() + round_s
-        while arrived != awaited and (left_s := deadline - time.monotonic()) > 0:
-            for fd, _ in poll.poll(left_s * 1000):
+        while arrived != awaited:
+            # Also when the time is over: what came while we got none is here, and counts.
+            came = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            if not came:
+                break
+            for fd, _ in came:
                 arrived |= self._receive(by_fd[fd]) & awaited
         return arrived
 

@@ -188,7 +188,7 @@ class Reaper:
     def _front_died(self) -> None:
         self._poll.unregister(self._front_fd)
         if not self._stays:
-            self._deadline = time.monotonic() + GRACE_S
+            self._deadline = time.monotonic() + self._settings["grace_s"]
 
     def _serve(self) -> None:
         message = wire.receive(self._control)

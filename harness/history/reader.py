@@ -44,10 +44,20 @@ def read_history(path: Path, format: str | None = None) -> History:
 
     Raises ``HistoryError`` if it is not there, not readable or breaks the rules of a history.
     """
+    if not path.is_dir():
+        return _read(path, format)
+    found = find_history(path)
+    try:
+        return _read(found, format)
+    except HistoryError:
+        if found.exists():
+            raise
+        return _read(find_history(path), format)  # a run under way has sealed it meanwhile
+
+
+def _read(path: Path, format: str | None) -> History:
+    """The history in a file, or on standard input."""
     name = "standard input" if str(path) == STANDARD_INPUT else str(path)
-    if path.is_dir():
-        path = find_history(path)
-        name = str(path)
     fast = _fast(path, format)
     if fast is not None:
         return fast

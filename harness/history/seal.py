@@ -13,6 +13,7 @@ Cost: 3 to 8 us a record, most of it for the columnar copy.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gzip
 import importlib.util
 import os
@@ -37,7 +38,7 @@ def find_history(run_dir: Path) -> Path:
 
     A folder of Jepsen's store will do too. Raises ``HistoryError`` if there is none.
     """
-    for name in (*SEALED, PLAIN, *JEPSEN):
+    for name in (*SEALED, PLAIN, *SEALED, *JEPSEN):  # sealed meanwhile, if not plain any more
         if (run_dir / name).is_file():
             return run_dir / name
     raise HistoryError(
@@ -54,25 +55,44 @@ def is_unsealed(path: Path) -> bool:
 def seal(run_dir: Path) -> Path:
     """Compress the history of ``run_dir``, add its columnar copy, and return the sealed file.
 
-    Safe to repeat, also after a crash in the midst of it. Raises ``StoreError`` if the store
-    cannot be written (the plain history is then still whole), ``HistoryError`` without a history.
+    Safe to repeat, also after a crash in the midst of it, and where several seal at once (a run
+    whose front dies while it seals): each waits for the one before. Raises ``StoreError`` if the
+    store cannot be written (the plain history is then still whole), ``HistoryError`` without a
+    history.
     """
     plain = run_dir / PLAIN
-    if not plain.is_file():
-        return find_history(run_dir)
     sealed = run_dir / SEALED[0 if importlib.util.find_spec("zstandard") else 1]
-    try:
-        with _replacing(sealed) as out:
-            _compress(plain, out, sealed.suffix)
-        _write_columns(run_dir, sealed)
-        plain.unlink()
-        _sync_folder(run_dir)
-    except OSError as error:
-        raise StoreError(
-            f"{sealed}: the history cannot be sealed: {error.strerror or error}",
-            f"make room on the disk; {plain} is whole and can be judged as it is",
-        ) from error
+    with _one_at_a_time(run_dir):
+        if not plain.is_file():
+            return find_history(run_dir)
+        try:
+            with _replacing(sealed) as out:
+                _compress(plain, out, sealed.suffix)
+            _write_columns(run_dir, sealed)
+            plain.unlink()
+            _sync_folder(run_dir)
+        except OSError as error:
+            raise StoreError(
+                f"{sealed}: the history cannot be sealed: {error.strerror or error}",
+                f"make room on the disk; {plain} is whole and can be judged as it is",
+            ) from error
     return sealed
+
+
+@contextlib.contextmanager
+def _one_at_a_time(run_dir: Path) -> Iterator[None]:
+    """Holds off whoever else seals ``run_dir``, in any thread or process, until it is let go."""
+    try:
+        number = os.open(run_dir, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:  # there is nothing to seal, which is told where it is looked for
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):  # on a file system without locks, as before
+            fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
 
 
 def _compress(plain: Path, out: BinaryIO, suffix: str) -> None:

@@ -8,6 +8,7 @@ any ISO 8601 time near the start of the line). One pass over the file, in bounde
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -62,7 +63,7 @@ def read_logs(
     folder: Path, start_wall_ns: int | None, windows: Sequence[tuple[int, int]]
 ) -> list[NodeLog]:
     """Every log below ``nodes/<name>/``; ``windows`` are the anomalies, in ns of the run."""
-    paths = sorted(path for path in (folder / "nodes").glob("*/**/*.log") if path.is_file())
+    paths = sorted(_logs_below(folder / "nodes"))
     if not paths:
         return []
     budget = min(MOST_FILE_BYTES, TOTAL_BYTES // len(paths))
@@ -77,6 +78,14 @@ def read_logs(
             log.lines.append(Line(1, None, visible(f"could not be read: {error}"), is_crash=True))
         logs.append(log)
     return logs
+
+
+def _logs_below(nodes: Path) -> Iterator[Path]:
+    """Every ``<name>/**/*.log``. The database may still run, and its folders come and go."""
+    for parent, _, names in os.walk(nodes):
+        if Path(parent) != nodes:
+            found = (Path(parent) / name for name in names if name.endswith(".log"))
+            yield from (path for path in found if path.is_file())
 
 
 def _lines(file: BinaryIO) -> Iterator[str]:

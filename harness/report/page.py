@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -40,6 +39,7 @@ from harness.report.model import Run, read_run
 from harness.report.plots import Plot, draw_plots
 from harness.report.timeline import script_json, timeline_data
 from harness.report.wording import Wording
+from harness.run.store import write_text
 
 SCRIPTS = (
     "dom.js",
@@ -60,13 +60,12 @@ def render(run_dir: Path) -> Path:
     """Write ``report.html`` and ``plots/`` into ``run_dir`` and return the page's path.
 
     Any part of the folder may be missing. Raises :class:`harness.errors.UsageError` if ``run_dir``
-    is no folder and ``OSError`` if it cannot be written.
+    is no folder and ``StoreError`` or ``OSError`` if it cannot be written. A page that somebody
+    else writes at the same time (a run under way, and who looks at it) is replaced whole.
     """
     run = read_run(Path(run_dir))
     page = run.folder / "report.html"
-    draft = page.with_suffix(".html.tmp")
-    draft.write_text(_html(run), encoding="utf-8", errors="backslashreplace")
-    os.replace(draft, page)
+    write_text(page, _html(run))
     return page
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +20,7 @@ from typing import Any
 from harness.cluster import providers
 from harness.errors import EXIT_INFRASTRUCTURE, StoreError
 from harness.plugins import Registry
+from harness.run.interrupts import Interrupts, stop_on_interrupt
 from harness.run.plan import plan, request_of
 from harness.run.scenario import Scenario
 from harness.run.store import link, new_run_dir, read_json, write_json, write_text
@@ -55,9 +54,10 @@ def run(
     provider.prepare(request, _teller(on_event))
     run_dir = new_run_dir(store, scenario.system, scenario.workload, datetime.now())
     write_text(run_dir / "scenario.toml", scenario.to_toml(parts.system.versions()))
-    on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
     remember = _remembering(run_dir, on_event)
-    end = _follow(provider, request, scenario.leave_db_running, run_dir, remember)
+    with stop_on_interrupt(remember) as interrupts:
+        on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
+        end = _follow(provider, request, scenario.leave_db_running, run_dir, remember, interrupts)
     with contextlib.suppress(OSError):
         link(store, "latest", run_dir)
     return Outcome(end[0], run_dir, read_json(run_dir / "verdict.json"), end[1])
@@ -99,6 +99,7 @@ def _follow(
     leave_running: bool,
     run_dir: Path,
     on_event: Callable[[Mapping[str, Any]], None],
+    interrupts: Interrupts,
 ) -> tuple[int, str]:
     """Start the run process and read its events to their end: (exit code, message)."""
     events_read, events_write = os.pipe()
@@ -116,12 +117,14 @@ def _follow(
         os.close(events_write)
     last: Mapping[str, Any] = {}
     try:
-        with _stop_on_interrupt(entered.stdin_fd or -1, on_event):
-            for event in _events(events_read):
-                on_event(event)
-                last = event if event.get("event") == "end" else last
+        interrupts.pass_on_to(entered.stdin_fd)
+        for event in _events(events_read):
+            on_event(event)
+            last = event if event.get("event") == "end" else last
+        interrupts.end()
         status = entered.wait(30.0)
     finally:
+        interrupts.end()
         if not leave_running:
             entered.kill()
     if not last:
@@ -139,29 +142,3 @@ def _events(events_fd: int) -> Iterator[Mapping[str, Any]]:
         while chunk := stream.read(65536):
             *lines, buffer = (buffer + chunk).split(b"\n")
             yield from (json.loads(line) for line in lines)
-
-
-@contextlib.contextmanager
-def _stop_on_interrupt(
-    stdin_fd: int, on_event: Callable[[Mapping[str, Any]], None]
-) -> Iterator[None]:
-    """The first Ctrl-C asks the run process to stop; a second one raises KeyboardInterrupt.
-
-    A handler, not an ``except``: Ctrl-C may come anywhere, also while an event is shown. Outside
-    the main thread no handler can be set, and whoever runs us there stops the run otherwise.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ask_to_stop(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        with contextlib.suppress(OSError):
-            os.write(stdin_fd, b"stop\n")
-        on_event({"event": "warning", "message": "stopping: healing faults, keeping history"})
-
-    before = signal.signal(signal.SIGINT, ask_to_stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

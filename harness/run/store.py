@@ -35,8 +35,11 @@ def new_run_dir(store: Path, system: str, workload: str, now: datetime) -> Path:
 
 
 def link(store: Path, name: str, run_dir: Path) -> None:
-    """Point ``store/name`` at ``run_dir``, replacing an older link atomically."""
-    temporary = store / f".{name}-{secrets.token_hex(4)}"
+    """Point ``store/name`` at ``run_dir``, replacing an older link atomically.
+
+    It is made in the run's folder: in the store, whoever lists it would meet what vanishes.
+    """
+    temporary = run_dir / f".{name}-{secrets.token_hex(4)}"
     temporary.symlink_to(run_dir.relative_to(store.resolve()))
     os.replace(temporary, store / name)
 
@@ -67,12 +70,13 @@ def write_json(path: Path, value: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the whole new one, never a part.
 
-    ``StoreError`` if it cannot be written; the old file is then as it was.
+    ``StoreError`` if it cannot be written; the old file is then as it was. Of several writers at
+    once, in any process or thread, the last one wins whole.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, "utf-8")
+        temporary.write_text(text, "utf-8", errors="backslashreplace")
         os.replace(temporary, path)
     except OSError as error:
         with contextlib.suppress(OSError):

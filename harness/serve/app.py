@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import io
 import os
+import threading
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -76,6 +77,7 @@ class Index:
     def __init__(self, store: Path) -> None:
         self.store = store.resolve()
         self.catalogue = Catalogue(self.store)
+        self._turn = threading.Lock()  # the catalogue is for one thread at a time
 
     # -- pages -----------------------------------------------------------------------------------
 
@@ -91,8 +93,9 @@ class Index:
         return Response(as_json(rows), media_type="application/json")
 
     def _look(self, wanted: dict[str, str]) -> tuple[Any, Any]:
-        self.catalogue.refresh()
-        return self.catalogue.rows(wanted), self.catalogue.choices()
+        with self._turn:
+            self.catalogue.refresh()
+            return self.catalogue.rows(wanted), self.catalogue.choices()
 
     def _soaks(self) -> list[dict[str, str]]:
         from harness.soak.page import headline
@@ -209,7 +212,11 @@ def zipped(folder: Path) -> Iterator[bytes]:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in _files(folder):
             name = Path(folder.name) / path.relative_to(folder)
-            with path.open("rb") as source, archive.open(str(name), "w") as target:
+            try:
+                source = path.open("rb")
+            except OSError:  # of a run under way, whose files are replaced and sealed
+                continue
+            with source, archive.open(str(name), "w") as target:
                 while chunk := source.read(CHUNK):
                     target.write(chunk)
                     yield buffer.take()

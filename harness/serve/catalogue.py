@@ -8,7 +8,9 @@ written the catalogue is kept in memory.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -20,6 +22,8 @@ from harness.run.store import MARKS, read_json
 
 FILE = ".catalogue.sqlite"
 VERSION = 1
+PATIENCE_S = 30.0
+"""How long to wait for another process that writes the same file."""
 VERDICTS: Mapping[Any, str] = {True: "valid", False: "invalid", "unknown": "unknown"}
 NO_VERDICT = "none"
 
@@ -63,14 +67,19 @@ class Catalogue:
     def refresh(self) -> None:
         """Read what has changed in the store since the last time."""
         known = dict(self._database.execute("select path, stamp from runs"))
-        seen: set[str] = set()
+        stamps: dict[str, str] = {}
+        news: list[tuple[Row, str]] = []
         for folder in run_folders(self.store):
             path = folder.relative_to(self.store).as_posix()
-            seen.add(path)
-            stamp = _stamp(folder)
-            if known.get(path) != stamp:
-                self._put(read_row(self.store, folder), stamp)
-        for path in known.keys() - seen:
+            with contextlib.suppress(OSError):  # it was removed while it was looked at
+                stamp = _stamp(folder)
+                if known.get(path) != stamp:
+                    news.append((read_row(self.store, folder), stamp))
+                stamps[path] = stamp
+        # Written at once, since another process that serves this store waits meanwhile.
+        for row, stamp in news:
+            self._put(row, stamp)
+        for path in known.keys() - stamps.keys():
             self._database.execute("delete from runs where path = ?", (path,))
         self._database.commit()
 
@@ -103,14 +112,21 @@ class Catalogue:
 
 
 def run_folders(store: Path) -> Iterator[Path]:
-    """Every run folder of ``store``; links are not followed."""
-    for folder in store.glob("*/*/*"):
-        if (
-            not any(part.is_symlink() for part in (folder, *folder.parents[:2]))
-            and folder.is_dir()
-            and any((folder / mark).exists() for mark in MARKS)
-        ):
-            yield folder
+    """Every run folder of ``store``; links are not followed, and what is gone is passed over."""
+    for system in _folders(store):
+        for workload in _folders(system):
+            for folder in _folders(workload):
+                if any((folder / mark).exists() for mark in MARKS):
+                    yield folder
+
+
+def _folders(parent: Path) -> list[Path]:
+    """The folders in ``parent``, no links; none if it was removed meanwhile."""
+    try:
+        with os.scandir(parent) as entries:
+            return [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
 
 
 def read_row(store: Path, folder: Path) -> Row:
@@ -195,7 +211,7 @@ def _conditions(wanted: Mapping[str, str]) -> tuple[str, Sequence[str]]:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
-        return _prepared(sqlite3.connect(path, check_same_thread=False))
+        return _prepared(sqlite3.connect(path, timeout=PATIENCE_S, check_same_thread=False))
     except sqlite3.Error:
         return _prepared(sqlite3.connect(":memory:", check_same_thread=False))
 

@@ -23,7 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import EXIT_INFRASTRUCTURE, EXIT_INTERRUPTED
+from harness.errors import (
+    EXIT_INFRASTRUCTURE,
+    EXIT_INTERRUPTED,
+    EXIT_INVALID,
+    EXIT_UNKNOWN,
+    EXIT_VALID,
+)
 from harness.soak.book import Book, Entry, seed_of
 
 POLL_S = 0.5
@@ -41,6 +47,12 @@ class Child:
     pidfd: int
     started_s: float
     words: Path
+    is_asked: bool = False
+
+    def ask_to_stop(self) -> None:
+        """As Ctrl-C would; a second time ends it at once, before it has healed its faults."""
+        self.is_asked = True
+        self.process.send_signal(signal.SIGINT)
 
 
 @dataclass
@@ -81,8 +93,7 @@ class Loop:
         """Begin no further run, and ask those under way to stop cleanly. Safe twice."""
         self.is_stopped = True
         for child in self._active.values():
-            with contextlib.suppress(ProcessLookupError):
-                child.process.send_signal(signal.SIGINT)
+            child.ask_to_stop()
 
     # -- what is next --------------------------------------------------------------------------
 
@@ -125,8 +136,9 @@ class Loop:
         self._note(Entry(number=number, event="begun", seed=seed, wall_ns=time.time_ns()))
         words = self.book.path.parent / "words" / f"{number}.txt"
         words.parent.mkdir(exist_ok=True)
-        argv = [*self.command, str(scenario), str(seed)]
-        argv += [str(self.store), str(words.with_suffix(".json"))]
+        result = words.with_suffix(".json")
+        result.unlink(missing_ok=True)  # of an earlier, half-done attempt at this run
+        argv = [*self.command, str(scenario), str(seed), str(self.store), str(result)]
         with words.open("wb") as output:
             process = subprocess.Popen(
                 argv,
@@ -137,9 +149,10 @@ class Loop:
                 preexec_fn=functools.partial(_die_with, os.getpid()),
             )
         pidfd = os.pidfd_open(process.pid)
-        self._active[number] = Child(number, seed, process, pidfd, self.clock(), words)
-        if self.is_stopped:  # the stop came while this one was being started
-            self.stop()
+        child = Child(number, seed, process, pidfd, self.clock(), words)
+        self._active[number] = child
+        if self.is_stopped and not child.is_asked:  # the stop came while it was being started
+            child.ask_to_stop()
 
     def _wait(self) -> None:
         """Until a run ends, or a moment is over; what takes too long is killed."""
@@ -161,8 +174,9 @@ class Loop:
         os.close(child.pidfd)
         del self._active[child.number]
         told = _result(child.words.with_suffix(".json"))
-        exit_code = child.process.returncode if not trouble else EXIT_INFRASTRUCTURE
-        if self.is_stopped and exit_code in (EXIT_INTERRUPTED, -signal.SIGINT):
+        status = child.process.returncode
+        was_cut_off = status in (EXIT_INTERRUPTED, -signal.SIGINT) or not told
+        if self.is_stopped and not trouble and was_cut_off:
             self._note(
                 Entry(
                     number=child.number,
@@ -173,6 +187,7 @@ class Loop:
                 )
             )
             return
+        exit_code, trouble = _ending(child, trouble, told)
         self._note(_entry(child, exit_code, trouble, told, self.clock()))
 
     def _note(self, entry: Entry) -> None:
@@ -195,6 +210,21 @@ class Loop:
             for child in self._active.values():
                 child.process.kill()
                 child.process.wait()
+
+
+def _ending(child: Child, trouble: str, told: Mapping[str, Any]) -> tuple[int, str]:
+    """The exit code to count, and what went wrong.
+
+    A code that means a verdict counts only beside the result that holds it: an interpreter that
+    could not start ends in 1 too, and a plug-in may end its process with any code.
+    """
+    if trouble:
+        return EXIT_INFRASTRUCTURE, trouble
+    status = child.process.returncode
+    if status not in (EXIT_VALID, EXIT_INVALID, EXIT_UNKNOWN) or told.get("exit") == status:
+        return status, ""
+    why = f"ended with exit code {status} and no verdict: {_last_words(child.words)}"
+    return EXIT_INFRASTRUCTURE, why
 
 
 def _entry(

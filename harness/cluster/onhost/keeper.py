@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
     from . import machine_keeper
 
+_START_TIMEOUT_S = 10.0
 _END_TIMEOUT_S = 10.0
+_POLL_S = 0.01
 _ANSWERS_KEPT = 64
 _OUTPUT_BYTES = 8 << 20
 
@@ -342,12 +344,10 @@ class Keeper:
 def main() -> None:
     """``sys.argv[2:]``: the node's folder, and a descriptor to say by that we listen."""
     root, told = sys.argv[2], int(sys.argv[3])
-    lock = os.open(os.path.join(root, "keeper.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return  # another one was faster
     path = os.path.join(root, "keeper.socket")
+    lock = os.open(os.path.join(root, "keeper.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    if not _is_first(lock, path):
+        return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -358,3 +358,22 @@ def main() -> None:
     os.write(told, b"1")
     os.close(told)
     Keeper(root).run(listener)
+
+
+def _is_first(lock: int, path: str) -> bool:
+    """Hold the lock of the node's one keeper; ``False`` once another one that holds it listens.
+
+    Until then that one may be about to listen, or about to end.
+    """
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as other:
+                other.connect(path)
+                return False
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _TRIES = 40
+_MOST_TRIES = 2000
 _RETRY_S = 0.005
 _CLOSED = (errno.EPERM, errno.EACCES, errno.EIO)
 
@@ -159,18 +160,25 @@ class NodeClock:
     def _undo_all(self) -> list[str]:
         """Pristine bytes and no tracer for every process; what went wrong."""
         self._program = None
-        left = []
-        # Also what somebody before us changed, who was killed and traces nothing any more.
-        marked = {pid for pid in self._running() if bears_our_mark(pid)}
-        for pid in sorted(self._tracer.processes() | marked):
-            try:
-                self._layout = self._layout or own_layout()
-                self._undo(pid)
-            except (OSError, vdso.Unfit, Busy) as error:
-                left.append(f"{pid}: {error}")
+        left: list[str] = []
+        done: set[int] = set()
+        # What a process forked before it was its turn is new, and changed and traced like it.
+        while new := set(self._traced_or_marked()) - done:
+            for pid in sorted(new):
+                try:
+                    self._layout = self._layout or own_layout()
+                    self._undo(pid)
+                except (OSError, vdso.Unfit, Busy) as error:
+                    left.append(f"{pid}: {error}")
+            done |= new
         if not left:
             left, self._late = self._late, []
         return left
+
+    def _traced_or_marked(self) -> Iterable[int]:
+        """Also what somebody before us changed, who was killed and traces nothing any more."""
+        marked = {pid for pid in self._running() if bears_our_mark(pid)}
+        return self._tracer.processes() | marked
 
     def _undo(self, pid: int) -> None:
         assert self._layout is not None
@@ -234,8 +242,10 @@ class NodeClock:
         One that ends, or begins another program, has no memory for a moment before it is gone.
         """
         found = {pid: self._written(pid) for pid in self._running()}
-        for _ in range(_TRIES):
+        for attempt in range(_MOST_TRIES):
             doubtful = [pid for pid, written in found.items() if written is None]
+            if attempt >= _TRIES:  # such a moment is long where the machine has none to spare
+                doubtful = [pid for pid in doubtful if not has_memory(pid)]
             if not doubtful:
                 break
             self._tracer.pump()
@@ -291,6 +301,14 @@ def bears_our_mark(pid: int) -> bool:
         begin, end = vdso.own_range(_maps(pid))
         return vdso.MAGIC in read_memory(pid, begin, end - begin)
     except (OSError, vdso.Unfit):
+        return False
+
+
+def has_memory(pid: int) -> bool:
+    """Whether a process has an address space; not while it ends."""
+    try:
+        return bool(_maps(pid))
+    except OSError:
         return False
 
 

@@ -41,7 +41,7 @@ def polygraph(tmp_path: Path, environment: dict[str, str]) -> Polygraph:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=250,
         )
 
     return run

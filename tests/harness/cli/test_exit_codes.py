@@ -100,9 +100,9 @@ def test_a_usage_error_ends_in_4(polygraph: Fixture, argv: tuple[str, ...]) -> N
 
 def test_ctrl_c_ends_in_130(started: Fixture, history: str, toys: Fixture) -> None:
     process = started("check", *toys, "-m", "waits", history, stderr=subprocess.PIPE)
-    assert process.stderr.readline() == "begun\n"
+    assert "begun\n" in process.stderr  # what shows the progress may have come before
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=250)
     assert process.returncode == 130
     assert "interrupted" in told
 
@@ -112,7 +112,7 @@ def test_a_reader_that_goes_away_is_no_verdict(started: Fixture, toys: Fixture) 
     os.close(read_end)
     process = started("list", *toys, stdout=write_end, stderr=subprocess.PIPE)
     os.close(write_end)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=250)
     assert process.returncode == 3
     assert "Traceback" not in told
 

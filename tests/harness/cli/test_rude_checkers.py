@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -113,15 +115,24 @@ def test_standard_input_is_judged_beside_files(
     assert (done.returncode, done.stdout) == (0, f"-\ttrue\n{history}\ttrue\n")
 
 
-def test_a_checker_that_never_ends_is_ended() -> None:
+def test_a_checker_that_never_ends_is_ended(tmp_path: Path) -> None:
+    """Time passes only while the dawdler is at work, so that the quick ones are quick enough."""
+    at_work, now_s = tmp_path / "at-work", count()
+
     def judge(name: str, begun: Begun) -> Outcome:
-        begun("dawdler" if name == "bad" else "quick")
         if name == "bad":
+            at_work.touch()
+            begun("dawdler")
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             threading.Event().wait()
+        at_work.unlink(missing_ok=True)
+        begun("quick")
         return Outcome(0, {"name": name}, "")
 
-    found = dict(judge_all(["bad", "a", "b"], judge, 1, limit_s=0.2))
+    def clock() -> float:
+        return float(next(now_s)) if at_work.exists() else 0.0
+
+    found = dict(judge_all(["bad", "a", "b"], judge, 1, limit_s=0.2, clock=clock))
     assert {place: outcome.code for place, outcome in found.items()} == {0: 2, 1: 0, 2: 0}
     assert found[0].verdict is not None
     assert "not done after 0.2 s, with the checker dawdler" in found[0].verdict["why"]
@@ -140,3 +151,28 @@ def test_what_a_checker_leaves_running_is_ended() -> None:
     with os.fdopen(reader, "rb") as pipe:
         assert pipe.read() == b""  # every process that held the other end has ended
     assert found[0].code == 2
+
+
+class Dropping:
+    """Interrupts this process where Python drops the exception, as in the callbacks of a fork."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_that_python_dropped_still_ends_the_judging(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(name: str, begun: Begun) -> Outcome:
+        threading.Event().wait()
+        raise AssertionError(name)
+
+    dropped: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: dropped.append(told.exc_type))
+    before = signal.getsignal(signal.SIGINT)
+    outcomes = judge_all(["one"], never, 1)
+    Dropping()
+    assert dropped == [KeyboardInterrupt]
+    with pytest.raises(KeyboardInterrupt):
+        list(outcomes)
+    assert signal.getsignal(signal.SIGINT) is before

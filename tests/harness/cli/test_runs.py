@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from harness.errors import EXIT_UNKNOWN
+
 Fixture = Any
+ATTEMPTS = 4
 
 pytestmark = [pytest.mark.cluster, pytest.mark.userns]
 
@@ -19,10 +22,19 @@ SHORT = ("--nodes", "3", "--time-limit", "2", "--store", "store")
 ETCDS = ("--plugin", str(Path(__file__).with_name("etcds.py")))
 
 
+def settled(polygraph: Fixture, *argv: str) -> Any:
+    """A run that is not unknown: one that the machine held up says so, and is made again."""
+    for _ in range(ATTEMPTS):
+        done = polygraph(*argv)
+        if done.returncode != EXIT_UNKNOWN:
+            break
+    return done
+
+
 def test_an_honest_run_ends_in_0_and_is_judged_again_alike(
     polygraph: Fixture, tmp_path: Path
 ) -> None:
-    done = polygraph("test", "etcd", *SHORT, "--json")
+    done = settled(polygraph, "test", "etcd", *SHORT, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["valid"] is True
     assert (tmp_path / "store/latest/report.html").exists()
@@ -50,7 +62,7 @@ def test_real_logs_raise_no_alarm_and_a_planted_line_does(
 def test_plain_processes_take_cuts_and_wrong_clocks_with_proof(polygraph: Fixture) -> None:
     faults = ("--nemesis", "partition,clock", "--nemesis-interval", "6", "--time-limit", "15")
     sized = ("--nodes", "3", "--provider", "local:plain", "--store", "store", "--seed", "1")
-    done = polygraph("test", "etcd", *faults, *sized, "--json")
+    done = settled(polygraph, "test", "etcd", *faults, *sized, "--json")
     assert done.returncode == 0, done.stderr
     verdict = json.loads(done.stdout)
     proved = {"injected": 1, "bit": 1, "healed": 1}
@@ -58,7 +70,7 @@ def test_plain_processes_take_cuts_and_wrong_clocks_with_proof(polygraph: Fixtur
 
 
 def test_a_run_whose_reads_are_wrong_ends_in_1_with_the_proof(polygraph: Fixture) -> None:
-    done = polygraph("test", "forgetful-etcd", *ETCDS, *SHORT)
+    done = settled(polygraph, "test", "forgetful-etcd", *ETCDS, *SHORT)
     assert done.returncode == 1, done.stderr
     assert "INVALID  The claim strict-serializable is broken" in done.stdout
     assert "repeat  polygraph test forgetful-etcd" in done.stdout
@@ -95,7 +107,7 @@ def test_ctrl_c_before_the_first_operation_ends_in_130_and_leaves_nothing(
     process = started(*LONG, stderr=subprocess.PIPE)
     assert process.stderr.readline().startswith("run: ")
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=120)
+    _, told = process.communicate(timeout=250)
     assert process.returncode == 130
     assert "interrupted" in told
     assert polygraph("heal").returncode == 0
@@ -108,7 +120,7 @@ def test_ctrl_c_under_way_ends_in_130_and_keeps_the_history(
     run_dir = tmp_path / Path(process.stderr.readline().removeprefix("run: ").strip())
     wait_for_operations(run_dir / "history.jsonl", process)
     process.send_signal(signal.SIGINT)
-    told, _ = process.communicate(timeout=120)
+    told, _ = process.communicate(timeout=250)
     assert process.returncode == 130
     assert f"run     {run_dir}" in told
     assert polygraph("check", "latest").stdout == "latest\tunknown\n"

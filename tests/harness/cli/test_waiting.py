@@ -64,6 +64,6 @@ def test_elsewhere_a_line_comes_each_ten_seconds() -> None:
 
 def test_it_ends_with_the_work() -> None:
     stream = Terminal()
-    with Waiting(1, stream) as waiting:
+    with Waiting(1, stream, Clock()) as waiting:
         waiting.advance()
     assert stream.getvalue() == ""

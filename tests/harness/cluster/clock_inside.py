@@ -77,19 +77,35 @@ class Watched:
         self.daemon: Daemon = node.start(python(WATCH), name=name, env={"ONCE": ONCE})
         self._node = node
         self._log = node.log_dir / f"{name}.log"
-        self._seen = 0
 
     def says(self, who: str, within: tuple[int, int] | None = None) -> dict[str, Any]:
         """The next thing that ``who`` says from now on (within these bounds, in ns)."""
-        self._seen = self._log.stat().st_size if self._log.exists() else 0
+        # What it says next it may have seen before.
+        return self._says(who, self._end_of_log(), 1, within)
+
+    def fork(self) -> dict[str, Any]:
+        """Have it fork, and execute a program; what the two say, each of them once."""
+        said = {}
+        for who in ("forked", "executed"):
+            begin = self._end_of_log()
+            Path(self._node.data_dir, "fork").touch()
+            said[who] = self._says(who, begin, 0)
+        return said
+
+    def _end_of_log(self) -> int:
+        return self._log.stat().st_size if self._log.exists() else 0
+
+    def _says(
+        self, who: str, begin: int, passed_over: int, within: tuple[int, int] | None = None
+    ) -> dict[str, Any]:
         found: list[dict[str, Any]] = []
 
         def has_said() -> bool:
             with self._log.open() as log:
-                log.seek(self._seen)
+                log.seek(begin)
                 lines = [line for line in log if line.endswith("}\n") and line.startswith("{")]
-            said = [json.loads(line) for line in lines]
-            found[:] = [one["ahead"] for one in said[1:] if one["who"] == who]
+            said = [one["ahead"] for one in map(json.loads, lines) if one["who"] == who]
+            found[:] = said[passed_over:]
             return bool(found) and (within is None or holds(found[-1], *within))
 
         if not wait_until(has_said):
@@ -97,14 +113,6 @@ class Watched:
                 f"{who} does not say so; it said {found} and {self._log.read_text()}"
             )
         return found[-1]
-
-    def fork(self) -> dict[str, Any]:
-        """Have it fork, and execute a program; what the two say."""
-        said = {}
-        for who in ("forked", "executed"):
-            Path(self._node.data_dir, "fork").touch()
-            said[who] = self.says(who)
-        return said
 
 
 def holds(ahead: Mapping[str, list[int]], low_ns: int, high_ns: int) -> bool:

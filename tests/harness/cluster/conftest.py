@@ -27,7 +27,7 @@ from harness.cluster.netlink import DUMP, NETFILTER, Netlink, Request
 
 ROOT = Path(__file__).parents[3]
 INSIDE = Path(__file__).with_name("inside.py")
-END_TIMEOUT_S = 30.0
+END_TIMEOUT_S = 150.0
 TOKEN_VARIABLE = "POLYGRAPH_TEST_TOKEN"
 
 
@@ -60,6 +60,13 @@ class Machine:
         """Every process that carries the token."""
         mark = f"{TOKEN_VARIABLE}={self.token}".encode()
         return frozenset(pid for pid in _pids() if mark in _read(f"/proc/{pid}/environ"))
+
+    def count_once_it_is(self, count: int) -> int:
+        """How many there are, once they are that many: who just began shows no environment yet."""
+        deadline = time.monotonic() + END_TIMEOUT_S
+        while len(self.processes()) != count and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return len(self.processes())
 
     def remember_namespaces(self) -> frozenset[str]:
         """The namespaces that the test's processes hold now; watched by later snapshots."""

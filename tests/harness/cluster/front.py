@@ -1,6 +1,7 @@
 """A front to be killed: starts a case of ``inside.py`` and says which processes there are.
 
-``front.py SPAWN``, SPAWN being JSON with argv, mode, run_dir, said (a descriptor to pass on).
+``front.py SPAWN``, SPAWN being JSON with argv, mode, run_dir, said (a descriptor to pass on) and
+how more to spawn it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ def main() -> None:
         mode=asked["mode"],
         run_dir=Path(asked["run_dir"]),
         pass_fds=[asked["said"]],
+        **asked["how"],
     )
     print(json.dumps({"reaper": entered.pid, "run": entered.run_pid}), flush=True)
     signal.pause()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
-from inside import Inside, python, wait_until
+from inside import Inside, other_processes, python, wait_until
 
 SERVE = """
 import socket, sys
@@ -64,6 +67,39 @@ def holds_bytes_of_a_cut_link(inside: Inside) -> dict[str, Any]:
         wait_until(lambda: "third" in log.read_text())
         found["after"] = log.read_text().split()
         return found
+
+
+def keeps_its_ports(inside: Inside) -> str:
+    """Up with the ports that are wanted first; tell which they became, and keep them for a while.
+
+    No daemon listens on any of them.
+    """
+    with inside.up(("n1", "n2"), ports=iter(inside.options["ports"])) as cluster:
+        addresses = [node.client_address for node in cluster.nodes]
+        addresses += [node.peer_listen_address for node in cluster.nodes]
+        inside.say(" ".join(address.split(":")[1] for address in addresses))
+        sys.stdin.read()
+    return "ended"
+
+
+def probes_while_links_stand_still(inside: Inside) -> list[Any]:
+    """Probe while the process that carries the links does not run, for longer than all rounds."""
+    with inside.up(("n1", "n2")) as cluster:
+        (carrier,) = [pid for pid in other_processes() if b"cluster.links" in command_of(pid)]
+        os.kill(carrier, signal.SIGSTOP)
+        wakes = threading.Timer(1.0, os.kill, (carrier, signal.SIGCONT))
+        wakes.start()
+        found = cluster.reachable()
+        wakes.join()
+        return sorted(found)
+
+
+def command_of(pid: int) -> bytes:
+    """How a process was called; nothing if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def main() -> None:

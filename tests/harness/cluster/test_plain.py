@@ -19,6 +19,7 @@ from harness.cluster.plain import (
     refusal_of_cuts,
     refusal_of_system,
 )
+from harness.cluster.ports import Reservations
 from harness.errors import SetupError, UsageError
 
 INSIDE = Path(__file__).with_name("plain_inside.py")
@@ -140,10 +141,45 @@ def test_ports_are_outside_of_what_the_kernel_gives_out() -> None:
 
 
 def test_a_taken_port_is_passed_over_and_none_left_is_said() -> None:
+    mine = Reservations()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with socket.create_server(("127.0.0.1", 0)) as other:
             free = other.getsockname()[1]
-        assert free_port(iter([port, free])) == free
+        assert free_port(iter([port, free]), mine.reserve) == free
         with pytest.raises(SetupError, match="no port is free"):
-            free_port(iter([port]))
+            free_port(iter([port]), mine.reserve)
+    mine.close()
+
+
+def test_a_port_that_another_cluster_reserved_is_passed_over_until_that_is_gone() -> None:
+    ports = list(candidate_ports(random.Random(2)))
+    one, other = Reservations(), Reservations()
+    first = free_port(iter(ports), one.reserve)
+    assert not other.reserve(first)
+    assert free_port(iter(ports), other.reserve) != first
+    one.close()
+    assert other.reserve(first)
+    other.close()
+
+
+@pytest.mark.cluster
+def test_clusters_that_choose_the_same_ports_at_once_are_given_others(start: Start) -> None:
+    wanted = list(candidate_ports(random.Random()))[:40]
+    runs = [start("keeps_its_ports", script=INSIDE, ports=wanted) for _ in range(3)]
+    chosen = [set(map(int, run.word().split())) for run in runs]
+    assert [len(ports) for ports in chosen] == [4, 4, 4]
+    assert len(set().union(*chosen)) == 12
+    for run in runs:
+        run.entered.close_stdin()
+        assert run.result() == "ended"
+    again = start("keeps_its_ports", script=INSIDE, ports=sorted(chosen[0]))
+    assert set(map(int, again.word().split())) == chosen[0]
+
+
+@pytest.mark.cluster
+def test_no_link_is_called_cut_because_the_process_that_carries_it_gets_no_time(
+    start: Start,
+) -> None:
+    found = start("probes_while_links_stand_still", script=INSIDE).result()
+    assert found == [["n1", "n2"], ["n2", "n1"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,49 @@ def test_a_sealed_history_is_judged_from_its_columnar_copy(
     assert len(history) == 2
     assert list(history) == written
     assert history.operations[-1].node == "n1"
+
+
+def test_two_who_seal_at_once_lose_nothing(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the front dies while the run seals: two threads of the run process do it then."""
+    before, compress = list(read_history(run_dir)), seal_module._compress
+    sealed: list[Path] = []
+    other = threading.Thread(target=lambda: sealed.append(seal(run_dir)))
+
+    def beside_another(plain: Path, out: Any, suffix: str) -> None:
+        monkeypatch.setattr(seal_module, "_compress", compress)
+        other.start()
+        other.join(0.3)  # time to spoil it, if it may
+        compress(plain, out, suffix)
+
+    monkeypatch.setattr(seal_module, "_compress", beside_another)
+    sealed.append(seal(run_dir))
+    other.join()
+    assert sealed == [find_history(run_dir)] * 2
+    assert list(read_history(run_dir)) == before
+
+
+@pytest.mark.parametrize("moment", ["before it is looked for", "before it is read"])
+def test_a_run_that_is_sealed_while_it_is_read_is_read_whole(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    before = list(read_history(run_dir))
+    find, is_file = reader.find_history, Path.is_file
+
+    def find_and_be_too_late(folder: Path) -> Path:
+        found = find(folder)
+        seal(folder)
+        return found
+
+    def look_too_early(path: Path) -> bool:
+        if path.name == PLAIN:
+            monkeypatch.setattr(Path, "is_file", is_file)
+            seal(path.parent)
+        return is_file(path)
+
+    if moment == "before it is read":
+        monkeypatch.setattr(reader, "find_history", find_and_be_too_late)
+    else:
+        monkeypatch.setattr(Path, "is_file", look_too_early)
+    history = read_history(run_dir)
+    assert list(history) == before
+    assert not history.partial

@@ -13,6 +13,9 @@ from harness.errors import StoreError
 from harness.history.operation import Operation
 from harness.run.dispatcher import Dispatcher
 
+PATIENCE_S = 60.0
+"""The time-out of operations that must not run into it, however busy the machine is."""
+
 
 class Memory:
     """A journal in memory that refuses what a real one refuses."""
@@ -24,6 +27,10 @@ class Memory:
 
     def now(self) -> int:
         return time.monotonic_ns() - self.start_ns
+
+    def let_pass(self, seconds: float) -> None:
+        """Set the clock ahead: what was begun before is older now, by that at least."""
+        self.start_ns -= round(seconds * 1e9)
 
     def append(self, operation: Operation) -> Operation:
         if len(self.records) >= self.room:
@@ -69,6 +76,7 @@ class Bench:
         self.opened: list[Client] = []
         make = others.pop("client", Client)
         nodes = others.pop("nodes", ["a", "b"])
+        others.setdefault("op_timeout_s", PATIENCE_S)
 
         def open_client() -> Any:
             self.opened.append(make())

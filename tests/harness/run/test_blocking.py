@@ -14,7 +14,7 @@ from harness.generator import clients, invoke, limit, repeat
 from harness.history.operation import Operation
 from harness.run.blocking import BlockingClient
 from harness.run.dispatcher import Dispatcher
-from tests.harness.run.dispatching import Memory
+from tests.harness.run.dispatching import PATIENCE_S, Memory
 
 
 class Driver:
@@ -105,9 +105,9 @@ def test_a_call_that_is_given_up_keeps_its_client_and_blocks_nobody() -> None:
 
 
 def test_closing_what_was_never_opened_starts_no_thread() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     asyncio.run(BlockingClient(Driver()).close())
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before  # some of other tests may have ended meanwhile
 
 
 async def read(client: Any, operation: Operation) -> Operation:
@@ -117,11 +117,12 @@ async def read(client: Any, operation: Operation) -> Operation:
 
 def test_a_hanging_driver_is_replaced_and_its_late_answer_lost() -> None:
     async def main() -> None:
-        journal, drivers = Memory(), []
+        journal, hanging = Memory(), Driver()
+        drivers = [hanging, Driver()]
+        fresh = iter(drivers)
 
         def open_client() -> Any:
-            drivers.append(Driver())
-            return BlockingClient(drivers[-1])
+            return BlockingClient(next(fresh))
 
         dispatcher = Dispatcher(
             journal=journal,
@@ -129,8 +130,10 @@ def test_a_hanging_driver_is_replaced_and_its_late_answer_lost() -> None:
             concurrency=1,
             open_client=open_client,
             invoke=read,
-            op_timeout_s=0.25,
+            op_timeout_s=PATIENCE_S,
         )
+        entered = asyncio.create_task(asyncio.to_thread(hanging.entered.wait))
+        entered.add_done_callback(lambda _: journal.let_pass(PATIENCE_S))
         await dispatcher.run([invoke("r", "hang"), invoke("r", "x")])
         assert [(o.process, o.type) for o in journal.records] == [
             (0, "invoke"),
@@ -138,10 +141,10 @@ def test_a_hanging_driver_is_replaced_and_its_late_answer_lost() -> None:
             (1, "invoke"),
             (1, "ok"),
         ]
-        drivers[0].release.set()
+        hanging.release.set()
         await dispatcher.close()
         assert len(journal.records) == 4
-        assert all(driver.closed.is_set() for driver in drivers)
+        assert all(driver.closed.wait(PATIENCE_S) for driver in drivers)
 
     asyncio.run(main())
 
@@ -158,10 +161,10 @@ def test_stuck_threads_are_capped_at_four_times_the_concurrency() -> None:
             invoke=read,
             op_timeout_s=0.01,
         )
-        before = threading.active_count()
+        before = set(threading.enumerate())
         await dispatcher.run(clients(limit(1000, repeat(invoke("r", "hang")))))
         assert dispatcher.stuck is not None
-        assert threading.active_count() - before <= 10
+        assert len(set(threading.enumerate()) - before) <= 10
         release.set()
         await dispatcher.close()
 

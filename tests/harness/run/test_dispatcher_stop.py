@@ -12,7 +12,7 @@ import pytest
 from harness.generator import any_, clients, invoke, limit, nemesis, on_threads, repeat, sleep
 from harness.history.operation import Operation
 from harness.run.dispatcher import Dispatcher
-from tests.harness.run.dispatching import Memory
+from tests.harness.run.dispatching import PATIENCE_S, Memory
 
 
 class Client:
@@ -34,7 +34,7 @@ def ok(operation: Operation) -> Operation:
 
 def dispatcher_of(do: Any, journal: Memory, client: Any = Client, **others: Any) -> Dispatcher:
     others.setdefault("concurrency", 2)
-    others.setdefault("op_timeout_s", 0.25)
+    others.setdefault("op_timeout_s", PATIENCE_S)
     return Dispatcher(journal=journal, nodes=["a"], open_client=client, invoke=do, **others)
 
 
@@ -45,6 +45,7 @@ def test_an_operation_without_an_answer_becomes_info_and_its_client_is_closed() 
         async def do(client: Client, operation: Operation) -> Operation:
             seen.append(client)
             if operation.value == "hang":
+                journal.let_pass(PATIENCE_S)
                 await asyncio.Event().wait()
             return ok(operation)
 
@@ -57,8 +58,8 @@ def test_an_operation_without_an_answer_becomes_info_and_its_client_is_closed() 
             (1, "ok"),
         ]
         assert "timeout" in journal.records[1].error
-        assert journal.records[1].time - journal.records[0].time >= 250_000_000
-        await asyncio.wait_for(seen[0].closed.wait(), 5)
+        assert journal.records[1].time - journal.records[0].time >= PATIENCE_S * 1e9
+        await asyncio.wait_for(seen[0].closed.wait(), PATIENCE_S)
         assert seen[1] is not seen[0]
         await dispatcher.close()
 
@@ -73,6 +74,7 @@ def test_a_late_answer_is_not_listened_to() -> None:
 
         async def do(client: Client, operation: Operation) -> Operation:
             if operation.value == "late":
+                journal.let_pass(PATIENCE_S)
                 while not release.is_set():
                     try:
                         await release.wait()
@@ -84,7 +86,7 @@ def test_a_late_answer_is_not_listened_to() -> None:
                 await answered.wait()
             return ok(operation)
 
-        dispatcher = dispatcher_of(do, journal, concurrency=1, op_timeout_s=0.25)
+        dispatcher = dispatcher_of(do, journal, concurrency=1)
         await dispatcher.run([invoke("w", "late"), invoke("w", "after"), invoke("w", "last")])
         assert [(o.type, o.value) for o in journal.records] == [
             ("invoke", "late"),
@@ -110,7 +112,7 @@ def test_an_opening_that_hangs_is_ended_by_the_same_time_out() -> None:
         async def do(client: Any, operation: Operation) -> Operation:
             raise AssertionError("never opened")
 
-        dispatcher = dispatcher_of(do, journal, Hanging, concurrency=1)
+        dispatcher = dispatcher_of(do, journal, Hanging, concurrency=1, op_timeout_s=0.05)
         await dispatcher.run(limit(2, repeat(invoke("r"))))
         assert [o.type for o in journal.records] == ["invoke", "info"] * 2
         await dispatcher.close()
@@ -155,7 +157,7 @@ def test_stop_from_another_thread_ends_an_endless_run_with_nothing_open() -> Non
             await asyncio.sleep(0)
             return ok(operation)
 
-        dispatcher = dispatcher_of(do, journal, op_timeout_s=60)
+        dispatcher = dispatcher_of(do, journal)
 
         def stop() -> None:
             running.wait()
@@ -184,7 +186,7 @@ def test_what_is_open_when_it_is_stopped_becomes_info() -> None:
             await asyncio.Event().wait()
             return ok(operation)
 
-        dispatcher = dispatcher_of(do, journal)
+        dispatcher = dispatcher_of(do, journal, op_timeout_s=0.05)
         await dispatcher.run(clients(repeat(invoke("r"))))
         assert [o.type for o in journal.records] == ["invoke", "invoke", "info", "info"]
         await dispatcher.close()
@@ -237,7 +239,7 @@ def test_a_nemesis_that_hangs_does_not_keep_a_stopped_run_from_ending() -> None:
             await asyncio.Event().wait()
             return operation
 
-        dispatcher = dispatcher_of(do, journal, nemesis=inject)
+        dispatcher = dispatcher_of(do, journal, nemesis=inject, op_timeout_s=0.05)
         await dispatcher.run(nemesis(repeat(invoke("cut"))))
         assert [(o.type, o.f) for o in journal.records] == [("info", "cut")] * 2
         assert "stopped" in journal.records[1].error
@@ -255,7 +257,7 @@ def test_a_run_that_is_cancelled_leaves_no_task_behind() -> None:
             await asyncio.Event().wait()
             return ok(operation)
 
-        dispatcher = dispatcher_of(do, journal, op_timeout_s=60)
+        dispatcher = dispatcher_of(do, journal)
         run = asyncio.create_task(dispatcher.run(clients(repeat(invoke("r")))))
         await running.wait()
         run.cancel()

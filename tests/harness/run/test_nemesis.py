@@ -27,7 +27,7 @@ from tests import honest_cluster
 NODES = ["n1", "n2", "n3"]
 ON_N1 = {"target": "one", "order": NODES}
 CUT_N1 = {"shape": "one", "grudge": {"n1": ["n2", "n3"], "n2": ["n1"], "n3": ["n1"]}}
-PATIENT = Limits(poll_s=0.001, heal_s=0.02, call_s=20.0)
+PATIENT = Limits(poll_s=0.001, heal_s=0.02, call_s=60.0)
 
 
 class Bench:
@@ -54,7 +54,7 @@ class Bench:
             )
 
         with self._news:
-            entry = self._news.wait_for(found, timeout=20)
+            entry = self._news.wait_for(found, timeout=60)
         assert entry is not None, f"no {event} of {fault} in {self.events()}"
         return entry
 
@@ -317,7 +317,7 @@ class Stuck:
 
         def stuck(*args: Any) -> Any:
             self.entered.set()
-            self.go.wait(20)
+            self.go.wait(60)
             return real(*args)
 
         setattr(self.fault, method, stuck)
@@ -325,10 +325,12 @@ class Stuck:
 
 def test_an_injection_that_never_returns_is_given_up_and_reported(tmp_path: Path) -> None:
     hang = Stuck("inject")
-    bench = Bench(tmp_path / "faults.jsonl", [hang.fault], Limits(call_s=0.01, poll_s=0.001))
+    bench = Bench(
+        tmp_path / "faults.jsonl", [hang.fault], Limits(call_s=0.01, poll_s=0.001, heal_s=60.0)
+    )
     begun = bench.do("start-pause", plan=ON_N1)
     assert "start-pause has not returned after 0.01 s" in str(begun.error)
-    assert hang.entered.wait(20)
+    assert hang.entered.wait(60)
     (left,) = bench.heal_all()
     assert "an earlier step of it has not returned" in left
     hang.go.set()
@@ -337,14 +339,14 @@ def test_an_injection_that_never_returns_is_given_up_and_reported(tmp_path: Path
 
 def test_a_heal_that_hangs_is_not_started_a_second_time_beside_itself(tmp_path: Path) -> None:
     hang = Stuck("heal")
-    limits: Any = SimpleNamespace(call_s=20.0, poll_s=0.001, heal_s=0.02)
+    limits: Any = SimpleNamespace(call_s=60.0, poll_s=0.001, heal_s=60.0)
     bench = Bench(tmp_path / "faults.jsonl", [hang.fault], limits)
     bench.do("start-pause", plan=ON_N1)
     bench.wait_for("bit", "pause")
     limits.call_s = 0.01
     ended = bench.do("stop-pause")
     assert "has not returned" in str(ended.error)
-    assert hang.entered.wait(20)
+    assert hang.entered.wait(60)
     (left,) = bench.heal_all()
     assert "an earlier step of it has not returned" in left
     assert bench.events().count("heal") == 1
@@ -359,7 +361,7 @@ def test_the_loop_serves_others_while_a_fault_is_injected(tmp_path: Path) -> Non
     async def both() -> Operation:
         operation = Operation(-1, 0, NEMESIS, "info", "start-pause", {"plan": ON_N1})
         injecting = asyncio.create_task(bench.nemesis.invoke(operation))
-        assert await asyncio.to_thread(hang.entered.wait, 20)
+        assert await asyncio.to_thread(hang.entered.wait, 60)
         hang.go.set()  # only a loop that is not blocked gets here
         return await injecting
 
@@ -373,7 +375,7 @@ def test_a_cancelled_operation_leaves_its_fault_to_the_final_heal(tmp_path: Path
     async def interrupted() -> list[str]:
         operation = Operation(-1, 0, NEMESIS, "info", "start-pause", {"plan": ON_N1})
         injecting = asyncio.create_task(bench.nemesis.invoke(operation))
-        assert await asyncio.to_thread(hang.entered.wait, 20)
+        assert await asyncio.to_thread(hang.entered.wait, 60)
         injecting.cancel()
         hang.go.set()
         return await bench.nemesis.heal_all()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.errors import StoreError, UsageError
-from harness.run.store import find_run, link, new_run_dir, read_json, write_json
+from harness.run.store import find_run, link, new_run_dir, read_json, write_json, write_text
 
 NOW = datetime(2026, 11, 22, 12, 0, 0)
 
@@ -48,3 +50,37 @@ def test_json_is_replaced_whole_and_a_torn_file_reads_as_none(tmp_path: Path) ->
     (tmp_path / "b.json").write_text('{"n": ')
     assert read_json(tmp_path / "b.json") is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json"]
+
+
+def test_whoever_lists_the_store_never_meets_a_link_in_the_making(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "store"
+    run_dir = make_run(store)
+    replace, seen = os.replace, []
+
+    def look_and_replace(*names: Any) -> None:
+        seen.append(sorted(path.name for path in store.iterdir()))
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", look_and_replace)
+    link(store, "latest", run_dir)
+    assert seen == [["current", "etcd"]]
+    assert (store / "latest").resolve() == run_dir
+    assert sorted(path.name for path in run_dir.iterdir()) == ["evidence", "scenario.toml"]
+
+
+def test_two_who_write_a_file_at_the_same_time_both_write_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, replace = tmp_path / "page.html", os.replace
+
+    def another_first(*names: Any) -> None:
+        monkeypatch.setattr(os, "replace", replace)
+        write_text(path, "by another thread")
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", another_first)
+    write_text(path, "ours")
+    assert path.read_text() == "ours"
+    assert list(tmp_path.iterdir()) == [path]

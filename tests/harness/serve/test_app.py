@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import threading
+import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from harness.cli.serve import is_loopback
-from harness.serve.app import application
+from harness.serve import app
+from harness.serve.app import Index, application
+from harness.serve.catalogue import Catalogue, run_folders
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[31m"
 Make = Callable[..., Path]
@@ -107,6 +113,54 @@ def test_what_changes_in_the_store_changes_in_the_list(client: TestClient, make:
         path.rmdir() if path.is_dir() else path.unlink()
     run.rmdir()
     assert names(client) == []
+
+
+def test_folders_that_are_removed_while_they_are_looked_at_are_passed_over(
+    store: Path, make: Make
+) -> None:
+    runs = {make("20261120T100000-aaaaaa", system=name) for name in ("a", "b")}
+    found = run_folders(store)
+    first = next(found)
+    (other,) = runs - {first}
+    shutil.rmtree(other.parents[1])
+    assert list(found) == []
+
+
+def test_requests_that_come_at_once_use_the_catalogue_one_after_the_other(
+    store: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make("20261120T100000-aaaaaa")
+    inside, most, refresh = [], [], Catalogue.refresh
+
+    def watched(catalogue: Catalogue) -> None:
+        inside.append(threading.get_ident())
+        time.sleep(0.02)  # an invitation to the others
+        refresh(catalogue)
+        most.append(len(inside))
+        inside.pop()
+
+    monkeypatch.setattr(Catalogue, "refresh", watched)
+    index = Index(store)
+    with ThreadPoolExecutor(4) as pool:
+        looks = list(pool.map(index._look, [{}] * 8))
+    assert [len(rows) for rows, _ in looks] == [1] * 8
+    assert most == [1] * 8
+
+
+def test_a_file_that_is_gone_when_it_is_its_turn_spoils_no_zip(
+    client: TestClient, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make("20261120T100000-aaaaaa")
+    files = app._files
+
+    def with_one_gone(folder: Path) -> Any:
+        yield folder / "evidence" / ".progress.json.1a2b3c4d"
+        yield from files(folder)
+
+    monkeypatch.setattr(app, "_files", with_one_gone)
+    answer = client.get("/zip/etcd/register/20261120T100000-aaaaaa")
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert f"{run.name}/verdict.json" in archive.namelist()
 
 
 def test_a_report_opens_and_a_run_under_way_is_followed(client: TestClient, make: Make) -> None:

@@ -81,10 +81,12 @@ def test_runs_are_filtered_and_opened(page: Any, address: str) -> None:
     page.goto(address)
     assert page.locator("tbody tr").count() == 3
     page.select_option("select[name=verdict]", "invalid")
-    page.click("button[type=submit]")
+    with page.expect_navigation():
+        page.click("button[type=submit]")
     assert page.locator("tbody tr").count() == 1
     assert "why of 20261121T100000-bbbbbb" in page.inner_text("tbody")
-    page.click("tbody tr a")
+    with page.expect_navigation():
+        page.click("tbody tr a")
     assert page.inner_text("h1") == "report of 20261121T100000-bbbbbb"
 
 
@@ -101,7 +103,8 @@ def test_a_run_under_way_is_followed_to_its_report(page: Any, address: str, stor
     }
     (run / "evidence" / "progress.json").write_text(json.dumps(progress))
     page.goto(address)
-    page.click("text=live")
+    with page.expect_navigation():
+        page.click("text=live")
     page.wait_for_selector("text=<b>read</b>")
     assert "Faults in force: partition" in page.inner_text(".live")
     assert "n1 paused" in page.inner_text(".live")

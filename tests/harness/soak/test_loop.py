@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from harness.soak.book import BOOK, Book, Entry, Settings, ended, read, seed_of
 from harness.soak.loop import Loop, signatures
 from harness.soak.summary import summarize
 
+Tell = Callable[[Entry], None]
 RUN = """
 import json, os, sys, time
 table = json.load(open(sys.argv[1])); seed = int(sys.argv[2])
@@ -27,6 +29,8 @@ if mode == "hang":
     time.sleep(600)
 if mode == "die":
     os.kill(os.getpid(), 9)
+if mode.startswith("leave"):
+    os._exit(int(mode.removeprefix("leave")))
 time.sleep(table.get("takes", 0))
 code = {"pass": 0, "fail": 1, "seeded": 1 if seed % 4 == 0 else 0, "usage": 4}[mode]
 part = {"valid": False, "anomalies": {"stale-read": []}}
@@ -66,8 +70,8 @@ def soak(folder: Path, script: Path, **changed: Any) -> Book:
     return book
 
 
-def carry_on(book: Book, script: Path) -> Loop:
-    loop = Loop(book, book.path.parent, [sys.executable, str(script)], lambda entry: None)
+def carry_on(book: Book, script: Path, tell: Tell = lambda entry: None, **more: Any) -> Loop:
+    loop = Loop(book, book.path.parent, [sys.executable, str(script)], tell, **more)
     loop.run()
     book.close()
     return loop
@@ -113,9 +117,30 @@ def test_a_run_that_dies_without_a_word_is_infrastructure(tmp_path: Path, script
     assert "without a word" in book.ended()[0].why
 
 
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_an_exit_code_without_its_result_is_no_verdict(
+    tmp_path: Path, script: Path, code: int
+) -> None:
+    folder = tmp_path / "soak"
+    book = Book.create(folder, settings(scenario={"mode": f"leave{code}"}, runs=1))
+    (folder / "words").mkdir()
+    (folder / "words" / "1.json").write_text(f'{{"exit": {code}}}')  # of a half-done attempt
+    carry_on(book, script)
+    (run,) = book.ended()
+    assert (run.outcome, run.exit) == ("infrastructure", 3)
+    assert f"exit code {code} and no verdict" in run.why
+
+
 def test_a_duration_begins_no_run_after_its_end(tmp_path: Path, script: Path) -> None:
-    book = soak(tmp_path / "soak", script, runs=None, duration_s=0.3, parallel=1)
-    assert 1 <= len(book.ended()) < 50
+    now_s = [0.0]
+
+    def tell(entry: Entry) -> None:
+        now_s[0] += 1.0 if entry.event == "ended" else 0.0
+
+    unlimited = settings(runs=None, duration_s=2.5, parallel=1)
+    book = Book.create(tmp_path / "soak", unlimited)
+    carry_on(book, script, tell, clock=lambda: now_s[0])
+    assert len(book.ended()) == 3
 
 
 SITTING = """
@@ -127,6 +152,8 @@ from harness.soak.loop import Loop
 folder = Path({folder!r})
 def tell(entry):
     print(entry.event, flush=True)
+    if entry.event == "ended":
+        sys.stdin.readline()  # until we are killed: the other runs are under way then
 Loop(Book.resume(folder, 0), folder, [sys.executable, {script!r}], tell).run()
 """
 
@@ -138,16 +165,13 @@ def test_a_soak_killed_twice_resumes_and_counts_each_run_once(tmp_path: Path, sc
     root = str(Path(__file__).parents[3])
     code = textwrap.dedent(SITTING).format(paths=[root], folder=str(folder), script=str(script))
     for _ in range(2):
-        sitting = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-        assert sitting.stdout is not None
+        sitting = begin_sitting(code)
         while sitting.stdout.readline() != b"ended\n":
-            pass
-        sitting.kill()
-        sitting.wait()
-        sitting.stdout.close()
+            assert sitting.poll() is None
+        end_sitting(sitting)
     book = Book.resume(folder, 0)
     half_done = [entry for entry in book.entries if entry.event == "half-done"]
-    assert half_done
+    assert len(half_done) == 4
     carry_on(book, script)
     assert [entry.number for entry in book.ended()] == list(range(1, 13))
     assert len(book.ended()) == 12
@@ -162,22 +186,31 @@ def test_the_runs_of_a_killed_soak_die_with_it(tmp_path: Path, script: Path) -> 
     Book.create(folder, settings(runs=1, scenario={"mode": "hang"})).close()
     root = str(Path(__file__).parents[3])
     code = textwrap.dedent(SITTING).format(paths=[root], folder=str(folder), script=str(script))
-    sitting = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    assert sitting.stdout is not None
+    sitting = begin_sitting(code)
     assert sitting.stdout.readline() == b"begun\n"
     children = Path(f"/proc/{sitting.pid}/task/{sitting.pid}/children")
     child = _wait_for_child(children)
     pidfd = os.pidfd_open(child)
+    end_sitting(sitting)
+    assert select.select([pidfd], [], [], 60.0)[0]
+    os.close(pidfd)
+
+
+def begin_sitting(code: str) -> Any:
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe)
+
+
+def end_sitting(sitting: Any) -> None:
     sitting.kill()
     sitting.wait()
+    sitting.stdin.close()
     sitting.stdout.close()
-    assert select.select([pidfd], [], [], 30.0)[0]
-    os.close(pidfd)
 
 
 def _wait_for_child(children: Path) -> int:
     """The run's pid, once it is the script: the kernel's promise is set before it is executed."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for pid in children.read_text().split():
             if "run.py" in Path(f"/proc/{pid}/cmdline").read_text():
@@ -201,6 +234,67 @@ def test_ctrl_c_stops_the_runs_and_leaves_a_book_to_go_on_with(
     book.close()
     assert loop.is_stopped
     assert book.open_runs() == []
+
+
+DEAF = """
+import json, os, signal, sys, time
+from pathlib import Path
+heard = []
+signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+Path(sys.argv[4] + ".up").touch()
+while not heard:
+    time.sleep(0.01)
+deadline = time.monotonic() + 0.5
+while time.monotonic() < deadline:  # healing: a second signal would have ended a real run here
+    time.sleep(0.01)
+json.dump({"exit": 130, "run_dir": f"heard {len(heard)}"}, open(sys.argv[4], "w"))
+sys.exit(130)
+"""
+
+
+def test_a_run_under_way_is_asked_once_to_stop_though_another_is_being_started(
+    tmp_path: Path, script: Path
+) -> None:
+    script.write_text(DEAF)
+    folder = tmp_path / "soak"
+    book = Book.create(folder, settings(runs=2))
+
+    def tell(entry: Entry) -> None:
+        if (entry.number, entry.event) == (2, "begun"):
+            while not (folder / "words" / "1.json.up").exists():
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    carry_on(book, script, tell)
+    (first,) = [each for each in book.entries if (each.number, each.event) == (1, "half-done")]
+    assert first.run_dir == "heard 1"
+
+
+SPEECHLESS = """
+import os, signal, sys, time
+from pathlib import Path
+signal.signal(signal.SIGINT, lambda *_: os._exit(1))
+Path(sys.argv[4] + ".up").touch()
+time.sleep(600)
+"""
+
+
+def test_a_run_that_is_stopped_before_it_has_a_verdict_is_half_done_whatever_its_code(
+    tmp_path: Path, script: Path
+) -> None:
+    """An interpreter that is interrupted while it starts ends in 1, which is no violation."""
+    script.write_text(SPEECHLESS)
+    folder = tmp_path / "soak"
+    book = Book.create(folder, settings(runs=1))
+    stopped: list[bool] = []
+
+    def tick() -> None:
+        if not stopped and (folder / "words" / "1.json.up").exists():
+            stopped.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    carry_on(book, script, tick=tick)
+    assert [entry.event for entry in book.entries] == ["begun", "half-done"]
 
 
 def test_a_torn_last_line_is_cut_off(tmp_path: Path, script: Path) -> None:

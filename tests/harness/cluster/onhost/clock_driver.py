@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +23,30 @@ SHIFT_NS = 10**13
 
 
 class Child:
-    """A fork of this process that tells the time when asked."""
+    """A fork of this process that tells the time when asked, or forks and tells whom."""
 
     def __init__(self) -> None:
         asked, self._ask = os.pipe()
         self._answer, answer = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            while os.read(asked, 1):
-                os.write(answer, b"%20d" % time.time_ns())
+            while what := os.read(asked, 1):
+                told = time.time_ns() if what == b"?" else os.fork()
+                if told:
+                    os.write(answer, b"%20d" % told)
             os._exit(0)
 
     def ahead_s(self) -> int:
-        """How far its clock is ahead, in whole seconds."""
+        """How far its clock is ahead, in seconds, to the nearest hundred: its answer takes time."""
         os.write(self._ask, b"?")
-        return round((int(os.read(self._answer, 20)) - time.time_ns()) / 1e9)
+        return 100 * round((int(os.read(self._answer, 20)) - time.time_ns()) / 1e11)
+
+    def fork(self, meanwhile: Callable[[], object]) -> int:
+        """Have it fork, its tracer at work ``meanwhile``; the new process, which does the same."""
+        os.write(self._ask, b"f")
+        while not select.select([self._answer], [], [], 0.001)[0]:
+            meanwhile()
+        return int(os.read(self._answer, 20))
 
     def end(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
@@ -177,11 +188,33 @@ def ends_while_looked_at() -> dict[str, Any]:
     clock.set({"shift_ns": SHIFT_NS})
     clock.heal()
     child.end()
-    looks = [[child.pid, rest.pid], [child.pid, rest.pid]]
+    looks = [[child.pid, rest.pid]] * (2 * node_clock._TRIES)
     clock._running = lambda: looks.pop(0) if looks else [rest.pid]  # type: ignore[method-assign]
     state = clock.state()
     rest.end()
     return {"looks_left": len(looks), **{key: state[key] for key in ("processes", "pristine")}}
+
+
+def forks_while_healed() -> dict[str, Any]:
+    """The last process to be healed forks while the first one is."""
+    children = sorted([Child(), Child()], key=lambda child: child.pid)
+    pids = [child.pid for child in children]
+    clock = node_clock.NodeClock(lambda: pids)
+    clock.set({"shift_ns": SHIFT_NS})
+    undo = clock._undo
+
+    def forking_undo(pid: int) -> None:
+        if len(pids) == 2:
+            pids.append(children[1].fork(clock._tracer.pump))
+        undo(pid)
+
+    clock._undo = forking_undo  # type: ignore[method-assign]
+    state = clock.heal()
+    traced = [traced_by(pid) for pid in pids]
+    os.kill(pids[2], signal.SIGKILL)
+    for child in children:
+        child.end()
+    return {"traced": traced, **{key: state[key] for key in ("processes", "pristine")}}
 
 
 def takes_threads_out() -> dict[str, Any]:
@@ -202,6 +235,7 @@ def takes_threads_out() -> dict[str, Any]:
         tracer.clear(pid, [span])
         inside_after += span[0] <= ptrace.registers(pid).rip < span[1]
         tracer.release(pid)
+        time.sleep(0.001)  # who is stopped again before it has got the processor never gets on
     pristine = clock.heal()["pristine"]
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

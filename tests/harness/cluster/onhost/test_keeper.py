@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -186,6 +188,7 @@ def test_stopped_is_only_what_is_stopped_as_a_whole(meet: Meet) -> None:
     log = Path(meeting.said["met"], "logs", "db.log")
     wait_until(lambda: log.exists() and log.read_text().count("\n") == 2)
     child = max(int(line) for line in log.read_text().split())
+    wait_until(lambda: process(child)[0] == "S")
     look = [[daemon["pid"], daemon["start_ticks"]]]
     os.kill(daemon["pid"], signal.SIGSTOP)
     wait_until(lambda: process(daemon["pid"])[0] == "T")
@@ -248,6 +251,18 @@ def test_a_keeper_that_died_is_replaced_and_its_daemons_are_still_known(meet: Me
     wait_until(lambda: second.ask(next(ids), "look", processes=look)["states"] == ["gone"])
 
 
+def test_a_keeper_that_holds_the_lock_and_does_not_listen_yet_is_waited_for(
+    meet: Meet, base: Path
+) -> None:
+    (base / "run-n1").mkdir(mode=0o700)
+    lock = os.open(base / "run-n1" / "keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    ends = threading.Timer(1.0, os.close, [lock])
+    ends.start()
+    assert meet().hello["exits"] == []
+    ends.join()
+
+
 def test_the_end_takes_daemons_what_daemonized_and_the_folder(meet: Meet, base: Path) -> None:
     meeting = meet()
     hide = "import os, signal\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n"
@@ -258,7 +273,7 @@ def test_the_end_takes_daemons_what_daemonized_and_the_folder(meet: Meet, base: 
     pids = [int(log.read_text()), meeting.start("b", PAUSE)["pid"]]
     assert meeting.ask("c", "end")["left"] == []
     # Whose parent ended with it may wait for the machine's init.
-    assert all(process(pid)[:1] in ([], ["Z"]) for pid in pids)
+    assert all(process(pid)[:1] in ([], ["Z"], ["X"]) for pid in pids)
     wait_until(lambda: process(meeting.hello["keeper"][0])[:1] in ([], ["Z"]))
     assert not base.exists()
 

@@ -53,6 +53,11 @@ def test_a_process_that_ends_while_it_is_looked_at_is_not_called_changed() -> No
     assert drive("ends_while_looked_at") == {"looks_left": 0, "processes": 1, "pristine": 1}
 
 
+def test_what_is_forked_while_the_clock_is_healed_is_healed_too() -> None:
+    found = drive("forks_while_healed")
+    assert found == {"traced": [0, 0, 0], "processes": 3, "pristine": 3}
+
+
 def test_threads_are_taken_out_of_what_is_to_be_written() -> None:
     assert drive("takes_threads_out") == {"met": 20, "inside_after": 0, "pristine": 1}
 

@@ -6,19 +6,22 @@
 click's own codes collide with these (2 for usage, 1 for an uncaught exception and for Ctrl-C),
 so click runs with ``standalone_mode=False`` and :mod:`harness.cli.failure` is the one place where
 an exception becomes a code and a message. Nothing may end the process with 0 or 1 by accident: a
-``sys.exit`` in a plug-in, a broken pipe and a truncated input are all caught here.
+``sys.exit`` in a plug-in, a broken pipe and a truncated input are all caught here, and what no
+process can catch by its parent (:mod:`harness.cli.guard`).
 
 Cost: ``polygraph --help`` imports click and this package's table of verbs, nothing else.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
 import click
 
 from harness.cli.failure import exit_code_of
+from harness.cli.guard import guarded, may_load_plugins
 from harness.cli.session import Session
 from harness.cli.verbs import VerbGroup, group_help
 from harness.errors import EXIT_INFRASTRUCTURE
@@ -26,7 +29,10 @@ from harness.errors import EXIT_INFRASTRUCTURE
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    argv = sys.argv[1:]
+    if may_load_plugins(argv, os.environ):
+        sys.exit(guarded(lambda: run(argv)))
+    sys.exit(run(argv))
 
 
 def run(argv: Sequence[str]) -> int:

@@ -63,10 +63,14 @@ def judge_all(
     A checker that works for more than ``limit_s`` seconds is ended.
     """
     pool = _Pool(names, judge, limit_s, clock)
-    # A fork runs callbacks here, too, in which Python drops an exception.
     pool.interrupts.begin()
-    for _ in range(min(workers, len(names))):
-        pool.start()
+    try:
+        for _ in range(min(workers, len(names))):
+            pool.start()
+    except BaseException:
+        pool.end()
+        pool.interrupts.end()
+        raise
     return _outcomes(pool)
 
 
@@ -133,17 +137,25 @@ class _Pool:
         return bool(self._counter.value < len(self._names))
 
     def start(self) -> None:
-        """One more worker."""
+        """One more worker.
+
+        Ctrl-C waits until it is there: what libraries have Python do after a fork (release a
+        lock) runs where exceptions are dropped, and with it the interrupt would be lost.
+        """
         ours, theirs = get_context("fork").Pipe(duplex=False)
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            ours.close()
-            _live(parent, theirs, self._counter, self._names, self._judge)
-        theirs.close()
-        self.workers.append(_Worker(pid, ours))
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                _live(parent, mask, theirs, self._counter, self._names, self._judge)
+            theirs.close()
+            self.workers.append(_Worker(pid, ours))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def look_at(self, worker: _Worker, *, is_ready: bool) -> Iterator[tuple[int, Outcome]]:
         """What ``worker`` has to say, or what is to be said of it if it has ended or must."""
@@ -176,10 +188,18 @@ class _Pool:
             self.workers.pop().end()
 
 
-def _live(parent: int, pipe: Connection, counter: Any, names: Sequence[str], judge: Judge) -> None:
-    """The life of a worker; never returns."""
+def _live(
+    parent: int,
+    mask: set[int],
+    pipe: Connection,
+    counter: Any,
+    names: Sequence[str],
+    judge: Judge,
+) -> None:
+    """The life of a worker; never returns. ``mask`` are the signals to be blocked."""
     code = 1
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.setsid()
         if sys.platform == "linux":
             from harness.cluster.kernel import end_with_parent

@@ -87,12 +87,15 @@ def _resumed(folder: str) -> Book:
 
 
 def _begun(flags: Mapping[str, Any]) -> Book:
+    from harness.run.plan import plan
+    from harness.run.scenario import registry_of
     from harness.soak.book import Book
 
     names = ("runs", "duration", "until_failure", "parallel", "confidence", "at_most")
     own = {*names, *OUTPUTS, "hard_limit", "resume", "as_json"}
     scenario = scenario_of({name: value for name, value in flags.items() if name not in own})
     settings = _settings(scenario, flags)
+    plan(scenario, registry_of(scenario.flat()))  # what is impossible is refused once, and now
     now = datetime.now()
     name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     return Book.create(flags["store"].resolve() / "soaks" / name, settings)

@@ -39,6 +39,7 @@ PLAIN: Literal["plain"] = "plain"
 _BOOT = "import sys; sys.path.append(sys.argv[1]); import harness.cluster.reaper as r; r.main()"
 _SETUP_TIMEOUT_S = 30.0
 _GIVE_UP_TIMEOUT_S = 5.0
+_END_TIMEOUT_S = 30.0
 
 
 class Entered:
@@ -85,10 +86,10 @@ class Entered:
 
     def kill(self) -> None:
         """End everything at once, also a cluster that was left running; returns when it is gone."""
-        if self._identity is not None and not identity.kill_and_wait(self._identity, 10.0):
-            raise SetupError(f"the reaper {self.pid} of {self._run_dir} does not end")
         if self._identity is None:
             self._give_up()
+        elif not identity.kill_and_wait(self._identity, _END_TIMEOUT_S):
+            raise SetupError(f"the reaper {self.pid} of {self._run_dir} does not end")
         self._wait_for_launcher(None)
 
     def _give_up(self) -> None:

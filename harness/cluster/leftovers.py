@@ -24,7 +24,7 @@ from harness.cluster.registration import Registration
 from harness.errors import HealError, HistoryError, PolygraphError, StoreError
 from harness.run.ledger import HEAL, HEALED, Ledger, read_ledger, unhealed
 
-_END_TIMEOUT_S = 10.0
+_END_TIMEOUT_S = 30.0
 _RUNS = "*/*/*"
 
 

@@ -42,7 +42,7 @@ CLUSTER_STEPS = ("folders", "agents", "switch", "node links", "firewalls", "link
 CONTROLLER_ADDRESS = "10.77.0.254"
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_END_TIMEOUT_S = 10.0
+_END_TIMEOUT_S = 30.0
 _LINK_CHECKS = 20
 
 

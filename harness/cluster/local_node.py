@@ -21,7 +21,7 @@ from harness.cluster.node import ClockMethod, Completed, Daemon, ProcessIdentity
 from harness.cluster.onhost import machine_clock
 from harness.errors import NodeError
 
-_KILL_TIMEOUT_S = 10.0
+_KILL_TIMEOUT_S = 30.0
 
 
 class LocalDaemon:

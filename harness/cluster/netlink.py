@@ -36,7 +36,7 @@ _REQUEST = 0x1
 _ERROR = 2
 _DONE = 3
 _HEADER = struct.Struct("IHHII")
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 30.0
 
 T = TypeVar("T")
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 RUN_VARIABLE = "POLYGRAPH_PLAIN_RUN"
 NAME = "local:plain"
-_END_TIMEOUT_S = 10.0
+_END_TIMEOUT_S = 30.0
 
 
 class PlainProvider:
@@ -78,12 +78,11 @@ class PlainProvider:
         return identity.is_running(registered.reaper)
 
     def clean_up(self, run_dir: Path, registered: Registration) -> list[str]:
-        """End what outlived even the reaper and its launcher."""
-        return [
-            f"the process {who.pid} could not be ended"
-            for who in _processes_of(run_dir)
-            if not identity.kill_and_wait(who, _END_TIMEOUT_S)
-        ]
+        """End what outlived even the reaper and its launcher, and what it starts meanwhile."""
+        stuck: set[ProcessIdentity] = set()
+        while new := set(_processes_of(run_dir)) - stuck:
+            stuck |= {who for who in new if not identity.kill_and_wait(who, _END_TIMEOUT_S)}
+        return [f"the process {who.pid} could not be ended" for who in stuck]
 
     def strays(self, store: Path) -> list[str]:
         """None: what a run makes is known by its registration."""

@@ -25,7 +25,7 @@ from harness.errors import NodeError, StoreError
 
 _TRANSFER_TIMEOUT_S = 30.0
 _CLOCK_TIMEOUT_S = 30.0
-_END_TIMEOUT_S = 5.0
+_END_TIMEOUT_S = 30.0
 _CHUNK_BYTES = 1 << 18
 
 

@@ -126,7 +126,7 @@ class Case:
     misbehaviour: Misbehaviour
     step: int
     warm: bool
-    wait_s: float = 5.0
+    wait_s: float = 30.0
 
     def __str__(self) -> str:
         connection = "a used" if self.warm else "a fresh"
@@ -312,7 +312,7 @@ async def _invoke(client: SystemClient, operation: Operation) -> Operation:
     return structs.replace(operation, type=OK, value=await trial.call(client))
 
 
-def cases(*, client: ClientFactory, speaker: Speaker, wait_s: float = 5.0) -> list[Case]:
+def cases(*, client: ClientFactory, speaker: Speaker, wait_s: float = 30.0) -> list[Case]:
     """Every case for every operation that the client can do, in a fixed order, each with a name.
 
     ``wait_s`` is the longest wait for a connection that the client ought to have closed.

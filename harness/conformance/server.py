@@ -96,7 +96,7 @@ class ScriptedServer:
         after: Any = None,
         refuse: bool = False,
         hang_up: bool = False,
-        wait_s: float = 5.0,
+        wait_s: float = 30.0,
     ) -> None:
         self._speaker = speaker
         self._script = list(script)

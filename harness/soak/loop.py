@@ -28,6 +28,7 @@ from harness.errors import (
     EXIT_INTERRUPTED,
     EXIT_INVALID,
     EXIT_UNKNOWN,
+    EXIT_USAGE,
     EXIT_VALID,
 )
 from harness.soak.book import Book, Entry, seed_of
@@ -58,6 +59,8 @@ class Child:
 @dataclass
 class Loop:
     """Carries a soak on until it has its runs, its time is over, it fails or it is stopped.
+
+    A run that is refused as impossible ends it too, since all others would be.
 
     ``command`` does one run: it is given the scenario's file, the seed, the store and the file
     for its result (exit, run_dir, verdict, message, reproduce). ``tell`` is called with every
@@ -102,6 +105,8 @@ class Loop:
         if self.is_stopped or (
             settings.until_failure and any(entry.outcome == "violation" for entry in done)
         ):
+            return False
+        if any(entry.exit == EXIT_USAGE for entry in done):  # no seed makes it possible
             return False
         if settings.duration_s is not None and self._spent_s >= settings.duration_s:
             return False
@@ -278,7 +283,8 @@ def _last_words(path: Path) -> str:
         lines = path.read_text("utf-8", errors="replace").strip().splitlines()
     except OSError:
         lines = []
-    return lines[-1] if lines else "the run's process died without a word"
+    ours = [line.removeprefix("polygraph: ") for line in lines if line.startswith("polygraph: ")]
+    return next(reversed(ours or lines), "the run's process died without a word")
 
 
 def _die_with(parent: int) -> None:

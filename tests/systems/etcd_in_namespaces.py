@@ -42,7 +42,7 @@ def through(system: Etcd, node: Any, work: Work, op_timeout_s: float = 10.0) -> 
 
 
 def other_leader(system: Etcd, cluster: LocalCluster, old: str) -> str:
-    """Wait until a node other than ``old`` believes that it leads."""
+    """Wait until a node other than ``old`` believes that it leads; who."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         others = [name for name in system.primaries(cluster) if name != old]
@@ -53,7 +53,7 @@ def other_leader(system: Etcd, cluster: LocalCluster, old: str) -> str:
 
 def cut_off_the_leader(system: Etcd, cluster: LocalCluster) -> dict[str, Any]:
     """Isolate the leader; what is read and written on both sides."""
-    [old] = system.primaries(cluster)
+    old = other_leader(system, cluster, "")
     rest = frozenset(NAMES) - {old}
     through(system, cluster.node(old), lambda c: c.write("k", 1))
     cluster.cut({old: rest, **{name: frozenset({old}) for name in rest}})
@@ -61,8 +61,8 @@ def cut_off_the_leader(system: Etcd, cluster: LocalCluster) -> dict[str, Any]:
     seen = {
         "majority write": through(system, cluster.node(new), lambda c: c.write("k", 2)),
         "majority read": through(system, cluster.node(new), lambda c: c.read("k")),
-        "minority read": through(system, cluster.node(old), lambda c: c.read("k"), 1.0),
-        "minority write": through(system, cluster.node(old), lambda c: c.write("l", 3), 1.0),
+        "minority read": through(system, cluster.node(old), lambda c: c.read("k"), 3.0),
+        "minority write": through(system, cluster.node(old), lambda c: c.write("l", 3), 3.0),
         "minority serializable read": through(STALE, cluster.node(old), lambda c: c.read("k")),
     }
     cluster.heal_cuts()
@@ -80,7 +80,7 @@ def kill_two_and_pause_the_leader(
         daemons[name].wait(PATIENCE_S)
         [daemons[name]] = system.start(cluster.node(name), cluster)
     system.ready(cluster, PATIENCE_S)
-    [leader] = system.primaries(cluster)
+    leader = other_leader(system, cluster, "")
     daemons[leader].signal(signal.SIGSTOP)
     other_leader(system, cluster, leader)
     daemons[leader].signal(signal.SIGCONT)

@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,6 +131,15 @@ class Running:
         return asyncio.run(opened())
 
 
+def leader_of(running: Running) -> str:
+    """Who leads, once it is one: a busy member may not say so in time."""
+    deadline = time.monotonic() + 60.0
+    while len(found := running.system.primaries(running.cluster)) != 1:
+        assert time.monotonic() < deadline, f"leaders: {found}"
+        time.sleep(0.05)
+    return str(found[0])
+
+
 def bring_up(folder: Path, count: int, options: Mapping[str, Any]) -> Running:
     network = ".".join(str(random.randrange(2, 250)) for _ in range(2))
     nodes = [
@@ -140,7 +150,7 @@ def bring_up(folder: Path, count: int, options: Mapping[str, Any]) -> Running:
         for node in nodes:
             running.system.install(node)
             running.system.start(node, running.cluster)
-        running.system.ready(running.cluster, 60.0)
+        running.system.ready(running.cluster, 120.0)
     except BaseException:
         tear_down(running)
         raise
@@ -151,7 +161,7 @@ def tear_down(running: Running) -> None:
     for node in running.cluster.nodes:
         for daemon in node.daemons:
             daemon.signal(signal.SIGKILL)
-            daemon.wait(10.0)
+            daemon.wait(60.0)
 
 
 @pytest.fixture(scope="module")
@@ -270,19 +280,18 @@ def test_too_many_puts_are_refused_by_etcd_itself(single: Running) -> None:
 
 def test_the_version_and_the_leader_are_known(single: Running) -> None:
     assert re.fullmatch(r"3\.\d+\.\d+.*", single.system.versions()["etcd"])
-    assert single.system.primaries(single.cluster) == ["n1"]
+    assert leader_of(single) == "n1"
 
 
 def test_three_members_agree_and_a_new_leader_follows_a_killed_one(trio: Running) -> None:
-    [leader] = trio.system.primaries(trio.cluster)
-    old = trio.cluster.node(leader)
+    old = trio.cluster.node(leader_of(trio))
     others = [i for i, node in enumerate(trio.cluster.nodes) if node is not old]
     trio.do(lambda client: client.write("kept", 1), node=others[0])
     old.daemons[-1].signal(signal.SIGKILL)
-    old.daemons[-1].wait(10.0)
+    old.daemons[-1].wait(60.0)
     trio.system.start(old, trio.cluster)
-    trio.system.ready(trio.cluster, 60.0)
-    assert len(trio.system.primaries(trio.cluster)) == 1
+    trio.system.ready(trio.cluster, 120.0)
+    assert leader_of(trio)
     assert trio.do(lambda client: client.read("kept"), node=trio.cluster.nodes.index(old)) == 1
     patterns = [re.compile(pattern) for pattern in trio.system.crash_patterns()]
     for node in trio.cluster.nodes:
@@ -296,7 +305,7 @@ def test_without_a_quorum_a_write_is_in_doubt_and_a_read_fails(trio: Running) ->
         node.daemons[-1].pause()
 
     async def attempt(work: Callable[[EtcdClient], Awaitable[Any]]) -> type[BaseException] | None:
-        client = trio.client(op_timeout_s=1.0)
+        client = trio.client(op_timeout_s=3.0)
         await client.open(trio.cluster.nodes[0].client_address)
         try:
             await work(client)
@@ -321,9 +330,9 @@ def test_a_member_without_quorum_still_serves_serializable_reads(trio: Running) 
 def test_not_ready_names_the_node_that_has_ended_and_its_log(trio: Running) -> None:
     second = trio.cluster.nodes[1]
     second.daemons[-1].signal(signal.SIGKILL)
-    second.daemons[-1].wait(10.0)
+    second.daemons[-1].wait(60.0)
     with pytest.raises(SetupError, match="n2") as caught:
-        trio.system.ready(trio.cluster, 60.0)
+        trio.system.ready(trio.cluster, 120.0)
     assert '"level":"info"' in str(caught.value)
     assert "n1" not in caught.value.message.splitlines()[1]
 

@@ -33,6 +33,14 @@ def against(
         return asyncio.run(connected())
 
 
+async def arrival(connection: HttpConnection) -> None:
+    """Return once something, or the end, has come in: what is sent here may take a moment."""
+    loop, arrived = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(connection._socket, arrived.set)
+    await asyncio.wait_for(arrived.wait(), 30)
+    loop.remove_reader(connection._socket)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -69,6 +77,7 @@ def test_a_connection_whose_server_has_left_is_not_reusable() -> None:
     async def work(connection: HttpConnection, peer: socket.socket) -> list[bool]:
         before = connection.reusable
         peer.shutdown(socket.SHUT_WR)
+        await arrival(connection)
         return [before, connection.reusable]
 
     assert against(work) == [True, False]
@@ -77,6 +86,7 @@ def test_a_connection_whose_server_has_left_is_not_reusable() -> None:
 def test_a_connection_with_stray_bytes_is_not_reusable() -> None:
     async def work(connection: HttpConnection, peer: socket.socket) -> bool:
         peer.sendall(OK)
+        await arrival(connection)
         return connection.reusable
 
     assert against(work) is False

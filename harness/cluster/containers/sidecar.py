@@ -30,6 +30,7 @@ TABLE = "polygraph"
 LOG_INTERVAL_S = 0.1
 MOST_LOG_BYTES = 1 << 18
 PID_WAIT_S = 20.0
+MOST_PROBES = 1000
 PROBE = struct.Struct(">Q")
 STOPPED = {"T", "t"}
 """The second is how a stopped process looks while it is traced, for its clock."""
@@ -262,23 +263,38 @@ class Probes:
 
     def heard(self, round: int, sources: set[str], wait_s: float) -> list[str]:
         """Those of ``sources`` that were heard in this round, in time."""
+
+        def are_heard() -> bool:
+            return sources <= self._heard.get(round, set())
+
         with self._condition:
-            self._condition.wait_for(lambda: sources <= self._heard.get(round, set()), wait_s)
+            if not self._condition.wait_for(are_heard, wait_s):
+                self._take_what_is_there()
             return sorted(sources & self._heard.get(round, set()))
+
+    def _take_what_is_there(self) -> None:
+        """What has come counts, though the one who listens got no time to hear it."""
+        for _ in range(MOST_PROBES):
+            with contextlib.suppress(ConnectionError):  # an earlier datagram's fate
+                try:
+                    self._note(*self._socket.recvfrom(64, socket.MSG_DONTWAIT))
+                except BlockingIOError:
+                    return
 
     def _listen(self) -> None:
         while True:
-            try:
-                data, (address, port) = self._socket.recvfrom(64)
-            except OSError:
-                continue  # the kernel reports an earlier datagram's fate
-            if port == self._port and len(data) == PROBE.size:
+            with contextlib.suppress(OSError):  # the kernel reports an earlier datagram's fate
+                datagram = self._socket.recvfrom(64)
                 with self._condition:
-                    (round,) = PROBE.unpack(data)
-                    self._heard.setdefault(round, set()).add(address)
-                    for old in [known for known in self._heard if known < round - 64]:
-                        del self._heard[old]
+                    self._note(*datagram)
                     self._condition.notify_all()
+
+    def _note(self, data: bytes, source: tuple[str, int]) -> None:
+        if source[1] == self._port and len(data) == PROBE.size:
+            (round,) = PROBE.unpack(data)
+            self._heard.setdefault(round, set()).add(source[0])
+            for old in [known for known in self._heard if known < round - 64]:
+                del self._heard[old]
 
 
 class Logs:

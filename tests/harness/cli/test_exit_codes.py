@@ -89,6 +89,7 @@ def test_a_plugin_that_exits_while_it_is_loaded_ends_in_4_and_is_named(
         ("report", "latest"),
         ("list", "--nonsense"),
         ("list", "--plugin", "no-such-plugin.py"),
+        ("soak", "etcd", "--nemesis", "kill", "--time-limit", "5", "--until-failure"),
     ],
     ids=" ".join,
 )

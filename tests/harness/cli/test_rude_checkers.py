@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from itertools import count
@@ -136,6 +137,30 @@ def test_a_checker_that_never_ends_is_ended(tmp_path: Path) -> None:
     assert {place: outcome.code for place, outcome in found.items()} == {0: 2, 1: 0, 2: 0}
     assert found[0].verdict is not None
     assert "not done after 0.2 s, with the checker dawdler" in found[0].verdict["why"]
+
+
+INTERRUPTED = """
+import os, signal, threading
+from harness.cli.side_by_side import judge_all
+
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+
+def judge(name, begun):
+    begun("dawdler")
+    threading.Event().wait()
+
+try:
+    print(list(judge_all(["a"], judge, 1, limit_s=1.0)))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_is_not_lost_where_a_worker_is_forked() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=True, timeout=250
+    )
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
 
 
 def test_what_a_checker_leaves_running_is_ended() -> None:

@@ -22,7 +22,7 @@ from inside import Inside, refusal, wait_until
 from ssh_lab import Lab, make_key
 
 from harness.cluster import leftovers, registration
-from harness.cluster.identity import identify
+from harness.cluster.identity import identify, wait_for_end
 from harness.cluster.providers import Request
 from harness.cluster.ssh_cluster import SshCluster
 from harness.cluster.ssh_connection import connect
@@ -36,7 +36,7 @@ TALK = (
     "to = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
     "while True:\n    to.sendto(b'data', (sys.argv[1], 7)); time.sleep(0.02)\n"
 )
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Hosts:
@@ -83,11 +83,16 @@ class Hosts:
         return found
 
     def kill(self, name: str, word: str) -> None:
-        """Kill the processes of a host whose command line has this word."""
+        """Kill the processes of a host whose command line has this word; returns at their end."""
+        killed = []
         for pid, command in self.processes(name).items():
             if word in command:
                 with contextlib.suppress(ProcessLookupError):
+                    killed.append(os.pidfd_open(pid))
                     os.kill(pid, signal.SIGKILL)
+        for pidfd in killed:
+            assert wait_for_end(pidfd, WAIT_S)
+            os.close(pidfd)
 
     def on(self, name: str, script: str) -> str:
         """Run a shell command as root on the machine itself, not by ssh."""
@@ -130,6 +135,8 @@ def serves_as_nodes(inside: Inside) -> dict[str, Any]:
         bad = ["sh", "-c", "echo no >&2; exit 5"]
         done = node.run(["sh", "-c", "hostname; pwd"])
         daemon = node.start([*PAUSE], name="db")
+        wait_until(lambda: cluster.collect() == [] and "up" in read_log(made))
+        wait_until(lambda: daemon.state() == "S")
         found: dict[str, Any] = {
             "said": done.stdout.decode().split(),
             "data_dir": node.data_dir,

@@ -27,7 +27,7 @@ ROOT = "root:x:0:0:root:/var/tmp:/bin/sh\n"
 
 DEPLOY = "deploy:x:12345:12345::/var/tmp/deploy:/bin/sh\n"
 AUTHORIZED = "/run/authorized"
-_WAIT_S = 30.0
+_WAIT_S = 60.0
 
 
 class Lab:

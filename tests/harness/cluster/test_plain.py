@@ -153,7 +153,7 @@ def test_a_taken_port_is_passed_over_and_none_left_is_said() -> None:
 
 
 def test_a_port_that_another_cluster_reserved_is_passed_over_until_that_is_gone() -> None:
-    ports = list(candidate_ports(random.Random(2)))
+    ports = list(candidate_ports(random.Random()))
     one, other = Reservations(), Reservations()
     first = free_port(iter(ports), one.reserve)
     assert not other.reserve(first)

@@ -111,6 +111,16 @@ def test_a_run_over_its_hard_limit_is_killed_and_is_infrastructure(
     assert "hard limit" in run.why
 
 
+def test_a_run_that_is_impossible_is_made_once_and_says_why(tmp_path: Path, script: Path) -> None:
+    script.write_text(
+        "import sys\nprint('polygraph: too short\\n  try: a longer one')\nsys.exit(4)\n"
+    )
+    book = soak(tmp_path / "soak", script, runs=None, until_failure=True, parallel=1)
+    (run,) = book.ended()
+    assert (run.outcome, run.exit, run.why) == ("infrastructure", 4, "too short")
+    assert summarize(book.settings, book.entries, interrupted=False)["exit"] == 4
+
+
 def test_a_run_that_dies_without_a_word_is_infrastructure(tmp_path: Path, script: Path) -> None:
     book = soak(tmp_path / "soak", script, scenario={"mode": "die"}, runs=2)
     assert {entry.outcome for entry in book.ended()} == {"infrastructure"}

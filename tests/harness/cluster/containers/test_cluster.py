@@ -81,7 +81,8 @@ def test_a_daemon_is_killed_restarted_and_paused(make: Any, tmp_path: Path) -> N
     assert again.identity != daemon.identity
     log = cluster.node("n1").log_dir / "talker.log"
     until(lambda: log.exists() and log.read_text() == "from me\nmore\nfrom me\nmore\nmore\n")
-    assert node.run(["pgrep", "-c", "sleep"]).stdout == b"2\n"  # the side-car's and one child
+    # The side-car's and one child.
+    until(lambda: node.run(["pgrep", "-c", "sleep"]).stdout == b"2\n")
     other = node.start(["sh", "-c", "exit 7"], name="talker")
     assert other.wait(PATIENCE_S) == 7
 

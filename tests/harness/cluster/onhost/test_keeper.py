@@ -245,9 +245,9 @@ def test_a_keeper_that_died_is_replaced_and_its_daemons_are_still_known(meet: Me
     assert second.hello["keeper"] != first.hello["keeper"]
     identity = {**daemon, "boot_id": second.hello["boot_id"]}
     look = [[daemon["pid"], daemon["start_ticks"]]]
-    assert second.ask("b", "look", processes=look)["states"] == ["S"]
-    assert second.ask("c", "signal", identity=identity, number=9)["signalled"] is True
     ids = map(str, itertools.count())
+    wait_until(lambda: second.ask(next(ids), "look", processes=look)["states"] == ["S"])
+    assert second.ask("c", "signal", identity=identity, number=9)["signalled"] is True
     wait_until(lambda: second.ask(next(ids), "look", processes=look)["states"] == ["gone"])
 
 

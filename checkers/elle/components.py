@@ -17,6 +17,7 @@ import numpy as np
 
 from checkers.elle.graph import PROCESS, REALTIME, RW, WR, WW, Graph
 from checkers.elle.kernels import COMPILE_FROM, bucket, components, is_worth_compiling, kernel
+from checkers.elle.slices import collected, places, slices
 from checkers.elle.transactions import Int8s, Int32s
 
 _FEW: Final = 64
@@ -143,40 +144,51 @@ def _candidates(graph: Graph) -> tuple[Int32s, Int32s, Int32s, Int8s]:
     ends of one; and where no edge back spans a moment, no cycle does. What is left of time are
     the spans of the edges back, joined where they overlap; no cycle leaves one of those.
     """
-    span = _Spans(graph)
-    of_node = span.of_places(graph.places)
-    candidates = np.flatnonzero(of_node >= 0).astype(np.int32)
-    number = np.full(graph.nodes, -1, dtype=np.int32)
-    number[candidates] = np.arange(len(candidates), dtype=np.int32)
-    sources, targets, labels = [], [], []
-    for label, source, target in graph.parts if len(candidates) else ():
-        here = of_node[source]
-        inside = np.flatnonzero((here >= 0) & (here == of_node[target]))
-        sources.append(number[source[inside]])
-        targets.append(number[target[inside]])
-        labels.append(np.full(len(inside), label, dtype=np.int8))
     none = np.zeros(0, dtype=np.int32)
-    return (
-        candidates,
-        np.concatenate([none, *sources]),
-        np.concatenate([none, *targets]),
-        np.concatenate([none.astype(np.int8), *labels]),
+    span = _Spans(graph)
+    if not len(span.starts):
+        return none, none, none, none.astype(np.int8)
+    stretch = np.empty(graph.nodes, dtype=np.int32)
+    for column, place in zip(
+        np.split(stretch, [graph.size]), (span.place, graph.barrier_places), strict=True
+    ):
+        for some in slices(len(place)):
+            column[some] = span.of_places(place[some])
+    candidates = places(graph.nodes, lambda some: stretch[some] >= 0)
+    inside = [(label, *_inside(stretch, *edges)) for label, *edges in graph.timeless]
+    inside += [(REALTIME, *edges) for edges in graph.realtime_edges(stretch)]
+    source, target = (
+        np.searchsorted(candidates, np.concatenate([part[end] for part in inside])).astype(np.int32)
+        for end in (1, 2)
     )
+    label = [np.full(len(part[1]), part[0], dtype=np.int8) for part in inside]
+    return candidates, source, target, np.concatenate(label)
+
+
+def _inside(stretch: Int32s, source: Int32s, target: Int32s) -> tuple[Int32s, Int32s]:
+    """The edges within stretches."""
+
+    def inside(some: slice) -> tuple[Int32s, Int32s]:
+        here = stretch[source[some]]
+        kept = np.flatnonzero((here >= 0) & (here == stretch[target[some]]))
+        return source[some][kept], target[some][kept]
+
+    source, target = collected(len(source), 2, inside)
+    return source, target
 
 
 class _Spans:
     """The stretches of time that edges back span, apart from one another, in order."""
 
     def __init__(self, graph: Graph) -> None:
-        place = graph.places
+        place = self.place = _places(graph)
         low, high = [], []
-        for label, source, target in graph.parts:
-            if label == REALTIME:
-                continue  # forward, every one
-            begin, end = place[target], place[source]
-            back = begin <= end
-            low.append(begin[back])
-            high.append(end[back])
+        for _, source, target in graph.timeless:  # realtime edges go forward, every one
+            for some in slices(len(source)):
+                begin, end = place[target[some]], place[source[some]]
+                back = begin <= end
+                low.append(begin[back])
+                high.append(end[back])
         none = np.zeros(0, dtype=place.dtype)
         starts, ends = np.concatenate([none, *low]), np.concatenate([none, *high])
         order = np.argsort(starts, kind="stable")
@@ -188,11 +200,24 @@ class _Spans:
 
     def of_places(self, place: Int32s) -> Int32s:
         """The number of the stretch that each place lies in, or -1."""
-        if not len(self.starts):
-            return np.full(len(place), -1, dtype=np.int32)
         found = np.searchsorted(self.starts, place, side="right").astype(np.int32) - 1
         found[place > self.ends[found]] = -1
         return found
+
+
+def _places(graph: Graph) -> Int32s:
+    """A place in time for each transaction, of which most edges lead to a later one.
+
+    Who never completed can have its place anywhere after its invocation, as no realtime edge
+    leaves it. Just after all that come before it is best: at its invocation, edges from those
+    that completed in the meantime would go back.
+    """
+    found, place = graph.transactions, graph.transaction_places
+    for _, source, target in graph.timeless:
+        for some in slices(len(source)):
+            late = np.flatnonzero(found.complete[target[some]] >= found.never)
+            np.maximum.at(place, target[some][late], place[source[some][late]] + 1)
+    return place
 
 
 def _distinct(

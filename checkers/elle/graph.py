@@ -4,24 +4,22 @@ An edge ``T1 -> T2`` says that T1 must come before T2: because T2 overwrote what
 read what T1 wrote (wr), overwrote what T1 read (rw), came later in the same process, or began
 after T1 had completed (realtime) - Adya 1999, section 3.1; Elle, section 4.
 
-Realtime order relates nearly every pair of transactions. It is kept in O(n) edges by a chain of
-*barriers*, one after each group of completions that an invocation follows:
-
-    T1 --completed--> b1 --> b2 --> b3
-                       \\-invoked-> T4      T4 began after T1 had completed
-
-Barriers are nodes after the transactions' own. They never lie on a cycle that had not existed
-between transactions, so components are the same as with all edges drawn.
+Realtime order is kept in O(n) edges through *barriers* (:mod:`checkers.elle.realtime`), and drawn
+only when somebody asks for it: most histories are judged without.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from checkers.elle.realtime import Barriers, barriers, is_ordered
+from checkers.elle.slices import collected, mapped
 from checkers.elle.transactions import FAIL, OK, Int8s, Int32s, Transactions
 
 WW: Final = 1
@@ -30,6 +28,9 @@ RW: Final = 4
 PROCESS: Final = 8
 REALTIME: Final = 16
 """One bit a label, so that a set of labels is a number."""
+
+Edges = tuple[NDArray[np.integer], NDArray[np.integer]]
+"""Sources and targets."""
 
 LABELS: Final = {WW: "ww", WR: "wr", RW: "rw", PROCESS: "process", REALTIME: "realtime"}
 
@@ -44,11 +45,9 @@ class Graph:
     """
 
     transactions: Transactions
-    barriers: int = 0
     labels: int = 0
-    parts: list[tuple[int, Int32s, Int32s]] = field(default_factory=list)
-    """Label, sources and targets of edges that were added together."""
-    barrier_places: Int32s = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    timeless: list[tuple[int, Int32s, Int32s]] = field(default_factory=list)
+    """Label, sources and targets of edges that were added together, but for realtime order."""
 
     @property
     def size(self) -> int:
@@ -56,31 +55,65 @@ class Graph:
         return len(self.transactions)
 
     @property
+    def barriers(self) -> int:
+        """The number of barriers."""
+        return len(self.barrier_places)
+
+    @property
     def nodes(self) -> int:
         """Transactions and barriers together."""
         return self.size + self.barriers
 
     @property
-    def places(self) -> Int32s:
-        """A place in time for each node: realtime edges go from lower to higher ones.
+    def parts(self) -> list[tuple[int, Int32s, Int32s]]:
+        """Label, sources and targets of edges that were added together."""
+        return [*self.timeless, *((REALTIME, *edges) for edges in self.realtime_edges())]
 
-        That of a transaction is its completion's, and of one without, its invocation's.
-        """
+    def realtime_edges(self, stretch: Int32s | None = None) -> list[tuple[Int32s, Int32s]]:
+        """Sources and targets of realtime edges, as :meth:`Barriers.edges` gives them."""
+        return self._realtime.edges(stretch) if self.labels & REALTIME else []
+
+    @cached_property
+    def _realtime(self) -> Barriers:
+        return barriers(self.transactions)
+
+    @property
+    def barrier_places(self) -> Int32s:
+        """A place in time for each barrier: realtime edges go from lower to higher ones."""
+        if not self.labels & REALTIME:
+            return np.zeros(0, dtype=np.int32)
+        return self._realtime.places
+
+    @property
+    def transaction_places(self) -> Int32s:
+        """The same for each transaction: its completion, and without one, its invocation."""
         found = self.transactions
-        record = np.where(found.complete < found.never, found.complete, found.invoke)
-        return np.concatenate(((2 * record).astype(np.int32), self.barrier_places))
+
+        def place(some: slice) -> NDArray[np.integer]:
+            complete = found.complete[some]
+            return 2 * np.where(complete < found.never, complete, found.invoke[some])
+
+        return mapped(self.size, np.int32, place)
 
     def add(self, label: int, source: NDArray[np.integer], target: NDArray[np.integer]) -> None:
         """Add edges with one label. Loops are left out; so are ends below 0 (nobody) and ends at
         transactions that failed, which come neither before nor after anything.
         """
-        if not len(source):
-            return
+        self.add_slices(label, len(source), lambda some: (source[some], target[some]))
+
+    def add_slices(self, label: int, rows: int, edges: Callable[[slice], Edges]) -> None:
+        """The same for edges that follow from ``rows``, at most one from each."""
         failed = self.transactions.status == FAIL
-        keep = (source != target) & (source >= 0) & (target >= 0)
-        if failed.any():
-            keep &= ~(failed[source] | failed[target])
-        self._append(label, source[keep].astype(np.int32), target[keep].astype(np.int32))
+        has_failed = bool(failed.any())
+
+        def kept(some: slice) -> Edges:
+            source, target = edges(some)
+            keep = (source != target) & (source >= 0) & (target >= 0)
+            if has_failed:
+                keep &= ~(failed[source] | failed[target])
+            return source[keep], target[keep]
+
+        self._append(label, *collected(rows, 2, kept))
 
     def add_process_order(self) -> None:
         """Each ok transaction before the next possible one of its process."""
@@ -94,38 +127,19 @@ class Graph:
 
     def add_realtime_order(self) -> None:
         """Each ok transaction before every possible one invoked after its completion."""
-        if self.barriers:
-            return
-        found = self.transactions
-        ok = np.flatnonzero((found.complete < found.never) & (found.status != FAIL))
-        begun = np.flatnonzero((found.invoke >= 0) & (found.status != FAIL))
-        is_end = np.zeros(found.never + 1, dtype=np.int32)
-        is_end[found.complete[ok]] = 1
-        ends = np.cumsum(is_end, dtype=np.int32)  # completions up to and with each record
-        before = ends[found.invoke[begun]]  # never falls, as transactions are in that order
-        is_cut = np.zeros(len(ok) + 2, dtype=np.int32)
-        is_cut[before] = 1
-        is_cut[0] = 0
-        cuts = np.cumsum(is_cut, dtype=np.int32)  # barriers that need at most so many completions
-        self.barriers = int(cuts[-1])
-        self.barrier_places = _barrier_places(is_end, is_cut, len(ok))
-        rank = ends[found.complete[ok]]
-        after = cuts[rank - 1]  # the first barrier after each completion
-        reaching = after < self.barriers
-        barrier = np.arange(self.barriers) + self.size
-        follows = before > 0
-        self._append(REALTIME, ok[reaching], after[reaching] + self.size)
-        self._append(REALTIME, barrier[:-1], barrier[1:])
-        self._append(REALTIME, cuts[before[follows]] - 1 + self.size, begun[follows])
+        if is_ordered(self.transactions):
+            self.labels |= REALTIME
 
-    def _append(self, label: int, source: NDArray[np.integer], target: NDArray[np.integer]) -> None:
+    def _append(self, label: int, source: Int32s, target: Int32s) -> None:
         if len(source):
             self.labels |= label
-            self.parts.append((label, source.astype(np.int32), target.astype(np.int32)))
+            self.timeless.append((label, source, target))
 
     def with_edges(self, label: int, source: Int32s, target: Int32s) -> Graph:
         """This graph with more edges, itself unchanged."""
-        more = replace(self, parts=list(self.parts))
+        more = replace(self, timeless=list(self.timeless))
+        if self.labels & REALTIME:
+            more._realtime = self._realtime
         more.add(label, source, target)
         return more
 
@@ -146,10 +160,3 @@ class Graph:
         """Whether ``first`` had completed when ``second`` was invoked."""
         found = self.transactions
         return bool(found.status[first] == OK and found.complete[first] < found.invoke[second])
-
-
-def _barrier_places(is_end: Int32s, is_cut: Int32s, completions: int) -> Int32s:
-    """The place of each barrier: just after the last completion that it stands for."""
-    at = np.flatnonzero(is_end)  # the record of each completion, in order
-    count = np.flatnonzero(is_cut[: completions + 1])  # how many completions come before each
-    return (2 * at[count - 1] + 1).astype(np.int32)

@@ -15,8 +15,18 @@ from typing import Any, Final
 import numpy as np
 
 from checkers.elle.explain import Teller, show
-from checkers.elle.same_key import Chains, chains
-from checkers.elle.transactions import FAIL, INFO, OK, READ, WRITE, Transactions
+from checkers.elle.same_key import chains_of
+from checkers.elle.slices import mapped, places, slices
+from checkers.elle.transactions import (
+    FAIL,
+    INFO,
+    OK,
+    READ,
+    WRITE,
+    Bools,
+    Int64s,
+    Transactions,
+)
 from checkers.elle.versions import Versions
 from harness.history.record import Record
 from harness.history.verdict import Anomaly
@@ -31,7 +41,7 @@ class Evidence:
 
     found: Transactions
     versions: Versions
-    chains: Chains
+    within: Within
     teller: Teller
 
     def key(self, row: int) -> Any:
@@ -60,25 +70,52 @@ class Evidence:
         """The transaction of a micro-operation."""
         return int(self.found.txn[row])
 
-    def ok_reads(self) -> Any:
-        """Reads of transactions that happened, with something in them."""
-        status = self.found.status[self.found.txn]
-        return np.flatnonzero(self.versions.known & (status == OK) & (self.found.length > 0))
+    def ok_reads(self, some: slice) -> Bools:
+        """Which micro-operations are reads of ok transactions, with something in them."""
+        found = self.found
+        is_ok = found.status[found.txn[some]] == OK
+        return np.asarray(self.versions.known[some] & is_ok & (found.length[some] > 0))
 
 
 def direct_anomalies(
     found: Transactions, versions: Versions, record: Record
 ) -> dict[str, list[Anomaly]]:
     """Cases by type, at most :data:`TOLD` of each."""
-    evidence = Evidence(found, versions, chains(found), Teller(found, record))
+    evidence = Evidence(found, versions, within(found, versions), Teller(found, record))
     return {kind: list(islice(rule(evidence), TOLD)) for kind, rule in ANOMALIES.items()}
 
 
-def _suspects(seen: Evidence) -> list[int]:
-    """Ok transactions in which a read or append does not follow from what came before it."""
-    found, versions = seen.found, seen.versions
-    rows = np.flatnonzero(seen.chains.previous >= 0)
-    before = seen.chains.previous[rows]
+@dataclass(frozen=True, eq=False)
+class Within:
+    """What the chains of :mod:`checkers.elle.same_key` show of lists.
+
+    ``suspects`` are ok transactions in which a read or append does not follow from what came
+    before it, ``built_on`` the first micro-operations of all chains with an append that is not
+    the first, ``is_final`` as in :class:`checkers.elle.same_key.Chains`.
+    """
+
+    suspects: list[int]
+    built_on: Int64s
+    is_final: Bools
+
+
+def within(found: Transactions, versions: Versions) -> Within:
+    """All that the chains show; they themselves are made for some transactions at a time."""
+    is_final = np.zeros(len(found.f), dtype=bool)
+    suspects: list[int] = []
+    built_on = [np.zeros(0, dtype=np.int64)]
+    for some in slices(len(found)):
+        links, low = chains_of(found, some), np.int64(found.first[some.start])
+        is_final[low : low + len(links.is_final)] = links.is_final
+        later = np.flatnonzero(links.previous >= 0)
+        suspects += _suspects(found, versions, later + low, links.previous[later] + low)
+        appends = later[found.f[later + low] == WRITE]
+        built_on.append(np.unique(links.root[appends]) + low)
+    return Within(suspects, np.concatenate(built_on), is_final)
+
+
+def _suspects(found: Transactions, versions: Versions, rows: Int64s, before: Int64s) -> list[int]:
+    """Ok transactions of which a micro-operation does not follow from the one ``before`` it."""
     after, earlier = versions.after[rows], versions.after[before]
     odd = ~versions.matches[before] | ~versions.matches[rows]
     is_read = found.f[rows] == READ
@@ -90,7 +127,7 @@ def _suspects(seen: Evidence) -> list[int]:
 
 def internal(seen: Evidence) -> Iterator[Anomaly]:
     """A read disagrees with what its own transaction read or appended before."""
-    for txn in _suspects(seen):
+    for txn in seen.within.suspects:
         case = _internal_case(seen, txn)
         if case is not None:
             row, expected, is_whole = case
@@ -127,7 +164,7 @@ def _internal_case(seen: Evidence, txn: int) -> tuple[int, list[int], bool] | No
 def future_read(seen: Evidence) -> Iterator[Anomaly]:
     """A transaction reads what it appends only later."""
     found = seen.found
-    for txn in _suspects(seen):
+    for txn in seen.within.suspects:
         rows = range(int(found.first[txn]), int(found.first[txn + 1]))
         reads: dict[tuple[int, int], int] = {}
         for row in rows:
@@ -152,14 +189,18 @@ def _reads_of(seen: Evidence, marked: Any) -> Iterator[tuple[int, int, int]]:
     if it is longer than the place of the first; any other is looked through.
     """
     found, versions = seen.found, seen.versions
-    reads = seen.ok_reads()
-    keys = len(versions.longest)
-    first_at = np.full(keys, np.iinfo(np.int64).max)
-    places = np.flatnonzero((versions.append >= 0) & marked[versions.append])
-    key = versions.key[places]
-    np.minimum.at(first_at, key, places - versions.first[key])
-    key = found.key[reads]
-    for row in reads[~versions.matches[reads] | (found.length[reads] > first_at[key])].tolist():
+    first_at = np.full(len(versions.longest), np.iinfo(np.int64).max)
+    for some in slices(len(versions.append)):
+        append = versions.append[some]
+        here = np.flatnonzero((append >= 0) & marked[append])
+        key = versions.key[some][here]
+        np.minimum.at(first_at, key, here + some.start - versions.first[key])
+
+    def may_hold(some: slice) -> Bools:
+        reaches = found.length[some] > first_at[found.key[some]]
+        return np.asarray(seen.ok_reads(some) & (~versions.matches[some] | reaches))
+
+    for row in places(len(found.f), may_hold).tolist():
         items = seen.read(row)
         keys_of = np.full(len(items), found.key[row], dtype=np.int32)
         appends = versions.writers.of_values(keys_of, np.array(items, dtype=np.int64))
@@ -170,9 +211,14 @@ def _reads_of(seen: Evidence, marked: Any) -> Iterator[tuple[int, int, int]]:
 
 def g1a(seen: Evidence) -> Iterator[Anomaly]:
     """An ok read holds what a transaction appended that failed."""
-    failed = (seen.found.f == WRITE) & (seen.found.status[seen.found.txn] == FAIL)
-    if not failed.any():
+    found = seen.found
+    if not (found.status == FAIL).any():
         return
+
+    def has_failed(some: slice) -> Bools:
+        return np.asarray((found.f[some] == WRITE) & (found.status[found.txn[some]] == FAIL))
+
+    failed = mapped(len(found.f), np.bool_, has_failed)
     for row, element, append in _reads_of(seen, failed):
         text = (
             f"T2 read {show(seen.name(element))} in key {show(seen.key(row))}, which T1 "
@@ -184,11 +230,14 @@ def g1a(seen: Evidence) -> Iterator[Anomaly]:
 def g1b(seen: Evidence) -> Iterator[Anomaly]:
     """An ok read ends in an append that its transaction went on from."""
     found, last = seen.found, seen.versions.last
-    reads = seen.ok_reads()
-    reads = reads[last[reads] >= 0]
-    append = last[reads]
-    wrong = ~seen.chains.is_final[append] & (found.txn[append] != found.txn[reads])
-    for row, write in zip(reads[wrong].tolist(), append[wrong].tolist(), strict=True):
+
+    def is_wrong(some: slice) -> Bools:
+        append = last[some]
+        passing = (append >= 0) & ~seen.within.is_final[append]
+        return np.asarray(seen.ok_reads(some) & passing & (found.txn[append] != found.txn[some]))
+
+    rows = places(len(last), is_wrong)
+    for row, write in zip(rows.tolist(), last[rows].tolist(), strict=True):
         later = [
             other
             for other in range(write + 1, int(found.first[seen.txn(write) + 1]))
@@ -206,7 +255,14 @@ def g1b(seen: Evidence) -> Iterator[Anomaly]:
 def dirty_update(seen: Evidence) -> Iterator[Anomaly]:
     """In a key's order a failed append is followed by one that happened."""
     found, versions = seen.found, seen.versions
-    status = np.where(versions.append >= 0, found.status[found.txn[versions.append]], INFO)
+    if not (found.status == FAIL).any():
+        return
+
+    def outcome(some: slice) -> Any:
+        append = versions.append[some]
+        return np.where(append >= 0, found.status[found.txn[append]], INFO)
+
+    status = mapped(len(versions.append), np.int8, outcome)
     for key in np.unique(versions.key[status == FAIL]).tolist():
         order = versions.order(key)
         failed: int | None = None
@@ -231,8 +287,9 @@ def _dirty_case(seen: Evidence, failed: int, append: int) -> Anomaly:
 
 def _odd_reads(seen: Evidence) -> list[int]:
     """Known reads that are no prefix of the longest one of their key."""
-    rows = np.flatnonzero(seen.versions.known & ~seen.versions.matches)
-    return [int(row) for row in rows]
+    known, matches = seen.versions.known, seen.versions.matches
+    rows: list[int] = places(len(known), lambda some: known[some] & ~matches[some]).tolist()
+    return rows
 
 
 def duplicate_elements(seen: Evidence) -> Iterator[Anomaly]:
@@ -273,8 +330,7 @@ def incompatible_order(seen: Evidence) -> Iterator[Anomaly]:
 def lost_update(seen: Evidence) -> Iterator[Anomaly]:
     """Two transactions that happened read the same state of a key and then append to it."""
     found = seen.found
-    appends = np.flatnonzero((found.f == WRITE) & (seen.chains.previous >= 0))
-    root = np.unique(seen.chains.root[appends])
+    root = seen.within.built_on
     root = root[(found.f[root] == READ) & (found.status[found.txn[root]] == OK)]
     order = np.lexsort((root, found.length[root], found.key[root]))
     root = root[order]

@@ -26,15 +26,17 @@ import numpy as np
 from checkers.elle.analysis import Inference, Reason, analyse
 from checkers.elle.commit_numbers import commit_numbers
 from checkers.elle.explain import show
-from checkers.elle.graph import RW, WR, WW, Graph
+from checkers.elle.graph import RW, WR, WW, Edges, Graph
 from checkers.elle.list_anomalies import direct_anomalies
 from checkers.elle.options import Options
+from checkers.elle.slices import mapped, places
 from checkers.elle.snapshots import commit_places
 from checkers.elle.transactions import (
     FAIL,
     OK,
     READ,
     WRITE,
+    Bools,
     Int32s,
     Int64s,
     Transactions,
@@ -112,11 +114,12 @@ def infer(
     ``numbers``: the rank of each transaction's commit, if known, or -1.
     """
     graph = Graph(found)
-    owner = np.where(versions.append >= 0, found.txn[versions.append], NOBODY)
+    owner = mapped(len(versions.append), np.int32, lambda some: _owner(found, versions, some))
+    unread = _unread(found, versions)
     _add_ww(graph, versions, owner)
     _add_wr(graph, versions)
-    incomplete = _add_rw(graph, versions, owner)
-    _add_unread(graph, versions, owner)
+    incomplete = _add_rw(graph, versions, owner, unread)
+    _add_unread(graph, versions, owner, unread)
     if numbers is not None:
         graph.add(WW, *_commits(found, numbers))
     return Inference(
@@ -124,7 +127,7 @@ def infer(
         reasons=ListReasons(found, versions, numbers),
         anomalies=direct_anomalies(found, versions, record),
         incomplete=incomplete,
-        guess=(lambda: guess(graph, versions, numbers)) if _has_rivals(found, versions) else None,
+        guess=(lambda: guess(graph, versions, numbers)) if _has_rivals(found, unread) else None,
         stats={
             "transactions": len(found),
             "micro_operations": len(found.f),
@@ -133,9 +136,19 @@ def infer(
     )
 
 
+def _owner(found: Transactions, versions: Versions, some: slice) -> Int32s:
+    """Whose some of the versions are."""
+    append = versions.append[some]
+    return np.where(append >= 0, found.txn[append], NOBODY)
+
+
 def _add_ww(graph: Graph, versions: Versions, owner: Int32s) -> None:
-    same = versions.key[1:] == versions.key[:-1]
-    graph.add(WW, owner[:-1][same], owner[1:][same])
+    def next_to(some: slice) -> Edges:
+        after = slice(some.start + 1, some.stop + 1)
+        same = versions.key[after] == versions.key[some]
+        return owner[some][same], owner[after][same]
+
+    graph.add_slices(WW, max(len(owner) - 1, 0), next_to)
 
 
 def _commits(found: Transactions, numbers: Int64s) -> tuple[Int32s, Int32s]:
@@ -149,19 +162,31 @@ def _commits(found: Transactions, numbers: Int64s) -> tuple[Int32s, Int32s]:
 
 
 def _add_wr(graph: Graph, versions: Versions) -> None:
-    rows = np.flatnonzero(versions.last >= 0)
     txn = graph.transactions.txn
-    graph.add(WR, txn[versions.last[rows]], txn[rows])
+
+    def observed(some: slice) -> Edges:
+        last = versions.last[some]
+        known = last >= 0
+        return txn[last[known]], txn[some][known]
+
+    graph.add_slices(WR, len(versions.last), observed)
 
 
-def _add_rw(graph: Graph, versions: Versions, owner: Int32s) -> str:
+def _add_rw(graph: Graph, versions: Versions, owner: Int32s, unread: Int32s) -> str:
     """Readers of a state before who made the next; of a last state before all unread appends."""
-    found = graph.transactions
-    rows = np.flatnonzero(versions.known & (versions.after >= 0))
-    key, after = found.key[rows], versions.after[rows].astype(np.int64)
-    inner = after < versions.lengths()[key]
-    graph.add(RW, found.txn[rows[inner]], owner[versions.first[key[inner]] + after[inner]])
-    source, target = _each_pair(found, rows[~inner], _unread(found, versions))
+    found, lengths = graph.transactions, versions.lengths()
+
+    def overwritten(some: slice) -> Edges:
+        after, key = versions.after[some], found.key[some]
+        inner = np.flatnonzero(versions.known[some] & (after >= 0) & (after < lengths[key]))
+        return found.txn[some][inner], owner[versions.first[key[inner]] + after[inner]]
+
+    def is_last(some: slice) -> Bools:
+        after = versions.after[some]
+        return np.asarray(versions.known[some] & (after >= lengths[found.key[some]]))
+
+    graph.add_slices(RW, len(found.f), overwritten)
+    source, target = _each_pair(found, places(len(found.f), is_last), unread)
     if source is None:
         return (
             "more appends than can be told apart were never read, so the absence of a cycle "
@@ -171,15 +196,18 @@ def _add_rw(graph: Graph, versions: Versions, owner: Int32s) -> str:
     return ""
 
 
-def _unread(found: Transactions, versions: Versions) -> Any:
+def _unread(found: Transactions, versions: Versions) -> Int32s:
     """Appends that may have happened and that no read shows."""
-    status = found.status[found.txn]
-    return np.flatnonzero((found.f == WRITE) & (versions.after < 0) & (status != FAIL))
+
+    def is_unread(some: slice) -> Bools:
+        hidden = (found.f[some] == WRITE) & (versions.after[some] < 0)
+        return np.asarray(hidden & (found.status[found.txn[some]] != FAIL))
+
+    return places(len(found.f), is_unread)
 
 
-def _has_rivals(found: Transactions, versions: Versions) -> bool:
-    """Whether two transactions made appends to one key whose order nothing tells."""
-    rows = _unread(found, versions)
+def _has_rivals(found: Transactions, rows: Int32s) -> bool:
+    """Whether two transactions made appends ``rows`` to one key, whose order nothing tells."""
     pairs = np.unique(found.key[rows].astype(np.int64) << 32 | found.txn[rows])
     keys = pairs >> 32
     return bool((keys[1:] == keys[:-1]).any())
@@ -227,10 +255,9 @@ def _each_pair(found: Transactions, readers: Any, appends: Any) -> tuple[Any, An
     return np.repeat(readers, count), appends[np.repeat(low, count) + within]
 
 
-def _add_unread(graph: Graph, versions: Versions, owner: Int32s) -> None:
+def _add_unread(graph: Graph, versions: Versions, owner: Int32s, rows: Int32s) -> None:
     """Who made a key's last version before all unread appends."""
     found = graph.transactions
-    rows = _unread(found, versions)
     rows = rows[versions.lengths()[found.key[rows]] > 0]
     graph.add(WW, owner[versions.first[found.key[rows] + 1] - 1], found.txn[rows])
 

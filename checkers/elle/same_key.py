@@ -30,7 +30,15 @@ class Chains:
 
 def chains(found: Transactions) -> Chains:
     """The chains of all transactions."""
-    previous = _previous(found)
+    return chains_of(found, slice(0, len(found)))
+
+
+def chains_of(found: Transactions, some: slice) -> Chains:
+    """The chains of some transactions, with their first micro-operation as number 0."""
+    rows = slice(int(found.first[some.start]), int(found.first[some.stop]))
+    sizes = np.diff(found.first[some.start : some.stop + 1])
+    longest = int(sizes.max()) if len(sizes) else 0
+    previous = _previous(found.txn[rows], found.key[rows], longest)
     here = np.arange(len(previous), dtype=np.int32)
     root = np.where(previous >= 0, previous, here)
     while True:
@@ -38,7 +46,7 @@ def chains(found: Transactions) -> Chains:
         if np.array_equal(further, root):
             break
         root = further
-    writes = np.flatnonzero(found.f == WRITE)
+    writes = np.flatnonzero(found.f[rows] == WRITE)
     latest = np.full(len(previous), -1, dtype=np.int32)
     latest[root[writes]] = writes  # of equal places the last one written stays
     is_final = np.zeros(len(previous), dtype=bool)
@@ -46,21 +54,18 @@ def chains(found: Transactions) -> Chains:
     return Chains(previous, root, is_final)
 
 
-def _previous(found: Transactions) -> Int32s:
-    sizes = np.diff(found.first)
-    longest = int(sizes.max()) if len(sizes) else 0
-    previous = np.full(len(found.txn), -1, dtype=np.int32)
+def _previous(txn: Int32s, key: Int32s, longest: int) -> Int32s:
+    """``previous`` of micro-operations, at most so many a transaction."""
+    previous = np.full(len(txn), -1, dtype=np.int32)
     if longest <= _SHORT:
         for apart in range(1, longest):
-            same = (found.txn[apart:] == found.txn[:-apart]) & (
-                found.key[apart:] == found.key[:-apart]
-            )
+            same = (txn[apart:] == txn[:-apart]) & (key[apart:] == key[:-apart])
             at = np.flatnonzero(same)
             at = at[previous[at + apart] < 0]
             previous[at + apart] = at
         return previous
-    order = np.lexsort((found.key, found.txn))  # stable: in the transaction's order
-    txn, key = found.txn[order], found.key[order]
+    order = np.lexsort((key, txn))  # stable: in the transaction's order
+    txn, key = txn[order], key[order]
     same = (txn[1:] == txn[:-1]) & (key[1:] == key[:-1])
     previous[order[1:][same]] = order[:-1][same]
     return previous

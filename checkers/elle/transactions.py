@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkers.elle.kernels import gather, is_worth_compiling, kernel
+from checkers.elle.slices import mapped, places, slices
 from harness.history.columns import INTERNED, NONE, Columns
 
 OK: Final = 1
@@ -34,6 +35,9 @@ READS: Final = frozenset(("r", "read"))
 Int8s = NDArray[np.int8]
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Numbers = NDArray[np.integer]
+"""Of whatever type is wide enough."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,17 +55,17 @@ class Transactions:
     """
 
     columns: Columns
-    invoke: Int64s
-    complete: Int64s
-    record: Int64s
+    invoke: Numbers
+    complete: Numbers
+    record: Int32s
     status: Int8s
     process: Int32s
-    first: Int64s
+    first: Int32s
     txn: Int32s
     f: Int8s
     key: Int32s
     value: Int32s
-    list_start: Int64s
+    list_start: Numbers
     length: Int32s
     are_timed: bool = True
     """Whether records of different processes tell by their order which came first."""
@@ -137,13 +141,8 @@ def transactions(columns: Columns, writes: frozenset[str]) -> Transactions:
     Micro-operations under other names are left out and named in ``unexpected``.
     """
     has_micro = _has_micro(columns)
-    kind = columns.type
-    client = columns.process >= 0
-    paired = columns.pair.astype(np.int64)
-    starts = _starts(columns, client, has_micro, paired)
-    partner = np.where(kind[starts] == _INVOKE, paired[starts], starts)
-    invoke = np.where(kind[starts] == _INVOKE, starts, NONE)
-    status, complete, record = _outcome(columns, starts, partner, has_micro)
+    starts = _starts(columns, has_micro)
+    invoke, complete, record, status, process = _outcomes(columns, starts, has_micro)
     table = _codes(columns.micro.f_names, writes)
     first, *rows = _gathered(columns, record, table)
     txn, f, key, value, list_start, length = rows
@@ -153,7 +152,7 @@ def transactions(columns: Columns, writes: frozenset[str]) -> Transactions:
         complete=complete,
         record=record,
         status=status,
-        process=columns.process[record],
+        process=process,
         first=first,
         txn=txn,
         f=f,
@@ -161,37 +160,53 @@ def transactions(columns: Columns, writes: frozenset[str]) -> Transactions:
         value=value,
         list_start=list_start,
         length=length,
-        unexpected=_unexpected(columns, table),
+        unexpected=_unexpected(columns, table, has_micro),
     )
 
 
-def _starts(
-    columns: Columns, client: NDArray[np.bool_], has_micro: NDArray[np.bool_], pair: Int64s
-) -> Int64s:
+def _starts(columns: Columns, has_micro: Bools) -> Int32s:
     """The first record of each transaction, in order."""
-    opens = client & ((columns.type == _INVOKE) | (pair == NONE))
-    other = np.where(pair >= 0, pair, 0)
-    holds = has_micro | (has_micro[other] & (pair >= 0)) if len(columns) else has_micro
-    return np.flatnonzero(opens & holds)
+
+    def opens(some: slice) -> Bools:
+        other = columns.pair[some]
+        holds = has_micro[some] | (has_micro[np.maximum(other, 0)] & (other >= 0))
+        first = (columns.type[some] == _INVOKE) | (other == NONE)
+        return np.asarray(holds & first & (columns.process[some] >= 0))
+
+    return places(len(columns), opens)
 
 
-def _outcome(
-    columns: Columns, starts: Int64s, partner: Int64s, has_micro: NDArray[np.bool_]
-) -> tuple[Int8s, Int64s, Int64s]:
-    """Status, completion and record with the micro-operations of each transaction."""
+def _outcomes(columns: Columns, starts: Int32s, has_micro: Bools) -> tuple[Any, ...]:
+    """``invoke``, ``complete``, ``record``, ``status`` and ``process`` of each transaction."""
+    found = tuple(
+        np.empty(len(starts), dtype=kind) for kind in (np.int32, np.int32, np.int32, np.int8)
+    )
+    for some in slices(len(starts)):
+        for column, values in zip(found, _outcome(columns, starts[some], has_micro), strict=True):
+            column[some] = values
+    record = found[2]
+    return *found, mapped(len(record), np.int32, lambda some: columns.process[record[some]])
+
+
+def _outcome(columns: Columns, starts: Int32s, has_micro: Bools) -> tuple[Any, ...]:
+    """Invocation, completion, record with the micro-operations and status of transactions."""
+    invoked = columns.type[starts] == _INVOKE
+    partner = np.where(invoked, columns.pair[starts], starts)
     completed = partner >= 0
     end = np.where(completed, partner, starts)
     status = np.where(completed, columns.type[end], INFO).astype(np.int8)
     told = has_micro[end]
     status[(status == OK) & ~told] = INFO  # it says ok and not what it read
     complete = np.where((status == OK) | (status == FAIL), end, len(columns))
-    return status, complete, np.where(told, end, starts)
+    return np.where(invoked, starts, NONE), complete, np.where(told, end, starts), status
 
 
-def _has_micro(columns: Columns) -> NDArray[np.bool_]:
+def _has_micro(columns: Columns) -> Bools:
     """Which records have micro-operations."""
     found = np.zeros(len(columns), dtype=bool)
-    found[columns.micro.txn] = True
+    txn = columns.micro.txn
+    for some in slices(len(txn)):
+        found[txn[some]] = True
     return found
 
 
@@ -201,13 +216,14 @@ def _codes(names: tuple[str, ...], writes: frozenset[str]) -> Int8s:
     return np.array([*codes, NONE], dtype=np.int8)
 
 
-def _gathered(columns: Columns, record: Int64s, table: Int8s) -> tuple[Any, ...]:
+def _gathered(columns: Columns, record: Int32s, table: Int8s) -> tuple[Any, ...]:
     """``first``, and the columns of all wanted micro-operations of each ``record``."""
     micro = columns.micro
     of_record = np.full(len(columns), NONE, dtype=np.int32)
-    of_record[record] = np.arange(len(record), dtype=np.int32)
-    first = np.zeros(len(record) + 1, dtype=np.int64)
-    kinds = (np.int32, np.int8, np.int32, np.int32, np.int64, np.int32)
+    for some in slices(len(record)):
+        of_record[record[some]] = np.arange(some.start, some.stop, dtype=np.int32)
+    first = np.zeros(len(record) + 1, dtype=np.int32)
+    kinds = (np.int32, np.int8, np.int32, np.int32, micro.list_start.dtype, np.int32)
     if is_worth_compiling(len(micro.txn)):
         room = len(micro.txn)
         rows = tuple(np.empty(room, dtype=kind) for kind in kinds)
@@ -225,14 +241,16 @@ def _gathered(columns: Columns, record: Int64s, table: Int8s) -> tuple[Any, ...]
     return first, txn, table[micro.f[at]], micro.key[at], value, start, length
 
 
-def _unexpected(columns: Columns, table: Int8s) -> tuple[str, ...]:
+def _unexpected(columns: Columns, table: Int8s, has_micro: Bools) -> tuple[str, ...]:
     """Names of other micro-operations, and values of clients that are no transaction at all."""
-    used = np.bincount(columns.micro.f, minlength=len(table)) > 0
+    used = np.zeros(len(table), dtype=bool)
+    for some in slices(len(columns.micro.f)):
+        used |= np.bincount(columns.micro.f[some], minlength=len(table)) > 0
     names = [name for n, name in enumerate(columns.micro.f_names) if used[n] and table[n] < 0]
     found = [f"micro-operation {name!r}" for name in names]
     odd = columns.value_kind == INTERNED
     odd &= columns.process >= 0
-    odd[columns.micro.txn] = False
+    odd &= ~has_micro
     for position in np.flatnonzero(odd):
         value = columns.value_at(int(position))
         if value != []:

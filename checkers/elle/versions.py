@@ -11,6 +11,7 @@ of its key; numba runs it in a few nanoseconds an element, numpy in slices other
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkers.elle.kernels import is_worth_compiling, kernel, mark_mismatches
-from checkers.elle.transactions import FAIL, OK, READ, WRITE, Int32s, Int64s, Transactions
+from checkers.elle.slices import mapped, slices
+from checkers.elle.transactions import (
+    FAIL,
+    OK,
+    READ,
+    WRITE,
+    Int32s,
+    Int64s,
+    Numbers,
+    Transactions,
+)
 
 NOBODY: Final = -1
 _SLICE: Final = 1 << 20
@@ -43,22 +54,21 @@ class Writers:
     @classmethod
     def of(cls, found: Transactions) -> Writers:
         """The appends of all transactions, failed ones too."""
-        rows = np.flatnonzero(found.f == WRITE)
-        key, value = found.key[rows], found.value[rows].astype(np.int64)
         keys = int(found.key.max()) + 1 if len(found.key) else 0
         lowest = np.full(keys, np.iinfo(np.int64).max)
         highest = np.full(keys, -1, dtype=np.int64)
-        np.minimum.at(lowest, key, value)
-        np.maximum.at(highest, key, value)
+        count = 0
+        for _, key, value in _appends(found):
+            np.minimum.at(lowest, key, value)
+            np.maximum.at(highest, key, value)
+            count += len(key)
         width = np.where(highest >= 0, highest - lowest + 1, 0)
         offset = np.concatenate(([0], np.cumsum(width)))
-        if offset[-1] <= _ROOM * len(rows) + _SLICE:
-            table = np.full(int(offset[-1]) + 1, NOBODY, dtype=np.int32)
-            slot = offset[key] + value - lowest[key]
-            table[slot[::-1]] = rows[::-1]
-            again = rows[table[slot] != rows]
-            return cls(table, lowest, highest, offset[:-1], None, tuple(again[:8].tolist()))
-        codes = key.astype(np.int64) << 32 | value
+        if offset[-1] <= _ROOM * count + _SLICE:
+            table, again = _table(found, offset - np.append(lowest, 0), int(offset[-1]))
+            return cls(table, lowest, highest, offset[:-1], None, again[:8])
+        rows = np.flatnonzero(found.f == WRITE)
+        codes = found.key[rows].astype(np.int64) << 32 | found.value[rows]
         order = np.argsort(codes, kind="stable")
         codes, rows = codes[order], rows[order]
         again = rows[1:][codes[1:] == codes[:-1]]
@@ -66,6 +76,9 @@ class Writers:
 
     def of_values(self, key: Int32s, value: NDArray[Any]) -> Int32s:
         """For each (key, value) the micro-operation that appended it, or ``NOBODY``."""
+        return mapped(len(key), np.int32, lambda some: self._of(key[some], value[some]))
+
+    def _of(self, key: Int32s, value: NDArray[Any]) -> Int32s:
         found = np.full(len(key), NOBODY, dtype=np.int32)
         if not len(self.lowest) or not len(key):
             return found
@@ -80,6 +93,25 @@ class Writers:
         hit = self.codes[place] == codes
         found[known[hit]] = self.rows[place[hit]]
         return found
+
+
+def _appends(found: Transactions) -> Iterator[tuple[Int64s, Int32s, Int64s]]:
+    """Rows, keys and values of all appends, some at a time."""
+    for some in slices(len(found.f)):
+        here = np.flatnonzero(found.f[some] == WRITE)
+        yield here + some.start, found.key[some][here], found.value[some][here].astype(np.int64)
+
+
+def _table(found: Transactions, base: Int64s, size: int) -> tuple[Int32s, tuple[int, ...]]:
+    """The first append of each (key, value), at ``base[key] + value``; and all later ones."""
+    table = np.full(size + 1, NOBODY, dtype=np.int32)
+    again: list[int] = []
+    for rows, key, value in _appends(found):
+        slot = base[key] + value
+        free = np.flatnonzero(table[slot] == NOBODY)[::-1]  # of equal ones the first stays
+        table[slot[free]] = rows[free]
+        again += rows[table[slot] != rows].tolist()
+    return table, tuple(again)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,52 +148,65 @@ class Versions:
 
 def version_orders(found: Transactions) -> Versions:
     """The version order of every key."""
-    status = found.status[found.txn]
-    known = (found.f == READ) & ((status == OK) | ((status != FAIL) & (found.list_start >= 0)))
+    known = mapped(len(found.f), np.bool_, lambda some: _are_known(found, some))
     keys = int(found.key.max()) + 1 if len(found.key) else 0
     longest = _longest(found, known, keys)
     matches = _matches(found, known, longest)
     writers = Writers.of(found)
-    first, key, value = _orders(found, longest, status, keys)
+    first, key, value = _orders(found, longest, keys)
     append = writers.of_values(key, value)
-    first, key, value, append = _without_repeats(first, key, value, append)
+    first, key, value, append = _without_repeats(first, key, value, append, len(found.f))
     after, last = _places(found, known, first, append, writers)
     return Versions(first, value, key, append, longest, known, matches, after, last, writers)
 
 
+def _are_known(found: Transactions, some: slice) -> NDArray[np.bool_]:
+    """Which micro-operations are reads whose result counts."""
+    status = found.status[found.txn[some]]
+    told = (status == OK) | ((status != FAIL) & (found.list_start[some] >= 0))
+    return np.asarray((found.f[some] == READ) & told)
+
+
+def _lists(
+    found: Transactions, known: NDArray[np.bool_]
+) -> Iterator[tuple[Int64s, Int32s, Int32s]]:
+    """Rows, keys and lengths of all known reads of something, some at a time."""
+    for some in slices(len(found.f)):
+        length = found.length[some]
+        here = np.flatnonzero(known[some] & (length > 0))
+        yield here + some.start, found.key[some][here], length[here]
+
+
 def _longest(found: Transactions, known: NDArray[np.bool_], keys: int) -> Int32s:
     """For each key the first of its longest reads, or -1."""
-    rows = np.flatnonzero(known & (found.length > 0))
-    key, length = found.key[rows], found.length[rows]
     most = np.zeros(keys, dtype=np.int32)
-    np.maximum.at(most, key, length)
-    rows = rows[length == most[key]]
+    for _, key, length in _lists(found, known):
+        np.maximum.at(most, key, length)
     longest = np.full(keys, -1, dtype=np.int32)
-    longest[found.key[rows][::-1]] = rows[::-1]
+    for rows, key, length in _lists(found, known):
+        first = np.flatnonzero((length == most[key]) & (longest[key] < 0))[::-1]
+        longest[key[first]] = rows[first]
     return longest
 
 
 def _matches(found: Transactions, known: NDArray[np.bool_], longest: Int32s) -> NDArray[np.bool_]:
     """Whether each known read is a prefix of the longest one of its key."""
-    rows = np.flatnonzero(known & (found.length > 0))
-    model = longest[found.key[rows]]
-    rows, model = rows[rows != model], model[rows != model]
-    result = np.ones(len(rows), dtype=np.uint8)
-    starts, lengths = found.list_start[rows], found.length[rows]
-    model_starts = found.list_start[model]
-    work = int(lengths.sum())
-    if is_worth_compiling(work):
-        loop = kernel(mark_mismatches, work)
-        loop(starts, lengths, model_starts, found.elements, result)
-    else:
-        _mark_in_slices(starts, lengths, model_starts, found.elements, result)
+    work = len(found.elements)
+    mark = kernel(mark_mismatches, work) if is_worth_compiling(work) else _mark_in_slices
     matches = np.ones(len(found.f), dtype=bool)
-    matches[rows] = result != 0
+    for rows, key, length in _lists(found, known):
+        model = longest[key]
+        other = np.flatnonzero(rows != model)
+        rows, model = rows[other], model[other]
+        result = np.ones(len(rows), dtype=np.uint8)
+        starts, model_starts = found.list_start[rows], found.list_start[model]
+        mark(starts, length[other], model_starts, found.elements, result)
+        matches[rows] = result != 0
     return matches
 
 
 def _mark_in_slices(
-    starts: Int64s, lengths: Int32s, model_starts: Int64s, elements: Int32s, result: NDArray[Any]
+    starts: Numbers, lengths: Int32s, model_starts: Numbers, elements: Int32s, result: NDArray[Any]
 ) -> None:
     """:func:`checkers.elle.kernels.mark_mismatches` in numpy, a million elements at a time."""
     ends = np.cumsum(lengths, dtype=np.int64)
@@ -177,33 +222,37 @@ def _mark_in_slices(
         begin = stop
 
 
-def _orders(
-    found: Transactions, longest: Int32s, status: NDArray[Any], keys: int
-) -> tuple[Int64s, Int32s, Int32s]:
+def _orders(found: Transactions, longest: Int32s, keys: int) -> tuple[Int64s, Int32s, Int32s]:
     """The longest reads end to end; a key that was never read and appended to once has that."""
-    possible = np.flatnonzero((found.f == WRITE) & (status != FAIL))
-    count = np.bincount(found.key[possible], minlength=keys)[:keys]
+    count = np.zeros(keys, dtype=np.int64)
     only = np.full(keys, -1, dtype=np.int32)
-    only[found.key[possible]] = found.value[possible]
+    for rows, key, value in _appends(found):
+        possible = found.status[found.txn[rows]] != FAIL
+        np.add.at(count, key[possible], 1)
+        only[key[possible]] = value[possible]
     single = (longest < 0) & (count == 1)
     length = np.where(longest >= 0, found.length[longest], single).astype(np.int64)
     first = np.concatenate(([0], np.cumsum(length)))
     key = np.repeat(np.arange(keys, dtype=np.int32), length)
-    value = np.empty(len(key), dtype=np.int32)
-    read = np.flatnonzero(longest >= 0)
-    size = length[read]
-    within = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size)
-    value[np.repeat(first[read], size) + within] = found.elements[
-        np.repeat(found.list_start[longest[read]], size) + within
-    ]
-    value[first[:-1][single]] = only[single]
-    return first, key, value
+
+    def shown(some: slice) -> Int32s:
+        home = key[some]
+        value = only[home]
+        read = np.flatnonzero(longest[home] >= 0)
+        home = home[read]
+        within = read + some.start - first[home]
+        value[read] = found.elements[found.list_start[longest[home]] + within]
+        return value
+
+    return first, key, mapped(len(key), np.int32, shown)
 
 
 def _without_repeats(
-    first: Int64s, key: Int32s, value: Int32s, append: Int32s
+    first: Int64s, key: Int32s, value: Int32s, append: Int32s, micros: int
 ) -> tuple[Int64s, Int32s, Int32s, Int32s]:
     """The orders with only the first of equal versions."""
+    if _are_distinct(append, micros):
+        return first, key, value, append
     place = np.arange(len(append))
     earliest = np.full(int(append.max()) + 1 if len(append) else 0, len(append))
     real = append >= 0
@@ -214,8 +263,6 @@ def _without_repeats(
     _, firsts = np.unique(key[odd].astype(np.int64) << 32 | value[odd], return_index=True)
     keep[odd] = False
     keep[odd[firsts]] = True
-    if keep.all():
-        return first, key, value, append
     counted = np.concatenate(([0], np.cumsum(keep)))
     return counted[first], key[keep], value[keep], append[keep]
 
@@ -229,14 +276,26 @@ def _places(
 ) -> tuple[Int32s, Int32s]:
     """``after`` and ``last`` of :class:`Versions`."""
     after = np.full(len(found.f), -1, dtype=np.int32)
-    real = np.flatnonzero(append >= 0)
-    home = found.key[append[real]]
-    after[append[real]] = real - first[home] + 1
+    for some in slices(len(append)):
+        real = np.flatnonzero(append[some] >= 0)
+        mine = append[some][real]
+        after[mine] = real + (some.start + 1) - first[found.key[mine]]
     last = np.full(len(found.f), NOBODY, dtype=np.int32)
-    rows = np.flatnonzero(known & (found.length > 0))
-    ends = found.elements[found.list_start[rows] + found.length[rows] - 1]
-    last[rows] = writers.of_values(found.key[rows], ends)
-    seen = rows[last[rows] >= 0]
-    after[seen] = after[last[seen]]
-    after[np.flatnonzero(known & (found.length == 0))] = 0
+    for rows, key, length in _lists(found, known):
+        ends = found.elements[found.list_start[rows] + length - 1]
+        last[rows] = writers.of_values(key, ends)
+        seen = rows[last[rows] >= 0]
+        after[seen] = after[last[seen]]
+    for some in slices(len(after)):
+        after[some][known[some] & (found.length[some] == 0)] = 0
     return after, last
+
+
+def _are_distinct(append: Int32s, micros: int) -> bool:
+    """Whether every version is an append, each another one."""
+    seen = np.zeros(micros, dtype=bool)
+    for some in slices(len(append)):
+        if (append[some] < 0).any():
+            return False
+        seen[append[some]] = True
+    return int(np.count_nonzero(seen)) == len(append)

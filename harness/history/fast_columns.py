@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,10 @@ from harness.history.columns import (
     Columns,
     MicroColumns,
 )
-from harness.history.fast_scan import Dialect, Part, Tokens, scanned
+from harness.history.fast_scan import Dialect, Scanned, scanned
 from harness.history.history import History
 from harness.history.operation import TYPES, Header, Operation
+from harness.history.token_tables import merged
 
 DOUBTFUL: Final = 64
 """Added by a scanner to the kind of a record's value: somebody should look at it again."""
@@ -49,8 +49,8 @@ def read_scanned(
     """A history of the operations between two places of ``path``; ``None`` if it is unusual."""
     if header.independent:
         return None
-    parts = scanned(path, start, size, dialect)
-    found = None if parts is None else _joined(*parts, dialect)
+    scan = scanned(path, start, size, dialect)
+    found = None if scan is None else _joined(scan, dialect)
     if found is None:
         return None
     operations = LazyOperations(path, found, size, dialect.decode)
@@ -75,18 +75,13 @@ def _is_as_told(operations: LazyOperations, view: Columns, place: int) -> bool:
     )
 
 
-def _joined(parts: Sequence[Part], modes: tuple[int, int], dialect: Dialect) -> Found | None:
-    """The columns of all parts, one array after another so that little is held twice."""
-    from harness.history.byte_scanner import MICRO_NAMES, PLAIN
-
-    f_names, f_maps = _merged([part.f for part in parts], dialect)
-    if _is_special(f_names) or sum(part.records for part in parts) == 0:
+def _joined(found: Scanned, dialect: Dialect) -> Found | None:
+    """The columns of what was scanned, with tokens numbered the same throughout."""
+    at, index, time, kind, process, f, told = found.rows
+    f_names, f_maps = _merged(found, 0, dialect)
+    if _is_special(f_names) or not len(at):
         return None
-    rows = [_stacked(parts, "rows", n, [part.records for part in parts]) for n in range(4)]
-    at, index, time, kind = rows
-    process = _stacked(parts, "rows", 4, [part.records for part in parts])
-    f = _stacked(parts, "rows", 5, [part.records for part in parts], maps=f_maps)
-    told = _stacked(parts, "rows", 6, [part.records for part in parts])
+    _renumber(f, [(each.records, each.worker) for each in found.stretches], f_maps)
     doubtful = np.flatnonzero(told & DOUBTFUL)
     told &= DOUBTFUL - 1
     is_numbered, is_timed = _numbered(index), _numbered(time)
@@ -95,26 +90,7 @@ def _joined(parts: Sequence[Part], modes: tuple[int, int], dialect: Dialect) -> 
     partner = _pairs(index, kind, process, f)
     if partner is None:
         return None
-    keys, key_maps = _table(parts, "keys", modes[0], dialect)
-    values, value_maps = _table(parts, "values", modes[1], dialect)
-    counts = [part.micros for part in parts]
-    records = _offsets([part.records for part in parts])
-    lists = _offsets([part.elements for part in parts])
-    key = _stacked(parts, "micro", 2, counts, maps=key_maps)
-    if modes[0] == PLAIN:
-        keys, key = _without_gaps(key)
-    micro = MicroColumns(
-        txn=_stacked(parts, "micro", 0, counts, offsets=records),
-        f=_stacked(parts, "micro", 1, counts),
-        key=key,
-        value=_stacked(parts, "micro", 3, counts, maps=value_maps),
-        list_start=_stacked(parts, "micro", 4, counts, offsets=lists),
-        list_end=_stacked(parts, "micro", 5, counts, offsets=lists),
-        elements=_flat(parts, value_maps),
-        f_names=MICRO_NAMES,
-        keys=keys,
-    )
-    nothing = np.broadcast_to(np.int64(0), len(index))
+    values, micro = _micro(found, dialect)
     columns = Columns(
         index=index,
         time=time,
@@ -124,13 +100,58 @@ def _joined(parts: Sequence[Part], modes: tuple[int, int], dialect: Dialect) -> 
         pair=partner,
         key=np.broadcast_to(np.int32(NONE), len(index)),
         value_kind=told,
-        value=nothing,
+        value=np.broadcast_to(np.int64(0), len(index)),
         f_names=tuple(f_names),
         keys=(),
         values=values,
         micro=micro,
     )
     return Found(at=at, columns=columns, doubtful=doubtful, numbered=(is_numbered, is_timed))
+
+
+def _micro(found: Scanned, dialect: Dialect) -> tuple[Any, MicroColumns]:
+    """The values of all records, and the columns of micro-operations."""
+    from harness.history.byte_scanner import LARGEST_PLAIN, MICRO_NAMES, PLAIN
+
+    txn, f, key, value, start, end = found.micro
+    micros = [(each.micros, each.worker) for each in found.stretches]
+    keys: Any
+    if found.modes.key == PLAIN:
+        keys, key = _without_gaps(key)
+    else:
+        keys, maps = _merged(found, 1, dialect)
+        _renumber(key, micros, maps)
+    values: Any = range(LARGEST_PLAIN + 1)
+    if found.modes.value != PLAIN:
+        values, maps = _merged(found, 2, dialect)
+        _renumber(value, micros, maps)
+        _renumber(found.elements, [(each.elements, each.worker) for each in found.stretches], maps)
+    return values, MicroColumns(
+        txn=txn,
+        f=f,
+        key=key,
+        value=value,
+        list_start=start,
+        list_end=end,
+        elements=found.elements,
+        f_names=MICRO_NAMES,
+        keys=keys,
+    )
+
+
+def _merged(found: Scanned, kind: int, dialect: Dialect) -> tuple[tuple[Any, ...], list[Any]]:
+    """All tokens of a kind (0 ``f``, 1 keys, 2 values), and a map for each table of them."""
+    known = [(each.worker, each.known[kind]) for each in found.stretches]
+    items, maps = merged((found.f, found.keys, found.values)[kind], known, dialect.as_json)
+    return tuple(items), maps
+
+
+def _renumber(column: Any, stretches: Sequence[tuple[slice, int]], maps: Sequence[Any]) -> None:
+    """Replace numbers by those that the maps give, each stretch by its own map."""
+    if all(np.array_equal(each[:-1], np.arange(len(each) - 1)) for each in maps):
+        return
+    for place, number in stretches:
+        column[place] = maps[number][column[place]]
 
 
 def _is_special(f_names: Sequence[str]) -> bool:
@@ -144,84 +165,6 @@ def _numbered(column: Any) -> bool | None:
     if silent == len(column):
         column[:] = np.arange(silent)
     return None if 0 < silent < len(column) else silent > 0
-
-
-def _offsets(counts: Sequence[int]) -> list[int]:
-    return [0, *np.cumsum(counts).tolist()][:-1]
-
-
-def _stacked(
-    parts: Sequence[Part],
-    group: str,
-    number: int,
-    counts: Sequence[int],
-    *,
-    maps: Sequence[Any] | None = None,
-    offsets: Sequence[int] | None = None,
-) -> Any:
-    """One column of all parts; what the parts held of it is let go.
-
-    ``maps`` renumber, ``offsets`` are added; -1 stays -1.
-    """
-    pieces = []
-    for place, (part, count) in enumerate(zip(parts, counts, strict=True)):
-        arrays = list(getattr(part, group))
-        piece = arrays[number]
-        arrays[number] = None
-        setattr(part, group, tuple(arrays))
-        if place or maps is not None:
-            piece = piece[:count]
-        if maps is not None:
-            piece = maps[place][piece]
-        if offsets is not None and offsets[place]:
-            np.add(piece, offsets[place], out=piece, where=piece >= 0)
-        pieces.append(piece)
-    return np.concatenate(pieces) if maps is not None else _moved(pieces, counts)
-
-
-def _moved(pieces: Sequence[Any], counts: Sequence[int]) -> Any:
-    """All pieces in the room of the first, so that no more memory is touched than need be."""
-    whole = pieces[0][: sum(counts)]
-    at = counts[0]
-    for piece, count in zip(pieces[1:], counts[1:], strict=True):
-        whole[at : at + count] = piece[:count]
-        at += count
-    return whole
-
-
-def _flat(parts: Sequence[Part], maps: Sequence[Any] | None) -> Any:
-    pieces = []
-    for place, part in enumerate(parts):
-        pieces.append(part.flat if maps is None else maps[place][part.flat[: part.elements]])
-        part.flat = None
-    if maps is not None:
-        return np.concatenate(pieces)
-    return _moved(pieces, [part.elements for part in parts])
-
-
-def _merged(tables: Sequence[Tokens], dialect: Dialect) -> tuple[list[Any], list[Any]]:
-    """The tokens of all parts as JSON values, and for each part a map from old numbers to new.
-
-    The last entry of a map is -1, so that -1 stays -1.
-    """
-    numbers: dict[bytes, int] = {}
-    maps = []
-    for table in tables:
-        tokens = map(dialect.as_json, table.items())
-        new = [numbers.setdefault(token, len(numbers)) for token in tokens]
-        maps.append(np.array([*new, -1], dtype=np.int32))
-    return [json.loads(token) for token in numbers], maps
-
-
-def _table(
-    parts: Sequence[Part], name: str, mode: int, dialect: Dialect
-) -> tuple[Any, Sequence[Any] | None]:
-    from harness.history.byte_scanner import LARGEST_PLAIN, PLAIN
-
-    if mode == PLAIN:
-        return range(LARGEST_PLAIN + 1), None
-    items, maps = _merged([getattr(part, name) for part in parts], dialect)
-    return tuple(items), maps
 
 
 def _without_gaps(key: Any) -> tuple[Any, Any]:

@@ -1,7 +1,7 @@
 """Large histories of transactions, from JSON lines straight into columns.
 
 A million transactions are 300 MB of JSON. As Python objects they take ten times that and half a
-minute; as columns a second and as much memory as the file. Two threads run the compiled scanner
+minute; as columns a second and two thirds of the file's size. Two threads run the compiled scanner
 (:mod:`harness.history.byte_scanner`) over blocks of the file, which never is in memory as a
 whole. The operations themselves are decoded one by one where somebody asks for them.
 

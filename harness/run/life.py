@@ -305,7 +305,8 @@ class Life:
             f" {seconds:.0f} s"
         )
         self.facts["ended_early"] = why
-        self._write_facts()
+        with contextlib.suppress(RuntimeError):  # the loop wakes up and changes them meanwhile
+            self._write_facts()
         if self.journal is not None:
             with contextlib.suppress(StoreError):
                 self.journal.flush()

@@ -36,7 +36,8 @@ class ExitWatch:
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch, those that run now in any case, however soon they are replaced."""
+        self._notice()
         self._thread = threading.Thread(target=self._watch, name="exit-watch", daemon=True)
         self._thread.start()
 
@@ -50,14 +51,17 @@ class ExitWatch:
 
     def look(self) -> None:
         """Note every daemon that has ended since the last look."""
-        for node, daemons in list(self.stage.daemons.items()):
-            for daemon in list(daemons):
-                self._seen.setdefault(id(daemon), (node, daemon))
+        self._notice()
         for number, (node, daemon) in self._seen.items():
             status = daemon.exit_status() if number not in self._noted else None
             if status is not None:
                 self._noted.add(number)
                 self.exits.append(self._exit(node, daemon, status))
+
+    def _notice(self) -> None:
+        for node, daemons in list(self.stage.daemons.items()):
+            for daemon in list(daemons):
+                self._seen.setdefault(id(daemon), (node, daemon))
 
     def _exit(self, node: str, daemon: Daemon, status: int) -> dict[str, Any]:
         return {

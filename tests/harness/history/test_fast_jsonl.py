@@ -125,6 +125,48 @@ def test_lines_that_lie_across_blocks(tmp_path: Path, monkeypatch: pytest.Monkey
     assert_alike(written(tmp_path, transactions(5, 200, [1, 2], list(range(30)))))
 
 
+@pytest.mark.parametrize(("most", "kind"), [(32766, "i2"), (32767, "i4"), (70_000, "i4")])
+def test_values_take_two_bytes_where_all_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, kind: str
+) -> None:
+    monkeypatch.setattr(fast_scan, "BLOCK", 700)
+    records = transactions(11, 200, [1, 2], list(range(30)))
+    told = [each for each in records if each["type"] == "ok"]
+    told[-1]["value"] = [["r", 1, [5, most]]]
+    path = written(tmp_path, records)
+    assert_alike(path)
+    fast = read_fast(path)
+    assert fast is not None
+    assert columns(fast).micro.elements.dtype == np.dtype(kind)
+    assert columns(fast).micro.value.dtype == np.dtype(kind)
+
+
+def test_names_are_numbered_by_their_first_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_scan, "BLOCK", 700)
+    names = [f"name {n}" for n in range(300)]
+    records = transactions(12, 400, names, names)
+    told = [each["value"] for each in records if each["process"] != "nemesis"]
+    met = list(dict.fromkeys(key for value in told for _, key, _ in value))
+    for _ in range(5):  # whichever thread takes which block
+        fast = read_fast(written(tmp_path, records))
+        assert fast is not None
+        keys = [key for key in columns(fast).micro.keys if key != "r"]
+        assert [key for key in keys if key in met] == met
+
+
+def test_a_line_longer_than_a_block_is_left_to_the_ordinary_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_scan, "BLOCK", 300)
+    monkeypatch.setattr(fast_scan, "LONGEST_LINE", 600)
+    records = transactions(13, 100, [1, 2], list(range(30)))
+    assert read_fast(written(tmp_path, records)) is not None
+    records[90]["error"] = "x" * 2000
+    assert read_fast(written(tmp_path, records)) is None
+
+
 def odd(change: str) -> list[Any]:
     records: list[Any] = transactions(6, 40, [1, 2], list(range(20)))
     records = [record for record in records if record["process"] != "nemesis"]

@@ -177,7 +177,9 @@ counter = itertools.count()
 
 @given(operations=histories(), header=headers)
 @settings(
-    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_the_journal_keeps_every_field(
     tmp_path: Path, operations: list[Operation], header: Header

@@ -60,6 +60,19 @@ def test_a_daemon_that_was_replaced_is_still_watched() -> None:
     assert [e["pid"] for e in watcher.exits] == [10]
 
 
+def test_a_daemon_that_is_replaced_before_the_first_look_is_watched() -> None:
+    old, new = FakeDaemon(10), FakeDaemon(11)
+    daemons = {"n1": [old]}
+    watcher = watch(daemons, [])
+    watcher.look = lambda: None  # type: ignore[method-assign]
+    watcher.start()
+    daemons["n1"] = [new]
+    old.status = 1
+    del watcher.look  # type: ignore[method-assign]
+    watcher.stop()
+    assert [e["pid"] for e in watcher.exits] == [10]
+
+
 def test_a_kill_that_names_other_processes_is_not_the_killer() -> None:
     entries = [LedgerEntry(4, "kill", ["n1"], "injected", 1, {"killed": {"n1": [{"pid": 9}]}})]
     assert killer(entries, "n1", 10) is None

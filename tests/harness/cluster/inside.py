@@ -252,12 +252,13 @@ def runs_daemons(inside: Inside) -> dict[str, Any]:
         parent = (
             "import os, signal, sys\n"
             "child = os.fork()\n"
-            "print('parent' if child else 'child', os.environ['WORD'], flush=True)\n"
+            'word = f\'{"parent" if child else "child"} {os.environ["WORD"]}\'\n'
+            "os.write(1, f'{word}\\n'.encode())\n"  # at once: print may take several steps
             "signal.pause()"
         )
         daemon = node.start(python(parent), name="db", env={"WORD": "given"})
         log = node.log_dir / "db.log"
-        spoke = wait_until(lambda: log.exists() and log.read_text().count("given") == 2)
+        spoke = wait_until(lambda: log.exists() and log.read_text().count("given\n") == 2)
         group = sorted(pid for pid in other_processes() if group_of(pid) == daemon.identity.pid)
         found = {"spoke": spoke, "group": len(group), "alive": daemon.alive()}
         daemon.signal(signal.SIGSTOP)

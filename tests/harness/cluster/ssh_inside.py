@@ -135,7 +135,7 @@ def serves_as_nodes(inside: Inside) -> dict[str, Any]:
         bad = ["sh", "-c", "echo no >&2; exit 5"]
         done = node.run(["sh", "-c", "hostname; pwd"])
         daemon = node.start([*PAUSE], name="db")
-        wait_until(lambda: cluster.collect() == [] and "up" in read_log(made))
+        wait_until(lambda: cluster.collect() == [] and "up\n" in read_log(made))
         wait_until(lambda: daemon.state() == "S")
         found: dict[str, Any] = {
             "said": done.stdout.decode().split(),
@@ -166,7 +166,7 @@ def serves_as_nodes(inside: Inside) -> dict[str, Any]:
         found["no_file"] = refusal(lambda: node.download("/no/such", made.lab.root / "none"))
         node.start([*PAUSE], name="db")
         found["collected"] = list(cluster.collect())
-        wait_until(lambda: cluster.collect() == [] and read_log(made).count("up") == 2)
+        wait_until(lambda: cluster.collect() == [] and read_log(made).count("up\n") == 2)
         found["log"] = read_log(made)
         cluster.down()
         cluster.down()

@@ -143,6 +143,8 @@ class RepeatsOnUsedConnection(GoodClient):
 class KeepsConnectionAfterTimeout(GoodClient):
     """Says rightly that the read failed, and leaves its answer to the next operation."""
 
+    own_share = 0.1  # long before the dispatcher's, also on a busy machine
+
     async def ask(self, request: Any, in_doubt: type[Failed | Indeterminate]) -> Any:
         try:
             async with asyncio.timeout(self.timeout_s):
@@ -171,6 +173,8 @@ class CloseKeepsConnection(GoodClient):
 
 class SaysFailOnTimeout(GoodClient):
     """Takes a time-out for proof that nothing happened."""
+
+    own_share = 0.1
 
     async def ask(self, request: Any, in_doubt: type[Failed | Indeterminate]) -> Any:
         try:
@@ -349,8 +353,8 @@ def test_every_case_has_a_name_of_its_own() -> None:
 def test_a_planted_fault_is_caught(
     client: Any, case: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The client's own time-out must come before the dispatcher's, also on a busy machine.
-    monkeypatch.setattr(kit, "_HASTY_S", (2.0, 20.0))
+    # What the client's own time-out does shows only where it comes before the dispatcher's.
+    monkeypatch.setattr(kit, "_HASTY_S", (5.0, 20.0))
     with pytest.raises(Nonconformance) as caught:
         every_case(client)[case].run()
     assert str(caught.value).startswith(case)

@@ -183,7 +183,8 @@ def test_a_signal_needs_the_whole_identity(meet: Meet, part: str) -> None:
 
 def test_stopped_is_only_what_is_stopped_as_a_whole(meet: Meet) -> None:
     meeting = meet()
-    fork = "import os, signal\nchild = os.fork()\nprint(child, flush=True)\nsignal.pause()"
+    # In one piece, as two write: print may take several steps.
+    fork = "import os, signal\nchild = os.fork()\nos.write(1, b'%d\\n' % child)\nsignal.pause()"
     daemon = meeting.start("a", fork)
     log = Path(meeting.said["met"], "logs", "db.log")
     wait_until(lambda: log.exists() and log.read_text().count("\n") == 2)

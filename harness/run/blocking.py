@@ -38,6 +38,12 @@ class BlockingClient:
         self._thread: threading.Thread | None = None
         self._is_given_up = False
         self._closing: asyncio.Future[Any] | None = None
+        # Which abilities a client has is read from its attributes; from Python 3.12 on (3.12,
+        # "typing": protocols use inspect.getattr_static) from those it has without asking.
+        for name in dir(type(driver)):
+            is_ours = name.startswith("_") or hasattr(type(self), name)
+            if not is_ours and callable(getattr(type(driver), name)):
+                setattr(self, name, self._as_coroutine_function(getattr(driver, name)))
 
     async def open(self, address: str) -> None:
         """Open the driver, in its thread."""
@@ -65,9 +71,9 @@ class BlockingClient:
     def __getattr__(self, name: str) -> Any:
         """The driver's method ``name`` as a coroutine function (what it gives is not wrapped)."""
         method = getattr(self._driver, name)
-        if not callable(method):
-            return method
+        return self._as_coroutine_function(method) if callable(method) else method
 
+    def _as_coroutine_function(self, method: Callable[..., Any]) -> Callable[..., Any]:
         async def call(*arguments: Any) -> Any:
             return await self.call(method, *arguments)
 

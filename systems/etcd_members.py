@@ -170,7 +170,7 @@ def _disagreement(known: Mapping[str, gateway.Status]) -> dict[str, str]:
     members = {status.header.member_id for status in known.values()}
     views = {(status.header.cluster_id, status.leader) for status in known.values()}
     unready = {
-        name: "knows of no leader" if not status.leader else "its leader is none of the nodes that answer"
+        name: "knows of no leader" if not status.leader else "its leader is no node that answers"
         for name, status in known.items()
         if status.leader not in members
     }

@@ -13,13 +13,13 @@ import sys
 import sysconfig
 import venv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from harness.errors import EXIT_UNKNOWN
+from tests.disturbance import undisturbed
 
-ATTEMPTS = 4
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -66,15 +66,6 @@ def polygraph(environment: Path, tmp_path: Path) -> Run:
     return run
 
 
-def settled(polygraph: Run, *words: str) -> subprocess.CompletedProcess[str]:
-    """A run that is not unknown: one that the machine held up says so, and is made again."""
-    for _ in range(ATTEMPTS):
-        done = polygraph(*words)
-        if done.returncode != EXIT_UNKNOWN:
-            break
-    return done
-
-
 def test_nothing_of_the_checkout_is_used(environment: Path) -> None:
     program = "import harness, systems; print(harness.__file__, systems.__file__)"
     argv = [str(environment / "bin" / "python"), "-P", "-c", program]
@@ -99,9 +90,12 @@ def test_doctor_list_and_help_work(polygraph: Run) -> None:
         pytest.param("docker", marks=pytest.mark.docker),
     ],
 )
-def test_a_run_and_a_check_of_its_history_work(polygraph: Run, provider: str) -> None:
+def test_a_run_and_a_check_of_its_history_work(
+    polygraph: Run, tmp_path: Path, provider: str
+) -> None:
     asked = ["--provider", provider, "--nodes", "3", "--time-limit", "3"]
-    done = settled(polygraph, "test", "etcd", *asked, "--json", "--store", "kept")
+    argv = ("test", "etcd", *asked, "--json", "--store", "kept")
+    done = undisturbed(lambda: polygraph(*argv), tmp_path / "empty" / "kept")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["valid"] is True
     checked = polygraph("check", "latest", "--store", "kept")
@@ -126,6 +120,7 @@ def test_a_system_of_another_package_or_of_a_file_runs(
     file.write_text(TOY.replace("toy", "mine"))
     asked = ["--provider", "local:userns", "--nodes", "1", "--time-limit", "2"]
     for words in (["toy"], ["mine", "--plugin", str(file)]):
-        done = settled(polygraph, "test", *words, *asked, "--json")
+        run = partial(polygraph, "test", *words, *asked, "--json")
+        done = undisturbed(run, tmp_path / "empty" / "store")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["valid"] is True

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from harness.errors import EXIT_UNKNOWN
+from tests.disturbance import undisturbed
 
 Fixture = Any
-ATTEMPTS = 4
 
 pytestmark = [pytest.mark.cluster, pytest.mark.userns]
 
@@ -22,19 +21,15 @@ SHORT = ("--nodes", "3", "--time-limit", "2", "--store", "store")
 ETCDS = ("--plugin", str(Path(__file__).with_name("etcds.py")))
 
 
-def settled(polygraph: Fixture, *argv: str) -> Any:
-    """A run that is not unknown: one that the machine held up says so, and is made again."""
-    for _ in range(ATTEMPTS):
-        done = polygraph(*argv)
-        if done.returncode != EXIT_UNKNOWN:
-            break
-    return done
+def settled(polygraph: Fixture, store: Path, *argv: str) -> Any:
+    """What a run ends in that the machine did not hold up."""
+    return undisturbed(lambda: polygraph(*argv), store)
 
 
 def test_an_honest_run_ends_in_0_and_is_judged_again_alike(
     polygraph: Fixture, tmp_path: Path
 ) -> None:
-    done = settled(polygraph, "test", "etcd", *SHORT, "--json")
+    done = settled(polygraph, tmp_path / "store", "test", "etcd", *SHORT, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["valid"] is True
     assert (tmp_path / "store/latest/report.html").exists()
@@ -59,18 +54,22 @@ def test_real_logs_raise_no_alarm_and_a_planted_line_does(
     assert "of n2 says in line" in again.stderr
 
 
-def test_plain_processes_take_cuts_and_wrong_clocks_with_proof(polygraph: Fixture) -> None:
+def test_plain_processes_take_cuts_and_wrong_clocks_with_proof(
+    polygraph: Fixture, tmp_path: Path
+) -> None:
     faults = ("--nemesis", "partition,clock", "--nemesis-interval", "6", "--time-limit", "15")
     sized = ("--nodes", "3", "--provider", "local:plain", "--store", "store", "--seed", "1")
-    done = settled(polygraph, "test", "etcd", *faults, *sized, "--json")
+    done = settled(polygraph, tmp_path / "store", "test", "etcd", *faults, *sized, "--json")
     assert done.returncode == 0, done.stderr
     verdict = json.loads(done.stdout)
     proved = {"injected": 1, "bit": 1, "healed": 1}
     assert verdict["faults"] == {"partition": proved, "clock": proved}
 
 
-def test_a_run_whose_reads_are_wrong_ends_in_1_with_the_proof(polygraph: Fixture) -> None:
-    done = settled(polygraph, "test", "forgetful-etcd", *ETCDS, *SHORT)
+def test_a_run_whose_reads_are_wrong_ends_in_1_with_the_proof(
+    polygraph: Fixture, tmp_path: Path
+) -> None:
+    done = settled(polygraph, tmp_path / "store", "test", "forgetful-etcd", *ETCDS, *SHORT)
     assert done.returncode == 1, done.stderr
     assert "INVALID  The claim strict-serializable is broken" in done.stdout
     assert "repeat  polygraph test forgetful-etcd" in done.stdout

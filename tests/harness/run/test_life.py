@@ -26,11 +26,10 @@ from harness.run.ledger import read_ledger
 from harness.run.life import Life
 from harness.run.plan import plan
 from harness.run.scenario import resolve
+from tests.disturbance import ATTEMPTS, was_held_up
 
 PLUGIN = Path(__file__).with_name("memory_system.py")
 Bend = Callable[[Life], None]
-ATTEMPTS = 5
-STOOD_STILL_MS = 250.0
 
 
 def make_life(run_dir: Path, **table: Any) -> Life:
@@ -71,8 +70,7 @@ def undisturbed(
     for _ in range(ATTEMPTS):
         shutil.rmtree(run_dir, ignore_errors=True)
         life, verdict = live(run_dir, bend, **table)
-        stood_still = life.facts["lag_ms"]["max"] > STOOD_STILL_MS or life.facts["suspended_ms"]
-        if verdict["valid"] != "unknown" or not stood_still:
+        if verdict["valid"] != "unknown" or not was_held_up(life.facts):
             break
     return life, verdict
 

@@ -67,10 +67,12 @@ def settle(
         proving = [model for model in testable if asked <= implied_models([model])][:1]
         for model in dict.fromkeys(breaking + proving):
             trial = kind.of(known, graph, models[model])
-            search = trial.search(MOST_STEPS) if trial is not None else Search(None, [])
+            if trial is None:
+                continue
+            search = trial.search(MOST_STEPS)
             if search.found and model in proving:
                 return Verdict(valid=True, stats={**verdict.stats, "proved_by": PROVED})
-            if trial is not None and search.found is False and model in breaking:
+            if search.found is False and model in breaking:
                 told = _told(trial, search, Teller(known.found, record))
                 same = [other for other in models if models[other] == models[model]]
                 return _broken(verdict, same, name, told)

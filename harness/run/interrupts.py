@@ -3,7 +3,9 @@
 A handler that only takes note, not an exception: Ctrl-C may come anywhere, also while an event is
 shown, while the run process is being started (which would then go on without its front), or where
 Python drops an exception, as in the callbacks by which imports let go of their locks. What comes
-before there is a run process to ask is passed on to it as soon as there is one.
+before there is a run process to ask is passed on to it as soon as there is one. Where the exception
+is what is wanted, as in a loop that waits for others, :class:`Insistent` raises one that was
+dropped again.
 """
 
 from __future__ import annotations

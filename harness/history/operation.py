@@ -63,6 +63,8 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     ``initial`` is the state that ``Workload.setup`` proved; ``independent`` says that values
     travel as ``[key, value]``; ``claims`` are the consistency models promised by the system.
+    ``not_durable`` says why acknowledged writes may be lost, where an option that the user set
+    disclaims durability (``"synchronous_commit=off"``); none where nothing may be lost.
     """
 
     polygraph: int = msgspec.field(default=1)
@@ -75,6 +77,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     initial: Any = None
     claims: list[str] = msgspec.field(default_factory=list)
     independent: bool = False
+    not_durable: str | None = None
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     extra: dict[str, Any] | None = None
 

@@ -7,7 +7,7 @@ Order: invalid (``False``) > ``"unknown"`` > valid (``True``), as Jepsen's ``mer
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -48,6 +48,7 @@ class Verdict:
     ``why`` is one sentence and is required unless ``valid`` is ``True``. ``anomalies`` maps an
     anomaly type to its cases, the first of each type being the one to show first. ``not_`` are
     the weakest consistency models ruled out, ``also_not`` the stronger ones that follow.
+    ``settle`` says what would decide an unknown, where the checker knows.
     """
 
     valid: Valid
@@ -56,6 +57,7 @@ class Verdict:
     not_: tuple[str, ...] = ()
     also_not: tuple[str, ...] = ()
     stats: dict[str, Any] = field(default_factory=dict)
+    settle: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The shape of one entry of ``checkers`` in ``verdict.json`` (design, section 6)."""
@@ -79,6 +81,17 @@ class Verdict:
             "also_not": list(self.also_not),
             "stats": self.stats,
         }
+
+
+def untested(why: str, *, settle: str = "", stats: Mapping[str, Any] | None = None) -> Verdict:
+    """Unknown, because no answer in the history could have been wrong.
+
+    One rule for all checkers: ``True`` needs some ``ok`` answer that, had it been another, would
+    have made this checker say ``False`` against this claim. Without one nothing was tested, and
+    ``why`` says what was missing.
+    """
+    told = f"nothing of this was tested: {why}"
+    return Verdict(valid=UNKNOWN, why=told, settle=settle, stats=dict(stats or {}))
 
 
 class BudgetExceeded(Exception):
@@ -118,6 +131,11 @@ class Checker(Protocol):
     ``reads`` names the parts of the record needed, out of
     ``history faults logs run states``; a part
     that is missing (``polygraph check FILE`` has the history alone) leaves the checker out.
+
+    A checker may also have ``operations: frozenset[str]``, the names (``f``) of the operations that
+    its model knows. Client operations of other names that may have happened make the answer
+    unknown, as nobody knows what they did; a history without any of its own is no history for it.
+    A checker without that attribute takes every name, or sees to it by itself.
     """
 
     name: str

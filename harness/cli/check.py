@@ -55,6 +55,12 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
 )
 @click.option("-i", "--initial", help="The initial state: JSON, or x=0,y=0 for several registers.")
 @click.option("--independent", is_flag=True, help="Values are [key, value] of independent keys.")
+@click.option(
+    "--ignore-f",
+    multiple=True,
+    metavar="NAME",
+    help="Leave operations of this name out, with commas; may be given several times.",
+)
 @click.option("-g", "--group-size", type=int, help="long-fork: keys of one group.")
 @click.option(
     "-n",
@@ -113,6 +119,7 @@ def VERB(
     as_json: bool,
     initial: str | None,
     independent: bool,
+    ignore_f: tuple[str, ...],
     **flags: Any,
 ) -> int:
     """Judge recorded histories or runs; prints FILE<TAB>true|false|unknown for each.
@@ -129,6 +136,7 @@ def VERB(
         format=format,
         header=_header(initial, independent),
         options=_checker_options(flags),
+        ignore_f=names(joined(ignore_f)),
         store=store,
         registry=registry,
         session=context.ensure_object(Session),

@@ -31,7 +31,8 @@ STDIN = "-"
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What the flags ask for: ``model`` is ``-m``, ``header`` replaces what the history says of
-    itself, ``options`` go to the checkers; ``folders`` say where proofs of a file are kept.
+    itself, ``options`` go to the checkers, operations named in ``ignore_f`` are left out;
+    ``folders`` say where proofs of a file are kept.
     """
 
     model: str | None
@@ -41,13 +42,14 @@ class Request:
     store: Path
     registry: Registry
     session: Session
+    ignore_f: Sequence[str] = ()
     folders: Mapping[str, Path] = field(default_factory=dict)
     begun: Begun = str
 
     @property
     def overrides(self) -> bool:
         """Whether a run is to be judged otherwise than by its own scenario."""
-        return self.model is not None or bool(self.header or self.options)
+        return self.model is not None or bool(self.header or self.options or self.ignore_f)
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,11 @@ def judge_bare(history: Any, name: str, request: Request) -> dict[str, Any]:
     """Judge a bare history, by ``-m`` or by what its header says it is."""
     from msgspec import structs
 
+    from harness.history.without import without
     from harness.run.judge import RUN_CHECKERS, judge_history
 
     header = structs.replace(history.header, **request.header)
-    history = dataclasses.replace(history, header=header)
+    history = without(dataclasses.replace(history, header=header), request.ignore_f)
     checkers = [*_checkers_for(history, name, request), *RUN_CHECKERS]
     options = dict(request.options)
     if name in request.folders:

@@ -18,7 +18,7 @@ from typing import Any
 
 from harness.errors import EXIT_INFRASTRUCTURE, PolygraphError
 from harness.history.history import History
-from harness.history.operation import FAIL, INFO, INVOKE, OK, Header
+from harness.history.operation import Header
 from harness.history.record import LedgerEntry, LogFile, Record
 from harness.history.verdict import (
     UNKNOWN,
@@ -31,6 +31,8 @@ from harness.history.verdict import (
 )
 from harness.plugins import Registry
 from harness.run import health
+from harness.run.counting import count_faults, count_operations
+from harness.run.foreign import refuse_other_models, unmodelled
 from harness.run.settling import steps
 from harness.run.store import read_json, write_json
 
@@ -51,9 +53,12 @@ def judge_history(
 ) -> dict[str, Any]:
     """Judge a bare history: no health, crash or recovery. The shape of ``verdict.json``.
 
-    ``begun`` is called with the name of each checker before it begins.
+    ``begun`` is called with the name of each checker before it begins. ``UsageError`` where the
+    history has no operation that a checker of its own could judge.
     """
     record = Record(history=history, options=options)
+    own = [name for name in checkers if name not in RUN_CHECKERS]
+    refuse_other_models(record, own, options, registry)
     verdicts, left_out = run_checkers(
         record, checkers, options, registry, seconds=seconds, begun=begun
     )
@@ -138,11 +143,13 @@ def run_checkers(
     """The verdict of each checker, and the names of those whose parts of the record are missing."""
     verdicts: dict[str, Verdict] = {}
     left_out: list[str] = []
+    counts = count_operations(record.history)
     for name in dict.fromkeys(names):
         checker: Checker = registry.get("checkers", name)(options)
         if checker.reads <= record.parts:
             begun(name)
-            verdicts[name] = _check_safely(name, checker, record, Budget.start(seconds))
+            foreign = unmodelled(checker, name, counts)
+            verdicts[name] = foreign or _check_safely(name, checker, record, Budget.start(seconds))
         else:
             left_out.append(name)
     return verdicts, left_out
@@ -257,43 +264,6 @@ def _why(valid: Valid, parts: Sequence[tuple[Valid, str]], claims: Sequence[str]
 
 def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
-
-
-def count_operations(history: History) -> dict[str, dict[str, int]]:
-    """Client operations by f: ok, fail, info; an invoke without completion counts as info."""
-    if history.prepared is not None:
-        from harness.history.columns import outcomes
-
-        return outcomes(history.prepared)
-    counts: dict[str, dict[str, int]] = {}
-    for operation in history:
-        if operation.is_client:
-            of_f = counts.setdefault(operation.f, {OK: 0, FAIL: 0, INFO: 0})
-            if operation.type == INVOKE:
-                of_f[INFO] += 1
-            else:
-                of_f[INFO] -= 1
-                of_f[operation.type] += 1
-    return counts
-
-
-def count_faults(
-    entries: Sequence[LedgerEntry], requested: Sequence[str]
-) -> dict[str, dict[str, int]]:
-    """Injections, bites and heals by fault; a fault that was asked for is always named.
-
-    A heal counts where something was injected: what failed half-way is undone too.
-    """
-    counts = {fault: {"injected": 0, "bit": 0, "healed": 0} for fault in requested}
-    seen: set[tuple[int, str]] = set()
-    injected = {entry.id for entry in entries if entry.event == "injected"}
-    for entry in entries:
-        of_fault = counts.setdefault(entry.fault, {"injected": 0, "bit": 0, "healed": 0})
-        is_new = entry.id in injected and (entry.id, entry.event) not in seen
-        if entry.event in of_fault and is_new:
-            seen.add((entry.id, entry.event))
-            of_fault[entry.event] += 1
-    return counts
 
 
 def _workload_checkers(registry: Registry, table: Mapping[str, Any]) -> Sequence[str]:

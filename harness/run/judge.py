@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import EXIT_INFRASTRUCTURE, PolygraphError
+from harness.history import pairings
 from harness.history.history import History
 from harness.history.operation import Header
 from harness.history.record import LedgerEntry, LogFile, Record
@@ -158,7 +159,7 @@ def run_checkers(
 def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -> Verdict:
     pid = os.getpid()
     try:
-        return _understood(name, checker.check(record, budget))
+        return _understood(name, pairings.judged(checker.check, record, budget))
     except BudgetExceeded as error:
         return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of budget: {error}")
     except MemoryError:

@@ -42,6 +42,9 @@ from harness.history.verdict import Budget, Verdict
 SIGNS: Final[Mapping[str, int]] = {"add": 1, "inc": 1, "increment": 1, "dec": -1, "decrement": -1}
 MOST_POSSIBLE: Final = 64
 WIDEST_SUM: Final = 1 << 20
+TOO_LOW: Final = "too-low"
+TOO_HIGH: Final = "too-high"
+UNREACHABLE: Final = "unreachable"
 LOST: Final = "lost"
 STALE: Final = "stale"
 
@@ -237,10 +240,10 @@ class _Wrong:
 
 def _kind(read: Read, choices: _Choices) -> str:
     if read.value < read.lowest:
-        return "too-low"
+        return TOO_LOW
     if read.value > read.highest:
-        return "too-high"
-    return "unreachable" if _is_unreachable(read, choices) else ""
+        return TOO_HIGH
+    return UNREACHABLE if _is_unreachable(read, choices) else ""
 
 
 class _Loose:
@@ -373,7 +376,7 @@ def _tell(
         f"{len(possible)} more may have been counted, as they began before T1 was over and were"
         f" not over before it began: {_few(possible)}.",
     ]
-    if kind == "unreachable":
+    if kind == UNREACHABLE:
         reasons.append(
             f"T1 shows {read.value}, and no choice of these adds up to"
             f" {read.value - initial - total:+d}: a contradiction."

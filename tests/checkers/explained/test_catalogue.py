@@ -136,9 +136,16 @@ def kinds(module: ModuleType) -> Iterator[str]:
             for key in keys:
                 yield from constants(key, module)
     yield from getattr(module, "MEANINGS", {})
-    for name in ("UNEXPECTED_KEY", "NIL_BALANCE", "WRONG_TOTAL", "NEGATIVE_VALUE"):
+    for name in ("UNEXPECTED_KEY", "NIL_BALANCE", "WRONG_TOTAL", "NEGATIVE_VALUE", "UNREPEATABLE"):
         yield from filter(None, [getattr(module, name, None)])
-    for name in ("NONLINEARIZABLE", "STALE_READ", "TOO_LOW", "TOO_HIGH", "UNREACHABLE"):
+    for name in (
+        "NONLINEARIZABLE",
+        "STALE_READ",
+        "TOO_LOW",
+        "TOO_HIGH",
+        "UNREACHABLE",
+        "REAPPEARED",
+    ):
         yield from filter(None, [getattr(module, name, None)])
 
 

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from checkers.calls import Call, name, short
 from checkers.faults_active import while_it_ran
+from checkers.independence import agreed, independence, undeclared
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.history.record import Record
@@ -101,9 +102,21 @@ Judge = Callable[[Record, Budget], Verdict]
 
 
 def each_key(record: Record, judge: Judge, budget: Budget) -> Verdict:
-    """``judge`` on the history, or on each of its independent keys; the worst key wins."""
-    if not record.header.independent:
+    """``judge`` on the history, or on each of its independent keys; the worst key wins.
+
+    Keys that nobody declared are taken for keys where the history shows it (see
+    :mod:`checkers.independence`), but nobody is accused on the strength of that.
+    """
+    keyed = independence(record.history)
+    if keyed is False:
         return judge(record, budget)
+    by_key = _by_key(record, judge, budget)
+    if record.header.independent:
+        return by_key
+    return undeclared(by_key) if keyed else agreed(judge(record, budget), by_key)
+
+
+def _by_key(record: Record, judge: Judge, budget: Budget) -> Verdict:
     try:
         parts = split(record)
     except NotKeyed as error:

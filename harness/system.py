@@ -67,6 +67,15 @@ class System(Protocol):
 
 
 @runtime_checkable
+class WithoutDaemons(Protocol):
+    """A system that runs inside of its clients (a library, a file): ``start`` gives no daemons."""
+
+    def without_daemons(self) -> bool:
+        """Whether, with the options given, there is no process that a fault could hit."""
+        ...
+
+
+@runtime_checkable
 class Primaries(Protocol):
     """A system that can tell which nodes lead now."""
 

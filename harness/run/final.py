@@ -73,13 +73,15 @@ class FinalReads:
         waiting = (read for reads in self.asked.values() for read in reads.values())
         return not self._open and all(read.due_ns < 0 for read in waiting)
 
-    def due(self, context: Context) -> tuple[int, Operation] | None:
-        """A free thread and the read that it must ask again now."""
-        for thread in threads_in(context.free):
-            for read in self.asked.get(thread, {}).values():
-                if 0 <= read.due_ns <= context.time_ns:
-                    return thread, read.template
-        return None
+    def next_due(self, context: Context) -> tuple[int, int, Operation] | None:
+        """When the next read of a free thread is to be asked again, by which thread, and what."""
+        waiting = [
+            (max(read.due_ns, context.time_ns), thread, read.template)
+            for thread in threads_in(context.free)
+            for read in self.asked.get(thread, {}).values()
+            if read.due_ns >= 0
+        ]
+        return min(waiting, key=lambda each: each[:2], default=None)
 
     def begin(self, thread: int, operation: Operation) -> None:
         """A read was invoked."""
@@ -120,18 +122,20 @@ class _Insisting(Wrapper, frozen=True, gc=False):
 
     def op(self, context: Context) -> Step:
         """A read that is due again, else the next operation of the inner generator."""
-        due = self.reads.due(context)
-        if due is not None:
-            thread, asked = due
-            process = context.processes[thread]
-            again = Operation(
-                -1, context.time_ns, process, INVOKE, asked.f, asked.value, extra=asked.extra
-            )
-            return again, self
+        due = self.reads.next_due(context)
+        if due is not None and due[0] <= context.time_ns:
+            return self._again(context, *due)
         step = self.gen.op(context)
-        if step is None:
-            return None if self.reads.is_settled else PENDING
-        return step if step is PENDING else (step[0], _Insisting(step[1], self.reads))
+        if step is not None:
+            return step if step is PENDING else (step[0], _Insisting(step[1], self.reads))
+        if due is not None:
+            return self._again(context, *due)
+        return None if self.reads.is_settled else PENDING
+
+    def _again(self, context: Context, time_ns: int, thread: int, asked: Operation) -> Step:
+        process = context.processes[thread]
+        again = Operation(-1, time_ns, process, INVOKE, asked.f, asked.value, extra=asked.extra)
+        return again, self
 
     def update(self, context: Context, event: Operation) -> Generator:
         """Notes reads and their ends."""

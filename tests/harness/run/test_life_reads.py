@@ -138,9 +138,7 @@ def test_a_slip_during_set_up_is_told_at_once(tmp_path: Path) -> None:
     life = make_life(tmp_path / "run")
     life.plan.workload.setup = slip  # type: ignore[method-assign]
     began = time.monotonic()
-    with pytest.raises(
-        SetupError, match=r"AttributeError: no such table .*reads\.py:\d+"
-    ):
+    with pytest.raises(SetupError, match=r"AttributeError: no such table .*reads\.py:\d+"):
         asyncio.run(life.run())
     assert time.monotonic() - began < 10
 

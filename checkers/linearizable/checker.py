@@ -61,14 +61,17 @@ class Linearizable:
 
     name = "linearizable"
     reads = frozenset({"history"})
+    names_foreign = True
 
     def __init__(self, options: Mapping[str, Any], model: Model | Sequential | None = None) -> None:
         self.options = options
         self.model = model
 
-        named = model if model is not None else self._known().get(options.get("model", ""))
-        if named is not None and named.functions:
-            self.operations = named.functions
+    @property
+    def operations(self) -> frozenset[str]:
+        """The operations of the model, where its name says which it is."""
+        named = self.model or self._known().get(self.options.get("model", ""))
+        return frozenset() if named is None else named.functions
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all keys of ``record``."""

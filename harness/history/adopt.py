@@ -38,6 +38,7 @@ _FACTS: Final[Mapping[str, tuple[type, ...]]] = {
     "initial": (object,),
     "claims": (list,),
     "independent": (bool,),
+    "not_durable": (str,),
     "options": (dict,),
 }
 

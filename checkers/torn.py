@@ -53,6 +53,7 @@ class Torn:
 
     name = "torn"
     reads = frozenset({"history"})
+    micro_operations = frozenset(("w", "write", "r", "read"))
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

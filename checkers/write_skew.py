@@ -42,6 +42,7 @@ class WriteSkew:
 
     name = WRITE_SKEW
     reads = frozenset({"history"})
+    micro_operations = frozenset(("w", "write", "r", "read"))
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

@@ -130,6 +130,13 @@ def adopt(
     )
 
 
+def adopt_part(maps: Iterable[tuple[Place, dict[str, Any]]], name: str) -> list[Operation]:
+    """Some records of a file of which it is known that it leaves nothing out."""
+    intakes = [_intake(place, found, name) for place, found in maps]
+    _number(intakes)
+    return [_operation(intake, name) for intake in intakes]
+
+
 def _intake(place: Place, found: dict[str, Any], name: str) -> Intake:
     kind = found.get("type")
     if kind not in TYPES:

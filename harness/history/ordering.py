@@ -34,13 +34,14 @@ ADVICE: Final = (
 
 
 def by_index(operations: Sequence[Operation]) -> Sequence[Operation]:
-    """``operations`` in the order of their indices; as they are if they are in order already."""
-    last = -1
-    for operation in operations:
-        if operation.index <= last:
-            return sorted(operations, key=lambda other: other.index)
-        last = operation.index
-    return operations
+    """``operations`` in the order of their indices; as they are if that is so, or if one is twice
+    there (which :func:`harness.history.rules.check_rules` refuses).
+    """
+    indices = [operation.index for operation in operations]
+    ordered = sorted(indices)
+    if ordered == indices or len(set(indices)) < len(indices):
+        return operations
+    return sorted(operations, key=lambda operation: operation.index)
 
 
 def check_times(operations: Sequence[Operation], name: str) -> None:
@@ -135,15 +136,17 @@ def _lanes(calls: Sequence[_Call]) -> tuple[list[int], bool]:
     for call in calls:
         mine = lanes.setdefault(call.process, [])
         end = call.end if call.completion is not None else None
-        for position, (number, until) in enumerate(mine):
-            if until is not None and until < call.begin:
-                break
+        free = (
+            at for at, (_, until) in enumerate(mine) if until is not None and until < call.begin
+        )
+        place = next(free, None)
+        if place is not None:
+            number = mine.pop(place)[0]
         else:
-            position, number = len(mine), unused if mine else call.process
+            number = unused if mine else call.process
             unused += bool(mine)
-            mine.append((number, None))
+        mine.append((number, end))
         is_split = is_split or len(mine) > 1
-        mine[position] = (number, end)
         processes.append(number)
     return processes, is_split
 
@@ -165,9 +168,7 @@ def _merged(
     """All records by time; of those at one time invocations first, as far as a process allows."""
     least = min((call.begin for call in calls), default=0)
     shift = -min(0, least, *(other.time for other in others))
-    rows: list[tuple[int, int, int, Operation]] = [
-        (other.time, 0, 0, other) for other in others
-    ]
+    rows: list[tuple[int, int, int, Operation]] = [(other.time, 0, 0, other) for other in others]
     waves: dict[tuple[int, int], int] = {}
     for call, process in zip(calls, processes, strict=True):
         for time, kind, record in _halves(call):

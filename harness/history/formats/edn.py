@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from harness.errors import HistoryError
-from harness.history.adopt import HEADER_F, Adopted, adopt, header_from
+from harness.history.adopt import HEADER_F, Adopted, adopt, adopt_part, header_from
 from harness.history.formats.edn_forms import Forms, Malformed, Torn
 from harness.history.formats.jsonl import (
     REFUSED,
@@ -60,6 +60,11 @@ def read(data: bytes, name: str) -> Adopted:
     header = header_in(text, name)
     adopted = adopt(_maps(text, name, torn), name, header)
     return replace(adopted, notices=(*torn, *adopted.notices), torn=bool(torn))
+
+
+def read_part(data: bytes, name: str) -> Sequence[Operation]:
+    """Some whole records out of a file, of which nothing can be concluded that is not in them."""
+    return adopt_part(_maps(data.decode(), name, []), name)
 
 
 def json_lines(data: bytes) -> memoryview | None:

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from harness.errors import HistoryError
-from harness.history.adopt import HEADER_MARKS, Adopted, adopt, header_from
+from harness.history.adopt import HEADER_MARKS, Adopted, adopt, adopt_part, header_from
 from harness.history.intakes import Place
 from harness.history.operation import INVOKE, Header, Operation
 
@@ -156,6 +156,12 @@ def read(data: bytes, name: str) -> Adopted:
         return Adopted(header=header, operations=operations, notices=notices, torn=torn)
     adopted = adopt(_maps(body, 1 + data.count(b"\n", 0, start), name), name, header)
     return replace(adopted, notices=notices + adopted.notices, torn=torn)
+
+
+def read_part(data: bytes, name: str) -> Sequence[Operation]:
+    """Some whole lines out of a file, of which nothing can be concluded that is not in them."""
+    operations = _decoded(data)
+    return adopt_part(_maps(data, 1, name), name) if operations is None else operations
 
 
 def _torn_at(data: bytes, start: int) -> int:

@@ -2,7 +2,8 @@
 
 A proof is a list of sentences. It names the calls that it needs T1, T2, …, each with its times
 and indices, says which order they force and what contradicts it, and ends with the faults that
-were in force meanwhile. Only the first few cases of a kind are told; all are counted.
+were in force meanwhile. Only the first few cases of a kind are told, those before others during
+which no fault was in force; all are counted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final, TypeGuard
 from msgspec import structs
 
 from checkers.calls import Call, name, short
-from checkers.faults_active import while_it_ran
+from checkers.faults_active import faults_active, while_it_ran
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.history.record import Record
@@ -29,18 +30,28 @@ LISTED: Final = 48
 
 @dataclass
 class Findings:
-    """Collects the anomalies of one history: counts all, tells the first :data:`SHOWN`."""
+    """Collects the anomalies of one history: counts all, tells the first :data:`SHOWN`.
+
+    One with no fault in force takes the place of the last told that had one.
+    """
 
     record: Record
     counts: dict[str, int] = field(default_factory=dict)
     anomalies: dict[str, list[Anomaly]] = field(default_factory=dict)
+    _disturbed: dict[str, list[bool]] = field(default_factory=dict)
 
     def add(self, kind: str, involved: Sequence[Call], reasons: Iterable[str], **data: Any) -> None:
         """One case of ``kind``: ``involved`` are T1, T2, … of ``reasons``; ``data`` are figures."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
         told = self.anomalies.setdefault(kind, [])
+        disturbed = self._disturbed.setdefault(kind, [])
+        is_disturbed = self._is_disturbed(involved)
         if len(told) >= SHOWN:
-            return
+            if is_disturbed or not any(disturbed):
+                return
+            place = len(told) - 1 - disturbed[::-1].index(True)
+            del told[place], disturbed[place]
+        disturbed.append(is_disturbed)
         lines = [f"T{number} = {call}" for number, call in enumerate(involved, 1)]
         lines += list(reasons)
         faults = self._faults(involved)
@@ -54,6 +65,13 @@ class Findings:
                 data=data,
             )
         )
+
+    def _is_disturbed(self, involved: Sequence[Call]) -> bool:
+        """Whether a fault was in force meanwhile, or nobody knows when that was."""
+        if not self.record.faults:
+            return False
+        times = [record.time for call in involved for record in (call.invocation, call.last)]
+        return not times or bool(faults_active(self.record.faults, min(times), max(times)))
 
     def _faults(self, involved: Sequence[Call]) -> str:
         times = [record.time for call in involved for record in (call.invocation, call.last)]

@@ -149,7 +149,7 @@ def _homes_of(
 
 
 def _proofs(record: Record, outcome: Outcome, budget: Budget) -> list[tuple[Broken, Proof]]:
-    """A proof for each, those with a fault in force first, then by time.
+    """A proof for each, those with no fault in force first, then by time.
 
     One that cannot be told must not hide that the key is wrong.
     """
@@ -163,23 +163,23 @@ def _proofs(record: Record, outcome: Outcome, budget: Budget) -> list[tuple[Brok
 
     def rank(told: tuple[Broken, Proof]) -> tuple[bool, int]:
         broken, proof = told
-        return not _had_fault(record, proof.span_ns()), broken.late.complete
+        return _had_fault(record, proof.span_ns()), broken.late.complete
 
     return sorted(proofs, key=rank)
 
 
 def _to_tell(record: Record, outcome: Outcome) -> list[Broken]:
-    """Those that are explained, by time; if too many, those that broke under a fault first."""
+    """Those that are explained, by time; if too many, those that broke without a fault first."""
     if len(outcome.broken) <= TOLD:
         return outcome.broken
     operations = record.history.operations
 
-    def is_calm(broken: Broken) -> bool:
+    def is_disturbed(broken: Broken) -> bool:
         late = broken.late
         span_ns = (operations[late.at].time, operations[late.complete].time)
-        return not _had_fault(record, span_ns)
+        return _had_fault(record, span_ns)
 
-    return sorted(outcome.broken, key=is_calm)[:TOLD]
+    return sorted(outcome.broken, key=is_disturbed)[:TOLD]
 
 
 def _had_fault(record: Record, span_ns: tuple[int, int]) -> bool:

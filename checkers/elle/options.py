@@ -26,6 +26,7 @@ from checkers.elle.models import (
     prohibited,
     stronger_models,
 )
+from harness.history.intakes import is_timed
 from harness.history.operation import Header
 from harness.history.verdict import Verdict
 
@@ -152,11 +153,6 @@ class Options:
         """Whether some model can only be proved by strict serializability."""
         plain = implied_models(["strong-session-serializable"])
         return any(canonical(model) not in plain for model in self.consistency_models)
-
-
-def is_timed(header: Header) -> bool:
-    """Whether records of different processes tell by their order which came first."""
-    return (header.extra or {}).get("order") != "session"
 
 
 def of_sessions(model: str) -> str:

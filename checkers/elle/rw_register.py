@@ -82,6 +82,7 @@ class RwRegister:
 
     name = "rw-register"
     reads = frozenset({"history"})
+    needs_no_times = True
     micro_operations = frozenset(("w", "write", "r", "read"))
 
     def __init__(self, options: Mapping[str, Any]) -> None:

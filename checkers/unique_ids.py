@@ -24,6 +24,7 @@ class UniqueIds:
     name = "unique-ids"
     reads = frozenset({"history"})
     operations = frozenset({"generate"})
+    needs_no_times = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

@@ -15,9 +15,12 @@ Visibility, 2015), *Daudjee* (Lazy Database Replication with Snapshot Isolation,
 Database Replication, 2005), *Liu* (ROLA, 2018), *SQL* (the standard).
 
 Two things differ from Elle. Its ``GSIa``, ``GSIb``, ``GSI`` in one graph and ``G-SI``,
-``G-SIb`` in another never meet; here they are one spelling. And a read of a value that nobody
-ever wrote is an anomaly, ``thin-air``: no history in Adya's sense has one, as with
-``cyclic-versions`` and ``duplicate-elements``, so even ``PL-1`` forbids it.
+``G-SIb`` in another never meet; here they are one spelling. And what no history in Adya's sense
+has, whatever its level, is forbidden even by ``PL-1``: a read of a value that nobody ever wrote
+(``thin-air``) or that its reader itself wrote only later (``future-read``), a read that lacks what
+its transaction wrote before (``own-write-unread``), a list that shows one transaction's appends in
+another order than it made them (``own-appends-reordered``), ``cyclic-versions`` and
+``duplicate-elements``.
 """
 
 from __future__ import annotations
@@ -148,6 +151,7 @@ def _implied() -> dict[str, tuple[str, ...]]:
         "dirty-update": ("G1a",),
         "future-read": ("G1c",),
         "thin-air": ("G1a",),
+        "own-write-unread": ("internal",),
         "lost-update": ("write-skew", "G2-item"),  # Bailis
         "write-skew": ("G2",),
     }
@@ -156,7 +160,15 @@ def _implied() -> dict[str, tuple[str, ...]]:
 IMPLIED: Final[Graph] = _implied()
 
 FORBIDS: Final[Graph] = {
-    "PL-1": ("G0", "duplicate-elements", "cyclic-versions", "thin-air"),  # Adya
+    "PL-1": (  # Adya
+        "G0",
+        "duplicate-elements",
+        "cyclic-versions",
+        "thin-air",
+        "future-read",
+        "own-write-unread",
+        "own-appends-reordered",
+    ),
     "PL-2": ("G1",),  # Adya
     "PL-CS": ("G1", "G-cursor", "lost-update"),  # Adya, Bailis
     "PL-2L": ("G1", "G-monotonic"),  # Adya

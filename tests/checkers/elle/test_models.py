@@ -82,7 +82,9 @@ def test_no_model_is_weaker_than_itself() -> None:
         ("G2-item-realtime", {"strict-serializable"}),
         ("G2-realtime", {"strict-serializable"}),
         ("internal", {"read-atomic"}),
-        ("future-read", {"read-committed"}),
+        ("future-read", {"read-uncommitted"}),
+        ("own-write-unread", {"read-uncommitted"}),
+        ("own-appends-reordered", {"read-uncommitted"}),
         ("G1a", {"read-committed"}),
         ("G1b", {"read-committed"}),
         ("dirty-update", {"read-committed"}),
@@ -156,6 +158,8 @@ def test_what_read_committed_prohibits() -> None:
         "duplicate-elements",
         "incompatible-order",
         "future-read",
+        "own-write-unread",
+        "own-appends-reordered",
         "thin-air",
     }
 

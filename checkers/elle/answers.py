@@ -99,6 +99,22 @@ def _elements(micro: MicroColumns, row: int) -> list[int]:
     return found if micro.list_start[row] >= 0 else []
 
 
+def were_open(columns: Columns, record: Any, first: Any, txn: Any, rows: Any) -> Any:
+    """Those of micro-operations ``rows``, answered, whose invocation left the answer open.
+
+    What an invocation held already is no answer. ``record`` is a transaction's, ``first`` its first
+    micro-operation, ``txn`` a micro-operation's transaction.
+    """
+    micro, invoked = columns.micro, columns.pair[record[txn[rows]]]
+    if not len(rows):
+        return rows
+    asked = np.searchsorted(micro.txn, invoked) + rows - first[txn[rows]]
+    asked = np.minimum(asked, len(micro.txn) - 1)
+    is_there = (invoked >= 0) & (micro.txn[asked] == invoked)
+    held = (micro.value[asked] >= 0) | (micro.list_start[asked] >= 0)
+    return rows[~(is_there & held)]
+
+
 class Values(Sequence[Any]):
     """The values of a history, with some more at places of their own."""
 

@@ -152,6 +152,8 @@ def _implied() -> dict[str, tuple[str, ...]]:
         "future-read": ("G1c",),
         "thin-air": ("G1a",),
         "own-write-unread": ("internal",),
+        "own-write-overwritten": ("internal",),  # Adya
+        "non-repeatable-read": ("G-single-item",),  # Adya: whichever version came first
         "lost-update": ("write-skew", "G2-item"),  # Bailis
         "write-skew": ("G2",),
     }
@@ -169,7 +171,7 @@ FORBIDS: Final[Graph] = {
         "own-write-unread",
         "own-appends-reordered",
     ),
-    "PL-2": ("G1",),  # Adya
+    "PL-2": ("G1", "own-write-overwritten"),  # Adya
     "PL-CS": ("G1", "G-cursor", "lost-update"),  # Adya, Bailis
     "PL-2L": ("G1", "G-monotonic"),  # Adya
     "PL-MSR": ("G1", "G-MSR"),  # Adya
@@ -213,6 +215,14 @@ EXISTENCE: Final = (
 
 EXISTS: Final = "-cycle-exists"
 UNKNOWN_MAKING: Final = ("empty-transaction-graph", "cycle-search-timeout")
+
+IN_NO_HISTORY: Final = frozenset(
+    ("thin-air", "future-read", "own-write-unread", "own-appends-reordered")
+)
+"""What no model allows, those that are not Adya's included."""
+BESIDE: Final[Graph] = {"causal": ("G1a", "G1b", "internal")}
+"""What a model forbids of transactions, where the weaker ones of the lattice speak of single
+operations: causal as Biswas & Enea (2019) have it lets committed transactions be seen, whole."""
 
 MODELS: Final = frozenset(WEAKER) | {model for weaker in WEAKER.values() for model in weaker}
 """The 36 models by their canonical names."""

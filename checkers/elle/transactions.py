@@ -156,7 +156,7 @@ def transactions(
 ) -> Transactions:
     """The client transactions of ``columns``; ``writes`` are the names of what is not a read.
 
-    ``of_lists``: a read shows a list of what was written; else one value, which may be a list.
+    ``of_lists``: a read shows a list of what was written, so a list that was written is a value.
     Micro-operations under other names are left out and named in ``unexpected``.
     """
     has_micro = _has_micro(columns)
@@ -167,7 +167,7 @@ def transactions(
     record[odd] = np.where(status[odd] == OK, record[odd], invoke[odd])
     first, *rows = _gathered(columns, record, table)
     txn, f, key, value, list_start, length = rows
-    values = _with_whole_values(columns, rows, of_lists=of_lists)
+    values = _with_whole_values(columns, rows) if of_lists else columns.values
     return Transactions(
         columns=columns,
         invoke=invoke,
@@ -189,15 +189,13 @@ def transactions(
     )
 
 
-def _with_whole_values(columns: Columns, rows: Sequence[Any], *, of_lists: bool) -> Sequence[Any]:
-    """All values, after lists (and nil, in lists) that were written became values themselves."""
+def _with_whole_values(columns: Columns, rows: Sequence[Any]) -> Sequence[Any]:
+    """All values, after lists and nils that were appended became values themselves."""
     _, f, _, value, start, length = rows
 
     def are_odd(some: slice) -> Bools:
-        holds = start[some] >= 0
-        if not of_lists:
-            return np.asarray(holds)  # nil is how a register begins, and no value of it
-        return np.asarray((f[some] == WRITE) & (holds | (value[some] == NONE)))
+        holds = (start[some] >= 0) | (value[some] == NONE)
+        return np.asarray((f[some] == WRITE) & holds)
 
     return whole_values(columns, places(len(f), are_odd), start, length, value)
 

@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from checkers.elle.answers import were_open
 from checkers.elle.kernels import is_worth_compiling, kernel, mark_mismatches
 from checkers.elle.slices import mapped, places, slices
 from checkers.elle.transactions import (
@@ -206,7 +207,9 @@ def _proved(
         held &= unsure[found.txn[some]]
         return np.asarray(held & found.answered(found.txn[some]))
 
-    telling = places(len(found.f), tells)
+    telling = were_open(
+        found.columns, found.record, found.first, found.txn, places(len(found.f), tells)
+    )
     if not len(telling):
         return committed, known  # none has a read that could count
     committed, known = committed.copy(), known.copy()
@@ -222,7 +225,9 @@ def _proved(
     return committed, known
 
 
-def _with_shown(found: Transactions, committed: Bools, append: Int32s, is_read: Bools) -> Bools:
+def _with_shown(
+    found: Transactions, committed: Bools, append: Int32s, key: Int32s, longest: Int32s
+) -> Bools:
     """``committed`` with whoever may have made an append that a read shows."""
     if not (found.status == INFO).any():
         return committed

@@ -19,9 +19,24 @@ from typing import Any
 
 import click
 
-from harness.cli.judging import Begun, Outcome, Request, judge_apart, judge_safely, safely
+from harness.cli.judging import (
+    Begun,
+    Outcome,
+    Request,
+    budget_of,
+    judge_apart,
+    judge_safely,
+    safely,
+)
 from harness.cli.models import initial_state, joined, refuse_unknown
-from harness.cli.options import READABLE, json_option, names, plugin_option, store_option
+from harness.cli.options import (
+    READABLE,
+    json_option,
+    names,
+    nanoseconds,
+    plugin_option,
+    store_option,
+)
 from harness.cli.proofs import folders
 from harness.cli.session import Session
 from harness.cli.verbs import Verb
@@ -35,6 +50,7 @@ from harness.errors import (
 )
 from harness.history.consistency import known_models
 from harness.plugins import Registry
+from harness.run.judging import CHECK_SECONDS, GRACE_S
 
 GRAPHS = ("process", "realtime")
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
@@ -44,6 +60,12 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
 @click.argument("files", nargs=-1, metavar="FILE|RUN|- ...")
 @click.option("-m", "--model", help="The checker or model, e.g. cas-register or bank.")
 @click.option("-f", "--format", type=click.Choice(READABLE), help="If content does not tell.")
+@click.option(
+    "--sort-by-time",
+    callback=nanoseconds,
+    metavar="ERROR",
+    help="Put records without index in order of time; ERROR (5ms) is how far clocks may be off.",
+)
 @click.option(
     "-c",
     "--consistency-models",
@@ -76,6 +98,11 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
     "--cycle-search-timeout",
     type=click.FloatRange(min=0),
     help="Elle: milliseconds of searching cycles in one component.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    help=f"Seconds that each checker may take.  [default: {CHECK_SECONDS:g}]",
 )
 @click.option("--wfr-keys", is_flag=True, help="rw-register: writes follow a transaction's reads.")
 @click.option("--sequential-keys", is_flag=True, help="rw-register: each key is sequential.")
@@ -119,7 +146,9 @@ def VERB(
     as_json: bool,
     initial: str | None,
     independent: bool,
+    sort_by_time: int | None,
     ignore_f: tuple[str, ...],
+    budget: float | None,
     **flags: Any,
 ) -> int:
     """Judge recorded histories or runs; prints FILE<TAB>true|false|unknown for each.
@@ -134,9 +163,11 @@ def VERB(
     request = Request(
         model=model,
         format=format,
+        sort_by_time=sort_by_time,
         header=_header(initial, independent),
         options=_checker_options(flags),
         ignore_f=names(joined(ignore_f)),
+        budget=budget,
         store=store,
         registry=registry,
         session=context.ensure_object(Session),
@@ -190,7 +221,8 @@ def _outcomes(files: Sequence[str], request: Request) -> Iterator[tuple[str, Out
     from harness.cli.waiting import Waiting
 
     judge = judge_apart if len(files) > 1 else judge_safely
-    found = judge_all(files, partial(judge, request=request), cores())
+    limit_s = max(budget_of(name, request) for name in files) + GRACE_S
+    found = judge_all(files, partial(judge, request=request), cores(), limit_s=limit_s)
     early: dict[int, Outcome] = {}
     following = 0
     with Waiting(len(files)) as waiting:

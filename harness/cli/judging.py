@@ -19,8 +19,9 @@ import click
 from harness.cli.failure import exit_code_of
 from harness.cli.models import checker_for
 from harness.cli.session import Session
-from harness.errors import EXIT_INVALID, EXIT_UNKNOWN, EXIT_VALID, UsageError
+from harness.errors import EXIT_INVALID, EXIT_UNKNOWN, EXIT_VALID, PolygraphError, UsageError
 from harness.plugins import Registry
+from harness.run.judging import CHECK_SECONDS
 
 Begun = Callable[[str], object]
 """Called with the name of each checker before it begins."""
@@ -32,7 +33,7 @@ STDIN = "-"
 class Request:
     """What the flags ask for: ``model`` is ``-m``, ``header`` replaces what the history says of
     itself, ``options`` go to the checkers, operations named in ``ignore_f`` are left out;
-    ``folders`` say where proofs of a file are kept.
+    ``folders`` say where proofs of a file are kept; ``budget`` is what each checker may take.
     """
 
     model: str | None
@@ -43,7 +44,9 @@ class Request:
     registry: Registry
     session: Session
     ignore_f: Sequence[str] = ()
+    budget: float | None = None
     folders: Mapping[str, Path] = field(default_factory=dict)
+    sort_by_time: int | None = None
     begun: Begun = str
 
     @property
@@ -96,6 +99,20 @@ def _judge(name: str, request: Request) -> dict[str, Any]:
     return _judge_run(name, find_run(request.store, name), request)
 
 
+def budget_of(name: str, request: Request) -> float:
+    """Seconds for each checker: as asked, else as the run was made, else the usual ones."""
+    if request.budget is not None:
+        return request.budget
+    if name != STDIN and not Path(name).is_file():
+        from harness.run.scenario import read_toml, recorded
+        from harness.run.store import find_run
+
+        with contextlib.suppress(PolygraphError):  # what is wrong with it is told when it is judged
+            run_dir = find_run(request.store, name)
+            return recorded(read_toml(run_dir / "scenario.toml"), Registry()).budget
+    return CHECK_SECONDS
+
+
 def history_of(name: str, request: Request) -> Any:
     """The history of a file or a run."""
     from harness.history.reader import read_history
@@ -104,14 +121,15 @@ def history_of(name: str, request: Request) -> Any:
 
     path = Path(name)
     if name == STDIN or path.is_file():
-        return read_history(path, request.format)
+        return read_history(path, request.format, sort_by_time=request.sort_by_time)
     return load_record(find_run(request.store, name)).history
 
 
 def _judge_file(name: str, request: Request) -> dict[str, Any]:
     from harness.history.reader import read_history
 
-    return judge_bare(read_history(Path(name), request.format), name, request)
+    history = read_history(Path(name), request.format, sort_by_time=request.sort_by_time)
+    return judge_bare(history, name, request)
 
 
 def judge_bare(history: Any, name: str, request: Request) -> dict[str, Any]:
@@ -127,7 +145,14 @@ def judge_bare(history: Any, name: str, request: Request) -> dict[str, Any]:
     options = dict(request.options)
     if name in request.folders:
         options["directory"] = str(request.folders[name])
-    verdict = judge_history(history, checkers, options, request.registry, begun=request.begun)
+    verdict = judge_history(
+        history,
+        checkers,
+        options,
+        request.registry,
+        seconds=budget_of(name, request),
+        begun=request.begun,
+    )
     _keep_proofs(name, history, verdict, request)
     return verdict
 
@@ -157,10 +182,17 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     from harness.run.judge import judge_run, load_record
     from harness.run.store import read_json, write_json
 
+    if request.sort_by_time is not None:
+        raise UsageError("--sort-by-time is for files; the records of a run are in order")
     if request.overrides:
         click.echo(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
         return judge_bare(load_record(run_dir).history, name, request)
-    verdict = judge_run(run_dir, begun=request.begun)
+    verdict = judge_run(
+        run_dir,
+        seconds=budget_of(name, request),
+        begun=request.begun,
+        registry=request.registry,
+    )
     stored = read_json(run_dir / "verdict.json")
     if is_under_way(run_dir):
         click.echo(f"{run_dir}: still under way, this judges what there is so far", err=True)

@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +27,19 @@ from harness.history.verdict import (
     Budget,
     BudgetExceeded,
     Checker,
-    Valid,
     Verdict,
-    worst,
 )
 from harness.plugins import Registry
 from harness.run import health
-from harness.run.counting import count_faults, count_operations
+from harness.run.absent import absent_checkers
+from harness.run.claims import models_of, with_known_claims
+from harness.run.composing import compose
+from harness.run.counting import count_operations
 from harness.run.foreign import refuse_other_models, unmodelled
-from harness.run.settling import steps
 from harness.run.store import read_json, write_json
 
 RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
-
-SCHEMA = 1
 
 
 def judge_history(
@@ -57,6 +56,7 @@ def judge_history(
     ``begun`` is called with the name of each checker before it begins. ``UsageError`` where the
     history has no operation that a checker of its own could judge.
     """
+    history = with_known_claims(history)
     record = Record(history=history, options=options)
     own = [name for name in checkers if name not in RUN_CHECKERS]
     refuse_other_models(record, own, options, registry)
@@ -77,28 +77,47 @@ def judge_history(
 
 
 def judge_run(
-    run_dir: Path, *, seconds: float = 300.0, begun: Callable[[str], object] = str
+    run_dir: Path,
+    *,
+    seconds: float | None = None,
+    begun: Callable[[str], object] = str,
+    registry: Registry | None = None,
 ) -> dict[str, Any]:
-    """Judge a run from its folder alone. Writes nothing."""
-    from harness.run.scenario import read_toml, registry_of, resolve
+    """Judge a run from its folder alone. Writes nothing.
 
-    table = read_toml(run_dir / "scenario.toml")
-    registry = registry_of(table)
-    scenario = resolve(table, registry)
+    No file with code that the run's scenario names is loaded: it may have moved or changed, or be
+    another machine's. ``registry`` is what may be used now; a checker of the run that is not in
+    it, or not by the same hand, is not run, and what it said then is told. ``seconds`` is the
+    budget of each checker (that of the scenario unless given).
+    """
+    from harness.run.scenario import read_toml, recorded
+
+    registry = Registry() if registry is None else registry
+    scenario = recorded(read_toml(run_dir / "scenario.toml"), registry)
     record = load_record(run_dir)
-    workload = (record.run or {}).get("checkers")
-    names = list(workload or _workload_checkers(registry, table)) + list(RUN_CHECKERS)
+    record = replace(record, history=with_known_claims(record.history))
+    run = record.run or {}
+    names = [*_own_checkers(record, scenario.workload, registry), *RUN_CHECKERS]
     if record.states is not None:
         names.append("agreement")
-    options = {**scenario.options, **((record.run or {}).get("checker_options") or {})}
+    absent = absent_checkers(run_dir, run, names, registry)
     verdicts, left_out = run_checkers(
-        record, names, options, registry, seconds=seconds, begun=begun
+        record,
+        [name for name in names if name not in absent],
+        {**scenario.options, **(run.get("checker_options") or {})},
+        registry,
+        seconds=scenario.budget if seconds is None else seconds,
+        begun=begun,
     )
-    claims = list(scenario.consistency_models or record.header.claims)
+    asked = models_of(scenario.consistency_models, "the run's consistency_models")
     ailments = health.examine(record, scenario.nemesis)
     ailments += health.missing_evidence(record, scenario.nemesis, left_out)
     answer = compose(
-        record, verdicts, claims=claims, ailments=ailments, requested_faults=scenario.nemesis
+        record,
+        absent | verdicts,
+        claims=list(asked or record.header.claims),
+        ailments=ailments,
+        requested_faults=scenario.nemesis,
     )
     answer.update(seed=scenario.seed, reproduce=scenario.command(), left_out=left_out)
     answer["provider"] = (record.run or {}).get("provider", scenario.provider)
@@ -190,96 +209,28 @@ def _understood(name: str, answer: object) -> Verdict:
     return answer
 
 
-def compose(
-    record: Record,
-    verdicts: Mapping[str, Verdict],
-    *,
-    claims: Sequence[str],
-    ailments: Sequence[health.Ailment],
-    requested_faults: Sequence[str],
-    anomalies: Sequence[str] = (),
-) -> dict[str, Any]:
-    """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was.
-
-    With ``anomalies`` that were asked for by name, an invalid verdict is against these, too.
-    """
-    answers = {
-        name: verdict if anomalies else against_claims(verdict, claims)
-        for name, verdict in verdicts.items()
-    }
-    parts: list[tuple[Valid, str]] = [
-        (answer.valid, f"{answer.why.rstrip('.')} ({name})") for name, answer in answers.items()
-    ]
-    parts += [(UNKNOWN, ailment.message) for ailment in ailments if ailment.level == "unknown"]
-    operations = count_operations(record.history)
-    bare = [] if verdicts else ["no checker could be applied"]
-    bare += [] if operations else ["the history has no client operation"]
-    parts += [(UNKNOWN, reason) for reason in bare]
-    valid = worst(answer for answer, _ in parts)
-    return {
-        "valid": valid,
-        "why": _why(valid, parts, claims),
-        "claims": list(claims),
-        "schema": SCHEMA,
-        "seed": record.header.seed,
-        "reproduce": None,
-        "operations": operations,
-        "faults": count_faults(record.faults or (), requested_faults),
-        "health": [ailment.as_json() for ailment in ailments],
-        "settle": steps(valid, ailments, answers, bare),
-        "checkers": {name: answer.as_json() for name, answer in answers.items()},
-        "notices": list(record.history.notices),
-        "partial": record.history.partial,
-    }
-
-
-def against_claims(verdict: Verdict, claims: Sequence[str]) -> Verdict:
-    """``verdict`` as it stands against ``claims``.
-
-    An invalid one whose anomalies rule out models, none of which is claimed, is no broken
-    promise: it becomes ``unknown``, because this checker cannot decide the claimed model either.
-    """
-    ruled_out = {*verdict.not_, *verdict.also_not}
-    if verdict.valid is not False or not ruled_out or not claims or ruled_out & set(claims):
-        return verdict
-    return Verdict(
-        valid=UNKNOWN,
-        why=f"{verdict.why} (that breaks {', '.join(verdict.not_)}, which is not claimed;"
-        f" whether {', '.join(claims)} holds is not decided by this checker)",
-        anomalies=verdict.anomalies,
-        not_=verdict.not_,
-        also_not=verdict.also_not,
-        stats=verdict.stats,
-    )
-
-
-def _why(valid: Valid, parts: Sequence[tuple[Valid, str]], claims: Sequence[str]) -> str:
-    claim = f"the claim {', '.join(claims)}" if claims else ""
-    if valid is True:
-        return f"No anomaly was found against {claim}" if claim else "No anomaly was found"
-    reasons = "; ".join(why for answer, why in parts if answer == valid)
-    if valid is UNKNOWN:
-        return f"{_sentence(claim or 'the history')} is not decided: {reasons}"
-    return f"{_sentence(claim)} is broken: {reasons}" if claim else _sentence(reasons)
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
-
-
-def _workload_checkers(registry: Registry, table: Mapping[str, Any]) -> Sequence[str]:
-    factory = registry.get("workloads", str(table.get("workload", "register")))
-    return tuple(getattr(factory, "checkers", ()))
+def _own_checkers(record: Record, workload: str, registry: Registry) -> Sequence[str]:
+    """The checkers of the run beside :data:`RUN_CHECKERS`: as recorded, else its workload's."""
+    recorded = (record.run or {}).get("checkers")
+    if recorded:
+        return tuple(map(str, recorded))
+    found = registry.found("workloads").get(workload)
+    return () if found is None else tuple(getattr(found.factory, "checkers", ()))
 
 
 def main(argv: Sequence[str]) -> int:
-    """``python -m harness.run.judge RUN SECONDS``: the run's own verdict, into its folder."""
+    """``python -m harness.run.judge RUN SECONDS [PLUGIN...]``: the run's verdict, into its folder.
+
+    The plug-in files are those that the run itself was made with.
+    """
     from harness.run.judging import collect_seldom
 
     run_dir, seconds = Path(argv[0]), float(argv[1])
+    registry = Registry(tuple(map(Path, argv[2:])))
     collect_seldom()
     try:
-        write_json(run_dir / "verdict.json", judge_run(run_dir, seconds=seconds))
+        verdict = judge_run(run_dir, seconds=seconds, registry=registry)
+        write_json(run_dir / "verdict.json", verdict)
     except PolygraphError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -85,6 +85,8 @@ def test_no_model_is_weaker_than_itself() -> None:
         ("future-read", {"read-uncommitted"}),
         ("own-write-unread", {"read-uncommitted"}),
         ("own-appends-reordered", {"read-uncommitted"}),
+        ("own-write-overwritten", {"read-committed"}),
+        ("non-repeatable-read", {"consistent-view", "repeatable-read"}),
         ("G1a", {"read-committed"}),
         ("G1b", {"read-committed"}),
         ("dirty-update", {"read-committed"}),
@@ -160,6 +162,7 @@ def test_what_read_committed_prohibits() -> None:
         "future-read",
         "own-write-unread",
         "own-appends-reordered",
+        "own-write-overwritten",
         "thin-air",
     }
 

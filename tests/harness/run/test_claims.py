@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from harness.run.composing import against_claims
 
 from harness.client import Predicates, Registers, Sets, Transactions
 from harness.errors import UsageError
@@ -15,6 +14,7 @@ from harness.history.operation import Header, Operation
 from harness.history.verdict import UNKNOWN, Anomaly, Verdict
 from harness.plugins import Registry
 from harness.run.claims import Claim, claim_of, models_of, with_known_claims
+from harness.run.composing import against_claims
 from harness.run.judge import judge_history
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy
 import pytest
-from harness.run.composing import against_claims, compose
 
 from harness.history.history import History
 from harness.history.operation import Header, Operation
@@ -21,6 +20,7 @@ from harness.history.verdict import (
     worst,
 )
 from harness.plugins import Found, Registry
+from harness.run.composing import against_claims, compose
 from harness.run.counting import count_faults, count_operations
 from harness.run.health import Ailment
 from harness.run.judge import judge_history

@@ -60,9 +60,11 @@ class LocalDaemon:
 
         The agent looks again: as the daemon's parent it knows whether the number is still its.
         """
-        is_whole = number in WHOLE
-        has_ended = self._started.status is not None
-        if is_whole or (not has_ended and identity.identify(self.identity.pid) == self.identity):
+        if self._started.status is None:
+            is_it = identity.identify(self.identity.pid) == self.identity
+        else:
+            is_it = number in WHOLE  # what it left behind, which the agent knows
+        if is_it:
             self._link.ask({"op": "signal", **self._who(), "number": int(number)})
 
     def _who(self) -> dict[str, int]:

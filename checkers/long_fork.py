@@ -45,6 +45,7 @@ class LongFork:
 
     name = LONG_FORK
     reads = frozenset({"history"})
+    micro_operations = frozenset((*_READS, *_WRITES))
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

@@ -124,6 +124,7 @@ class PredicateReads:
 
     name = "predicates"
     reads = frozenset({"history"})
+    micro_operations = frozenset(("rp", "r", "insert", "w", "delete"))
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from harness.errors import EXIT_INFRASTRUCTURE, UsageError
 
@@ -31,6 +31,9 @@ Kind = Literal["systems", "workloads", "nemeses", "checkers", "explanations", "t
 KINDS: tuple[Kind, ...] = ("systems", "workloads", "nemeses", "checkers")
 """What runs are made of. Explanations (:mod:`harness.history.explanation`) go with checkers, and
 so do trials, further examples for the self-test."""
+
+BUILT_IN: Final = "built in"
+"""The origin of what comes with Polygraph itself."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Registry:
 
     def _discover(self, kind: Kind) -> Iterator[tuple[str, Found]]:
         for module in _built_in_modules(kind):
-            yield from _entries(module, kind, "built in")
+            yield from _entries(module, kind, BUILT_IN)
         for entry in importlib.metadata.entry_points(group=f"polygraph.{kind}"):
             origin = entry.dist.name if entry.dist is not None else "entry point"
             try:

@@ -37,8 +37,13 @@ class System(Protocol):
         """The abilities of :mod:`harness.client` that its clients have."""
         ...
 
-    def claims(self) -> Sequence[str]:
-        """The consistency models promised with the options given, strongest first."""
+    def claims(self) -> Sequence[str] | Mapping[type, Sequence[str]]:
+        """The consistency models promised with the options given, strongest first.
+
+        Where it promises different things of different abilities, a mapping from ability (of
+        :mod:`harness.client`) to such a list: a run is judged against what is promised of those
+        that its workload needs. A name that is no model's is refused before set-up.
+        """
         ...
 
     def versions(self) -> Mapping[str, str]:
@@ -63,6 +68,22 @@ class System(Protocol):
 
     def client(self, op_timeout_s: float) -> SystemClient:
         """A new client, not yet open."""
+        ...
+
+
+@runtime_checkable
+class Durability(Protocol):
+    """A system that can be told to give up durability: what it acknowledged may then be lost.
+
+    Without this protocol every acknowledged write must survive, whatever isolation is claimed.
+    """
+
+    def not_durable(self) -> str | None:
+        """Why acknowledged writes may be lost with the options given, as the user would say it.
+
+        ``"synchronous_commit=off"``; ``None`` where nothing may be lost. It stands in the
+        history's header, and losses are then told as permitted and make no verdict invalid.
+        """
         ...
 
 

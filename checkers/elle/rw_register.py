@@ -74,6 +74,7 @@ class RwRegister:
 
     name = "rw-register"
     reads = frozenset({"history"})
+    micro_operations = frozenset(("w", "write", "r", "read"))
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

@@ -61,10 +61,16 @@ class Linearizable:
 
     name = "linearizable"
     reads = frozenset({"history"})
+    names_foreign = True
 
     def __init__(self, options: Mapping[str, Any], model: Model | Sequential | None = None) -> None:
         self.options = options
         self.model = model
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """The operations of the model, where its name says which it is."""
+        return frozenset() if self.model is None else self.model.functions
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all keys of ``record``."""

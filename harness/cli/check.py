@@ -19,7 +19,15 @@ from typing import Any
 
 import click
 
-from harness.cli.judging import Begun, Outcome, Request, judge_apart, judge_safely, safely
+from harness.cli.judging import (
+    Begun,
+    Outcome,
+    Request,
+    budget_of,
+    judge_apart,
+    judge_safely,
+    safely,
+)
 from harness.cli.models import initial_state, joined, refuse_unknown
 from harness.cli.options import READABLE, json_option, names, plugin_option, store_option
 from harness.cli.proofs import folders
@@ -35,6 +43,7 @@ from harness.errors import (
 )
 from harness.history.consistency import known_models
 from harness.plugins import Registry
+from harness.run.judging import CHECK_SECONDS, GRACE_S
 
 GRAPHS = ("process", "realtime")
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
@@ -55,6 +64,12 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
 )
 @click.option("-i", "--initial", help="The initial state: JSON, or x=0,y=0 for several registers.")
 @click.option("--independent", is_flag=True, help="Values are [key, value] of independent keys.")
+@click.option(
+    "--ignore-f",
+    multiple=True,
+    metavar="NAME",
+    help="Leave operations of this name out, with commas; may be given several times.",
+)
 @click.option("-g", "--group-size", type=int, help="long-fork: keys of one group.")
 @click.option(
     "-n",
@@ -70,6 +85,11 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
     "--cycle-search-timeout",
     type=click.FloatRange(min=0),
     help="Elle: milliseconds of searching cycles in one component.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    help=f"Seconds that each checker may take.  [default: {CHECK_SECONDS:g}]",
 )
 @click.option("--wfr-keys", is_flag=True, help="rw-register: writes follow a transaction's reads.")
 @click.option("--sequential-keys", is_flag=True, help="rw-register: each key is sequential.")
@@ -113,6 +133,8 @@ def VERB(
     as_json: bool,
     initial: str | None,
     independent: bool,
+    ignore_f: tuple[str, ...],
+    budget: float | None,
     **flags: Any,
 ) -> int:
     """Judge recorded histories or runs; prints FILE<TAB>true|false|unknown for each.
@@ -129,6 +151,8 @@ def VERB(
         format=format,
         header=_header(initial, independent),
         options=_checker_options(flags),
+        ignore_f=names(joined(ignore_f)),
+        budget=budget,
         store=store,
         registry=registry,
         session=context.ensure_object(Session),
@@ -182,7 +206,8 @@ def _outcomes(files: Sequence[str], request: Request) -> Iterator[tuple[str, Out
     from harness.cli.waiting import Waiting
 
     judge = judge_apart if len(files) > 1 else judge_safely
-    found = judge_all(files, partial(judge, request=request), cores())
+    limit_s = max(budget_of(name, request) for name in files) + GRACE_S
+    found = judge_all(files, partial(judge, request=request), cores(), limit_s=limit_s)
     early: dict[int, Outcome] = {}
     following = 0
     with Waiting(len(files)) as waiting:

@@ -19,8 +19,9 @@ import click
 from harness.cli.failure import exit_code_of
 from harness.cli.models import checker_for
 from harness.cli.session import Session
-from harness.errors import EXIT_INVALID, EXIT_UNKNOWN, EXIT_VALID, UsageError
+from harness.errors import EXIT_INVALID, EXIT_UNKNOWN, EXIT_VALID, PolygraphError, UsageError
 from harness.plugins import Registry
+from harness.run.judging import CHECK_SECONDS
 
 Begun = Callable[[str], object]
 """Called with the name of each checker before it begins."""
@@ -31,7 +32,8 @@ STDIN = "-"
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What the flags ask for: ``model`` is ``-m``, ``header`` replaces what the history says of
-    itself, ``options`` go to the checkers; ``folders`` say where proofs of a file are kept.
+    itself, ``options`` go to the checkers, operations named in ``ignore_f`` are left out;
+    ``folders`` say where proofs of a file are kept; ``budget`` is what each checker may take.
     """
 
     model: str | None
@@ -41,13 +43,15 @@ class Request:
     store: Path
     registry: Registry
     session: Session
+    ignore_f: Sequence[str] = ()
+    budget: float | None = None
     folders: Mapping[str, Path] = field(default_factory=dict)
     begun: Begun = str
 
     @property
     def overrides(self) -> bool:
         """Whether a run is to be judged otherwise than by its own scenario."""
-        return self.model is not None or bool(self.header or self.options)
+        return self.model is not None or bool(self.header or self.options or self.ignore_f)
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,20 @@ def _judge(name: str, request: Request) -> dict[str, Any]:
     return _judge_run(name, find_run(request.store, name), request)
 
 
+def budget_of(name: str, request: Request) -> float:
+    """Seconds for each checker: as asked, else as the run was made, else the usual ones."""
+    if request.budget is not None:
+        return request.budget
+    if name != STDIN and not Path(name).is_file():
+        from harness.run.scenario import read_toml, recorded
+        from harness.run.store import find_run
+
+        with contextlib.suppress(PolygraphError):  # what is wrong with it is told when it is judged
+            run_dir = find_run(request.store, name)
+            return recorded(read_toml(run_dir / "scenario.toml"), Registry()).budget
+    return CHECK_SECONDS
+
+
 def history_of(name: str, request: Request) -> Any:
     """The history of a file or a run."""
     from harness.history.reader import read_history
@@ -116,15 +134,23 @@ def judge_bare(history: Any, name: str, request: Request) -> dict[str, Any]:
     """Judge a bare history, by ``-m`` or by what its header says it is."""
     from msgspec import structs
 
+    from harness.history.without import without
     from harness.run.judge import RUN_CHECKERS, judge_history
 
     header = structs.replace(history.header, **request.header)
-    history = dataclasses.replace(history, header=header)
+    history = without(dataclasses.replace(history, header=header), request.ignore_f)
     checkers = [*_checkers_for(history, name, request), *RUN_CHECKERS]
     options = dict(request.options)
     if name in request.folders:
         options["directory"] = str(request.folders[name])
-    verdict = judge_history(history, checkers, options, request.registry, begun=request.begun)
+    verdict = judge_history(
+        history,
+        checkers,
+        options,
+        request.registry,
+        seconds=budget_of(name, request),
+        begun=request.begun,
+    )
     _keep_proofs(name, history, verdict, request)
     return verdict
 
@@ -157,7 +183,12 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     if request.overrides:
         click.echo(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
         return judge_bare(load_record(run_dir).history, name, request)
-    verdict = judge_run(run_dir, begun=request.begun)
+    verdict = judge_run(
+        run_dir,
+        seconds=budget_of(name, request),
+        begun=request.begun,
+        registry=request.registry,
+    )
     stored = read_json(run_dir / "verdict.json")
     if is_under_way(run_dir):
         click.echo(f"{run_dir}: still under way, this judges what there is so far", err=True)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from harness.run.scenario import Scenario
     from harness.soak.book import Book, Entry, Settings
 
-FINISH_S = 420.0
-"""What a run may take beyond its time limit and recovery: set-up, judging, its report."""
+FINISH_S = 120.0
+"""What a run may take beyond its time limit, recovery and judging: set-up, its report."""
 
 OUTPUTS = ("junit", "junit_unknown", "artifacts")
 """Flags that say what else to write, not what to run."""
@@ -112,7 +112,8 @@ def _settings(scenario: Scenario, flags: Mapping[str, Any]) -> Settings:
             raise UsageError(f"--{name.replace('_', '-')} must lie between 0 and 1")
     table = dataclasses.replace(scenario, seed=0).flat()
     del table["seed"]
-    limit_s = scenario.time_limit + 2 * scenario.recovery_timeout + scenario.op_timeout + FINISH_S
+    limit_s = scenario.time_limit + 2 * scenario.recovery_timeout + scenario.op_timeout
+    limit_s += FINISH_S + scenario.budget
     return Settings(
         scenario=table,
         seed=scenario.seed,

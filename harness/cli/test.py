@@ -73,6 +73,7 @@ def _option(flag: str, kind: Any, text: str) -> Callable[[Command], Command]:
 @_option(
     "--consistency-models", str, "Judge against these models instead of the system's own claim."
 )
+@_option("--budget", float, "Seconds that each checker may take.")
 @_option("--provider", str, f"How nodes come to exist: {', '.join(NAMES)}.")
 @_option("--leave-db-running/--no-leave-db-running", bool, "Keep the cluster; see polygraph down.")
 @_option("--journal", click.Choice(["buffered", "sync"]), "sync: one write for each record.")

@@ -38,6 +38,7 @@ _FACTS: Final[Mapping[str, tuple[type, ...]]] = {
     "initial": (object,),
     "claims": (list,),
     "independent": (bool,),
+    "not_durable": (str,),
     "options": (dict,),
 }
 
@@ -60,6 +61,8 @@ class Adopted:
     operations: Sequence[Operation]
     notices: tuple[str, ...] = ()
     torn: bool = False
+    is_paired_by_guess: bool = False
+    """No record names a process."""
 
 
 @dataclass
@@ -109,7 +112,8 @@ def adopt(maps: Iterable[tuple[Place, dict[str, Any]]], name: str) -> Adopted:
     notices = _number(intakes)
     if _number_threads(intakes):
         notices.append(f"{name}: clients have names instead of numbers; they were numbered")
-    if intakes and all(intake.process is None for intake in intakes):
+    is_guess = bool(intakes) and all(intake.process is None for intake in intakes)
+    if is_guess:
         _assign_processes(intakes, name)
         notices.append(f"{name}: no operation names a process; completions were paired by f")
     if intakes and all(intake.f in KEYED and "key" in intake.raw for intake in intakes):
@@ -120,6 +124,7 @@ def adopt(maps: Iterable[tuple[Place, dict[str, Any]]], name: str) -> Adopted:
         header=header,
         operations=[_operation(intake, name) for intake in intakes],
         notices=tuple(notices),
+        is_paired_by_guess=is_guess,
     )
 
 

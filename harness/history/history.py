@@ -18,14 +18,16 @@ class History:
     """Operations in record order, with the header and what the reader had to say.
 
     ``notices`` are sentences for the user ("the last line is torn and was left out").
-    ``partial`` is true where the run did not seal its history. ``prepared`` is the columnar view
-    where the reader made it on the way; :func:`harness.history.columns.columns` looks there.
+    ``partial`` is true where the run did not seal its history. ``is_paired_by_guess``: no record
+    names a process, so :mod:`harness.history.pairings` judges all pairings. ``prepared`` is the
+    columnar view where the reader made it on the way (:func:`harness.history.columns.columns`).
     """
 
     operations: Sequence[Operation]
     header: Header = field(default_factory=Header)
     notices: tuple[str, ...] = ()
     partial: bool = False
+    is_paired_by_guess: bool = False
     prepared: Columns | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:

@@ -159,7 +159,13 @@ def parse_history(data: bytes, name: str, format: str | None = None) -> History:
     data = _in_utf8(data, name)
     adopted = formats.reader(format or formats.detect(data, name))(data, name)
     check_rules(adopted.operations, name)
-    return History(adopted.operations, adopted.header, adopted.notices, partial=adopted.torn)
+    return History(
+        adopted.operations,
+        adopted.header,
+        adopted.notices,
+        partial=adopted.torn,
+        is_paired_by_guess=adopted.is_paired_by_guess,
+    )
 
 
 def _in_utf8(data: bytes, name: str) -> bytes:

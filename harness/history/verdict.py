@@ -135,7 +135,9 @@ class Checker(Protocol):
     A checker may also have ``operations: frozenset[str]``, the names (``f``) of the operations that
     its model knows. Client operations of other names that may have happened make the answer
     unknown, as nobody knows what they did; a history without any of its own is no history for it.
-    A checker without that attribute takes every name, or sees to it by itself.
+    A checker without that attribute takes every name, or sees to it by itself. One that names
+    foreign operations itself, key by key, also has ``names_foreign = True``. One of transactions,
+    whose names are free, has ``micro_operations: frozenset[str]``, the names of their steps.
     """
 
     name: str

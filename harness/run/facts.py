@@ -14,6 +14,7 @@ import harness
 from harness.cluster.node import Cluster
 from harness.errors import PolygraphError
 from harness.fault import Stage
+from harness.run.absent import origins
 from harness.run.plan import Plan
 from harness.system import LogKinds, LogPatterns, System
 
@@ -26,6 +27,9 @@ def first_facts(plan: Plan, cluster: Cluster, run: str) -> dict[str, Any]:
         "versions": versions(plan),
         "phases": {},
         "checkers": list(plan.workload.checkers),
+        "checker_origins": origins(plan.workload.checkers, plan.registry),
+        "claims": plan.claims,
+        "claims_of": list(plan.claim.of),
         "checker_options": log_options(plan.system),
         "schedule": plan.schedule.as_json() if plan.schedule else None,
         "partial": True,

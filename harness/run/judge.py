@@ -13,12 +13,14 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import EXIT_INFRASTRUCTURE, PolygraphError
+from harness.history import pairings
 from harness.history.history import History
-from harness.history.operation import FAIL, INFO, INVOKE, OK, Header
+from harness.history.operation import Header
 from harness.history.record import LedgerEntry, LogFile, Record
 from harness.history.verdict import (
     UNKNOWN,
@@ -31,6 +33,10 @@ from harness.history.verdict import (
 )
 from harness.plugins import Registry
 from harness.run import health
+from harness.run.absent import absent_checkers
+from harness.run.claims import models_of, with_known_claims
+from harness.run.counting import count_faults, count_operations
+from harness.run.foreign import refuse_other_models, unmodelled
 from harness.run.settling import steps
 from harness.run.store import read_json, write_json
 
@@ -38,6 +44,8 @@ RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
 
 SCHEMA = 1
+LOSSES = frozenset({"lost", "lost-write"})
+"""Anomalies that are the loss of what was acknowledged: no matter of isolation."""
 
 
 def judge_history(
@@ -51,9 +59,13 @@ def judge_history(
 ) -> dict[str, Any]:
     """Judge a bare history: no health, crash or recovery. The shape of ``verdict.json``.
 
-    ``begun`` is called with the name of each checker before it begins.
+    ``begun`` is called with the name of each checker before it begins. ``UsageError`` where the
+    history has no operation that a checker of its own could judge.
     """
+    history = with_known_claims(history)
     record = Record(history=history, options=options)
+    own = [name for name in checkers if name not in RUN_CHECKERS]
+    refuse_other_models(record, own, options, registry)
     verdicts, left_out = run_checkers(
         record, checkers, options, registry, seconds=seconds, begun=begun
     )
@@ -71,28 +83,47 @@ def judge_history(
 
 
 def judge_run(
-    run_dir: Path, *, seconds: float = 300.0, begun: Callable[[str], object] = str
+    run_dir: Path,
+    *,
+    seconds: float | None = None,
+    begun: Callable[[str], object] = str,
+    registry: Registry | None = None,
 ) -> dict[str, Any]:
-    """Judge a run from its folder alone. Writes nothing."""
-    from harness.run.scenario import read_toml, registry_of, resolve
+    """Judge a run from its folder alone. Writes nothing.
 
-    table = read_toml(run_dir / "scenario.toml")
-    registry = registry_of(table)
-    scenario = resolve(table, registry)
+    No file with code that the run's scenario names is loaded: it may have moved or changed, or be
+    another machine's. ``registry`` is what may be used now; a checker of the run that is not in
+    it, or not by the same hand, is not run, and what it said then is told. ``seconds`` is the
+    budget of each checker (that of the scenario unless given).
+    """
+    from harness.run.scenario import read_toml, recorded
+
+    registry = Registry() if registry is None else registry
+    scenario = recorded(read_toml(run_dir / "scenario.toml"), registry)
     record = load_record(run_dir)
-    workload = (record.run or {}).get("checkers")
-    names = list(workload or _workload_checkers(registry, table)) + list(RUN_CHECKERS)
+    record = replace(record, history=with_known_claims(record.history))
+    run = record.run or {}
+    names = [*_own_checkers(record, scenario.workload, registry), *RUN_CHECKERS]
     if record.states is not None:
         names.append("agreement")
-    options = {**scenario.options, **((record.run or {}).get("checker_options") or {})}
+    absent = absent_checkers(run_dir, run, names, registry)
     verdicts, left_out = run_checkers(
-        record, names, options, registry, seconds=seconds, begun=begun
+        record,
+        [name for name in names if name not in absent],
+        {**scenario.options, **(run.get("checker_options") or {})},
+        registry,
+        seconds=scenario.budget if seconds is None else seconds,
+        begun=begun,
     )
-    claims = list(scenario.consistency_models or record.header.claims)
+    asked = models_of(scenario.consistency_models, "the run's consistency_models")
     ailments = health.examine(record, scenario.nemesis)
     ailments += health.missing_evidence(record, scenario.nemesis, left_out)
     answer = compose(
-        record, verdicts, claims=claims, ailments=ailments, requested_faults=scenario.nemesis
+        record,
+        absent | verdicts,
+        claims=list(asked or record.header.claims),
+        ailments=ailments,
+        requested_faults=scenario.nemesis,
     )
     answer.update(seed=scenario.seed, reproduce=scenario.command(), left_out=left_out)
     answer["provider"] = (record.run or {}).get("provider", scenario.provider)
@@ -138,11 +169,13 @@ def run_checkers(
     """The verdict of each checker, and the names of those whose parts of the record are missing."""
     verdicts: dict[str, Verdict] = {}
     left_out: list[str] = []
+    counts = count_operations(record.history)
     for name in dict.fromkeys(names):
         checker: Checker = registry.get("checkers", name)(options)
         if checker.reads <= record.parts:
             begun(name)
-            verdicts[name] = _check_safely(name, checker, record, Budget.start(seconds))
+            foreign = unmodelled(checker, name, counts)
+            verdicts[name] = foreign or _check_safely(name, checker, record, Budget.start(seconds))
         else:
             left_out.append(name)
     return verdicts, left_out
@@ -151,7 +184,7 @@ def run_checkers(
 def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -> Verdict:
     pid = os.getpid()
     try:
-        return _understood(name, checker.check(record, budget))
+        return _understood(name, pairings.judged(checker.check, record, budget))
     except BudgetExceeded as error:
         return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of budget: {error}")
     except MemoryError:
@@ -195,10 +228,12 @@ def compose(
 
     With ``anomalies`` that were asked for by name, an invalid verdict is against these, too.
     """
+    not_durable = record.header.not_durable
     answers = {
-        name: verdict if anomalies else against_claims(verdict, claims)
+        name: verdict if anomalies else against_claims(verdict, claims, not_durable)
         for name, verdict in verdicts.items()
     }
+    of = [str(ability) for ability in (record.run or {}).get("claims_of") or ()]
     parts: list[tuple[Valid, str]] = [
         (answer.valid, f"{answer.why.rstrip('.')} ({name})") for name, answer in answers.items()
     ]
@@ -210,8 +245,10 @@ def compose(
     valid = worst(answer for answer, _ in parts)
     return {
         "valid": valid,
-        "why": _why(valid, parts, claims),
+        "why": _why(valid, parts, claims, of),
         "claims": list(claims),
+        "claims_of": of,
+        "not_durable": not_durable,
         "schema": SCHEMA,
         "seed": record.header.seed,
         "reproduce": None,
@@ -225,28 +262,44 @@ def compose(
     }
 
 
-def against_claims(verdict: Verdict, claims: Sequence[str]) -> Verdict:
+def against_claims(
+    verdict: Verdict, claims: Sequence[str], not_durable: str | None = None
+) -> Verdict:
     """``verdict`` as it stands against ``claims``.
 
     An invalid one whose anomalies rule out models, none of which is claimed, is no broken
     promise: it becomes ``unknown``, because this checker cannot decide the claimed model either.
+    :data:`LOSSES` are judged by durability, whatever the models: what was acknowledged must be
+    there, unless ``not_durable`` says why it need not.
     """
-    ruled_out = {*verdict.not_, *verdict.also_not}
-    if verdict.valid is not False or not ruled_out or not claims or ruled_out & set(claims):
+    if verdict.valid is not False:
         return verdict
-    return Verdict(
+    losses = LOSSES & verdict.anomalies.keys()
+    if losses and not_durable is None:
+        return verdict
+    if losses and losses == verdict.anomalies.keys():
+        return replace(
+            verdict,
+            valid=UNKNOWN,
+            why=f"{verdict.why} (with {not_durable} what was acknowledged may be lost)",
+            settle=f"run it without {not_durable}, where nothing acknowledged may be lost",
+        )
+    ruled_out = {*verdict.not_, *verdict.also_not}
+    if not ruled_out or not claims or ruled_out & set(claims):
+        return verdict
+    return replace(
+        verdict,
         valid=UNKNOWN,
         why=f"{verdict.why} (that breaks {', '.join(verdict.not_)}, which is not claimed;"
         f" whether {', '.join(claims)} holds is not decided by this checker)",
-        anomalies=verdict.anomalies,
-        not_=verdict.not_,
-        also_not=verdict.also_not,
-        stats=verdict.stats,
     )
 
 
-def _why(valid: Valid, parts: Sequence[tuple[Valid, str]], claims: Sequence[str]) -> str:
-    claim = f"the claim {', '.join(claims)}" if claims else ""
+def _why(
+    valid: Valid, parts: Sequence[tuple[Valid, str]], claims: Sequence[str], of: Sequence[str]
+) -> str:
+    promised = f" (of {', '.join(of)})" if of else ""
+    claim = f"the claim {', '.join(claims)}{promised}" if claims else ""
     if valid is True:
         return f"No anomaly was found against {claim}" if claim else "No anomaly was found"
     reasons = "; ".join(why for answer, why in parts if answer == valid)
@@ -259,56 +312,28 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def count_operations(history: History) -> dict[str, dict[str, int]]:
-    """Client operations by f: ok, fail, info; an invoke without completion counts as info."""
-    if history.prepared is not None:
-        from harness.history.columns import outcomes
-
-        return outcomes(history.prepared)
-    counts: dict[str, dict[str, int]] = {}
-    for operation in history:
-        if operation.is_client:
-            of_f = counts.setdefault(operation.f, {OK: 0, FAIL: 0, INFO: 0})
-            if operation.type == INVOKE:
-                of_f[INFO] += 1
-            else:
-                of_f[INFO] -= 1
-                of_f[operation.type] += 1
-    return counts
-
-
-def count_faults(
-    entries: Sequence[LedgerEntry], requested: Sequence[str]
-) -> dict[str, dict[str, int]]:
-    """Injections, bites and heals by fault; a fault that was asked for is always named.
-
-    A heal counts where something was injected: what failed half-way is undone too.
-    """
-    counts = {fault: {"injected": 0, "bit": 0, "healed": 0} for fault in requested}
-    seen: set[tuple[int, str]] = set()
-    injected = {entry.id for entry in entries if entry.event == "injected"}
-    for entry in entries:
-        of_fault = counts.setdefault(entry.fault, {"injected": 0, "bit": 0, "healed": 0})
-        is_new = entry.id in injected and (entry.id, entry.event) not in seen
-        if entry.event in of_fault and is_new:
-            seen.add((entry.id, entry.event))
-            of_fault[entry.event] += 1
-    return counts
-
-
-def _workload_checkers(registry: Registry, table: Mapping[str, Any]) -> Sequence[str]:
-    factory = registry.get("workloads", str(table.get("workload", "register")))
-    return tuple(getattr(factory, "checkers", ()))
+def _own_checkers(record: Record, workload: str, registry: Registry) -> Sequence[str]:
+    """The checkers of the run beside :data:`RUN_CHECKERS`: as recorded, else its workload's."""
+    recorded = (record.run or {}).get("checkers")
+    if recorded:
+        return tuple(map(str, recorded))
+    found = registry.found("workloads").get(workload)
+    return () if found is None else tuple(getattr(found.factory, "checkers", ()))
 
 
 def main(argv: Sequence[str]) -> int:
-    """``python -m harness.run.judge RUN SECONDS``: the run's own verdict, into its folder."""
+    """``python -m harness.run.judge RUN SECONDS [PLUGIN...]``: the run's verdict, into its folder.
+
+    The plug-in files are those that the run itself was made with.
+    """
     from harness.run.judging import collect_seldom
 
     run_dir, seconds = Path(argv[0]), float(argv[1])
+    registry = Registry(tuple(map(Path, argv[2:])))
     collect_seldom()
     try:
-        write_json(run_dir / "verdict.json", judge_run(run_dir, seconds=seconds))
+        verdict = judge_run(run_dir, seconds=seconds, registry=registry)
+        write_json(run_dir / "verdict.json", verdict)
     except PolygraphError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -12,7 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,20 @@ def collect_seldom() -> None:
     gc.set_threshold(200_000, 20, 100)
 
 
-def judge_apart(run_dir: Path, warn: Callable[[str], None]) -> dict[str, Any]:
-    """The verdict on the run, written to its folder; ``unknown`` if the judging process died."""
-    argv = [sys.executable, "-m", "harness.run.judge", str(run_dir), str(CHECK_SECONDS)]
+def judge_apart(
+    run_dir: Path,
+    warn: Callable[[str], None],
+    *,
+    plugins: Sequence[str] = (),
+    seconds: float = CHECK_SECONDS,
+) -> dict[str, Any]:
+    """The verdict on the run, written to its folder; ``unknown`` if the judging process died.
+
+    ``plugins`` are the files of the run's own scenario, ``seconds`` what each checker may take.
+    """
+    argv = [sys.executable, "-m", "harness.run.judge", str(run_dir), str(seconds), *plugins]
     log = run_dir / "evidence" / "judge.log"
-    failure = _run_limited(argv, log)
+    failure = _run_limited(argv, log, seconds + GRACE_S)
     verdict: dict[str, Any] | None = read_json(run_dir / "verdict.json")
     if verdict is not None:
         return verdict
@@ -65,7 +74,7 @@ def unjudged(reason: str) -> dict[str, Any]:
     }
 
 
-def _run_limited(argv: list[str], log: Path) -> str | None:
+def _run_limited(argv: list[str], log: Path, limit_s: float) -> str | None:
     """Run ``argv`` with its words in ``log``; what went wrong, or ``None``."""
     try:
         with log.open("ab") as words:
@@ -74,12 +83,12 @@ def _run_limited(argv: list[str], log: Path) -> str | None:
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,
-                timeout=CHECK_SECONDS + GRACE_S,
+                timeout=limit_s,
                 preexec_fn=_limit,
                 check=False,
             )
     except subprocess.TimeoutExpired:
-        return f"was not done after {CHECK_SECONDS + GRACE_S:g} s"
+        return f"was not done after {limit_s:g} s"
     except OSError as error:
         return f"could not be started: {error}"
     if done.returncode < 0:

@@ -99,7 +99,13 @@ class Life:
         with self._phase("seal"):
             await asyncio.to_thread(self._seal)
         with self._phase("judge"):
-            verdict = await asyncio.to_thread(judge_apart, self.run_dir, self._warn)
+            verdict = await asyncio.to_thread(
+                judge_apart,
+                self.run_dir,
+                self._warn,
+                plugins=self.plan.scenario.plugin,
+                seconds=self.plan.scenario.budget,
+            )
         self.events.emit("verdict", self.now(), verdict=summary(verdict))
         return verdict
 
@@ -210,6 +216,7 @@ class Life:
             model=workload.model,
             initial=initial,
             claims=self.plan.claims,
+            not_durable=self.plan.not_durable,
             independent=workload.independent,
             options=dict(scenario.flat()),
         )

@@ -2,7 +2,7 @@
 
 Impossible combinations are refused here, with the reason, while there is nothing to clean up:
 a workload whose abilities the system lacks, a time limit that leaves a fault without its turn,
-a concurrency that the workload cannot use.
+a concurrency that the workload cannot use, a claim that is no model's name.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from harness.cluster.providers import Request
 from harness.errors import UsageError
 from harness.fault import Fault
 from harness.plugins import Registry
+from harness.run.claims import Claim, claim_of
 from harness.run.scenario import Scenario
 from harness.run.schedule import Schedule, schedule
-from harness.system import FaultDurations, System
+from harness.system import Durability, FaultDurations, System
 from harness.workload import Workload, WorkloadOptions
 
 
@@ -30,11 +31,18 @@ class Plan:
     workload: Workload
     faults: Sequence[Fault]
     schedule: Schedule | None
+    claim: Claim
+    """What the verdict is against."""
 
     @property
     def claims(self) -> list[str]:
-        """The models that the verdict is against."""
-        return list(self.scenario.consistency_models or self.system.claims())
+        """The models that the verdict is against, under their usual names."""
+        return list(self.claim.models)
+
+    @property
+    def not_durable(self) -> str | None:
+        """Why acknowledged writes may be lost with the options given, if they may."""
+        return self.system.not_durable() if isinstance(self.system, Durability) else None
 
 
 def plan(scenario: Scenario, registry: Registry) -> Plan:
@@ -50,7 +58,15 @@ def plan(scenario: Scenario, registry: Registry) -> Plan:
     )
     _refuse_missing_abilities(system, workload)
     faults = [registry.get("nemeses", name)(scenario.options) for name in scenario.nemesis]
-    return Plan(scenario, registry, system, workload, faults, _schedule(scenario, system, faults))
+    return Plan(
+        scenario,
+        registry,
+        system,
+        workload,
+        faults,
+        _schedule(scenario, system, faults),
+        claim_of(system, workload, scenario.consistency_models),
+    )
 
 
 def request_of(parts: Plan, chosen: str | None = None) -> Request:

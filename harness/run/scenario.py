@@ -8,6 +8,7 @@ stand in the same flat table; what is known to nobody is refused with the neares
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -31,7 +32,8 @@ class Scenario:
     """One run, complete. Times are seconds, ``rate`` is operations a second over all clients.
 
     ``concurrency`` is a number or a multiple of the nodes (``4n``); ``nemesis_duration_s`` of
-    ``None`` is half an interval; ``options`` belong to system, workload and nemeses.
+    ``None`` is half an interval; ``budget`` is what each checker may take; ``options`` belong to
+    system, workload and nemeses.
     """
 
     system: str
@@ -48,6 +50,7 @@ class Scenario:
     recovery_timeout: float = 60.0
     leave_db_running: bool = False
     consistency_models: tuple[str, ...] = ()
+    budget: float = 300.0
     journal: str = "buffered"
     seed: int = 0
     plugin: tuple[str, ...] = ()
@@ -97,7 +100,7 @@ class Scenario:
         return shlex.join(words)
 
 
-ABOVE_ZERO = ("nodes", "rate", "time_limit", "nemesis_interval", "op_timeout")
+ABOVE_ZERO = ("nodes", "rate", "time_limit", "nemesis_interval", "op_timeout", "budget")
 
 CORE: Mapping[str, str] = {
     each.name: str(each.type) for each in fields(Scenario) if not each.name.startswith("option")
@@ -160,6 +163,24 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> Scenario:
         options, count = provider.settle(options, core.get("nodes"))
         scenario = replace(scenario, nodes=count)
     return check_limits(replace(scenario, options=options, option_defaults=defaults))
+
+
+def recorded(table: Mapping[str, Any], registry: Registry) -> Scenario:
+    """The scenario of a run that was, by what stands in its folder alone.
+
+    Options of systems, workloads and faults are taken as they were recorded: whoever declared
+    them may be gone, or may have changed. Where it is known still, its defaults shorten the
+    command that repeats the run.
+    """
+    core = {name: _core_value(name, table[name]) for name in CORE if table.get(name) is not None}
+    options = {name: table[name] for name in table if name not in CORE and name != "versions"}
+    scenario = Scenario(**{"system": "", **core})
+    defaults: dict[str, Any] = {}
+    with contextlib.suppress(UsageError):
+        names = (scenario.system, scenario.workload, scenario.nemesis, scenario.provider)
+        declared = declared_options(registry, *names)
+        defaults = {name: option.default for name, option in declared.items()}
+    return replace(scenario, options=options, option_defaults=defaults)
 
 
 def check_limits(scenario: Scenario) -> Scenario:

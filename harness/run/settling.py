@@ -96,7 +96,8 @@ def _steps(
             yield {"about": ailment.message, "do": ailment.settle}
     for name, answer in answers.items():
         if answer.valid == UNKNOWN:
-            yield {"about": f"{answer.why.rstrip('.')} ({name})", "do": step(name, answer.why)}
+            todo = answer.settle or step(name, answer.why)
+            yield {"about": f"{answer.why.rstrip('.')} ({name})", "do": todo}
     for reason in others:
         yield {"about": reason, "do": "a longer --time-limit, and a workload with a checker"}
 

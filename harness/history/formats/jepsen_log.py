@@ -44,6 +44,7 @@ def read(data: bytes, name: str) -> Adopted:
         operations=adopted.operations,
         notices=(*torn, *adopted.notices),
         torn=bool(torn),
+        is_paired_by_guess=adopted.is_paired_by_guess,
     )
 
 

@@ -14,6 +14,7 @@ from harness.history.history import History
 from harness.history.operation import Operation
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Anomaly, Verdict
+from harness.plugins import Found, Registry
 from harness.run.health import Ailment
 from harness.run.judge import compose, judge_history
 from harness.run.judging import unjudged
@@ -30,6 +31,11 @@ def test_each_reason_has_its_step() -> None:
     assert found[0]["do"] == "--time-limit 40"
     assert "-m bank --cycle-search-timeout" in found[1]["do"]
     assert len(found) == 2
+
+
+def test_what_the_checker_says_would_settle_it_goes_before_what_its_reason_suggests() -> None:
+    knows = Verdict(valid=UNKNOWN, why="the set was never read", settle="read the set")
+    assert [each["do"] for each in steps(UNKNOWN, [], {"set": knows})] == ["read the set"]
 
 
 def test_a_verdict_that_is_decided_needs_no_step() -> None:
@@ -65,10 +71,6 @@ def test_every_unknown_verdict_has_at_least_one_step() -> None:
 
 
 def test_a_crashed_checker_is_told_as_a_defect_and_not_as_the_systems() -> None:
-    class Registry:
-        def get(self, kind: str, name: str) -> Any:
-            return Broken
-
     class Broken:
         reads = frozenset({"history"})
 
@@ -79,7 +81,8 @@ def test_a_crashed_checker_is_told_as_a_defect_and_not_as_the_systems() -> None:
             raise ZeroDivisionError
 
     operations = [Operation(0, 0, 0, "invoke", "read", None), Operation(1, 1, 0, "ok", "read", 1)]
-    verdict = judge_history(History(operations), ["odd"], {}, Registry())  # type: ignore[arg-type]
+    registry = Registry(_cache={"checkers": {"odd": Found("odd", Broken, "test")}})
+    verdict = judge_history(History(operations), ["odd"], {}, registry)
     assert verdict["valid"] == UNKNOWN
     assert "defect of the checker" in verdict["settle"][0]["do"]
 

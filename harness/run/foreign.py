@@ -1,0 +1,133 @@
+"""Operations that a checker's model does not know: never passed over in silence.
+
+Nobody knows what a ``remove`` did to a set whose model has ``add`` and ``read``: an accusation
+and a pass would both be built on it. So where a checker says which operations its model has
+(:class:`harness.history.verdict.Checker`), client operations of other names that may have
+happened make its answer unknown, which names them. Failed ones certainly did not happen.
+
+A history without a single operation of the model is no history for it, which is a mistake of
+whoever asked and not a matter of doubt: refused, with the kinds that were found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import UsageError
+from harness.history.history import History
+from harness.history.operation import FAIL
+from harness.history.record import Record
+from harness.history.verdict import UNKNOWN, Checker, Verdict, untested
+from harness.plugins import BUILT_IN, Found, Registry
+from harness.run.counting import count_operations
+
+Counts = Mapping[str, Mapping[str, int]]
+"""Client operations by f: how many ended ``ok``, ``fail`` and ``info``."""
+SHOWN = 8
+
+
+def unmodelled(checker: Checker, name: str, counts: Counts) -> Verdict | None:
+    """Unknown where ``counts`` holds what the checker called ``name`` does not know."""
+    known: frozenset[str] = getattr(checker, "operations", frozenset())
+    if not known or not counts or getattr(checker, "names_foreign", False):
+        return None
+    others = {f: sum(ends.values()) - ends.get(FAIL, 0) for f, ends in counts.items()}
+    foreign = {f: count for f, count in others.items() if f not in known and count}
+    if not foreign:
+        if any(f in known for f in counts):
+            return None
+        return untested(f"the history has no operation of {name}, only {_kinds(counts)}")
+    told = ", ".join(f"{count} {f}" for f, count in sorted(foreign.items()))
+    return Verdict(
+        valid=UNKNOWN,
+        why=f"{name} does not know what these operations do: {told}"
+        f" (it knows {', '.join(sorted(known))})",
+        settle=f"polygraph check FILE|RUN --ignore-f {','.join(sorted(foreign))} judges without"
+        " them, if they do not touch what the checker judges; else a checker that models them",
+        stats={"foreign": foreign},
+    )
+
+
+def refuse_other_models(
+    record: Record, names: Sequence[str], options: Mapping[str, Any], registry: Registry
+) -> None:
+    """``UsageError`` if no operation of the history is one of a checker called one of ``names``.
+
+    Checkers that do not say what they know take whatever there is.
+    """
+    counts = count_operations(record.history)
+    found = registry.found("checkers")
+    asked = [_declared(found[name], options) for name in names if name in found]
+    if not counts or not asked:
+        return
+    if any(each.fits_some(record.history, counts) for each in asked):
+        return
+    fitting = [
+        name
+        for name, each in found.items()
+        if each.origin == BUILT_IN and _declared(each, options).fits_all(record.history, counts)
+    ]
+    models = f"fitting: -m {' or '.join(fitting[:SHOWN])}" if fitting else "see polygraph list"
+    known = sorted({f for each in asked for f in (*each.operations, *each.steps)})
+    raise UsageError(
+        f"the history has no operation of {', '.join(names)} ({', '.join(known)});"
+        f" what it has: {_kinds(counts)}",
+        models,
+    )
+
+
+def _kinds(counts: Counts) -> str:
+    return ", ".join(f"{sum(ends.values())} {f}" for f, ends in sorted(counts.items()))
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """The names of operations and of steps of transactions that a checker says it knows."""
+
+    operations: frozenset[str]
+    steps: frozenset[str]
+
+    def fits_some(self, history: History, counts: Counts) -> bool:
+        """Whether some operation is one of the model; also where the checker does not say."""
+        if not self.operations and not self.steps:
+            return True
+        if any(f in self.operations for f in counts):
+            return True
+        return bool(self.steps) and _has_transactions(history)
+
+    def fits_all(self, history: History, counts: Counts) -> bool:
+        """Whether every operation is one of the model, by what the checker says."""
+        if self.operations and set(counts) <= self.operations:
+            return True
+        return bool(self.steps) and _has_transactions(history)
+
+
+def _declared(found: Found, options: Mapping[str, Any]) -> _Declared:
+    """What a checker declares: of ours the object says it, of a plug-in's only the class.
+
+    Making an object of somebody else's is left to where it is judged, apart and watched over.
+    """
+    said = found.factory(options) if found.origin == BUILT_IN else found.factory
+    return _Declared(
+        operations=getattr(said, "operations", None) or frozenset(),
+        steps=getattr(said, "micro_operations", None) or frozenset(),
+    )
+
+
+def _has_transactions(history: History) -> bool:
+    """Whether some client's value is a list of micro-operations, an empty one included."""
+    if history.prepared is not None and len(history.prepared.micro.txn):
+        return True
+    return any(
+        isinstance(operation.value, list | tuple) and _is_steps(operation.value)
+        for operation in history
+        if operation.is_client
+    )
+
+
+def _is_steps(value: Sequence[Any]) -> bool:
+    return all(
+        isinstance(step, list | tuple) and bool(step) and isinstance(step[0], str) for step in value
+    )

@@ -7,9 +7,10 @@ skew is what snapshot isolation allows); it is then counted under ``permitted``.
 claimed, every anomaly makes the answer invalid.
 
 *Valid* needs more than that nothing was found: some answer that, had it been another, would have
-shown one of the anomalies that the checker is there for, and one that the claim forbids. Without
-one nothing was tested, and the answer is unknown (write skew at read committed). Nor is it valid
-where what was found may break a claimed model that it does not decide (``undecided``).
+been an anomaly, and a claim that forbids what the checker is there for (write skew at read
+committed can never fail; that it also tells thin air by the way makes no test of write skew).
+Without that nothing was tested, and the answer is unknown. Nor is it valid where what was found may
+break a claimed model that it does not decide (``undecided``).
 """
 
 from __future__ import annotations
@@ -88,9 +89,9 @@ def judged(
 ) -> Verdict:
     """The verdict on ``cases``.
 
-    ``tested``: the anomalies that answers of the history, had they been others, would have shown;
-    ``untested`` says why there is none. ``unknown`` says why the absence of all would prove
-    nothing, ``settle`` what would.
+    ``tested``: the anomalies that the checker is there for, if some answer could have been wrong;
+    ``untested`` says what was missing where there is none. ``unknown`` says why the absence of all
+    would prove nothing, ``settle`` what would.
     """
     out = frozenset[str]().union(*(meanings[kind].rules_out() for kind in cases.counts))
     claimed = claims(record, options)

@@ -8,7 +8,7 @@ Every read of a transaction counts, not only the first of a key.
 - ``G1c-realtime``: the value was first sent to the store when the read had been answered.
 - ``internal``: one transaction read one key twice and found two values.
 - ``own-write-unread``: it wrote a key and then read there something older than its own write, which
-  is wrong at every level; ``own-write-replaced``: somebody else's value, which only read
+  is wrong at every level; ``own-write-overwritten``: somebody else's value, which only read
   uncommitted might allow.
 
 An answer of another kind than all values that were ever written to its key (text where numbers
@@ -33,7 +33,7 @@ FUTURE_READ: Final = "future-read"
 EARLY_READ: Final = "G1c-realtime"
 INTERNAL: Final = "internal"
 OWN_UNREAD: Final = "own-write-unread"
-OWN_REPLACED: Final = "own-write-replaced"
+OWN_REPLACED: Final = "own-write-overwritten"
 _SERIAL: Final = ("view-serializable", "1SR")
 _UNORDERED: Final = (
     "monotonic-reads",

@@ -162,8 +162,10 @@ def _steps(
     first, last = parts[0], parts[-1]
     if told.type != OK:
         return next((part for part in parts if part is not None), _Foreign(told.f))
-    if asked is None or first is None or isinstance(first, _Odd) or isinstance(last, _Odd):
-        return first if isinstance(first, _Odd) else last or first or _Foreign(told.f)
+    if isinstance(first, _Odd) or isinstance(last, _Odd):
+        return first if isinstance(first, _Odd) else last  # type: ignore[return-value]
+    if asked is None or first is None or isinstance(first, _Foreign) or isinstance(last, _Foreign):
+        return _Foreign(told.f) if last is None else last
     if last is None:
         why = f"operation {told.index} is ok and does not say what it read"
         return _Odd(why, _written(first))
@@ -179,7 +181,7 @@ def _steps(
 def _parts(
     header: Header, operation: Operation, asked: Operation | None, single: bool
 ) -> list[Step] | _Foreign | _Odd | None:
-    """The steps that one record tells, ``asked`` being its invocation; ``None`` if it tells none."""
+    """The steps that one record tells, ``asked`` its invocation; ``None`` if it tells none."""
     value = operation.value
     f = "read" if operation.f == "read-init" else operation.f
     if _is_list_of_steps(value) and (value or f not in READS | WRITES):
@@ -334,7 +336,7 @@ def twice_told(known: Writers) -> str:
         return ""
     versions = [f"{displayed(value)} to key {displayed(key)}" for key, value in known.twice]
     more = f" and {len(versions) - 8} more" if len(versions) > 8 else ""
-    return f"written more than once, so that a read of it tells nothing: {', '.join(versions[:8])}{more}"
+    return f"written more than once, so that reads tell nothing: {', '.join(versions[:8])}{more}"
 
 
 def displayed(named: Any) -> str:

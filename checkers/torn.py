@@ -37,7 +37,6 @@ from checkers.register_transactions import (
     Registers,
     Writers,
     displayed,
-    is_timed,
     register_transactions,
     twice_told,
     writers,

@@ -8,8 +8,9 @@ under a fault: such a line is excused if that fault was injected, and so is an e
 the fault was in force shortly before.
 
 What ended on a node that the machines lost (a reboot, an engine that died) ended by that.
-SIGKILL from nobody here is most likely the machine's out-of-memory killer, and a process that
-dies of a full disk dies of the machine: infrastructure, not a verdict, so ``unknown``.
+A line that was cut off proves nothing (:func:`checkers.logs.is_cut_off`). SIGKILL from nobody here
+is most likely the machine's out-of-memory killer, and a process that dies of a full disk dies of
+the machine: infrastructure, not a verdict, so ``unknown``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from checkers.faults_active import faults_active, while_it_ran
+from checkers.logs import is_cut_off
 from harness.history.record import LedgerEntry, LogFile, Record
 from harness.history.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
 
@@ -132,7 +134,7 @@ class Crash:
         patterns = [pattern for fault, pattern in self.expected.items() if fault in active]
         logs = [log for log in record.logs or () if log.node == end.get("node")]
         return any(
-            next(_matching(log, pattern, budget), None) is not None
+            next(_matching(log, pattern, budget, lines_cut=True), None) is not None
             for pattern in patterns
             for log in logs
         )
@@ -142,14 +144,19 @@ def _excused(cry: Cry, excuses: Sequence[re.Pattern[str]]) -> bool:
     return any(excuse.search(cry.text) for excuse in excuses)
 
 
-def _matching(log: LogFile, pattern: re.Pattern[str], budget: Budget) -> Iterator[Cry]:
-    """The lines of ``log`` that match. Raises ``BudgetExceeded``."""
+def _matching(
+    log: LogFile, pattern: re.Pattern[str], budget: Budget, *, lines_cut: bool = False
+) -> Iterator[Cry]:
+    """The lines of ``log`` that match, with ``lines_cut`` also what is left of cut-off ones.
+
+    Raises ``BudgetExceeded``.
+    """
     with log.path.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             if number % _LINES_BETWEEN_LOOKS == 0:
                 budget.spend_check(f"reading {log.path.name} of {log.node}")
             text = line.rstrip("\n")[:LONGEST_LINE]
-            if pattern.search(text):
+            if pattern.search(text) and (lines_cut or not is_cut_off(line)):
                 yield Cry(log, number, text)
 
 

@@ -8,13 +8,16 @@ was written, or had been healed no more than ten seconds before; where the line 
 carry no time, or a fault moved the clocks, if the fault was injected at all.
 
 Ends of processes are the business of :mod:`checkers.crash`. A line that blames a full disk blames
-this machine: that node's lines are left aside, and the answer is unknown.
+this machine: that node's lines are left aside, and the answer is unknown. A line that was cut off
+(the last one without its end, a JSON object that stops in the middle) proves nothing: what it went
+on to say is not known, so where nothing else was found the answer is unknown.
 
 Cost: one pass over each file, in bounded memory.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +46,7 @@ class Line:
     kind: str
     text: str
     time_ns: int | None
+    is_cut: bool = False
     excerpt: list[str] = field(default_factory=list)
 
 
@@ -67,10 +71,11 @@ class Logs:
             if not self._is_expected(line, record)
         ]
         full = {line.log.node for line in found if FULL_DISK.search(line.text)}
+        cut = [line for line in found if line.is_cut and line.log.node not in full]
         told: dict[str, list[Anomaly]] = {}
         counts: dict[str, int] = {}
         for line in found:
-            if line.log.node not in full:
+            if line.log.node not in full and not line.is_cut:
                 counts[line.kind] = counts.get(line.kind, 0) + 1
                 if counts[line.kind] <= SHOWN:
                     told.setdefault(line.kind, []).append(_told(line, record))
@@ -81,6 +86,8 @@ class Logs:
         if full:
             why = f"the disk under {', '.join(sorted(full))} was full: what its log says then is"
             return Verdict(valid=UNKNOWN, why=f"{why} this machine's doing", stats=stats)
+        if cut:
+            return _doubtful(cut[0], stats)
         return Verdict(valid=True, stats=stats)
 
     def _lines(self, log: LogFile, start_ns: int | None, budget: Budget) -> Iterator[Line]:
@@ -103,7 +110,7 @@ class Logs:
                 if open_line is not None:
                     open_line.excerpt.append(text)
                 elif kind:
-                    open_line = Line(log, number, kind, text, time_ns)
+                    open_line = Line(log, number, kind, text, time_ns, is_cut_off(line))
         if open_line is not None:
             yield open_line
 
@@ -121,6 +128,29 @@ class Logs:
         return any(
             pattern.search(line.text) for fault, pattern in self.expected.items() if fault in active
         )
+
+
+def is_cut_off(line: str) -> bool:
+    """Whether a line of a log (with its end) stops before what it had to say was said."""
+    if not line.endswith("\n"):
+        return True
+    if not line.startswith('{"'):
+        return False
+    try:
+        json.loads(line)
+    except ValueError:
+        return True
+    return False
+
+
+def _doubtful(line: Line, stats: Mapping[str, Any]) -> Verdict:
+    return Verdict(
+        valid=UNKNOWN,
+        why=f"line {line.number} of {line.log.path.name} of {line.log.node} is cut off, and what is"
+        f" left of it reads like {line.kind}: that proves nothing",
+        settle=f"read {line.log.path.name} of {line.log.node} around that line, and run it again",
+        stats=dict(stats),
+    )
 
 
 def _clocks_were_wrong(record: Record) -> bool:

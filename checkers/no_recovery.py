@@ -2,8 +2,10 @@
 
 A run ends by healing all faults and waiting for the system to be ready. If each heal is proved
 in the ledger and the system still is not ready in the time it was given, that is the system's
-own failure. If a heal is not proved, or the machine killed a process for lack of memory, nobody
-knows whose failure it is.
+own failure: it lost its availability for good, which is no matter of the models it claims. If a
+heal is not proved, or the machine killed a process for lack of memory, nobody knows whose failure
+it is; if no fault was injected at all there was nothing to recover from, and a system that is slow
+by itself breaks no promise. (What this machine's own trouble excuses is the judge's business.)
 """
 
 from __future__ import annotations
@@ -36,6 +38,15 @@ class NoRecovery:
         stats = {"ready": bool(recovery["ready"]), "seconds": recovery.get("seconds")}
         if recovery["ready"]:
             return Verdict(valid=True, stats=stats)
+        if not any(entry.event == "injected" for entry in record.faults or ()):
+            return Verdict(
+                valid=UNKNOWN,
+                why=f"the system was not ready {_waited(recovery)}, and no fault was injected that"
+                " it had to recover from",
+                settle="a longer --recovery-timeout on a quieter machine; the nodes' logs say what"
+                " it waited for",
+                stats=stats,
+            )
         left = _not_proved_healed(record.faults or ())
         waited = _waited(recovery)
         if left:
@@ -78,8 +89,6 @@ def _waited(recovery: Mapping[str, Any]) -> str:
 
 def _healed_sentence(ledger: Sequence[LedgerEntry]) -> str:
     heals = [entry for entry in ledger if entry.event == "healed"]
-    if not heals:
-        return "No fault was injected."
     last = max(heals, key=lambda entry: entry.time)
     injected = len({entry.id for entry in ledger})
     return (

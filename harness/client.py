@@ -7,7 +7,15 @@ these abilities, so that a workload over ``Transactions`` runs on every transact
 The one rule that everything stands on: ``Failed`` is raised only where the operation
 **certainly did not happen** (refused before anything was sent; rolled back by the server's
 own word). Every time-out, reset, server error and unknown exception is ``Indeterminate``;
-an exception of any other type is treated as ``Indeterminate`` too. Nothing is ever retried.
+an exception of any other type is a defect of the client: its operation is ``Indeterminate`` too,
+and the run ends. Nothing is ever retried.
+
+A *session* (what a process may expect of its own earlier operations) ends with the connection
+that it was held over. A client that lost its connection therefore says so with the ``Failed``
+that it raises, and goes on as another process; it makes no new connection in the middle of an
+operation whose process used the old one, but raises ``Failed(..., session_ended=True)`` before
+anything is sent. Of a client that does not say, every ``Failed`` is taken for the end of its
+session, which accuses nobody and costs only what sessions longer than that would have shown.
 """
 
 from __future__ import annotations
@@ -17,11 +25,16 @@ from typing import Any, Protocol, runtime_checkable
 
 
 class Failed(Exception):
-    """The operation certainly did not happen; it becomes ``fail``. ``error`` is JSON."""
+    """The operation certainly did not happen; it becomes ``fail``. ``error`` is JSON.
 
-    def __init__(self, error: Any) -> None:
+    ``session_ended`` tells whether the connection was lost with it (``None``: the client cannot
+    tell). The client is used again, by another process if the session has ended or may have.
+    """
+
+    def __init__(self, error: Any, *, session_ended: bool | None = None) -> None:
         super().__init__(str(error))
         self.error = error
+        self.session_ended = session_ended
 
 
 class Indeterminate(Exception):

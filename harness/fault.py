@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from harness.cluster.node import Cluster, Daemon
 from harness.system import System
@@ -67,3 +67,10 @@ class Fault(Protocol):
     def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
         """Measure whether it is gone."""
         ...
+
+
+@runtime_checkable
+class NeedsProcesses(Protocol):
+    """A fault that hits a system's processes, and so makes no sense where it starts none."""
+
+    needs_processes: bool

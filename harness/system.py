@@ -72,6 +72,15 @@ class System(Protocol):
 
 
 @runtime_checkable
+class WithoutDaemons(Protocol):
+    """A system that runs inside of its clients (a library, a file): ``start`` gives no daemons."""
+
+    def without_daemons(self) -> bool:
+        """Whether, with the options given, there is no process that a fault could hit."""
+        ...
+
+
+@runtime_checkable
 class Durability(Protocol):
     """A system that can be told to give up durability: what it acknowledged may then be lost.
 

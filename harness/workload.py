@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from harness.client import SystemClient
 from harness.generator import Generator
@@ -55,4 +55,21 @@ class Workload(Protocol):
         ``Failed`` and ``Indeterminate`` may pass through: the caller turns them into ``fail``
         and ``info``.
         """
+        ...
+
+
+@runtime_checkable
+class ReadsKeys(Protocol):
+    """A workload over many keys, whose final reads can take any of them.
+
+    A key that came to its end while a fault was in force is read by nobody any more, unless the
+    final reads take it too.
+    """
+
+    def keys_of(self, operation: Operation) -> Sequence[Any]:
+        """The keys that an invocation is about, in the words that :meth:`final_reads` takes."""
+        ...
+
+    def final_reads(self, keys: Sequence[Any]) -> Generator | None:
+        """As ``final_generator``, of ``keys`` beside those that it reads in any case."""
         ...

@@ -25,6 +25,7 @@ from nemeses.targets import (
     choices,
     find_daemon,
     live_daemons,
+    no_processes,
     plan_targets,
     processes,
     resolve_targets,
@@ -48,6 +49,7 @@ class Kill:
     """SIGKILL to the process group of each daemon of the targets; healed by ``System.start``."""
 
     name = "kill"
+    needs_processes = True
     options = (
         SystemOption(
             name="kill_targets",
@@ -63,8 +65,8 @@ class Kill:
         self._ends: dict[ProcessIdentity, _End] = {}
 
     def refusal(self, cluster: Cluster, system: System) -> str | None:
-        """Never refused: every system can be started again."""
-        return None
+        """Only where the system says that it has no processes."""
+        return no_processes(system)
 
     def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
         """A target word and the order in which nodes are taken."""

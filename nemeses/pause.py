@@ -26,6 +26,7 @@ from nemeses.targets import (
     TARGETS,
     choices,
     find_daemon,
+    no_processes,
     plan_targets,
     processes,
     resolve_targets,
@@ -43,6 +44,7 @@ class Pause:
     """SIGSTOP to the process group of each daemon of the targets; healed by SIGCONT."""
 
     name = "pause"
+    needs_processes = True
     options = (
         SystemOption(
             name="pause_targets",
@@ -56,8 +58,8 @@ class Pause:
         self._words = choices(options, "pause_targets", TARGETS, "target")
 
     def refusal(self, cluster: Cluster, system: System) -> str | None:
-        """Never refused: every daemon's process group can be stopped."""
-        return None
+        """Only where the system says that it has no processes."""
+        return no_processes(system)
 
     def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
         """A target word and the order in which nodes are taken."""

@@ -17,10 +17,17 @@ from harness.cluster.node import Daemon, ProcessIdentity
 from harness.errors import UsageError
 from harness.fault import Stage
 from harness.plugins import unknown_name
-from harness.system import Primaries
+from harness.system import Primaries, System, WithoutDaemons
 
 TARGETS = ("one", "minority", "majority", "primaries", "all")
 PRIMARIES = "primaries"
+
+
+def no_processes(system: System) -> str | None:
+    """Why a fault that hits processes is not possible, where the system says that it has none."""
+    if isinstance(system, WithoutDaemons) and system.without_daemons():
+        return f"{system.name} starts no processes that it could hit"
+    return None
 
 
 def choices(

@@ -17,7 +17,7 @@ conclude anything from it. Jepsen's etcd test does the same. It keeps the proces
 
 Time: this client gives up at nine tenths of the operation's time-out, before its owner does, so
 that it is the client, who knows the stage, that says what became of the operation. The socket is
-closed then, as after every loss; the next operation makes a new connection.
+closed then, as after every loss; the next operation makes a new connection, as another process.
 
 Cost: about 0.2 ms of CPU a request (``benchmarks/etcd_client.py``).
 """
@@ -56,7 +56,7 @@ class EtcdClient(EtcdWatches):
         """Remember where to go; the connection is made by the first request, inside its time."""
         parts = urlsplit(f"//{address}")
         if not parts.hostname:
-            raise Failed(["connect", f"not an address: {address!r}"])
+            raise Failed(["connect", f"not an address: {address!r}"], session_ended=False)
         self._endpoint = (parts.hostname, parts.port or gateway.PORT)
 
     async def close(self) -> None:
@@ -110,23 +110,23 @@ class EtcdClient(EtcdWatches):
         deadline: float | None = None,
     ) -> _Shape:
         """Send ``request`` once; the answer, or ``Failed`` / ``Indeterminate`` by stage."""
-        in_doubt = Indeterminate if mutates else Failed
         limit = self.deadline() if deadline is None else deadline
         connection = await self._connected(limit)
         try:
             answer = await self._exchange(connection, path, gateway.encode(request), limit)
         except TimeoutError as error:
-            raise in_doubt(["sent", "timed out"]) from error
+            raise _doubt(mutates, ["sent", "timed out"], session_ended=True) from error
         except (Lost, OSError) as error:
-            raise in_doubt(["sent", _reason(error)]) from error
+            raise _doubt(mutates, ["sent", _reason(error)], session_ended=True) from error
         if answer.status != 200:
             message = gateway.error_message(answer.body)
-            refused = message in gateway.REFUSED_BEFORE_PROPOSING
-            raise (Failed if refused else in_doubt)(["answer", answer.status, message])
+            mutated = mutates and message not in gateway.REFUSED_BEFORE_PROPOSING
+            raise _doubt(mutated, ["answer", answer.status, message], session_ended=False)
         try:
             return gateway.decode(answer.body, shape)
         except msgspec.MsgspecError as error:
-            raise in_doubt(["answer", 200, f"not understood: {error}"]) from error
+            what = ["answer", 200, f"not understood: {error}"]
+            raise _doubt(mutates, what, session_ended=False) from error
 
     async def follow(
         self, path: str, request: Mapping[str, Any], deadline: float
@@ -146,30 +146,35 @@ class EtcdClient(EtcdWatches):
                     for line in lines:
                         yield line
         except TimeoutError as error:
-            raise Failed(["sent", "timed out"]) from error
+            raise Failed(["sent", "timed out"], session_ended=True) from error
         except (Lost, OSError) as error:
-            raise Failed(["sent", _reason(error)]) from error
+            raise Failed(["sent", _reason(error)], session_ended=True) from error
         finally:
             self._in_use = None
             await parts.aclose()
-        raise Failed(["sent", "the stream ended"])
+        raise Failed(["sent", "the stream ended"], session_ended=True)
 
     async def _connected(self, deadline: float) -> HttpConnection:
-        """A connection on which nothing has been sent for this operation yet."""
+        """A connection on which nothing has been sent for this operation yet.
+
+        One that was lost since the last operation is not made again for this one: its process
+        would read on over another connection, perhaps what is older than it has seen.
+        """
         idle, self._idle = self._idle, None
         if idle is not None:
             if idle.reusable:
                 return idle
             idle.close()
+            raise Failed(["connect", "the connection was lost"], session_ended=True)
         if self._endpoint is None:
-            raise Failed(["connect", "this client is not open"])
+            raise Failed(["connect", "this client is not open"], session_ended=False)
         try:
             async with asyncio.timeout_at(deadline):
                 return await HttpConnection.connect(*self._endpoint)
         except TimeoutError as error:
-            raise Failed(["connect", "timed out"]) from error
+            raise Failed(["connect", "timed out"], session_ended=False) from error
         except OSError as error:
-            raise Failed(["connect", _reason(error)]) from error
+            raise Failed(["connect", _reason(error)], session_ended=False) from error
 
     async def _exchange(
         self, connection: HttpConnection, path: str, body: bytes, deadline: float
@@ -191,6 +196,11 @@ class EtcdClient(EtcdWatches):
             self._idle = connection
 
 
+def _doubt(mutates: bool, error: Any, *, session_ended: bool) -> Failed | Indeterminate:
+    """What became of a request of which nobody can know: a pure read is as good as never made."""
+    return Indeterminate(error) if mutates else Failed(error, session_ended=session_ended)
+
+
 def _reason(error: Exception) -> str:
     """What went wrong, without the address: equal troubles shall read alike in a history."""
     number = error.errno if isinstance(error, OSError) else None
@@ -200,5 +210,8 @@ def _reason(error: Exception) -> str:
 def _storable(value: Any) -> bytes:
     """``value`` as stored; ``None`` means absent and cannot be put."""
     if value is None:
-        raise Failed(["request", "a register cannot be set to null, which stands for absent"])
+        raise Failed(
+            ["request", "a register cannot be set to null, which stands for absent"],
+            session_ended=False,
+        )
     return gateway.stored(value)

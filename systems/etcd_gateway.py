@@ -192,11 +192,15 @@ def sole(found: Sequence[KeyValue], key: bytes) -> tuple[int, Any]:
         return 0, None
     if len(found) != 1 or found[0].key != key:
         keys = [pair.key.decode("utf-8", "replace") for pair in found[:3]]
-        raise Failed(["answer", f"a read of {key.decode()} was answered with {keys}"])
+        raise Failed(
+            ["answer", f"a read of {key.decode()} was answered with {keys}"], session_ended=False
+        )
     try:
         return found[0].mod_revision, loaded(found[0].value)
     except msgspec.MsgspecError as error:
-        raise Failed(["answer", f"not a value of ours: {found[0].value[:80]!r}"]) from error
+        raise Failed(
+            ["answer", f"not a value of ours: {found[0].value[:80]!r}"], session_ended=False
+        ) from error
 
 
 def range_of(key: bytes, *, serializable: bool = False, revision: int = 0) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class EtcdObjects:
         deadline: float | None = None,
     ) -> _Shape:
         """See :class:`systems.etcd_client.EtcdClient`."""
-        raise Failed(["request", "this client cannot ask anything"])
+        raise Failed(["request", "this client cannot ask anything"], session_ended=False)
 
     def deadline(self) -> float:
         """When an operation that begins now is given up."""
@@ -90,7 +90,7 @@ class EtcdObjects:
             return None
         (found,) = _values(answer.kvs[:1], prefix)
         if not await self._delete(answer.kvs[0].key, answer.kvs[0].mod_revision, deadline):
-            raise Failed(["answer", "conflict"])
+            raise Failed(["answer", "conflict"], session_ended=False)
         return found[1]
 
     async def append_to_log(self, name: Any, value: Any) -> int:
@@ -152,6 +152,9 @@ def _values(found: Sequence[gateway.KeyValue], prefix: bytes) -> list[tuple[int,
     values = []
     for pair in found:
         if not pair.key.startswith(prefix):
-            raise Failed(["answer", f"a read of {prefix!r} was answered with {pair.key[:80]!r}"])
+            raise Failed(
+                ["answer", f"a read of {prefix!r} was answered with {pair.key[:80]!r}"],
+                session_ended=False,
+            )
         values.append(gateway.sole([pair], pair.key))
     return values

@@ -85,7 +85,10 @@ class EtcdTransaction:
         """Set ``key`` to ``value`` when this commits."""
         self._must_be_open()
         if value is None:
-            raise Failed(["request", "a key cannot be set to null, which stands for absent"])
+            raise Failed(
+                ["request", "a key cannot be set to null, which stands for absent"],
+                session_ended=False,
+            )
         self._puts[gateway.stored(key)] = gateway.stored(value)
 
     async def delete(self, key: Any) -> None:
@@ -134,7 +137,7 @@ class EtcdTransaction:
             deadline=self._deadline,
         )
         if not answer.succeeded:
-            raise Failed(["answer", "conflict"])
+            raise Failed(["answer", "conflict"], session_ended=False)
 
     async def abort(self) -> None:
         """Give up; nothing was sent that could change anything."""
@@ -142,7 +145,7 @@ class EtcdTransaction:
 
     def _must_be_open(self) -> None:
         if self._finished:
-            raise Failed(["request", "this transaction is finished"])
+            raise Failed(["request", "this transaction is finished"], session_ended=False)
 
     async def _read(self, keys: Sequence[bytes]) -> None:
         """Read all ``keys`` in one request at this transaction's revision, and fix it if new."""
@@ -158,7 +161,10 @@ class EtcdTransaction:
             deadline=self._deadline,
         )
         if len(answer.responses) != len(keys):
-            raise Failed(["answer", f"{len(answer.responses)} answers to {len(keys)} reads"])
+            raise Failed(
+                ["answer", f"{len(answer.responses)} answers to {len(keys)} reads"],
+                session_ended=False,
+            )
         for key, part in zip(keys, answer.responses, strict=True):
             self._see(key, part.response_range)
         self._revision = self._revision or answer.header.revision
@@ -177,13 +183,13 @@ class EtcdTransaction:
         )
         found = answer.responses[0].response_range if len(answer.responses) == 1 else None
         if found is None:
-            raise Failed(["answer", "no range answer to a scan"])
+            raise Failed(["answer", "no range answer to a scan"], session_ended=False)
         self._revision = self._revision or answer.header.revision
         return found.kvs
 
     def _see(self, key: bytes, found: gateway.InnerRange | None) -> None:
         if found is None:
-            raise Failed(["answer", "no range answer to a read"])
+            raise Failed(["answer", "no range answer to a read"], session_ended=False)
         self._seen[key] = gateway.sole(found.kvs, key)
 
     def _value(self, key: bytes) -> Any:

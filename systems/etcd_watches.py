@@ -29,7 +29,7 @@ class EtcdWatches(EtcdObjects):
         self, path: str, request: Mapping[str, Any], deadline: float
     ) -> AsyncGenerator[bytes, None]:
         """See :class:`systems.etcd_client.EtcdClient`."""
-        raise Failed(["request", "this client cannot follow anything"])
+        raise Failed(["request", "this client cannot follow anything"], session_ended=False)
 
     async def write_watched(self, key: Any, value: Any) -> int:
         """One put; its revision."""
@@ -66,9 +66,9 @@ def _events(line: bytes, key: bytes) -> list[tuple[int, Any]]:
     try:
         part = gateway.decode(line, gateway.WatchAnswer).result
     except msgspec.MsgspecError as error:
-        raise Failed(["answer", f"not understood: {error}"]) from error
+        raise Failed(["answer", f"not understood: {error}"], session_ended=False) from error
     if part.canceled:
-        raise Failed(["answer", "the watch was cancelled", part.cancel_reason])
+        raise Failed(["answer", "the watch was cancelled", part.cancel_reason], session_ended=False)
     if any(event.type != "PUT" for event in part.events):
-        raise Failed(["answer", "a key that is only written was deleted"])
+        raise Failed(["answer", "a key that is only written was deleted"], session_ended=False)
     return [gateway.sole([event.kv], key) for event in part.events]

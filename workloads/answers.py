@@ -16,6 +16,16 @@ def completed(invocation: Operation, kind: str, value: Any, error: Any = None) -
     return Operation(-1, -1, invocation.process, kind, invocation.f, value, error)
 
 
+def key_of(operation: Operation) -> list[Any]:
+    """The key of an invocation whose value is ``[key, value]`` (``ReadsKeys.keys_of``)."""
+    return [operation.value[0]]
+
+
+def with_last(keys: Sequence[int], last_key: int, most: int) -> list[int]:
+    """``keys``, and the ``most`` used last up to ``last_key``: each once, in order."""
+    return sorted({*keys, *range(max(0, last_key + 1 - most), last_key + 1)})
+
+
 def chosen(
     workload: str, declared: Sequence[SystemOption], options: WorkloadOptions, *, least: int = 1
 ) -> dict[str, int]:

@@ -12,6 +12,7 @@ Each is a transaction of one step, so nothing but causality relates them. Values
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar, Final
 
@@ -30,6 +31,7 @@ from harness.generator import (
 from harness.history.operation import Operation
 from harness.system import SystemOption
 from harness.workload import WorkloadOptions
+from workloads.answers import with_last
 from workloads.micro_operations import carry_out
 
 SITES: Final = 3
@@ -68,7 +70,15 @@ class Causal:
 
     def final_generator(self) -> Generator:
         """The effects and then the causes of the pairs used last, read on every node."""
-        pairs = range(self._last_pair + 1)[-FINAL_PAIRS:]
+        return self.final_reads([])
+
+    def keys_of(self, operation: Operation) -> Sequence[Any]:
+        """The number of the pair."""
+        return [int(operation.value[0][1][1:])]
+
+    def final_reads(self, keys: Sequence[Any]) -> Generator:
+        """The same of the pairs ``keys``, and of those used last."""
+        pairs = with_last(keys, self._last_pair, FINAL_PAIRS)
         reads = [_read(f"{name}{number}") for number in pairs for name in "yx"]
         return on_threads(range(self._nodes), each_thread(reads))
 

@@ -9,8 +9,9 @@ machines. Values are ``[key, row]`` and ``[key, null]``, in the completion ``[ke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from harness.client import SystemClient, Transactions
 from harness.errors import UsageError
@@ -18,6 +19,7 @@ from harness.generator import Generator, concurrent_generator, invoke, lift
 from harness.history.operation import OK, Operation
 from harness.system import SystemOption
 from harness.workload import WorkloadOptions
+from workloads.answers import key_of, with_last
 from workloads.micro_operations import begin, completed
 
 WRITE: Final = "write"
@@ -58,8 +60,16 @@ class CausalReverse:
 
     def final_generator(self) -> Generator | None:
         """The tables used last, each read once more."""
-        keys = range(self._last_key + 1)[-FINAL_KEYS:]
-        return lift([invoke(READ, [key, None]) for key in keys])
+        return self.final_reads([])
+
+    def final_reads(self, keys: Sequence[Any]) -> Generator | None:
+        """The same of ``keys``, and the tables used last."""
+        taken = with_last(keys, self._last_key, FINAL_KEYS)
+        return lift([invoke(READ, [key, None]) for key in taken])
+
+    def keys_of(self, operation: Operation) -> Sequence[Any]:
+        """The table of an operation."""
+        return key_of(operation)
 
     def _table(self, _key: int) -> Generator:
         steps = [[invoke(WRITE, row), invoke(READ)] for row in range(self._rows)]

@@ -7,6 +7,7 @@ dozen, one after the other, so that a read stays within one transaction's limits
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ from harness.generator import (
 from harness.history.operation import OK, Operation
 from harness.system import SystemOption
 from harness.workload import WorkloadOptions
-from workloads.answers import chosen, completed
+from workloads.answers import chosen, completed, key_of, with_last
 
 
 class Comments:
@@ -56,10 +57,17 @@ class Comments:
         return mix([repeat(invoke("read")), [invoke("write", n) for n in range(self._ids)]])
 
     def final_generator(self) -> Generator:
-        """The two keys used last, on every node."""
-        keys = range(max(0, self._last_key - 1), self._last_key + 1)
-        reads = [invoke("read", [key, None]) for key in keys]
+        """The two keys used last, read on every node."""
+        return self.final_reads([])
+
+    def final_reads(self, keys: Sequence[Any]) -> Generator:
+        """The same of ``keys``, and the two used last."""
+        reads = [invoke("read", [key, None]) for key in with_last(keys, self._last_key, 2)]
         return on_threads(range(self._nodes), each_thread(reads))
+
+    def keys_of(self, operation: Operation) -> Sequence[Any]:
+        """The key of an operation."""
+        return key_of(operation)
 
     async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
         """One transaction. A refused commit passes through as ``Failed``."""

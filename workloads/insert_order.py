@@ -7,8 +7,9 @@ afterwards see those before it. Readers look at the keys written last.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from harness.client import Failed, Indeterminate, Registers, SystemClient
 from harness.errors import SetupError
@@ -16,7 +17,7 @@ from harness.generator import Context, Generator, each_thread, function, invoke,
 from harness.history.operation import OK, Operation
 from harness.system import SystemOption
 from harness.workload import WorkloadOptions
-from workloads.answers import chosen, completed
+from workloads.answers import chosen, completed, with_last
 
 RECENT = 8
 """Readers look at one of so many keys written last."""
@@ -54,8 +55,16 @@ class InsertOrder:
 
     def final_generator(self) -> Generator:
         """The keys written last, on every node."""
-        keys = range(max(0, self._last - RECENT), self._last + 1)
-        return on_threads(range(self._nodes), each_thread([invoke("read", key) for key in keys]))
+        return self.final_reads([])
+
+    def final_reads(self, keys: Sequence[Any]) -> Generator:
+        """The same of ``keys``, and those written last."""
+        taken = with_last(keys, self._last, RECENT + 1)
+        return on_threads(range(self._nodes), each_thread([invoke("read", key) for key in taken]))
+
+    def keys_of(self, operation: Operation) -> Sequence[Any]:
+        """The key of an operation."""
+        return [operation.value]
 
     async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
         """One call of the client for each part."""

@@ -79,7 +79,7 @@ class Lock:
         if operation.f == "acquire":
             token = await locks.acquire(key)
             if token is None:
-                return completed(operation, FAIL, [key, None], ["held by another"])
+                return completed(operation, FAIL, [key, None])  # held by another
             self._tokens[process, key] = token
             return completed(operation, OK, [key, token])
         if (process, key) not in self._tokens:
@@ -87,7 +87,7 @@ class Lock:
         token = self._tokens.pop((process, key))
         if await locks.release(key, token):
             return completed(operation, OK, [key, token])
-        return completed(operation, FAIL, [key, token], ["not held any more"])
+        return completed(operation, FAIL, [key, token])  # held no more
 
 
 def _locks(client: SystemClient) -> Locks:

@@ -9,8 +9,8 @@ of 2. Values are ``[["w", 7, 1]]`` and ``[["r", 6, null], ["r", 7, null]]``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 from harness.client import SystemClient, Transactions
 from harness.errors import UsageError
@@ -19,6 +19,7 @@ from harness.generator.leaves import fill_in, waiting
 from harness.history.operation import Operation, Process
 from harness.system import SystemOption
 from harness.workload import WorkloadOptions
+from workloads.answers import with_last
 from workloads.micro_operations import carry_out
 from workloads.transactions import greatest_key
 
@@ -54,7 +55,15 @@ class LongFork:
 
     def final_generator(self) -> Generator | None:
         """The groups used last, each read once more."""
-        groups = range(self._last_key // self._group_size + 1)[-FINAL_GROUPS:]
+        return self.final_reads([])
+
+    def keys_of(self, operation: Operation) -> Sequence[Any]:
+        """The number of the group."""
+        return [greatest_key(operation.value) // self._group_size]
+
+    def final_reads(self, keys: Sequence[Any]) -> Generator | None:
+        """The same of the groups ``keys``, and of those used last."""
+        groups = with_last(keys, self._last_key // self._group_size, FINAL_GROUPS)
         return lift([invoke(READ, _reads(group, self._group_size)) for group in groups])
 
     async def invoke(self, client: SystemClient, operation: Operation) -> Operation:

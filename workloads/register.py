@@ -4,7 +4,8 @@ After Jepsen's linearizable-register test. Each key is shared by two threads a n
 half of them (one on each node) only read, the others write and compare-and-set, so that clients
 cut off in the middle of a write keep no reader from reading. Judging one key takes time
 exponential in its open operations, so a key ends after some operations, or after a few whose
-outcome nobody knows, and its threads take the next one.
+outcome nobody knows, and its threads take the next one. What was refused or never sent does not
+count, and the final reads take every key that was open under a fault (up to a bound).
 
 Values are unique within a key by default: a read then names the write that it saw, and stale
 reads are proved soonest. A small ``value_range`` makes values come back, so that compare-and-set
@@ -14,7 +15,7 @@ process wrote itself (those that write never read), so it both succeeds and fail
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, ClassVar, Final
 
@@ -39,6 +40,7 @@ from harness.generator.streams import split
 from harness.history.operation import FAIL, OK, Operation, Process
 from harness.system import SystemOption
 from harness.workload import WorkloadOptions
+from workloads.answers import key_of, with_last
 
 READ: Final = "read"
 WRITE: Final = "write"
@@ -111,9 +113,17 @@ class Register:
 
     def final_generator(self) -> Generator:
         """The keys used last, each read on every node."""
-        first = max(0, self._last_key + 1 - 2 * self._groups)
-        reads = [invoke(READ, [key, None]) for key in range(first, self._last_key + 1)]
+        return self.final_reads([])
+
+    def final_reads(self, keys: Sequence[Any]) -> Generator:
+        """The same of ``keys``, and the keys used last."""
+        taken = with_last(keys, self._last_key, 2 * self._groups)
+        reads = [invoke(READ, [key, None]) for key in taken]
         return on_threads(range(self._nodes), each_thread(reads))
+
+    def keys_of(self, operation: Operation) -> Sequence[Any]:
+        """The key of an operation."""
+        return key_of(operation)
 
     async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
         """One call of the client; a compare-and-set that found another value is ``fail``."""

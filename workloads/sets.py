@@ -8,6 +8,7 @@ by ``set-full``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar
 
@@ -25,7 +26,7 @@ from harness.generator import (
 from harness.history.operation import OK, Operation
 from harness.system import SystemOption
 from harness.workload import WorkloadOptions
-from workloads.answers import chosen, completed
+from workloads.answers import chosen, completed, key_of, with_last
 
 ADDS_TO_A_READ = 4
 
@@ -71,9 +72,16 @@ class Set:
 
     def final_generator(self) -> Generator:
         """The two sets used last, read on every node."""
-        keys = range(max(0, self._last_key - 1), self._last_key + 1)
-        reads = [invoke("read", [key, None]) for key in keys]
+        return self.final_reads([])
+
+    def final_reads(self, keys: Sequence[Any]) -> Generator:
+        """The same of ``keys``, and the two used last."""
+        reads = [invoke("read", [key, None]) for key in with_last(keys, self._last_key, 2)]
         return on_threads(range(self._nodes), each_thread(reads))
+
+    def keys_of(self, operation: Operation) -> Sequence[Any]:
+        """The set of an operation."""
+        return key_of(operation)
 
     async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
         """One call of the client."""

@@ -52,6 +52,7 @@ def decide(
             return Verdict(valid=True, stats=figures)
         valid, why = UNKNOWN, why_undecided(undecided, inference.incomplete)
     least, stronger = boundary(found.keys() - set(UNKNOWN_MAKING))
+    least = (*least, *options.fallen(found))
     return Verdict(
         valid=valid, why=why, anomalies=shown, not_=least, also_not=stronger, stats=figures
     )

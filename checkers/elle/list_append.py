@@ -62,6 +62,7 @@ class ListAppend:
 
     name = "list-append"
     reads = frozenset({"history"})
+    needs_no_times = True
     micro_operations = frozenset(("append", "r"))
 
     def __init__(self, options: Mapping[str, Any]) -> None:

@@ -15,9 +15,11 @@ Visibility, 2015), *Daudjee* (Lazy Database Replication with Snapshot Isolation,
 Database Replication, 2005), *Liu* (ROLA, 2018), *SQL* (the standard).
 
 Two things differ from Elle. Its ``GSIa``, ``GSIb``, ``GSI`` in one graph and ``G-SI``,
-``G-SIb`` in another never meet; here they are one spelling. And a read of a value that nobody
-ever wrote is an anomaly, ``thin-air``: no history in Adya's sense has one, as with
-``cyclic-versions`` and ``duplicate-elements``, so even ``PL-1`` forbids it.
+``G-SIb`` in another never meet; here they are one spelling. And what no history in Adya's sense
+has, whatever its level, is forbidden even by ``PL-1``: a read of a value that nobody ever wrote
+(``thin-air``) or that its reader itself wrote only later (``future-read``), a read that lacks what
+its transaction wrote before (``own-write-unread``), ``cyclic-versions`` and
+``duplicate-elements``.
 """
 
 from __future__ import annotations
@@ -148,6 +150,9 @@ def _implied() -> dict[str, tuple[str, ...]]:
         "dirty-update": ("G1a",),
         "future-read": ("G1c",),
         "thin-air": ("G1a",),
+        "own-write-unread": ("internal",),
+        "own-write-overwritten": ("internal",),  # Adya
+        "non-repeatable-read": ("G-single-item",),  # Adya: whichever version came first
         "lost-update": ("write-skew", "G2-item"),  # Bailis
         "write-skew": ("G2",),
     }
@@ -156,8 +161,15 @@ def _implied() -> dict[str, tuple[str, ...]]:
 IMPLIED: Final[Graph] = _implied()
 
 FORBIDS: Final[Graph] = {
-    "PL-1": ("G0", "duplicate-elements", "cyclic-versions", "thin-air"),  # Adya
-    "PL-2": ("G1",),  # Adya
+    "PL-1": (  # Adya
+        "G0",
+        "duplicate-elements",
+        "cyclic-versions",
+        "thin-air",
+        "future-read",
+        "own-write-unread",
+    ),
+    "PL-2": ("G1", "own-write-overwritten"),  # Adya
     "PL-CS": ("G1", "G-cursor", "lost-update"),  # Adya, Bailis
     "PL-2L": ("G1", "G-monotonic"),  # Adya
     "PL-MSR": ("G1", "G-MSR"),  # Adya
@@ -201,6 +213,12 @@ EXISTENCE: Final = (
 
 EXISTS: Final = "-cycle-exists"
 UNKNOWN_MAKING: Final = ("empty-transaction-graph", "cycle-search-timeout")
+
+IN_NO_HISTORY: Final = frozenset(("thin-air", "future-read", "own-write-unread"))
+"""What no model allows, those that are not Adya's included."""
+BESIDE: Final[Graph] = {"causal": ("G1a", "G1b", "internal")}
+"""What a model forbids of transactions, where the weaker ones of the lattice speak of single
+operations: causal as Biswas & Enea (2019) have it lets committed transactions be seen, whole."""
 
 MODELS: Final = frozenset(WEAKER) | {model for weaker in WEAKER.values() for model in weaker}
 """The 36 models by their canonical names."""

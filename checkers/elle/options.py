@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from checkers.elle.models import (
+    BESIDE,
     EXISTENCE,
+    IN_NO_HISTORY,
     PROCESS_CYCLES,
     REALTIME_CYCLES,
     anomalies_implying,
     canonical,
     friendly,
     implied_models,
+    impossible,
     prohibited,
     stronger_models,
 )
+from harness.history.intakes import is_timed
 from harness.history.operation import Header
 from harness.history.verdict import Verdict
 
@@ -81,7 +85,23 @@ class Options:
     @property
     def prohibited(self) -> frozenset[str]:
         """Anomalies that break what was asked for."""
-        return anomalies_implying(self.anomalies) | prohibited(self.consistency_models)
+        beside = {kind for model in self._models for kind in BESIDE.get(model, ())}
+        broken = anomalies_implying(self.anomalies) | prohibited(self.consistency_models)
+        return broken | beside | IN_NO_HISTORY
+
+    @property
+    def _models(self) -> frozenset[str]:
+        return frozenset(map(canonical, self.consistency_models))
+
+    def fallen(self, found: Iterable[str]) -> tuple[str, ...]:
+        """Models asked for that the anomalies ``found`` break and that no lattice says so of."""
+        kinds = set(found)
+        always = bool(kinds & IN_NO_HISTORY)
+        return tuple(
+            friendly(model)
+            for model in sorted(self._models - impossible(kinds))
+            if always or kinds & set(BESIDE.get(model, ()))
+        )
 
     def undecided(
         self,
@@ -133,11 +153,6 @@ class Options:
         """Whether some model can only be proved by strict serializability."""
         plain = implied_models(["strong-session-serializable"])
         return any(canonical(model) not in plain for model in self.consistency_models)
-
-
-def is_timed(header: Header) -> bool:
-    """Whether records of different processes tell by their order which came first."""
-    return (header.extra or {}).get("order") != "session"
 
 
 def of_sessions(model: str) -> str:

@@ -1,14 +1,19 @@
 """Anomalies of registers that are no cycle of transactions.
 
-=================  ==============================================================================
-internal           a transaction's read disagrees with its own read or write of the key before
-G1a                an ok read of what a transaction wrote that failed
-G1b                an ok read of what another transaction wrote and itself overwrote
-thin-air           an ok read of a value that nobody wrote; Elle lets it pass
-lost-update        several ok transactions read one version of a key and wrote the key
-cyclic-versions    what is known or assumed of the order of a key's versions is no order
-=================  ==============================================================================
+=====================  ==========================================================================
+internal               a transaction's read disagrees with its own read or write of the key before
+future-read            a read of what its own transaction writes only later
+own-write-unread       a read after an own write that shows the initial state or an older own one
+own-write-overwritten  a read after an own write that shows what another transaction wrote
+non-repeatable-read    a transaction read two versions of a key, both of others or the initial one
+G1a                    a read of what a transaction wrote that failed, or cannot have committed
+G1b                    a read of what another transaction wrote and itself overwrote
+thin-air               a read of a value that nobody wrote; Elle lets it pass
+lost-update            several ok transactions read one version of a key and wrote the key
+cyclic-versions        what is known or assumed of the order of a key's versions is no order
+=====================  ==========================================================================
 
+A reader is any committed transaction (:mod:`checkers.elle.rw_reads`), and every read of it counts.
 Each is found by array passes over all micro-operations; only the cases told become objects.
 """
 
@@ -62,13 +67,33 @@ class Evidence:
         return self.known.found.keys[int(self.known.key[version])]
 
     def reads(self) -> Int64s:
-        """Reads of ok transactions, external and not."""
-        found = self.known.found
-        return np.flatnonzero((found.f == READ) & (found.status[found.txn] == OK))
+        """Reads of committed transactions, external and not."""
+        return self.known.reads.rows
 
     def txn(self, row: int) -> int:
         """The transaction of a micro-operation."""
         return int(self.known.found.txn[row])
+
+    def is_ok(self, row: int) -> bool:
+        """Whether the transaction of a micro-operation certainly committed, at every level."""
+        return bool(self.known.found.status[self.txn(row)] == OK)
+
+    def source(self, version: int, row: int) -> str:
+        """What a version is that no other transaction wrote: words for the reader at ``row``."""
+        if int(self.known.value[version]) < 0:
+            return "the initial state"
+        if int(self.known.written_at[version]) >= 0:
+            return "what it had written there earlier"
+        return "what nobody wrote"
+
+    def at_every_level(self, row: int, text: str) -> Iterator[Anomaly]:
+        """A case of what no committed transaction can read, if it is an ok one that did.
+
+        An info may have failed, so of that it is told as an aborted read; see :func:`g1a`.
+        """
+        if self.is_ok(row):
+            key = self.plain_key(int(self.known.of[row]))
+            yield self.teller.anomaly([self.txn(row)], text, key=key)
 
 
 def direct_anomalies(known: Versions, order: Order, record: Record) -> dict[str, list[Anomaly]]:
@@ -84,6 +109,7 @@ def internal(seen: Evidence) -> Iterator[Anomaly]:
     rows = rows[known.chains.previous[rows] >= 0]
     before = known.chains.previous[rows]
     wrong = known.of[rows] != known.of[before]
+    wrong &= (known.found.f[before] == WRITE) | (known.found.status[known.found.txn[rows]] == OK)
     for row, own in zip(rows[wrong].tolist(), before[wrong].tolist(), strict=True):
         version, expected = int(known.of[row]), int(known.of[own])
         verb = "read" if known.found.f[own] == READ else "written"
@@ -96,6 +122,67 @@ def internal(seen: Evidence) -> Iterator[Anomaly]:
         )
 
 
+def future_read(seen: Evidence) -> Iterator[Anomaly]:
+    """A read of what its own transaction writes only later."""
+    for row in seen.known.reads.future.tolist():
+        version = int(seen.known.of[row])
+        text = (
+            f"T1 read key {seen.key(version)} = {seen.value(version)} before it wrote that itself,"
+            " and nobody else wrote it (a read of its own future): a contradiction!"
+        )
+        yield from seen.at_every_level(row, text)
+
+
+def own_write_unread(seen: Evidence) -> Iterator[Anomaly]:
+    """A read after an own write that shows the initial state or an older write of its own."""
+    for row in seen.known.reads.unread.tolist():
+        version = int(seen.known.of[row])
+        text = (
+            f"T1 wrote key {seen.key(version)}, and then read it as {seen.value(version)}:"
+            f" {seen.source(version, row)}, so its own last write was not there: a contradiction!"
+        )
+        yield from seen.at_every_level(row, text)
+
+
+def own_write_overwritten(seen: Evidence) -> Iterator[Anomaly]:
+    """A read after an own write that shows what another transaction wrote."""
+    known = seen.known
+    for row in known.reads.overwritten.tolist():
+        version = int(known.of[row])
+        text = (
+            f"T2 wrote key {seen.key(version)}, and then read it as {seen.value(version)}, which"
+            " T1 wrote: until T2 had ended nobody might write over what it had written (own write"
+            " overwritten): a contradiction!"
+        )
+        writer = seen.txn(int(known.written_at[version]))
+        yield seen.teller.anomaly([writer, seen.txn(row)], text, key=seen.plain_key(version))
+
+
+def non_repeatable_read(seen: Evidence) -> Iterator[Anomaly]:
+    """Two reads of a key in one transaction that show two committed states of others."""
+    known = seen.known
+    rows = known.external
+    rows = rows[known.is_nil(known.of[rows]) | (known.writer[known.of[rows]] >= 0)]
+    root = known.chains.root[rows]
+    order = np.argsort(root, kind="stable")
+    rows, root = rows[order], root[order]
+    wrong = (root[1:] == root[:-1]) & (known.of[rows[1:]] != known.of[rows[:-1]])
+    for row, later in zip(rows[:-1][wrong].tolist(), rows[1:][wrong].tolist(), strict=True):
+        first, second = int(known.of[row]), int(known.of[later])
+        text = (
+            f"T1 read key {seen.key(first)} = {seen.value(first)}, and later"
+            f" {seen.value(second)}. Whichever came later in the version order, T1 ran before the"
+            " one that overwrote the older and after the one that wrote the newer"
+            " (non-repeatable read): a contradiction!"
+        )
+        writers = [int(known.writer[version]) for version in (first, second)]
+        yield seen.teller.anomaly(
+            [seen.txn(row), *(txn for txn in writers if txn >= 0)],
+            text,
+            key=seen.plain_key(first),
+        )
+
+
 def _first_write(known: Versions, of_rows: Any) -> Int64s:
     """For each version one of the micro-operations ``of_rows`` that write it, or -1."""
     found = np.full(len(known), -1, dtype=np.int64)
@@ -104,8 +191,9 @@ def _first_write(known: Versions, of_rows: Any) -> Int64s:
 
 
 def g1a(seen: Evidence) -> Iterator[Anomaly]:
-    """A read of what failed."""
+    """A read of what failed, or of what cannot have committed."""
     known, found = seen.known, seen.known.found
+    yield from _of_infos(seen)
     failed = np.flatnonzero((found.f == WRITE) & (found.status[found.txn] == FAIL))
     if not len(failed):
         return
@@ -119,6 +207,38 @@ def g1a(seen: Evidence) -> Iterator[Anomaly]:
         )
         transactions = [seen.txn(int(writer[version])), seen.txn(row)]
         yield seen.teller.anomaly(transactions, text, key=seen.plain_key(version))
+
+
+def _of_infos(seen: Evidence) -> Iterator[Anomaly]:
+    """Reads of an info that read what no committed transaction can have read."""
+    known, found = seen.known, seen.known.found
+    kinds = (
+        (known.reads.future, "which it wrote itself only later"),
+        (known.reads.unread, "though it had itself written the key last"),
+        (_from_nowhere(known), "which no transaction of the history wrote"),
+    )
+    for rows, why in kinds:
+        for row in rows[found.status[found.txn[rows]] != OK].tolist():
+            version, txn = int(known.of[row]), seen.txn(row)
+            readers = known.reads.rows
+            at = known.written_at[known.of[readers]]
+            readers = readers[(at >= 0) & (found.txn[np.maximum(at, 0)] == txn)]
+            readers = readers[found.txn[readers] != txn]
+            text = (
+                f"T2 read what T1 wrote, whose outcome is not known. T1 had read key"
+                f" {seen.key(version)} = {seen.value(version)}, {why}: it cannot have committed,"
+                " so nobody may see what it wrote (aborted read): a contradiction!"
+            )
+            yield seen.teller.anomaly(
+                [txn, seen.txn(int(readers[0]))], text, key=seen.plain_key(version)
+            )
+
+
+def _from_nowhere(known: Versions) -> Int64s:
+    """Reads of what nobody wrote, not even one that failed."""
+    rows = known.reads.rows
+    version = known.of[rows]
+    return rows[(known.written_at[version] < 0) & ~known.is_nil(version)]
 
 
 def g1b(seen: Evidence) -> Iterator[Anomaly]:
@@ -144,27 +264,26 @@ def g1b(seen: Evidence) -> Iterator[Anomaly]:
 
 def thin_air(seen: Evidence) -> Iterator[Anomaly]:
     """A read of what nobody wrote."""
-    known, found = seen.known, seen.known.found
-    written = _first_write(known, np.flatnonzero(found.f == WRITE))
-    rows = seen.reads()
-    version = known.of[rows]
-    for row in rows[(written[version] < 0) & ~known.is_nil(version)].tolist():
-        of = int(known.of[row])
+    for row in _from_nowhere(seen.known).tolist():
+        of = int(seen.known.of[row])
         text = (
             f"T1 read key {seen.key(of)} = {seen.value(of)}, which no transaction of the history"
             " wrote, not even one that failed: a contradiction!"
         )
-        yield seen.teller.anomaly([seen.txn(row)], text, key=seen.plain_key(of))
+        yield from seen.at_every_level(row, text)
 
 
 def lost_update(seen: Evidence) -> Iterator[Anomaly]:
-    """Several ok transactions that read one version of a key and wrote the key."""
+    """Several ok transactions that read one version of a key (last, if it was not the only one)
+    and wrote the key.
+    """
     known, found = seen.known, seen.known.found
     rows = known.final[found.status[found.txn[known.final]] == OK]
-    root = known.chains.root[rows]
-    is_update = found.f[root] == READ
-    rows, root = rows[is_update], root[is_update]
-    read = known.of[root]
+    latest = np.full(len(found.txn), -1, dtype=np.int64)
+    latest[known.chains.root[known.external]] = known.external  # the last one of each stays
+    latest = latest[known.chains.root[rows]]
+    rows, latest = rows[latest >= 0], latest[latest >= 0]
+    read = known.of[latest]
     counts = np.bincount(read, minlength=len(known))
     for version in np.flatnonzero(counts > 1).tolist():
         updates = rows[read == version][:5].tolist()
@@ -216,8 +335,10 @@ def because(known: Versions, edges: Edges, row: int) -> str:
     """Why one version comes before the other, with ``{a}`` and ``{b}`` for the transactions."""
     found = known.found
     one, other = int(edges.one[row]), int(edges.other[row])
+    if one == other and one >= 0 and edges.source != WFR:
+        return "{a} read the one and then the other"
     if edges.source == INITIAL:
-        return "every version follows the initial (nil) state"
+        return "every version follows the initial state"
     if edges.source == WFR:
         return "{a} read the one and then wrote the other (wfr-keys)"
     if edges.source == SEQUENTIAL:
@@ -239,6 +360,10 @@ def because(known: Versions, edges: Edges, row: int) -> str:
 
 ANOMALIES: Final[Mapping[str, Callable[[Evidence], Iterator[Anomaly]]]] = {
     "internal": internal,
+    "future-read": future_read,
+    "own-write-unread": own_write_unread,
+    "own-write-overwritten": own_write_overwritten,
+    "non-repeatable-read": non_repeatable_read,
     "G1a": g1a,
     "G1b": g1b,
     "thin-air": thin_air,

@@ -8,6 +8,14 @@ dependencies:
 - ww: who wrote a version, to who wrote one that comes after it;
 - rw: who read a version, to who wrote one that comes after it.
 
+What is promised of reads: every one of a committed transaction counts, not only the first of a
+key; a transaction that reads what it writes only later, or does not find what it wrote, is wrong
+at every level; what an info reads proves nothing until a committed transaction has read from it
+(:mod:`checkers.elle.rw_reads`). The initial state is nil or what is declared; lists are values
+like others (:mod:`checkers.elle.rw_values`). No assumption on the order of versions hides any of
+that. Transactions without an invocation are judged as without a begin in real time. A history in
+which no ok transaction read anything is not tested.
+
 An order of versions that is only partly known leaves dependencies unknown, and a history that
 breaks its model may then show no cycle (Elle calls it valid). Here it is valid only if that is
 proved: the model asked for needs no more than is known (up to read-committed, any order of the
@@ -48,11 +56,11 @@ from checkers.elle.rw_versions import (
     writes_follow_reads,
 )
 from checkers.elle.serial_order import is_explained
-from checkers.elle.transactions import Int64s, Transactions, transactions
+from checkers.elle.transactions import OK, Int64s, Transactions, transactions
 from checkers.elle.weak_models import with_weak_models
 from harness.history.columns import columns
 from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
+from harness.history.verdict import UNKNOWN, Budget, Verdict, untested
 
 WRITES: Final = frozenset(("w", "write"))
 MOST_PAIRS: Final = 20_000_000
@@ -74,6 +82,7 @@ class RwRegister:
 
     name = "rw-register"
     reads = frozenset({"history"})
+    needs_no_times = True
     micro_operations = frozenset(("w", "write", "r", "read"))
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -86,9 +95,23 @@ class RwRegister:
         found = found if options.timed else found.without_times()
         if found.unexpected:
             return Verdict(valid=UNKNOWN, why=unexpected(found))
-        known = versions(found)
+        initial = record.header.initial
+        known = versions(found, initial, infos=sees_what_committed(options))
         if len(known.written_twice):
             return Verdict(valid=UNKNOWN, why=duplicate_writes(known))
+        verdict = self._decided(record, options, known, budget)
+        if verdict.valid is True and not (found.status[found.txn[known.reads.rows]] == OK).any():
+            return untested(
+                "no ok transaction read anything, so no answer could have been wrong",
+                settle="record transactions that read what others write",
+                stats=verdict.stats,
+            )
+        return verdict
+
+    def _decided(
+        self, record: Record, options: Options, known: Versions, budget: Budget
+    ) -> Verdict:
+        found = known.found
         assumed = {**record.header.options, **self.options}
         verdict = self._judged(record, options, known, assumed, budget)
         verdict = with_weak_models(verdict, known, options, record)
@@ -137,6 +160,11 @@ class RwRegister:
         return analyse(inference, options, record, budget)
 
 
+def sees_what_committed(options: Options) -> bool:
+    """Whether a model asked for says that only what committed may be seen."""
+    return "G1a" in options.prohibited
+
+
 def is_strict(options: Options) -> bool:
     """Whether strict serializability is asked for.
 
@@ -169,7 +197,11 @@ def duplicate_writes(known: Versions) -> str:
     rows = np.flatnonzero(known.of == version)[:5]
     indices = ", ".join(str(known.found.index(int(txn))) for txn in known.found.txn[rows])
     if known.value[version] < 0:
-        return f"nil-writes: null was written to key {key} (indices {indices}), which means absent"
+        what = "null" if known.name(version) is None else show(known.name(version))
+        means = "absent" if known.name(version) is None else "the declared initial state"
+        return (
+            f"nil-writes: {what} was written to key {key} (indices {indices}), which means {means}"
+        )
     return (
         f"duplicate-writes: {show(known.name(version))} was written to key {key} more than once"
         f" (touched at indices {indices}), so no read tells which write it saw; values must be"
@@ -208,13 +240,19 @@ def infer(known: Versions, order: Order, record: Record) -> Inference:
     pairs = _readers_and_next(known, before, after)
     if pairs is not None:
         graph.add(RW, *pairs)
+    doubts = {}
+    if pairs is None:
+        doubts["too-many-edges"] = "more readers and next writers than can be drawn as edges"
+    if len(known.reads.overwritten):
+        doubts["own-write-overwritten"] = (
+            "a transaction read another one's value over what it had written itself: if both wrote"
+            " it at once, below read committed that may be"
+        )
     return Inference(
         graph=graph,
         reasons=RegisterReasons(known, order),
         anomalies=direct_anomalies(known, order, record),
-        doubts={}
-        if pairs is not None
-        else {"too-many-edges": "more readers and next writers than can be drawn as edges"},
+        doubts=doubts,
         stats={
             "transactions": len(found),
             "micro_operations": len(found.f),
@@ -352,9 +390,10 @@ class RegisterReasons:
         key = self._key(first)
         old, new = self.known.name(first), self.known.name(second)
         data = {"key": key, "value": old, "value'": new}
-        if old is None:
+        if self.known.value[first] < 0:
+            state = "nil" if old is None else show(old)
             text = (
-                f"{{a}} read the initial (nil) state of key {show(key)}, which {{b}} set to"
+                f"{{a}} read the initial ({state}) state of key {show(key)}, which {{b}} set to"
                 f" {show(new)}"
             )
             return Reason(text=text, data=data)

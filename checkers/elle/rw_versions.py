@@ -7,7 +7,8 @@ and can tell why:
 - ``initial-state``: the initial state (nil) comes before every version. Always true.
 - ``commit-order``: a system's own numbers of its commits, where they were recorded.
 - ``wfr-keys``: a transaction that reads a key and writes it comes between the two versions.
-- ``sequential-keys``: what one process sees of a key never goes back.
+- ``sequential-keys``: what one process sees of a key never goes back, nor what one transaction
+  reads of it.
 - ``linearizable-keys``: what a transaction sees of a key is not older than what any transaction
   saw that had completed before it was invoked.
 
@@ -35,8 +36,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkers.elle.components import strong_components
+from checkers.elle.rw_reads import Reads, reads
+from checkers.elle.rw_values import Values, values
 from checkers.elle.same_key import Chains, chains
-from checkers.elle.transactions import FAIL, OK, READ, WRITE, Int32s, Int64s, Transactions
+from checkers.elle.transactions import FAIL, OK, WRITE, Int32s, Int64s, Transactions
 
 NOBODY: Final = -1
 INITIAL: Final = "initial-state"
@@ -52,22 +55,25 @@ Bools = NDArray[np.bool_]
 class Versions:
     """Every version of every key, by number, sorted by key; the first of a key is nil.
 
-    One entry a version: ``key`` and ``value`` (positions in the transactions' tables, value -1
-    for nil), ``writer`` (the transaction that may have made it its last write to the key, or
-    -1). One entry a micro-operation: ``of``, the version that it reads or writes.
-    ``external`` are the reads of ok transactions that no own micro-operation on the key precedes,
-    ``final`` the last writes of possible transactions. ``nil[k]`` is the first version of key k.
+    One entry a version: ``key`` and ``value`` (positions in the tables of keys and values, value
+    -1 for the initial state), ``writer`` (the transaction that may have made it its last write to
+    the key, or -1), ``written_at`` (the micro-operation that wrote it, whatever became of it). One
+    entry a micro-operation: ``of``, the version that it reads or writes.
+    ``reads`` tells which reads count, ``final`` are the last writes of possible transactions.
+    ``nil[k]`` is the first version of key k, its initial state, whatever was there.
     ``is_real``: nil, or written by a transaction that may have happened; what failed or nobody
     wrote has no place in an order of versions, whoever read it.
     """
 
     found: Transactions
     chains: Chains
+    values: Values
     key: Int32s
     value: Int32s
     writer: Int32s
+    written_at: Int64s
     of: Int64s
-    external: Int64s
+    reads: Reads
     final: Int64s
     nil: Int64s
     is_real: Bools
@@ -84,14 +90,25 @@ class Versions:
     def name(self, version: int) -> Any:
         """The value of a version."""
         value = int(self.value[version])
-        return None if value < 0 else self.found.values[value]
+        if value < 0:
+            return self.values.initial.get(int(self.key[version]))
+        return self.values.names[value]
+
+    @property
+    def external(self) -> Int64s:
+        """Reads of others' writes and of initial states: those that dependencies come from."""
+        return self.reads.external
 
 
-def versions(found: Transactions) -> Versions:
-    """The versions of all keys of ``found``."""
+def versions(found: Transactions, initial: Any = None, *, infos: bool = True) -> Versions:
+    """The versions of all keys of ``found``, with the declared ``initial`` state.
+
+    ``infos``: whether a transaction of unknown outcome that was read from has committed.
+    """
     links = chains(found)
-    width = len(found.values) + 1
-    codes = found.key.astype(np.int64) * width + (found.value + 1)
+    held = values(found, initial)
+    width = len(held.names) + 1
+    codes = found.key.astype(np.int64) * width + (held.of + 1)
     nils = np.arange(len(found.keys), dtype=np.int64) * width
     table = np.unique(np.concatenate((codes, nils)))
     of = np.searchsorted(table, codes)
@@ -104,14 +121,18 @@ def versions(found: Transactions) -> Versions:
     counts = np.bincount(of[writes], minlength=len(table))
     is_real = value < 0
     is_real[of[writes[status[writes] != FAIL]]] = True
+    written_at = np.full(len(table), NOBODY, dtype=np.int64)
+    written_at[of[writes]] = writes
     return Versions(
         found=found,
         chains=links,
+        values=held,
         key=(table // width).astype(np.int32),
         value=value,
         writer=writer,
+        written_at=written_at,
         of=of,
-        external=np.flatnonzero((found.f == READ) & (links.previous < 0) & (status == OK)),
+        reads=reads(found, links, of, written_at, infos=infos),
         final=final,
         nil=np.searchsorted(table, nils),
         is_real=is_real,
@@ -131,6 +152,14 @@ class Edges:
 
     def __len__(self) -> int:
         return len(self.before)
+
+    def with_more(self, more: Edges) -> Edges:
+        """These and those."""
+        if not len(more):
+            return self
+        names = ("before", "after", "one", "other")
+        parts = ((getattr(self, name), getattr(more, name)) for name in names)
+        return Edges(self.source, *map(np.concatenate, parts))
 
 
 def _edges(known: Versions, source: str, before: Any, after: Any, one: Any, other: Any) -> Edges:
@@ -165,17 +194,18 @@ def touches(known: Versions) -> Touches:
     found, links = known.found, known.chains
     roots = np.flatnonzero(links.previous < 0)
     roots = roots[found.status[found.txn[roots]] != FAIL]
-    final = np.full(len(found.txn), NOBODY, dtype=np.int64)
-    final[links.root[known.final]] = known.of[known.final]
+    written = np.full(len(found.txn), NOBODY, dtype=np.int64)
+    written[links.root[known.final]] = known.of[known.final]
+    opened, closed = written.copy(), np.full(len(found.txn), NOBODY, dtype=np.int64)
+    seen = known.external[found.status[found.txn[known.external]] == OK]
+    opened[links.root[seen[::-1]]] = known.of[seen[::-1]]  # of equal places the last one stays:
+    closed[links.root[seen]] = known.of[seen]  # the first read, and here the last
     is_ok = found.status[found.txn[roots]] == OK
-    written = final[roots]
-    read = np.where((found.f[roots] == READ) & is_ok, known.of[roots], NOBODY)
-    first = np.where(read >= 0, read, written)
-    last = np.where(written >= 0, written, read)
+    last = np.where(written[roots] >= 0, written[roots], closed[roots])
     return Touches(
         txn=found.txn[roots].astype(np.int64),
         key=found.key[roots].astype(np.int64),
-        first=first,
+        first=opened[roots],
         last=np.where(is_ok, last, NOBODY),
     )
 
@@ -188,13 +218,26 @@ def initial_state(known: Versions) -> Edges:
 
 
 def writes_follow_reads(known: Versions) -> Edges:
-    """What an ok transaction read of a key before what it wrote to it."""
-    found = known.found
-    rows = known.final[found.status[found.txn[known.final]] == OK]
-    root = known.chains.root[rows]
-    rows, root = rows[found.f[root] == READ], root[found.f[root] == READ]
+    """All that an ok transaction read of a key before what it wrote to it last."""
+    found, root = known.found, known.chains.root
+    written = np.full(len(found.txn), NOBODY, dtype=np.int64)
+    written[root[known.final]] = known.of[known.final]
+    rows = known.external[found.status[found.txn[known.external]] == OK]
+    rows = rows[written[root[rows]] >= 0]
     txn = found.txn[rows]
-    return _edges(known, WFR, known.of[root], known.of[rows], txn, txn)
+    return _edges(known, WFR, known.of[rows], written[root[rows]], txn, txn)
+
+
+def reads_in_order(known: Versions, source: str) -> Edges:
+    """What a transaction read of a key before what it read of it next."""
+    found, root = known.found, known.chains.root
+    rows = known.external[found.status[found.txn[known.external]] == OK]
+    order = np.argsort(root[rows], kind="stable")
+    rows = rows[order]
+    same = root[rows[1:]] == root[rows[:-1]]
+    one, other = rows[:-1][same], rows[1:][same]
+    txn = found.txn[one]
+    return _edges(known, source, known.of[one], known.of[other], txn, txn)
 
 
 def sequential_keys(known: Versions) -> Edges:
@@ -210,9 +253,10 @@ def sequential_keys(known: Versions) -> Edges:
     same = (latest >= 0) & (process[order] == process[order[at]])
     same &= seen.key[order] == seen.key[order[at]]
     one, other = order[at[same]], order[same]
-    return _edges(
+    found = _edges(
         known, SEQUENTIAL, seen.last[one], seen.first[other], seen.txn[one], seen.txn[other]
     )
+    return found.with_more(reads_in_order(known, SEQUENTIAL))
 
 
 def linearizable_keys(known: Versions) -> Edges:
@@ -236,9 +280,10 @@ def linearizable_keys(known: Versions) -> Edges:
     other = np.repeat(after, count)
     within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
     one = done[np.repeat(low, count) + within]
-    return _edges(
+    edges = _edges(
         known, LINEARIZABLE, seen.last[one], seen.first[other], seen.txn[one], seen.txn[other]
     )
+    return edges.with_more(reads_in_order(known, LINEARIZABLE))
 
 
 def commit_order(known: Versions, number: Int64s) -> Edges:

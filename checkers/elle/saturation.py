@@ -30,7 +30,7 @@ from checkers.elle.components import strong_components
 from checkers.elle.explain import show
 from checkers.elle.graph import PROCESS, WR
 from checkers.elle.rw_versions import Versions
-from checkers.elle.transactions import OK, READ, WRITE
+from checkers.elle.transactions import OK
 
 READ_COMMITTED: Final = "read-committed"
 READ_ATOMIC: Final = "read-atomic"
@@ -126,7 +126,8 @@ def _world(known: Versions, *, sessions: bool) -> _World:
     odd = writer == -2
     taking = found.status == OK
     taking[writer[writer >= 0]] = True
-    world = _World(known, np.flatnonzero(taking).tolist(), is_odd=bool(odd.any()))
+    is_odd = bool(odd.any()) or known.reads.unexplained
+    world = _World(known, np.flatnonzero(taking).tolist(), is_odd=is_odd)
     final = known.final[taking[found.txn[known.final]]]
     for txn, key in zip(found.txn[final].tolist(), found.key[final].tolist(), strict=True):
         world.writes.setdefault(txn, set()).add(key)
@@ -142,21 +143,14 @@ def _world(known: Versions, *, sessions: bool) -> _World:
 
 
 def _reads(known: Versions) -> tuple[Any, Any]:
-    """Reads of ok transactions of what others wrote, in order, with who: -1 nobody, nil; -2 odd.
-
-    What a transaction reads of its own write is left out where it is what it wrote.
+    """Reads of committed transactions of what others wrote, in order, with who: -1 nobody, the
+    initial state; -2 odd.
     """
-    found, links = known.found, known.chains
-    after_own = np.zeros(len(found.f), dtype=bool)
-    for row in np.flatnonzero(links.previous >= 0).tolist():
-        before = int(links.previous[row])
-        after_own[row] = after_own[before] or found.f[before] == WRITE
-    rows = np.flatnonzero((found.f == READ) & (found.status[found.txn] == OK))
+    rows = known.external
     of = known.of[rows]
-    writer = np.where(known.is_nil(of), -1, np.where(known.writer[of] >= 0, known.writer[of], -2))
-    agrees = after_own[rows] & (of == known.of[links.previous[rows]])
-    writer[after_own[rows] | (writer == found.txn[rows])] = -2
-    return rows[~agrees], writer[~agrees]
+    return rows, np.where(
+        known.is_nil(of), -1, np.where(known.writer[of] >= 0, known.writer[of], -2)
+    )
 
 
 def _add_sessions(world: _World) -> None:

@@ -277,7 +277,11 @@ def _between(
 
 
 def taking_part(known: Versions) -> Bools | None:
-    """Ok transactions and those whose writes were read; ``None`` if somebody read from nowhere."""
+    """Ok transactions and those whose writes were read; ``None`` if somebody read from nowhere, of
+    its own future, or not what it had itself written.
+    """
+    if known.reads.unexplained:
+        return None
     read = known.of[known.external]
     read = read[~known.is_nil(read)]
     writers = known.writer[read]
@@ -325,6 +329,7 @@ class _Run:
     ) -> None:
         found = known.found
         numbers = np.flatnonzero(parts)
+        numbers = numbers[np.argsort(found.invoke[numbers], kind="stable")]
         complete = _moments(found, parts).latest
         by_end = numbers[np.argsort(complete[numbers], kind="stable")]
         self.size = len(numbers)

@@ -67,6 +67,34 @@ TRANSACTION_ENTRIES: Final = table(
         papers="cerone, elle",
     ),
     anomaly(
+        "own-write-overwritten",
+        """A transaction read a key that it had written itself before, and found another one's value
+        there: until it had ended, nobody might write over what it had written. Only below read
+        committed that may be, so there it is left open.""",
+        elle_registers(
+            "a: [wx1    ]\nb: [wx2 rx1]\nc:          [rx2]",
+            "own-write-overwritten",
+            models="read-committed",
+        ),
+        papers="adya00",
+    ),
+    anomaly(
+        "non-repeatable-read",
+        """A transaction read a key twice and found two states of it, both committed by others (or
+        one of them the initial state). Whichever of them came first, it ran before a write and
+        after it. Read committed allows that.""",
+        elle_registers("a: [rx_ rx1]\nb: [wx1]", "non-repeatable-read", "G-single-item"),
+        papers="berenson, adya99",
+        other=("fuzzy-read", "P2"),
+    ),
+    anomaly(
+        "own-write-unread",
+        """A transaction read a key that it had written itself before, and what it had written was
+        not there. That is wrong at every level.""",
+        elle_registers("a: [wx1 rx_]\nb: [rx1]", "own-write-unread"),
+        papers="adya00",
+    ),
+    anomaly(
         "future-read",
         "A transaction saw a value before it wrote that value itself.",
         lists("a: [rx1 ax1]\nb:          [rx1]", "future-read"),

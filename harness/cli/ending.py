@@ -35,12 +35,19 @@ def anomaly_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
     kinds: dict[str, None] = {}
     for name, part in verdict.get("checkers", {}).items():
         for kind, cases in part.get("anomalies", {}).items():
-            count = f" (1 of {len(cases)})" if len(cases) > 1 else ""
-            yield f"  {name}: {kind}{count}"
+            yield f"  {name}: {kind}{_count(part, kind, len(cases))}"
             yield from (f"    {line}" for line in printable(cases[0]["message"]).splitlines())
             kinds[kind] = None
     for kind in kinds:
         yield f"  what it means: polygraph explain {printable(kind)}"
+
+
+def _count(part: Mapping[str, Any], kind: str, cases: int) -> str:
+    """How many cases there are, and how many of them no fault can have caused."""
+    calm, placed = (part.get("no_fault") or {}).get(kind) or (0, 0)
+    words = [f"1 of {cases}"] if cases > 1 else []
+    words += [f"{calm} with no fault in force"] if placed else []
+    return f" ({', '.join(words)})" if words else ""
 
 
 def tally_lines(verdict: Mapping[str, Any]) -> Iterator[str]:

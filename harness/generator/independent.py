@@ -29,7 +29,7 @@ from harness.generator.leaves import Remembered, Sequenced, lift
 from harness.generator.mixing import replaced
 from harness.generator.streams import draw, split
 from harness.generator.threads import Clients
-from harness.history.operation import INFO, Operation
+from harness.history.operation import FAIL, INFO, Operation
 
 UNLIMITED = -1
 
@@ -37,7 +37,10 @@ UNLIMITED = -1
 class Keyed(Wrapper, frozen=True, gc=False):
     """The generator of one key: wraps and unwraps values, and counts what may end the key.
 
-    ``operations`` and ``infos`` are how many more there may be, or ``UNLIMITED``.
+    ``operations`` and ``infos`` are how many more there may be, or ``UNLIMITED``. An operation that
+    failed with an error was refused or never reached a server and gives its place back: a node
+    that is down would else use up key after key in which nothing happened. One that failed
+    without an error has the server's own answer (a compare-and-set that found another value).
     """
 
     key: Any
@@ -68,12 +71,14 @@ class Keyed(Wrapper, frozen=True, gc=False):
             event.index, event.time, event.process, event.type, event.f, pair[1], event.error
         )
         gen = self.gen.update(context, plain)
-        infos = self.infos
+        operations, infos = self.operations, self.infos
         if infos > 0 and event.type == INFO:
             infos -= 1
-        if gen is self.gen and infos == self.infos:
+        elif operations >= 0 and event.type == FAIL and event.error is not None:
+            operations += 1
+        if gen is self.gen and infos == self.infos and operations == self.operations:
             return self
-        return Keyed(gen, self.key, self.operations, infos)
+        return Keyed(gen, self.key, operations, infos)
 
     def around(self, gen: Generator) -> Generator:
         """The same key."""
@@ -231,10 +236,10 @@ def concurrent_generator(
 ) -> Generator:
     """The client threads in groups of ``n``, each group on a key of its own.
 
-    When ``fgen(key)`` is exhausted, or the key had ``operations`` operations or ``infos``
-    infos, its group takes the next key. ``fgen`` must be pure; ``keys`` may be endless. The
-    number of client threads must be a multiple of ``n`` (``UsageError`` otherwise). The
-    nemesis takes no part.
+    When ``fgen(key)`` is exhausted, or the key had ``operations`` operations (those that were
+    refused or never sent apart) or ``infos`` infos, its group takes the next key. ``fgen`` must be
+    pure; ``keys`` may be endless. The number of client threads must be a multiple of ``n``
+    (``UsageError`` otherwise). The nemesis takes no part.
     """
     if n < 1:
         raise UsageError(f"concurrent_generator({n}, ...): a group needs at least one thread")

@@ -114,6 +114,9 @@ def _exit_code(life: Any, verdict: dict[str, Any] | None) -> tuple[int, str]:
         return EXIT_INFRASTRUCTURE, "not healed: " + "; ".join(life.unhealed)
     if life.interrupted or verdict is None:
         return EXIT_INTERRUPTED, "interrupted"
+    defect = getattr(life, "defect", None)
+    if defect and verdict["valid"] is not False:  # what was proved before it stays proved
+        return EXIT_INFRASTRUCTURE, f"{defect}; the history so far is kept"
     return EXITS[verdict["valid"]], ""
 
 

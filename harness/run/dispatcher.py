@@ -14,6 +14,11 @@ number plus the concurrency, which keeps the thread and therefore the node) and 
 a new client takes over. Clients that never let go are counted, and end the run at four times the
 concurrency.
 
+A process is at most as long as one session of its client: it is also retired where the client
+lost its connection with a ``Failed``, or may have (:mod:`harness.client`), once it has had an
+answer; and :meth:`Dispatcher.renew` retires all of them. An exception that nobody should raise is
+a *defect*: its operation is ``info``, and the run's owner is told of the first one.
+
 Cost: see ``benchmarks/interpreter.py``.
 """
 
@@ -22,7 +27,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
 from harness.client import SystemClient
 from harness.errors import PolygraphError, StoreError
@@ -40,8 +44,9 @@ from harness.generator.core import (
 from harness.generator.leaves import lift
 from harness.generator.streams import split
 from harness.generator.transform import GeneratorError
-from harness.history.operation import INFO, INVOKE, Operation
-from harness.run.completions import as_info, checked, described, ended, not_recorded, shown
+from harness.history.operation import INFO, INVOKE, OK, Operation
+from harness.run.completions import as_info, checked, described, ended, shown
+from harness.run.recording import Recorder, record_completion, record_invocation
 from harness.run.tally import Tally
 from harness.run.timers import Alarm, Heartbeat
 from harness.run.watchdog import Watchdog
@@ -50,18 +55,6 @@ from harness.run.workers import Departures, Invoke, Worker, is_ending
 MOST_HOPS = 3
 STUCK_PER_THREAD = 4
 CLOSING_S = 1.0
-
-
-class Recorder(Protocol):
-    """What the dispatcher needs of the journal (:class:`harness.history.journal.Journal`)."""
-
-    def append(self, operation: Operation) -> Operation:
-        """Give index and time, record, and return what was recorded."""
-        ...
-
-    def now(self) -> int:
-        """Nanoseconds since the start, on the records' clock."""
-        ...
 
 
 def _to_stderr(message: str) -> None:
@@ -79,7 +72,9 @@ class Dispatcher:
 
     ``watchdog`` is fed while a generator is carried out; its owner starts and stops it.
 
-    ``stuck`` is ``None``, or why the run had to end: clients that hang for ever.
+    ``stuck`` is ``None``, or why the run had to end: clients that hang for ever. ``defect`` is
+    ``None``, or the first exception that a client or workload should not have raised, with its
+    place; ``on_defect`` is called with it, and may stop the dispatcher.
     """
 
     def __init__(
@@ -95,8 +90,10 @@ class Dispatcher:
         op_timeout_s: float = 5.0,
         say: Callable[[str], None] = _to_stderr,
         watchdog: Watchdog | None = None,
+        on_defect: Callable[[str], None] = lambda what: None,
     ) -> None:
         self.stuck: str | None = None
+        self.defect: str | None = None
         self._journal = journal
         named = [(None, node) if isinstance(node, str) else node for node in nodes]
         self._addresses = [named[i % len(named)][1] for i in range(concurrency)]
@@ -108,6 +105,7 @@ class Dispatcher:
         self._op_timeout_ns = round(op_timeout_s * NS_PER_S)
         self._say = say
         self._watchdog = watchdog
+        self._on_defect = on_defect
         self._loop = asyncio.get_running_loop()
         self._tally = Tally()
         self._alarm = Alarm(self._loop, self._arm)
@@ -118,6 +116,8 @@ class Dispatcher:
         start = initial_context(concurrency, nemesis=nemesis is not None)
         self._free = self._all = start.all
         self._processes = start.processes
+        self._answered = 0  # threads whose present process has had an ok
+        self._is_fresh_after_failure = False
         self._rotation = 0
         self._generator: Generator = NOTHING
         self._runs = 0
@@ -182,6 +182,15 @@ class Dispatcher:
             self._done = None
             self._generator = NOTHING
             self._cancel_timers()
+
+    def renew(self, *, after_failures: bool = False) -> None:
+        """Go on with new processes and new clients only; call it while nothing runs.
+
+        With ``after_failures`` the same happens to a thread after each ``fail`` from now on.
+        """
+        self._is_fresh_after_failure = after_failures
+        for worker in self._workers:
+            self._replace_process(worker)
 
     def stop(self) -> None:
         """End soon: nothing new is invoked, and what is open has the op time-out. Any thread."""
@@ -252,7 +261,7 @@ class Dispatcher:
             self._keep_busy(thread, operation)
             recorded = operation
         else:
-            recorded = self._record_invocation(self._addressed(operation, thread))
+            recorded = record_invocation(self._journal, self._addressed(operation, thread))
             self._hand_over(thread, recorded)
         self._free ^= 1 << thread
         self._rotation = next_rotation(self._rotation)
@@ -269,18 +278,6 @@ class Dispatcher:
         if kind != INVOKE and kind not in (SLEEP, LOG, INFO):
             raise _not_fitting(operation, "type is not invoke")
         return thread
-
-    def _record_invocation(self, operation: Operation) -> Operation:
-        try:
-            return self._journal.append(operation)
-        except StoreError:
-            raise
-        except Exception as error:  # a value that is not JSON: nobody could judge the answer
-            raise GeneratorError(
-                f"the generator gave an operation that cannot be recorded: {shown(error, str)}:"
-                f" {shown(operation)}",
-                "give values made of JSON types, with finite numbers and no deep nesting",
-            ) from error
 
     def _hand_over(self, thread: int, recorded: Operation) -> None:
         if thread < self._concurrency:
@@ -320,11 +317,21 @@ class Dispatcher:
         recorded = self._complete(worker.thread, invocation, checked(invocation, completion))
         if recorded is None:
             return
-        if recorded.type == INFO:
-            client, worker.client = worker.client, None
-            self._departures.see_off(client)
+        if recorded.type == OK:
+            self._answered |= 1 << worker.thread
+        elif recorded.type == INFO or self._is_fresh_after_failure:
+            self._replace_process(worker)
+        elif worker.session_ended and self._answered >> worker.thread & 1:
             self._retire(worker.thread)
         self._tally.add(recorded)
+        if worker.defect is not None and self.defect is None:
+            self.defect = f"{recorded.f}: {worker.defect}"
+            self._on_defect(self.defect)
+
+    def _replace_process(self, worker: Worker) -> None:
+        client, worker.client = worker.client, None
+        self._departures.see_off(client)
+        self._retire(worker.thread)
 
     def _expire(self, worker: Worker, invocation: Operation) -> None:
         """The operation took too long: it is info, and thread and process go on without it."""
@@ -343,7 +350,7 @@ class Dispatcher:
     ) -> Operation | None:
         """Record a completion and tell the generator; ``None`` if nothing can be recorded."""
         try:
-            recorded = self._record(invocation, completion)
+            recorded = record_completion(self._journal, invocation, completion)
         except StoreError as error:
             self._break(error)
             return None
@@ -357,24 +364,10 @@ class Dispatcher:
             self._arm()
         return recorded
 
-    def _record(self, invocation: Operation, completion: Operation) -> Operation:
-        """Record the completion, or that it cannot be told: whatever it is, the thread goes on."""
-        try:
-            return self._journal.append(completion)
-        except StoreError:
-            raise
-        except Exception as error:  # a value that is not JSON
-            told, without_value = not_recorded(invocation, error)
-        try:
-            return self._journal.append(told)
-        except StoreError:
-            raise
-        except Exception:
-            return self._journal.append(without_value)
-
     def _retire(self, thread: int) -> None:
         context = self._context(0).with_next_process(thread)
         self._processes = context.processes
+        self._answered &= ~(1 << thread)
 
     # -- the nemesis, sleep and log ------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from harness.history.operation import INVOKE, OK, Operation, is_transaction
 from harness.history.record import LedgerEntry, Record
+from harness.run.final import is_final_read, read_key
 
 LEAST_OK_OF_A_KIND = 10
 LAG_WARNING_MS = 20.0
@@ -50,12 +51,15 @@ def examine(record: Record, requested_faults: Sequence[str]) -> list[Ailment]:
     rules: Sequence[Callable[[], Iterator[Ailment]]] = (
         lambda: _too_little_happened(record),
         lambda: _ok_around_faults(record),
+        lambda: _unread_after_recovery(record),
+        lambda: _keys_beyond_the_bound(record),
         lambda: _reads_that_saw_nothing(record),
         lambda: _faults_that_never_bit(record, requested_faults),
         lambda: _faults_without_operations(record, requested_faults),
         lambda: _faults_never_healed(record),
         lambda: _unfinished_run(record),
         lambda: _stalls(record),
+        lambda: _machine_trouble(record),
     )
     found = [ailment for rule in rules for ailment in rule()]
     return sorted(found, key=lambda ailment: ailment.level != "unknown")
@@ -178,6 +182,92 @@ def _ok_around_faults(record: Record) -> Iterator[Ailment]:
             message="no operation was ok after the last heal: what the faults left was never read",
             settle=_more(record, "recovery_timeout", 2, "a longer --recovery-timeout")
             + "; look at the node logs after the last heal",
+        )
+
+
+def _unread_after_recovery(record: Record) -> Iterator[Ailment]:
+    """A final read (a kind, a key, a node) that was asked and never answered shows nothing.
+
+    A node that answered no client in the whole run is no node of clients, and only told.
+    """
+    final = ((record.run or {}).get("phases") or {}).get("final")
+    if not final:
+        return
+    asked: dict[str, dict[Any, None]] = {"kind": {}, "key": {}, "node": {}}
+    answered: dict[str, set[Any]] = {what: set() for what in asked}
+    ever: set[str | None] = set()
+    for invocation, is_ok in _ends(record):
+        if is_ok:
+            ever.add(invocation.node)
+        if invocation.time < final[0] or not is_final_read(invocation):
+            continue
+        f, value = read_key(invocation)
+        for what, part in (("kind", f), ("key", f"{f} {value}"), ("node", invocation.node)):
+            asked[what][part] = None
+            if is_ok:
+                answered[what].add(part)
+    for what, parts in asked.items():
+        lacking = [part for part in parts if part is not None and part not in answered[what]]
+        silent = [part for part in lacking if what == "node" and part not in ever]
+        lacking = [part for part in lacking if part not in silent]
+        if lacking:
+            yield _unread(record, f"{_NEVER[what]} {_some(lacking)}")
+        if silent:
+            yield Ailment(
+                check="silent-node",
+                level="warning",
+                message=f"no client operation was ever ok on {_some(silent)}, before or after the"
+                " faults",
+                settle="look at its log, or give clients only the nodes that serve them",
+            )
+        if lacking and what == "kind":
+            return
+
+
+_NEVER = {
+    "kind": "no final read of this kind was ever answered:",
+    "key": "these final reads were never answered:",
+    "node": "no final read was ever answered by",
+}
+
+
+def _unread(record: Record, what: str) -> Ailment:
+    return Ailment(
+        check="final-reads",
+        level="unknown",
+        message=f"after recovery {what}; what the faults left there was never seen",
+        settle="look at the errors of the last operations and at the node's log; then run again"
+        " with " + _more(record, "recovery_timeout", 2, "a longer --recovery-timeout"),
+    )
+
+
+def _some(parts: Sequence[Any], most: int = 5) -> str:
+    shown = ", ".join(str(part) for part in parts[:most])
+    return shown if len(parts) <= most else f"{shown} and {len(parts) - most} more"
+
+
+def _ends(record: Record) -> Iterator[tuple[Operation, bool]]:
+    """Every client invocation, and whether it was ok."""
+    open_now: dict[Any, Operation] = {}
+    for operation in _client_operations(record):
+        if operation.type == INVOKE:
+            open_now[operation.process] = operation
+        elif operation.process in open_now:
+            yield open_now.pop(operation.process), operation.type == OK
+    for invocation in open_now.values():
+        yield invocation, False
+
+
+def _keys_beyond_the_bound(record: Record) -> Iterator[Ailment]:
+    keys = (record.run or {}).get("final_keys") or {}
+    if keys.get("read", 0) < keys.get("open_under_faults", 0):
+        yield Ailment(
+            check="final-keys",
+            level="warning",
+            message=f"the final reads took {keys['read']} of the {keys['open_under_faults']} keys"
+            " that were open under a fault; what the others lost afterwards was not looked for",
+            settle="a larger --key-operations, where the workload has it, or "
+            + _more(record, "time_limit", 0.5, "a shorter --time-limit"),
         )
 
 
@@ -343,4 +433,15 @@ def _stalls(record: Record) -> Iterator[Ailment]:
             level="unknown",
             message=f"the machine was suspended for {run['suspended_ms']:.0f} ms during the run",
             settle="run it again on a machine that stays awake",
+        )
+
+
+def _machine_trouble(record: Record) -> Iterator[Ailment]:
+    trouble = (record.run or {}).get("machine_trouble") or []
+    if trouble:
+        yield Ailment(
+            check="machine",
+            level="warning",
+            message=_some(trouble, 3).replace("\n", " ") + ": what that may explain is no finding",
+            settle=_lighter(record),
         )

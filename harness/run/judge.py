@@ -27,25 +27,19 @@ from harness.history.verdict import (
     Budget,
     BudgetExceeded,
     Checker,
-    Valid,
     Verdict,
-    worst,
 )
 from harness.plugins import Registry
 from harness.run import health
 from harness.run.absent import absent_checkers
 from harness.run.claims import models_of, with_known_claims
-from harness.run.counting import count_faults, count_operations
+from harness.run.composing import compose
+from harness.run.counting import count_operations
 from harness.run.foreign import refuse_other_models, unmodelled
-from harness.run.settling import steps
 from harness.run.store import read_json, write_json
 
 RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
-
-SCHEMA = 1
-LOSSES = frozenset({"lost", "lost-write"})
-"""Anomalies that are the loss of what was acknowledged: no matter of isolation."""
 
 
 def judge_history(
@@ -213,103 +207,6 @@ def _understood(name: str, answer: object) -> Verdict:
         why = f"the checker {name} said valid={answer.valid}, with what is no JSON: {error}"
         return Verdict(valid=False if answer.valid is False else UNKNOWN, why=why)
     return answer
-
-
-def compose(
-    record: Record,
-    verdicts: Mapping[str, Verdict],
-    *,
-    claims: Sequence[str],
-    ailments: Sequence[health.Ailment],
-    requested_faults: Sequence[str],
-    anomalies: Sequence[str] = (),
-) -> dict[str, Any]:
-    """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was.
-
-    With ``anomalies`` that were asked for by name, an invalid verdict is against these, too.
-    """
-    not_durable = record.header.not_durable
-    answers = {
-        name: verdict if anomalies else against_claims(verdict, claims, not_durable)
-        for name, verdict in verdicts.items()
-    }
-    of = [str(ability) for ability in (record.run or {}).get("claims_of") or ()]
-    parts: list[tuple[Valid, str]] = [
-        (answer.valid, f"{answer.why.rstrip('.')} ({name})") for name, answer in answers.items()
-    ]
-    parts += [(UNKNOWN, ailment.message) for ailment in ailments if ailment.level == "unknown"]
-    operations = count_operations(record.history)
-    bare = [] if verdicts else ["no checker could be applied"]
-    bare += [] if operations else ["the history has no client operation"]
-    parts += [(UNKNOWN, reason) for reason in bare]
-    valid = worst(answer for answer, _ in parts)
-    return {
-        "valid": valid,
-        "why": _why(valid, parts, claims, of),
-        "claims": list(claims),
-        "claims_of": of,
-        "not_durable": not_durable,
-        "schema": SCHEMA,
-        "seed": record.header.seed,
-        "reproduce": None,
-        "operations": operations,
-        "faults": count_faults(record.faults or (), requested_faults),
-        "health": [ailment.as_json() for ailment in ailments],
-        "settle": steps(valid, ailments, answers, bare),
-        "checkers": {name: answer.as_json() for name, answer in answers.items()},
-        "notices": list(record.history.notices),
-        "partial": record.history.partial,
-    }
-
-
-def against_claims(
-    verdict: Verdict, claims: Sequence[str], not_durable: str | None = None
-) -> Verdict:
-    """``verdict`` as it stands against ``claims``.
-
-    An invalid one whose anomalies rule out models, none of which is claimed, is no broken
-    promise: it becomes ``unknown``, because this checker cannot decide the claimed model either.
-    :data:`LOSSES` are judged by durability, whatever the models: what was acknowledged must be
-    there, unless ``not_durable`` says why it need not.
-    """
-    if verdict.valid is not False:
-        return verdict
-    losses = LOSSES & verdict.anomalies.keys()
-    if losses and not_durable is None:
-        return verdict
-    if losses and losses == verdict.anomalies.keys():
-        return replace(
-            verdict,
-            valid=UNKNOWN,
-            why=f"{verdict.why} (with {not_durable} what was acknowledged may be lost)",
-            settle=f"run it without {not_durable}, where nothing acknowledged may be lost",
-        )
-    ruled_out = {*verdict.not_, *verdict.also_not}
-    if not ruled_out or not claims or ruled_out & set(claims):
-        return verdict
-    return replace(
-        verdict,
-        valid=UNKNOWN,
-        why=f"{verdict.why} (that breaks {', '.join(verdict.not_)}, which is not claimed;"
-        f" whether {', '.join(claims)} holds is not decided by this checker)",
-    )
-
-
-def _why(
-    valid: Valid, parts: Sequence[tuple[Valid, str]], claims: Sequence[str], of: Sequence[str]
-) -> str:
-    promised = f" (of {', '.join(of)})" if of else ""
-    claim = f"the claim {', '.join(claims)}{promised}" if claims else ""
-    if valid is True:
-        return f"No anomaly was found against {claim}" if claim else "No anomaly was found"
-    reasons = "; ".join(why for answer, why in parts if answer == valid)
-    if valid is UNKNOWN:
-        return f"{_sentence(claim or 'the history')} is not decided: {reasons}"
-    return f"{_sentence(claim)} is broken: {reasons}" if claim else _sentence(reasons)
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def _own_checkers(record: Record, workload: str, registry: Registry) -> Sequence[str]:

@@ -20,9 +20,9 @@ from typing import Any, TypeVar
 
 from harness.client import SystemClient
 from harness.cluster.node import Cluster, LogsElsewhere, Losable
-from harness.errors import NotReady, PolygraphError, SetupError, StoreError, UsageError
+from harness.errors import NotReady, PolygraphError, StoreError, UsageError
 from harness.fault import Stage
-from harness.generator import Generator, any_, clients, limit, nemesis, stagger, time_limit
+from harness.generator import Generator, any_, clients, nemesis, stagger, time_limit
 from harness.history.journal import Journal
 from harness.history.operation import Header
 from harness.history.record import LedgerEntry
@@ -30,9 +30,16 @@ from harness.history.seal import seal
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
 from harness.run.facts import first_facts, node_states, summary
+from harness.run.final_phase import FinalPhase
+from harness.run.initial_state import (
+    make_initial_state,
+    refuse_without_processes,
+    watch_for_ends,
+)
 from harness.run.injection import Limits
 from harness.run.judging import judge_apart
 from harness.run.ledger import Ledger
+from harness.run.machine import MachineWatch
 from harness.run.nemesis import Nemesis
 from harness.run.plan import Plan
 from harness.run.store import write_json
@@ -44,10 +51,8 @@ T = TypeVar("T")
 
 PROGRESS_INTERVAL_S = 1.0
 SETUP_PATIENCE_S = 30.0
-FINAL_PHASE_S = 30.0
 READY_GRACE_S = 10.0
 AGREEMENT_PATIENCE_S = 10.0
-CLOSE_S = 1.0
 
 
 class Interrupted(Exception):
@@ -66,6 +71,7 @@ class Life:
     facts: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
     abandoned: bool = False
+    defect: str | None = None
     unhealed: list[str] = field(default_factory=list)
     journal: Journal | None = None
     dispatcher: Dispatcher | None = None
@@ -142,10 +148,10 @@ class Life:
             await self._unless_stopped(asyncio.to_thread(cluster.up))
         with self._phase("start"):
             starts = [asyncio.to_thread(self._start_node, stage, node) for node in cluster.nodes]
-            await self._unless_stopped(_all(starts))
+            await self._unless_stopped(_unless_ended(stage, _all(starts)))
+        refuse_without_processes(self.plan, stage)
         with self._phase("ready"):
-            timeout_s = self.plan.scenario.recovery_timeout
-            await self._ready(timeout_s)
+            await _unless_ended(stage, self._ready(self.plan.scenario.recovery_timeout))
 
     async def _ready(self, timeout_s: float) -> None:
         """The system's readiness; :class:`NotReady` also where asking for it never returns."""
@@ -180,30 +186,9 @@ class Life:
         stage.daemons[node.name] = list(self.plan.system.start(node, self.cluster))
 
     async def _set_up(self) -> Any:
-        """The workload's initial state, tried again until it is proved or patience ends."""
+        logs = self.run_dir / "nodes"
         with self._phase("setup"):
-            deadline = time.monotonic() + SETUP_PATIENCE_S
-            while True:
-                try:
-                    return await self._set_up_once()
-                except Exception as error:
-                    if time.monotonic() > deadline:
-                        raise SetupError(
-                            f"the workload {self.plan.workload.name!r} could not make its initial"
-                            f" state on {self.cluster.nodes[0].name}: {error}",
-                            f"look at the logs in {self.run_dir / 'nodes'}",
-                        ) from error
-                    await asyncio.sleep(0.2)
-
-    async def _set_up_once(self) -> Any:
-        client = self.plan.system.client(self.plan.scenario.op_timeout)
-        try:
-            async with asyncio.timeout(self.plan.scenario.op_timeout * 2):
-                await client.open(self.cluster.nodes[0].client_address)
-                return await self.plan.workload.setup(client)
-        finally:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(client.close(), CLOSE_S)
+            return await make_initial_state(self.plan, self.cluster, logs, SETUP_PATIENCE_S)
 
     def _open_journal(self, initial: Any) -> None:
         scenario, workload = self.plan.scenario, self.plan.workload
@@ -236,6 +221,8 @@ class Life:
         ledger = Ledger(self.run_dir / "faults.jsonl", self.journal.now, self._tell_fault)
         self.nemesis = Nemesis(self.plan.faults, stage, ledger, self.limits)
         watch = ExitWatch(stage, self.journal.now, lambda: ledger.entries)
+        self.machine = MachineWatch(self.run_dir, self.journal.now)
+        self._final = FinalPhase(self.plan)
         limit_s = stall_limit_s(self.plan.scenario.op_timeout)
         self._watchdog = Watchdog(limit_s, self._stalled)
         self.dispatcher = self._dispatcher()
@@ -243,23 +230,25 @@ class Life:
             self.dispatcher.stop()
         watch.start()
         self.sleep.start()
+        self.machine.start()
         self._watchdog.start()
         progress = asyncio.create_task(self._report_progress(stage))
         try:
             with self._phase("run"):
                 await self._dispatch(self._main_generator())
-            await self._heal_and_read(watch)
+            await self._heal_and_read(ledger)
             await asyncio.to_thread(self._collect)
         finally:
             progress.cancel()
             self._watchdog.stop()
             await self.dispatcher.close()
             await asyncio.to_thread(watch.stop)
+            await asyncio.to_thread(self.machine.stop)
             if self.nemesis.open_faults():  # whatever went wrong, no fault stays in force
                 self.unhealed = await self._heal_all()
             self._last_facts(watch)
 
-    async def _heal_and_read(self, watch: ExitWatch) -> None:
+    async def _heal_and_read(self, ledger: Ledger) -> None:
         with self._phase("heal"):
             self.unhealed = await self._heal_all()
         self._note_lost_nodes()
@@ -268,8 +257,11 @@ class Life:
         with self._phase("recovery"):
             self.facts["recovery"] = await self._recover()
         if self.facts["recovery"]["ready"]:
+            assert self.dispatcher is not None
+            self.dispatcher.renew(after_failures=True)
             with self._phase("final"):
-                await self._dispatch(self._final_generator())
+                await self._dispatch(self._final.generator(ledger.entries))
+            self.facts["final_keys"] = self._final.facts
             with self._phase("states"), contextlib.suppress(Interrupted):
                 await self._unless_stopped(asyncio.to_thread(self._read_states))
 
@@ -295,12 +287,21 @@ class Life:
             nodes=[(node.name, node.client_address) for node in self.cluster.nodes],
             concurrency=scenario.threads,
             open_client=self._open_client,
-            invoke=self.plan.workload.invoke,
+            invoke=self._final.invoke(),
             nemesis=self.nemesis.invoke if self.plan.faults else None,
             seed=scenario.seed,
             op_timeout_s=scenario.op_timeout,
             watchdog=self._watchdog,
+            on_defect=self._note_defect,
         )
+
+    def _note_defect(self, what: str) -> None:
+        """A slip in a client or workload: what it did is not known, so nothing more is asked."""
+        self.defect = f"a defect of the client or the workload: {what}"
+        self.facts["ended_early"] = self.facts["defect"] = self.defect
+        self._warn(f"the run ends here: {self.defect}")
+        if self.dispatcher is not None:
+            self.dispatcher.stop()
 
     def _stalled(self, seconds: float) -> None:
         """The loop stands still, so nothing on it can end the run: keep what there is, give up.
@@ -329,14 +330,6 @@ class Life:
             work = any_(work, nemesis(self.plan.schedule.generator()))
         return time_limit(scenario.time_limit, work)
 
-    def _final_generator(self) -> Generator:
-        """The workload's final reads, or a few more of its operations where it has none."""
-        final = self.plan.workload.final_generator()
-        if final is None:
-            final = limit(4 * self.plan.scenario.threads, self.plan.workload.generator())
-        pace = stagger(1 / max(self.plan.scenario.rate, 200.0), final)
-        return time_limit(FINAL_PHASE_S, clients(pace))
-
     # -- after the faults ----------------------------------------------------------------------
 
     async def _heal_all(self) -> list[str]:
@@ -363,8 +356,14 @@ class Life:
     async def _recover(self) -> dict[str, Any]:
         """Wait until every node agrees and serves again; never raises."""
         timeout_s, begun = self.plan.scenario.recovery_timeout, time.monotonic()
+        stalls = len(self.machine.stalls)
         try:
-            await self._ready(timeout_s)
+            try:
+                await self._ready(timeout_s)
+            except NotReady:
+                if len(self.machine.stalls) == stalls:
+                    raise
+                await self._ready(timeout_s)  # it stood still, and had not the time that it has
             ready, why = True, ""
         except Interrupted:
             ready, why = None, "interrupted"
@@ -403,6 +402,7 @@ class Life:
             lag_ms=dict(self.dispatcher.lag),
             stuck_threads=self.dispatcher.stuck_clients,
             suspended_ms=round(self.sleep.suspended_ms()),
+            machine_trouble=self.machine.trouble(),
             interrupted=self.interrupted,
             unhealed=list(self.unhealed),
             partial=False,
@@ -446,6 +446,19 @@ class Life:
 
     def _warn(self, message: str) -> None:
         self.events.emit("warning", self.now(), message=message)
+
+
+async def _unless_ended(stage: Stage, work: Awaitable[T]) -> T:
+    """What ``work`` gives, or :class:`SetupError` at once when a daemon ends meanwhile."""
+    task, watch = asyncio.ensure_future(work), asyncio.ensure_future(watch_for_ends(stage))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            watch.result()
+        return await task
+    finally:
+        task.cancel()
+        watch.cancel()
 
 
 async def _all(works: Sequence[Awaitable[None]]) -> None:

@@ -1,76 +1,122 @@
-"""What would settle it: for a run that is ``unknown``, the next thing to do about each reason.
+"""What would settle it: for each reason of an ``unknown``, the next thing to do.
 
-A verdict ``unknown`` that leaves a team without a next step is passed over. Ailments of the run
-bring their own step (:mod:`harness.run.health`); the reasons of checkers are recognized here by
-the words that the judge and the checkers use. Every step names a flag or a command.
+A verdict ``unknown`` that leaves a team without a next step is passed over, and so is one whose
+step cannot be taken. So a step fits what was judged: flags of ``polygraph test`` are advice for a
+run, not for a file; what a run that was cut short lacks, it gets by running to its end. Whoever
+knows says it: a checker (:attr:`Verdict.settle`), an ailment (:mod:`harness.run.health`); other
+reasons are recognized here by the words that the judge and the checkers use. Each step is told
+once, with all the reasons that it settles.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from harness.history.verdict import UNKNOWN, Verdict
 from harness.run.health import Ailment
 
-_STEPS: Final[Sequence[tuple[str, str]]] = (
-    (
+RUN_AGAIN: Final = "run it again to its end"
+CUT_SHORT: Final = frozenset({"partial", "interrupted", "ended-early"})
+"""Ailments of a run that did not come to its end."""
+
+_RUN_FLAGS: Final = re.compile(
+    r"--(time-limit|rate|concurrency|nodes|nemesis[a-z-]*|recovery-timeout|op-timeout|parallel|seed)\b"
+)
+_MORE_WANTED: Final = re.compile(r"--(time-limit|rate|recovery-timeout|nemesis-[a-z]+)\b")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A reason, by its words, and what to do about it: after a run, and with a file."""
+
+    pattern: str
+    run: str
+    file: str = ""
+
+
+_STEPS: Final[Sequence[Step]] = (
+    Step(
         r"^the checker \S+ crashed",
         "this is a defect of the checker, not of the system: the traceback stands in verdict.json"
         " under its stats; report it, and judge again with polygraph check RUN once it is mended",
+        "this is a defect of the checker, not of the history: --json shows the traceback under its"
+        " stats; report it, and judge again once it is mended",
     ),
-    (
-        r"ran out of budget|were not enough|ran out of time|cycle-search-timeout",
-        "a shorter --time-limit, a lower --rate or fewer --concurrency makes a history that can be"
-        " judged in time; for Elle's checkers polygraph check RUN -m {name}"
-        " --cycle-search-timeout 60000 searches longer",
+    Step(
+        r"ran out of budget|were not enough|ran out of time|was not done after",
+        "polygraph check RUN --budget 3000 searches longer; a shorter --time-limit, a lower --rate"
+        " or fewer --concurrency makes a history that can be judged in time",
+        "--budget 3000 searches longer; a part of the history, or fewer operations at once in it,"
+        " can be judged in less",
     ),
-    (
-        r"ran out of memory|no more than .* of memory|bytes of memory",
+    Step(
+        r"cycle-search-timeout",
+        "polygraph check RUN -m {name} --cycle-search-timeout 60000 searches longer",
+        "--cycle-search-timeout 60000 searches longer",
+    ),
+    Step(
+        r"ran out of memory|no more than .* of memory|bytes of memory|was there enough memory",
         "polygraph check RUN on a machine with more memory, or a shorter --time-limit",
+        "judge it on a machine with more memory, or judge a part of it",
     ),
-    (
+    Step(
         r"answered .*no verdict|not true, false or unknown|what is no JSON",
         "this is a defect of the checker: report it, and judge again once it is mended",
     ),
-    (
+    Step(
         r"which is not claimed",
         "judge against what is broken with --consistency-models, or choose a workload whose"
         " checker decides the claimed model (polygraph list --matrix)",
+        "-c with the model that is broken, if that was promised; or -m with a checker that decides"
+        " the claimed one (polygraph list)",
     ),
-    (
+    Step(
         r"was killed \(signal 9\)|the machine had killed",
         "free memory on this machine: fewer --nodes, a smaller --parallel; the kernel's log"
         " (dmesg) says which process it chose",
     ),
-    (r"the disk under .* was full", "make room where the store lies, and run again"),
-    (
+    Step(r"the disk under .* was full", "make room where the store lies, and run again"),
+    Step(
         r"not every node's state is known",
         "a longer --recovery-timeout; look at the log of the node that did not answer",
     ),
-    (
-        r"the run ended before it had waited for recovery|was cut short",
-        "run it again to its end",
-    ),
-    (
+    Step(r"the run ended before it had waited for recovery|was cut short", RUN_AGAIN),
+    Step(
         r"not proved healed",
         "faults.jsonl says what was measured; polygraph heal ends what is left",
     ),
-    (
+    Step(
         r"not wholly known|empty-transaction-graph|does not prove|proves nothing",
         "more operations on fewer keys: a longer --time-limit or a higher --rate; or the workload"
         " list-append, whose reads tell the order of all writes",
+        "a history with more reads of the same keys, or of list-append, whose reads tell the order"
+        " of all writes",
     ),
-    (
-        r"never read|nobody had read|nothing was ever|no id was|nothing shows|never polled",
+    Step(
+        r"is not an operation of the model|has no operation of|there is no model",
+        "polygraph check RUN -m MODEL, with a model that has these operations (polygraph list)",
+        "-m MODEL, with a model that has these operations (polygraph list)",
+    ),
+    Step(
+        r"not \[key, value\]",
+        "this is a defect of the workload: its values name no key although it says they do",
+        "without --independent, or with a history whose values are all [key, value]",
+    ),
+    Step(
+        r"never read|nobody had read|nothing was ever|no id was|nothing shows|never polled"
+        r"|nothing of this was tested",
         "a longer --time-limit, so that it is read; a longer --recovery-timeout, so that the final"
         " reads come about",
+        "a history in which what was written is read and answered",
     ),
 )
-_OTHERWISE: Final = (
-    "polygraph check RUN -v tells more; a longer --time-limit gives it more to go by"
+_OTHERWISE: Final = Step(
+    "", "polygraph check RUN -v tells more; a longer --time-limit gives it more to go by"
 )
+_OTHER_FILE: Final = "-v tells more; -m MODEL judges it by another model (polygraph list)"
 
 
 def steps(
@@ -78,33 +124,53 @@ def steps(
     ailments: Sequence[Ailment],
     answers: Mapping[str, Verdict],
     others: Sequence[str] = (),
+    *,
+    is_run: bool = True,
 ) -> list[dict[str, str]]:
-    """``[{"about", "do"}]`` for each reason why it is unknown; none for any other verdict.
+    """``[{"about", "do"}]`` for the reasons why it is unknown; none for any other verdict.
 
-    ``others`` are reasons of neither, for which running again with more to judge is all there is.
+    ``others`` are reasons of neither ailment nor checker. A step that settles several reasons is
+    told once, about all of them.
     """
     if valid != UNKNOWN:
         return []
-    return list(_steps(ailments, answers, others))
+    was_cut = is_run and any(ailment.check in CUT_SHORT for ailment in ailments)
+    found: dict[str, list[str]] = {}
+    for about, todo in _reasons(ailments, answers, others, is_run):
+        if was_cut and _MORE_WANTED.search(todo) and "--budget" not in todo:
+            todo = RUN_AGAIN
+        told = found.setdefault(todo, [])
+        if about not in told:
+            told.append(about)
+    return [{"about": "; ".join(about), "do": todo} for todo, about in found.items()]
 
 
-def _steps(
-    ailments: Sequence[Ailment], answers: Mapping[str, Verdict], others: Sequence[str]
-) -> Iterator[dict[str, str]]:
+def _reasons(
+    ailments: Sequence[Ailment],
+    answers: Mapping[str, Verdict],
+    others: Sequence[str],
+    is_run: bool,
+) -> Iterator[tuple[str, str]]:
     for ailment in ailments:
         if ailment.level == "unknown":
-            yield {"about": ailment.message, "do": ailment.settle}
+            yield ailment.message, ailment.settle
     for name, answer in answers.items():
         if answer.valid == UNKNOWN:
-            todo = answer.settle or step(name, answer.why)
-            yield {"about": f"{answer.why.rstrip('.')} ({name})", "do": todo}
+            todo = answer.settle if is_run or not _RUN_FLAGS.search(answer.settle) else ""
+            about = f"{answer.why.rstrip('.')} ({name})"
+            yield about, todo or step(name, answer.why, is_run=is_run)
     for reason in others:
-        yield {"about": reason, "do": "a longer --time-limit, and a workload with a checker"}
+        if is_run:
+            yield reason, "a longer --time-limit, and a workload with a checker"
+        else:
+            yield reason, "-m MODEL, with a history that has operations of clients (polygraph list)"
 
 
-def step(checker: str, why: str) -> str:
+def step(checker: str, why: str, *, is_run: bool = True) -> str:
     """What to do about a checker that could not decide, by its reason."""
-    for pattern, todo in _STEPS:
-        if re.search(pattern, why):
-            return todo.replace("{name}", checker)
-    return _OTHERWISE
+    known = next((each for each in _STEPS if re.search(each.pattern, why)), _OTHERWISE)
+    if is_run:
+        return known.run.replace("{name}", checker)
+    if known.file or _RUN_FLAGS.search(known.run) is None:
+        return known.file or known.run
+    return _OTHER_FILE

@@ -4,7 +4,8 @@ A worker owns the client of its thread's present process. It opens it before the
 operation, hands every operation to the workload's ``invoke`` and turns what comes back, or what
 is raised, into a completion. ``Failed`` is the only way to ``fail``; every other exception is
 ``info``, because nobody can know (design, section 4); so is what is no ``Exception``, such as
-``SystemExit`` from a driver, which must not end the run.
+``SystemExit`` from a driver. What is neither ``Failed`` nor ``Indeterminate`` nor an error of
+ours is a *defect* of the client or workload besides, which the dispatcher is told with its place.
 
 A worker whose operation took too long is *abandoned*, not waited for: its task is cancelled and
 its client closed in the background, whether or not they obey, and a new worker takes the
@@ -17,8 +18,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from harness.client import Failed, Indeterminate, SystemClient
+from harness.errors import PolygraphError
 from harness.history.operation import FAIL, INFO, Operation
-from harness.run.completions import described, ended
+from harness.run.completions import described, ended, placed
 
 Invoke = Callable[[SystemClient, Operation], Awaitable[Operation]]
 Finished = Callable[["Worker", Operation, Operation], None]
@@ -28,7 +30,9 @@ class Worker:
     """Serves one thread until it is abandoned or closed.
 
     ``finished(worker, invocation, completion)`` is called within the tick in which the answer
-    came. ``operation`` is what is open now and ``since_ns`` when it was invoked.
+    came. ``operation`` is what is open now and ``since_ns`` when it was invoked. Of the last
+    answer, ``session_ended`` tells whether the client lost its session with it, or may have, and
+    ``defect`` what was raised that nobody should raise.
     """
 
     __slots__ = (
@@ -39,7 +43,9 @@ class Worker:
         "_loop",
         "_open_client",
         "client",
+        "defect",
         "operation",
+        "session_ended",
         "since_ns",
         "task",
         "thread",
@@ -57,6 +63,8 @@ class Worker:
         self.client: SystemClient | None = None
         self.operation: Operation | None = None
         self.since_ns = 0
+        self.session_ended = False
+        self.defect: str | None = None
         self._address = address
         self._open_client = open_client
         self._invoke = invoke
@@ -81,14 +89,20 @@ class Worker:
                 if client is None:
                     client = await self._opened()
                 completion = await invoke(client, operation)
+                self.session_ended = False
             except Failed as error:
-                completion = ended(operation, FAIL, error.error)
+                # Never without a word: one without is the answer of a server (generators count).
+                said = FAIL if error.error is None else error.error
+                completion = ended(operation, FAIL, said)
+                self.session_ended = error.session_ended is not False
             except Indeterminate as error:
                 completion = ended(operation, INFO, error.error)
             except BaseException as error:
                 if is_ending(self.task):
                     raise
                 completion = ended(operation, INFO, described(error))
+                if not isinstance(error, PolygraphError):
+                    self.defect = placed(error)
             finished(self, operation, completion)
             if self.task.cancelling():  # the client kept the cancellation to itself
                 return

@@ -97,6 +97,10 @@ def test_a_panic_or_race_in_a_log_is_a_crash_with_its_line(tmp_path: Path) -> No
     assert "n1 says in line 2: panic: index out of range" in verdict.why
 
 
+def test_a_last_line_that_was_cut_off_proves_nothing(tmp_path: Path) -> None:
+    assert judged(tmp_path, log="fine\npanic: index out of").valid is True
+
+
 def test_without_patterns_the_logs_say_nothing(tmp_path: Path) -> None:
     assert judged(tmp_path, log="panic: no\n", crash_patterns=[]).valid is True
 

@@ -134,6 +134,26 @@ def test_a_full_disk_is_this_machines_doing(tmp_path: Path) -> None:
     assert "disk under n2 was full" in verdict.why
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (info(3), '{"level":"fatal","ts":"2026-01-01T00:00:04.000Z","msg":"write wal: no sp'),
+        (ASSERTED[:20],),
+        ('{"level":"fatal","msg":"write wal: no sp' + info(5) + "\n",),
+    ],
+)
+def test_a_line_that_was_cut_off_proves_nothing(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    path = tmp_path / "etcd.log"
+    path.write_text("\n".join(lines), "utf-8")
+    record = Record(history=History(()), logs=[LogFile(node="n2", path=path)])
+    options = {"log_patterns": Etcd({}).log_patterns() | {"told": ["^panic: "]}}
+    verdict = Logs(options).check(record, Budget.start(60))
+    assert verdict.valid == UNKNOWN
+    assert "of n2 is cut off" in verdict.why
+    path.write_text("\n".join(lines) + "\n" + ASSERTED + "\n", "utf-8")
+    assert Logs(options).check(record, Budget.start(60)).valid is False
+
+
 def test_long_stacks_and_many_findings_are_cut(tmp_path: Path) -> None:
     stack = [f"main.f{number}()" for number in range(200)]
     (case,) = judged(tmp_path, ASSERTED, *stack).anomalies["assertion-failure"]

@@ -45,8 +45,11 @@ def test_a_cluster_that_stays_down_after_every_heal_is_invalid() -> None:
     assert "After 60.0 s the system was still not ready: n2 has no leader." in case.message
 
 
-def test_a_cluster_that_stays_down_without_any_fault_is_invalid() -> None:
-    assert judged(DOWN, faults=None).valid is False
+@pytest.mark.parametrize("faults", [None, [], [entry(1, "intend"), entry(1, "failed")]])
+def test_without_any_fault_there_was_nothing_to_recover_from(faults: Any) -> None:
+    verdict = judged(DOWN, faults=faults)
+    assert verdict.valid == UNKNOWN
+    assert "no fault was injected" in verdict.why
 
 
 @pytest.mark.parametrize("events", [["intend"], ["intend", "injected"], ["injected", "heal"]])

@@ -20,7 +20,7 @@ from harness.cluster import providers
 from harness.fault import Stage
 from harness.history.operation import NEMESIS, Operation
 from harness.history.record import LedgerEntry
-from harness.run.judge import count_faults
+from harness.run.counting import count_faults
 from harness.run.ledger import Ledger, unhealed
 from harness.run.nemesis import Nemesis
 from nemeses import shapes

@@ -1,8 +1,11 @@
 """What each level allows of a small history of registers, by trying everything.
 
-Adya's definitions, to the letter: is there a choice of which infos happened, and an order of the
-versions of each key, whose dependency graph has none of the cycles that the level forbids? An
-assumption on the order of versions leaves only the orders that it allows.
+Adya's definitions, to the letter: is there a choice of which infos committed, and an order of the
+versions of each key, whose dependency graph has none of the cycles that the level forbids? Every
+read of a committed transaction counts. What no history in Adya's sense has is allowed nowhere: a
+read of what nobody wrote, of what the reader itself writes only later, or, after a write of its
+own, of the initial state or of an older write of its own. An assumption on the order of versions
+leaves only the orders that it allows.
 """
 
 from __future__ import annotations
@@ -10,12 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations, pairwise, permutations, product
-from typing import Any
+from typing import Any, Final
 
 from harness.history.history import History
 
-Version = tuple[str, Any]
 Edge = tuple[int, int, str]
+Orders = Mapping[str, tuple[int, ...]]
+
+UNDECIDED: Final = "read-uncommitted?"
+"""Told where all that speaks against read uncommitted is another's write over one's own."""
+NULL: Final = "null!"
+"""Nil, read where the initial state is declared to be something else."""
 
 LEVELS = (
     "read-uncommitted",
@@ -33,23 +41,18 @@ LEVELS = (
 
 @dataclass(frozen=True)
 class Txn:
-    """One transaction; ``begin`` and ``end`` are positions, ``end`` infinite if unknown."""
+    """One transaction; ``begin`` and ``end`` are positions, ``end`` infinite if unknown and
+    ``begin`` negative. ``place`` is where it stands among those of its process. ``told`` are the
+    places of steps that are reads with an answer.
+    """
 
     process: Any
     status: str
     steps: tuple[tuple[str, str, Any], ...]
     begin: float
     end: float
-
-    def reads(self) -> dict[str, Any]:
-        """What it read before touching the key otherwise; nothing is known of infos."""
-        found: dict[str, Any] = {}
-        touched = set()
-        for f, key, value in self.steps:
-            if f == "r" and key not in touched and self.status == "ok":
-                found[key] = value
-            touched.add(key)
-        return found
+    place: int
+    told: frozenset[int]
 
     def writes(self) -> dict[str, list[Any]]:
         """All that it wrote, in order, by key."""
@@ -60,18 +63,111 @@ class Txn:
         return found
 
 
+@dataclass(frozen=True)
+class Read:
+    """``reader`` read the last write of ``writer`` to ``key`` (-1: the initial state)."""
+
+    reader: int
+    key: str
+    writer: int
+
+
+@dataclass
+class World:
+    """What happened, if just the transactions of ``committed`` did.
+
+    ``reads`` are those that make dependencies, in order. ``wrong``: kinds out of ``impossible``,
+    ``over``, ``G1a``, ``G1b`` and ``internal``.
+    """
+
+    txns: Sequence[Txn]
+    committed: frozenset[int]
+    reads: list[Read]
+    wrong: set[str]
+
+
 def txns_of(history: History) -> list[Txn]:
     """The transactions of a history."""
     found = []
     for place, operation in enumerate(history.operations):
+        other = history.pairs[place]
         if operation.type == "invoke":
-            other = history.pairs[place]
             done = history.operations[other] if other >= 0 else operation
-            status = done.type if other >= 0 else "info"
-            end = float(other) if status != "info" else float("inf")
-            steps = tuple((f, key, value) for f, key, value in done.value)
-            found.append(Txn(operation.process, status, steps, place, end))
+            status, begin = done.type if other >= 0 else "info", float(place)
+            end = float(other)
+        elif other < 0:
+            done, status, begin, end = operation, operation.type, -1.0, float(place)
+        else:
+            continue
+        steps = tuple(_normal(history.header.initial, *step) for step in done.value)
+        told = {n for n, step in enumerate(steps) if step[0] == "r" and status == "ok"}
+        if status == "info" and done.type == "info":
+            asked = operation.value if operation.type == "invoke" else [(0, 0, None)] * len(steps)
+            told = {
+                n
+                for n, (f, _, value) in enumerate(done.value)
+                if f == "r" and value is not None and asked[n][2] is None
+            }
+        end = end if status in ("ok", "fail") else float("inf")
+        told_ = frozenset(told)
+        found.append(Txn(operation.process, status, steps, begin, end, place, told_))
     return found
+
+
+def _normal(initial: Any, f: str, key: Any, value: Any) -> tuple[str, str, Any]:
+    first = initial.get(str(key)) if isinstance(initial, dict) else initial
+    if isinstance(value, list):
+        value = tuple(value)
+    if f == "w" or first is None:
+        return f, key, value
+    return f, key, None if value == first else NULL if value is None else value
+
+
+def worlds(txns: Sequence[Txn]) -> Iterator[World]:
+    """Every choice of which infos committed."""
+    sure = [n for n, txn in enumerate(txns) if txn.status == "ok"]
+    maybe = [n for n, txn in enumerate(txns) if txn.status == "info"]
+    for chosen in chain.from_iterable(combinations(maybe, n) for n in range(len(maybe) + 1)):
+        world = World(txns, frozenset((*sure, *chosen)), [], set())
+        for number in sorted(world.committed):
+            _look(world, number)
+        yield world
+
+
+def _look(world: World, number: int) -> None:
+    """Add what one transaction read."""
+    source = {
+        (key, value): (other, value == values[-1])
+        for other, txn in enumerate(world.txns)
+        for key, values in txn.writes().items()
+        for value in values
+    }
+    own: dict[str, list[Any]] = {}
+    last: dict[str, Any] = {}
+    for place, (f, key, value) in enumerate(world.txns[number].steps):
+        if f == "w":
+            own.setdefault(key, []).append(value)
+        elif place not in world.txns[number].told:
+            last.pop(key, None)
+            continue
+        else:
+            writer, is_final = (-1, True) if value is None else source.get((key, value), (-2, True))
+            if key in last and last[key] != value:
+                world.wrong.add("internal")
+            if writer == -2:
+                world.wrong.add("impossible")
+            elif key in own:
+                if value != own[key][-1]:
+                    world.wrong.add("impossible" if writer in (-1, number) else "over")
+            elif writer == number:
+                world.wrong.add("impossible")
+            if writer >= 0 and writer not in world.committed:
+                world.wrong.add("G1a")
+            elif not is_final and writer != number:
+                world.wrong.add("G1b")
+            elif key not in own and writer not in (-2, number):
+                world.reads.append(Read(number, key, writer))
+        last[key] = value
 
 
 def allowed(history: History, assume: Sequence[str] = ()) -> set[str]:
@@ -79,156 +175,123 @@ def allowed(history: History, assume: Sequence[str] = ()) -> set[str]:
 
     ``assume`` out of ``wfr_keys``, ``sequential_keys``, ``linearizable_keys``.
     """
-    txns = txns_of(history)
     levels: set[str] = set()
-    for world in _worlds(txns):
-        dirty = _dirty(world)
-        if dirty is None:
+    for world in worlds(txns_of(history)):
+        if "impossible" in world.wrong:
             continue
-        for orders in _version_orders(world):
+        for orders in version_orders(world):
             if _fits(world, orders, assume):
-                levels |= {level for level in LEVELS if _holds(level, world, orders, dirty)}
+                levels |= {
+                    level
+                    for level in LEVELS
+                    if level not in levels and _holds(level, world, orders)
+                }
+    if "read-uncommitted" in levels and any("over" in w.wrong for w in worlds(txns_of(history))):
+        levels ^= {"read-uncommitted", UNDECIDED}
     return levels
 
 
-def _worlds(txns: Sequence[Txn]) -> Iterator[list[Txn]]:
-    sure = [txn for txn in txns if txn.status == "ok"]
-    maybe = [txn for txn in txns if txn.status == "info"]
-    failed = [txn for txn in txns if txn.status == "fail"]
-    for chosen in chain.from_iterable(combinations(maybe, n) for n in range(len(maybe) + 1)):
-        yield [*sure, *chosen, *failed]
-
-
-def _dirty(world: Sequence[Txn]) -> frozenset[str] | None:
-    """Which of G1a, G1b and internal the reads show; ``None`` if some value is from nowhere."""
-    state = {}
-    for number, txn in enumerate(world):
-        for key, values in txn.writes().items():
-            for value in values:
-                kind = "G1a" if txn.status == "fail" else "" if value == values[-1] else "G1b"
-                state[key, value] = (kind, number)
-    found = set()
-    for number, txn in enumerate(world):
-        if txn.status != "ok":
-            continue
-        own: dict[str, Any] = {}
-        for f, key, value in txn.steps:
-            if f == "r":
-                if key in own and own[key] != value:
-                    found.add("internal")
-                if value is not None:
-                    if (key, value) not in state:
-                        return None
-                    kind, writer = state[key, value]
-                    if kind == "G1a" or (kind == "G1b" and writer != number):
-                        found.add(kind)
-            own[key] = value
-    return frozenset(found)
-
-
-def _version_orders(world: Sequence[Txn]) -> Iterator[Mapping[str, tuple[int, ...]]]:
+def version_orders(world: World) -> Iterator[Orders]:
     """For each key every order of the transactions that installed a version."""
     writers: dict[str, list[int]] = {}
-    for number, txn in enumerate(world):
-        if txn.status != "fail":
-            for key in txn.writes():
-                writers.setdefault(key, []).append(number)
+    for number in sorted(world.committed):
+        for key in world.txns[number].writes():
+            writers.setdefault(key, []).append(number)
     keys = list(writers)
     for orders in product(*(permutations(writers[key]) for key in keys)):
         yield dict(zip(keys, orders, strict=True))
 
 
-def _places(world: Sequence[Txn], orders: Mapping[str, tuple[int, ...]]) -> dict[Version, int]:
-    places: dict[Version, int] = {}
-    for key, order in orders.items():
-        values = [value for writer in order for value in world[writer].writes()[key]]
-        places.update({(key, value): at + 1 for at, value in enumerate(values)})
-    return places
-
-
-def _fits(
-    world: Sequence[Txn], orders: Mapping[str, tuple[int, ...]], assume: Sequence[str]
-) -> bool:
+def _fits(world: World, orders: Orders, assume: Sequence[str]) -> bool:
     """Whether a version order goes with what is assumed."""
     if not assume:
         return True
-    places = _places(world, orders)
-
-    def place(key: str, value: Any) -> int | None:
-        return 0 if value is None else places.get((key, value))
-
-    for txn in world:
-        if txn.status == "ok":
-            for key, value in txn.reads().items():
-                if key in txn.writes():
-                    first, last = place(key, value), place(key, txn.writes()[key][-1])
-                    if first is not None and last is not None and first >= last:
-                        return False
-    for a in world:
-        for b in world:
-            if a is b or a.status != "ok" or b.status == "fail" or not _before(a, b, assume):
+    seen = {n: _observed(world, orders, n) for n in world.committed}
+    for number, mine in seen.items():
+        txn = world.txns[number]
+        for read, wrote in mine.values() if txn.status == "ok" else ():
+            if wrote is not None and any(place >= wrote for place in read):
+                return False
+            if {*assume} - {"wfr_keys"} and read != sorted(read):
+                return False
+        for other, theirs in seen.items():
+            if other == number or txn.status != "ok":
                 continue
-            for key in {**a.reads(), **a.writes()}:
-                last = place(key, a.writes()[key][-1] if key in a.writes() else a.reads()[key])
-                if key in b.reads():
-                    first = place(key, b.reads()[key])
-                elif key in b.writes():
-                    first = place(key, b.writes()[key][-1])
-                else:
-                    continue
-                if first is not None and last is not None and last > first:
+            if not _before(txn, world.txns[other], assume):
+                continue
+            for key in mine.keys() & theirs.keys():
+                earlier = [*mine[key][0], *([mine[key][1]] if mine[key][1] is not None else [])]
+                is_ok = world.txns[other].status == "ok"
+                later = [*(theirs[key][0] if is_ok else ())]
+                later += [theirs[key][1]] if theirs[key][1] is not None else []
+                if earlier and later and max(earlier) > min(later):
                     return False
     return True
+
+
+def _observed(world: World, orders: Orders, number: int) -> dict[str, tuple[list[int], int | None]]:
+    """By key the places, in the order of versions, of what was read in order, and last written."""
+    found: dict[str, tuple[list[int], int | None]] = {}
+    for read in world.reads:
+        if read.reader == number:
+            place = 0 if read.writer < 0 else orders[read.key].index(read.writer) + 1
+            found.setdefault(read.key, ([], None))[0].append(place)
+    for key in world.txns[number].writes():
+        found[key] = (found.get(key, ([], None))[0], orders[key].index(number) + 1)
+    return found
 
 
 def _before(a: Txn, b: Txn, assume: Sequence[str]) -> bool:
     if "linearizable_keys" in assume and a.end < b.begin:
         return True
-    return "sequential_keys" in assume and a.process == b.process and a.begin < b.begin
+    return "sequential_keys" in assume and a.process == b.process and a.place < b.place
 
 
-def _edges(world: Sequence[Txn], orders: Mapping[str, tuple[int, ...]]) -> set[Edge]:
+def edges_of(world: World, orders: Orders) -> set[Edge]:
+    """Adya's dependencies: ww to the next version, wr, rw to the next version."""
     edges: set[Edge] = set()
-    for key, order in orders.items():
+    for order in orders.values():
         edges |= {(a, b, "ww") for a, b in pairwise(order)}
-        made = {value: w for w in order for value in world[w].writes()[key]}
-        for number, txn in enumerate(world):
-            if txn.status != "ok" or key not in txn.reads():
-                continue
-            value = txn.reads()[key]
-            writer = made.get(value)
-            if writer is not None:
-                edges.add((writer, number, "wr"))
-                at = order.index(writer) + 1
-            elif value is None:
-                at = 0
-            else:
-                continue
-            if at < len(order):
-                edges.add((number, order[at], "rw"))
+    for read in world.reads:
+        order = orders.get(read.key, ())
+        at = order.index(read.writer) + 1 if read.writer >= 0 else 0
+        if read.writer >= 0:
+            edges.add((read.writer, read.reader, "wr"))
+        if at < len(order):
+            edges.add((read.reader, order[at], "rw"))
     return {(a, b, label) for a, b, label in edges if a != b}
 
 
-def _holds(
-    level: str, world: Sequence[Txn], orders: Mapping[str, tuple[int, ...]], dirty: frozenset[str]
-) -> bool:
-    edges = _edges(world, orders)
-    sure = [n for n, txn in enumerate(world) if txn.status != "fail"]
+def session_order(world: World) -> set[Edge]:
+    """Each ok transaction before those that its process began later."""
+    return _ordered(world, lambda a, b: a.process == b.process and a.place < b.place)
+
+
+def real_time(world: World) -> set[Edge]:
+    """Each ok transaction before those that were invoked after its completion."""
+    return _ordered(world, lambda a, b: a.end < b.begin)
+
+
+def _ordered(world: World, is_before: Any) -> set[Edge]:
+    txns = world.txns
+    return {
+        (a, b, "order")
+        for a in world.committed
+        for b in world.committed
+        if a != b and txns[a].status == "ok" and is_before(txns[a], txns[b])
+    }
+
+
+def _holds(level: str, world: World, orders: Orders) -> bool:
+    edges = edges_of(world, orders)
     if level.startswith("strong-session"):
-        edges |= {
-            (a, b, "order")
-            for a in sure
-            for b in sure
-            if world[a].process == world[b].process
-            and world[a].begin < world[b].begin
-            and world[a].status == "ok"
-        }
+        edges |= session_order(world)
     elif level.startswith(("strong", "strict")):
-        edges |= {(a, b, "order") for a in sure for b in sure if world[a].end < world[b].begin}
+        edges |= real_time(world)
     base = level.removeprefix("strong-session-").removeprefix("strong-").removeprefix("strict-")
     if base == "read-uncommitted":
         return not _cyclic(edges, {"ww"})
-    if dirty & {"G1a", "G1b"} or _cyclic(edges, {"ww", "wr", "order"}):
+    if world.wrong & {"G1a", "G1b", "over"} or _cyclic(edges, {"ww", "wr", "order"}):
         return False
     if base == "read-committed":
         return True
@@ -236,7 +299,7 @@ def _holds(
         return not _has_single(edges)
     if base == "repeatable-read":
         return not _cyclic(edges, {"ww", "wr", "rw", "order"})
-    if "internal" in dirty:
+    if "internal" in world.wrong:
         return False
     if base == "snapshot-isolation":
         return not _has_nonadjacent(edges)

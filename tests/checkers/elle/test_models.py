@@ -82,7 +82,10 @@ def test_no_model_is_weaker_than_itself() -> None:
         ("G2-item-realtime", {"strict-serializable"}),
         ("G2-realtime", {"strict-serializable"}),
         ("internal", {"read-atomic"}),
-        ("future-read", {"read-committed"}),
+        ("future-read", {"read-uncommitted"}),
+        ("own-write-unread", {"read-uncommitted"}),
+        ("own-write-overwritten", {"read-committed"}),
+        ("non-repeatable-read", {"consistent-view", "repeatable-read"}),
         ("G1a", {"read-committed"}),
         ("G1b", {"read-committed"}),
         ("dirty-update", {"read-committed"}),
@@ -156,6 +159,8 @@ def test_what_read_committed_prohibits() -> None:
         "duplicate-elements",
         "incompatible-order",
         "future-read",
+        "own-write-unread",
+        "own-write-overwritten",
         "thin-air",
     }
 

@@ -187,17 +187,17 @@ def told_keys(count: int, *fault_s: int) -> tuple[str, list[int]]:
     return verdict.why, [anomaly.key for anomaly in anomalies]
 
 
-def test_what_broke_under_a_fault_is_told_first_then_by_time() -> None:
+def test_what_broke_without_a_fault_is_told_first_then_by_time() -> None:
     assert told_keys(6)[1] == [0, 1, 2, 3, 4, 5]
-    why, keys = told_keys(6, 4, 2)
-    assert keys == [2, 4, 0, 1, 3, 5]
-    assert "6 of 6 keys are not linearizable; Stale read of key 2:" in why
+    why, keys = told_keys(6, 4, 0)
+    assert keys == [1, 2, 3, 5, 0, 4]
+    assert "6 of 6 keys are not linearizable; Stale read of key 1:" in why
 
 
-def test_of_too_many_keys_those_that_broke_under_a_fault_are_told() -> None:
-    why, keys = told_keys(TOLD + 30, TOLD + 20, TOLD + 10)
-    assert keys == [TOLD + 10, TOLD + 20, *range(TOLD - 2)]
-    assert f"of key {TOLD + 10}:" in why
+def test_of_too_many_keys_those_that_broke_without_a_fault_are_told() -> None:
+    why, keys = told_keys(TOLD + 2, 0, 1)
+    assert keys == list(range(2, TOLD + 2))
+    assert "of key 2:" in why
 
 
 def test_a_read_of_a_failed_write_names_that_write() -> None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.errors import UsageError
@@ -137,3 +138,28 @@ def test_each_key_draws_from_its_own_stream() -> None:
     assert [tuple(o.value[1] for o in swapped[k]) for k in sorted(swapped)] == [
         tuple(o.value[1] for o in keys[k]) for k in sorted(keys)
     ]
+
+
+def test_what_was_refused_does_not_use_up_a_key_and_what_a_server_answered_does() -> None:
+    """A fail with an error was refused or never sent; without one it is the server's answer."""
+
+    def client(error: object) -> Any:
+        def complete(context: Context, invocation: Operation) -> Operation:
+            failed = msgspec.structs.replace(
+                invocation, type="fail", time=invocation.time + 10, error=error
+            )
+            even = invocation.value[1] % 2 == 0
+            return failed if even else perfect(context, invocation)
+
+        return complete
+
+    gen = limit(
+        100,
+        concurrent_generator(
+            2, count(), lambda k: (invoke("w", i) for i in count()), operations=10
+        ),
+    )
+    refused = by_key(run(gen, concurrency=2, client=client("refused")))
+    answered = by_key(run(gen, concurrency=2, client=client(None)))
+    assert all(18 <= len(each) <= 21 for each in list(refused.values())[:-1])
+    assert {len(each) for each in list(answered.values())[:-1]} == {10}

@@ -14,7 +14,8 @@ from harness.history.operation import Header, Operation
 from harness.history.verdict import UNKNOWN, Anomaly, Verdict
 from harness.plugins import Registry
 from harness.run.claims import Claim, claim_of, models_of, with_known_claims
-from harness.run.judge import against_claims, judge_history
+from harness.run.composing import against_claims
+from harness.run.judge import judge_history
 
 
 def claimed(claims: Any, *needs: type, asked: tuple[str, ...] = ()) -> Claim:

@@ -119,3 +119,60 @@ def test_an_opening_that_breaks_otherwise_is_info() -> None:
         (1, "invoke"),
         (1, "info"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("session_ended", "processes"), [(None, [0, 0, 1, 1]), (True, [0, 0, 1, 1]), (False, [0] * 4)]
+)
+def test_a_process_is_no_longer_than_the_session_of_its_client(
+    session_ended: bool | None, processes: list[int]
+) -> None:
+    """One that cannot tell whether it lost its session may have; its client is kept either way."""
+
+    async def fail_every_other(client: Any, operation: Operation) -> Operation:
+        if len(client.done) % 2:
+            client.done.append(operation)
+            raise Failed("reset", session_ended=session_ended)
+        client.done.append(operation)
+        return msgspec.structs.replace(operation, type="ok")
+
+    async def main() -> None:
+        bench = Bench(fail_every_other, concurrency=1)
+        records = await bench.run(limit(4, repeat(invoke("r"))))
+        assert [o.process for o in records if o.type == "invoke"] == processes
+        assert len(bench.opened) == 1
+
+    asyncio.run(main())
+
+
+def test_renewed_processes_have_new_clients_and_go_on_anew_after_each_failure() -> None:
+    async def fail_some(client: Any, operation: Operation) -> Operation:
+        if operation.f == "odd":
+            raise Failed("refused", session_ended=False)
+        return msgspec.structs.replace(operation, type="ok")
+
+    async def main() -> None:
+        bench = Bench(fail_some, concurrency=1)
+        await bench.dispatcher.run(invoke("r"))
+        bench.dispatcher.renew(after_failures=True)
+        await bench.dispatcher.run([invoke("r"), invoke("odd"), invoke("r")])
+        invocations = [o for o in bench.journal.records if o.type == "invoke"]
+        assert [o.process for o in invocations] == [0, 1, 1, 2]
+        assert len(bench.opened) == 3
+        assert [client.closed for client in bench.opened] == [1, 1, 0]
+        await bench.dispatcher.close()
+
+    asyncio.run(main())
+
+
+def test_the_first_defect_of_a_client_is_told_with_its_place() -> None:
+    async def main() -> None:
+        told: list[str] = []
+        bench = Bench(raise_, concurrency=1, on_defect=told.append)
+        records = await bench.run(limit(3, repeat(invoke("w"))))
+        assert [o.type for o in records] == ["invoke", "info"] * 3
+        assert len(told) == 1
+        assert told[0].startswith("w: ZeroDivisionError: of mine (")
+        assert "test_dispatcher_clients.py:" in told[0]
+
+    asyncio.run(main())

@@ -20,14 +20,10 @@ from harness.history.verdict import (
     worst,
 )
 from harness.plugins import Found, Registry
+from harness.run.composing import against_claims, compose
+from harness.run.counting import count_faults, count_operations
 from harness.run.health import Ailment
-from harness.run.judge import (
-    against_claims,
-    compose,
-    count_faults,
-    count_operations,
-    judge_history,
-)
+from harness.run.judge import judge_history
 
 BROKEN = Verdict(
     valid=False,

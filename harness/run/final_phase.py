@@ -1,0 +1,108 @@
+"""What is asked after recovery: the workload's final reads, also of keys that ended under a fault.
+
+A workload over many keys goes from key to key, so a key that came to its end while a fault was in
+force (its writes acknowledged, and lost) would never be looked at again. Here it is noted when
+each key is in use; the final reads then take all that were open under a fault, up to a bound that
+is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final
+
+from harness.client import SystemClient
+from harness.generator import Generator, clients, limit, stagger, time_limit
+from harness.generator.core import NS_PER_S
+from harness.history.operation import Operation
+from harness.history.record import LedgerEntry
+from harness.run.final import FinalReads
+from harness.run.health import fault_spans
+from harness.run.plan import Plan
+from harness.run.workers import Invoke
+from harness.workload import ReadsKeys
+
+FINAL_PHASE_S: Final = 30.0
+LEAST_RATE: Final = 200.0
+MOST_KEYS: Final = 100
+"""So many of the keys that were open under a fault are read in the end."""
+
+CLOSE_BEFORE_S: Final = 1.0
+"""A key that ended so shortly before a fault was open under it: what it wrote may not be safe."""
+
+
+class FinalPhase:
+    """Notes what is in use during the run, and makes the generator of its end."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.facts: dict[str, int] | None = None
+        self._plan = plan
+        workload = plan.workload
+        self._keys = KeyTimes(workload.keys_of) if isinstance(workload, ReadsKeys) else None
+
+    def invoke(self) -> Invoke:
+        """The workload's ``invoke``, with the keys noted that it is asked for."""
+        keys, invoke = self._keys, self._plan.workload.invoke
+        if keys is None:
+            return invoke
+
+        def noting(client: SystemClient, operation: Operation) -> Awaitable[Operation]:
+            keys.note(operation)
+            return invoke(client, operation)
+
+        return noting
+
+    def generator(self, ledger: Sequence[LedgerEntry]) -> Generator:
+        """The workload's final reads, or a few more of its operations where it has none."""
+        scenario, workload = self._plan.scenario, self._plan.workload
+        final = self._reads(ledger)
+        if final is None:
+            final = limit(4 * scenario.threads, workload.generator())
+        pace = stagger(1 / max(scenario.rate, LEAST_RATE), FinalReads().around(final))
+        return time_limit(FINAL_PHASE_S, clients(pace))
+
+    def _reads(self, ledger: Sequence[LedgerEntry]) -> Generator | None:
+        workload = self._plan.workload
+        if self._keys is None or not isinstance(workload, ReadsKeys):
+            return workload.final_generator()
+        spans = [(span.start, span.end) for span in fault_spans(ledger)]
+        keys = self._keys.open_during(spans)
+        taken = bounded(keys)
+        self.facts = {"open_under_faults": len(keys), "read": len(taken)}
+        return workload.final_reads(taken)
+
+
+class KeyTimes:
+    """When each key was in use, so that those that were open under a fault can be read again."""
+
+    def __init__(self, keys_of: Callable[[Operation], Iterable[Any]]) -> None:
+        self._keys_of = keys_of
+        self._spans: dict[Any, list[int]] = {}
+
+    def note(self, operation: Operation) -> None:
+        """An operation was invoked."""
+        for key in self._keys_of(operation):
+            span = self._spans.get(key)
+            if span is None:
+                self._spans[key] = [operation.time, operation.time]
+            else:
+                span[1] = operation.time
+
+    def open_during(self, faults: Sequence[tuple[int, int]]) -> list[Any]:
+        """The keys in use at some time of these spans, or just before one, in order of their use.
+
+        A key is in use from its first operation to its last.
+        """
+        before_ns = round(CLOSE_BEFORE_S * NS_PER_S)
+        return [
+            key
+            for key, (first, last) in self._spans.items()
+            if any(first <= end and last >= start - before_ns for start, end in faults)
+        ]
+
+
+def bounded(keys: Sequence[Any], most: int = MOST_KEYS) -> list[Any]:
+    """At most ``most`` of the keys, evenly spread, the last one among them."""
+    if len(keys) <= most:
+        return list(keys)
+    return [keys[(at + 1) * len(keys) // most - 1] for at in range(most)]

@@ -1,0 +1,119 @@
+"""Set-up: the workload's initial state, and daemons that die while the system starts.
+
+A system that has just started may refuse a while, so what the client says (``Failed``,
+``Indeterminate``), errors of ours and time-outs are tried again until patience ends. Any other
+exception is a slip in a client or workload, which no waiting mends: it is told at once, with its
+type, file and line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from harness.client import Failed, Indeterminate
+from harness.cluster.node import Cluster, Daemon, LogsElsewhere
+from harness.errors import PolygraphError, SetupError, UsageError
+from harness.fault import NeedsProcesses, Stage
+from harness.run.completions import placed
+from harness.run.plan import Plan
+
+CLOSE_S: Final = 1.0
+LAST_LINES: Final = 8
+_LAST_BYTES: Final = 4000
+_POLL_S: Final = 0.1
+_AGAIN_S: Final = 0.2
+
+
+async def make_initial_state(plan: Plan, cluster: Cluster, logs: Path, patience_s: float) -> Any:
+    """What ``Workload.setup`` gives, tried again until it is proved or patience ends."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return await _once(plan, cluster)
+        except (Failed, Indeterminate, PolygraphError, _TimedOut) as error:
+            if time.monotonic() > deadline:
+                raise SetupError(
+                    f"the workload {plan.workload.name!r} could not make its initial"
+                    f" state on {cluster.nodes[0].name}: {error}",
+                    f"look at the logs in {logs}",
+                ) from error
+        except Exception as error:
+            raise SetupError(
+                f"the client of {plan.system.name!r} or the workload {plan.workload.name!r}"
+                f" has a defect, which the set-up ran into: {placed(error)}",
+                "mend it; what a client cannot know it raises as Failed or Indeterminate",
+            ) from error
+        await asyncio.sleep(_AGAIN_S)
+
+
+class _TimedOut(Exception):
+    """The whole attempt took too long; no exception of the client's."""
+
+
+async def _once(plan: Plan, cluster: Cluster) -> Any:
+    limit_s = plan.scenario.op_timeout * 2
+    client = plan.system.client(plan.scenario.op_timeout)
+    limit = asyncio.timeout(limit_s)
+    try:
+        async with limit:
+            await client.open(cluster.nodes[0].client_address)
+            return await plan.workload.setup(client)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise _TimedOut(f"no answer within {limit_s:g} s") from error
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(client.close(), CLOSE_S)
+
+
+def refuse_without_processes(plan: Plan, stage: Stage) -> None:
+    """``UsageError`` for a fault that needs processes where the system has started none."""
+    if any(stage.daemons.values()):
+        return
+    for fault in plan.faults:
+        if isinstance(fault, NeedsProcesses) and fault.needs_processes:
+            raise UsageError(
+                f"the fault {fault.name!r} is not possible here: {plan.system.name!r} starts no"
+                " processes that it could hit",
+                "leave it out of --nemesis",
+            )
+
+
+async def watch_for_ends(stage: Stage) -> None:
+    """Wait for a daemon to end, for ever where none does; then ``SetupError`` tells of it."""
+    while True:
+        for node, daemons in list(stage.daemons.items()):
+            for daemon in daemons:
+                status = daemon.exit_status()
+                if status is not None:
+                    raise _ended(stage.cluster, node, daemon, status)
+        await asyncio.sleep(_POLL_S)
+
+
+def _ended(cluster: Cluster, node: str, daemon: Daemon, status: int) -> SetupError:
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    with contextlib.suppress(Exception):
+        if isinstance(cluster, LogsElsewhere):
+            cluster.collect()
+    log = cluster.node(node).log_dir / f"{daemon.name}.log"
+    said = "".join(f"\n    {line}" for line in last_lines(log)) or " nothing"
+    return SetupError(
+        f"{node}: {daemon.name} ended while the system was starting ({how}); its log ends:{said}",
+        f"the whole log is {log}",
+    )
+
+
+def last_lines(log: Path, most: int = LAST_LINES) -> list[str]:
+    """The last lines of a log that say something; none if it cannot be read."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _LAST_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    return [line for line in lines if line.strip()][-most:]

@@ -12,7 +12,8 @@ consistent if and only if it has none of a few patterns:
 - ``causal-conflict``: the reads demand an order among writes of a key that is no order. This one
   breaks causal convergence, and everything stronger, not plain causal consistency;
 - reads of what nobody wrote, or only later, or only a failed or passing write, and transactions
-  that disagree with themselves (:mod:`checkers.odd_reads`).
+  that disagree with themselves (:mod:`checkers.odd_reads`). What was read before its write was
+  sent breaks no order of causes, only that of time, and is told where nothing else is wrong.
 
 jepsen.tests.causal issues five operations a key by one process (read, write 1, read, write 2,
 read); this checker judges that, and any other history of reads and writes, single
@@ -28,12 +29,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from checkers import odd_reads
-from checkers.claim import Cases, Meaning, judged
+from checkers.claim import Cases, Meaning, claims, forbids, judged
 from checkers.odd_reads import displayed_key, look_for_odd_reads
 from checkers.proof import proof
 from checkers.register_transactions import (
@@ -94,6 +95,7 @@ class Causal:
 
     name = "causal"
     reads = frozenset({"history"})
+    needs_no_times = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
@@ -116,6 +118,7 @@ class Causal:
             cases.keep(CYCLE, _told_cycle(record, order.nodes, order.cycle))
         else:
             _look_for_stale_reads(record, cases, known, order, budget)
+        _leave_out_early_reads(cases, claims(record, self.options))
         reads = sum(len(node.reads) for node in found)
         return judged(
             record,
@@ -127,6 +130,13 @@ class Causal:
             tested=(CYCLE, INITIAL_READ, STALE_READ, CONFLICT) if reads else (),
             untested="no read was answered",
         )
+
+
+def _leave_out_early_reads(cases: Cases, claimed: Sequence[str]) -> None:
+    """What was read before it was sent is no matter of causes: told where nothing else is wrong."""
+    others = [kind for kind in cases.counts if kind != odd_reads.EARLY_READ]
+    if any(not claimed or forbids(claimed, MEANINGS[kind]) for kind in others):
+        cases.forget(odd_reads.EARLY_READ)
 
 
 def causal_order(

@@ -19,7 +19,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from checkers.elle.models import canonical, friendly, impossible, stronger_models, weakest
+from checkers.elle.models import (
+    IN_NO_HISTORY,
+    MODELS,
+    canonical,
+    friendly,
+    impossible,
+    stronger_models,
+    weakest,
+)
 from checkers.proof import SHOWN_CASES
 from harness.history import verdict
 from harness.history.record import Record
@@ -42,6 +50,8 @@ class Meaning:
 
     def rules_out(self) -> frozenset[str]:
         """The models that cannot hold where the anomaly is."""
+        if IN_NO_HISTORY & set(self.anomalies):
+            return MODELS
         return impossible(self.anomalies) | stronger_models(self.models)
 
 
@@ -56,6 +66,11 @@ class Cases:
         """Count one case of ``kind``; whether its proof should be given to :meth:`keep`."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
         return self.counts[kind] <= SHOWN_CASES
+
+    def forget(self, kind: str) -> None:
+        """Leave out all cases of ``kind``."""
+        self.counts.pop(kind, None)
+        self.shown.pop(kind, None)
 
     def told(self) -> str:
         """``2 G1a, 1 thin-air``."""
@@ -119,6 +134,12 @@ def judged(
         names, models = " or ".join(sorted(set(shown))), " nor ".join(claimed)
         return verdict.untested(f"{models} does not forbid {names}", stats=facts, settle=STRONGER)
     return Verdict(valid=True, stats=facts)
+
+
+def forbids(claimed: Iterable[str], meaning: Meaning) -> bool:
+    """Whether some claimed model cannot hold where an anomaly of this meaning is."""
+    out = meaning.rules_out()
+    return any(canonical(model) in out for model in claimed)
 
 
 def touches(claimed: Iterable[str], meaning: Meaning) -> bool:

@@ -54,6 +54,7 @@ class LongFork:
 
     name = LONG_FORK
     reads = frozenset({"history"})
+    needs_no_times = True
     micro_operations = READS | WRITES
 
     def __init__(self, options: Mapping[str, Any]) -> None:

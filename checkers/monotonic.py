@@ -10,7 +10,8 @@ test, without its clock). Looked for:
 - ``falling-value``: an add or read was told less than one that had completed before it was
   invoked (no more, for an add). Of one process it breaks sessions, else only real time.
 - ``lost-value``: a read by a transaction found less in a row than an add had put there before
-  the read was invoked; a case of falling values that names the row.
+  the read was invoked; a case of falling values that names the row. ``lost-value-process``: an
+  add of the same process.
 
 - ``long-fork``: of two reads each found more in one row than the other did in another.
 - ``thin-air``: a row held a value that no add can have put there, once it is known what was there
@@ -49,8 +50,9 @@ WRITE_SKEW: Final = "duplicate-value-skew"
 FALLING: Final = "falling-value"
 FALLING_SESSION: Final = "falling-value-process"
 LOST: Final = "lost-value"
+LOST_SESSION: Final = "lost-value-process"
 FORK: Final = "long-fork"
-MAIN: Final = (LOST_UPDATE, WRITE_SKEW, FALLING, FALLING_SESSION, LOST, FORK)
+MAIN: Final = (LOST_UPDATE, WRITE_SKEW, FALLING, FALLING_SESSION, LOST, LOST_SESSION, FORK)
 MEANINGS: Final = {
     **odd_reads.MEANINGS,
     LOST_UPDATE: Meaning(anomalies=("lost-update",)),
@@ -58,6 +60,7 @@ MEANINGS: Final = {
     FALLING: Meaning(anomalies=("G-single-item-realtime",)),
     FALLING_SESSION: Meaning(anomalies=("G-single-item-process",)),
     LOST: Meaning(anomalies=("G-single-item-realtime",)),
+    LOST_SESSION: Meaning(anomalies=("G-single-item-process",)),
     FORK: Meaning(anomalies=("G-nonadjacent-item",), models=("prefix",)),
 }
 
@@ -126,7 +129,8 @@ class Monotonic:
         """The verdict on all ok operations of ``record``."""
         cases = Cases()
         intake = _taken_in(record)
-        overall, rows, processes = Highest(), dict[str, Highest](), dict[Any, Highest]()
+        overall, processes = Highest(), dict[Any, Highest]()
+        rows: dict[Any, Highest] = {}
         made: dict[int, Answer] = {}
         for answer in intake.answers:
             own = processes.setdefault(answer.process, Highest())
@@ -135,7 +139,8 @@ class Monotonic:
             if answer.f == "add":
                 _look_for_duplicate(record, cases, made, answer)
                 for row, value in answer.rows.items():
-                    rows.setdefault(row, Highest()).tell(answer.position, value or 0)
+                    for key in (row, (answer.process, row)):
+                        rows.setdefault(key, Highest()).tell(answer.position, value or 0)
             else:
                 _look_for_loss(record, cases, rows, answer)
             own.tell(answer.position, answer.greatest)
@@ -293,20 +298,33 @@ def _look_for_duplicate(
 
 
 def _look_for_loss(
-    record: Record, cases: Cases, rows: Mapping[str, Highest], answer: Answer
+    record: Record, cases: Cases, rows: Mapping[Any, Highest], answer: Answer
 ) -> None:
-    for row, highest in rows.items():
-        value, teller = highest.before(answer.begun)
+    for row in [row for row in rows if isinstance(row, str)]:
         found = answer.rows.get(row)
-        if teller >= 0 and (found or 0) < value and cases.wants(LOST):
-            operations = record.history.operations
-            steps = [
-                f"T1 < T2, because T1 had completed at index {operations[teller].index} before T2"
-                f" was invoked at index {operations[answer.begun].index}",
-                f"T2 found {shown(found)} in row {row}, where T1 had put {value}, and"
-                " what is put there only grows",
-            ]
-            cases.keep(LOST, proof(record, {"T1": teller, "T2": answer.position}, steps, key=row))
+        own = rows.get((answer.process, row), Highest()).before(answer.position)
+        everybody = rows[row].before(answer.begun)
+        for kind, (value, teller) in ((LOST_SESSION, own), (LOST, everybody)):
+            if teller >= 0 and (found or 0) < value:
+                if cases.wants(kind):
+                    cases.keep(kind, _loss(record, answer, row, value, teller))
+                break
+
+
+def _loss(record: Record, answer: Answer, row: str, value: int, teller: int) -> Anomaly:
+    operations = record.history.operations
+    done = operations[teller].index
+    steps = [
+        f"T1 < T2, because T1 had completed at index {done} before T2"
+        + (
+            f" was invoked at index {operations[answer.begun].index}"
+            if answer.begun >= 0
+            else " of the same process"
+        ),
+        f"T2 found {shown(answer.rows.get(row))} in row {row}, where T1 had put {value}, and"
+        " what is put there only grows",
+    ]
+    return proof(record, {"T1": teller, "T2": answer.position}, steps, key=row)
 
 
 def _look_for_forks(record: Record, cases: Cases, answers: Sequence[Answer]) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from checkers.calls import name, short
+from harness.history.intakes import is_timed
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Operation
 from harness.history.record import Record
 
@@ -152,7 +153,10 @@ def taken_in(record: Record) -> Intake:
         elif _is_steps(first) or _is_steps(last):
             begun = position if operation.type == INVOKE else other
             ends = (begun, position)
-            _take_txn(_group(record, intake, key), intake, operation, ends, (first, last))
+            group = _group(record, intake, key)
+            _take_txn(group, intake, operation, ends, (first, last))
+            if group.txns and not is_timed(record.header):
+                group.txns[-1].begun, group.txns[-1].answered = AT_FIRST, NEVER
         elif operation.type != FAIL:
             intake.foreign[operation.f] = intake.foreign.get(operation.f, 0) + 1
     return intake

@@ -57,7 +57,7 @@ SERIAL: Final = (("PL-3", ""), ("strong-session-serializable", "process"), ("PL-
 MEANINGS: Final = {
     **odd_reads.MEANINGS,
     MISS: Meaning(anomalies=(MISS,)),
-    MISMATCH: Meaning(anomalies=(odd_reads.THIN_AIR,)),
+    MISMATCH: Meaning(models=("PL-1",)),
     **{
         name: Meaning(anomalies=(name,))
         for base in (*CYCLES, "G2-item")
@@ -76,6 +76,7 @@ class PredicateReads:
 
     name = "predicates"
     reads = frozenset({"history"})
+    needs_no_times = True
     micro_operations = STEPS
 
     def __init__(self, options: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from checkers.calls import name, short
+from harness.history.intakes import is_timed
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Header, Operation
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Verdict, untested
@@ -236,11 +237,6 @@ def initial_values(header: Header) -> Callable[[Any], Any]:
         return lambda key: declared.get(key if isinstance(key, str) else _told(key))
     of_all = name(initial)
     return lambda key: of_all
-
-
-def is_timed(header: Header) -> bool:
-    """Whether records of different processes tell by their order which came first."""
-    return (header.extra or {}).get("order") != "session"
 
 
 def _registers(

@@ -60,6 +60,7 @@ class WriteSkew:
 
     name = WRITE_SKEW
     reads = frozenset({"history"})
+    needs_no_times = True
     micro_operations = READS | WRITES
 
     def __init__(self, options: Mapping[str, Any]) -> None:

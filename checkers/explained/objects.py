@@ -310,7 +310,7 @@ OBJECT_ENTRIES: Final = table(
             Monotonic,
             '0 add [0, null] = [0, 5]\n0 read = {"0": 4}',
             "falling-value-process",
-            "lost-value",
+            "lost-value-process",
         ),
         papers="daudjee",
     ),
@@ -327,5 +327,19 @@ OBJECT_ENTRIES: Final = table(
             "lost-value",
         ),
         papers="kingsbury",
+    ),
+    anomaly(
+        "lost-value-process",
+        "As lost-value, within one process: it does not find what it had put there itself.",
+        script(
+            Monotonic,
+            """
+            0 add [0, null] = [0, 1]
+            1 add [1, null] = [1, 2]
+            0 read = {"0": null, "1": 2}
+            """,
+            "lost-value-process",
+        ),
+        papers="daudjee",
     ),
 )

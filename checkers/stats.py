@@ -26,6 +26,7 @@ class Stats:
 
     name = "stats"
     reads = frozenset({"history"})
+    needs_no_times = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

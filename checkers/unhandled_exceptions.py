@@ -25,6 +25,7 @@ class UnhandledExceptions:
 
     name = "unhandled-exceptions"
     reads = frozenset({"history"})
+    needs_no_times = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

@@ -20,6 +20,7 @@ class UniqueIds:
 
     name = "unique-ids"
     reads = frozenset({"history"})
+    needs_no_times = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

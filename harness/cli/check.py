@@ -29,7 +29,14 @@ from harness.cli.judging import (
     safely,
 )
 from harness.cli.models import initial_state, joined, refuse_unknown
-from harness.cli.options import READABLE, json_option, names, plugin_option, store_option
+from harness.cli.options import (
+    READABLE,
+    json_option,
+    names,
+    nanoseconds,
+    plugin_option,
+    store_option,
+)
 from harness.cli.proofs import folders
 from harness.cli.session import Session
 from harness.cli.verbs import Verb
@@ -53,6 +60,12 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
 @click.argument("files", nargs=-1, metavar="FILE|RUN|- ...")
 @click.option("-m", "--model", help="The checker or model, e.g. cas-register or bank.")
 @click.option("-f", "--format", type=click.Choice(READABLE), help="If content does not tell.")
+@click.option(
+    "--sort-by-time",
+    callback=nanoseconds,
+    metavar="ERROR",
+    help="Put records without index in order of time; ERROR (5ms) is how far clocks may be off.",
+)
 @click.option(
     "-c",
     "--consistency-models",
@@ -133,6 +146,7 @@ def VERB(
     as_json: bool,
     initial: str | None,
     independent: bool,
+    sort_by_time: int | None,
     ignore_f: tuple[str, ...],
     budget: float | None,
     **flags: Any,
@@ -149,6 +163,7 @@ def VERB(
     request = Request(
         model=model,
         format=format,
+        sort_by_time=sort_by_time,
         header=_header(initial, independent),
         options=_checker_options(flags),
         ignore_f=names(joined(ignore_f)),

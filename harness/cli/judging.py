@@ -46,6 +46,7 @@ class Request:
     ignore_f: Sequence[str] = ()
     budget: float | None = None
     folders: Mapping[str, Path] = field(default_factory=dict)
+    sort_by_time: int | None = None
     begun: Begun = str
 
     @property
@@ -120,14 +121,15 @@ def history_of(name: str, request: Request) -> Any:
 
     path = Path(name)
     if name == STDIN or path.is_file():
-        return read_history(path, request.format)
+        return read_history(path, request.format, sort_by_time=request.sort_by_time)
     return load_record(find_run(request.store, name)).history
 
 
 def _judge_file(name: str, request: Request) -> dict[str, Any]:
     from harness.history.reader import read_history
 
-    return judge_bare(read_history(Path(name), request.format), name, request)
+    history = read_history(Path(name), request.format, sort_by_time=request.sort_by_time)
+    return judge_bare(history, name, request)
 
 
 def judge_bare(history: Any, name: str, request: Request) -> dict[str, Any]:
@@ -180,6 +182,8 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     from harness.run.judge import judge_run, load_record
     from harness.run.store import read_json, write_json
 
+    if request.sort_by_time is not None:
+        raise UsageError("--sort-by-time is for files; the records of a run are in order")
     if request.overrides:
         click.echo(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
         return judge_bare(load_record(run_dir).history, name, request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ FORMATS = ("edn", "json", "jsonl")
 
 READABLE = (*FORMATS, "jepsen-log", "plume", "awdit")
 """Names of the notations that can be read, as in ``harness.history.formats.READERS``."""
+
+_UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,6 +44,16 @@ def plugin_option(command: Command) -> Command:
         multiple=True,
         help="A Python file with further systems, workloads, nemeses or checkers.",
     )(command)
+
+
+def nanoseconds(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    """A short time (``0``, ``5ms``, ``200us``, ``1.5s``) in nanoseconds, for an option."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)\s*(ns|us|ms|s)|0)", text.strip())
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no time; expected one like 5ms, 200us, 1.5s or 0")
+    return int(float(match[1]) * _UNITS[match[2]]) if match[1] else 0
 
 
 def names(words: str | Sequence[str]) -> tuple[str, ...]:

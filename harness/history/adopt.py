@@ -1,12 +1,8 @@
 """Takes operations in from any format: maps with foreign habits become operations of ours.
 
 Other tools leave things out. A missing ``index`` or ``time`` means file order; a missing ``f``
-is ``txn`` where the value is a list of micro-operations (elle-cli's examples); where no
-operation names a process, each completion closes the oldest open invocation of the same f, and
-of the same value where that decides it (a write's). Where all processes have names, those who
-invoke are clients and get numbers.
-Where every operation is a get, put or append with a ``key`` (Porcupine's key-value histories),
-values become ``[key, value]`` of independent keys of the model ``kv``.
+is ``txn`` where the value is a list of micro-operations (elle-cli's examples). What is done about
+missing processes, invocations and the like: :mod:`harness.history.intakes`.
 Keys that we do not know are kept in ``Operation.extra``.
 """
 
@@ -14,18 +10,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
-
-from msgspec import structs
+from dataclasses import dataclass
+from typing import Any, Final
 
 from harness.errors import HistoryError
-from harness.history.operation import INFO, INVOKE, TYPES, Header, Operation, is_transaction
+from harness.history.intakes import (
+    COMPLETIONS,
+    GUESSED,
+    ORDER,
+    PROCESSES,
+    SESSION_ORDER,
+    Intake,
+    Place,
+    are_completions_alone,
+    assign_processes,
+    completions_alone,
+    keys_into_values,
+    label,
+    number_threads,
+    with_fact,
+)
+from harness.history.operation import TYPES, Header, Operation, is_transaction
 
 HEADER_MARKS: Final = ("polygraph", "schema")
 HEADER_F: Final = "polygraph-header"
 """The f of the record that carries the header where a format has no place for one."""
-KEYED: Final = frozenset(("get", "put", "append"))
 _KNOWN: Final = frozenset(Operation.__struct_fields__[:-1])
 _FACTS: Final[Mapping[str, tuple[type, ...]]] = {
     "polygraph": (int,),
@@ -43,16 +52,6 @@ _FACTS: Final[Mapping[str, tuple[type, ...]]] = {
 }
 
 
-class Place(NamedTuple):
-    """Where in a file something starts, both from 1."""
-
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"line {self.line}, column {self.column}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Adopted:
     """What a format's reader found; ``torn`` says that the end was left out."""
@@ -61,21 +60,10 @@ class Adopted:
     operations: Sequence[Operation]
     notices: tuple[str, ...] = ()
     torn: bool = False
-    is_paired_by_guess: bool = False
-    """No record names a process."""
-
-
-@dataclass
-class _Intake:
-    """One operation on its way in; ``None`` is what the file did not say."""
-
-    place: Place
-    index: int | None
-    time: int | None
-    process: int | str | None
-    type: str
-    f: str
-    raw: Mapping[str, Any] = field(repr=False)
+    is_indexed: bool = True
+    """Every record has an index; where some have none, all are numbered in file order."""
+    is_timed: bool = True
+    """Every record has a time."""
 
 
 def header_from(found: Mapping[str, Any], name: str) -> Header:
@@ -100,42 +88,63 @@ def header_from(found: Mapping[str, Any], name: str) -> Header:
     return Header(**facts, extra=extra or None)
 
 
-def adopt(maps: Iterable[tuple[Place, dict[str, Any]]], name: str) -> Adopted:
-    """Operations out of maps with string keys, in file order. ``HistoryError`` names the place."""
-    header = Header()
-    intakes: list[_Intake] = []
+def adopt(
+    maps: Iterable[tuple[Place, dict[str, Any]]], name: str, header: Header | None = None
+) -> Adopted:
+    """Operations out of maps with string keys, in file order. ``HistoryError`` names the place.
+
+    ``header`` is the file's if its format has a place for one.
+    """
+    header = header or Header()
+    intakes: list[Intake] = []
     for place, found in maps:
         if found.get("f") == HEADER_F and isinstance(found.get("value"), dict):
             header = header_from(found["value"], name)
             continue
         intakes.append(_intake(place, found, name))
+    if not intakes:
+        return Adopted(header=header, operations=[])
+    is_indexed = all(intake.index is not None for intake in intakes)
+    is_timed = all(intake.time is not None for intake in intakes)
     notices = _number(intakes)
-    if _number_threads(intakes):
+    if number_threads(intakes):
         notices.append(f"{name}: clients have names instead of numbers; they were numbered")
-    is_guess = bool(intakes) and all(intake.process is None for intake in intakes)
-    if is_guess:
-        _assign_processes(intakes, name)
+    header = keys_into_values(intakes, header, name)
+    if are_completions_alone(intakes):
+        return Adopted(
+            header=with_fact(header, ORDER, SESSION_ORDER),
+            operations=completions_alone(intakes, name),
+            notices=(*notices, COMPLETIONS),
+            is_timed=False,
+        )
+    if all(intake.process is None for intake in intakes):
+        assign_processes(intakes, name)
         notices.append(f"{name}: no operation names a process; completions were paired by f")
-    if intakes and all(intake.f in KEYED and "key" in intake.raw for intake in intakes):
-        header = structs.replace(header, model=header.model or "kv", independent=True)
-        for intake in intakes:
-            intake.raw = _keyed(intake.raw)
+        header = with_fact(header, PROCESSES, GUESSED)
     return Adopted(
         header=header,
         operations=[_operation(intake, name) for intake in intakes],
         notices=tuple(notices),
-        is_paired_by_guess=is_guess,
+        is_indexed=is_indexed,
+        is_timed=is_timed,
     )
 
 
-def _intake(place: Place, found: dict[str, Any], name: str) -> _Intake:
+def adopt_part(maps: Iterable[tuple[Place, dict[str, Any]]], name: str) -> list[Operation]:
+    """Some records of a file of which it is known that it leaves nothing out."""
+    intakes = [_intake(place, found, name) for place, found in maps]
+    _number(intakes)
+    return [_operation(intake, name) for intake in intakes]
+
+
+def _intake(place: Place, found: dict[str, Any], name: str) -> Intake:
     kind = found.get("type")
     if kind not in TYPES:
         raise HistoryError(
-            f"{name}: {place}: operation {_label(found)} has type {kind!r}, expected one of "
+            f"{name}: {place}: operation {label(found)} has type {kind!r}, expected one of "
             f"{' '.join(TYPES)}"
         )
-    return _Intake(
+    return Intake(
         place=place,
         index=_integer(found, "index", place, name),
         time=_integer(found, "time", place, name),
@@ -146,17 +155,6 @@ def _intake(place: Place, found: dict[str, Any], name: str) -> _Intake:
     )
 
 
-def _keyed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """``raw`` with its key in its value."""
-    found = {key: item for key, item in raw.items() if key != "key"}
-    return {**found, "value": [raw["key"], raw.get("value")]}
-
-
-def _label(found: Mapping[str, Any]) -> str:
-    told = {key: found[key] for key in ("index", "process", "f") if key in found}
-    return " ".join(f"{key} {item!r}" for key, item in told.items()) or "with no index"
-
-
 def _integer(found: Mapping[str, Any], key: str, place: Place, name: str) -> int | None:
     item = found.get(key)
     if isinstance(item, float) and (item.is_integer() or key == "time"):
@@ -164,7 +162,7 @@ def _integer(found: Mapping[str, Any], key: str, place: Place, name: str) -> int
     if item is None or (isinstance(item, int) and not isinstance(item, bool)):
         return item
     raise HistoryError(
-        f"{name}: {place}: operation {_label(found)}: expected an integer {key}, found {item!r}"
+        f"{name}: {place}: operation {label(found)}: expected an integer {key}, found {item!r}"
     )
 
 
@@ -184,11 +182,11 @@ def _f(found: Mapping[str, Any], place: Place, name: str) -> str:
     if f is None and "value" in found and is_transaction(found["value"]):
         return "txn"
     raise HistoryError(
-        f"{name}: {place}: operation {_label(found)}: expected f to be a name, found {f!r}"
+        f"{name}: {place}: operation {label(found)}: expected f to be a name, found {f!r}"
     )
 
 
-def _number(intakes: list[_Intake]) -> list[str]:
+def _number(intakes: list[Intake]) -> list[str]:
     """Fill in missing indices and times by file order."""
     notices = []
     without_index = sum(intake.index is None for intake in intakes)
@@ -205,64 +203,10 @@ def _number(intakes: list[_Intake]) -> list[str]:
     return notices
 
 
-def _number_threads(intakes: Sequence[_Intake]) -> bool:
-    """Number the clients of a file where no process is a number; whether that was so.
-
-    A client is who invokes: what a nemesis does is ``info`` at both ends.
-    """
-    if any(isinstance(intake.process, int) for intake in intakes):
-        return False
-    clients = {intake.process for intake in intakes if intake.type == INVOKE} - {None, "nemesis"}
-    numbers: dict[int | str | None, int] = {}
-    for intake in intakes:
-        if intake.process in clients:
-            intake.process = numbers.setdefault(intake.process, len(numbers))
-    return bool(clients)
-
-
-def _assign_processes(intakes: list[_Intake], name: str) -> None:
-    """Give each invocation a free process; a completion closes the oldest open one like it.
-
-    Like it is one of the same f and value; if there is none, one of the same f that asked for
-    nothing (a read); if there is none either, any of the same f.
-    """
-    waiting: dict[str, list[_Intake]] = {}
-    free: list[int] = []
-    used = 0
-    for intake in intakes:
-        queue = waiting.setdefault(intake.f, [])
-        if intake.type == INVOKE:
-            if not free:
-                free.append(used)
-                used += 1
-            intake.process = free.pop()
-            queue.append(intake)
-            continue
-        if not queue:
-            raise HistoryError(
-                f"{name}: {intake.place}: {intake.type} {intake.f} (index {intake.index}) "
-                f"completes nothing: no {intake.f} is open"
-            )
-        intake.process = queue.pop(_like(intake, queue)).process
-        if intake.type != INFO:
-            assert isinstance(intake.process, int)
-            free.append(intake.process)
-
-
-def _like(completion: _Intake, waiting: Sequence[_Intake]) -> int:
-    """The position in ``waiting`` of what ``completion`` closes."""
-    value = completion.raw.get("value")
-    for wanted in (value, None):
-        for position, invocation in enumerate(waiting):
-            if invocation.raw.get("value") == wanted:
-                return position
-    return 0
-
-
-def _operation(intake: _Intake, name: str) -> Operation:
+def _operation(intake: Intake, name: str) -> Operation:
     if intake.process is None:
         raise HistoryError(
-            f"{name}: {intake.place}: operation {_label(intake.raw)}: expected a process, as the "
+            f"{name}: {intake.place}: operation {label(intake.raw)}: expected a process, as the "
             f"other operations have"
         )
     raw = intake.raw

@@ -10,7 +10,7 @@ from typing import Any, Final, overload
 import numpy as np
 from msgspec import structs
 
-from harness.history.adopt import HEADER_F, KEYED
+from harness.history.adopt import HEADER_F
 from harness.history.columns import (
     NEMESIS_PROCESS,
     NONE,
@@ -19,6 +19,7 @@ from harness.history.columns import (
 )
 from harness.history.fast_scan import Dialect, Scanned, scanned
 from harness.history.history import History
+from harness.history.intakes import is_guessed
 from harness.history.operation import TYPES, Header, Operation
 from harness.history.token_tables import merged
 
@@ -56,7 +57,9 @@ def read_scanned(
     operations = LazyOperations(path, found, size, dialect.decode)
     if not all(_is_as_told(operations, found.columns, place) for place in found.doubtful):
         return None
-    return History(operations, header, prepared=found.columns)
+    return History(
+        operations, header, is_paired_by_guess=is_guessed(header), prepared=found.columns
+    )
 
 
 def _is_as_told(operations: LazyOperations, view: Columns, place: int) -> bool:
@@ -87,6 +90,8 @@ def _joined(found: Scanned, dialect: Dialect) -> Found | None:
     is_numbered, is_timed = _numbered(index), _numbered(time)
     if is_numbered is None or is_timed is None or len(doubtful) > _DOUBTS + len(told) // _DOUBTED:
         return None
+    if is_numbered and not is_timed and (np.diff(time) < 0).any():
+        return None  # whether that matters is for the ordinary reader to say
     partner = _pairs(index, kind, process, f)
     if partner is None:
         return None
@@ -155,8 +160,8 @@ def _renumber(column: Any, stretches: Sequence[tuple[slice, int]], maps: Sequenc
 
 
 def _is_special(f_names: Sequence[str]) -> bool:
-    """Whether some f, or all of them together, mean something to the ordinary reader."""
-    return not all(f_names) or HEADER_F in f_names or KEYED.issuperset(f_names)
+    """Whether some f means something to the ordinary reader."""
+    return not all(f_names) or HEADER_F in f_names
 
 
 def _numbered(column: Any) -> bool | None:

@@ -67,7 +67,7 @@ def _dialect() -> Dialect:
 
 
 def _decode(data: bytes, name: str) -> Sequence[Operation]:
-    return edn.read(data, name).operations
+    return edn.read_part(data, name)
 
 
 def _as_json(token: bytes) -> bytes:

@@ -58,4 +58,4 @@ def _dialect() -> Dialect:
 
 
 def _decode(data: bytes, name: str) -> Sequence[Operation]:
-    return jsonl.read(data, name).operations
+    return jsonl.read_part(data, name)

@@ -26,9 +26,10 @@ from typing import Any, Final
 from msgspec import structs
 
 from harness.history.history import History
+from harness.history.intakes import is_timed
 from harness.history.operation import INFO, INVOKE, Operation
 from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
+from harness.history.verdict import UNKNOWN, Budget, Verdict, untested
 
 MOST: Final = 150
 """Pairings that are judged one by one; if there are more, two that bound them."""
@@ -40,7 +41,19 @@ Check = Callable[[Record, Budget], Verdict]
 
 
 def judged(check: Check, record: Record, budget: Budget) -> Verdict:
-    """``check`` of ``record``, under every pairing where its history's pairing is a guess."""
+    """``check`` of ``record``, under every pairing where its history's pairing is a guess.
+
+    Where the history was sorted by time (``History.stricter``), what is true must be so with all
+    the order there may be. Where no times are known, only checkers that say that they get along
+    (``needs_no_times``) are asked.
+    """
+    if not is_timed(record.header) and not _gets_along(check):
+        return untested(
+            "no times are known, and this checker goes by what was before what",
+            settle="record invocations and completions as they happen, on one clock",
+        )
+    if record.history.stricter is not None:
+        return _sorted(check, record, record.history.stricter, budget)
     if not record.history.is_paired_by_guess:
         return check(record, budget)
     first = check(record, budget)
@@ -57,6 +70,28 @@ def judged(check: Check, record: Record, budget: Budget) -> Verdict:
         if other.valid is not first.valid:
             return _undecided(first, other, is_every=is_every)
     return first
+
+
+def _gets_along(check: Check) -> bool:
+    return bool(getattr(getattr(check, "__self__", None), "needs_no_times", False))
+
+
+def _sorted(check: Check, record: Record, stricter: History, budget: Budget) -> Verdict:
+    """False by what is sure of the order, true by all that may be of it, else unknown."""
+    first = judged(check, replace(record, history=replace(record.history, stricter=None)), budget)
+    if first.valid is not True:
+        return first
+    budget.spend_check("the same with each process in order")
+    other = judged(check, replace(record, history=stricter), budget)
+    if other.valid is not False:
+        return other
+    return Verdict(
+        valid=UNKNOWN,
+        why="the clocks may be off by more than what lies between operations of one process, and"
+        f" it depends on how much: {other.why}",
+        settle="give a smaller --sort-by-time if the clocks agree better, or record an index",
+        stats=first.stats,
+    )
 
 
 def _undecided(first: Verdict, other: Verdict | None, *, is_every: bool) -> Verdict:

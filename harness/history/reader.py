@@ -25,7 +25,9 @@ from typing import Final, overload
 from harness.errors import HistoryError
 from harness.history import formats
 from harness.history.history import History
+from harness.history.intakes import is_guessed, is_timed
 from harness.history.operation import Operation
+from harness.history.ordering import by_index, by_time, check_times
 from harness.history.rules import check_rules
 from harness.history.seal import COLUMNS, SEALED, find_history, is_unsealed
 from harness.history.spooled import read_spooled
@@ -39,35 +41,40 @@ SMALLEST_SCANNED: Final = 8 << 20
 """Bytes from which the compiled scanners are worth loading."""
 
 
-def read_history(path: Path, format: str | None = None) -> History:
+def read_history(
+    path: Path, format: str | None = None, *, sort_by_time: int | None = None
+) -> History:
     """The history in ``path``; ``format`` (``jsonl``, ``json``, ``edn``) overrides detection.
 
+    ``sort_by_time`` says that its records are to be put in order of time, and how many nanoseconds
+    each clock may be off (:func:`harness.history.ordering.by_time`).
     Raises ``HistoryError`` if it is not there, not readable or breaks the rules of a history.
     """
     if not path.is_dir():
-        return _read(path, format)
+        return _read(path, format, sort_by_time)
     found = find_history(path)
     try:
-        return _read(found, format)
+        return _read(found, format, sort_by_time)
     except HistoryError:
         if found.exists():
             raise
-        return _read(find_history(path), format)  # a run under way has sealed it meanwhile
+        # a run under way has sealed it meanwhile
+        return _read(find_history(path), format, sort_by_time)
 
 
-def _read(path: Path, format: str | None) -> History:
+def _read(path: Path, format: str | None, sort_by_time: int | None) -> History:
     """The history in a file, or on standard input."""
     name = "standard input" if str(path) == STANDARD_INPUT else str(path)
-    fast = _fast(path, format)
+    fast = _fast(path, format) if sort_by_time is None else None
     if fast is not None:
         return fast
     content = _content(path, name)
     data = _decompressed(content, name)
-    if data is not content or name != str(path):
+    if (data is not content or name != str(path)) and sort_by_time is None:
         fast = _from_memory(data, format)
         if fast is not None:
             return fast
-    history = parse_history(data, name, format)
+    history = parse_history(data, name, format, sort_by_time=sort_by_time)
     if not is_unsealed(path):
         return history
     notice = f"{name}: the run did not come to seal its history, so this is a part of it"
@@ -154,18 +161,31 @@ class SealedOperations(Sequence[Operation]):
         return iter(self._all)
 
 
-def parse_history(data: bytes, name: str, format: str | None = None) -> History:
+def parse_history(
+    data: bytes, name: str, format: str | None = None, *, sort_by_time: int | None = None
+) -> History:
     """The history in ``data`` (not compressed), which errors call ``name``."""
     data = _in_utf8(data, name)
     adopted = formats.reader(format or formats.detect(data, name))(data, name)
-    check_rules(adopted.operations, name)
-    return History(
+    history = History(
         adopted.operations,
         adopted.header,
         adopted.notices,
         partial=adopted.torn,
-        is_paired_by_guess=adopted.is_paired_by_guess,
+        is_paired_by_guess=is_guessed(adopted.header),
     )
+    if sort_by_time is not None:
+        if not adopted.is_timed or not is_timed(adopted.header):
+            raise HistoryError(f"{name}: has no times that it could be sorted by")
+        return by_time(history, sort_by_time, name)
+    operations = by_index(adopted.operations)
+    check_rules(operations, name)
+    if not adopted.is_indexed:
+        check_times(operations, name)
+    if operations is adopted.operations:
+        return history
+    notice = f"{name}: the lines are not in the order of the indices, which counts"
+    return replace(history, operations=operations, notices=(*history.notices, notice))
 
 
 def _in_utf8(data: bytes, name: str) -> bytes:

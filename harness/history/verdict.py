@@ -138,6 +138,9 @@ class Checker(Protocol):
     A checker without that attribute takes every name, or sees to it by itself. One that names
     foreign operations itself, key by key, also has ``names_foreign = True``. One of transactions,
     whose names are free, has ``micro_operations: frozenset[str]``, the names of their steps.
+
+    Histories of sessions and of completions alone know no times. They are shown only to checkers
+    with ``needs_no_times = True``, which conclude nothing from the order of two processes.
     """
 
     name: str

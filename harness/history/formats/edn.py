@@ -14,21 +14,24 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from harness.errors import HistoryError
-from harness.history.adopt import HEADER_F, Adopted, Place, adopt, header_from
+from harness.history.adopt import HEADER_F, Adopted, adopt, adopt_part, header_from
 from harness.history.formats.edn_forms import Forms, Malformed, Torn
 from harness.history.formats.jsonl import (
     REFUSED,
     decode_json,
     encode_json,
     header_map,
+    is_begun,
     operation_map,
 )
+from harness.history.intakes import Place
 from harness.history.operation import TYPES, Header, Operation, is_transaction
 
 HEADER_COMMENT: Final = ";; polygraph "
@@ -55,14 +58,13 @@ def read(data: bytes, name: str) -> Adopted:
         return quick
     text = decoded(data, name, torn)
     header = header_in(text, name)
-    adopted = adopt(_maps(text, name, torn), name)
-    return Adopted(
-        header=adopted.header if header is None else header,
-        operations=adopted.operations,
-        notices=(*torn, *adopted.notices),
-        torn=bool(torn),
-        is_paired_by_guess=adopted.is_paired_by_guess,
-    )
+    adopted = adopt(_maps(text, name, torn), name, header)
+    return replace(adopted, notices=(*torn, *adopted.notices), torn=bool(torn))
+
+
+def read_part(data: bytes, name: str) -> Sequence[Operation]:
+    """Some whole records out of a file, of which nothing can be concluded that is not in them."""
+    return adopt_part(_maps(data.decode(), name, []), name)
 
 
 def json_lines(data: bytes) -> memoryview | None:
@@ -95,7 +97,7 @@ def _quickly(data: bytes, name: str) -> Adopted | None:
         operations = _OPERATIONS.decode_lines(lines)
     except REFUSED:  # bad UTF-8 among them
         return None
-    if not all(map(_is_plain, operations)):
+    if not all(map(_is_plain, operations)) or not is_begun(operations):
         return None
     return Adopted(header=header or Header(), operations=operations)
 

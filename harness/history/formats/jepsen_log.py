@@ -13,13 +13,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
+from msgspec import structs
+
 from harness.errors import HistoryError
-from harness.history.adopt import Adopted, Place, adopt
+from harness.history.adopt import Adopted, adopt
 from harness.history.formats.edn import decoded, torn_notice
 from harness.history.formats.edn_forms import parse
-from harness.history.operation import FAIL, INFO, Header
+from harness.history.intakes import Place
+from harness.history.operation import FAIL, INFO
 
 _OPERATION: Final = re.compile(
     r"(?:^|.*?[ \t])(?P<process>:?\w[\w-]*)[ \t]+:(?P<type>\w+)[ \t]+"
@@ -39,12 +43,12 @@ def read(data: bytes, name: str) -> Adopted:
     adopted = adopt(_maps(text, name, torn), name)
     functions = {operation.f for operation in adopted.operations if operation.is_client}
     is_register = bool(functions) and functions <= {"read", "write", "cas"}
-    return Adopted(
-        header=Header(model="cas-register") if is_register else Header(),
-        operations=adopted.operations,
+    model = "cas-register" if is_register else None
+    return replace(
+        adopted,
+        header=structs.replace(adopted.header, model=model),
         notices=(*torn, *adopted.notices),
         torn=bool(torn),
-        is_paired_by_guess=adopted.is_paired_by_guess,
     )
 
 

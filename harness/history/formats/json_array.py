@@ -18,8 +18,15 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from harness.errors import HistoryError
-from harness.history.adopt import HEADER_F, Adopted, Place, adopt, header_from
-from harness.history.formats.jsonl import REFUSED, append_operation, decode_json, header_map
+from harness.history.adopt import HEADER_F, Adopted, adopt, header_from
+from harness.history.formats.jsonl import (
+    REFUSED,
+    append_operation,
+    decode_json,
+    header_map,
+    is_begun,
+)
+from harness.history.intakes import Place
 from harness.history.operation import INFO, NEMESIS, Header, Operation
 
 _OPERATIONS: Final = msgspec.json.Decoder(list[Operation])
@@ -47,11 +54,11 @@ def write(header: Header, operations: Iterable[Operation], out: BinaryIO) -> Non
 def read(data: bytes, name: str) -> Adopted:
     """The header and operations of ``data``; ``HistoryError`` names line and column."""
     operations = _decoded(data)
-    if operations is None:
-        return adopt(_maps(data, name), name)
     header = Header()
     if operations and operations[-1].f == HEADER_F and isinstance(operations[-1].value, dict):
         header = header_from(operations.pop().value, name)
+    if operations is None or not is_begun(operations):
+        return adopt(_maps(data, name), name)
     return Adopted(header=header, operations=operations)
 
 

@@ -19,15 +19,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from harness.errors import HistoryError
-from harness.history.adopt import HEADER_MARKS, Adopted, Place, adopt, header_from
-from harness.history.operation import Header, Operation
+from harness.history.adopt import HEADER_MARKS, Adopted, adopt, adopt_part, header_from
+from harness.history.intakes import Place
+from harness.history.operation import INVOKE, Header, Operation
 
 FIELDS: Final = tuple(Operation.__struct_fields__[:-1])
 REQUIRED: Final = FIELDS[:6]
@@ -151,15 +152,16 @@ def read(data: bytes, name: str) -> Adopted:
     torn = end < len(data)
     notices = (f"{name}: the last line is torn and was left out",) if torn else ()
     operations = _decoded(body)
-    if operations is not None:
+    if operations is not None and is_begun(operations):
         return Adopted(header=header, operations=operations, notices=notices, torn=torn)
-    adopted = adopt(_maps(body, 1 + data.count(b"\n", 0, start), name), name)
-    return replace(
-        adopted,
-        header=header if start else adopted.header,
-        notices=notices + adopted.notices,
-        torn=torn,
-    )
+    adopted = adopt(_maps(body, 1 + data.count(b"\n", 0, start), name), name, header)
+    return replace(adopted, notices=notices + adopted.notices, torn=torn)
+
+
+def read_part(data: bytes, name: str) -> Sequence[Operation]:
+    """Some whole lines out of a file, of which nothing can be concluded that is not in them."""
+    operations = _decoded(data)
+    return adopt_part(_maps(data, 1, name), name) if operations is None else operations
 
 
 def _torn_at(data: bytes, start: int) -> int:
@@ -183,6 +185,11 @@ def _decoded(body: bytes) -> list[Operation] | None:
         return _OPERATIONS.decode_lines(body)
     except REFUSED:
         return None
+
+
+def is_begun(operations: Sequence[Operation]) -> bool:
+    """Whether some operation is an invocation, or there is none: else more must be found out."""
+    return not operations or any(operation.type == INVOKE for operation in operations)
 
 
 def first_line_header(line: bytes, name: str) -> Header:

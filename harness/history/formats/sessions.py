@@ -22,11 +22,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from harness.errors import HistoryError
-from harness.history.adopt import Adopted, Place
+from harness.history.adopt import Adopted
+from harness.history.intakes import ORDER, SESSION_ORDER, Place
 from harness.history.operation import FAIL, INVOKE, OK, Header, Operation
 
-ORDER: Final = "order"
-SESSION_ORDER: Final = "session"
 MODEL: Final = "rw-register"
 _PLUME_LINE: Final = re.compile(
     r"\s*(?P<kind>[rw])\((?P<key>\d{1,18}),(?P<value>\d{1,18}),(?P<session>\d{1,9}),"

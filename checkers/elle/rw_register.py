@@ -65,6 +65,9 @@ from harness.history.verdict import UNKNOWN, Budget, Verdict, untested
 WRITES: Final = frozenset(("w", "write"))
 MOST_PAIRS: Final = 20_000_000
 """Edges from readers of versions to the writers of the next; more are not drawn."""
+ANSWER_ALL: Final = (
+    "complete each transaction with the micro-operations that it was invoked with, reads filled in"
+)
 STRICT: Final = "strict-serializable"
 LINEARIZABLE_KEYS: Final = "linearizable_keys"
 REALTIME: Final = frozenset(("realtime",))
@@ -91,10 +94,12 @@ class RwRegister:
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all transactions of ``record``."""
         options = Options.of(self.options, record.header)
-        found = transactions(columns(record.history), WRITES)
+        found = transactions(columns(record.history), WRITES, of_lists=False)
         found = found if options.timed else found.without_times()
         if found.unexpected:
             return Verdict(valid=UNKNOWN, why=unexpected(found))
+        if found.unanswered or found.untold:
+            return Verdict(valid=UNKNOWN, why=found.unanswered or found.untold, settle=ANSWER_ALL)
         initial = record.header.initial
         known = versions(found, initial, infos=sees_what_committed(options))
         if len(known.written_twice):

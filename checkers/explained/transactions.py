@@ -96,9 +96,17 @@ TRANSACTION_ENTRIES: Final = table(
     ),
     anomaly(
         "future-read",
-        "A transaction saw a value before it wrote that value itself.",
+        """A transaction saw a value before it wrote that value itself. That is wrong at every
+        level: no read comes before the write that it shows.""",
         lists("a: [rx1 ax1]\nb:          [rx1]", "future-read"),
-        papers="elle",
+        papers="elle, adya00 4.1",
+    ),
+    anomaly(
+        "own-appends-reordered",
+        """A list shows what one transaction appended in another order than it made the appends,
+        or a later one without an earlier one. No order of transactions does that.""",
+        lists("a: [ax1 ax2]\nb:          [rx21]", "own-appends-reordered"),
+        papers="adya00 4.1",
     ),
     anomaly(
         "thin-air",

@@ -68,7 +68,7 @@ def main() -> None:
     """Run them all, print a line for each and the table at the end."""
     given = arguments()
     given.store.mkdir(parents=True, exist_ok=True)
-    runs = list(itertools.islice(planned(given), given.count))
+    runs = list(itertools.islice(planned(given), given.skip, given.skip + given.count))
     ends: list[End] = []
     with ThreadPoolExecutor(given.parallel) as pool:
         for end in pool.map(lambda run: carried_out(run, given), runs):
@@ -85,6 +85,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--system", default="etcd")
     parser.add_argument("--count", type=int, default=22)
+    parser.add_argument("--skip", type=int, default=0, help="begin with the run of this number")
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--nodes", type=int, default=3)

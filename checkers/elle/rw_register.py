@@ -69,6 +69,12 @@ MOST_PAIRS: Final = 20_000_000
 ANSWER_ALL: Final = (
     "complete each transaction with the micro-operations that it was invoked with, reads filled in"
 )
+OTHER_CHECKER: Final = (
+    "-m list-append, where lists are appended to; rw-register judges w and r alone (polygraph list)"
+)
+UNIQUE_VALUES: Final = (
+    "a history in which no value is written twice to a key, nor the one that was there first"
+)
 STRICT: Final = "strict-serializable"
 LINEARIZABLE_KEYS: Final = "linearizable_keys"
 REALTIME: Final = frozenset(("realtime",))
@@ -98,13 +104,13 @@ class RwRegister:
         found = transactions(columns(record.history), WRITES, of_lists=False)
         found = found if options.timed else found.without_times()
         if found.unexpected:
-            return Verdict(valid=UNKNOWN, why=unexpected(found))
+            return Verdict(valid=UNKNOWN, why=unexpected(found), settle=OTHER_CHECKER)
         if found.unanswered or found.untold:
             return Verdict(valid=UNKNOWN, why=found.unanswered or found.untold, settle=ANSWER_ALL)
         initial = record.header.initial
         known = versions(found, initial, infos=sees_what_committed(options))
         if len(known.written_twice):
-            return Verdict(valid=UNKNOWN, why=duplicate_writes(known))
+            return Verdict(valid=UNKNOWN, why=duplicate_writes(known), settle=UNIQUE_VALUES)
         verdict = self._decided(record, options, known, budget)
         if verdict.valid is True and not (found.status[found.txn[known.reads.rows]] == OK).any():
             return untested(

@@ -6,6 +6,13 @@ them. What is not decided when time or memory is spent is ``unknown`` and names 
 proven wrong wins over it and is explained by :mod:`checkers.linearizable.explain`. Contradictions
 that came about while a fault was in force are told first, for those are what a run with faults
 looks for.
+
+What is promised beside: ``True`` needs an answer that could have been wrong (a read, a
+compare-and-set that succeeded, what came out of a queue; of locks two answers), else nothing was
+tested; keys without one are neutral beside others. Operations that the model does not have,
+answers of another shape than the object's, an initial state that it cannot begin with, and numbers
+told as text accuse nobody: ``unknown`` names the place. Pairs are independent keys only as
+:mod:`checkers.independence` says.
 """
 
 from __future__ import annotations
@@ -35,6 +42,7 @@ from checkers.linearizable.models import CAS_REGISTER, MODELS, Model
 from checkers.linearizable.objects import OBJECTS, Sequential
 from checkers.linearizable.problem import Allowance, Exhausted
 from checkers.linearizable.search import Impossible, first_impossible
+from checkers.linearizable.slips import slip
 from checkers.linearizable.zones import NeverMade, earliest_contradiction, has_unique_values
 from harness.history.history import History
 from harness.history.record import Record
@@ -44,6 +52,8 @@ LONG: Final = 5_000
 """Records from which on a history is decided on columns."""
 TOLD: Final = 50
 """Keys that are explained; all are counted."""
+MEND: Final = "mend what is named there, or leave such operations out with --ignore-f"
+DECODE: Final = "let the client answer as what was written: a number as a number"
 EXPLAINING: Final = 10_000_000
 """Configurations for the search over a part that was found to have no order."""
 
@@ -53,10 +63,11 @@ class Linearizable:
     ``nil_read_is_unknown``.
 
     ``model`` is ``register`` or ``cas-register`` (which takes plain registers too and is meant
-    if none is named); ``initial`` is the value before the first operation, or a mapping from key
-    to it; ``independent`` says that values are ``[key, value]``; with ``nil_read_is_unknown`` a
-    read of nil says nothing, as in Knossos' models. That is the default for the histories of
-    others (whose header names no model) where the initial value is not nil.
+    if none is named), or one of :mod:`checkers.linearizable.objects`; ``initial`` is the state
+    before the first operation, or a mapping from key to it; ``independent`` says that values are
+    ``[key, value]``; with ``nil_read_is_unknown`` a read of nil says nothing, as in Knossos'
+    models. That is the default for the histories of others (whose header names no model) where
+    the initial value is not nil.
     """
 
     name = "linearizable"
@@ -88,9 +99,12 @@ class Linearizable:
                 outcome, proofs = _judged_objects(record.history, model, reading, budget)
             else:
                 outcome = self._outcome(record.history, model, reading, budget)
+                _leave_out_slips(record.history, outcome)
                 proofs = _proofs(record, outcome, budget)
         except Unjudgeable as error:
-            return Verdict(valid=UNKNOWN, why=f"cannot be judged: {error}", settle=error.settle)
+            return Verdict(
+                valid=UNKNOWN, why=f"cannot be judged: {error}", settle=error.settle or MEND
+            )
         return _verdict(record, outcome, proofs, model)
 
     def _outcome(
@@ -144,7 +158,10 @@ def _judged_objects(
 ) -> tuple[Outcome, list[tuple[Broken, Proof]]]:
     """What became of the parts of another object, with the proofs of those that are wrong."""
     outcome, wrongs = sequential.judge_objects(history, model, budget=budget, **reading)
-    outcome.broken = [sequential.broken(wrong) for wrong in wrongs]
+    found = [(sequential.broken(wrong), wrong) for wrong in wrongs]
+    outcome.broken = [broken for broken, _ in found]
+    _leave_out_slips(history, outcome)
+    wrongs = [wrong for broken, wrong in found if broken in outcome.broken]
     proofs = []
     for broken, wrong in zip(outcome.broken[:TOLD], wrongs, strict=False):
         try:
@@ -153,6 +170,16 @@ def _judged_objects(
             proof = untold(history, broken.home, broken.late, error)
         proofs.append((broken, proof))
     return outcome, proofs
+
+
+def _leave_out_slips(history: History, outcome: Outcome) -> None:
+    """Nobody is accused for what a slip of the client explains."""
+    kept = []
+    for broken in outcome.broken:
+        doubt = slip(history, broken)
+        outcome.doubtful = outcome.doubtful or doubt
+        kept += [] if doubt else [broken]
+    outcome.broken = kept
 
 
 def _homes_of(
@@ -247,6 +274,8 @@ def _verdict(
             also_not=("strict-serializable",),
             stats=stats,
         )
+    if outcome.doubtful:
+        return Verdict(valid=UNKNOWN, why=outcome.doubtful, settle=DECODE, stats=stats)
     if outcome.undecided:
         return Verdict(valid=UNKNOWN, why=_why_unknown(outcome), stats=stats)
     if outcome.tested < model.least:

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from harness.errors import EXIT_INFRASTRUCTURE, PolygraphError
@@ -50,11 +51,13 @@ def judge_history(
     *,
     seconds: float = 300.0,
     begun: Callable[[str], object] = str,
+    absent: Mapping[str, Verdict] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Judge a bare history: no health, crash or recovery. The shape of ``verdict.json``.
 
-    ``begun`` is called with the name of each checker before it begins. ``UsageError`` where the
-    history has no operation that a checker of its own could judge.
+    ``begun`` is called with the name of each checker before it begins; ``absent`` are parts that
+    are settled already. ``UsageError`` where the history has no operation that a checker of its
+    own could judge.
     """
     history = with_known_claims(history)
     record = Record(history=history, options=options)
@@ -66,7 +69,7 @@ def judge_history(
     claims = list(options.get("claims") or history.header.claims)
     answer = compose(
         record,
-        verdicts,
+        {**absent, **verdicts},
         claims=claims,
         ailments=[],
         requested_faults=[],

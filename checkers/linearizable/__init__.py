@@ -9,7 +9,6 @@
 - :mod:`search`, :mod:`judging`, :mod:`sequential`   who decides what, in which order
 - :mod:`minimal`, :mod:`attempts`   the few operations that have no order by themselves
 - :mod:`explain`, :mod:`prose`   the proof in words
-- :mod:`slips`   numbers told as text, of which nobody is accused
 - :mod:`checker`   the checker itself
 """
 

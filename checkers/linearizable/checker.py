@@ -10,9 +10,9 @@ looks for.
 What is promised beside: ``True`` needs an answer that could have been wrong (a read, a
 compare-and-set that succeeded, what came out of a queue; of locks two answers), else nothing was
 tested; keys without one are neutral beside others. Operations that the model does not have,
-answers of another shape than the object's, an initial state that it cannot begin with, and numbers
-told as text accuse nobody: ``unknown`` names the place. Pairs are independent keys only as
-:mod:`checkers.independence` says.
+answers of another shape than the object's, and an initial state that it cannot begin with accuse
+nobody: ``unknown`` names the place. Pairs are independent keys only as
+:mod:`checkers.independence` says. To a register any JSON is a value, and ``"1"`` is not 1.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ from checkers.linearizable.models import CAS_REGISTER, MODELS, Model
 from checkers.linearizable.objects import OBJECTS, Sequential
 from checkers.linearizable.problem import Allowance, Exhausted
 from checkers.linearizable.search import Impossible, first_impossible
-from checkers.linearizable.slips import slip
 from checkers.linearizable.zones import NeverMade, earliest_contradiction, has_unique_values
 from harness.history.history import History
 from harness.history.record import Record
@@ -53,7 +52,6 @@ LONG: Final = 5_000
 TOLD: Final = 50
 """Keys that are explained; all are counted."""
 MEND: Final = "mend what is named there, or leave such operations out with --ignore-f"
-DECODE: Final = "let the client answer as what was written: a number as a number"
 EXPLAINING: Final = 10_000_000
 """Configurations for the search over a part that was found to have no order."""
 
@@ -99,7 +97,6 @@ class Linearizable:
                 outcome, proofs = _judged_objects(record.history, model, reading, budget)
             else:
                 outcome = self._outcome(record.history, model, reading, budget)
-                _leave_out_slips(record.history, outcome)
                 proofs = _proofs(record, outcome, budget)
         except Unjudgeable as error:
             return Verdict(
@@ -158,10 +155,7 @@ def _judged_objects(
 ) -> tuple[Outcome, list[tuple[Broken, Proof]]]:
     """What became of the parts of another object, with the proofs of those that are wrong."""
     outcome, wrongs = sequential.judge_objects(history, model, budget=budget, **reading)
-    found = [(sequential.broken(wrong), wrong) for wrong in wrongs]
-    outcome.broken = [broken for broken, _ in found]
-    _leave_out_slips(history, outcome)
-    wrongs = [wrong for broken, wrong in found if broken in outcome.broken]
+    outcome.broken = [sequential.broken(wrong) for wrong in wrongs]
     proofs = []
     for broken, wrong in zip(outcome.broken[:TOLD], wrongs, strict=False):
         try:
@@ -170,16 +164,6 @@ def _judged_objects(
             proof = untold(history, broken.home, broken.late, error)
         proofs.append((broken, proof))
     return outcome, proofs
-
-
-def _leave_out_slips(history: History, outcome: Outcome) -> None:
-    """Nobody is accused for what a slip of the client explains."""
-    kept = []
-    for broken in outcome.broken:
-        doubt = slip(history, broken)
-        outcome.doubtful = outcome.doubtful or doubt
-        kept += [] if doubt else [broken]
-    outcome.broken = kept
 
 
 def _homes_of(
@@ -274,8 +258,6 @@ def _verdict(
             also_not=("strict-serializable",),
             stats=stats,
         )
-    if outcome.doubtful:
-        return Verdict(valid=UNKNOWN, why=outcome.doubtful, settle=DECODE, stats=stats)
     if outcome.undecided:
         return Verdict(valid=UNKNOWN, why=_why_unknown(outcome), stats=stats)
     if outcome.tested < model.least:

@@ -56,8 +56,6 @@ class Outcome:
     undecided: dict[str, str] = field(default_factory=dict)
     by_zones: int = 0
     visited: int = 0
-    doubtful: str = ""
-    """What was found, where a slip of the client explains it."""
     tested: int = 0
     """Answers that could have been wrong."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from harness.history.operation import Operation
@@ -412,47 +412,9 @@ def verdict(
     except Refused:
         return UNKNOWN
     if not has_order(thing, done, state):
-        return False if _first_wrong_is_sure(thing, done, state, operations, initial) else UNKNOWN
+        return False
     tested = sum(map(thing.could_be_wrong, done))
     return True if tested >= getattr(thing, "least", 1) else UNKNOWN
-
-
-def _first_wrong_is_sure(
-    thing: Any, done: Sequence[Done], state: Any, operations: Sequence[Operation], initial: Any
-) -> bool:
-    """Whether it is no number that was written as text, or a text that was written as a number.
-
-    Asked of the first answer that leaves no order.
-    """
-    for late in sorted((one for one in done if one.end is not None), key=lambda one: one.end or 0):
-        if has_order(thing, list(_until(thing, done, late.end or 0)), state):
-            continue
-        asks = ("read", "get", "dequeue", "pop", "contains")
-        written = [o.value for o in operations if o.type == "invoke" and o.f not in asks]
-        texts = set(_scalars([written, initial]))
-        answer = next(o for n, o in enumerate(operations) if n == late.end).value
-        for text in _scalars(answer):
-            twin = text.strip('"') if text.startswith('"') else f'"{text}"'
-            is_number = twin.strip('"-').isdigit() and text.strip('"-').isdigit()
-            if is_number and text not in texts and twin in texts:
-                return False
-        return True
-    return True
-
-
-def _until(thing: Any, done: Sequence[Done], end: int) -> Iterator[Done]:
-    """What is known at ``end``: what was not answered by then may have any answer."""
-    for one in done:
-        if one.begin > end:
-            continue
-        if one.end is None or one.end <= end:
-            yield one
-        elif isinstance(thing, Registers):
-            asked = [[f, key, value if f == "w" else None, False] for f, key, value, _ in one.asked]
-            if any(f == "w" for f, *_ in asked):
-                yield replace(one, end=None, asked=asked, answer=NOT_KNOWN)
-        elif one.f not in ("read", "get", "contains"):
-            yield replace(one, end=None, answer=NOT_KNOWN)
 
 
 def has_order(thing: Any, done: Sequence[Done], state: Any) -> bool:
@@ -512,12 +474,3 @@ def taken_in(thing: Any, operations: Sequence[Operation]) -> Iterator[Done | Non
         end = place if kind == "ok" else None
         asked, process = invoked.value, int(invoked.process)
         yield thing.read(Done(begin, end, invoked.f, asked, answer, process))
-
-
-def _scalars(value: Any) -> list[str]:
-    """All that stands in ``value``, as JSON."""
-    if isinstance(value, dict):
-        return _scalars([*value, *value.values()])
-    if isinstance(value, list | tuple):
-        return [text for item in value for text in _scalars(item)]
-    return [same(value)]

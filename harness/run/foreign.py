@@ -21,7 +21,6 @@ from harness.history.operation import FAIL
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Checker, Verdict, untested
 from harness.plugins import BUILT_IN, Found, Registry
-from harness.run.counting import count_operations
 
 Counts = Mapping[str, Mapping[str, int]]
 """Client operations by f: how many ended ``ok``, ``fail`` and ``info``."""
@@ -57,7 +56,7 @@ def refuse_other_models(
 
     Checkers that do not say what they know take whatever there is.
     """
-    counts = count_operations(record.history)
+    counts = record.history.outcomes
     found = registry.found("checkers")
     asked = [_declared(found[name], options) for name in names if name in found]
     if not counts or not asked:

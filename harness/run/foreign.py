@@ -116,17 +116,24 @@ def _declared(found: Found, options: Mapping[str, Any]) -> _Declared:
 
 
 def _has_transactions(history: History) -> bool:
-    """Whether some client's value is a list of micro-operations, an empty one included."""
+    """Whether some client's value is a list of micro-operations, an empty one included.
+
+    Such lists may stand behind an independent key.
+    """
     if history.prepared is not None and len(history.prepared.micro.txn):
         return True
     return any(
-        isinstance(operation.value, list | tuple) and _is_steps(operation.value)
+        _is_steps(operation.value) or (_is_pair(operation.value) and _is_steps(operation.value[1]))
         for operation in history
         if operation.is_client
     )
 
 
-def _is_steps(value: Sequence[Any]) -> bool:
-    return all(
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2
+
+
+def _is_steps(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
         isinstance(step, list | tuple) and bool(step) and isinstance(step[0], str) for step in value
     )

@@ -85,6 +85,8 @@ def _kinds_written(transactions: Transactions) -> Mapping[Any, set[str]]:
             kinds[key].add(_kind(value))
     for key, value in transactions.doubtful:
         kinds[key].add(_kind(value))
+    for of_key in kinds.values():
+        of_key -= {"NoneType", NOTHING[0]}
     return kinds
 
 

@@ -109,7 +109,9 @@ def _writes(transactions: Transactions) -> tuple[dict[Any, Registers], set[Any]]
     for transaction in transactions.found:
         twice.update(key for key, _ in transaction.overwritten)
         for key, value in transaction.writes.items():
-            if value is None:  # the initial state: a read of it tells nothing
+            if (
+                value is None and transaction.status != FAIL
+            ):  # the initial state: a read of it tells nothing
                 twice.add(key)
             if once.setdefault(key, transaction) is not transaction:
                 twice.add(key)

@@ -48,8 +48,9 @@ def _in_order(random: Random, done: list[Done]) -> list[Done]:
 
 def values(random: Random, write: str) -> Case:
     """Writes of values of their own, and reads of all of them."""
-    first = random.choice((None, None, [], [50, 51]))
-    kinds: list[Any] = [random.choice((n, n, [n], str(n))) for n in range(6)]
+    kind: Callable[[int], Any] = random.choice((int, int, str, lambda n: [n]))
+    first = random.choice((None, None, [], [kind(50), kind(51)]))
+    kinds = [kind(n) for n in range(6)]
     ask = lambda n: random.choice([(write, kinds[n]), ("read", None)])  # noqa: E731
     done = _asked(random, random.randint(2, 6), ask)
     wrong = random.choice((0.0, 0.3, 0.7))
@@ -65,7 +66,7 @@ def values(random: Random, write: str) -> Case:
                 if random.random() < wrong:
                     each.answer = [v for v in each.answer if random.random() < 0.7]
                     if random.random() < 0.5:
-                        each.answer.append(random.choice([*kinds, 99]))
+                        each.answer.append(random.choice([*kinds, kind(99)]))
 
     return woven(random, done, fill, initial=first)
 

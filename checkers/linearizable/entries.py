@@ -18,7 +18,6 @@ the rest exists):
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeGuard
@@ -26,6 +25,7 @@ from typing import Any, Final, TypeGuard
 from checkers.linearizable.models import CAS, READ, WRITE, Model
 from harness.history.history import History
 from harness.history.operation import FAIL, INVOKE, OK, Operation
+from harness.history.values import exact
 
 NEVER: Final = 1 << 62
 """The completion of an operation whose outcome nobody knows: it may happen at any later time."""
@@ -95,7 +95,7 @@ def json_name(value: Any) -> Any:
     kind = type(value)
     if kind is int or kind is str or value is None:
         return value
-    return (kind.__name__, json.dumps(value, sort_keys=True, default=str))
+    return (kind.__name__, exact(value))
 
 
 def by_key(

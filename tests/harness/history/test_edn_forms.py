@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.history.formats.edn_forms import parse
+from harness.history.values import Members, Tagged
 
 
 @pytest.mark.parametrize(
@@ -15,22 +16,22 @@ from harness.history.formats.edn_forms import parse
         ("nil true false", [None, True, False]),
         ("0 -7 +3 12N", [0, -7, 3, 12]),
         ("123456789012345678901234567890N", [123456789012345678901234567890]),
-        ("1.5 -0.25e3 1. 2.5M 1e400", [1.5, -250.0, 1.0, 2.5, "1e400"]),
-        ("0.1000000000000000055511151231257827M", ["0.1000000000000000055511151231257827"]),
-        ("4/2 1/3 1/0", [2, "1/3", "1/0"]),
-        ("##Inf ##NaN", ["##Inf", "##NaN"]),
-        (":a :a/b :timed-out sym", ["a", "a/b", "timed-out", "sym"]),
+        ("1.5 -0.25e3 1. 2.5M 1e400", [1.5, -250, 1, 2.5, Tagged("1e400")]),
+        ("0.1000000000000000055511151231257827M", [Tagged("0.1000000000000000055511151231257827M")]),
+        ("4/2 1/3 1/0", [2, Tagged("1/3"), Tagged("1/0")]),
+        ("##Inf ##NaN", [Tagged("##Inf"), Tagged("##NaN")]),
+        (":a :a/b :timed-out sym", [*map(Tagged, (":a", ":a/b", ":timed-out", "sym"))]),
         (r'"a\n\t\"\\ \u00e9 \101" "\ud83d\ude00"', ['a\n\t"\\ é A', "\U0001f600"]),
         ('"two\nlines"', ["two\nlines"]),
-        (r"[\a \newline \space \u00e9 \(]", [["a", "\n", " ", "é", "("]]),
+        (r"[\a \newline \space \u00e9 \(]", [[*map(Tagged, ("\\a", r"\newline", r"\space", "\\é", "\\("))]]),
         ("[1, 2] (1 2) []", [[1, 2], [1, 2], []]),
         ("#{3 1 2} #{}", [[1, 2, 3], []]),
-        ('#{"b" 2 nil "a" true [2] [1 2]}', [[None, True, 2, "a", "b", [1, 2], [2]]]),
+        ('#{"b" 2 nil "a" true [2] [1 2]}', [Members([None, True, 2, "a", "b", [1, 2], [2]])]),
         ("{0 97, 1 3}", [{"0": 97, "1": 3}]),
-        ('{:from 1 "to" 2 nil 3 [1 :a] 4}', [{"from": 1, "to": 2, "null": 3, '[1,"a"]': 4}]),
-        ('#inst "2020-01-01" #foo/bar {:a 1}', ["2020-01-01", {"a": 1}]),
-        ("#_ a b #_ #_ c d e [#_ 1] [#_ 1 2]", ["b", "e", [], [2]]),
-        ("#t #_ a b", ["b"]),
+        ('{:from 1 "to" 2 nil 3 [1 :a] 4}', [Tagged('{"to" 2, :from 1, [1 :a] 4, nil 3}')]),
+        ('#inst "2020-01-01" #foo/bar {:a 1}', [Tagged('#inst "2020-01-01"'), Tagged("#foo/bar {:a 1}")]),
+        ("#_ a b #_ #_ c d e [#_ 1] [#_ 1 2]", [Tagged("b"), Tagged("e"), [], [2]]),
+        ("#t #_ a b", [Tagged("#t b")]),
         ("; a comment\n1 ;another\n,,2", [1, 2]),
         ("", []),
         ("[" * 5000 + "]" * 5000, None),

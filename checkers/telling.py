@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from msgspec import structs
 
 from checkers.calls import Call, name, short
 from checkers.faults_active import faults_active, while_it_ran
+from checkers.independence import agreed, independence, is_pair, undeclared
 from harness.history.history import History
-from harness.history.operation import Header, Operation
+from harness.history.operation import INVOKE, Header, Operation
 from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Anomaly, Budget, Valid, Verdict, worst
+from harness.history.verdict import UNKNOWN, Anomaly, Budget, Valid, Verdict, untested, worst
 
 SHOWN: Final = 8
 """Cases of one kind that are told; the count in ``stats`` is of all."""
@@ -88,14 +89,21 @@ class Findings:
         why: str = "",
         unknown: str = "",
         empty: str = "",
+        settle: str = "",
         not_: Sequence[str] = (),
         also_not: Sequence[str] = (),
+        permitted: Mapping[str, int] | None = None,
+        permitted_by: str = "",
     ) -> Verdict:
         """Invalid if anything was found, else unknown if ``unknown`` says why, else valid.
 
-        ``empty`` says that there was nothing to judge, which is unknown for a whole history; a
-        key of many that came to nothing is left out.
+        ``empty`` says what was missing for anything to be tested, which is unknown for a whole
+        history; a key of many that came to nothing is left out. ``permitted`` counts what was
+        found and breaks no promise, as ``permitted_by`` says.
         """
+        excused = {kind: count for kind, count in (permitted or {}).items() if count}
+        if excused:
+            stats = {**stats, "permitted": excused, "permitted-by": permitted_by}
         if self.anomalies:
             return Verdict(
                 valid=False,
@@ -105,10 +113,13 @@ class Findings:
                 also_not=tuple(also_not),
                 stats=stats,
             )
-        if empty:
-            stats = {**stats, NOTHING_JUDGED: True}
-        why = unknown or empty
-        return Verdict(valid=UNKNOWN if why else True, why=why, stats=stats)
+        if empty and not unknown:
+            return untested(empty, settle=settle, stats={**stats, NOTHING_JUDGED: True})
+        if unknown:
+            return Verdict(valid=UNKNOWN, why=unknown, settle=settle, stats=stats)
+        listed_ = ", ".join(f"{count} {kind}" for kind, count in sorted(excused.items()))
+        told = f"{listed_}, which breaks no promise: {permitted_by}" if excused else ""
+        return Verdict(valid=True, why=told, stats=stats)
 
 
 class NotKeyed(Exception):
@@ -119,9 +130,21 @@ Judge = Callable[[Record, Budget], Verdict]
 
 
 def each_key(record: Record, judge: Judge, budget: Budget) -> Verdict:
-    """``judge`` on the history, or on each of its independent keys; the worst key wins."""
-    if not record.header.independent:
+    """``judge`` on the history, or on each of its independent keys; the worst key wins.
+
+    Keys that nobody declared are taken for keys where the history shows it (see
+    :mod:`checkers.independence`), but nobody is accused on the strength of that.
+    """
+    keyed = independence(record.history)
+    if keyed is False:
         return judge(record, budget)
+    by_key = _by_key(record, judge, budget)
+    if record.header.independent:
+        return by_key
+    return undeclared(by_key) if keyed else agreed(judge(record, budget), by_key)
+
+
+def _by_key(record: Record, judge: Judge, budget: Budget) -> Verdict:
     try:
         parts = split(record)
     except NotKeyed as error:
@@ -151,14 +174,18 @@ def split(record: Record) -> list[tuple[Any, Record]]:
         if not operation.is_client:
             continue
         pair = history.pairs[position]
-        other = history.operations[pair].value if pair >= 0 else None
-        keyed = operation.value if _is_pair(operation.value) else other
-        if not _is_pair(keyed):
+        other = history.operations[pair] if pair >= 0 else operation
+        asked, answered = operation.value, other.value
+        if operation.type != INVOKE:
+            asked, answered = answered, asked
+        keyed = asked if is_pair(asked) else answered
+        value = operation.value[1] if is_pair(operation.value) else operation.value
+        if not is_pair(keyed) or (is_pair(answered) and name(answered[0]) != name(keyed[0])):
             raise NotKeyed(
                 f"operation {operation.index} has the value {short(operation.value)}, not "
-                "[key, value], although its keys are independent"
+                f"[key, value]{' of the key asked' if is_pair(keyed) else ''}, although its keys"
+                " are independent"
             )
-        value = operation.value[1] if _is_pair(operation.value) else operation.value
         operations = homes.setdefault(name(keyed[0]), (keyed[0], []))[1]
         operations.append(_with_value(operation, value))
     header = record.header
@@ -173,10 +200,6 @@ def _header_of(header: Header, key: Any) -> Header:
     if isinstance(initial, Mapping):
         initial = initial.get(key if isinstance(key, str) else short(key))
     return structs.replace(header, independent=False, initial=initial)
-
-
-def _is_pair(value: Any) -> TypeGuard[Sequence[Any]]:
-    return isinstance(value, list | tuple) and len(value) == 2
 
 
 def _with_value(operation: Operation, value: Any) -> Operation:

@@ -1,15 +1,18 @@
 """Kill: end a node's processes with SIGKILL, and start them again on the same data.
 
 A killed process answers nothing, flushes nothing and loses what it kept in memory alone; what
-comes back must be what the system promised to keep. The proof of bite is the exit status of
-exactly the processes that the ledger names, or, where nobody could learn it, that a process which
-lived when our signal went out to it is gone; one that ended by itself before was not killed. The
-proof of healing is that the system's processes run on every target again.
+comes back must be what the system promised to keep. With a daemon ends all that it started, in
+whatever session or group (PostgreSQL's backends, what was forked twice). The proof of bite is the
+exit status of exactly the processes that the ledger names, or, where nobody could learn it, that a
+process which lived when our signal went out to it is gone, and that nothing is left of any of
+them; one that ended by itself before was not killed. The proof of healing is that the system's
+processes run on every target again.
 """
 
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -25,6 +28,7 @@ from nemeses.targets import (
     choices,
     find_daemon,
     live_daemons,
+    members,
     no_processes,
     plan_targets,
     processes,
@@ -35,18 +39,24 @@ from nemeses.targets import (
 END_S = 10.0
 """A process that SIGKILL has not ended by then hangs in the kernel."""
 
+_POLL_S = 0.02
+
 
 @dataclass(frozen=True, kw_only=True)
 class _End:
-    """How one process ended: exit status if known, state, and whether our signal did it."""
+    """How one process ended: exit status if known, state, and whether our signal did it.
+
+    ``left`` is how many processes that it had started run on.
+    """
 
     status: int | None
     state: str
     is_killed: bool
+    left: int = 0
 
 
 class Kill:
-    """SIGKILL to the process group of each daemon of the targets; healed by ``System.start``."""
+    """SIGKILL to all that is of each daemon of the targets; healed by ``System.start``."""
 
     name = "kill"
     needs_processes = True
@@ -93,15 +103,16 @@ class Kill:
         _raise_all(trouble)
 
     def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
-        """Whether every named process ended, each by SIGKILL."""
+        """Whether every named process ended by SIGKILL, and all that was of it with it."""
         ends: dict[str, list[dict[str, Any]]] = {node: [] for node in targets}
         for node, identity in processes(detail):
             end = asdict(self._end(stage, node, identity))
             ends.setdefault(node, []).append({"pid": identity.pid, **end})
         every = [end for of_node in ends.values() for end in of_node]
-        holds = bool(every) and all(end["is_killed"] for end in every)
-        count = sum(end["is_killed"] for end in every)
+        count, left = sum(end["is_killed"] for end in every), sum(end["left"] for end in every)
+        holds = bool(every) and count == len(every) and not left
         what = f"{count} of {len(every)} processes on {' '.join(targets)} ended by SIGKILL"
+        what += f"; {left} that they had started run on" if left else ""
         return Proof(holds=holds, what=what, figures={"processes": ends})
 
     def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
@@ -141,7 +152,8 @@ class Kill:
         status, state = daemon.exit_status(), daemon.state()
         was_ours = status is None and state == "gone" and daemon.identity in self._shot
         is_killed = status == -signal.SIGKILL or was_ours
-        return _End(status=status, state=state, is_killed=is_killed)
+        left = 0 if status is None and state != "gone" else len(members(daemon))
+        return _End(status=status, state=state, is_killed=is_killed, left=left)
 
 
 def _is_whole(stage: Stage, node: str) -> bool:
@@ -154,7 +166,7 @@ def _restart(stage: Stage, node: str) -> None:
     if _is_whole(stage, node):
         return
     for daemon in stage.daemons.get(node, []):
-        if daemon.alive():
+        if daemon.alive() or members(daemon):
             signal_if_alive(daemon, signal.SIGKILL)
             _wait_for_end(daemon)
     cluster = stage.cluster
@@ -162,11 +174,17 @@ def _restart(stage: Stage, node: str) -> None:
 
 
 def _wait_for_end(daemon: Daemon) -> None:
+    deadline = time.monotonic() + END_S
     daemon.wait(END_S)
     if daemon.alive():
         raise NodeError(
             f"{daemon.name}: process {daemon.identity.pid} outlived SIGKILL by {END_S:g} s"
         )
+    while left := members(daemon):
+        if time.monotonic() > deadline:
+            numbers = " ".join(map(str, sorted(left)))
+            raise NodeError(f"{daemon.name}: its processes {numbers} outlived SIGKILL")
+        time.sleep(_POLL_S)
 
 
 def _attempt(node: str, step: Callable[[], None]) -> list[str]:

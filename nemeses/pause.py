@@ -2,8 +2,10 @@
 
 To the others a paused process looks dead, but it comes back with its memory, its connections
 and its belief that it still leads. The kernel stops a thread when it next leaves the kernel, so
-the proof of bite is the state of every thread of the process group (one that waits in the
-kernel, state ``D``, is not proved to stand, and is looked at again until the heal). A process
+the proof of bite is the state of every thread of every process: of the daemon, of all that it
+started in whatever session or group, and of what fell away from it, for any of them may answer
+clients (PostgreSQL's backends do). One that waits in the kernel, state ``D``, is not proved to
+stand, and is looked at again until the heal. A process
 that ended meanwhile (a kill came on top) needs no healing, and its successor is another process,
 never paused by this.
 """
@@ -12,13 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from harness.cluster.identity import state
-from harness.cluster.node import Cluster, ProcessIdentity
+from harness.cluster.node import Cluster, HasProcesses, ProcessIdentity
 from harness.errors import NodeError
 from harness.fault import Proof, Stage
 from harness.system import System, SystemOption
@@ -41,7 +43,7 @@ GONE = "gone"
 
 
 class Pause:
-    """SIGSTOP to the process group of each daemon of the targets; healed by SIGCONT."""
+    """SIGSTOP to all that is of each daemon of the targets; healed by SIGCONT."""
 
     name = "pause"
     needs_processes = True
@@ -70,11 +72,11 @@ class Pause:
         return resolve_targets(plan, stage)
 
     def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
-        """Stop every named process."""
+        """Stop every named process and all that is of it."""
         _signal_all(stage, detail, signal.SIGSTOP)
 
     def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
-        """Whether every thread of every named process is stopped."""
+        """Whether every thread of every named process, and of all that is of it, is stopped."""
         states = _states(stage, detail)
         every = [letters for of_node in states.values() for letters in of_node]
         stopped = every.count(STOPPED)
@@ -110,15 +112,25 @@ def _signal_all(stage: Stage, detail: Mapping[str, Any], number: int) -> None:
 
 
 def _states(stage: Stage, detail: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Per node and process ``T`` (all of it stopped), another letter, a mix (``ST``), ``gone``."""
+    """Per node and process ``T`` (all of it stopped), another letter, a mix (``ST``), ``gone``.
+
+    Of every process of each named daemon; ``gone`` where none is left.
+    """
     states: dict[str, list[str]] = {}
     for node, identity in processes(detail):
         daemon = find_daemon(stage, node, identity)
+        if isinstance(daemon, HasProcesses):
+            found = [_told(letters) for letters in daemon.processes().values()]
+            states.setdefault(node, []).extend(found or [GONE])
+            continue
         whole = GONE if daemon is None or not daemon.alive() else daemon.state()
         letters = {whole} if whole == GONE else {whole, *_thread_letters(identity)}
-        told = {STOPPED if letter == _TRACED else letter for letter in letters}
-        states.setdefault(node, []).append("".join(sorted(told)))
+        states.setdefault(node, []).append(GONE if GONE in letters else _told(letters))
     return states
+
+
+def _told(letters: Iterable[str]) -> str:
+    return "".join(sorted({STOPPED if letter == _TRACED else letter for letter in letters}))
 
 
 def _thread_letters(identity: ProcessIdentity) -> set[str]:

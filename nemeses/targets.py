@@ -13,7 +13,7 @@ from dataclasses import asdict
 from random import Random
 from typing import Any
 
-from harness.cluster.node import Daemon, ProcessIdentity
+from harness.cluster.node import Daemon, HasProcesses, ProcessIdentity
 from harness.errors import UsageError
 from harness.fault import Stage
 from harness.plugins import unknown_name
@@ -113,8 +113,15 @@ def find_daemon(stage: Stage, node: str, identity: ProcessIdentity) -> Daemon | 
     return next((d for d in stage.daemons.get(node, []) if d.identity == identity), None)
 
 
+def members(daemon: Daemon) -> Mapping[int, str]:
+    """What runs of a daemon, to the letters of its threads' states, as far as it can be told."""
+    if isinstance(daemon, HasProcesses):
+        return daemon.processes()
+    return {daemon.identity.pid: daemon.state()} if daemon.alive() else {}
+
+
 def signal_if_alive(daemon: Daemon, number: int) -> None:
-    """Signal a daemon's process group; that it has just ended is no error."""
+    """Signal a daemon and all that is of it; that it has just ended is no error."""
     try:
         daemon.signal(number)
     except Exception:

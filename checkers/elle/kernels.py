@@ -174,6 +174,40 @@ def mark_mismatches(
                 break
 
 
+def mark_unlike(
+    asked: Any,
+    told: Any,
+    count: Any,
+    table: Any,
+    f: Any,
+    key: Any,
+    value: Any,
+    start: Any,
+    odd: Any,
+) -> None:
+    """``odd[i] = 1`` where ``count[i]`` micro-operations from ``told[i]`` on are not those from
+    ``asked[i]`` on: of another kind, on another key, with another value written. ``odd[i] = 2``
+    where they are, but for lists written, which are not looked into.
+
+    ``table`` has the code of each ``f``, 0 for a read; ``start`` is -1 without a list.
+    """
+    for i in range(len(count)):
+        for n in range(count[i]):
+            a = asked[i] + n
+            b = told[i] + n
+            code = table[f[b]]
+            if code != table[f[a]] or key[a] != key[b]:
+                odd[i] = 1
+                break
+            if code == 0:
+                continue
+            if value[a] != value[b] or (start[a] >= 0) != (start[b] >= 0):
+                odd[i] = 1
+                break
+            if start[a] >= 0:
+                odd[i] = 2
+
+
 def search_cycles(
     first: Any,
     target: Any,

@@ -3,13 +3,19 @@
 Each anomaly is looked for twice. A numpy pass over all micro-operations marks those that may be
 one, missing none; the exact rule (Elle's, in :data:`ANOMALIES`' functions) then judges the
 marked ones in plain Python, of which a sound database gives it none or few.
+
+Beyond Elle's, wrong at every level: a read that lacks what its transaction appended before
+(``own-write-unread``), and a transaction's appends in another order than it made them, or a later
+one where an earlier one is not (``own-appends-reordered``). A lost update is told by the last read
+before an append, for a transaction that reads a key again builds on what it found then. Only reads
+that count (:mod:`checkers.elle.versions`) are looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -70,11 +76,15 @@ class Evidence:
         """The transaction of a micro-operation."""
         return int(self.found.txn[row])
 
-    def ok_reads(self, some: slice) -> Bools:
-        """Which micro-operations are reads of ok transactions, with something in them."""
-        found = self.found
-        is_ok = found.status[found.txn[some]] == OK
-        return np.asarray(self.versions.known[some] & is_ok & (found.length[some] > 0))
+    def reads(self, some: slice) -> Bools:
+        """Which micro-operations are reads that count, with something in them."""
+        return np.asarray(self.versions.known[some] & (self.found.length[some] > 0))
+
+    def rows(self, txn: int) -> Iterator[int]:
+        """The micro-operations of a transaction, without reads that do not count."""
+        for row in range(int(self.found.first[txn]), int(self.found.first[txn + 1])):
+            if self.found.f[row] == WRITE or self.versions.known[row]:
+                yield row
 
 
 def direct_anomalies(
@@ -89,13 +99,15 @@ def direct_anomalies(
 class Within:
     """What the chains of :mod:`checkers.elle.same_key` show of lists.
 
-    ``suspects`` are ok transactions in which a read or append does not follow from what came
-    before it, ``built_on`` the first micro-operations of all chains with an append that is not
-    the first, ``is_final`` as in :class:`checkers.elle.same_key.Chains`.
+    ``suspects`` are committed transactions in which a read or append does not follow from what
+    came before it, ``built_on`` the last reads before the first append of their chain, ``turned``
+    appends that stand before an earlier one of their chain, with that one, ``is_final`` as in
+    :class:`checkers.elle.same_key.Chains`.
     """
 
     suspects: list[int]
     built_on: Int64s
+    turned: list[tuple[int, int]]
     is_final: Bools
 
 
@@ -103,6 +115,7 @@ def within(found: Transactions, versions: Versions) -> Within:
     """All that the chains show; they themselves are made for some transactions at a time."""
     is_final = np.zeros(len(found.f), dtype=bool)
     suspects: list[int] = []
+    turned: list[tuple[int, int]] = []
     built_on = [np.zeros(0, dtype=np.int64)]
     for some in slices(len(found)):
         links, low = chains_of(found, some), np.int64(found.first[some.start])
@@ -110,19 +123,40 @@ def within(found: Transactions, versions: Versions) -> Within:
         later = np.flatnonzero(links.previous >= 0)
         suspects += _suspects(found, versions, later + low, links.previous[later] + low)
         appends = later[found.f[later + low] == WRITE]
-        built_on.append(np.unique(links.root[appends]) + low)
-    return Within(suspects, np.concatenate(built_on), is_final)
+        before = _append_before(found.f[low : low + len(links.previous)], links.previous, appends)
+        built_on.append(links.previous[appends[before < 0]] + low)
+        again = np.flatnonzero(before >= 0)
+        turned += _turned(found, versions, appends[again] + low, before[again] + low)
+    return Within(suspects, np.concatenate(built_on), turned, is_final)
+
+
+def _append_before(f: Any, previous: Any, appends: Any) -> Any:
+    """The append before each of ``appends`` in its chain, or -1."""
+    before = previous[appends].copy()
+    while True:
+        reads = np.flatnonzero((before >= 0) & (f[before] == READ))
+        if not len(reads):
+            return before
+        before[reads] = previous[before[reads]]
+
+
+def _turned(found: Transactions, versions: Versions, rows: Any, before: Any) -> Iterator[Any]:
+    """Appends that stand in their key's order though the one ``before`` does not, or later does."""
+    place, earlier = versions.after[rows], versions.after[before]
+    odd = (place >= 0) & ((earlier < 0) | (earlier > place))
+    odd &= found.status[found.txn[rows]] != FAIL
+    return zip(rows[odd].tolist(), before[odd].tolist(), strict=True)
 
 
 def _suspects(found: Transactions, versions: Versions, rows: Int64s, before: Int64s) -> list[int]:
-    """Ok transactions of which a micro-operation does not follow from the one ``before`` it."""
+    """Committed transactions of which a micro-operation does not follow from the one before."""
     after, earlier = versions.after[rows], versions.after[before]
     odd = ~versions.matches[before] | ~versions.matches[rows]
     is_read = found.f[rows] == READ
     odd |= is_read & ((after != earlier) | (after < 0))
     odd |= ~is_read & (after >= 0) & (after != earlier + 1)
     txn = np.unique(found.txn[rows[odd]])
-    return [int(t) for t in txn[found.status[txn] == OK]]
+    return [int(t) for t in txn[versions.committed[txn]]]
 
 
 def internal(seen: Evidence) -> Iterator[Anomaly]:
@@ -145,7 +179,7 @@ def _internal_case(seen: Evidence, txn: int) -> tuple[int, list[int], bool] | No
     """The first read of ``txn`` that is wrong, what it had to be, and whether that is all of it."""
     found = seen.found
     states: dict[int, tuple[bool, list[int]]] = {}
-    for row in range(int(found.first[txn]), int(found.first[txn + 1])):
+    for row in seen.rows(txn):
         key = int(found.key[row])
         if found.f[row] == WRITE:
             whole, state = states.get(key, (False, []))
@@ -165,9 +199,8 @@ def future_read(seen: Evidence) -> Iterator[Anomaly]:
     """A transaction reads what it appends only later."""
     found = seen.found
     for txn in seen.within.suspects:
-        rows = range(int(found.first[txn]), int(found.first[txn + 1]))
         reads: dict[tuple[int, int], int] = {}
-        for row in rows:
+        for row in seen.rows(txn):
             key = int(found.key[row])
             if found.f[row] == READ:
                 for element in seen.read(row):
@@ -180,6 +213,70 @@ def future_read(seen: Evidence) -> Iterator[Anomaly]:
                 )
                 yield seen.teller.anomaly([txn], text, key=seen.key(row))
                 break
+
+
+def own_write_unread(seen: Evidence) -> Iterator[Anomaly]:
+    """A read lacks what its transaction appended before."""
+    found = seen.found
+    for txn in seen.within.suspects:
+        mine: dict[int, list[int]] = {}
+        for row in seen.rows(txn):
+            appended = mine.setdefault(int(found.key[row]), [])
+            if found.f[row] == WRITE:
+                appended.append(int(found.value[row]))
+                continue
+            items = seen.read(row)
+            missing = [value for value in appended if value not in items]
+            if missing:
+                text = (
+                    f"T1 appended {', '.join(show(seen.name(value)) for value in missing)} to key "
+                    f"{show(seen.key(row))} and then read it as {seen.shown(items)}: what it had "
+                    f"written itself was not there."
+                )
+                yield seen.teller.anomaly([txn], text, key=seen.key(row))
+                break
+
+
+def own_appends_reordered(seen: Evidence) -> Iterator[Anomaly]:
+    """A list shows a transaction's appends in another order than it made them."""
+    found, versions = seen.found, seen.versions
+    told: set[tuple[int, int]] = set()
+    for row, before in seen.within.turned:
+        reader = int(versions.longest[found.key[row]])
+        if reader >= 0:
+            told.add((seen.txn(row), int(found.key[row])))
+            yield _turned_case(seen, row, before, reader)
+    for reader in _odd_reads(seen):
+        for row, before in _turned_in(seen, reader):
+            if (seen.txn(row), int(found.key[row])) not in told:
+                told.add((seen.txn(row), int(found.key[row])))
+                yield _turned_case(seen, row, before, reader)
+
+
+def _turned_in(seen: Evidence, reader: int) -> Iterator[tuple[int, int]]:
+    """Appends of one transaction that one read shows turned round, or without an earlier one."""
+    found, items = seen.found, seen.read(reader)
+    keys_of = np.full(len(items), found.key[reader], dtype=np.int32)
+    appends = seen.versions.writers.of_values(keys_of, np.array(items, dtype=np.int64)).tolist()
+    place = {append: at for at, append in reversed(list(enumerate(appends))) if append >= 0}
+    for txn in {seen.txn(append) for append in place}:
+        if found.status[txn] == FAIL:
+            continue
+        span = range(int(found.first[txn]), int(found.first[txn + 1]))
+        mine = [r for r in span if found.f[r] == WRITE and found.key[r] == found.key[reader]]
+        for before, row in pairwise(mine):
+            if row in place and place.get(before, len(items)) > place[row]:
+                yield row, before
+
+
+def _turned_case(seen: Evidence, row: int, before: int, reader: int) -> Anomaly:
+    value, earlier = show(seen.value(row)), show(seen.value(before))
+    text = (
+        f"T1 appended {earlier} and then {value} to key {show(seen.key(row))}, and T2 read it as "
+        f"{seen.shown(seen.read(reader))}, which shows {value} where {earlier} is not yet: no "
+        f"order of transactions turns the appends of one of them round."
+    )
+    return seen.teller.anomaly([seen.txn(row), seen.txn(reader)], text, key=seen.key(row))
 
 
 def _reads_of(seen: Evidence, marked: Any) -> Iterator[tuple[int, int, int]]:
@@ -198,7 +295,7 @@ def _reads_of(seen: Evidence, marked: Any) -> Iterator[tuple[int, int, int]]:
 
     def may_hold(some: slice) -> Bools:
         reaches = found.length[some] > first_at[found.key[some]]
-        return np.asarray(seen.ok_reads(some) & (~versions.matches[some] | reaches))
+        return np.asarray(seen.reads(some) & (~versions.matches[some] | reaches))
 
     for row in places(len(found.f), may_hold).tolist():
         items = seen.read(row)
@@ -234,7 +331,7 @@ def g1b(seen: Evidence) -> Iterator[Anomaly]:
     def is_wrong(some: slice) -> Bools:
         append = last[some]
         passing = (append >= 0) & ~seen.within.is_final[append]
-        return np.asarray(seen.ok_reads(some) & passing & (found.txn[append] != found.txn[some]))
+        return np.asarray(seen.reads(some) & passing & (found.txn[append] != found.txn[some]))
 
     rows = places(len(last), is_wrong)
     for row, write in zip(rows.tolist(), last[rows].tolist(), strict=True):
@@ -328,10 +425,10 @@ def incompatible_order(seen: Evidence) -> Iterator[Anomaly]:
 
 
 def lost_update(seen: Evidence) -> Iterator[Anomaly]:
-    """Two transactions that happened read the same state of a key and then append to it."""
+    """Two transactions that happened read one state of a key, last of all, and append to it."""
     found = seen.found
     root = seen.within.built_on
-    root = root[(found.f[root] == READ) & (found.status[found.txn[root]] == OK)]
+    root = root[seen.versions.known[root]]
     order = np.lexsort((root, found.length[root], found.key[root]))
     root = root[order]
     key, length = found.key[root], found.length[root]
@@ -380,6 +477,8 @@ def thin_air(seen: Evidence) -> Iterator[Anomaly]:
 ANOMALIES: Final[dict[str, Callable[[Evidence], Iterator[Anomaly]]]] = {
     "internal": internal,
     "future-read": future_read,
+    "own-write-unread": own_write_unread,
+    "own-appends-reordered": own_appends_reordered,
     "G1a": g1a,
     "G1b": g1b,
     "dirty-update": dirty_update,

@@ -10,10 +10,12 @@ A list shows its own history, so every read tells the version order of its key u
   appended to it in the next commit. It orders what nobody read, and must agree with the reads.
 
 Where no cycle shows, an order of the unread appends that makes none can be chosen (a topological
-one), so this is complete; but for snapshot isolation, which two transactions break that append
-to one key at once: there an order is guessed and tried. Cost: linear in micro-operations and
-elements read, but for appends that nobody read, before which comes every reader of their key's
-last state.
+one). With what needs no cycle (:mod:`checkers.elle.list_anomalies`: a transaction's own reads and
+appends in their order, among others) this is complete; but for snapshot isolation, which two
+transactions break that append to one key at once: there an order is guessed and tried. What may
+not have been committed has no place in the order of writers: those around it are neighbours.
+Cost: linear in micro-operations and elements read, but for appends that nobody read, before which
+comes every reader of their key's last state.
 """
 
 from __future__ import annotations
@@ -27,6 +29,14 @@ from checkers.elle.analysis import Inference, Reason, analyse
 from checkers.elle.commit_numbers import commit_numbers
 from checkers.elle.explain import show
 from checkers.elle.graph import RW, WR, WW, Edges, Graph
+from checkers.elle.initial_lists import (
+    NoLists,
+    appended_again,
+    declared,
+    misshapen,
+    told,
+    without_initial,
+)
 from checkers.elle.list_anomalies import direct_anomalies
 from checkers.elle.options import Options
 from checkers.elle.slices import mapped, places
@@ -45,9 +55,12 @@ from checkers.elle.transactions import (
 from checkers.elle.versions import NOBODY, Versions, version_orders
 from harness.history.columns import columns
 from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
+from harness.history.verdict import UNKNOWN, Budget, Verdict, untested
 
 APPENDS: Final = frozenset(("append",))
+ANSWER_ALL: Final = (
+    "complete each transaction with the micro-operations that it was invoked with, reads filled in"
+)
 MOST_PAIRS: Final = 20_000_000
 """Edges from readers of a last state to unread appends; more are not drawn."""
 
@@ -56,8 +69,18 @@ class ListAppend:
     """Judges transactions of ``["append", key, value]`` and ``["r", key, list]``.
 
     Options: those of :class:`checkers.elle.options.Options`; ``commit_order``, see
-    :mod:`checkers.elle.commit_numbers`. Appended values must be unique by
-    key; where they are not, or where there are other micro-operations, nothing can be said.
+    :mod:`checkers.elle.commit_numbers`; the header's ``initial``
+    (:mod:`checkers.elle.initial_lists`). What it promises:
+
+    - values must be unique by key, answers must be those to what was asked, and there must be no
+      other micro-operations: else nothing is said;
+    - a read that shows what is no list (text, a number, a map) is never taken for a list; with
+      one, or an ``ok`` that does not say what it read, nothing is called valid;
+    - only reads of what was committed count, and all of them (:mod:`checkers.elle.versions`);
+    - valid is only what a read could have told: some committed transaction read a list to which
+      something was appended;
+    - in a history of completions alone nothing is known of real time, so nothing that needs it
+      is called valid.
     """
 
     name = "list-append"
@@ -72,17 +95,44 @@ class ListAppend:
         """The verdict on all transactions of ``record``."""
         options = Options.of(self.options, record.header)
         found = transactions(columns(record.history), APPENDS)
+        options = options if found.have_invocations else options.without_realtime()
         found = found if options.timed else found.without_times()
         if found.unexpected:
             return Verdict(valid=UNKNOWN, why=unexpected(found))
-        versions = version_orders(found)
-        if versions.writers.duplicates:
-            return Verdict(valid=UNKNOWN, why=duplicate_appends(found, versions))
+        if found.unanswered:
+            return Verdict(valid=UNKNOWN, why=found.unanswered, settle=ANSWER_ALL)
+        doubts = {"no-answer": found.untold, "no-list": misshapen(found)}
+        try:
+            lists = declared(found, record.header.initial)
+        except NoLists as error:
+            return Verdict(valid=UNKNOWN, why=str(error), settle="declare lists, or nothing")
+        whole, (found, odd) = found, without_initial(found, lists) if lists else (found, [])
+        again = appended_again(found, lists)
+        versions = version_orders(found, reading_proves=options.reading_proves)
+        if versions.writers.duplicates or again >= 0:
+            row = versions.writers.duplicates[0] if again < 0 else again
+            return Verdict(valid=UNKNOWN, why=duplicate_appends(found, row))
         numbered = self.options.get("commit_order") or record.header.options.get("commit_order")
         numbers = commit_numbers(found, numbered, record) if numbered else None
         inference = infer(found, versions, record, numbers)
-        verdict = analyse(inference, options, record, budget)
-        return options.as_asked(verdict)
+        inference.doubts.update({kind: text for kind, text in doubts.items() if text})
+        inference.anomalies["incompatible-order"] += told(whole, odd, lists, record)
+        verdict = options.as_asked(analyse(inference, options, record, budget))
+        return verdict if verdict.valid is not True else _tested(verdict, found, versions)
+
+
+def _tested(verdict: Verdict, found: Transactions, versions: Versions) -> Verdict:
+    """``verdict``, which is valid, if some read could have told of an append."""
+    appended = np.zeros(len(found.keys) if len(found.f) else 0, dtype=bool)
+    appended[found.key[found.f == WRITE]] = True
+
+    def are_telling(some: slice) -> Bools:
+        return np.asarray(versions.known[some] & appended[found.key[some]])
+
+    if len(places(len(found.f), are_telling)):
+        return verdict
+    why = "no committed transaction read a list to which anything was appended"
+    return untested(why, settle="transactions that read what others append", stats=verdict.stats)
 
 
 def unexpected(found: Transactions) -> str:
@@ -93,9 +143,8 @@ def unexpected(found: Transactions) -> str:
     )
 
 
-def duplicate_appends(found: Transactions, versions: Versions) -> str:
-    """Why a value that was appended twice leaves the history undecided."""
-    row = versions.writers.duplicates[0]
+def duplicate_appends(found: Transactions, row: int) -> str:
+    """Why a value that was appended again by ``row`` leaves the history undecided."""
     name, key, value = found.micro_operation(row)
     same = np.flatnonzero(
         (found.f == WRITE) & (found.key == found.key[row]) & (found.value == found.value[row])
@@ -118,10 +167,11 @@ def infer(
     graph = Graph(found)
     owner = mapped(len(versions.append), np.int32, lambda some: _owner(found, versions, some))
     unread = _unread(found, versions)
-    _add_ww(graph, versions, owner)
+    sure = _sure(versions, owner)
+    _add_ww(graph, *sure)
     _add_wr(graph, versions)
     incomplete = _add_rw(graph, versions, owner, unread)
-    _add_unread(graph, versions, owner, unread)
+    _add_unread(graph, *sure, unread)
     if numbers is not None:
         graph.add(WW, *_commits(found, numbers))
     return Inference(
@@ -144,10 +194,22 @@ def _owner(found: Transactions, versions: Versions, some: slice) -> Int32s:
     return np.where(append >= 0, found.txn[append], NOBODY)
 
 
-def _add_ww(graph: Graph, versions: Versions, owner: Int32s) -> None:
+def _sure(versions: Versions, owner: Int32s) -> tuple[Int32s, Int32s]:
+    """Keys and makers of those versions, in order, whose makers were committed."""
+
+    def are_sure(some: slice) -> Bools:
+        return np.asarray((owner[some] >= 0) & versions.committed[owner[some]])
+
+    kept = places(len(owner), are_sure)
+    if len(kept) == len(owner):
+        return versions.key, owner
+    return versions.key[kept], owner[kept]
+
+
+def _add_ww(graph: Graph, key: Int32s, owner: Int32s) -> None:
     def next_to(some: slice) -> Edges:
         after = slice(some.start + 1, some.stop + 1)
-        same = versions.key[after] == versions.key[some]
+        same = key[after] == key[some]
         return owner[some][same], owner[after][same]
 
     graph.add_slices(WW, max(len(owner) - 1, 0), next_to)
@@ -257,11 +319,12 @@ def _each_pair(found: Transactions, readers: Any, appends: Any) -> tuple[Any, An
     return np.repeat(readers, count), appends[np.repeat(low, count) + within]
 
 
-def _add_unread(graph: Graph, versions: Versions, owner: Int32s, rows: Int32s) -> None:
+def _add_unread(graph: Graph, key: Int32s, owner: Int32s, rows: Int32s) -> None:
     """Who made a key's last version before all unread appends."""
     found = graph.transactions
-    rows = rows[versions.lengths()[found.key[rows]] > 0]
-    graph.add(WW, owner[versions.first[found.key[rows] + 1] - 1], found.txn[rows])
+    past = np.searchsorted(key, found.key[rows], side="right")
+    has = (past > 0) & (key[np.maximum(past, 1) - 1] == found.key[rows]) if len(key) else past > 0
+    graph.add(WW, owner[past[has] - 1], found.txn[rows[has]])
 
 
 class ListReasons:
@@ -293,18 +356,26 @@ class ListReasons:
         return order, after - 1 if after >= 0 else order.stop - order.start
 
     def _ww(self, before: int, after: int) -> Reason | None:
-        found, versions = self.found, self.versions
+        found = self.found
         for row in self._micro(after, WRITE):
             order, count = self._state_before(row)
             if not count:
                 continue
-            previous = int(versions.append[order.start + count - 1])
+            previous = self._sure_before(order, count)
             if previous >= 0 and found.txn[previous] == before:
                 key, value, new = self._key(row), self._value(previous), self._value(row)
                 text = f"{{b}} appended {show(new)} after {{a}} appended {show(value)} to key "
                 text += show(key)
                 return Reason(text=text, data={"key": key, "value": value, "value'": new})
         return self._committed(before, after)
+
+    def _sure_before(self, order: slice, count: int) -> int:
+        """The last append of the first ``count`` whose transaction was committed, or -1."""
+        for place in range(order.start + count - 1, order.start - 1, -1):
+            append = int(self.versions.append[place])
+            if append >= 0 and self.versions.committed[self.found.txn[append]]:
+                return append
+        return -1
 
     def _committed(self, before: int, after: int) -> Reason | None:
         """That both appended to a key, and the order of commits has ``before`` first."""

@@ -18,7 +18,8 @@ Two things differ from Elle. Its ``GSIa``, ``GSIb``, ``GSI`` in one graph and ``
 ``G-SIb`` in another never meet; here they are one spelling. And what no history in Adya's sense
 has, whatever its level, is forbidden even by ``PL-1``: a read of a value that nobody ever wrote
 (``thin-air``) or that its reader itself wrote only later (``future-read``), a read that lacks what
-its transaction wrote before (``own-write-unread``), ``cyclic-versions`` and
+its transaction wrote before (``own-write-unread``), a list that shows one transaction's appends in
+another order than it made them (``own-appends-reordered``), ``cyclic-versions`` and
 ``duplicate-elements``.
 """
 
@@ -168,6 +169,7 @@ FORBIDS: Final[Graph] = {
         "thin-air",
         "future-read",
         "own-write-unread",
+        "own-appends-reordered",
     ),
     "PL-2": ("G1", "own-write-overwritten"),  # Adya
     "PL-CS": ("G1", "G-cursor", "lost-update"),  # Adya, Bailis
@@ -214,7 +216,9 @@ EXISTENCE: Final = (
 EXISTS: Final = "-cycle-exists"
 UNKNOWN_MAKING: Final = ("empty-transaction-graph", "cycle-search-timeout")
 
-IN_NO_HISTORY: Final = frozenset(("thin-air", "future-read", "own-write-unread"))
+IN_NO_HISTORY: Final = frozenset(
+    ("thin-air", "future-read", "own-write-unread", "own-appends-reordered")
+)
 """What no model allows, those that are not Adya's included."""
 BESIDE: Final[Graph] = {"causal": ("G1a", "G1b", "internal")}
 """What a model forbids of transactions, where the weaker ones of the lattice speak of single

@@ -61,8 +61,12 @@ class Options:
     additional_graphs: frozenset[str] = frozenset()
     directory: Path | None = None
     timed: bool = True
+    realtime: bool = True
+    """Whether anything is known of real time: not where no invocation was recorded."""
     asked: tuple[str, ...] = ()
     """The models as they were asked for."""
+    named: bool = True
+    """Whether they were: else they are what is usual."""
 
     @classmethod
     def of(cls, options: Mapping[str, Any], header: Header) -> Options:
@@ -72,15 +76,29 @@ class Options:
         directory = options.get("directory")
         timed = is_timed(header)
         asked = _names(models) or (DEFAULT_MODELS if timed else UNTIMED_DEFAULT)
+        named = bool(_names(models))
         return cls(
             consistency_models=asked if timed else tuple(map(of_sessions, asked)),
             timed=timed,
             asked=asked,
+            named=named,
             anomalies=_names(options.get("anomalies")),
             cycle_search_timeout_s=SEARCH_TIMEOUT_S if timeout_ms is None else timeout_ms / 1e3,
             additional_graphs=frozenset(_names(options.get("additional_graphs"))),
             directory=Path(directory) if directory else None,
         )
+
+    def without_realtime(self) -> Options:
+        """These for a history of completions alone, of which only processes have an order."""
+        if self.named or not self.timed:
+            return replace(self, realtime=False)
+        models = UNTIMED_DEFAULT
+        return replace(self, realtime=False, consistency_models=models, asked=models)
+
+    @property
+    def reading_proves(self) -> bool:
+        """Whether what was read was committed, if the models asked for hold."""
+        return "PL-2" in implied_models(self.consistency_models)
 
     @property
     def prohibited(self) -> frozenset[str]:
@@ -117,7 +135,7 @@ class Options:
         """
         out = frozenset(impossible)
         proved = (frozenset(EXISTENCE) | frozenset(searched)) - out - frozenset(unproved)
-        proved = proved if self.timed else proved & WITHOUT_TIMES
+        proved = proved if self.timed and self.realtime else proved & WITHOUT_TIMES
         return [
             model
             for model in self.consistency_models

@@ -36,10 +36,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from checkers.elle import consistent_view
 from checkers.elle.analysis import Inference, Reason, analyse
 from checkers.elle.commit_numbers import commit_numbers
 from checkers.elle.every_order import MOST_TRANSACTIONS, settle
-from checkers.elle.explain import show
+from checkers.elle.explain import Teller, show
 from checkers.elle.graph import RW, WR, WW, Graph
 from checkers.elle.models import canonical, implied_models
 from checkers.elle.options import Options
@@ -65,6 +66,9 @@ from harness.history.verdict import UNKNOWN, Budget, Verdict, untested
 WRITES: Final = frozenset(("w", "write"))
 MOST_PAIRS: Final = 20_000_000
 """Edges from readers of versions to the writers of the next; more are not drawn."""
+ANSWER_ALL: Final = (
+    "complete each transaction with the micro-operations that it was invoked with, reads filled in"
+)
 STRICT: Final = "strict-serializable"
 LINEARIZABLE_KEYS: Final = "linearizable_keys"
 REALTIME: Final = frozenset(("realtime",))
@@ -91,10 +95,12 @@ class RwRegister:
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all transactions of ``record``."""
         options = Options.of(self.options, record.header)
-        found = transactions(columns(record.history), WRITES)
+        found = transactions(columns(record.history), WRITES, of_lists=False)
         found = found if options.timed else found.without_times()
         if found.unexpected:
             return Verdict(valid=UNKNOWN, why=unexpected(found))
+        if found.unanswered or found.untold:
+            return Verdict(valid=UNKNOWN, why=found.unanswered or found.untold, settle=ANSWER_ALL)
         initial = record.header.initial
         known = versions(found, initial, infos=sees_what_committed(options))
         if len(known.written_twice):
@@ -125,6 +131,7 @@ class RwRegister:
             order = agreed_order(known, sources(known, assumed, record))
             graph = infer(known, order, record).graph
             verdict = settle(verdict, known, graph, options, record)
+            verdict = consistent_view.decided(verdict, known, options, Teller(found, record))
         if verdict.valid == UNKNOWN and len(options.asked) > 1 and not verdict.anomalies:
             return self._one_by_one(verdict, options, record, budget)
         return options.as_asked(verdict)

@@ -3,6 +3,11 @@
 A transaction is a client's invocation with its completion. Its micro-operations are those of
 the completion (an ``ok`` tells what was read), else of the invocation. Status: ``ok`` happened,
 ``fail`` certainly did not, and ``info`` (also an invocation that nothing completed) may have.
+An ``ok`` answer that is not the one to what was asked leaves the history undecided
+(:mod:`checkers.elle.answers`).
+
+A completion whose invocation is missing may have begun at any time before it: nothing comes before
+it by the clock, and of its own process only what was completed before.
 
 Everything here is a numpy pass over :class:`harness.history.columns.Columns`; Python objects
 are made only for the few transactions that a proof tells of.
@@ -17,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from checkers.elle.answers import unlike, whole_values
 from checkers.elle.kernels import gather, is_worth_compiling, kernel
 from checkers.elle.slices import mapped, places, slices
 from harness.history.columns import INTERNED, NONE, Columns
@@ -67,10 +73,16 @@ class Transactions:
     value: Int32s
     list_start: Numbers
     length: Int32s
+    values: Sequence[Any] = ()
+    """What ``value`` and ``elements`` are positions in."""
     are_timed: bool = True
     """Whether records of different processes tell by their order which came first."""
     unexpected: tuple[str, ...] = ()
     """What the history holds beside the micro-operations asked for, in words for people."""
+    unanswered: str = ""
+    """The first ``ok`` answer that is none to what was asked, in a sentence; empty if all are."""
+    untold: str = ""
+    """The first ``ok`` transaction that was asked something and answered nothing at all."""
 
     def __len__(self) -> int:
         return len(self.status)
@@ -91,13 +103,22 @@ class Transactions:
         return self.columns.micro.keys
 
     @property
-    def values(self) -> Sequence[Any]:
-        """What ``value`` and ``elements`` are positions in."""
-        return self.columns.values
+    def have_invocations(self) -> bool:
+        """Whether any invocation was recorded: completions alone tell of no real time."""
+        return not len(self) or bool((self.invoke >= 0).any())
+
+    def answered(self, some: Numbers) -> Bools:
+        """Of which transactions the micro-operations are those of a completion."""
+        return np.asarray(self.columns.type[self.record[some]] != _INVOKE)
 
     def index(self, transaction: int) -> int:
         """The index of its completion in the history, else of its invocation: its witness."""
         return int(self.columns.index[self._witness(transaction)])
+
+    @property
+    def lacks_begins(self) -> bool:
+        """Whether some transaction has no invocation, so that nothing tells what came before it."""
+        return bool((self.invoke < 0).any())
 
     def without_times(self) -> Transactions:
         """The same where only the order within processes is known: as if all had run at once."""
@@ -135,17 +156,23 @@ class Transactions:
         return [self.micro_operation(micro) for micro in span]
 
 
-def transactions(columns: Columns, writes: frozenset[str]) -> Transactions:
+def transactions(
+    columns: Columns, writes: frozenset[str], *, of_lists: bool = True
+) -> Transactions:
     """The client transactions of ``columns``; ``writes`` are the names of what is not a read.
 
+    ``of_lists``: a read shows a list of what was written, so a list that was written is a value.
     Micro-operations under other names are left out and named in ``unexpected``.
     """
     has_micro = _has_micro(columns)
     starts = _starts(columns, has_micro)
     invoke, complete, record, status, process = _outcomes(columns, starts, has_micro)
     table = _codes(columns.micro.f_names, writes)
+    odd = unlike(columns, invoke, record, table)
+    record[odd] = np.where(status[odd] == OK, record[odd], invoke[odd])
     first, *rows = _gathered(columns, record, table)
     txn, f, key, value, list_start, length = rows
+    values = _with_whole_values(columns, rows) if of_lists else columns.values
     return Transactions(
         columns=columns,
         invoke=invoke,
@@ -160,7 +187,50 @@ def transactions(columns: Columns, writes: frozenset[str]) -> Transactions:
         value=value,
         list_start=list_start,
         length=length,
+        values=values,
         unexpected=_unexpected(columns, table, has_micro),
+        unanswered=_unanswered(columns, invoke, record, odd & (status == OK)),
+        untold=_untold(columns, invoke, status),
+    )
+
+
+def _with_whole_values(columns: Columns, rows: Sequence[Any]) -> Sequence[Any]:
+    """All values, after lists and nils that were appended became values themselves."""
+    _, f, _, value, start, length = rows
+
+    def are_odd(some: slice) -> Bools:
+        holds = (start[some] >= 0) | (value[some] == NONE)
+        return np.asarray((f[some] == WRITE) & holds)
+
+    return whole_values(columns, places(len(f), are_odd), start, length, value)
+
+
+def _unanswered(columns: Columns, invoke: Numbers, record: Int32s, odd: Bools) -> str:
+    """Which answer is none to what was asked, in a sentence; empty if there is no such."""
+    if not odd.any():
+        return ""
+    first = int(np.flatnonzero(odd)[0])
+    asked, told = int(invoke[first]), int(record[first])
+    count = int(np.count_nonzero(odd))
+    others = f" ({count} operations are answered so)" if count > 1 else ""
+    return (
+        f"the answer is none to what was asked: operation {columns.index[asked]} asked for "
+        f"{columns.value_at(asked)!r}, and operation {columns.index[told]} answered "
+        f"{columns.value_at(told)!r}{others}"
+    )
+
+
+def _untold(columns: Columns, invoke: Numbers, status: Int8s) -> str:
+    """Which ``ok`` answered nothing to micro-operations, in a sentence."""
+    unsure = np.flatnonzero((status == INFO) & (invoke >= 0))
+    end = columns.pair[invoke[unsure]]
+    mute = unsure[(end >= 0) & (columns.type[np.maximum(end, 0)] == OK)]
+    if not len(mute):
+        return ""
+    asked = int(invoke[mute[0]])
+    return (
+        f"operation {columns.index[columns.pair[asked]]} is ok and does not say what it read or "
+        f"did of {columns.value_at(asked)!r}"
     )
 
 

@@ -5,6 +5,11 @@ the version order, and every other read must be a prefix of it (Elle, section 3)
 appended to once and never read has that one version. What was appended and never read comes
 after all that was: such appends have no place among themselves.
 
+Reads of transactions that were committed count, all of them, second reads of a key as well.
+Committed is what is ``ok``; and what may have happened is once a committed transaction has read one
+of its appends (for nobody may read what was not committed: not so at read uncommitted alone). Reads
+of others prove nothing, and neither does a read that is no list.
+
 All of it in flat arrays, O(elements read). The one long loop compares each read with the longest
 of its key; numba runs it in a few nanoseconds an element, numpy in slices otherwise.
 """
@@ -18,13 +23,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from checkers.elle.answers import were_open
 from checkers.elle.kernels import is_worth_compiling, kernel, mark_mismatches
-from checkers.elle.slices import mapped, slices
+from checkers.elle.slices import mapped, places, slices
 from checkers.elle.transactions import (
     FAIL,
+    INFO,
     OK,
     READ,
     WRITE,
+    Bools,
     Int32s,
     Int64s,
     Numbers,
@@ -120,10 +128,14 @@ class Versions:
 
     ``value[first[k]:first[k + 1]]`` is the version order of key ``k``, ``append`` the
     micro-operation that made each version (``NOBODY``: thin air). ``longest[k]`` is the
-    micro-operation of the longest read or -1. One entry a micro-operation: ``known`` - a read
-    whose result counts; ``matches`` - it is a prefix of the order; ``after`` - how many versions
-    are there after it (0 after a read of nothing, -1 if it has no place in the order); ``last``
-    - for a known read the micro-operation that appended its last element.
+    micro-operation of the longest read or -1.
+
+    One entry a transaction: ``committed`` - it certainly happened.
+
+    One entry a micro-operation: ``known`` - a read whose result counts; ``matches`` - it is a
+    prefix of the order; ``after`` - how many versions are there after it (0 after a read of
+    nothing, -1 if it has no place in the order); ``last`` - for a known read the micro-operation
+    that appended its last element.
     """
 
     first: Int64s
@@ -131,6 +143,7 @@ class Versions:
     key: Int32s
     append: Int32s
     longest: Int32s
+    committed: Bools
     known: NDArray[np.bool_]
     matches: NDArray[np.bool_]
     after: Int32s
@@ -146,25 +159,91 @@ class Versions:
         return np.diff(self.first)
 
 
-def version_orders(found: Transactions) -> Versions:
-    """The version order of every key."""
-    known = mapped(len(found.f), np.bool_, lambda some: _are_known(found, some))
+def version_orders(found: Transactions, *, reading_proves: bool = True) -> Versions:
+    """The version order of every key.
+
+    ``reading_proves``: what a committed transaction read was committed itself.
+    """
+    writers = Writers.of(found)
+    committed = found.status == OK
+    known = mapped(len(found.f), np.bool_, lambda some: _are_known(found, committed, some))
+    if reading_proves:
+        committed, known = _proved(found, writers, committed, known)
     keys = int(found.key.max()) + 1 if len(found.key) else 0
     longest = _longest(found, known, keys)
     matches = _matches(found, known, longest)
-    writers = Writers.of(found)
     first, key, value = _orders(found, longest, keys)
     append = writers.of_values(key, value)
     first, key, value, append = _without_repeats(first, key, value, append, len(found.f))
+    if reading_proves:
+        committed = _with_shown(found, committed, append, key, longest)
     after, last = _places(found, known, first, append, writers)
-    return Versions(first, value, key, append, longest, known, matches, after, last, writers)
+    return Versions(
+        first, value, key, append, longest, committed, known, matches, after, last, writers
+    )
 
 
-def _are_known(found: Transactions, some: slice) -> NDArray[np.bool_]:
-    """Which micro-operations are reads whose result counts."""
-    status = found.status[found.txn[some]]
-    told = (status == OK) | ((status != FAIL) & (found.list_start[some] >= 0))
-    return np.asarray((found.f[some] == READ) & told)
+def _are_known(found: Transactions, committed: Bools, some: slice) -> Bools:
+    """Which micro-operations are reads whose result counts.
+
+    Nil is the answer of an ``ok`` alone: elsewhere it may stand for what was never filled in.
+    """
+    txn = found.txn[some]
+    holds = found.list_start[some] >= 0
+    told = (found.status[txn] == OK) & (found.value[some] == NOBODY)
+    return np.asarray((found.f[some] == READ) & committed[txn] & (holds | told))
+
+
+def _proved(
+    found: Transactions, writers: Writers, committed: Bools, known: Bools
+) -> tuple[Bools, Bools]:
+    """``committed`` and ``known`` with all that committed transactions read from."""
+    unsure = found.status == INFO
+    if not unsure.any():
+        return committed, known
+
+    def tells(some: slice) -> Bools:
+        held = (found.f[some] == READ) & (found.list_start[some] >= 0)
+        held &= unsure[found.txn[some]]
+        return np.asarray(held & found.answered(found.txn[some]))
+
+    telling = were_open(
+        found.columns, found.record, found.first, found.txn, places(len(found.f), tells)
+    )
+    if not len(telling):
+        return committed, known  # none has a read that could count
+    committed, known = committed.copy(), known.copy()
+    rows = places(len(known), lambda some: known[some] & (found.length[some] > 0))
+    while len(rows):
+        seen = np.zeros(len(found), dtype=bool)
+        for low in range(0, len(rows), _SLICE >> 4):
+            _mark_writers(found, writers, rows[low : low + (_SLICE >> 4)], seen)
+        new = seen & unsure & ~committed
+        committed |= new
+        rows = telling[new[found.txn[telling]]]
+        known[rows] = True
+    return committed, known
+
+
+def _with_shown(
+    found: Transactions, committed: Bools, append: Int32s, key: Int32s, longest: Int32s
+) -> Bools:
+    """``committed`` with whoever may have made an append that a read shows."""
+    if not (found.status == INFO).any():
+        return committed
+    shown = found.txn[append[(longest[key] >= 0) & (append >= 0)]]
+    committed = committed.copy()
+    committed[shown] = found.status[shown] != FAIL
+    return committed
+
+
+def _mark_writers(found: Transactions, writers: Writers, rows: Int32s, seen: Bools) -> None:
+    """Mark whose appends the lists of ``rows`` hold."""
+    length = found.length[rows].astype(np.int64)
+    within = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
+    elements = found.elements[np.repeat(found.list_start[rows], length) + within]
+    append = writers.of_values(np.repeat(found.key[rows], length), elements)
+    seen[found.txn[append[append >= 0]]] = True
 
 
 def _lists(

@@ -96,9 +96,17 @@ TRANSACTION_ENTRIES: Final = table(
     ),
     anomaly(
         "future-read",
-        "A transaction saw a value before it wrote that value itself.",
+        """A transaction saw a value before it wrote that value itself. That is wrong at every
+        level: no read comes before the write that it shows.""",
         lists("a: [rx1 ax1]\nb:          [rx1]", "future-read"),
-        papers="elle",
+        papers="elle, adya00 4.1",
+    ),
+    anomaly(
+        "own-appends-reordered",
+        """A list shows what one transaction appended in another order than it made the appends,
+        or a later one without an earlier one. No order of transactions does that.""",
+        lists("a: [ax1 ax2]\nb:          [rx21]", "own-appends-reordered"),
+        papers="adya00 4.1",
     ),
     anomaly(
         "thin-air",
@@ -141,6 +149,16 @@ TRANSACTION_ENTRIES: Final = table(
             models="read-atomic",
         ),
         papers="biswas",
+    ),
+    anomaly(
+        "no-consistent-view",
+        """No order of the versions gives every transaction a consistent view: either of two
+        writes of a key may have come first, and whichever did, some transaction read a version
+        that was overwritten by one that it came after. Every order was tried.""",
+        elle_registers(
+            "p: [rx_ wx1 wy1]\nq: [ry_ wx2 wy2]", "no-consistent-view", models="consistent-view"
+        ),
+        papers="adya99 ch 4",
     ),
     anomaly(
         "no-serial-order",

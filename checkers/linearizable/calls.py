@@ -2,8 +2,9 @@
 
 As :mod:`checkers.linearizable.entries` does for registers, for the objects of
 :mod:`checkers.linearizable.objects`: intervals in positions of the history, ``fail`` left out,
-looks without an answer left out. An object that is nothing but independent parts is taken apart,
-which loses nothing (Herlihy & Wing, 1990).
+looks without an answer left out, each call as the model takes it
+(:mod:`checkers.linearizable.answers`), so that only completions answer. An object that is nothing
+but independent parts is taken apart, which loses nothing (Herlihy & Wing, 1990).
 """
 
 from __future__ import annotations
@@ -13,14 +14,28 @@ from dataclasses import dataclass, field, replace
 from sys import getsizeof
 from typing import Any, Final
 
-from checkers.linearizable.entries import BEFORE_ALL, NEVER, Unjudgeable, initial_of, json_name
-from checkers.linearizable.objects import INCONSISTENT, Call, Sequential
+from checkers.independence import LOOKS, is_pair
+from checkers.linearizable.answers import Call, Unfit
+from checkers.linearizable.entries import (
+    BEFORE_ALL,
+    NEVER,
+    Unjudgeable,
+    foreign,
+    initial_of,
+    json_name,
+    not_keyed,
+    other_key,
+    where,
+)
+from checkers.linearizable.objects import INCONSISTENT, Sequential
 from checkers.linearizable.problem import REFUSED, Problem
 from harness.history.history import History
 from harness.history.operation import FAIL, INVOKE, OK, Operation
 
 _BYTES_PER_STATE: Final = 500
 """Its places in tables, and those of the steps from it."""
+_ANSWERED: Final = LOOKS | {"contains", "txn"}
+"""Operations whose answers matter; those of changes are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +64,12 @@ class Part:
 
 
 def parts_of(
-    history: History, model: Sequential, *, independent: bool, initial: Any = None
+    history: History,
+    model: Sequential,
+    *,
+    independent: bool,
+    initial: Any = None,
+    nil_read_is_unknown: bool = False,
 ) -> list[Part]:
     """The calls on each key, in order of first sight; one key ``None`` if not independent.
 
@@ -64,13 +84,37 @@ def parts_of(
             continue
         key = None
         if independent:
-            key, timed = _keyed(operation, timed)
+            key, timed = _keyed(operation, timed, model)
         part = found.get(json_name(key))
         if part is None:
             part = found[json_name(key)] = Part(key, model, initial_of(initial, key, independent))
-        if timed.call.is_known or not model.looks(timed.call):
-            part.calls.append(timed)
+            _start_of(part)
+        call = _settled(operation, timed.call, model, nil_read_is_unknown)
+        if call is not None and (call.is_known or not model.looks(call)):
+            part.calls.append(timed if call is timed.call else replace(timed, call=call))
+    for part in found.values():
+        objection = model.objection([timed.call for timed in part.calls], part.initial)
+        if objection:
+            raise Unjudgeable(objection)
     return [piece for part in found.values() for piece in _pieces(part)]
+
+
+def _start_of(part: Part) -> None:
+    try:
+        part.model.start(part.initial)
+    except Unfit as error:
+        raise Unjudgeable(str(error)) from None
+
+
+def _settled(
+    operation: Operation, call: Call, model: Sequential, nil_is_unknown: bool
+) -> Call | None:
+    """``call`` as ``model`` takes it; ``None`` if it says nothing."""
+    try:
+        settled = model.settled(call)
+    except Unfit as error:
+        raise Unjudgeable(f"{where(operation)} {error}") from None
+    return model.nil(settled) if nil_is_unknown and settled is not None else settled
 
 
 def _timed(
@@ -86,27 +130,26 @@ def _timed(
     if completion is not None and completion.type == FAIL:
         return None
     if model.functions and operation.f not in model.functions:
-        raise Unjudgeable(
-            f"operation {operation.index} ({operation.f} by process {operation.process}) is not"
-            f" an operation of the model {model.name},"
-            f" which has {', '.join(sorted(model.functions))}"
-        )
+        raise foreign(operation, model.name, model.functions)
     is_known = completion is not None and completion.type == OK
-    answer = completion.value if completion is not None and is_known else None
+    answer = completion.value if completion is not None else None
+    if not is_known and not model.hears_unknown:
+        answer = None
     call = Call(operation.f, operation.value, answer, is_known, int(operation.process))
     return Timed(position, invoke, pair if is_known else NEVER, call)
 
 
-def _keyed(operation: Operation, timed: Timed) -> tuple[Any, Timed]:
+def _keyed(operation: Operation, timed: Timed, model: Sequential) -> tuple[Any, Timed]:
     """The key, and the call without it."""
     answer = timed.call.answer
     value = timed.call.value if timed.call.value is not None else answer
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        raise Unjudgeable(
-            f"operation {operation.index} ({operation.f} by process {operation.process}) has the"
-            f" value {value!r}, not [key, value], although its keys are independent"
-        )
-    if isinstance(answer, list | tuple) and len(answer) == 2:
+    if not is_pair(value):
+        raise not_keyed(operation, value)
+    if is_pair(answer):
+        if json_name(answer[0]) != json_name(value[0]):
+            if operation.f in _ANSWERED:
+                raise other_key(operation, answer)
+            answer = [None, None]
         answer = answer[1]
     asked = value[1] if timed.call.value is not None else None
     return value[0], replace(timed, call=timed.call._replace(value=asked, answer=answer))

@@ -17,6 +17,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from checkers.faults_active import faults_active, while_it_ran
+from checkers.independence import agreed, independence
 from checkers.linearizable import sequential
 from checkers.linearizable.entries import (
     INITIAL,
@@ -25,7 +26,6 @@ from checkers.linearizable.entries import (
     Unjudgeable,
     by_key,
     json_name,
-    looks_independent,
     until,
 )
 from checkers.linearizable.explain import Proof, overwritten, told, untold, without_order
@@ -38,7 +38,7 @@ from checkers.linearizable.search import Impossible, first_impossible
 from checkers.linearizable.zones import NeverMade, earliest_contradiction, has_unique_values
 from harness.history.history import History
 from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Anomaly, Budget, Verdict
+from harness.history.verdict import UNKNOWN, Anomaly, Budget, Verdict, untested
 
 LONG: Final = 5_000
 """Records from which on a history is decided on columns."""
@@ -70,19 +70,28 @@ class Linearizable:
     @property
     def operations(self) -> frozenset[str]:
         """The operations of the model, where its name says which it is."""
-        return frozenset() if self.model is None else self.model.functions
+        named = self.model or self._known().get(self.options.get("model", ""))
+        return frozenset() if named is None else named.functions
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all keys of ``record``."""
+        independent = self._independent(record)
+        if independent is not None:
+            return self._judged(record, independent, budget)
+        whole, by_key = (self._judged(record, keyed, budget) for keyed in (False, True))
+        return agreed(whole, by_key)
+
+    def _judged(self, record: Record, independent: bool, budget: Budget) -> Verdict:
         try:
-            model, reading = self._model(record), self._reading(record)
+            model, reading = self._model(record), self._reading(record, independent)
             if isinstance(model, Sequential):
-                return _verdict(record, *_judged_objects(record.history, model, reading, budget))
-            outcome = self._outcome(record.history, model, reading, budget)
+                outcome, proofs = _judged_objects(record.history, model, reading, budget)
+            else:
+                outcome = self._outcome(record.history, model, reading, budget)
+                proofs = _proofs(record, outcome, budget)
         except Unjudgeable as error:
-            return Verdict(valid=UNKNOWN, why=f"cannot be judged: {error}")
-        proofs = _proofs(record, outcome, budget)
-        return _verdict(record, outcome, proofs)
+            return Verdict(valid=UNKNOWN, why=f"cannot be judged: {error}", settle=error.settle)
+        return _verdict(record, outcome, proofs, model)
 
     def _outcome(
         self, history: History, model: Model, reading: dict[str, Any], budget: Budget
@@ -98,19 +107,25 @@ class Linearizable:
                 return judge_rows(rows, _homes_of(history, model, reading), budget)
         return judge(by_key(history, model, **reading), budget)
 
-    def _reading(self, record: Record) -> dict[str, Any]:
-        """How values are to be read, by the options, the header and the looks of the history."""
+    def _independent(self, record: Record) -> bool | None:
+        """Whether values are ``[key, value]``; ``None`` where that cannot be told."""
+        said = self.options.get("independent")
+        return bool(said) if said is not None else independence(record.history)
+
+    def _reading(self, record: Record, independent: bool) -> dict[str, Any]:
+        """How values are to be read, by the options and the header."""
         header = record.header
-        independent = self.options.get("independent", header.independent)
-        if not independent and header.model is None and "independent" not in self.options:
-            independent = looks_independent(record.history, ("read", "get"))
         initial = self.options.get("initial", header.initial)
         is_foreign = header.model is None and initial is not None
         return {
-            "independent": bool(independent),
+            "independent": independent,
             "initial": initial,
             "nil_read_is_unknown": bool(self.options.get("nil_read_is_unknown", is_foreign)),
         }
+
+    @staticmethod
+    def _known() -> dict[str, Model | Sequential]:
+        return {**OBJECTS, **MODELS}
 
     def _model(self, record: Record) -> Model | Sequential:
         if self.model is not None:
@@ -118,7 +133,7 @@ class Linearizable:
         name = self.options.get("model") or record.header.model or CAS_REGISTER.name
         if name == self.name:
             return CAS_REGISTER
-        known: dict[str, Model | Sequential] = {**OBJECTS, **MODELS}
+        known = self._known()
         if name not in known:
             raise Unjudgeable(f"there is no model {name!r} (known: {', '.join(sorted(known))})")
         return known[name]
@@ -128,8 +143,7 @@ def _judged_objects(
     history: History, model: Sequential, reading: dict[str, Any], budget: Budget
 ) -> tuple[Outcome, list[tuple[Broken, Proof]]]:
     """What became of the parts of another object, with the proofs of those that are wrong."""
-    reading = {name: reading[name] for name in ("independent", "initial")}
-    outcome, wrongs = sequential.judge_objects(history, model, **reading, budget=budget)
+    outcome, wrongs = sequential.judge_objects(history, model, budget=budget, **reading)
     outcome.broken = [sequential.broken(wrong) for wrong in wrongs]
     proofs = []
     for broken, wrong in zip(outcome.broken[:TOLD], wrongs, strict=False):
@@ -210,7 +224,12 @@ def prove(history: History, broken: Broken, budget: Budget) -> Proof:
     return without_order(history, broken.home, part, impossible)
 
 
-def _verdict(record: Record, outcome: Outcome, proofs: Sequence[tuple[Broken, Proof]]) -> Verdict:
+def _verdict(
+    record: Record,
+    outcome: Outcome,
+    proofs: Sequence[tuple[Broken, Proof]],
+    model: Model | Sequential,
+) -> Verdict:
     stats = {
         "keys": outcome.keys,
         "keys-invalid": [broken.home.key for broken in outcome.broken],
@@ -230,6 +249,8 @@ def _verdict(record: Record, outcome: Outcome, proofs: Sequence[tuple[Broken, Pr
         )
     if outcome.undecided:
         return Verdict(valid=UNKNOWN, why=_why_unknown(outcome), stats=stats)
+    if outcome.tested < model.least:
+        return untested(model.lacking, settle="read what was written", stats=stats)
     return Verdict(valid=True, stats=stats)
 
 

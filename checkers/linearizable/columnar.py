@@ -50,6 +50,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.at)
 
+    def tests(self) -> int:
+        """Rows whose answers could have been wrong."""
+        return int(((self.seen != NOTHING) & (self.complete != NEVER)).sum())
+
     def take(self, chosen: Ints) -> Rows:
         """The rows at some places."""
         columns = (self.key, self.at, self.invoke, self.complete, self.seen, self.made)
@@ -107,9 +111,14 @@ def rows_of(
     asked = _asked(view, independent)
     if asked is None or not set(asked.functions(view)) <= model.functions:
         return None
+    if any(type(value) is not str and ".0" in repr(value) for value in view.values):
+        return None  # numbers that may equal integers
     is_read = asked.is_f(view, READ)
     is_cas = asked.is_f(view, CAS)
     answer, value = tokens.at(asked.answer), tokens.at(asked.first)
+    is_silent = (value == _NIL) & ~is_read
+    if is_silent.any() and _brings_unknown(is_silent, asked.is_known, answer):
+        return None
     value = np.where(value == _NIL, answer, value)
     seen = np.where(is_read, answer, _NIL)
     made = np.where(is_read, _NIL, value)
@@ -131,6 +140,12 @@ def rows_of(
         (is_read | is_cas, ~is_read),
     )
     return numbered.where(speaks)
+
+
+def _brings_unknown(is_silent: Bools, is_known: Bools, answer: Ints) -> bool:
+    """Whether what was written is told by answers alone, and one of these is missing."""
+    is_told = is_silent & is_known & (answer != _NIL)
+    return bool(is_told.any() and (is_silent & ~is_known & (answer == _NIL)).any())
 
 
 @dataclass(frozen=True)
@@ -169,7 +184,8 @@ def _asked(view: Columns, independent: bool) -> _Asked | None:
     if independent:
         keys = view.keys
         key = np.where(view.key[first] >= 0, view.key[first], view.key[answer]).astype(np.int64)
-        if len(key) and key.min() < 0:
+        other = view.key[answer]
+        if (len(key) and key.min() < 0) or ((other >= 0) & (other != key)).any():
             return None
     happened = (kind == TYPES.index(OK)) | (kind == TYPES.index("info")) | (kind == 0)
     is_known = kind == TYPES.index(OK)
@@ -199,6 +215,8 @@ class _Tokens:
         """The token of one value."""
         if value is None:
             return _NIL
+        if type(value) is float and value.is_integer():
+            value = int(value)
         if type(value) is int and abs(value) < _LIMIT:
             return value
         if self._positions is None:

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
+from checkers.independence import is_pair
 from checkers.linearizable.models import CAS, READ, WRITE, Model
 from harness.history.history import History
 from harness.history.operation import FAIL, INVOKE, OK, Operation
-from harness.history.values import exact
+from harness.history.values import exact, key_text
 
 NEVER: Final = 1 << 62
 """The completion of an operation whose outcome nobody knows: it may happen at any later time."""
@@ -36,7 +37,14 @@ INITIAL: Final = 0
 
 
 class Unjudgeable(Exception):
-    """The history does not fit the model; the message names the operation."""
+    """The history does not fit the model; the message names the operation.
+
+    ``settle`` says what would help, where that is known.
+    """
+
+    def __init__(self, message: str, settle: str = "") -> None:
+        super().__init__(message)
+        self.settle = settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +99,25 @@ class KeyHistory:
 
 
 def json_name(value: Any) -> Any:
-    """Something hashable that equals exactly for equal JSON (in Python ``True == 1 == 1.0``)."""
+    """Something hashable that equals exactly for equal JSON: 1 and 1.0 do, 1 and true do not."""
     kind = type(value)
     if kind is int or kind is str or value is None:
         return value
-    return (kind.__name__, exact(value))
+    if kind is float and value.is_integer():
+        return int(value)
+    text = exact(value)
+    if ".0" in text and kind in (list, tuple, dict):
+        text = exact(_without_floats(value))
+    return (kind.__name__, text)
+
+
+def _without_floats(value: Any) -> Any:
+    """``value`` with whole numbers as integers."""
+    if isinstance(value, list | tuple):
+        return [_without_floats(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_floats(item) for key, item in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def by_key(
@@ -112,8 +134,11 @@ def by_key(
     ``initial`` is the value before any operation; if independent and a mapping, by key.
     With ``nil_read_is_unknown`` a read of ``None`` says nothing (Knossos' models).
     With ``only`` keys of these names (:func:`json_name`) alone.
-    Raises :class:`Unjudgeable` for an operation that the model does not have.
+    Raises :class:`Unjudgeable` for an operation that the model does not have, and where what was
+    written is told by answers alone, one of which is missing.
     """
+    silent: Operation | None = None
+    is_told = False
     keys: dict[Any, KeyHistory] = {}
     pairs = history.pairs
     operations = history.operations
@@ -135,33 +160,26 @@ def by_key(
         home = keys.get(name)
         if home is None:
             home = keys[name] = KeyHistory(key, [initial_of(initial, key, independent)])
-        made = _entry(entry, value, answer, model, home, nil_read_is_unknown)
+        if value is None and operation.f != READ and not completion_is(entry.completion, FAIL):
+            if answer is None and not completion_is(entry.completion, OK):
+                silent = operation
+            is_told = is_told or (answer is not None and completion_is(entry.completion, OK))
         if completion_is(entry.completion, FAIL):
-            home.refused += [made] if made is not None else []
-        elif made is not None:
+            if operation.f in model.functions:
+                refused = _refused(entry, value, answer, model, home)
+                home.refused += [refused] if refused is not None else []
+            continue
+        made = _entry(entry, value, answer, model, home, nil_read_is_unknown)
+        if made is not None:
             home.entries.append(made)
+    if silent is not None and is_told:
+        raise Unjudgeable(f"{where(silent)} does not say its value, nor does an answer")
     return list(keys.values())
 
 
 def completion_is(completion: Operation | None, kind: str) -> bool:
     """Whether there is a completion and it is of ``kind``."""
     return completion is not None and completion.type == kind
-
-
-def looks_independent(history: History, looks: Collection[str] = (READ,)) -> bool:
-    """Whether every client value is a pair, those of unanswered reads included.
-
-    A read of a plain register is invoked with no value, so pairs there can only be keys. ``looks``
-    are the functions that are reads; a key that is a list is a micro-operation of a transaction.
-    """
-    reads = False
-    for operation in history:
-        if operation.is_client and operation.type == INVOKE:
-            value = operation.value
-            if not _is_pair(value) or isinstance(value[0], list | tuple):
-                return False
-            reads = reads or operation.f in looks
-    return reads
 
 
 def until(entries: Iterable[Entry], position: int) -> list[Entry]:
@@ -214,30 +232,58 @@ class _Raw:
         answer = self.completion.value if self.completion is not None else None
         if not independent:
             return None, value, answer
-        pair = value if _is_pair(value) else answer
-        if not _is_pair(pair):
-            raise Unjudgeable(
-                f"{_where(self.operation)} has the value {value!r}, not [key, value],"
-                " although its keys are independent"
-            )
-        answer = answer[1] if _is_pair(answer) else answer
-        return pair[0], value[1] if _is_pair(value) else value, answer
+        pair = value if is_pair(value) else answer
+        if not is_pair(pair):
+            raise not_keyed(self.operation, value)
+        if is_pair(answer):
+            if self.operation.f == READ and json_name(answer[0]) != json_name(pair[0]):
+                raise other_key(self.operation, answer)
+            answer = answer[1]
+        return pair[0], value[1] if is_pair(value) else value, answer
 
 
-def _is_pair(value: Any) -> TypeGuard[Sequence[Any]]:
-    return isinstance(value, list | tuple) and len(value) == 2
-
-
-def _where(operation: Operation) -> str:
+def where(operation: Operation) -> str:
+    """``operation 7 (read by process 2)``."""
     return f"operation {operation.index} ({operation.f} by process {operation.process})"
+
+
+def not_keyed(operation: Operation, value: Any) -> Unjudgeable:
+    """What is said of a value without a key."""
+    return Unjudgeable(
+        f"{where(operation)} has the value {value!r}, not [key, value],"
+        " although its keys are independent"
+    )
+
+
+def other_key(operation: Operation, answer: Any) -> Unjudgeable:
+    """What is said of an answer for another key than was asked for."""
+    return Unjudgeable(f"{where(operation)} is answered {answer!r}, which is of another key")
+
+
+def foreign(operation: Operation, model: str, functions: Collection[str]) -> Unjudgeable:
+    """What is said of an operation that the model does not have."""
+    f, known = operation.f, ", ".join(sorted(functions))
+    return Unjudgeable(
+        f"{where(operation)} is not an operation of the model {model}, which has {known}",
+        f"give a model that has {f}, or name it as the model does ({known}) if it is one of these,"
+        f" or leave it out with --ignore-f {f}",
+    )
 
 
 def initial_of(initial: Any, key: Any, independent: bool) -> Any:
     """The value of ``key`` before any operation; see :func:`by_key`."""
     if independent and isinstance(initial, Mapping):
-        by_text = initial.get(str(key))
+        by_text = initial.get(key_text(key))
         return by_text if isinstance(key, list | dict) else initial.get(key, by_text)
     return initial
+
+
+def _refused(raw: _Raw, value: Any, answer: Any, model: Model, home: KeyHistory) -> Entry | None:
+    """A change that failed, if it can be told what it tried."""
+    try:
+        return _entry(raw, value, answer, model, home, nil_read_is_unknown=True)
+    except Unjudgeable:
+        return None
 
 
 def _entry(
@@ -248,10 +294,7 @@ def _entry(
     complete = raw.complete if known else NEVER
     f = raw.operation.f
     if f not in model.functions:
-        raise Unjudgeable(
-            f"{_where(raw.operation)} is not an operation of the model {model.name},"
-            f" which has {', '.join(sorted(model.functions))}"
-        )
+        raise foreign(raw.operation, model.name, model.functions)
     if f == READ:
         if not known or (answer is None and nil_read_is_unknown):
             return None
@@ -260,6 +303,6 @@ def _entry(
     if f == WRITE:
         return Entry(raw.at, raw.invoke, complete, NOTHING, home.number(asked))
     assert f == CAS
-    if not _is_pair(asked):
-        raise Unjudgeable(f"{_where(raw.operation)} has the value {asked!r}, not [old, new]")
+    if not is_pair(asked):
+        raise Unjudgeable(f"{where(raw.operation)} has the value {asked!r}, not [old, new]")
     return Entry(raw.at, raw.invoke, complete, home.number(asked[0]), home.number(asked[1]))

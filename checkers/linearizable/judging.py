@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from checkers.linearizable.entries import INITIAL, Entry, KeyHistory, json_name, until
+from checkers.linearizable.entries import INITIAL, NOTHING, Entry, KeyHistory, json_name, until
 from checkers.linearizable.problem import Allowance, Exhausted
 from checkers.linearizable.prose import show
 from checkers.linearizable.search import Impossible, first_impossible
@@ -56,11 +56,14 @@ class Outcome:
     undecided: dict[str, str] = field(default_factory=dict)
     by_zones: int = 0
     visited: int = 0
+    tested: int = 0
+    """Answers that could have been wrong."""
 
 
 def judge(homes: Sequence[KeyHistory], budget: Budget) -> Outcome:
     """Decide every key, as far as ``budget`` goes."""
     outcome = Outcome(len(homes), sum(len(home.entries) for home in homes))
+    outcome.tested = sum(_is_test(entry) for home in homes for entry in home.entries)
     waiting: dict[str, Search[Broken]] = {}
     for home in homes:
         if not has_unique_values(home.entries):
@@ -73,6 +76,11 @@ def judge(homes: Sequence[KeyHistory], budget: Budget) -> Outcome:
     outcome.broken += in_rounds(waiting, budget, outcome)
     outcome.broken.sort(key=lambda broken: broken.late.complete)
     return outcome
+
+
+def _is_test(entry: Entry) -> bool:
+    """Whether its answer could have been wrong: it says what it saw, as a compare-and-set does."""
+    return entry.seen != NOTHING and not entry.is_open
 
 
 def _by_search(home: KeyHistory) -> Search[Broken]:
@@ -114,6 +122,7 @@ def judge_rows(
     from checkers.linearizable.parts import Lead, parts
 
     outcome = Outcome(len(rows.keys), len(rows))
+    outcome.tested = rows.tests()
     is_unique = zone_columns.has_unique_values(rows)
     outcome.by_zones = int(is_unique.sum())
     unique = rows.where(is_unique[rows.key])

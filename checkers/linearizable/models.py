@@ -18,12 +18,20 @@ CAS: Final = "cas"
 
 @dataclass(frozen=True)
 class Model:
-    """A named object and the operations that it has."""
+    """A named object and the operations that it has.
+
+    Reads and compare-and-sets are answers that could have been wrong; without one nothing was
+    tested, namely ``lacking``.
+    """
 
     name: str
     functions: frozenset[str]
+    lacking: str = "no read was answered with a value"
+    least: int = 1
 
 
 REGISTER: Final = Model("register", frozenset({READ, WRITE}))
-CAS_REGISTER: Final = Model("cas-register", frozenset({READ, WRITE, CAS}))
+CAS_REGISTER: Final = Model(
+    "cas-register", frozenset({READ, WRITE, CAS}), "no read and no compare-and-set was answered"
+)
 MODELS: Final[Mapping[str, Model]] = {model.name: model for model in (REGISTER, CAS_REGISTER)}

@@ -20,22 +20,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from checkers.linearizable import answers
+from checkers.linearizable.answers import READS, WRITES, Call, Unfit
 from checkers.linearizable.entries import json_name
+from harness.history.values import key_text
 
 INCONSISTENT: Final = "inconsistent with the state"
 """What ``step`` answers where the operation cannot have been answered so."""
-
-
-class Call(NamedTuple):
-    """One operation: what was asked and, if known, answered. ``process`` is who did it."""
-
-    f: str
-    value: Any
-    answer: Any
-    is_known: bool
-    process: int
 
 
 Step = Callable[[Any, Call], Any]
@@ -53,6 +46,14 @@ def _same_object(value: Any) -> None:
     return None
 
 
+def _no_objection(calls: Sequence[Call], initial: Any) -> str:
+    return ""
+
+
+def _is_answer(call: Call) -> bool:
+    return call.is_known
+
+
 @dataclass(frozen=True)
 class Sequential:
     """An object known by its ``step``.
@@ -63,6 +64,16 @@ class Sequential:
     ``functions`` are the operations it has (empty: any); ``owned`` says that ``step`` minds the
     process. ``fold``, given all calls of a history, maps states that none of these can ever tell
     apart to one of them, so that fewer must be searched.
+
+    ``settled`` takes a call as the object sees it: without what says nothing, ``None`` if that is
+    all of it; it and ``start`` raise :class:`~checkers.linearizable.answers.Unfit` for what the
+    object cannot have. With ``hears_unknown`` it is given what an ``info`` completion says, too.
+    ``objection`` says what speaks against all calls being about one such
+    object, beginning as given. ``nil`` forgets what was answered with nil, where that says nothing.
+
+    ``takes_out``: what goes in comes out one by one, so that all about one element may be left out.
+    ``tests`` says of a settled call whether its answer could have been wrong: of fewer than
+    ``least`` of these nothing was tested, namely ``lacking``.
     """
 
     name: str
@@ -73,10 +84,38 @@ class Sequential:
     functions: frozenset[str] = frozenset()
     owned: bool = False
     fold: Callable[[Sequence[Call]], Callable[[Any], Any]] | None = None
+    settled: Callable[[Call], Call | None] = answers.as_it_is
+    hears_unknown: bool = False
+    objection: Callable[[Sequence[Call], Any], str] = _no_objection
+    nil: Callable[[Call], Call | None] = answers.as_it_is
+    tests: Callable[[Call], bool] = _is_answer
+    least: int = 1
+    takes_out: bool = False
+    lacking: str = "no operation was answered"
 
 
-def _holder(initial: Any) -> Any:
-    return None
+def _is_held(initial: Any) -> Any:
+    if initial not in (None, False, True):
+        raise Unfit(f"the initial state {initial!r} says neither that the lock is held nor free")
+    return "held" if initial else None
+
+
+def _owner(initial: Any) -> Any:
+    if initial is None or initial is False:
+        return None
+    if not isinstance(initial, int) or initial is True:
+        raise Unfit(f"the initial state {initial!r} is no process that holds the lock")
+    return initial
+
+
+def _reentrant_owner(initial: Any) -> Any:
+    owner = _owner(initial)
+    return None if owner is None else (owner, 1)
+
+
+def _fenced_owner(initial: Any) -> Any:
+    owner = _owner(initial)
+    return None if owner is None else (owner, None)
 
 
 def _mutex(state: Any, call: Call) -> Any:
@@ -128,7 +167,7 @@ def _set(state: Any, call: Call) -> Any:
 
 
 def _elements(initial: Any) -> Any:
-    return frozenset(map(json_name, initial or ()))
+    return frozenset(map(json_name, answers.listed(initial)))
 
 
 def _set_part(value: Any) -> Any:
@@ -156,7 +195,7 @@ def _stack(state: Any, call: Call) -> Any:
 
 
 def _sequence(initial: Any) -> Any:
-    return tuple(map(json_name, initial or ()))
+    return tuple(map(json_name, answers.listed(initial)))
 
 
 def _bag(state: Any, call: Call) -> Any:
@@ -185,7 +224,7 @@ def _bag(state: Any, call: Call) -> Any:
 
 def _bag_of(initial: Any) -> Any:
     counts: dict[Any, int] = {}
-    for element in initial or ():
+    for element in answers.listed(initial):
         counts[json_name(element)] = counts.get(json_name(element), 0) + 1
     return (frozenset(counts.items()), 0)
 
@@ -193,56 +232,80 @@ def _bag_of(initial: Any) -> Any:
 def _counter(state: Any, call: Call) -> Any:
     if call.f == "read":
         return state if not call.is_known or call.answer == state else INCONSISTENT
-    amount = 1 if call.value is None else call.value
-    return state + (-amount if call.f == "decrement" else amount)
+    return state + (-call.value if call.f == "decrement" else call.value)
+
+
+def _text(value: Any) -> Any:
+    """What one key of a map holds: nothing is the empty text."""
+    return "" if value is None else json_name(value)
 
 
 def _kv(state: Any, call: Call) -> Any:
-    """One key of the map: a string that is replaced or grows."""
+    """One key of the map: a value that is replaced, a text that grows."""
     if call.f == "get":
-        return state if not call.is_known or (call.answer or "") == state else INCONSISTENT
+        return state if not call.is_known or _text(call.answer) == state else INCONSISTENT
     if call.f == "put":
-        return str(call.value)
+        return _text(call.value)
     return state if state is GARBAGE else state + call.value
 
 
-GARBAGE: Final = ("a string that nobody read",)
+GARBAGE: Final = ("a value", "that nobody read")
 
 
 def _readable(calls: Sequence[Call]) -> Callable[[Any], Any]:
-    """All strings that no answer begins with are one: no get finds them, however they grow."""
-    answers = sorted({call.answer or "" for call in calls if call.f == "get" and call.is_known})
+    """All values that no answer begins with are one: no get finds them, however they grow."""
+    known = {_text(call.answer) for call in calls if call.f == "get" and call.is_known}
+    texts = sorted(name for name in known if isinstance(name, str))
 
     def fold(state: Any) -> Any:
-        if state is GARBAGE:
+        if not isinstance(state, str):
+            return state if state in known else GARBAGE
+        place = bisect_left(texts, state)
+        if place < len(texts) and texts[place].startswith(state):
             return state
-        place = bisect_left(answers, state)
-        if place < len(answers) and answers[place].startswith(state):
-            return str(state)
         return GARBAGE
 
     return fold
 
 
+_EVERY: Final = ("every", "register")
+_GIVEN: Final = "given"
+
+
 def _registers(state: Any, call: Call) -> Any:
     """Several registers; a transaction of reads and writes takes effect at once."""
     held = dict(state)
-    asked = call.answer if call.is_known and call.answer is not None else call.value
-    for f, key, value in asked:
-        if f in ("write", "w"):
-            held[json_name(key)] = json_name(value)
-        elif call.is_known and value is not None and held.get(json_name(key)) != json_name(value):
+    is_answered = call.is_known and call.answer is not None
+    for f, key, value in call.answer if is_answered else call.value:
+        name = json_name(key)
+        if f in WRITES:
+            held[name] = json_name(value)
+        elif (is_answered or value is not None) and json_name(value) != _held(held, name, key):
             return INCONSISTENT
     return frozenset(held.items())
 
 
+def _held(held: Mapping[Any, Any], name: Any, key: Any) -> Any:
+    """What a register holds; keys of a given initial state are text, as in all JSON."""
+    if name in held:
+        return held[name]
+    given = (_GIVEN, key_text(key)) if not isinstance(key, list | dict) else None
+    return held[given] if given in held else held.get(_EVERY)
+
+
 def _mapping(initial: Any) -> Any:
-    items: Mapping[Any, Any] = initial or {}
-    return frozenset((json_name(key), json_name(value)) for key, value in items.items())
+    if isinstance(initial, Mapping):
+        items = ((_GIVEN, str(key), json_name(value)) for key, value in initial.items())
+        return frozenset(((given, key), value) for given, key, value in items)
+    return frozenset() if initial is None else frozenset({(_EVERY, json_name(initial))})
 
 
 def _only_reads(call: Call) -> bool:
-    return all(f in ("read", "r") for f, *_ in call.value or ())
+    return all(f in READS for f, *_ in call.value or ())
+
+
+def _has_reads(call: Call) -> bool:
+    return call.is_known and any(f in READS for f, *_ in call.answer or ())
 
 
 def _one_key(value: Sequence[Any]) -> Any:
@@ -254,16 +317,53 @@ def _is_f(*names: str) -> Callable[[Call], bool]:
     return lambda call: call.f in names
 
 
-_LOCKS: Final = frozenset({"acquire", "release"})
-_QUEUES: Final = frozenset({"enqueue", "dequeue"})
-MUTEX: Final = Sequential("mutex", _mutex, _holder, functions=_LOCKS)
+def _is_known(*names: str) -> Callable[[Call], bool]:
+    return lambda call: call.is_known and call.f in names
+
+
+def _lock(name: str, step: Step, start: Callable[[Any], Any], **more: Any) -> Sequential:
+    more.setdefault("settled", answers.of_lock)
+    return Sequential(
+        name,
+        step,
+        start,
+        functions=frozenset({"acquire", "release"}),
+        objection=answers.one_lock,
+        least=2,
+        lacking="the lock was not taken or given back twice",
+        **more,
+    )
+
+
+def _container(
+    name: str, step: Step, start: Callable[[Any], Any], puts: str, takes: str
+) -> Sequential:
+    return Sequential(
+        name,
+        step,
+        start,
+        functions=frozenset({puts, takes}),
+        settled=answers.of_queue,
+        tests=_is_known(takes),
+        lacking=f"no {takes} was answered",
+        takes_out=True,
+    )
+
+
+MUTEX: Final = _lock("mutex", _mutex, _is_held)
 OBJECTS: Final[Mapping[str, Sequential]] = {
     model.name: model
     for model in (
         MUTEX,
-        Sequential("owner-mutex", _owned_mutex, _holder, functions=_LOCKS, owned=True),
-        Sequential("reentrant-mutex", _reentrant_mutex, _holder, functions=_LOCKS, owned=True),
-        Sequential("fenced-mutex", _fenced_mutex, _holder, functions=_LOCKS, owned=True),
+        _lock("owner-mutex", _owned_mutex, _owner, owned=True),
+        _lock("reentrant-mutex", _reentrant_mutex, _reentrant_owner, owned=True),
+        _lock(
+            "fenced-mutex",
+            _fenced_mutex,
+            _fenced_owner,
+            owned=True,
+            settled=answers.of_fenced_lock,
+        ),
         Sequential(
             "linearizable-set",
             _set,
@@ -271,24 +371,35 @@ OBJECTS: Final[Mapping[str, Sequential]] = {
             _is_f("read", "contains"),
             _set_part,
             functions=frozenset({"add", "remove", "contains", "read"}),
+            settled=answers.of_set,
+            tests=_is_known("read", "contains"),
+            lacking="no read and no contains was answered",
         ),
-        Sequential("fifo-queue", _queue, _sequence, functions=_QUEUES),
-        Sequential("unordered-queue", _bag, _bag_of, functions=_QUEUES),
-        Sequential("stack", _stack, _sequence, functions=frozenset({"push", "pop"})),
+        _container("fifo-queue", _queue, _sequence, "enqueue", "dequeue"),
+        _container("unordered-queue", _bag, _bag_of, "enqueue", "dequeue"),
+        _container("stack", _stack, _sequence, "push", "pop"),
         Sequential(
             "linearizable-counter",
             _counter,
-            lambda initial: initial or 0,
+            answers.counted,
             _is_f("read"),
             functions=frozenset({"add", "increment", "decrement", "read"}),
+            settled=answers.of_counter,
+            tests=_is_known("read"),
+            lacking="no read was answered with a number",
         ),
         Sequential(
             "kv",
             _kv,
-            lambda initial: initial or "",
+            _text,
             _is_f("get"),
             functions=frozenset({"get", "put", "append"}),
             fold=_readable,
+            settled=answers.of_map,
+            objection=answers.one_kind,
+            nil=answers.without_nil_get,
+            tests=_is_known("get"),
+            lacking="no get was answered",
         ),
         Sequential(
             "multi-register",
@@ -297,6 +408,11 @@ OBJECTS: Final[Mapping[str, Sequential]] = {
             _only_reads,
             _one_key,
             functions=frozenset({"txn", "read", "write"}),
+            settled=answers.of_registers,
+            hears_unknown=True,
+            nil=answers.without_nil_reads,
+            tests=_has_reads,
+            lacking="no read was answered",
         ),
     )
 }

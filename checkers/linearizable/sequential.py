@@ -7,7 +7,8 @@ else by the exact search, in rounds.
 A proof shows a part of what is known at the first impossible answer that has no order by itself
 and gets stuck at the same answer. By chunks that halve (Zeller's delta debugging) are left out
 
-- the operations on other values, those on one value together;
+- the operations on other values, those on one value together (of queues and stacks, where these
+  can be left out of any order);
 - single ones, if they would not help even where they might happen at any later time or never,
   with any answer. (Simply leaving out what the answer needs would prove nothing.)
 
@@ -20,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from checkers.linearizable.answers import Call
 from checkers.linearizable.attempts import attempts
 from checkers.linearizable.calls import (
     Part,
@@ -34,7 +36,7 @@ from checkers.linearizable.containers import Clash, NotDecided, decided
 from checkers.linearizable.entries import NOTHING, Entry, KeyHistory, json_name
 from checkers.linearizable.explain import NONLINEARIZABLE, Proof, of_key, precedence
 from checkers.linearizable.judging import Broken, Outcome, in_rounds
-from checkers.linearizable.objects import Call, Sequential
+from checkers.linearizable.objects import Sequential
 from checkers.linearizable.problem import Allowance, Exhausted, Stuck
 from checkers.linearizable.prose import Narrator, show
 from checkers.linearizable.search import Impossible, first_stuck, first_stuck_of_any
@@ -90,14 +92,17 @@ def _is_asking(call: Call) -> bool:
 
 
 def judge_objects(
-    history: History, model: Sequential, *, independent: bool, initial: Any, budget: Budget
+    history: History, model: Sequential, *, budget: Budget, **reading: Any
 ) -> tuple[Outcome, list[Wrong]]:
     """Decide every part, as far as ``budget`` goes; the wrong ones in order of time.
 
-    Raises :class:`~checkers.linearizable.entries.Unjudgeable`.
+    ``reading`` says how values are to be read, see
+    :func:`~checkers.linearizable.calls.parts_of`. Raises
+    :class:`~checkers.linearizable.entries.Unjudgeable`.
     """
-    parts = parts_of(history, model, independent=independent, initial=initial)
+    parts = parts_of(history, model, **reading)
     outcome = Outcome(len(parts), sum(len(part.calls) for part in parts))
+    outcome.tested = sum(model.tests(timed.call) for part in parts for timed in part.calls)
     wrong, waiting = [], {}
     for part in parts:
         try:
@@ -190,7 +195,8 @@ def _minimal(wrong: Wrong, budget: Budget) -> list[Timed]:
     calls = list(wrong.past)
     late = stuck_at(calls)
     others = [unit for unit in _by_value(calls) if wrong.late.at not in unit]
-    for units, is_sure in ((others, True), ([{timed.at} for timed in calls], False)):
+    singles = [{timed.at} for timed in calls if timed.at != wrong.late.at]
+    for units, is_sure in ((others, _falls_apart(wrong.part)), (singles, False)):
         size = max(1, len(units) // 2) if late is not None else 0
         while size:
             for end in range(len(units), 0, -size):
@@ -200,6 +206,14 @@ def _minimal(wrong: Wrong, budget: Budget) -> list[Timed]:
                     calls = rest if is_sure or does_not_help(chunk, calls) else calls
             size //= 2
     return calls
+
+
+def _falls_apart(part: Part) -> bool:
+    """Whether an order of the calls gives one of those that do not concern some value.
+
+    Not so where an answer tells of several values (a set that is read, a sum, a text).
+    """
+    return part.model.takes_out and not part.initial
 
 
 def _by_value(calls: Sequence[Timed]) -> list[set[int]]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from checkers.calls import Call, calls, name, short
 from harness.history.history import History
+from harness.history.values import key_text
 
 SEND: Final = "send"
 POLL: Final = "poll"
@@ -160,4 +161,4 @@ def _offset(call: Call, offset: Any) -> int | None:
 
 def key_name(key: Any) -> str:
     """A key as text: in JSON the keys of a map are strings, those of a send need not be."""
-    return key if isinstance(key, str) else short(key)
+    return key_text(key)

@@ -7,7 +7,8 @@ can never hit a stranger. When it ends, the kernel ends the whole node. When the
 while the cluster is left running, it only reaps.
 
 Requests: ``start`` (argv, env, cwd; files for both outputs come as descriptors), ``signal``
-(a process group), ``open`` (a file of the node, answered with its descriptor), ``clock`` (set,
+(a daemon with all that it started, or its process group), ``family`` (what it consists of),
+``open`` (a file of the node, answered with its descriptor), ``clock`` (set,
 heal or read the clock of the node's processes), ``syscalls`` (trace and count them), ``exit``.
 Each answer carries the request's ``id``; ``{"exited": pid, "status": n}`` comes by itself.
 """
@@ -23,6 +24,7 @@ import socket
 import time
 
 from harness.cluster import kernel, namespaces, wire
+from harness.cluster.onhost.family import MARK, WHOLE, Family
 from harness.cluster.onhost.node_clock import Cannot, NodeClock
 from harness.cluster.onhost.syscalls import SyscallWatch
 
@@ -80,6 +82,7 @@ class Agent:
         self._hidden = hidden
         self._children: set[int] = set()
         self._early: dict[int, int] = {}
+        self._families: dict[tuple[int, int], Family] = {}
         self._pid_namespace = os.stat("/proc/self/ns/pid").st_ino
         self._clock = NodeClock(other_processes)
         self._watch: SyscallWatch | None = None
@@ -136,6 +139,9 @@ class Agent:
             self._start(request, fds)
         elif request["op"] == "signal":
             self._signal(request)
+        elif request["op"] == "family":
+            family = self._families.get((request["pid"], request["start_ticks"]))
+            self._tell({"id": request["id"], "members": family.members() if family else {}})
         elif request["op"] == "open":
             fd = os.open(request["path"], request["flags"] | os.O_CLOEXEC, request["mode"])
             self._tell({"id": request["id"]}, fds=[fd])
@@ -166,7 +172,7 @@ class Agent:
         if self._hidden is not None:
             self._hidden.show(request["show"])
         self._early.clear()
-        tracing, began = self._tracing(), []
+        tracing, began, mark = self._tracing(), [], f"{os.getpid()}-{time.monotonic_ns()}"
 
         def before_exec(pid: int) -> None:
             began.append(kernel.start_ticks(pid))
@@ -175,7 +181,7 @@ class Agent:
         pid = start_process(
             request["argv"],
             # The controller's folder for temporary files may be one that the node does not see.
-            env={**os.environ, "TMPDIR": "/tmp", **request["env"]},
+            env={**os.environ, "TMPDIR": "/tmp", **request["env"], MARK: mark},
             cwd=request["cwd"],
             streams=(fds[0], fds[1]),
             before_exec=before_exec if tracing.is_set else None,
@@ -183,13 +189,15 @@ class Agent:
             dies_with_parent=self._hidden is None,
         )
         self._children.add(pid)
+        ticks = began[0] if began else kernel.start_ticks(pid)
+        self._remember(pid, ticks, mark, bool(request.get("is_daemon")))
         # A traced one may have begun and ended while it was waited for, and be known to nobody
         # any more; any other is there until it is reaped.
         has_ended = pid in self._early
         answer = {
             "id": request["id"],
             "pid": pid,
-            "start_ticks": began[0] if began else kernel.start_ticks(pid),
+            "start_ticks": ticks,
             "pid_namespace": self._pid_namespace,
         }
         # Only who rules the pid namespace may name another process to the kernel; without
@@ -199,7 +207,26 @@ class Agent:
             self._children.remove(pid)
             self._tell({"exited": pid, "status": os.waitstatus_to_exitcode(self._early[pid])})
 
+    def _remember(self, pid: int, ticks: int, mark: str, is_daemon: bool) -> None:
+        """Know what belongs to it, also when it has ended; what is all gone is forgotten."""
+        for key, family in list(self._families.items()):
+            if key[0] not in self._children and not family.members():
+                del self._families[key]
+        self._families[pid, ticks] = Family(
+            pid,
+            ticks,
+            mark=mark,
+            adopter=os.getpid(),
+            started=lambda: self._children,
+            takes_strays=is_daemon,
+        )
+
     def _signal(self, request: dict[str, Any]) -> None:
+        family = self._families.get((request["pid"], request["start_ticks"]))
+        if request["number"] in WHOLE:
+            reached = family.send(request["number"]) if family else 0
+            self._tell({"id": request["id"], "signalled": reached > 0})
+            return
         # Not reaped yet, so the number is still the daemon's, and its group's.
         known = request["pid"] in self._children
         if known:

@@ -19,6 +19,7 @@ from harness.cluster import identity
 from harness.cluster.agent_link import AgentLink, Started
 from harness.cluster.node import ClockMethod, Completed, Daemon, ProcessIdentity
 from harness.cluster.onhost import machine_clock
+from harness.cluster.onhost.family import WHOLE
 from harness.errors import NodeError
 
 _KILL_TIMEOUT_S = 30.0
@@ -49,13 +50,25 @@ class LocalDaemon:
         """The letter of ``/proc/PID/stat`` (``T`` stopped), or ``"gone"``."""
         return "gone" if self._started.status is not None else identity.state(self.identity)
 
+    def processes(self) -> Mapping[int, str]:
+        """What runs of it, by number within the node (``HasProcesses``)."""
+        members: dict[str, str] = self._link.ask({"op": "family", **self._who()}).body["members"]
+        return {int(pid): letters for pid, letters in members.items()}
+
     def signal(self, number: int) -> None:
-        """Signal its whole process group. Nothing happens where the daemon is gone.
+        """Signal all that runs of it, or, politely, its process group alone.
 
         The agent looks again: as the daemon's parent it knows whether the number is still its.
         """
-        if self._started.status is None and identity.identify(self.identity.pid) == self.identity:
-            self._link.ask({"op": "signal", "pid": self._started.inner_pid, "number": int(number)})
+        if self._started.status is None:
+            is_it = identity.identify(self.identity.pid) == self.identity
+        else:
+            is_it = number in WHOLE  # what it left behind, which the agent knows
+        if is_it:
+            self._link.ask({"op": "signal", **self._who(), "number": int(number)})
+
+    def _who(self) -> dict[str, int]:
+        return {"pid": self._started.inner_pid, "start_ticks": self.identity.start_ticks}
 
     def wait(self, timeout_s: float) -> int | None:
         """Wait for the end; the exit status, or ``None`` at the time-out."""
@@ -121,7 +134,7 @@ class LocalNode:
         ``env`` is added to the controller's environment; ``cwd`` is the data folder unless given.
         """
         with _log_file(self.log_dir / f"{name}.log") as log:
-            started = self._start(argv, env or {}, cwd, (log, log))
+            started = self._start(argv, env or {}, cwd, (log, log), is_daemon=True)
         return LocalDaemon(name, self._link, started)
 
     def bring(self, program: Path) -> str:
@@ -180,6 +193,8 @@ class LocalNode:
         env: Mapping[str, str],
         cwd: str | None,
         outputs: tuple[int, int],
+        *,
+        is_daemon: bool = False,
     ) -> Started:
         words = [os.fspath(word) for word in argv]
         request = {
@@ -187,6 +202,7 @@ class LocalNode:
             "env": dict(env),
             "cwd": cwd or self.data_dir,
             "show": with_real_paths([words[0], cwd or self.data_dir]),
+            "is_daemon": is_daemon,
         }
         return self._link.start(request, outputs)
 

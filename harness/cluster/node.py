@@ -71,11 +71,27 @@ class Daemon(Protocol):
         ...
 
     def signal(self, number: int) -> None:
-        """Signal the whole process group of the daemon, only on a full identity match."""
+        """Signal the daemon, only on a full identity match.
+
+        SIGSTOP, SIGCONT and SIGKILL go to all that it started, too, in whatever session or group,
+        and to what fell away from it, also when itself has ended; others to its process group.
+        """
         ...
 
     def wait(self, timeout_s: float) -> int | None:
         """Wait for the end; the exit status, or ``None`` at the time-out."""
+        ...
+
+
+@runtime_checkable
+class HasProcesses(Protocol):
+    """A daemon that can tell all that runs of it: itself, what it started, what fell away from it.
+
+    The providers' daemons are such; it may be asked also once the daemon itself has ended.
+    """
+
+    def processes(self) -> Mapping[int, str]:
+        """Each process's number to the letters of its threads' states (``T``: all are stopped)."""
         ...
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from harness.cluster.identity import boot_id
 from harness.cluster.node import ClockMethod, Completed, Daemon, ProcessIdentity
 from harness.cluster.onhost import machine_clock
+from harness.cluster.onhost.family import WHOLE
 from harness.cluster.ssh_connection import ANSWER_TIMEOUT_S, send
 from harness.cluster.ssh_hosts import resolved
 from harness.cluster.ssh_link import KeeperLink
@@ -51,20 +52,26 @@ class SshDaemon:
     def state(self) -> str:
         """The letter of the process, or ``"gone"``; ``NodeError`` if nobody can tell.
 
-        ``T`` only if every thread of its whole process group is stopped.
+        ``T`` only if every thread of all that is of it is stopped.
         """
         if self.exit_status() is not None:
             return "gone"
         process = [self.identity.pid, self.identity.start_ticks]
         return str(self._link.ask("look", processes=[process])["states"][0])
 
+    def processes(self) -> Mapping[int, str]:
+        """What runs of it, by its number on the host (``HasProcesses``)."""
+        process = [self.identity.pid, self.identity.start_ticks]
+        members: dict[str, str] = self._link.ask("family", process=process)["members"]
+        return {int(pid): letters for pid, letters in members.items()}
+
     def signal(self, number: int) -> None:
-        """Signal its whole process group. Nothing happens where the daemon is gone.
+        """Signal all that runs of it, or, politely, its process group alone.
 
         The keeper compares the whole identity: as the daemon's parent it knows whether the
         number is still its.
         """
-        if self.exit_status() is None:
+        if number in WHOLE or self.exit_status() is None:
             self._link.ask("signal", identity=asdict(self.identity), number=int(number))
 
     def wait(self, timeout_s: float) -> int | None:

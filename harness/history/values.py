@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -147,13 +147,13 @@ def map_of(keys: list[Any], items: list[Any]) -> dict[str, Any] | Tagged:
         return (dict if is_plain else TextKeys)(zip(keys, items, strict=True))
     elif not kinds:
         return {}
-    pairs = sorted(f"{form(key)} {form(item)}" for key, item in zip(keys, items, strict=True))
+    pairs = sorted(f"{spelt(key)} {spelt(item)}" for key, item in zip(keys, items, strict=True))
     return Tagged("{" + ", ".join(pairs) + "}")
 
 
 def set_of(items: Iterable[Any]) -> Tagged:
     """A set within something else."""
-    return Tagged("#{" + " ".join(sorted(map(form, items))) + "}")
+    return Tagged("#{" + " ".join(sorted(map(spelt, items))) + "}")
 
 
 def plain(item: Any) -> Any:
@@ -177,7 +177,7 @@ def wire(item: Any) -> Any:
     if kind in _SINGLE:
         return item
     if kind in RICH:
-        return {TAG: form(item)}
+        return {TAG: spelt(item)}
     if kind is list or kind is tuple:
         return [wire(part) for part in item]
     return {key: wire(part) for key, part in item.items()} if kind is dict else item
@@ -201,7 +201,16 @@ def is_rich(item: Any) -> bool:
 
 
 def form(item: Any) -> str:
-    """EDN of any value, always spelt the same."""
+    """EDN of any value; maps in their order."""
+    return _form(item, list)
+
+
+def spelt(item: Any) -> str:
+    """EDN that is the same for two values if they are the same value: maps in order of keys."""
+    return _form(item, sorted)
+
+
+def _form(item: Any, ordered: Callable[[Iterable[str]], list[str]]) -> str:
     if item is None:
         return "nil"
     if isinstance(item, bool):
@@ -215,15 +224,16 @@ def form(item: Any) -> str:
     if isinstance(item, float):
         return repr(item) if item - item == 0 else "nil"  # as JSON has it
     if type(item) is Members:
-        return "#{" + " ".join(sorted(map(form, item))) + "}"
+        return "#{" + " ".join(sorted(map(spelt, item))) + "}"
     if isinstance(item, list | tuple):
-        return "[" + " ".join(map(form, item)) + "]"
+        return "[" + " ".join(_form(part, ordered) for part in item) + "]"
     if not isinstance(item, dict):
-        return form(msgspec.json.decode(msgspec.json.encode(item)))
+        return _form(msgspec.json.decode(msgspec.json.encode(item)), ordered)
     if not all(isinstance(key, str) for key in item):
         item = {key if isinstance(key, str) else key_text(key): item[key] for key in item}
     spell = _string if type(item) is TextKeys else _spelling(item)
-    return "{" + ", ".join(sorted(f"{spell(key)} {form(part)}" for key, part in item.items())) + "}"
+    pairs = ordered(f"{spell(key)} {_form(part, ordered)}" for key, part in item.items())
+    return "{" + ", ".join(pairs) + "}"
 
 
 def keyword(text: str) -> str:

@@ -57,6 +57,7 @@ class Part:
     word: str
     why: str
     kinds: list[tuple[str, int]]
+    no_fault: dict[str, int]
     ruled_out: list[str]
     also_ruled_out: list[str]
     stats: list[tuple[str, str]]
@@ -144,10 +145,20 @@ def _part(name: str, answer: Mapping[str, Any]) -> Part:
         word=word_of(answer.get("valid")),
         why=shown(answer.get("why") or "", 2000),
         kinds=[(visible(kind, 80), len(_cases(cases))) for kind, cases in _kinds(answer)],
+        no_fault=_no_fault(answer.get("no_fault")),
         ruled_out=texts(answer.get("not")),
         also_ruled_out=texts(answer.get("also_not")),
         stats=rows(answer.get("stats")),
     )
+
+
+def _no_fault(value: Any) -> dict[str, int]:
+    """Of each type of anomaly, how many of the cases had no fault in force."""
+    return {
+        visible(str(kind), 80): counts[0]
+        for kind, counts in mapping(value).items()
+        if isinstance(counts, list) and counts and isinstance(counts[0], int)
+    }
 
 
 def rows(value: Any, limit: int = 400) -> list[tuple[str, str]]:

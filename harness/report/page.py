@@ -139,6 +139,8 @@ def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
         "word": word,
         "why": shown(verdict.get("why") or "", 4000),
         "claims": texts(verdict.get("claims")),
+        "claims_of": texts(verdict.get("claims_of")),
+        "not_durable": shown(verdict.get("not_durable") or "", 400),
         "reproduce": shown(verdict.get("reproduce") or "", 4000),
         "health": issues(verdict.get("health")),
         "settle": steps_beside(verdict.get("settle"), verdict.get("health")),
@@ -201,6 +203,7 @@ def _row(calls: Calls, call: int, wording: Wording, names: Mapping[int, str]) ->
         "phrase": wording.phrase(call, with_key=True, limit=400),
         "type": TYPES[int(calls.type[call])],
         "error": wording.error(call),
+        "beside": wording.beside(call),
     }
 
 

@@ -59,6 +59,15 @@ class Wording:
         record = self._calls.records(call)[1]
         return "" if record is None or record.error is None else shown(record.error, limit)
 
+    def beside(self, call: int, limit: int = 400) -> str:
+        """What client and workload said beside the value; empty where they said nothing."""
+        facts: dict[str, object] = {}
+        for record in self._calls.records(call):
+            facts.update((record.extra or {}) if record is not None else {})
+        return ", ".join(
+            f"{visible(str(key), 60)} {shown(each, limit)}" for key, each in facts.items()
+        )
+
     def node(self, call: int) -> str:
         """The node that was asked; empty where the history does not tell."""
         for record in self._calls.records(call):

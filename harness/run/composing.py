@@ -14,11 +14,13 @@ from typing import Any, Final
 
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Valid, Verdict, worst
+from harness.run.beside import with_beside
 from harness.run.calm import Calm, calm_first
 from harness.run.counting import count_faults, count_operations
 from harness.run.health import Ailment
 from harness.run.settling import steps
 from harness.run.trouble import excused
+from harness.run.witnesses import witnesses
 
 PROMISES: Final = {
     "no-recovery": "availability after the faults",
@@ -48,13 +50,15 @@ def compose(
     """
     not_durable = record.header.not_durable
     run = record.run or {}
-    ordered, calm = calm_first(record, verdicts)
+    found = witnesses(record.history, verdicts.values())
+    ordered, calm = calm_first(record, verdicts, found)
     answers = {
         name: excused(
             name, verdict if anomalies else against_claims(verdict, claims, not_durable), run
         )
         for name, verdict in ordered.items()
     }
+    answers = {name: with_beside(answer, found) for name, answer in answers.items()}
     of = [str(ability) for ability in run.get("claims_of") or ()]
     parts = [_part(name, answer, calm.get(name, {})) for name, answer in answers.items()]
     parts += [Part(UNKNOWN, each.message) for each in ailments if each.level == "unknown"]

@@ -146,7 +146,9 @@ def test_a_line_that_was_cut_off_proves_nothing(tmp_path: Path, lines: tuple[str
     path = tmp_path / "etcd.log"
     path.write_text("\n".join(lines), "utf-8")
     record = Record(history=History(()), logs=[LogFile(node="n2", path=path)])
-    options = {"log_patterns": Etcd({}).log_patterns() | {"told": ["^panic: "]}}
+    options = {
+        "log_patterns": {**Etcd({}).log_patterns(), "panic": [r'"level":"panic"', "^panic: "]}
+    }
     verdict = Logs(options).check(record, Budget.start(60))
     assert verdict.valid == UNKNOWN
     assert "of n2 is cut off" in verdict.why

@@ -24,6 +24,7 @@ from harness.cluster.containers import sidecar
 from harness.cluster.containers.engine import complaints
 from harness.cluster.containers.layout import CLOCK_PROGRAM, LOG_DIR
 from harness.cluster.firewall import PROBE_PORT
+from harness.cluster.onhost import family
 from harness.errors import NodeError
 
 _ANSWER_TIMEOUT_S = 30.0
@@ -147,6 +148,7 @@ def connect(client: Any, container: str, node: str, address: str, take_log: Take
     argv: Sequence[str] = [
         *("python3", "-c", program),
         *(address, str(PROBE_PORT), LOG_DIR, CLOCK_PROGRAM),
+        Path(family.__file__).read_text("utf-8"),
     ]
     with complaints(f"{node}: its side-car's program"):
         started = client.exec_create(container, argv, stdin=True)

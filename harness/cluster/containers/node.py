@@ -35,6 +35,7 @@ from harness.cluster.containers.layout import (
 from harness.cluster.containers.link import SidecarLink
 from harness.cluster.node import ClockMethod, Completed, Daemon, ProcessIdentity
 from harness.cluster.onhost import machine_clock
+from harness.cluster.onhost.family import WHOLE
 from harness.errors import NodeError
 
 SHELL = f"{PROGRAMS_DIR}/busybox"
@@ -80,15 +81,21 @@ class DockerDaemon:
         return self._status
 
     def state(self) -> str:
-        """The letter of its group (``T`` only if all of it is stopped), or ``"gone"``."""
+        """Its letter (``T`` only if all that is of it is stopped), or ``"gone"``."""
         if self._status is not None:
             return "gone"
         who = {"pid": self.identity.pid, "start_ticks": self.identity.start_ticks}
         return str(self._link.ask("state", **who)["state"])
 
+    def processes(self) -> Mapping[int, str]:
+        """What runs of it, by its number within the node (``HasProcesses``)."""
+        who = {"pid": self.identity.pid, "start_ticks": self.identity.start_ticks}
+        members: dict[str, str] = self._link.ask("family", **who)["members"]
+        return {int(pid): letters for pid, letters in members.items()}
+
     def signal(self, number: int) -> None:
-        """Signal its whole process group. Nothing happens where the daemon is gone."""
-        if self._status is None:
+        """Signal all that runs of it, or, politely, its process group alone."""
+        if number in WHOLE or self._status is None:
             who = {"pid": self.identity.pid, "start_ticks": self.identity.start_ticks}
             self._link.ask("signal", **who, number=int(number))
 

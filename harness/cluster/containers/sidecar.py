@@ -6,8 +6,8 @@ on the logs. The controller starts it by ``docker exec`` and speaks to it over i
 and output, a JSON object a line; each answer carries its request's ``id``. What the logs gained
 comes unasked. The end of the input ends it; cuts stay as they are.
 
-Sent as text and run by the side-car's own python3, so it stands alone: the standard library and
-nothing of ours.
+Sent as text and run by the side-car's own python3, so it stands alone: the standard library, and
+the text of :mod:`harness.cluster.onhost.family` as its last argument.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,16 @@ STOPPED = {"T", "t"}
 
 
 def main() -> None:
-    """Serve until the controller goes. ``argv``: own address, probe port, logs, clock program."""
-    address, port, logs, clock = sys.argv[1:]
+    """Serve until the controller goes.
+
+    ``argv``: own address, probe port, logs, clock program, text of the module ``family``.
+    """
+    address, port, logs, clock, family = sys.argv[1:]
+    module = types.ModuleType("family")
+    exec(family, module.__dict__)
     say = Voice()
     probes = Probes(address, int(port))
-    sidecar = Sidecar(probes, Logs(Path(logs), say), Clock(clock), int(port))
+    sidecar = Sidecar(probes, Logs(Path(logs), say), Clock(clock), int(port), module)
     for line in sys.stdin:
         threading.Thread(target=serve, args=(sidecar, say, json.loads(line)), daemon=True).start()
     os._exit(0)
@@ -72,12 +78,16 @@ def serve(sidecar: Sidecar, say: Voice, request: dict[str, Any]) -> None:
 class Sidecar:
     """What can be asked for: each ``do_NAME`` is the operation NAME."""
 
-    def __init__(self, probes: Probes, logs: Logs, clock: Clock, probe_port: int) -> None:
+    def __init__(
+        self, probes: Probes, logs: Logs, clock: Clock, probe_port: int, family: Any
+    ) -> None:
         self._probes = probes
         self._logs = logs
         self._clock = clock
         self._probe_port = probe_port
         self._gates: dict[str, int] = {}
+        self._family = family
+        self._families: dict[tuple[int, int], Any] = {}
 
     def do_hello(self) -> dict[str, Any]:
         """Who this kernel and this process namespace are."""
@@ -111,6 +121,9 @@ class Sidecar:
 
     def _let_in(self, path: str, pid: int) -> dict[str, Any]:
         who = {"pid": pid, "start_ticks": start_ticks(pid)}
+        # A container holds one daemon, and what is in its control group is of it.
+        whole = self._family.Family(pid, who["start_ticks"], by_cgroup=True)
+        self._families[pid, who["start_ticks"]] = whole
         answer = self._clock.before_start(pid)
         os.write(self._gates[path], b"\n")
         return {**answer, **who}
@@ -120,7 +133,10 @@ class Sidecar:
         return self._clock.ask(request)
 
     def do_signal(self, pid: int, start_ticks: int, number: int) -> dict[str, Any]:
-        """Signal the process group, if its leader is that very process."""
+        """Signal a daemon with all that is of it, or politely its process group."""
+        if number in self._family.WHOLE:
+            whole = self._families.get((pid, start_ticks))
+            return {"signalled": whole is not None and whole.send(number) > 0}
         try:
             pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
@@ -136,15 +152,21 @@ class Sidecar:
             os.close(pidfd)
 
     def do_state(self, pid: int, start_ticks: int) -> dict[str, Any]:
-        """The process's letter; of a stopped one another, if a thread of its group is not."""
+        """The process's letter; of a stopped one another, if a thread of what is of it is not."""
         try:
             fields = fields_of(f"/proc/{pid}")
         except OSError:
             return {"state": "gone"}
         if fields[19] != str(start_ticks):
             return {"state": "gone"}
-        others = letters_of_group(pid) - STOPPED - {"Z", "X"}
+        members = self.do_family(pid, start_ticks)["members"]
+        others = set("".join(members.values())) - STOPPED
         return {"state": "T" if fields[0] in STOPPED and not others else min({*others, fields[0]})}
+
+    def do_family(self, pid: int, start_ticks: int) -> dict[str, Any]:
+        """What runs of a daemon, to the letters of its threads' states."""
+        whole = self._families.get((pid, start_ticks))
+        return {"members": whole.members() if whole is not None else {}}
 
     def do_run(
         self, argv: list[str], env: dict[str, str], cwd: str, limit_s: float
@@ -349,18 +371,6 @@ def start_ticks(pid: int) -> int:
         return int(fields_of(f"/proc/{pid}")[19])
     except OSError:
         return -1
-
-
-def letters_of_group(leader: int) -> set[str]:
-    """State letters of all threads of the process group that ``leader`` leads."""
-    letters = set()
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                if fields_of(f"/proc/{name}")[2] == str(leader):
-                    for task in os.listdir(f"/proc/{name}/task"):
-                        letters.add(fields_of(f"/proc/{name}/task/{task}")[0])
-    return letters
 
 
 def content(file: Any) -> str:

@@ -201,6 +201,9 @@ class Keeper:
     def _do_look(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
         return {"states": [self._processes.state(*each) for each in request["processes"]]}
 
+    def _do_family(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+        return {"members": self._processes.members(*request["process"])}
+
     def _patience_s(self) -> float | None:
         waiting = [command.deadline for command in self._commands.values() if not command.is_late]
         return max(0.0, min(waiting) - time.monotonic()) if waiting else None

@@ -15,7 +15,7 @@ import os
 import signal
 import time
 
-from . import execution
+from . import execution, family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,11 @@ class Processes:
         self._children: set[int] = set()
         self._clock: node_clock.NodeClock | None = None
         self.boot_id = _read("/proc/sys/kernel/random/boot_id").decode().strip()
-        self._daemons: list[list[int]] = _read_known(self._known).get(self.boot_id, [])
+        self._daemons: list[list[Any]] = _read_known(self._known).get(self.boot_id, [])
+        self._marks: dict[int, str] = {}
+        self._families: dict[tuple[int, int], family.Family] = {}
+        for pid, ticks, mark in self._daemons:
+            self._families[pid, ticks] = self._family(pid, ticks, mark)
         self.namespace = os.stat("/proc/self/ns/pid").st_ino
         _adopt_orphans()
 
@@ -49,14 +53,28 @@ class Processes:
     ) -> int:
         """Execute ``argv`` in a session of its own; its pid. ``OSError`` if it cannot be."""
         before_exec = self._clock.before_start if self._clock and self._clock.is_set else None
-        marked = {**os.environ, **env, MARK: self._root}
+        mark = f"{os.getpid()}-{time.time()}"
+        marked = {**os.environ, **env, MARK: self._root, family.MARK: mark}
         pid = execution.execute(argv, marked, cwd, outputs, before_exec)
         self._children.add(pid)
+        self._marks[pid] = mark
         return pid
+
+    def _family(self, pid: int, ticks: int, mark: str) -> family.Family:
+        return family.Family(
+            pid,
+            ticks,
+            mark=mark,
+            adopter=os.getpid(),
+            started=lambda: self._children,
+            takes_strays=True,
+        )
 
     def remember(self, pid: int) -> None:
         """Write down that this is a daemon, so that it is found also when the keeper is gone."""
-        self._daemons.append([pid, start_ticks(pid)])
+        ticks, mark = start_ticks(pid), self._marks.pop(pid)
+        self._daemons.append([pid, ticks, mark])
+        self._families[pid, ticks] = self._family(pid, ticks, mark)
         with open(self._known + ".new", "w", encoding="ascii") as file:
             json.dump({self.boot_id: self._daemons}, file)
         os.replace(self._known + ".new", self._known)
@@ -66,6 +84,7 @@ class Processes:
         for pid, status in self._clock.pump() if self._clock else _ended_children():
             if pid in self._children:
                 self._children.remove(pid)
+                self._marks.pop(pid, None)
                 yield pid, _exit_code(status)
 
     def clock(self) -> node_clock.NodeClock:
@@ -77,27 +96,34 @@ class Processes:
         return self._clock
 
     def signal(self, identity: dict[str, Any], number: int) -> bool:
-        """Signal the process group if it is exactly this process; whether it was."""
-        pid = identity["pid"]
+        """Signal a daemon with all that is of it, or its process group; whether there was one."""
+        pid, ticks = identity["pid"], identity["start_ticks"]
         full = [identity["boot_id"], identity["pid_namespace"]] == [self.boot_id, self.namespace]
-        known = pid in self._children or [pid, identity["start_ticks"]] in self._daemons
-        if not full or not known or start_ticks(pid) != identity["start_ticks"]:
+        whole = self._families.get((pid, ticks))
+        if not full or whole is None:
             return False
-        return _signal_group(pid, number)
+        if number in family.WHOLE:
+            return whole.send(number) > 0
+        return start_ticks(pid) == ticks and _signal_group(pid, number)
+
+    def members(self, pid: int, ticks: int) -> dict[int, str]:
+        """What runs of a daemon, to the letters of its threads' states."""
+        whole = self._families.get((pid, ticks))
+        return whole.members() if whole else {}
 
     def has_clock(self) -> bool:
         """Whether a clock was ever set here."""
         return self._clock is not None
 
     def state(self, pid: int, ticks: int) -> str:
-        """The letter of the process; ``T`` only if every thread of its whole group is stopped."""
+        """The letter of the process; ``T`` only if every thread of all that is of it is stopped."""
         fields = _fields(f"/proc/{pid}/stat")
         if not fields or int(fields[19]) != ticks or fields[0] in "ZX":
             return GONE
         if fields[0] not in _STOPPED:
             return fields[0]
-        letters = {letter for member in _group(pid) for letter in _thread_letters(member)}
-        return min(letters - _STOPPED - {"Z", "X"}, default="T")
+        letters = set("".join(self.members(pid, ticks).values()))
+        return min(letters - _STOPPED, default="T")
 
     def end(self, timeout_s: float) -> list[int]:
         """Kill everything that was started here; the pids that are still there at the time-out."""
@@ -115,7 +141,7 @@ class Processes:
     def running(self) -> Iterator[int]:
         """What runs of ours: children, known daemons, and whatever carries our mark."""
         mark = f"{MARK}={self._root}".encode()
-        known = {pid for pid, ticks in self._daemons if start_ticks(pid) == ticks}
+        known = {pid for pid, ticks, _ in self._daemons if start_ticks(pid) == ticks}
         for pid in _pids():
             if pid == os.getpid():
                 continue
@@ -155,24 +181,6 @@ def _signal_group(pid: int, number: int) -> bool:
     return False
 
 
-def _group(leader: int) -> Iterator[int]:
-    for pid in _pids():
-        fields = _fields(f"/proc/{pid}/stat")
-        if fields and int(fields[2]) == leader:
-            yield pid
-
-
-def _thread_letters(pid: int) -> Iterator[str]:
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return
-    for thread in threads:
-        fields = _fields(f"/proc/{pid}/task/{thread}/stat")
-        if fields:
-            yield fields[0]
-
-
 def _pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
@@ -190,10 +198,10 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def _read_known(path: str) -> dict[str, list[list[int]]]:
+def _read_known(path: str) -> dict[str, list[list[Any]]]:
     """Boot to the daemons started in it: after a reboot the same numbers are others'."""
     try:
-        known: dict[str, list[list[int]]] = json.loads(_read(path) or b"{}")
+        known: dict[str, list[list[Any]]] = json.loads(_read(path) or b"{}")
     except ValueError:
         return {}
     return known

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from harness.history.values import (
     number,
     plain,
     set_of,
+    spelt,
 )
 
 _ATOM: Final = r'[^\s,;"()\[\]{}\\]'
@@ -196,7 +197,7 @@ class Forms:
                 return _DISCARDED
             is_record = self._is_of_records and not self._stack and not self._items
             if not is_record and not tag.startswith(_JEPSENS):
-                value = Tagged(f"{tag} {form(value)}")
+                value = Tagged(f"{tag} {spelt(value)}")
         return value
 
     def _expect_end(self) -> None:
@@ -244,7 +245,7 @@ def _map(items: list[Any], offset: int) -> dict[str, Any] | Tagged:
     keys = items[::2]
     found = map_of(keys, items[1::2])
     if type(found) is Tagged or len(found) < len(keys):
-        names = list(map(form, keys))
+        names = list(map(spelt, keys))
         if len(set(names)) < len(names):
             twice = next(key for key in names if names.count(key) > 1)
             raise Malformed(offset, f"expected each key once, found {twice} twice in this map")
@@ -345,7 +346,7 @@ def _number(token: str, offset: int) -> Any:
         return Tagged(digits)
     if not token.endswith("M") or _is_exact(digits, found):
         return found
-    return Tagged(f"{Decimal(digits).normalize()}M")
+    return Tagged(f"{Decimal(digits).normalize(Context(prec=len(digits)))}M")
 
 
 def _based(match: re.Match[str], token: str, offset: int) -> int:

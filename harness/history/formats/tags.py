@@ -81,6 +81,9 @@ def in_json(operations: Sequence[Operation], *, is_ours: bool) -> Iterator[Opera
         if say is None:
             say = _Words(operations, is_ours=is_ours)
         extra = wire(operation.extra) if is_ours else plain(operation.extra)
+        if not is_ours and not operation.is_client:  # is compared with nothing
+            yield structs.replace(operation, value=plain(operation.value), extra=extra)
+            continue
         try:
             yield structs.replace(operation, value=say.value(operation.value), extra=extra)
         except _Unsayable as error:

@@ -1,8 +1,10 @@
 """What each level allows, by trying everything: the oracle for small histories of lists.
 
 Nothing here looks at dependencies inferred from reads. Serializability and snapshot isolation
-are replays: is there an order of transactions (of their begins and commits) in which every ok
-read shows what it showed? Weaker levels try every version order that reads allow.
+are replays: is there an order of transactions (of their begins and commits) in which every read
+of a committed transaction shows what it showed? Weaker levels try every version order that reads
+allow, and ask of the history what Adya asks of any: a read comes after the write that it shows and
+after its own transaction's writes before it, and a transaction's writes take effect in its order.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from itertools import chain, combinations, permutations, product
 from harness.history.history import History
 
 Micro = tuple[str, str, object]
+UNKNOWN = "unknown"
+"""What a read showed of which nobody knows what it showed."""
 
 
 @dataclass(frozen=True)
@@ -26,25 +30,59 @@ class Txn:
     begin: float
     end: float
 
+    def reads(self) -> list[tuple[str, tuple[object, ...]]]:
+        """Key and list of each read of which it is known what it showed."""
+        return [(k, v) for f, k, v in self.micro if f == "r" and isinstance(v, tuple)]
+
+    def appends(self) -> list[tuple[str, object]]:
+        """Key and value of each append."""
+        return [(k, v) for f, k, v in self.micro if f == "append"]
+
 
 def txns_of(history: History) -> list[Txn]:
-    """The transactions of a drawn history."""
+    """The transactions of a drawn history; one whose invocation is missing began any time."""
     found = []
     for place, operation in enumerate(history.operations):
-        if operation.type != "invoke":
-            continue
         other = history.pairs[place]
+        if operation.type != "invoke" and other >= 0:
+            continue
+        begin = float(place) if operation.type == "invoke" else float("-inf")
+        if operation.type != "invoke":
+            other = place
         done = history.operations[other] if other >= 0 else operation
-        status = done.type if other >= 0 else "info"
+        status = done.type if done.type != "invoke" else "info"
         end = float(other) if status in ("ok", "fail") else float("inf")
-        micro = tuple((f, k, _frozen(v)) for f, k, v in done.value)
+        asked = operation.value
+        told = done.value if done.value is not None else asked
+        if told is None:
+            continue  # nothing is known of it
+        if status != "ok" and _kinds(told) != _kinds(asked):
+            told = asked  # told in part
+        micro = tuple(
+            (
+                f,
+                k,
+                _shown(v, status, done is not operation or begin < 0) if f == "r" else _frozen(v),
+            )
+            for f, k, v in told
+        )
         assert isinstance(operation.process, int)
-        found.append(Txn(operation.process, status, micro, place, end))
+        found.append(Txn(operation.process, status, micro, begin, end))
     return found
 
 
+def _kinds(value: Sequence[Sequence[object]]) -> list[object]:
+    return [(f, k, None if f == "r" else _frozen(v)) for f, k, v in value]
+
+
+def _shown(value: object, status: str, answered: bool) -> object:
+    if isinstance(value, list) and answered:
+        return _frozen(value)
+    return () if value is None and status == "ok" else UNKNOWN
+
+
 def _frozen(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def worlds(txns: Sequence[Txn]) -> Iterator[list[Txn]]:
@@ -63,7 +101,7 @@ def _runs(
     for f, key, value in txn.micro:
         if f == "append":
             view[key] = (*view.get(key, ()), value)
-        elif txn.status == "ok" and (value or ()) != view.get(key, ()):
+        elif value != UNKNOWN and value != view.get(key, ()):
             return None
     return view
 
@@ -79,7 +117,7 @@ def nothing(a: Txn, b: Txn) -> bool:
 
 def session(a: Txn, b: Txn) -> bool:
     """Process order."""
-    return a.process == b.process and a.begin < b.begin
+    return a.process == b.process and a.status == "ok" and (a.end, a.begin) < (b.end, b.begin)
 
 
 def realtime(a: Txn, b: Txn) -> bool:
@@ -154,55 +192,78 @@ def _snapshots(world: Sequence[Txn], precedes: Callable[[Txn, Txn], bool]) -> bo
     return go({}, {}, {}, frozenset())
 
 
-def version_orders(world: Sequence[Txn]) -> Iterator[dict[str, tuple[object, ...]]]:
-    """Every order of each key's appends that all ok reads are prefixes of."""
-    keys = sorted({key for txn in world for _, key, _ in txn.micro})
+def version_orders(
+    writers: Sequence[Txn], readers: Sequence[Txn], *, in_own_order: bool = True
+) -> Iterator[dict[str, tuple[object, ...]]]:
+    """Every order of each key's appends by ``writers`` that all known reads of ``readers`` are
+    prefixes of; ``in_own_order``: a transaction's appends stand in the order in which it made
+    them (those of one that failed may be undone one by one).
+    """
+    keys = sorted({key for txn in (*writers, *readers) for _, key, _ in txn.micro})
     choices = []
     for key in keys:
-        appended = [v for txn in world for f, k, v in txn.micro if f == "append" and k == key]
-        reads = [
-            v or ()
-            for txn in world
-            if txn.status == "ok"
-            for f, k, v in txn.micro
-            if f == "r" and k == key
+        mine = [
+            [v for k, v in txn.appends() if k == key]
+            for txn in writers
+            if in_own_order and txn.status != "fail"
         ]
+        appended = [v for txn in writers for k, v in txn.appends() if k == key]
+        reads = [v for txn in readers for k, v in txn.reads() if k == key]
         choices.append(
             [
                 order
                 for order in permutations(appended)
-                if all(order[: len(read)] == read for read in reads)  # type: ignore[arg-type]
+                if all(order[: len(read)] == read for read in reads)
+                and all([v for v in order if v in own] == own for own in mine)
             ]
         )
     for combined in product(*choices):
         yield dict(zip(keys, combined, strict=True))
 
 
+def is_well_formed(txn: Txn) -> bool:
+    """Whether no read shows what ``txn`` appends later, or lacks what it appended before."""
+    for at, (f, key, value) in enumerate(txn.micro):
+        if f != "r" or not isinstance(value, tuple):
+            continue
+        before = [v for g, k, v in txn.micro[:at] if g == "append" and k == key]
+        later = [v for g, k, v in txn.micro[at:] if g == "append" and k == key]
+        if any(v not in value for v in before) or any(v in value for v in later):
+            return False
+    return True
+
+
 def holds_with_some_order(txns: Sequence[Txn], labels: str, order: str = "") -> bool:
-    """Whether some infos and version orders make no cycle of the edges ``labels`` (``ww wr``),
+    """Whether some infos and version orders make no cycle of the edges ``labels`` (``ww wr rw``),
     no read of a failed append (there is no such order), and no intermediate read where wr counts.
+
+    Where ``labels`` are ``ww`` alone, reads may show what was never committed. ``one rw``: of
+    cycles only those with exactly one rw edge, or none, count.
     """
     precedes = {"": nothing, "session": session, "realtime": realtime}[order]
     return any(
         _acyclic(world, versions, labels, precedes)
+        and all(map(is_well_formed, world))
         and ("wr" not in labels or not _intermediate(world))
         for world in worlds(txns)
-        for versions in version_orders(world)
+        for versions in version_orders(world if "wr" in labels else txns, world)
     )
+
+
+def has_an_order(txns: Sequence[Txn]) -> bool:
+    """Whether what ok transactions read of each key is one order at all."""
+    sure = [txn for txn in txns if txn.status == "ok"]
+    return any(True for _ in version_orders(txns, sure, in_own_order=False))
 
 
 def _intermediate(world: Sequence[Txn]) -> bool:
     for writer in world:
-        appends = [(k, v) for f, k, v in writer.micro if f == "append"]
+        appends = writer.appends()
         last = dict(appends)
         for reader in world:
-            if reader is writer or reader.status != "ok":
-                continue
-            for f, key, value in reader.micro:
-                if f == "r" and value:
-                    end = value[-1]  # type: ignore[index]
-                    if (key, end) in appends and last[key] != end:
-                        return True
+            for key, value in reader.reads() if reader is not writer else ():
+                if value and (key, value[-1]) in appends and last[key] != value[-1]:
+                    return True
     return False
 
 
@@ -212,38 +273,47 @@ def _acyclic(
     labels: str,
     precedes: Callable[[Txn, Txn], bool],
 ) -> bool:
-    writer = {(k, v): i for i, txn in enumerate(world) for f, k, v in txn.micro if f == "append"}
+    writer = {append: i for i, txn in enumerate(world) for append in txn.appends()}
     edges = {(i, j) for i, a in enumerate(world) for j, b in enumerate(world) if precedes(a, b)}
-    if "ww" in labels:
-        edges |= {
-            (writer[key, a], writer[key, b])
-            for key, order in versions.items()
-            for a, b in combinations(order, 2)
-        }
+    edges |= {
+        (writer[key, a], writer[key, b])
+        for key, order in versions.items()
+        for a, b in combinations([v for v in order if (key, v) in writer], 2)
+    }
+    reads = [(i, key, value) for i, txn in enumerate(world) for key, value in txn.reads()]
     if "wr" in labels:
-        edges |= {
-            (writer[key, value[-1]], i)  # type: ignore[index]
-            for i, txn in enumerate(world)
-            if txn.status == "ok"
-            for f, key, value in txn.micro
-            if f == "r" and value
-        }
+        edges |= {(writer[key, value[-1]], i) for i, key, value in reads if value}
     edges = {(a, b) for a, b in edges if a != b}
-    left = set(range(len(world)))
-    while left:
-        free = {i for i in left if not any(b == i and a in left for a, b in edges)}
-        if not free:
-            return False
-        left -= free
-    return True
+    over = {
+        (i, writer[key, after])
+        for i, key, value in reads
+        for after in versions[key][len(value) :]
+        if "rw" in labels and writer[key, after] != i
+    }
+    if "one rw" in labels:
+        reach = _closure(edges)
+        return not any(a == b for a, b in reach) and not any((b, a) in reach for a, b in over)
+    return not any(a == b for a, b in _closure(edges | over))
+
+
+def _closure(edges: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    reach = set(edges)
+    while True:
+        more = {(a, d) for a, b in reach for c, d in edges if b == c} - reach
+        if not more:
+            return reach
+        reach |= more
 
 
 LEVELS: dict[str, Callable[[Sequence[Txn]], bool]] = {
     "read-uncommitted": lambda txns: holds_with_some_order(txns, "ww"),
     "read-committed": lambda txns: holds_with_some_order(txns, "ww wr"),
+    "strong-session-read-uncommitted": lambda txns: holds_with_some_order(txns, "ww", "session"),
     "strong-session-read-committed": lambda txns: holds_with_some_order(txns, "ww wr", "session"),
     "strong-read-uncommitted": lambda txns: holds_with_some_order(txns, "ww", "realtime"),
     "strong-read-committed": lambda txns: holds_with_some_order(txns, "ww wr", "realtime"),
+    "consistent-view": lambda txns: holds_with_some_order(txns, "ww wr one rw"),
+    "repeatable-read": lambda txns: holds_with_some_order(txns, "ww wr rw"),
     "snapshot-isolation": is_snapshot_isolated,
     "strong-session-snapshot-isolation": lambda txns: is_snapshot_isolated(txns, session),
     "strong-snapshot-isolation": lambda txns: is_snapshot_isolated(txns, realtime),

@@ -84,6 +84,7 @@ def test_no_model_is_weaker_than_itself() -> None:
         ("internal", {"read-atomic"}),
         ("future-read", {"read-uncommitted"}),
         ("own-write-unread", {"read-uncommitted"}),
+        ("own-appends-reordered", {"read-uncommitted"}),
         ("own-write-overwritten", {"read-committed"}),
         ("non-repeatable-read", {"consistent-view", "repeatable-read"}),
         ("G1a", {"read-committed"}),
@@ -160,6 +161,7 @@ def test_what_read_committed_prohibits() -> None:
         "incompatible-order",
         "future-read",
         "own-write-unread",
+        "own-appends-reordered",
         "own-write-overwritten",
         "thin-air",
     }

@@ -34,6 +34,7 @@ from checkers.explained import ANOMALIES, EXPLANATIONS
 from harness.history.consistency import MODELS
 from harness.history.explanation import Example, Explanation
 from harness.plugins import Registry
+from harness.system import LogKinds
 
 ENTRIES: dict[str, Explanation] = {
     entry.name: entry for entry in (factory() for factory in EXPLANATIONS.values())
@@ -117,6 +118,15 @@ def test_every_anomaly_that_a_checker_tells_is_explained() -> None:
     assert told - set(ANOMALIES) == set()
 
 
+def test_every_kind_of_line_that_a_system_of_ours_names_is_explained() -> None:
+    systems = [found.factory({}) for found in Registry().found("systems").values()]
+    kinds = {
+        kind for system in systems if isinstance(system, LogKinds) for kind in system.log_patterns()
+    }
+    assert kinds
+    assert kinds - set(ANOMALIES) == set()
+
+
 def modules() -> Iterator[ModuleType]:
     """Every module of the checkers, the catalogue left out."""
     for info in pkgutil.walk_packages(checkers.__path__, "checkers."):
@@ -135,10 +145,22 @@ def kinds(module: ModuleType) -> Iterator[str]:
             keys = node.value.keys if isinstance(node.value, ast.Dict) else []
             for key in keys:
                 yield from constants(key, module)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+            target = node.targets[0]
+            if isinstance(target.value, ast.Name) and target.value.id in ("anomalies", "cycles"):
+                yield from constants(target.slice, module)
     yield from getattr(module, "MEANINGS", {})
-    for name in ("UNEXPECTED_KEY", "NIL_BALANCE", "WRONG_TOTAL", "NEGATIVE_VALUE"):
+    yield from getattr(module, "ANOMALIES", {})
+    for name in ("UNEXPECTED_KEY", "NIL_BALANCE", "WRONG_TOTAL", "NEGATIVE_VALUE", "UNREPEATABLE"):
         yield from filter(None, [getattr(module, name, None)])
-    for name in ("NONLINEARIZABLE", "STALE_READ", "TOO_LOW", "TOO_HIGH", "UNREACHABLE"):
+    for name in (
+        "NONLINEARIZABLE",
+        "STALE_READ",
+        "TOO_LOW",
+        "TOO_HIGH",
+        "UNREACHABLE",
+        "REAPPEARED",
+    ):
         yield from filter(None, [getattr(module, name, None)])
 
 
@@ -147,6 +169,9 @@ def tells(call: ast.Call) -> bool:
     if not isinstance(call.func, ast.Attribute):
         return False
     method = call.func.attr
+    if method == "setdefault":
+        owner = call.func.value
+        return isinstance(owner, ast.Name) and owner.id in ("anomalies", "found", "told")
     return method in ("wants", "keep") or (method == "add" and len(call.args) > 2)
 
 

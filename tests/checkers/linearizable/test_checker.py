@@ -220,9 +220,12 @@ def test_the_initial_value_comes_from_the_options_or_else_from_the_header() -> N
 def test_a_nil_read_counts_unless_the_history_follows_knossos() -> None:
     vanished = "p: [w1]  [r_]"
     assert judged(drawn(vanished, initial=0, model="cas-register")).valid is False
-    assert judged(drawn(vanished, initial=0)).valid is True
+    said_nothing = judged(drawn(vanished, initial=0))
+    assert said_nothing.valid == UNKNOWN
+    assert "nothing of this was tested" in said_nothing.why
+    assert judged(drawn("p: [w1]  [r_]  [r1]", initial=0)).valid is True
     assert judged(drawn(vanished, initial=0), nil_read_is_unknown=False).valid is False
-    assert judged(drawn(vanished), nil_read_is_unknown=True).valid is True
+    assert judged(drawn(vanished), nil_read_is_unknown=True).valid == UNKNOWN
 
 
 def test_values_are_told_apart_as_in_json() -> None:

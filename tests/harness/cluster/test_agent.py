@@ -57,6 +57,7 @@ def test_the_end_of_a_program_that_was_still_waited_for_to_begin_is_told(
     node._tracing = lambda: tracing
     node._tell = lambda body, **how: told.append(body | how)
     node._children, node._early, node._pid_namespace = set(), {}, 1
+    node._families = {}
     node._hidden = SimpleNamespace(show=lambda paths: None)
     node._start({"id": 1, "argv": ["true"], "env": {}, "cwd": "/", "show": []}, [1, 2])
     assert told[0]["start_ticks"] == 5

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from checkers.calls import Call
 from checkers.telling import SHOWN, Findings
@@ -134,3 +135,29 @@ def test_what_this_machine_may_have_caused_is_unknown(checker: str, run: dict[st
 @pytest.mark.parametrize("run", TROUBLE)
 def test_what_clients_were_answered_is_never_excused_by_the_machine(run: dict[str, Any]) -> None:
     assert composed({"bank": bad("wrong-total")}, run=run)["valid"] is False
+
+
+def test_what_stands_beside_the_value_of_a_witness_is_told() -> None:
+    first, second = timed([1.0]).operations
+    facts = {"again": {"1": 5}, "start_ts": 7, "exception": ["a trace"]}
+    history = History([replace(first, extra={"pauses_s": [0.5]}), replace(second, extra=facts)])
+    for prepared in (None, columns(history)):
+        given = History(history.operations, prepared=prepared)
+        verdict = composed({"bank": bad("wrong-total", 1)}, history=given)
+        (case,) = verdict["checkers"]["bank"]["anomalies"]["wrong-total"]
+        told = {"pauses_s": [0.5], "again": {"1": 5}, "start_ts": 7}
+        assert case["data"]["beside"] == {"0": told}
+        assert 'operation 0: pauses_s [0.5], again {"1": 5}, start_ts 7' in case["message"]
+
+
+def test_a_checker_that_told_it_itself_is_left_alone_and_long_facts_are_cut() -> None:
+    first, second = timed([1.0]).operations
+    history = History([first, replace(second, extra={"plan": "x" * 1000})])
+    said = Anomaly(message="m", witness=(1,), data={"beside": {}})
+    cases = {"odd": [said, Anomaly(message="m", witness=(1,))]}
+    odd = Verdict(valid=False, why="odd", anomalies=cases)
+    verdict = composed({"x": odd}, history=history)
+    own, other = verdict["checkers"]["x"]["anomalies"]["odd"]
+    assert own["message"] == "m"
+    assert len(other["message"]) < 400
+    assert "data" not in other

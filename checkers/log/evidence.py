@@ -122,7 +122,7 @@ class Evidence:
 
 def _parts(call: Call) -> Sequence[Sequence[Any]]:
     """The micro-operations of ``call``: as answered if it is ok, else as asked."""
-    value = call.answer if call.ok and call.answer is not None else call.asked
+    value = call.answer if call.ok and call.answer is not None else call.value
     if isinstance(value, list) and value and isinstance(value[0], str):
         value = [value]
     parts = value if isinstance(value, list) else []

@@ -6,7 +6,7 @@ account below zero. After ``jepsen.tests.bank``; the errors have its names, each
 under the first that applies:
 
 - ``unexpected-key``: an account that does not exist (only if the accounts are known)
-- ``nil-balance``: an account without a balance
+- ``nil-balance``: an account whose balance is nil
 - ``wrong-total``: the balances do not add up
 - ``negative-value``: an account below zero, unless ``negative_balances`` allows it
 - ``unrepeatable-read``: a read that was held open found other balances when it read accounts
@@ -14,7 +14,18 @@ under the first that applies:
 
 An account that a read does not show counts as zero (systems may delete it at zero); if it held
 something, the total tells. Balances that are no whole numbers are added up as the decimal numbers
-that they are written as: 0.1 + 0.2 + 0.7 is 1, in any order. Cost: one look at every read.
+that they are written as: 0.1 + 0.2 + 0.7 is 1, in any order. A read that is a list of numbers (old
+Jepsen) has its accounts by position, and shows none that does not exist.
+
+A read that answered nil answered nothing, and without one that shows an account nothing was tested.
+One of any other shape, balances as text among them, proves nothing and makes ``unknown``, and so
+does a declared initial state that is neither balances by account nor a list of them. Cost: one
+look at every read.
+
+A wrong total, an account below zero and an unrepeatable read are each a cycle with one
+anti-dependency at least, so consistent view forbids them, and parallel snapshot isolation does: a
+transfer that reads what it writes makes a chain of versions, and a read that shows a later version
+of one account than of another has missed a transfer that it also saw.
 """
 
 from __future__ import annotations
@@ -25,20 +36,18 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any, Final
 
-from checkers.faults_active import while_it_ran
+from checkers.bank_proofs import AGAIN, NEGATIVE_VALUE, UNREPEATABLE, WRONG_TOTAL, Teller
+from checkers.elle.models import friendly, impossible, stronger_models, weakest
 from harness.history.history import History
-from harness.history.operation import FAIL, INVOKE, OK, Operation
+from harness.history.operation import OK, Operation
 from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
+from harness.history.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict, untested
 
 UNEXPECTED_KEY: Final = "unexpected-key"
 NIL_BALANCE: Final = "nil-balance"
-WRONG_TOTAL: Final = "wrong-total"
-NEGATIVE_VALUE: Final = "negative-value"
-UNREPEATABLE: Final = "unrepeatable-read"
-AGAIN: Final = "again"
-NEARBY: Final = 6
-"""Transfers named in a proof."""
+_RULED_OUT: Final = impossible(("G-single-item",)) | stronger_models(
+    ("parallel-snapshot-isolation",)
+)
 _LARGEST: Final = 2**1000
 """Beyond this, a number is whole or as good as whole, and would not fit a double."""
 
@@ -103,29 +112,61 @@ class Bank:
 
     name = "bank"
     reads = frozenset({"history"})
+    operations = frozenset({"read", "transfer"})
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all ok reads of ``record``."""
-        reads = [
+        answered = [
             (position, operation)
             for position, operation in enumerate(record.history.operations)
-            if operation.is_client and operation.type == OK and operation.f == "read"
+            if operation.is_client
+            and operation.type == OK
+            and operation.f == "read"
+            and operation.value is not None
         ]
-        unreadable = [op for _, op in reads if not isinstance(op.value, Mapping | None)]
-        balances = (op.value for _, op in reads if isinstance(op.value, Mapping))
-        promise = _promise(record, self.options, balances)
+        initial = record.header.initial
+        if initial is not None and _initial_of(initial) is None:
+            why = f"the initial state {initial!r:.80} is no balances by account"
+            return Verdict(valid=UNKNOWN, why=why, stats={"read-count": len(answered)})
+        reads = [(at, op, balances_of(op.value)) for at, op in answered]
+        readable = [(at, op, found) for at, op, found in reads if found is not None]
+        promise = _promise(record, self.options, (found for _, _, found in readable))
         errors: dict[str, Errors] = {}
-        for position, operation in reads:
-            if isinstance(operation.value, Mapping | None):
-                kind, bad = _judge(position, operation.value or {}, promise)
-                if bad is None:
-                    kind, bad = _judge_again(position, operation)
-                if bad is not None:
-                    errors.setdefault(kind, Errors()).add(bad)
-        return _verdict(record, promise, len(reads), errors, unreadable)
+        for position, operation, balances in readable:
+            is_listed = not isinstance(operation.value, Mapping)
+            kind, bad = _judge(position, balances, promise, is_listed=is_listed)
+            if bad is None:
+                kind, bad = _judge_again(position, operation, balances)
+            if bad is not None:
+                errors.setdefault(kind, Errors()).add(bad)
+        unreadable = [op for _, op, found in reads if found is None]
+        shown = any(found for _, _, found in readable)
+        return _verdict(record, promise, (len(answered), shown), errors, unreadable)
+
+
+def balances_of(value: Any) -> Mapping[str, Any] | None:
+    """Balances by account, of a list by their positions; ``None`` if ``value`` is neither.
+
+    Nil is a balance here, for it is an answer; text is not.
+    """
+    if isinstance(value, list | tuple):
+        value = {str(place): balance for place, balance in enumerate(value)}
+    if not isinstance(value, Mapping):
+        return None
+    return value if all(map(_may_be_balance, value.values())) else None
+
+
+def _may_be_balance(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float | Fraction) and type(value) is not bool)
+
+
+def _initial_of(initial: Any) -> Mapping[str, Any] | None:
+    """The balances at the start; ``None`` if ``initial`` is none of a bank."""
+    found = balances_of(initial)
+    return found if found and all(map(_is_amount, found.values())) else None
 
 
 def _promise(
@@ -137,8 +178,8 @@ def _promise(
         ("header's options", header.options),
         ("header", header.extra or {}),
     ]
-    initial = header.initial if isinstance(header.initial, Mapping) else None
-    if initial is not None and all(_is_amount(balance) for balance in initial.values()):
+    initial = None if header.initial is None else _initial_of(header.initial)
+    if initial is not None:
         known = {"total": total_of(initial), "accounts": list(initial)}
         told.append(("initial balances", known))
     negative = any(facts.get("negative_balances") for _, facts in told[:2])
@@ -182,10 +223,10 @@ def _plain(number: Number | None) -> int | float | None:
 
 
 def _judge(
-    position: int, balances: Mapping[str, Any], promise: Promise
+    position: int, balances: Mapping[str, Any], promise: Promise, *, is_listed: bool
 ) -> tuple[str, BadRead | None]:
     """The first error that applies to one read."""
-    if promise.accounts is not None:
+    if promise.accounts is not None and not is_listed:
         odd = [account for account in balances if str(account) not in promise.accounts]
         if odd:
             what = f"shows {_listed(odd)}, which is no account of this bank"
@@ -207,12 +248,13 @@ def _judge(
     return "", None
 
 
-def _judge_again(position: int, operation: Operation) -> tuple[str, BadRead | None]:
+def _judge_again(
+    position: int, operation: Operation, first: Mapping[str, Any]
+) -> tuple[str, BadRead | None]:
     """Whether a read found other balances when it read accounts again."""
-    again = (operation.extra or {}).get(AGAIN)
-    if not isinstance(again, Mapping) or not isinstance(operation.value, Mapping):
+    again = balances_of((operation.extra or {}).get(AGAIN))
+    if again is None:
         return "", None
-    first = operation.value
     changed = {name: balance for name, balance in again.items() if first.get(name) != balance}
     if not changed:
         return "", None
@@ -228,10 +270,12 @@ def _listed(accounts: Sequence[Any]) -> str:
 def _verdict(
     record: Record,
     promise: Promise,
-    read_count: int,
+    reads: tuple[int, bool],
     errors: Mapping[str, Errors],
     unreadable: Sequence[Operation],
 ) -> Verdict:
+    """``reads``: how many were answered, and whether one of them shows an account."""
+    read_count, shows_some = reads
     count = sum(found.count for found in errors.values())
     stats = {
         "read-count": read_count,
@@ -241,25 +285,54 @@ def _verdict(
         "errors": {kind: _figures(record.history, kind, found) for kind, found in errors.items()},
     }
     if errors:
-        tell = _Teller(record, promise, {b.position for e in errors.values() for b in _all(e)})
+        tell = Teller(
+            record,
+            total=f"{_plain(promise.total)} (known from: {promise.total_from})",
+            accounts=promise.accounts,
+            is_sound=lambda op: _is_sound(op, promise),
+        )
         return Verdict(
             valid=False,
             why=_why(count, read_count, errors),
-            anomalies={kind: tell.anomalies(kind, found) for kind, found in errors.items()},
+            anomalies={
+                kind: [
+                    _anomaly(tell, kind, role, bad, found, promise) for role, bad in found.shown()
+                ]
+                for kind, found in errors.items()
+            },
             not_=_ruled_out(errors)[0],
             also_not=_ruled_out(errors)[1],
             stats=stats,
         )
-    if not read_count:
-        return Verdict(valid=UNKNOWN, why="no read was answered, so nothing is known", stats=stats)
     if unreadable:
-        why = f"read {unreadable[0].index} is not a map of balances: {unreadable[0].value!r:.80}"
+        why = f"read {unreadable[0].index} is not balances by account: {unreadable[0].value!r:.80}"
         return Verdict(valid=UNKNOWN, why=why, stats=stats)
+    if not shows_some:
+        return untested("no read showed the balance of an account", stats=stats)
     return Verdict(valid=True, stats=stats)
 
 
-def _all(errors: Errors) -> list[BadRead]:
-    return [bad for _, bad in errors.shown()]
+def _anomaly(
+    tell: Teller, kind: str, role: str, bad: BadRead, errors: Errors, promise: Promise
+) -> Anomaly:
+    return tell.anomaly(
+        kind,
+        bad.position,
+        bad.what,
+        {
+            "role": role,
+            "count": errors.count,
+            "found": bad.found,
+            "expected": _plain(promise.total),
+        },
+    )
+
+
+def _is_sound(read: Operation, promise: Promise) -> bool:
+    balances = balances_of(read.value)
+    if not balances:
+        return False
+    return _judge(0, balances, promise, is_listed=not isinstance(read.value, Mapping))[1] is None
 
 
 def _why(count: int, read_count: int, errors: Mapping[str, Errors]) -> str:
@@ -271,9 +344,8 @@ def _ruled_out(errors: Mapping[str, Errors]) -> tuple[tuple[str, ...], tuple[str
     """The models that forbid what was seen; none where no model at all could excuse it."""
     if set(errors) & {UNEXPECTED_KEY, NIL_BALANCE}:
         return (), ()
-    stronger = ("serializable", "strong-session-serializable", "strong-session-snapshot-isolation")
-    strongest = ("strong-snapshot-isolation", "strict-serializable")
-    return ("repeatable-read", "snapshot-isolation"), (*stronger, *strongest)
+    least, others = weakest(_RULED_OUT), _RULED_OUT - weakest(_RULED_OUT)
+    return tuple(sorted(map(friendly, least))), tuple(sorted(map(friendly, others)))
 
 
 def _figures(history: History, kind: str, errors: Errors) -> dict[str, Any]:
@@ -284,133 +356,6 @@ def _figures(history: History, kind: str, errors: Errors) -> dict[str, Any]:
     if kind in (WRONG_TOTAL, NEGATIVE_VALUE):
         figures.update(lowest=min(errors.found), highest=max(errors.found))
     return figures
-
-
-class _Teller:
-    """Tells of single bad reads what came before them and what went on beside them."""
-
-    def __init__(self, record: Record, promise: Promise, bad: set[int]) -> None:
-        self.record = record
-        self.history = record.history
-        self.promise = promise
-        self.bad = bad
-
-    def anomalies(self, kind: str, errors: Errors) -> list[Anomaly]:
-        """First, worst and last of ``errors``."""
-        return [self._anomaly(kind, role, bad, errors) for role, bad in errors.shown()]
-
-    def _anomaly(self, kind: str, role: str, bad: BadRead, errors: Errors) -> Anomaly:
-        completion = self.history.operations[bad.position]
-        pair = self.history.pairs[bad.position]
-        invocation = self.history.operations[pair] if pair >= 0 else completion
-        good = self._sound_read_before(pair if pair >= 0 else bad.position)
-        beside = self._transfers(good if good >= 0 else 0, bad.position)
-        lines = [
-            f"T1 = read of all accounts by process {completion.process}"
-            f"{f' on {completion.node}' if completion.node else ''}, invoked at"
-            f" {_moment(invocation)}, ok at {_moment(completion)}: {_balances(completion)}",
-            f"T1 {bad.what}.",
-            *self._reason(kind),
-            *self._before(good),
-            *beside[1],
-        ]
-        faults = while_it_ran(self.record.faults, invocation.time, completion.time)
-        lines += [faults] if faults else []
-        witness = {completion.index, *(beside[0])}
-        witness |= {self.history.operations[good].index} if good >= 0 else set()
-        return Anomaly(
-            message="\n".join(lines),
-            witness=tuple(sorted(witness)),
-            data={
-                "role": role,
-                "count": errors.count,
-                "found": bad.found,
-                "expected": _plain(self.promise.total),
-                "read": completion.index,
-            },
-        )
-
-    def _reason(self, kind: str) -> list[str]:
-        if kind == WRONG_TOTAL:
-            return [
-                "Every transfer gives to one account what it takes from another, in one"
-                " transaction, so in every order of whole transactions the total is always"
-                f" {_plain(self.promise.total)} (known from: {self.promise.total_from}):"
-                " a contradiction."
-            ]
-        if kind == NEGATIVE_VALUE:
-            return [
-                "A transfer looks at the balance in the same transaction and gives up if it is"
-                " too small, so in no order of whole transactions is one below zero:"
-                " a contradiction."
-            ]
-        return ["No transaction makes such a record, so no order of them explains it."]
-
-    def _before(self, good: int) -> list[str]:
-        if good < 0:
-            return ["No read before it was sound."]
-        read = self.history.operations[good]
-        return [
-            f"The last sound read before it (T2) was answered at {_moment(read)}: {_balances(read)}"
-        ]
-
-    def _sound_read_before(self, position: int) -> int:
-        """Position of the last sound read answered before ``position``, or -1."""
-        for earlier in range(position - 1, -1, -1):
-            operation = self.history.operations[earlier]
-            if operation.is_client and operation.type == OK and operation.f == "read":
-                sound = isinstance(operation.value, Mapping) and operation.value
-                if sound and _judge(earlier, operation.value, self.promise)[1] is None:
-                    return earlier
-        return -1
-
-    def _transfers(self, start: int, end: int) -> tuple[list[int], list[str]]:
-        """The last transfers, not failed, that were under way between two positions."""
-        under_way: list[Operation] = []
-        open_at: dict[Any, Operation] = {}
-        for position in range(end):
-            operation = self.history.operations[position]
-            if not operation.is_client or operation.f != "transfer":
-                continue
-            if operation.type == INVOKE:
-                open_at[operation.process] = operation
-            else:
-                begun = open_at.get(operation.process)
-                if operation.type == OK:
-                    open_at.pop(operation.process, None)
-                    if position > start:
-                        under_way.append(operation)
-                elif operation.type == FAIL and begun is not None:
-                    del open_at[operation.process]
-        named = (under_way + list(open_at.values()))[-NEARBY:]
-        if not named:
-            return [], []
-        listed = "; ".join(
-            f"{_transfer(op)} ({'ok' if op.type == OK else 'not answered by then'}, index"
-            f" {op.index})"
-            for op in named
-        )
-        return [op.index for op in named], [
-            f"Transfers since then, the latest {len(named)}: {listed}."
-        ]
-
-
-def _transfer(operation: Operation) -> str:
-    value = operation.value
-    if isinstance(value, Mapping):
-        return f"{value.get('from')} -> {value.get('to')}: {value.get('amount')}"
-    return str(value)
-
-
-def _balances(read: Operation) -> str:
-    value = read.value if isinstance(read.value, Mapping) else {}
-    shown = ", ".join(f"{account}: {balance}" for account, balance in sorted(value.items()))
-    return "{" + shown + "}"
-
-
-def _moment(operation: Operation) -> str:
-    time = f", {operation.time / 1e9:.3f} s" if operation.time >= 0 else ""
-    return f"index {operation.index}{time}"
 
 
 CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {Bank.name: Bank}

@@ -9,15 +9,18 @@ consistent if and only if it has none of a few patterns:
 - ``causal-initial-read``: a read found nothing, although a write of the key causes it;
 - ``causal-stale-read``: a read found a value, although a later write of the key (one that the
   value's own write causes) causes the read;
-- ``thin-air``: a read found what nobody wrote; ``G1a``: what a failed write wrote;
-- ``internal``: a transaction disagreed with what it had itself read or written before;
 - ``causal-conflict``: the reads demand an order among writes of a key that is no order. This one
-  breaks causal convergence, and everything stronger, not plain causal consistency.
+  breaks causal convergence, and everything stronger, not plain causal consistency;
+- reads of what nobody wrote, or only later, or only a failed or passing write, and transactions
+  that disagree with themselves (:mod:`checkers.odd_reads`). What was read before its write was
+  sent breaks no order of causes, only that of time, and is told where nothing else is wrong.
 
 jepsen.tests.causal issues five operations a key by one process (read, write 1, read, write 2,
 read); this checker judges that, and any other history of reads and writes, single
 (``read``/``write`` with ``[key, value]`` where keys are independent) or in transactions of ``r``
-and ``w`` steps. A write of unknown outcome counts if somebody read it.
+and ``w`` steps. A write of unknown outcome counts if somebody read it. What a session guarantee
+alone promises (PRAM, monotonic reads) is told only where causal consistency holds: a violation of
+causal consistency leaves it undecided.
 
 Cost: n operations of p processes take n * p steps and numbers (a vector clock an operation).
 """
@@ -26,13 +29,22 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from checkers.claim import Cases, Meaning, judged, listed
-from checkers.proof import proof, shown
-from checkers.register_transactions import Registers, Writers, single_operations, writers
+from checkers import odd_reads
+from checkers.claim import Cases, Meaning, claims, forbids, judged
+from checkers.odd_reads import displayed_key, look_for_odd_reads
+from checkers.proof import proof
+from checkers.register_transactions import (
+    Registers,
+    Writers,
+    displayed,
+    register_transactions,
+    twice_told,
+    writers,
+)
 from harness.history.operation import INFO, OK
 from harness.history.record import Record
 from harness.history.verdict import Anomaly, Budget, Checker, Verdict
@@ -41,18 +53,19 @@ CYCLE: Final = "causal-cycle"
 INITIAL_READ: Final = "causal-initial-read"
 STALE_READ: Final = "causal-stale-read"
 CONFLICT: Final = "causal-conflict"
-THIN_AIR: Final = "thin-air"
-ABORTED_READ: Final = "G1a"
-INTERNAL: Final = "internal"
 _SESSIONS: Final = "strong-session-snapshot-isolation"
+_GUARANTEES: Final = (
+    "monotonic-reads",
+    "monotonic-writes",
+    "read-your-writes",
+    "writes-follow-reads",
+)
 MEANINGS: Final = {
-    CYCLE: Meaning(anomalies=("G1c-process",), models=("causal",)),
-    INITIAL_READ: Meaning(models=("causal", _SESSIONS)),
-    STALE_READ: Meaning(models=("causal", _SESSIONS)),
+    **odd_reads.MEANINGS,
+    CYCLE: Meaning(anomalies=("G1c-process",), models=("causal",), undecided=_GUARANTEES),
+    INITIAL_READ: Meaning(models=("causal", _SESSIONS), undecided=_GUARANTEES),
+    STALE_READ: Meaning(models=("causal", _SESSIONS), undecided=_GUARANTEES),
     CONFLICT: Meaning(models=("sequential", _SESSIONS)),
-    THIN_AIR: Meaning(anomalies=(THIN_AIR,)),
-    ABORTED_READ: Meaning(anomalies=(ABORTED_READ,)),
-    INTERNAL: Meaning(anomalies=(INTERNAL,), models=("causal",)),
 }
 
 
@@ -82,71 +95,62 @@ class Causal:
 
     name = "causal"
     reads = frozenset({"history"})
+    needs_no_times = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all reads of ``record``."""
-        found = single_operations(record)
-        known = writers(found)
+        transactions = register_transactions(record, single=True)
+        refusal = transactions.refusal(self.name)
+        if refusal is not None:
+            return refusal
+        found, known = transactions.found, writers(transactions)
         cases = Cases()
-        _look_for_odd_values(record, cases, known, found)
+        odd = look_for_odd_reads(record, cases, transactions, known)
         order = causal_order(found, known, budget)
+        if not order.cycle and any(node.disagreeing or node.unread for node in found):
+            whole = causal_order(found, known, budget, every_read=True)
+            order = whole if whole.cycle else order
         if order.cycle:
             cases.wants(CYCLE)
             cases.keep(CYCLE, _told_cycle(record, order.nodes, order.cycle))
         else:
             _look_for_stale_reads(record, cases, known, order, budget)
+        _leave_out_early_reads(cases, claims(record, self.options))
         reads = sum(len(node.reads) for node in found)
-        unknown = "" if reads else "no read was answered, so nothing is known"
-        if known.twice:
-            values = listed([f"{shown(v)} to key {shown(k)}" for k, v in known.twice])
-            unknown = f"written more than once: {values}"
         return judged(
             record,
             self.options,
             cases,
             MEANINGS,
             stats={"operation-count": len(found), "read-count": reads},
-            unknown=unknown,
+            unknown=transactions.odd or odd or twice_told(known),
+            tested=(CYCLE, INITIAL_READ, STALE_READ, CONFLICT) if reads else (),
+            untested="no read was answered",
         )
 
 
-def _look_for_odd_values(
-    record: Record, cases: Cases, known: Writers, found: list[Registers]
-) -> None:
-    for node in found:
-        for key, value, own in node.disagreeing:
-            if cases.wants(INTERNAL):
-                step = (
-                    f"T1 read key {shown(key)} = {shown(value)}, and had itself left it at"
-                    f" {shown(own)}"
-                )
-                cases.keep(INTERNAL, proof(record, {"T1": node.position}, [step], key=key))
-        for key, value in node.reads.items():
-            if value is None or (key, value) in known.possible:
-                continue
-            failed = known.failed.get((key, value))
-            read = f"read key {shown(key)} = {shown(value)}"
-            if failed is not None and cases.wants(ABORTED_READ):
-                named = {"T1": failed.position, "T2": node.position}
-                step = f"T2 {read}, which T1 wrote, and T1 failed"
-                cases.keep(ABORTED_READ, proof(record, named, [step], key=key))
-            elif (
-                failed is None and (key, value) not in known.intermediate and cases.wants(THIN_AIR)
-            ):
-                step = f"T1 {read}, which nobody ever wrote"
-                cases.keep(THIN_AIR, proof(record, {"T1": node.position}, [step], key=key))
+def _leave_out_early_reads(cases: Cases, claimed: Sequence[str]) -> None:
+    """What was read before it was sent is no matter of causes: told where nothing else is wrong."""
+    others = [kind for kind in cases.counts if kind != odd_reads.EARLY_READ]
+    if any(not claimed or forbids(claimed, MEANINGS[kind]) for kind in others):
+        cases.forget(odd_reads.EARLY_READ)
 
 
-def causal_order(found: list[Registers], known: Writers, budget: Budget) -> Order:
-    """The causal order of what happened: ok operations, and others whose writes were read."""
+def causal_order(
+    found: list[Registers], known: Writers, budget: Budget, *, every_read: bool = False
+) -> Order:
+    """The causal order of what happened: ok operations, and others whose writes were read.
+
+    Causes are what was read first of each key; with ``every_read`` what was read at all.
+    """
     observed = {
-        id(known.possible[version])
+        id(source)
         for node in found
-        for version in node.reads.items()
-        if version in known.possible
+        for version in node.seen
+        if (source := known.source(version)) is not None
     }
     nodes = [
         node
@@ -156,10 +160,12 @@ def causal_order(found: list[Registers], known: Writers, budget: Budget) -> Orde
     order = _lanes(nodes)
     number = {id(node): at for at, node in enumerate(nodes)}
     for at, node in enumerate(nodes):
-        for key, value in node.reads.items():
-            writer = known.possible.get((key, value))
-            if writer is not None and writer is not node and (key, value) not in known.twice:
-                why = f"{{b}} read key {shown(key)} = {shown(value)}, which {{a}} wrote"
+        for key, value in node.seen if every_read else node.reads.items():
+            writer = known.source((key, value))
+            if writer is not None and writer is not node and id(writer) in number:
+                why = _escaped(
+                    f"read key {displayed(key)} = {displayed(value)}, which", "{b} ", " {a} wrote"
+                )
                 order.before[at].append((number[id(writer)], why))
     _run_clocks(order, budget)
     return order
@@ -170,7 +176,7 @@ def _lanes(nodes: list[Registers]) -> Order:
     counts: list[int] = []
     latest: dict[Any, int] = {}
     order = Order(nodes, [0] * len(nodes), [0] * len(nodes), [[] for _ in nodes])
-    for at in sorted(range(len(nodes)), key=lambda at: nodes[at].begun):
+    for at in range(len(nodes)):  # one process does one operation at a time
         process = nodes[at].process
         is_known = nodes[at].status == OK  # nobody knows when one without answer takes effect,
         name = (process, -1 if is_known else at)  # so it is a lane of its own, with no successor
@@ -260,10 +266,8 @@ def _look_for_stale_reads(
     for reader, node in enumerate(order.nodes):
         budget.spend_check("causal")
         for key, value in node.reads.items():
-            if (key, value) in known.twice:
-                continue
-            writer = None if value is None else known.possible.get((key, value))
-            if value is not None and writer is None:
+            writer = known.source((key, value))
+            if not known.installed((key, value)) or writer is node:
                 continue
             seen = -1 if writer is None else number[id(writer)]
             for other in _causing_writes(order, by_key[key], reader):
@@ -274,7 +278,7 @@ def _look_for_stale_reads(
                 else:
                     why = _conflict_reason(record, order, reader, key)
                     conflicts.append((other, seen, why))
-    if not cases.counts:
+    if not {INITIAL_READ, STALE_READ} & cases.counts.keys():
         _look_for_conflicts(record, cases, order, conflicts)
 
 
@@ -301,15 +305,15 @@ def _keep_stale_read(
     named = {f"T{at + 1}": order.nodes[node].position for at, (node, _) in enumerate(path)}
     steps = _told_path(path)
     last, wrote = f"T{len(path)}", f"T{len(earlier)}"
-    value = shown(order.nodes[other].writes[key])
+    value = displayed(order.nodes[other].writes[key])
     if seen < 0:
-        found = f"the initial (nil) state of key {shown(key)}"
+        found = f"the initial (nil) state of key {displayed(key)}"
     else:
-        found = f"key {shown(key)} = {shown(order.nodes[seen].writes[key])}, which T1 wrote"
+        found = f"key {displayed(key)} = {displayed(order.nodes[seen].writes[key])}, which T1 wrote"
     steps.append(
         f"{last} read {found}, and not {value}, which {wrote} wrote and which causes {last}"
     )
-    cases.keep(kind, proof(record, named, steps, key=key))
+    cases.keep(kind, proof(record, named, steps, key=displayed_key(key)))
 
 
 def chain(order: Order, first: int, last: int) -> list[tuple[int, str]]:
@@ -342,10 +346,13 @@ def _told_path(path: list[tuple[int, str]]) -> list[str]:
 
 def _conflict_reason(record: Record, order: Order, reader: int, key: Any) -> str:
     index = record.history.operations[order.nodes[reader].position].index
-    return (
-        f"both wrote key {shown(key)}, and the read that was answered at index {index}, which"
-        f" {{a}} causes, found what {{b}} wrote"
-    )
+    wrote = f"both wrote key {displayed(key)}, and the read that was answered at index {index}"
+    return _escaped(wrote, "", ", which {a} causes, found what {b} wrote")
+
+
+def _escaped(told: str, before: str, after: str) -> str:
+    """A reason with places for names, around words that are no places."""
+    return before + told.replace("{", "{{").replace("}", "}}") + after
 
 
 def _look_for_conflicts(

@@ -8,7 +8,9 @@ serializability does not).
 
 Ids that nobody wrote in this history are counted as ``unwritten`` and are an error
 (``unexpected``) only where the header's ``initial`` says what was there at the start; a write
-that failed never happened, so a read that shows it is ``unexpected`` in any case.
+that failed never happened, and one that began after the read was over had not, so a read that
+shows it is ``unexpected`` in any case. Nothing is tested unless a read was answered, nor against a
+model that has no order of time.
 
 Cost: for each read, one look at each id in it and at each write that was over by then.
 """
@@ -20,12 +22,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from checkers.calls import Call, name, names, short
-from checkers.sets import Elements
+from checkers.claim import claims
+from checkers.elle.models import canonical, friendly
+from checkers.sets import ADD, READ, Elements
 from checkers.telling import Findings, each_key
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Budget, Verdict
 
 MISSING: Final = "missing"
+BROKEN: Final = ("strict-serializable", "linearizable")
+"""What a missing write contradicts."""
 
 
 class Comments:
@@ -33,6 +39,7 @@ class Comments:
 
     name = "comments"
     reads = frozenset({"history"})
+    operations = frozenset((*ADD, *READ))
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
@@ -45,8 +52,12 @@ class Comments:
         elements = Elements(record)
         if elements.unreadable:
             return Verdict(valid=UNKNOWN, why=elements.unreadable)
+        initial = record.header.initial
+        if initial and not isinstance(initial, list):
+            why = f"the initial state is no list of ids: {short(initial)}"
+            return Verdict(valid=UNKNOWN, why=why)
         findings = Findings(record)
-        is_initial_known = isinstance(record.header.initial, list)
+        is_initial_known = isinstance(initial, list)
         elements.find_unexpected(findings, all_told=is_initial_known)
         bad = self._find_missing(findings, elements, budget)
         shown = {e for read in elements.reads for e in names(read.answer or [])}
@@ -55,12 +66,11 @@ class Comments:
             "bad-read-count": bad,
             "unwritten-count": len(shown - set(elements.adds) - elements.initial),
         }
-        ordered = ("strict-serializable", "linearizable")
         only_order = set(findings.counts) <= {MISSING}
         return findings.verdict(
             stats=stats,
-            empty="" if elements.reads else "there is no answered read",
-            not_=ordered if only_order else (),
+            empty=_untested(claims(record, self.options), elements.reads),
+            not_=BROKEN if only_order else (),
         )
 
     def _find_missing(self, findings: Findings, elements: Elements, budget: Budget) -> int:
@@ -82,10 +92,22 @@ class Comments:
                 continue
             due = ended[: bisect_left(ends, latest.start)]
             missing = [call for call in due if name(call.value) not in shown]
+            at_first = sorted(map(str, elements.initial - shown))
+            bad += bool(missing or at_first)
             if missing:
-                bad += 1
                 _tell(findings, read, latest, missing)
+            elif at_first:
+                _tell_at_first(findings, read, latest, at_first)
         return bad
+
+
+def _untested(claimed: Sequence[str], reads: Sequence[Call]) -> str:
+    """Why no answer could have been wrong; empty if one could."""
+    if not any(isinstance(read.answer, list | tuple) for read in reads):
+        return "there is no answered read"
+    if claimed and not any(friendly(canonical(model)) in BROKEN for model in claimed):
+        return f"{' nor '.join(claimed)} does not forbid it"
+    return ""
 
 
 def _tell(findings: Findings, read: Call, seen: Call, missing: Sequence[Call]) -> None:
@@ -100,6 +122,15 @@ def _tell(findings: Findings, read: Call, seen: Call, missing: Sequence[Call]) -
         reasons.append(f"T3 lacks {len(missing) - 1} more writes that were over before T2 began.")
     data = {"missing": [call.value for call in missing[:8]], "seen": seen.value}
     findings.add(MISSING, [missing[0], seen, read], reasons, **data)
+
+
+def _tell_at_first(findings: Findings, read: Call, seen: Call, lacked: Sequence[str]) -> None:
+    reasons = [
+        f"{lacked[0]} was there at the start, before T1, the write of {short(seen.value)}, began.",
+        f"T2 shows {short(seen.value)}; it lacks {lacked[0]}, and nothing removes that: a"
+        " contradiction.",
+    ]
+    findings.add(MISSING, [seen, read], reasons, missing=list(lacked[:8]), seen=seen.value)
 
 
 CHECKERS = {"comments": Comments}

@@ -1,19 +1,28 @@
 """The checker ``counter``: every read lies between what must and what can have been counted.
 
 ``add`` changes the counter by its value, which may be negative (``increment`` and ``decrement``
-are taken too), ``read`` answers its value. After ``jepsen.checker/counter``, which knows no
-decrements. A change that was acknowledged before the read began has certainly been counted; one
-that began before the read was over, and did not fail, may have been. So a read must be
+are taken too, by one where they do not say), ``read`` answers its value. After
+``jepsen.checker/counter``, which knows no decrements. A change that was acknowledged before the
+read began has certainly been counted; one that began before the read was over, and did not fail,
+may have been. So a read that is not stale must be
 
     initial + certain changes + some of the possible ones
 
 - ``too-low``, ``too-high``: outside the bounds that follow
 - ``unreachable``: inside, and no choice of the possible changes adds up to it (tried where not
   all changes are by one and at most 64 are possible)
+- ``lost`` (in runs): so is the last read on every node after recovery, so that acknowledged changes
+  are gone for good
+
+Where only staleness explains a read (some choice of *all* changes begun by its end adds up to it),
+it breaks a claim that forbids stale reads (:mod:`checkers.promises`); where nothing is claimed it
+is an error, as in Jepsen. A read that no choice of changes explains breaks any claim, and so does a
+loss, unless durability is disclaimed.
 
 Sound, not complete: single reads are judged, not their order among each other (the model
-``counter`` of linearizability does that). Without a read every history is valid. Cost: one
-pass, n log n.
+``counter`` of linearizability does that). ``true`` needs a read that was answered with a number;
+one that answered nil answered nothing, and one that answered anything else makes ``unknown``. What
+an increment *answers* is no amount. Cost: one pass, n log n.
 """
 
 from __future__ import annotations
@@ -24,13 +33,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from checkers.calls import NEVER, Call, calls, of, short
+from checkers.promises import STALE_ALSO_NOT, STALE_NOT, Promises, promises
+from checkers.shapes import HINT, is_pair
 from checkers.telling import LISTED, SHOWN, Findings, each_key
 from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
+from harness.history.verdict import Budget, Verdict
 
 SIGNS: Final[Mapping[str, int]] = {"add": 1, "inc": 1, "increment": 1, "dec": -1, "decrement": -1}
 MOST_POSSIBLE: Final = 64
 WIDEST_SUM: Final = 1 << 20
+TOO_LOW: Final = "too-low"
+TOO_HIGH: Final = "too-high"
+UNREACHABLE: Final = "unreachable"
+LOST: Final = "lost"
+STALE: Final = "stale"
 
 
 @dataclass(frozen=True)
@@ -43,7 +59,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Read:
-    """One read with the least and the most that it may show."""
+    """One read with the least and the most that it may show if it is not stale."""
 
     call: Call
     value: int
@@ -51,11 +67,21 @@ class Read:
     highest: int
 
 
+@dataclass(frozen=True)
+class Wrong:
+    """A read that is wrong. ``is_stale`` if it may have been right earlier."""
+
+    read: Read
+    kind: str
+    is_stale: bool
+
+
 class Counter:
     """Judges the reads of a counter; the initial value is the header's, or 0."""
 
     name = "counter"
     reads = frozenset({"history"})
+    operations = frozenset((*SIGNS, "read"))
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
@@ -65,59 +91,190 @@ class Counter:
         return each_key(record, self._judge, budget)
 
     def _judge(self, record: Record, budget: Budget) -> Verdict:
+        promised = promises(record, self.options)
         found = calls(record.history)
-        changes = [_change(call) for call in of(SIGNS, found) if not call.failed]
+        possible = [call for call in of(SIGNS, found) if promised.may_have_happened(call)]
         answered = [call for call in of(("read",), found) if call.ok and call.answer is not None]
-        odd = [call for call in answered if not _is_integer(call.answer)]
-        odd += [change.call for change in changes if change.delta == 0 and _is_odd(change.call)]
-        if odd:
-            return Verdict(valid=UNKNOWN, why=f"{odd[0]}: {short(odd[0].value)} is no integer")
-        initial = record.header.initial if _is_integer(record.header.initial) else 0
-        reads = _bounded(answered, changes, initial)
         findings = Findings(record)
-        choices = _Choices(changes)
-        errors = [read for read in reads if self._find(findings, read, choices, initial)]
-        stats = {
-            "read-count": len(reads),
-            "error-count": len(errors),
-            "errors": [[read.lowest, read.value, read.highest] for read in errors[:LISTED]],
-            "reads": [[read.lowest, read.value, read.highest] for read in reads[:LISTED]],
-        }
-        only_low = set(findings.counts) <= {"too-low"}
+        if doubt := _doubt(record.header.initial, possible):
+            return findings.verdict(stats={"read-count": len(answered)}, unknown=doubt)
+        changes = [Change(call, _amount(call)) for call in possible]
+        initial = int(record.header.initial or 0)
+        calls_read = [call for call in answered if _is_integer(call.answer)]
+        odd = [call for call in answered if not _is_integer(call.answer)]
+        reads = _bounded(calls_read, changes, initial)
+        wrong = _Wrong(reads, changes, initial)
+        if not any(_is_ambiguous(call) for call in possible):
+            wrong.tell(findings, promised, has_odd_reads=bool(odd))
+        stats = wrong.stats()
+        only_stale = bool(findings.counts) and wrong.are_all_stale(findings)
         return findings.verdict(
             stats=stats,
-            not_=("linearizable",) if only_low else (),
-            also_not=("strict-serializable",) if only_low else (),
+            unknown=wrong.doubt(promised, odd, possible),
+            empty="" if reads else "the counter was never read",
+            settle="" if reads or odd else "a read of the counter that is answered",
+            not_=STALE_NOT if only_stale else (),
+            also_not=STALE_ALSO_NOT if only_stale else (),
+            permitted=wrong.permitted(promised),
+            permitted_by=promised.excuse,
         )
-
-    def _find(self, findings: Findings, read: Read, choices: _Choices, initial: int) -> bool:
-        """Tell of ``read`` if it cannot be."""
-        if read.value < read.lowest:
-            kind = "too-low"
-        elif read.value > read.highest:
-            kind = "too-high"
-        elif _is_unreachable(read, choices):
-            kind = "unreachable"
-        else:
-            return False
-        if findings.counts.get(kind, 0) < SHOWN:
-            _tell(findings, kind, read, choices.changes, initial)
-        else:
-            findings.add(kind, (), ())
-        return True
 
 
 def _is_integer(value: Any) -> bool:
+    if isinstance(value, float):
+        return value.is_integer()
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_odd(call: Call) -> bool:
-    return not (_is_integer(call.value) or (call.value is None and call.f != "add"))
+def _asked(call: Call) -> Any:
+    """By how much ``call`` changes: what was asked; of one that asked nothing, one.
+
+    What an increment answers may be the new value. An ``add`` must say by how much, if not in
+    its invocation then in its completion.
+    """
+    if call.asked is None and call.f != "add":
+        return 1
+    return call.value
 
 
-def _change(call: Call) -> Change:
-    amount = 1 if call.value is None and call.f != "add" else call.value
-    return Change(call, SIGNS[call.f] * amount if _is_integer(amount) else 0)
+def _amount(call: Call) -> int:
+    return SIGNS[call.f] * int(_asked(call))
+
+
+def _is_ambiguous(call: Call) -> bool:
+    """Whether the answer of an increment that asked nothing may also be its amount."""
+    return call.asked is None and call.f != "add" and call.ok and call.answer not in (None, 1)
+
+
+def _doubt(initial: Any, changes: Sequence[Call]) -> str:
+    """Why nothing can be counted; empty if it can."""
+    if initial is not None and not _is_integer(initial):
+        return f"the initial state {short(initial)} is no integer"
+    for call in changes:
+        if not _is_integer(_asked(call)):
+            hint = f" ({HINT})" if is_pair(call.value) else ""
+            return f"{call}: {short(call.value)} is no integer{hint}"
+    return ""
+
+
+class _Wrong:
+    """The reads that are wrong, and what they break."""
+
+    def __init__(self, reads: Sequence[Read], changes: Sequence[Change], initial: int) -> None:
+        self.reads, self.changes, self.initial = reads, changes, initial
+        choices = _Choices(changes)
+        loose = _Loose(changes, initial)
+        self.found = [
+            Wrong(read, kind, loose.explains(read))
+            for read in reads
+            if (kind := _kind(read, choices))
+        ]
+        self.lost: list[Wrong] = []
+
+    def tell(self, findings: Findings, promised: Promises, *, has_odd_reads: bool) -> None:
+        """Tell of all that breaks a promise."""
+        by_read = {id(wrong.read.call): wrong for wrong in self.found}
+        lasts = promised.last_reads([read.call for read in self.reads]) if promised.is_run else []
+        losing = [by_read.get(id(call)) for call in lasts]
+        if lasts and all(wrong is not None and wrong.is_stale for wrong in losing):
+            self.lost = [] if has_odd_reads else [wrong for wrong in losing if wrong is not None]
+        if self.lost and not promised.not_durable:
+            _tell_lost(findings, self.lost, self.changes, self.initial)
+        for wrong in self.found:
+            if wrong.is_stale and not self._breaks(promised):
+                continue
+            if findings.counts.get(wrong.kind, 0) < SHOWN:
+                _tell(findings, wrong.kind, wrong.read, self.changes, self.initial)
+            else:
+                findings.add(wrong.kind, (), ())
+
+    def _breaks(self, promised: Promises) -> bool:
+        """Whether a read that may only be stale, or miss what was lost, is an error."""
+        return not promised.not_durable and (promised.forbid_stale or not promised.claimed)
+
+    def permitted(self, promised: Promises) -> dict[str, int]:
+        """What was found and breaks no promise, counted."""
+        stale = [wrong for wrong in self.found if wrong.is_stale]
+        if self._breaks(promised):
+            return {}
+        if self.lost and promised.not_durable:
+            return {LOST: len(self.lost), STALE: len(stale) - len(self.lost)}
+        return {STALE: len(stale)}
+
+    def are_all_stale(self, findings: Findings) -> bool:
+        """Whether some model would allow all that was told."""
+        return LOST not in findings.counts and all(wrong.is_stale for wrong in self.found)
+
+    def doubt(self, promised: Promises, odd: Sequence[Call], changes: Sequence[Call]) -> str:
+        """Why the absence of errors proves nothing; empty if it does."""
+        if odd:
+            return f"{odd[0]} answered {short(odd[0].answer)}, which is no integer"
+        if not self.found:
+            return ""
+        ambiguous = next((call for call in changes if _is_ambiguous(call)), None)
+        if ambiguous is not None:
+            return (
+                f"{len(self.found)} reads are wrong if every increment is by one, and"
+                f" {ambiguous} answered {short(ambiguous.answer)}, which may be its amount"
+            )
+        if promised.not_durable or self._breaks(promised):
+            return ""
+        if promised.are_of_sessions:
+            what = f"whether {', '.join(promised.claimed)} forbids that is not decided here"
+        elif promised.is_run and promised.last_reads([read.call for read in self.reads]):
+            return ""
+        else:
+            what = "nothing tells whether later reads would show what these lack"
+        return f"{len(self.found)} reads are stale, or show that changes were lost; {what}"
+
+    def stats(self) -> dict[str, Any]:
+        """Counts and bounds, as Jepsen's."""
+        errors = [wrong.read for wrong in self.found]
+        return {
+            "read-count": len(self.reads),
+            "error-count": len(errors),
+            "errors": [[read.lowest, read.value, read.highest] for read in errors[:LISTED]],
+            "reads": [[read.lowest, read.value, read.highest] for read in self.reads[:LISTED]],
+        }
+
+
+def _kind(read: Read, choices: _Choices) -> str:
+    if read.value < read.lowest:
+        return TOO_LOW
+    if read.value > read.highest:
+        return TOO_HIGH
+    return UNREACHABLE if _is_unreachable(read, choices) else ""
+
+
+class _Loose:
+    """What a stale read may show: any choice of the changes that began before it was over."""
+
+    def __init__(self, changes: Sequence[Change], initial: int) -> None:
+        self.changes = sorted(changes, key=lambda change: change.call.start)
+        self.initial = initial
+        self._starts = [change.call.start for change in self.changes]
+        self._ups = _Sum([(c.call.start, c.delta) for c in changes if c.delta > 0])
+        self._downs = _Sum([(c.call.start, c.delta) for c in changes if c.delta < 0])
+
+    def explains(self, read: Read) -> bool:
+        """Whether ``read`` may be stale; also where that is too much work to try."""
+        end = read.call.end
+        lowest = self.initial + self._downs.before(end)
+        if not lowest <= read.value <= self.initial + self._ups.before(end):
+            return False
+        begun = bisect_left(self._starts, end)
+        return begun > MOST_POSSIBLE or _reaches(self.changes[:begun], read.value - lowest)
+
+
+def _reaches(changes: Sequence[Change], above_lowest: int) -> bool:
+    """Whether a choice of ``changes`` is that much more than all those that go down."""
+    if sum(abs(change.delta) for change in changes) > WIDEST_SUM:
+        return True
+    reachable = 1 << -sum(change.delta for change in changes if change.delta < 0)
+    for change in changes:
+        step = change.delta
+        reachable |= reachable << step if step > 0 else reachable >> -step
+    return bool(reachable >> above_lowest & 1)
 
 
 def _bounded(reads: Sequence[Call], changes: Sequence[Change], initial: int) -> list[Read]:
@@ -194,13 +351,7 @@ def _is_unreachable(read: Read, choices: _Choices) -> bool:
     if read.lowest == read.highest or choices.are_all_by_one:
         return False
     possible = choices.of(read)
-    if possible is None or sum(abs(change.delta) for change in possible) > WIDEST_SUM:
-        return False
-    reachable = 1 << -sum(change.delta for change in possible if change.delta < 0)
-    for change in possible:
-        step = change.delta
-        reachable |= reachable << step if step > 0 else reachable >> -step
-    return not reachable >> (read.value - read.lowest) & 1
+    return possible is not None and not _reaches(possible, read.value - read.lowest)
 
 
 def _parts(read: Read, changes: Sequence[Change]) -> tuple[list[Change], list[Change]]:
@@ -225,7 +376,7 @@ def _tell(
         f"{len(possible)} more may have been counted, as they began before T1 was over and were"
         f" not over before it began: {_few(possible)}.",
     ]
-    if kind == "unreachable":
+    if kind == UNREACHABLE:
         reasons.append(
             f"T1 shows {read.value}, and no choice of these adds up to"
             f" {read.value - initial - total:+d}: a contradiction."
@@ -238,6 +389,24 @@ def _tell(
     involved = [read.call, *(change.call for change in possible[:6])]
     expected = [read.lowest, read.highest]
     findings.add(kind, involved[:7], reasons, expected=expected, found=read.value)
+
+
+def _tell_lost(
+    findings: Findings, lost: Sequence[Wrong], changes: Sequence[Change], initial: int
+) -> None:
+    last = lost[-1].read
+    certain, _ = _parts(last, changes)
+    total = sum(change.delta for change in certain)
+    reasons = [
+        f"{len(certain)} changes, {total:+d} together, were acknowledged before T1 began, after"
+        f" recovery, so T1 must count them: {initial} {total:+d} = {initial + total}, and with what"
+        f" may have been counted beside them between {last.lowest} and {last.highest}.",
+        f"T1 shows {last.value}. So it is in the last read on every node ({len(lost)} in all):"
+        " acknowledged changes are lost.",
+    ]
+    expected = [last.lowest, last.highest]
+    involved = [wrong.read.call for wrong in lost[::-1]]
+    findings.add(LOST, involved[:7], reasons, expected=expected, found=last.value)
 
 
 def _few(possible: Sequence[Change]) -> str:

@@ -7,18 +7,35 @@ not there: ``[k, [part_n, …, part_1]]``, or the list alone.
 
 A ``nil`` after something that is not (``trailing-nil``): the reader saw a later insert, and
 after that did not see an earlier one. Both are in the order of one client, so in no order that
-keeps to the order of each client can that be. Nothing is ever deleted. Cost: one pass.
+keeps to the order of each client can that be. Nothing is ever deleted.
+
+A part that was found although every ``write`` of its key began only after the read was over is
+``unexpected``. Parts of a key of which the history has no write (though it has others), or only
+failed ones (which may have inserted some parts before they failed), are told in ``stats``, and the
+answer is then unknown: nobody knows in what order they came. A read that is no list of parts, or
+of another key than was asked, is named, and the answer is unknown. Nothing is tested unless a read
+looked for two parts, nor against a model without the order of a client. No initial state is known
+to this checker.
+
+Cost: one pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from checkers.calls import Call, calls, of, short
+from checkers.calls import Call, calls, name, of, short
+from checkers.claim import claims
+from checkers.elle.models import canonical, friendly, stronger_models
 from checkers.telling import LISTED, Findings
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Budget, Verdict
+
+TRAILING: Final = "trailing-nil"
+UNEXPECTED: Final = "unexpected"
+BROKEN: Final = ("sequential", "strong-session-serializable")
+"""What a part missing after a later one contradicts, with everything stronger."""
 
 
 class InsertOrder:
@@ -26,16 +43,20 @@ class InsertOrder:
 
     name = "insert-order"
     reads = frozenset({"history"})
+    operations = frozenset({"write", "read"})
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all answered reads."""
-        reads = [call for call in of(("read",), calls(record.history)) if call.ok]
+        if record.header.initial is not None:
+            return Verdict(valid=UNKNOWN, why="insert-order knows no parts there at first")
+        found = calls(record.history)
+        reads = [call for call in of(("read",), found) if call.ok and call.answer is not None]
         odd = next((call for call in reads if _parts(call) is None), None)
         if odd is not None:
-            return Verdict(valid=UNKNOWN, why=f"{odd} answered {short(odd.answer)}, no parts")
+            return Verdict(valid=UNKNOWN, why=f"{odd} answered {short(odd.answer)}, no parts of it")
         findings = Findings(record)
         counts = {"all-count": 0, "some-count": 0, "none-count": 0, "bad-count": 0}
         bad = []
@@ -48,13 +69,68 @@ class InsertOrder:
                 counts["bad-count"] += 1
                 bad.append(call.answer)
                 _tell(findings, call, parts, first, late)
-        stronger = ("linearizable", "strict-serializable")
+        unwritten = _look_for_unexpected(findings, of(("write",), found), reads)
+        only_order = set(findings.counts) <= {TRAILING}
+        stronger = stronger_models(BROKEN) - set(BROKEN)
         return findings.verdict(
-            stats={"read-count": len(reads), **counts, "bad": bad[:LISTED]},
-            empty="" if reads else "there is no answered read",
-            not_=("sequential", "strong-session-serializable"),
-            also_not=stronger,
+            stats={
+                "read-count": len(reads),
+                **counts,
+                "bad": bad[:LISTED],
+                "unwritten": unwritten[:LISTED],
+            },
+            unknown=f"parts of keys that no write surely wrote: {short(unwritten[:8])}"
+            if unwritten
+            else "",
+            empty=_untested(claims(record, self.options), reads),
+            not_=BROKEN if only_order else (),
+            also_not=tuple(sorted(map(friendly, stronger))) if only_order else (),
         )
+
+
+def _untested(claimed: tuple[str, ...], reads: Sequence[Call]) -> str:
+    """Why no answer could have been wrong; empty if one could."""
+    if not any(len(_parts(call) or ()) > 1 for call in reads):
+        return "no read that looked for two parts was answered"
+    if claimed and not stronger_models(BROKEN) & set(map(canonical, claimed)):
+        return f"{' nor '.join(claimed)} does not forbid it"
+    return ""
+
+
+def _key(call: Call) -> Any:
+    """The key that a read looked for."""
+    answer = call.answer
+    if call.asked is not None or not isinstance(answer, list | tuple):
+        return call.asked
+    return answer[0] if len(answer) == 2 and isinstance(answer[1], list | tuple) else None
+
+
+def _look_for_unexpected(
+    findings: Findings, writes: Sequence[Call], reads: Sequence[Call]
+) -> list[Any]:
+    """Tell of parts found before their key was written; the keys that no write surely wrote."""
+    begun: dict[Any, Call] = {}
+    may_have: set[Any] = set()
+    for write in writes:
+        key = name(write.value)
+        if key not in begun or write.start < begun[key].start:
+            begun[key] = write
+        if not write.failed:
+            may_have.add(key)
+    unwritten: dict[Any, Any] = {}
+    for call in reads:
+        parts, key = _parts(call) or [], _key(call)
+        if key is None or not writes or all(part is None for part in parts):
+            continue
+        if name(key) not in may_have:
+            unwritten.setdefault(name(key), key)
+        elif begun[name(key)].start > call.end:
+            reasons = [
+                f"T1 found parts of {short(key)}: {short(list(parts))}.",
+                "T2, the first write of that key, began only after T1 was over: a contradiction.",
+            ]
+            findings.add(UNEXPECTED, [call, begun[name(key)]], reasons, found=list(parts))
+    return list(unwritten.values())
 
 
 def _parts(call: Call) -> Sequence[Any] | None:
@@ -63,7 +139,8 @@ def _parts(call: Call) -> Sequence[Any] | None:
     if not isinstance(answer, list | tuple):
         return None
     if len(answer) == 2 and isinstance(answer[1], list | tuple):
-        return list(answer[1])
+        is_of_it = call.asked is None or name(call.asked) == name(answer[0])
+        return list(answer[1]) if is_of_it else None
     return list(answer)
 
 
@@ -83,7 +160,7 @@ def _tell(findings: Findings, call: Call, parts: Sequence[Any], first: int, late
         "One client inserted the parts in order and nothing is deleted, so whoever has seen the"
         " later one must see the earlier one: a contradiction.",
     ]
-    findings.add("trailing-nil", [call], reasons, found=list(parts))
+    findings.add(TRAILING, [call], reasons, found=list(parts))
 
 
 CHECKERS = {"insert-order": InsertOrder}

@@ -3,13 +3,18 @@
 ``acquire`` is answered with a fence token (or nil where the lock gives none), or fails where
 another holds the lock; ``release`` gives it back. From the answer of its acquire until it
 *begins* to release, a process certainly holds the lock (a release that failed gave nothing
-back), and for ever if it never does (with the option ``lease_s``: until that time after it began
-to acquire). The errors:
+back), and for ever if it never does. With the option ``lease_s`` each holder has a lease of its
+own, and holds for that long after it *began* to acquire at most (an operation's own ``lease_s``
+beside its value comes first); without times that proves nothing. The errors:
 
 - ``overlap``: two certain holds overlap: at one moment two hold the lock
 - ``fence-fell``: an acquire was answered before another began, and had the higher token
 - ``fence-repeated``: two acquires were given the same token
 - ``not-held``: a release was acknowledged of a process that did not hold the lock
+
+An acquire that answers what it asked was given no token. Nothing was tested unless the lock was
+granted twice. Acquires that ask for different things may be of different locks (``--independent``
+says so), and a lock whose initial state is declared is none that this checker knows: unknown.
 
 Sound for every mutex; the models ``mutex`` are complete as well, and slower. Cost: n log n.
 """
@@ -19,9 +24,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Any, Final
 
-from checkers.calls import NEVER, Call, calls, name, of, short
+from checkers.calls import BEFORE_ALL, NEVER, Call, calls, name, of, short
+from checkers.shapes import HINT, is_pair
 from checkers.telling import Findings, each_key
 from checkers.watch import running_highest
 from harness.history.record import Record
@@ -54,6 +61,7 @@ class Lock:
 
     name = "lock"
     reads = frozenset({"history"})
+    operations = frozenset({"acquire", "release"})
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
@@ -65,10 +73,13 @@ class Lock:
     def _judge(self, record: Record, budget: Budget) -> Verdict:
         found = of(("acquire", "release"), calls(record.history))
         findings = Findings(record)
+        doubt = _doubt(record.header.initial, found)
+        if doubt:
+            return findings.verdict(stats={}, unknown=doubt)
         holds = _holds(findings, found)
         lease_s = self.options.get("lease_s", record.header.options.get("lease_s"))
         _find_overlaps(findings, holds, lease_s)
-        fenced = [hold.acquire for hold in holds if _is_token(hold.acquire.answer)]
+        fenced = [hold.acquire for hold in holds if _has_token(hold.acquire)]
         _find_repeated(findings, fenced)
         _find_fallen(findings, fenced)
         stats = {
@@ -78,11 +89,35 @@ class Lock:
             "release-count": sum(call.f == "release" and call.ok for call in found),
             "error-counts": dict(sorted(findings.counts.items())),
         }
-        return findings.verdict(stats=stats, empty="" if holds else "nobody ever got the lock")
+        granted = "nobody ever got the lock" if not holds else "the lock was granted only once"
+        timeless = [h for h in holds if _lease_s(h, lease_s) is not None and not _has_times(h)]
+        return findings.verdict(
+            stats=stats,
+            unknown="leases are judged by time, and there are no times" if timeless else "",
+            empty="" if len(holds) > 1 else granted,
+        )
 
 
-def _is_token(answer: Any) -> bool:
-    return isinstance(answer, int | float) and not isinstance(answer, bool)
+def _doubt(initial: Any, found: Sequence[Call]) -> str:
+    """Why nothing can be judged; empty if it can."""
+    if initial is not None:
+        return f"the initial state {short(initial)} of a lock is nothing that this checker knows"
+    acquires = [call for call in found if call.f == "acquire" and call.asked is not None]
+    asked = {name(call.asked): call for call in acquires}
+    keys = {
+        name(call.asked[0]) if is_pair(call.asked) else key: call for key, call in asked.items()
+    }
+    if len(keys) > 1:
+        first, second = list(keys.values())[:2]
+        return f"{first} and {second} may be of two locks ({HINT})"
+    return ""
+
+
+def _has_token(acquire: Call) -> bool:
+    answer = acquire.answer
+    if isinstance(answer, bool) or not isinstance(answer, int | float):
+        return False
+    return acquire.asked is None or name(answer) != name(acquire.asked)
 
 
 def _holds(findings: Findings, found: Sequence[Call]) -> list[Hold]:
@@ -119,21 +154,36 @@ def _releases_after(done: Sequence[Call]) -> list[Call | None]:
 
 
 def _find_overlaps(findings: Findings, holds: Sequence[Hold], lease_s: float | None) -> None:
-    longest: Hold | None = None
-    for hold in holds:
-        expired = longest is None or _has_expired(longest, hold, lease_s)
-        if longest is not None and not expired and hold.acquire.end < longest.end:
-            _tell_overlap(findings, longest, hold)
-        if longest is None or expired or hold.end > longest.end:
-            longest = hold
+    """``holds`` are in order of their beginning, so what was over once stays over."""
+    by_end: list[tuple[int, int]] = []
+    by_expiry: list[tuple[float, int]] = []
+    live: dict[int, None] = {}
+    for number, hold in enumerate(holds):
+        while by_end and by_end[0][0] < hold.acquire.end:
+            live.pop(heappop(by_end)[1], None)
+        while by_expiry and by_expiry[0][0] <= hold.acquire.last.time:
+            live.pop(heappop(by_expiry)[1], None)
+        if live:
+            _tell_overlap(findings, holds[next(iter(live))], hold)
+        own_s = _lease_s(hold, lease_s)
+        if own_s is None or _has_times(hold):
+            live[number] = None
+            heappush(by_end, (hold.end, number))
+            if own_s is not None:
+                heappush(by_expiry, (hold.acquire.invocation.time + own_s * 1e9, number))
 
 
-def _has_expired(earlier: Hold, later: Hold, lease_s: float | None) -> bool:
-    """Whether the lease of ``earlier`` was over when ``later`` was acquired."""
-    if lease_s is None:
-        return False
-    expiry_ns = earlier.acquire.invocation.time + lease_s * 1e9
-    return later.acquire.last.time >= expiry_ns
+def _lease_s(hold: Hold, lease_s: float | None) -> float | None:
+    """How long ``hold`` lasts at most; ``None`` where nothing ends it."""
+    for told in (hold.acquire.last.extra, hold.acquire.invocation.extra):
+        own = (told or {}).get("lease_s")
+        if isinstance(own, int | float) and not isinstance(own, bool):
+            return own
+    return lease_s
+
+
+def _has_times(hold: Hold) -> bool:
+    return hold.acquire.invocation.time >= 0 and hold.acquire.start != BEFORE_ALL
 
 
 def _tell_overlap(findings: Findings, earlier: Hold, later: Hold) -> None:

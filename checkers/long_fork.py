@@ -7,8 +7,10 @@ everything that the other shows. Two reads of which each shows a write that the 
 are a *long fork*: the store had two histories for a while (parallel snapshot isolation allows
 that). After jepsen.tests.long-fork.
 
-A read of a key that was written more than once makes the answer unknown; a value that nobody
-wrote is ``thin-air``, one of a failed write ``G1a``.
+A read of a key that was written more than once makes the answer unknown. Told by the way: reads
+that no store can answer so (:mod:`checkers.odd_reads`), of every read, the second of a key as well;
+a transaction of which one read is odd shows no state. Below the models that forbid a fork (read
+committed) nothing is tested.
 
 Cost: per group, sorting the distinct states by size; a chain of sets is found by comparing
 neighbours only.
@@ -20,22 +22,29 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
+from checkers import odd_reads
 from checkers.claim import Cases, Meaning, judged, listed
-from checkers.proof import proof, shown
-from harness.history.operation import FAIL, INVOKE, OK, is_transaction
+from checkers.odd_reads import displayed_key, look_for_odd_reads
+from checkers.proof import proof
+from checkers.register_transactions import (
+    READS,
+    WRITES,
+    Registers,
+    Transactions,
+    Writers,
+    displayed,
+    register_transactions,
+    writers,
+)
+from harness.history.operation import FAIL, OK
 from harness.history.record import Record
-from harness.history.verdict import Budget, Checker, Verdict
+from harness.history.verdict import Anomaly, Budget, Checker, Verdict
 
 LONG_FORK: Final = "long-fork"
-THIN_AIR: Final = "thin-air"
-ABORTED_READ: Final = "G1a"
 MEANINGS: Final = {
+    **odd_reads.MEANINGS,
     LONG_FORK: Meaning(anomalies=("G-nonadjacent-item",), models=("prefix",)),
-    THIN_AIR: Meaning(anomalies=(THIN_AIR,)),
-    ABORTED_READ: Meaning(anomalies=(ABORTED_READ,)),
 }
-_READS: Final = ("r", "read")
-_WRITES: Final = ("w", "write")
 
 State = frozenset[Any]
 
@@ -45,101 +54,88 @@ class LongFork:
 
     name = LONG_FORK
     reads = frozenset({"history"})
-    micro_operations = frozenset((*_READS, *_WRITES))
+    needs_no_times = True
+    micro_operations = READS | WRITES
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all ok reads of ``record``."""
-        writes, twice = _writes(record)
+        transactions = register_transactions(record)
+        refusal = transactions.refusal(self.name)
+        if refusal is not None:
+            return refusal
+        known = writers(transactions)
+        once, twice = _writes(transactions)
         cases = Cases()
+        odd = look_for_odd_reads(record, cases, transactions, known)
         groups: dict[State, dict[State, int]] = {}
         counts = {"reads-count": 0, "early-read-count": 0, "late-read-count": 0}
-        for position, read in _reads(record):
-            found = {key: value for _, key, value in read}
-            seen = frozenset(key for key, value in found.items() if value is not None)
+        for reader in _readers(transactions):
+            seen = frozenset(key for key, value in reader.reads.items() if value is not None)
             counts["reads-count"] += 1
             counts["early-read-count"] += not seen
-            counts["late-read-count"] += len(seen) == len(found)
-            once = {key: value for key, value in found.items() if key not in twice}
-            _look_for_odd_values(record, cases, writes, position, once)
-            if not twice & found.keys():
-                groups.setdefault(frozenset(found), {}).setdefault(seen, position)
+            counts["late-read-count"] += len(seen) == len(reader.reads)
+            if _shows_a_state(known, once, reader):
+                group = groups.setdefault(frozenset(reader.reads), {})
+                group.setdefault(seen, reader.position)
         for states in groups.values():
             budget.spend_check(self.name)
-            _look_for_forks(record, cases, writes, states)
+            _look_for_forks(record, cases, once, states)
         return judged(
             record,
             self.options,
             cases,
             MEANINGS,
             stats={**counts, "forks": cases.counts.get(LONG_FORK, 0), "groups": len(groups)},
-            unknown=_why_unknown(twice, counts["reads-count"]),
+            unknown=transactions.odd or odd or _why_unknown(twice),
+            tested=(LONG_FORK,) if counts["reads-count"] else (),
+            untested="no read was answered",
         )
 
 
-def _why_unknown(twice: set[Any], reads: int) -> str:
-    if twice:
-        keys = listed(sorted(twice, key=str))
-        return f"written more than once, so that reads cannot be compared: key {keys}"
-    return "" if reads else "no read was answered, so nothing is known"
+def _why_unknown(twice: set[Any]) -> str:
+    if not twice:
+        return ""
+    keys = listed(sorted(map(displayed, twice)))
+    return f"written more than once, so that reads cannot be compared: key {keys}"
 
 
-def _writes(record: Record) -> tuple[dict[Any, tuple[int, Any]], set[Any]]:
-    """For each key written once its write (position of the last record, value), and the others."""
-    writes: dict[Any, tuple[int, Any]] = {}
-    twice: set[Any] = set()
-    history = record.history
-    for position, operation in enumerate(history.operations):
-        if not operation.is_client or operation.type != INVOKE:
-            continue
-        if not is_transaction(operation.value):
-            continue
-        end = history.pairs[position] if history.pairs[position] >= 0 else position
-        for f, key, value in operation.value:
-            if f in _WRITES:
-                if key in writes:
-                    twice.add(key)
-                writes[key] = (end, value)
-    return {key: write for key, write in writes.items() if key not in twice}, twice
+def _writes(transactions: Transactions) -> tuple[dict[Any, Registers], set[Any]]:
+    """For each key written once its writer, and the other keys."""
+    once: dict[Any, Registers] = {}
+    twice = {key for key, _ in transactions.doubtful}
+    for transaction in transactions.found:
+        twice.update(key for key, _ in transaction.overwritten)
+        for key in transaction.writes:
+            if once.setdefault(key, transaction) is not transaction:
+                twice.add(key)
+    return {key: writer for key, writer in once.items() if key not in twice}, twice
 
 
-def _reads(record: Record) -> list[tuple[int, Any]]:
-    return [
-        (position, operation.value)
-        for position, operation in enumerate(record.history.operations)
-        if operation.is_client
-        and operation.type == OK
-        and is_transaction(operation.value)
-        and all(step[0] in _READS for step in operation.value)
-    ]
+def _readers(transactions: Transactions) -> list[Registers]:
+    return [each for each in transactions.found if each.status == OK and not each.writes]
 
 
-def _look_for_odd_values(
-    record: Record,
-    cases: Cases,
-    writes: Mapping[Any, tuple[int, Any]],
-    position: int,
-    found: Mapping[Any, Any],
-) -> None:
-    for key, value in found.items():
+def _shows_a_state(known: Writers, once: Mapping[Any, Registers], reader: Registers) -> bool:
+    """Whether each of its reads shows its key's one write, which did not fail, or none."""
+    if reader.disagreeing:
+        return False
+    for key, value in reader.reads.items():
+        writer = once.get(key)
         if value is None:
-            continue
-        writer, written = writes.get(key, (-1, None))
-        if writer < 0 or written != value:
-            if cases.wants(THIN_AIR):
-                step = f"T1 read key {shown(key)} = {shown(value)}, which nobody ever wrote"
-                cases.keep(THIN_AIR, proof(record, {"T1": position}, [step], key=key))
-        elif record.history.operations[writer].type == FAIL and cases.wants(ABORTED_READ):
-            step = f"T2 read key {shown(key)} = {shown(value)}, which T1 wrote, and T1 failed"
-            cases.keep(ABORTED_READ, proof(record, {"T1": writer, "T2": position}, [step], key=key))
+            if (key, None) in known.twice:
+                return False
+        elif writer is None or writer.status == FAIL or writer.writes[key] != value:
+            return False
+    return True
 
 
 def _look_for_forks(
     record: Record,
     cases: Cases,
-    writes: Mapping[Any, tuple[int, Any]],
+    writes: Mapping[Any, Registers],
     states: Mapping[State, int],
 ) -> None:
     """Sorted by size, the states of one store are a chain: each holds the one before."""
@@ -148,26 +144,26 @@ def _look_for_forks(
         if not smaller <= larger and cases.wants(LONG_FORK):
             one, other = min(smaller - larger, key=str), min(larger - smaller, key=str)
             reads = (states[smaller], states[larger])
-            if one in writes and other in writes:
-                cases.keep(LONG_FORK, _fork(record, writes, reads, one, other))
+            cases.keep(LONG_FORK, _fork(record, writes, reads, one, other))
 
 
 def _fork(
     record: Record,
-    writes: Mapping[Any, tuple[int, Any]],
+    writes: Mapping[Any, Registers],
     reads: tuple[int, int],
     one: Any,
     other: Any,
-) -> Any:
-    named = {"T1": writes[one][0], "T2": writes[other][0], "T3": reads[0], "T4": reads[1]}
-    x, y = shown(one), shown(other)
+) -> Anomaly:
+    writer, later = writes[one].position, writes[other].position
+    named = {"T1": writer, "T2": later, "T3": reads[0], "T4": reads[1]}
+    x, y = displayed(one), displayed(other)
     steps = [
         f"T1 < T3, because T3 observed T1's write of key {x}",
         f"T3 < T2, because T3 did not observe T2's write of key {y}",
         f"T2 < T4, because T4 observed T2's write of key {y}",
         f"T4 < T1, because T4 did not observe T1's write of key {x}",
     ]
-    return proof(record, named, steps, key=[one, other])
+    return proof(record, named, steps, key=[displayed_key(one), displayed_key(other)])
 
 
 CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {LongFork.name: LongFork}

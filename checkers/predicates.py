@@ -6,117 +6,69 @@ would have matched, and it was not found, then the reader saw the row before it 
 so came before the transaction that inserted it. Looked for:
 
 - ``predicate-read-miss``: every version that a row ever had matches, and it was not found (only
-  where an ``init`` operation says what there was at first; else not being there yet explains it)
+  where it is told what there was at first, by an ``init`` operation, ``-i`` or the header; else not
+  being there yet explains it)
 - ``predicate-mismatch``: a row was found that does not match the condition
-- ``thin-air`` / ``G1a``: a row was found with a value that nobody wrote, or only a failed
-  transaction
-- cycles of dependencies: ``G1c``, ``G-single``, ``G-nonadjacent``, ``G2``, with the order of time
-  (``-realtime``) where the model asks for it. An edge over a condition makes it the plain name.
+- ``thin-air`` / ``G1a`` / ``G1b``: a row was found with a value that nobody wrote, or only a failed
+  transaction, or one that its transaction overwrote (which read uncommitted allows)
+- ``future-read``: only the reader itself wrote it, and later; ``own-write-unread``: what it wrote
+  itself it did not find; ``own-write-overwritten``: or it found another one's; ``internal``: no one
+  version of a row explains all that one transaction was told of it
+- cycles of dependencies: ``G1c``, ``G-single``, ``G-nonadjacent``, ``G2``, with the order of each
+  process (``-process``) or of time (``-realtime``) where the model asks for it. An edge over a
+  condition makes it the plain name.
+- ``no-serial-order``: of a small group, where the claim is serializability (session, strict), no
+  order of the transactions explains all reads: all are tried
 
-Micro-operations: ``["rp", condition, rows]``, ``["r", row, value]``, ``["insert" | "w", row,
-value]``, ``["delete", row]``. A row that is changed more than once tells nothing of its order,
-except that what was there at first comes first. Sound, not complete.
+:mod:`checkers.predicate_groups` says what operations there are and what becomes of others. A row
+that is changed more than once tells nothing of its order, except that what was there at first comes
+first. Sound; complete for serializability of groups whose orders could all be tried.
 
-Cost: transactions times rows of a group (or of the whole history, without independent keys), and
-the square of a group's transactions for the order of time.
+Cost: transactions times rows of a group (or of the whole history, without independent keys); for
+all orders at most :data:`checkers.predicate_orders.MOST_STEPS` steps a group.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import Any, Final
 
+from checkers import odd_reads
 from checkers.claim import Cases, Meaning, claims, judged
-from checkers.elle.models import REALTIME_CYCLES, prohibited
-from checkers.proof import proof, shown
-from harness.history.operation import FAIL, INVOKE, OK, is_transaction
+from checkers.elle.models import PROCESS_CYCLES, REALTIME_CYCLES, canonical, prohibited
+from checkers.predicate_groups import STEPS, Group, Txn, matches, taken_in
+from checkers.predicate_orders import Limit, has_order
+from checkers.predicate_reads import MISMATCH, MISS, Edge, Reader
+from checkers.proof import proof
+from checkers.register_transactions import foreign_operations
+from harness.history.operation import FAIL, OK
 from harness.history.record import Record
-from harness.history.verdict import Anomaly, Budget, Checker, Verdict
+from harness.history.verdict import Anomaly, Budget, Checker, Verdict, untested
 
-MISS: Final = "predicate-read-miss"
-MISMATCH: Final = "predicate-mismatch"
-THIN_AIR: Final = "thin-air"
-ABORTED_READ: Final = "G1a"
+__all__ = ["CHECKERS", "PredicateReads", "matches"]
+
 CYCLES: Final = ("G1c", "G-single", "G-single-item", "G-nonadjacent", "G-nonadjacent-item", "G2")
+NO_ORDER: Final = "no-serial-order"
+SERIAL: Final = (("PL-3", ""), ("strong-session-serializable", "process"), ("PL-SS", "realtime"))
+"""Serial models with the order that each keeps, the weakest first."""
 MEANINGS: Final = {
+    **odd_reads.MEANINGS,
     MISS: Meaning(anomalies=(MISS,)),
-    MISMATCH: Meaning(anomalies=(THIN_AIR,)),
-    THIN_AIR: Meaning(anomalies=(THIN_AIR,)),
-    ABORTED_READ: Meaning(anomalies=(ABORTED_READ,)),
+    MISMATCH: Meaning(models=("PL-1",)),
     **{
         name: Meaning(anomalies=(name,))
         for base in (*CYCLES, "G2-item")
-        for name in (base, f"{base}-realtime")
+        for name in (base, f"{base}-process", f"{base}-realtime")
     },
 }
-CHANGES: Final = ("insert", "w", "delete")
-ABSENT: Final = None
-LONGEST_GROUP: Final = 2_000
-"""Transactions of a group up to which the order of time is taken in."""
-
-
-def matches(condition: Any, value: Any) -> bool:
-    """Whether a row with ``value`` (``None``: not there) fulfils ``condition``."""
-    if value is ABSENT:
-        return False
-    if condition == "true":
-        return True
-    if condition[0] == "=":
-        return bool(value == condition[1])
-    if condition[0] == "mod":
-        return bool(value % condition[1] == condition[2])
-    raise ValueError(f"there is no condition {condition!r}")
-
-
-@dataclass(eq=False)
-class Txn:
-    """One transaction: positions of both ends (``end`` of a last record), steps and outcome."""
-
-    begun: int
-    end: int
-    status: str
-    steps: list[list[Any]]
-
-    def changes(self) -> dict[str, Any]:
-        """What it leaves each row at."""
-        return {
-            str(step[1]): ABSENT if step[0] == "delete" else step[2]
-            for step in self.steps
-            if step[0] in CHANGES
-        }
-
-
-@dataclass(frozen=True)
-class Edge:
-    """``before`` comes before the other end because of ``why``; ``rw`` and ``over`` a condition."""
-
-    before: int
-    after: int
-    why: str
-    kind: str
-    is_predicate: bool = False
-
-
-@dataclass
-class Group:
-    """One closed universe: its first state, if told, and its transactions."""
-
-    initial: dict[str, Any] = field(default_factory=dict)
-    is_told: bool = False
-    txns: list[Txn] = field(default_factory=list)
-
-    def versions(self) -> dict[str, list[tuple[Any, int]]]:
-        """Each row's values with who wrote them (-1: at first), the first one first."""
-        found: dict[str, list[tuple[Any, int]]] = {
-            row: [(value, -1)] for row, value in self.initial.items()
-        }
-        for number, txn in enumerate(self.txns):
-            if txn.status != FAIL:
-                for row, value in txn.changes().items():
-                    found.setdefault(row, [(ABSENT, -1)]).append((value, number))
-        return found
+MAIN: Final = (MISS, MISMATCH, odd_reads.THIN_AIR, odd_reads.OWN_UNREAD)
+ORDERS: Final = ("realtime", "process")
+MOST_STARTS: Final = 1_000
+"""Edges from which a shortest cycle is looked for, once it is known that there is one."""
+DEFAULT: Final = ("strict-serializable",)
 
 
 class PredicateReads:
@@ -124,181 +76,125 @@ class PredicateReads:
 
     name = "predicates"
     reads = frozenset({"history"})
-    micro_operations = frozenset(("rp", "r", "insert", "w", "delete"))
+    needs_no_times = True
+    micro_operations = STEPS
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all ok transactions of ``record``."""
-        asked = claims(record, self.options) or ("strict-serializable",)
-        realtime = bool(prohibited(asked) & REALTIME_CYCLES)
-        cases = Cases()
-        groups = _groups(record)
-        reads = 0
-        for group in groups.values():
+        intake = taken_in(record)
+        if intake.foreign:
+            return foreign_operations(self.name, intake.foreign, ", ".join(sorted(STEPS)))
+        if not intake.groups:
+            return untested("the history has no transaction over rows")
+        asked = claims(record, self.options) or DEFAULT
+        cases, meanings, reads = Cases(), dict(MEANINGS), 0
+        odd, limit = intake.odd, Limit()
+        for group in intake.groups.values():
             budget.spend_check(self.name)
-            versions = group.versions()
-            edges: list[Edge] = []
-            for number, txn in enumerate(group.txns):
-                if txn.status == OK:
-                    reads += sum(step[0] == "rp" for step in txn.steps)
-                    edges += _read_edges(record, cases, group, versions, number)
-            timed = _in_time(group.txns) if realtime and len(group.txns) <= LONGEST_GROUP else []
-            _look_for_cycles(record, cases, group, edges, timed)
+            if group.doubt():
+                odd = odd or group.doubt()
+                continue
+            reads += _look_at(record, cases, group, asked, budget)
+            model = "" if cases.counts else _unordered(group, asked, limit)
+            if model and cases.wants(NO_ORDER):
+                meanings[NO_ORDER] = Meaning(models=(model,))
+                cases.keep(NO_ORDER, _no_order(record, group, model))
         return judged(
             record,
             self.options,
             cases,
-            MEANINGS,
-            stats={"group-count": len(groups), "predicate-reads": reads},
-            unknown="" if reads else "no condition was answered, so nothing is known",
+            meanings,
+            stats={"group-count": len(intake.groups), "predicate-reads": reads},
+            unknown=odd,
+            tested=MAIN if reads else (),
+            untested="no condition was answered",
         )
 
 
-def _groups(record: Record) -> dict[Any, Group]:
-    groups: dict[Any, Group] = {}
-    history = record.history
-    for position, operation in enumerate(history.operations):
-        if not operation.is_client or operation.type != INVOKE:
-            continue
-        end = history.pairs[position] if history.pairs[position] >= 0 else position
-        last = history.operations[end]
-        value = last.value if last.type == OK else operation.value
-        key: Any = None
-        if record.header.independent and isinstance(value, list | tuple) and len(value) == 2:
-            key, value = value
-        group = groups.setdefault(key, Group())
-        if operation.f == "init" and isinstance(value, Mapping):
-            group.initial = {str(row): given for row, given in value.items()}
-            group.is_told = True
-        elif is_transaction(value):
-            status = last.type if end != position else "info"
-            group.txns.append(Txn(position, end, status, [list(step) for step in value]))
-    return groups
-
-
-def _read_edges(
-    record: Record,
-    cases: Cases,
-    group: Group,
-    versions: Mapping[str, list[tuple[Any, int]]],
-    number: int,
-) -> list[Edge]:
-    """What the reads of one transaction tell: its edges, and rows that it could not have seen."""
-    txn = group.txns[number]
+def _look_at(
+    record: Record, cases: Cases, group: Group, asked: tuple[str, ...], budget: Budget
+) -> int:
+    """Look for all but missing orders; how many conditions were answered."""
+    versions = group.versions()
     edges: list[Edge] = []
-    own: set[str] = set()
-    for step in txn.steps:
-        if step[0] in CHANGES:
-            own.add(str(step[1]))
-        elif step[0] == "r" and str(step[1]) not in own:
-            edges += _saw(versions, number, str(step[1]), step[2], None)
-        elif step[0] == "rp":
-            found = {str(row): value for row, value in (step[2] or {}).items()}
-            for row, value in found.items():
-                if row not in own:
-                    _look_for_odd_row(record, cases, group, txn, step[1], row, value)
-                    edges += _saw(versions, number, row, value, step[1])
-            for row in versions.keys() - found.keys() - own:
-                edges += _missed(record, cases, group, versions[row], number, row, step[1])
-    return edges
+    reads = 0
+    for number, txn in enumerate(group.txns):
+        if txn.status == OK:
+            budget.spend_check(PredicateReads.name)
+            reads += sum(step.f == "rp" for step in txn.steps)
+            edges += Reader(record, cases, group, versions, number).edges()
+    wanted = prohibited(asked)
+    orders: list[list[Edge]] = [[]]
+    if wanted & REALTIME_CYCLES:  # which is the order of each process as well
+        orders.append(_in_time(group.txns))
+    elif wanted & PROCESS_CYCLES:
+        orders.append(_in_sessions(group.txns))
+    _look_for_cycles(record, cases, group, edges, orders)
+    return reads
 
 
-def _look_for_odd_row(
-    record: Record, cases: Cases, group: Group, txn: Txn, condition: Any, row: str, value: Any
-) -> None:
-    found = f"found row {row} = {shown(value)}"
-    if not matches(condition, value) and cases.wants(MISMATCH):
-        step = f"T1 {found} by the condition {shown(condition)}, which it does not fulfil"
-        cases.keep(MISMATCH, proof(record, {"T1": txn.end}, [step], key=row))
-    writers = [t for t in group.txns if row in t.changes() and t.changes()[row] == value]
-    if any(t.status != FAIL for t in writers) or group.initial.get(row, ABSENT) == value:
-        return
-    kind = ABORTED_READ if writers else THIN_AIR
-    if cases.wants(kind):
-        named = {"T1": writers[0].end, "T2": txn.end} if writers else {"T2": txn.end}
-        why = "which T1 wrote, and T1 failed" if writers else "which nobody ever wrote"
-        cases.keep(kind, proof(record, named, [f"T2 {found}, {why}"], key=row))
+def _unordered(group: Group, asked: tuple[str, ...], limit: Limit) -> str:
+    """The weakest serial model of those asked for that no order of a small group keeps, if any."""
+    names = {canonical(name) for name in asked}
+    wanted = [place for place, (model, _) in enumerate(SERIAL) if model in names]
+    if not wanted or has_order(group, SERIAL[wanted[-1]][1], limit) is not False:
+        return ""
+    for model, kept in SERIAL[: wanted[-1]]:
+        if has_order(group, kept, limit) is False:
+            return model
+    return SERIAL[wanted[-1]][0]
 
 
-def _saw(
-    versions: Mapping[str, list[tuple[Any, int]]],
-    number: int,
-    row: str,
-    value: Any,
-    condition: Any,
-) -> Iterator[Edge]:
-    """Edges of having seen one version of a row."""
-    of_row = versions.get(row, [])
-    holders = [writer for held, writer in of_row if held == value]
-    if len(holders) != 1:
-        return
-    over = condition is not None
-    if holders[0] >= 0 and holders[0] != number:
-        why = f"{{b}} found row {row} = {shown(value)}, which {{a}} wrote"
-        yield Edge(holders[0], number, why, "wr", over)
-    if holders[0] < 0:  # what was there at first comes before all else
-        for after, writer in of_row[1:]:
-            if writer != number:
-                seen = "not there" if value is ABSENT else shown(value)
-                why = f"{{a}} found row {row} {seen}, and {{b}} made it {shown(after)}"
-                yield Edge(number, writer, why, "rw", over)
+def _no_order(record: Record, group: Group, model: str) -> Anomaly:
+    named = {
+        f"T{number}": txn.end
+        for number, txn in enumerate((txn for txn in group.txns if txn.status != FAIL), 1)
+    }
+    step = "no order of all these transactions explains what each of them read"
+    step += {"PL-3": "", "PL-SS": " and keeps to the order of time"}.get(
+        model, " and keeps to the order of each process"
+    )
+    return proof(record, named, [f"{step}, as trying them all showed"])
 
 
-def _missed(
-    record: Record,
-    cases: Cases,
-    group: Group,
-    of_row: list[tuple[Any, int]],
-    number: int,
-    row: str,
-    condition: Any,
-) -> Iterator[Edge]:
-    """Edges of not having found a row: the reader saw the one version that does not match."""
-    silent = [writer for value, writer in of_row if not matches(condition, value)]
-    if not silent:
-        if group.is_told and cases.wants(MISS):
-            values = shown([value for value, _ in of_row])
-            step = (
-                f"T1 did not find row {row} by the condition {shown(condition)}, which each of"
-                f" the values that the row ever had fulfils: {values}"
-            )
-            named = {"T1": group.txns[number].end}
-            cases.keep(MISS, proof(record, named, [step], key=row))
-        return
-    if len(silent) > 1:
-        return
-    if silent[0] >= 0:
-        if silent[0] != number:
-            why = f"{{b}} did not find row {row}, and only as {{a}} left it could it not be found"
-            yield Edge(silent[0], number, why, "wr", True)
-        return
-    for value, writer in of_row[1:]:
-        if writer != number:
-            why = (
-                f"{{a}} did not find row {row} by the condition {shown(condition)}, and {{b}}"
-                f" made it {shown(value)}, which fulfils it"
-            )
-            yield Edge(number, writer, why, "rw", True)
+def _in_sessions(txns: list[Txn]) -> list[Edge]:
+    why = "the same process did {a} before {b}"
+    found: list[Edge] = []
+    latest: dict[Any, int] = {}
+    for number, txn in enumerate(txns):  # in order of their last records, and one after the other
+        if txn.process in latest and txn.status != FAIL:
+            found.append(Edge(latest[txn.process], number, why, "process"))
+        if txn.status == OK:
+            latest[txn.process] = number
+    return found
 
 
 def _in_time(txns: list[Txn]) -> list[Edge]:
+    """Enough of the order of time for all the rest to follow."""
     why = "{a} had completed before {b} was invoked"
-    return [
-        Edge(a, b, why, "realtime")
-        for a, first in enumerate(txns)
-        if first.status == OK
-        for b, second in enumerate(txns)
-        if second.status != FAIL and first.end < second.begun
-    ]
+    later = sorted((txn.begun, number) for number, txn in enumerate(txns) if txn.status != FAIL)
+    found: list[Edge] = []
+    for a, first in enumerate(txns):
+        if first.status != OK:
+            continue
+        soonest = -1
+        for begun, b in later[bisect_right(later, (first.answered, len(txns))) :]:
+            if 0 <= soonest < begun:
+                break
+            found.append(Edge(a, b, why, "realtime"))
+            if txns[b].status == OK:
+                soonest = txns[b].answered if soonest < 0 else min(soonest, txns[b].answered)
+    return found
 
 
 def _look_for_cycles(
-    record: Record, cases: Cases, group: Group, edges: list[Edge], timed: list[Edge]
+    record: Record, cases: Cases, group: Group, edges: list[Edge], orders: list[list[Edge]]
 ) -> None:
-    """A shortest cycle of the worst kind there is, first without the order of time."""
-    for more in ([], timed):
+    """A shortest cycle of the worst kind there is, first without any order of the history."""
+    for more in orders:
         cycle = _worst_cycle(edges, more)
         if cycle:
             kind = _named(cycle)
@@ -307,18 +203,60 @@ def _look_for_cycles(
             return
 
 
-def _worst_cycle(edges: list[Edge], timed: list[Edge]) -> list[Edge]:
-    plain = [edge for edge in edges if edge.kind != "rw"] + timed
+def _worst_cycle(edges: list[Edge], ordered: list[Edge]) -> list[Edge]:
+    read = [edge for edge in edges if edge.kind != "rw"]
+    plain = read + ordered
     against = [edge for edge in edges if edge.kind == "rw"]
-    searches = ((plain, plain), (against, plain), (against, [*plain, *against]))
+    searches = ((read, plain), (against, plain), (against, [*plain, *against]))
     for starts, allowed in searches:
         after: dict[int, list[Edge]] = {}
         for edge in allowed:
             after.setdefault(edge.before, []).append(edge)
-        cycles = [[edge, *path] for edge in starts if (path := _path(after, edge)) is not None]
+        home = _components(after)
+        inside = [edge for edge in starts if home.get(edge.before, -1) == home.get(edge.after)]
+        cycles = [
+            [edge, *path]
+            for edge in inside[:MOST_STARTS]
+            if (path := _path(after, edge)) is not None
+        ]
         if cycles:
             return min(cycles, key=len)
     return []
+
+
+def _components(after: Mapping[int, list[Edge]]) -> dict[int, int]:
+    """For each node the strongly connected component that it lies in (Tarjan's)."""
+    found: dict[int, int] = {}
+    place: dict[int, int] = {}
+    low: dict[int, int] = {}
+    stack: list[int] = []
+    for root in after:
+        if root in place:
+            continue
+        work = [(root, iter(after.get(root, ())))]
+        place[root] = low[root] = len(place)
+        stack.append(root)
+        while work:
+            node, edges = work[-1]
+            for edge in edges:
+                if edge.after not in place:
+                    place[edge.after] = low[edge.after] = len(place)
+                    stack.append(edge.after)
+                    work.append((edge.after, iter(after.get(edge.after, ()))))
+                    break
+                if edge.after not in found:
+                    low[node] = min(low[node], place[edge.after])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == place[node]:
+                    while True:
+                        member = stack.pop()
+                        found[member] = node
+                        if member == node:
+                            break
+    return found
 
 
 def _path(after: Mapping[int, list[Edge]], edge: Edge) -> list[Edge] | None:
@@ -349,7 +287,7 @@ def _named(cycle: list[Edge]) -> str:
         one and other for one, other in zip(against, [*against[1:], against[0]], strict=True)
     )
     item = "" if any(edge.is_predicate and edge.kind == "rw" for edge in cycle) else "-item"
-    late = "-realtime" if any(edge.kind == "realtime" for edge in cycle) else ""
+    late = next((f"-{kind}" for kind in ORDERS if any(edge.kind == kind for edge in cycle)), "")
     if not count:
         return f"G1c{late}"
     if count == 1:
@@ -358,6 +296,11 @@ def _named(cycle: list[Edge]) -> str:
 
 
 def _told(record: Record, group: Group, cycle: list[Edge]) -> Anomaly:
+    cycle = [  # of two steps in time the first tells all: time is transitive
+        edge
+        for kind, run in groupby(_from_a_read(cycle), key=lambda edge: edge.kind)
+        for edge in ([_joined(list(run))] if kind in ORDERS else run)
+    ]
     numbers = [edge.before for edge in cycle]
     names = {number: f"T{place}" for place, number in enumerate(numbers, 1)}
     named = {names[number]: group.txns[number].end for number in numbers}
@@ -366,6 +309,16 @@ def _told(record: Record, group: Group, cycle: list[Edge]) -> Anomaly:
         a, b = names[edge.before], names[edge.after]
         steps.append(f"{a} < {b}, because {edge.why.format(a=a, b=b)}")
     return proof(record, named, steps)
+
+
+def _from_a_read(cycle: list[Edge]) -> list[Edge]:
+    """The cycle, begun where no run of steps in time is cut in two."""
+    at = next(n for n, edge in enumerate(cycle) if edge.kind not in ORDERS)
+    return cycle[at:] + cycle[:at]
+
+
+def _joined(run: list[Edge]) -> Edge:
+    return Edge(run[0].before, run[-1].after, run[0].why, run[0].kind)
 
 
 CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {

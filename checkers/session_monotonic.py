@@ -3,7 +3,9 @@
 After Dgraph's sequential test. ``inc`` raises a counter and answers the new value, ``read``
 answers the value. Nothing lowers it, so in the order of one process its answers never fall
 (``fell``), whichever copy answered: sequential consistency forbids it. Two acknowledged ``inc``
-with the same answer lost one of the two (``lost-increment``). Cost: one pass.
+with the same answer lost one of the two (``lost-increment``). A declared initial state (a number,
+or one for each key) is what every process has seen before its first answer. Nothing is tested by a
+single answer, nor (but for lost increments) against a model without sessions. Cost: one pass.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from checkers.calls import Call, calls, of, short
+from checkers.claim import claims
+from checkers.elle.models import canonical, friendly, stronger_models
 from checkers.telling import Findings, each_key
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Budget, Verdict
@@ -19,6 +23,8 @@ from harness.history.verdict import UNKNOWN, Budget, Verdict
 RISES: Final = ("inc", "increment")
 FELL: Final = "fell"
 LOST: Final = "lost-increment"
+BROKEN: Final = ("sequential", "strong-session-snapshot-isolation")
+"""What a fall contradicts, with everything stronger."""
 
 
 class SessionMonotonic:
@@ -26,6 +32,7 @@ class SessionMonotonic:
 
     name = "session-monotonic"
     reads = frozenset({"history"})
+    operations = frozenset((*RISES, "read"))
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
@@ -40,6 +47,9 @@ class SessionMonotonic:
         odd = next((call for call in answered if not _is_number(call.answer)), None)
         if odd is not None:
             return Verdict(valid=UNKNOWN, why=f"{odd} answered {short(odd.answer)}, no number")
+        initial = record.header.initial
+        if initial is not None and not _is_number(initial):
+            return Verdict(valid=UNKNOWN, why=f"the initial state is no number: {short(initial)}")
         findings = Findings(record)
         latest: dict[Any, Call] = {}
         given: dict[Any, Call] = {}
@@ -47,12 +57,16 @@ class SessionMonotonic:
             before = latest.get(call.process)
             if before is not None and call.answer < before.answer:
                 _tell_fall(findings, before, call)
+            elif initial is not None and call.answer < initial:
+                _tell_fall_below(findings, initial, call)
             latest[call.process] = call
             if call.f in RISES:
                 other = given.setdefault(call.answer, call)
                 if other is not call:
                     _tell_lost(findings, other, call)
         only_falls = set(findings.counts) <= {FELL}
+        could_fall = len(latest) < len(answered) or (initial is not None and bool(answered))
+        stronger = stronger_models(BROKEN)
         return findings.verdict(
             stats={
                 "answer-count": len(answered),
@@ -60,14 +74,21 @@ class SessionMonotonic:
                 "fall-count": findings.counts.get(FELL, 0),
                 "lost-increment-count": findings.counts.get(LOST, 0),
             },
-            empty="" if answered else "nothing was answered",
-            not_=("sequential", "strong-session-snapshot-isolation") if only_falls else (),
-            also_not=(
-                ("linearizable", "strong-session-serializable", "strict-serializable")
-                if only_falls
-                else ()
-            ),
+            empty=_untested(claims(record, self.options), could_fall, len(given)),
+            not_=BROKEN if only_falls else (),
+            also_not=tuple(sorted(map(friendly, stronger - set(BROKEN)))) if only_falls else (),
         )
+
+
+def _untested(claimed: tuple[str, ...], could_fall: bool, increments: int) -> str:
+    """Why no answer could have been wrong; empty if one could."""
+    if increments > 1:
+        return ""
+    if not could_fall:
+        return "no process had two answers, and no two increments were answered"
+    if claimed and not stronger_models(BROKEN) & set(map(canonical, claimed)):
+        return f"{' nor '.join(claimed)} does not forbid a fall"
+    return ""
 
 
 def _is_number(value: Any) -> bool:
@@ -81,6 +102,14 @@ def _tell_fall(findings: Findings, before: Call, call: Call) -> None:
         " so T2 < T1: a contradiction.",
     ]
     findings.add(FELL, [before, call], reasons, before=before.answer, found=call.answer)
+
+
+def _tell_fall_below(findings: Findings, initial: Any, call: Call) -> None:
+    reasons = [
+        f"The value was {short(initial)} at the start.",
+        f"T1 answered {call.answer}, and nothing lowers the value: a contradiction.",
+    ]
+    findings.add(FELL, [call], reasons, before=initial, found=call.answer)
 
 
 def _tell_lost(findings: Findings, other: Call, call: Call) -> None:

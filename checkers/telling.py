@@ -20,7 +20,7 @@ from checkers.independence import agreed, independence, is_pair, undeclared
 from harness.history.history import History
 from harness.history.operation import INVOKE, Header, Operation
 from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Anomaly, Budget, Valid, Verdict, worst
+from harness.history.verdict import UNKNOWN, Anomaly, Budget, Valid, Verdict, untested, worst
 
 SHOWN: Final = 8
 """Cases of one kind that are told; the count in ``stats`` is of all."""
@@ -89,14 +89,21 @@ class Findings:
         why: str = "",
         unknown: str = "",
         empty: str = "",
+        settle: str = "",
         not_: Sequence[str] = (),
         also_not: Sequence[str] = (),
+        permitted: Mapping[str, int] | None = None,
+        permitted_by: str = "",
     ) -> Verdict:
         """Invalid if anything was found, else unknown if ``unknown`` says why, else valid.
 
-        ``empty`` says that there was nothing to judge, which is unknown for a whole history; a
-        key of many that came to nothing is left out.
+        ``empty`` says what was missing for anything to be tested, which is unknown for a whole
+        history; a key of many that came to nothing is left out. ``permitted`` counts what was
+        found and breaks no promise, as ``permitted_by`` says.
         """
+        excused = {kind: count for kind, count in (permitted or {}).items() if count}
+        if excused:
+            stats = {**stats, "permitted": excused, "permitted-by": permitted_by}
         if self.anomalies:
             return Verdict(
                 valid=False,
@@ -106,10 +113,13 @@ class Findings:
                 also_not=tuple(also_not),
                 stats=stats,
             )
-        if empty:
-            stats = {**stats, NOTHING_JUDGED: True}
-        why = unknown or empty
-        return Verdict(valid=UNKNOWN if why else True, why=why, stats=stats)
+        if empty and not unknown:
+            return untested(empty, settle=settle, stats={**stats, NOTHING_JUDGED: True})
+        if unknown:
+            return Verdict(valid=UNKNOWN, why=unknown, settle=settle, stats=stats)
+        listed_ = ", ".join(f"{count} {kind}" for kind, count in sorted(excused.items()))
+        told = f"{listed_}, which breaks no promise: {permitted_by}" if excused else ""
+        return Verdict(valid=True, why=told, stats=stats)
 
 
 class NotKeyed(Exception):

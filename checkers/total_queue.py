@@ -9,10 +9,16 @@ left is drained. By value:
   option ``exactly_once`` (queues that deliver at least once may do that)
 - *recovered*: it came out although its enqueue had no answer
 
-Two things keep ``lost`` from being certain, and make the verdict ``unknown`` instead: nothing
+Some things keep ``lost`` from being certain, and make the verdict ``unknown`` instead: nothing
 shows that the queue was empty at the end (a drain, or a dequeue that found nothing, begun after
-the last acknowledged enqueue); and dequeues without an answer, of which each may have taken one
-value. Jepsen's checker calls both lost. Cost: one pass, n log n.
+the last acknowledged enqueue; in a run, after recovery); dequeues without an answer, of which each
+may have taken one value; and drains without an answer or with none that is a list. Jepsen's checker
+calls all that lost. A dequeue *found nothing* if it was answered nil, or failed with exactly the
+error ``empty`` (an ``Empty reply from server`` is none).
+
+What is lost breaks durability whatever is claimed, unless that is disclaimed
+(:mod:`checkers.promises`). Nothing was tested where nothing was taken out. What else is doubt is so
+in :mod:`checkers.queue`. Cost: one pass, n log n.
 """
 
 from __future__ import annotations
@@ -21,13 +27,24 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from checkers.calls import Call, name, short
-from checkers.queue import UNEXPECTED, Taken, Traffic, find_too_many
+from checkers.calls import BEFORE_ALL, Call, short
+from checkers.promises import promises
+from checkers.queue import (
+    DUPLICATED,
+    ENQUEUE,
+    TAKES,
+    UNEXPECTED,
+    Traffic,
+    find_too_many,
+    takes_by_value,
+)
 from checkers.telling import LISTED, Findings, each_key
 from harness.history.record import Record
 from harness.history.verdict import Budget, Verdict
 
 LOST: Final = "lost"
+EMPTY: Final = "empty"
+"""The error of a dequeue that found nothing, as Jepsen's ``:empty``."""
 
 
 class TotalQueue:
@@ -35,6 +52,7 @@ class TotalQueue:
 
     name = "total-queue"
     reads = frozenset({"history"})
+    operations = frozenset((*ENQUEUE, *TAKES))
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
@@ -44,20 +62,30 @@ class TotalQueue:
         return each_key(record, self._judge, budget)
 
     def _judge(self, record: Record, budget: Budget) -> Verdict:
-        traffic = Traffic(record.history)
+        promised = promises(record, self.options)
+        traffic = Traffic(record, promised)
         balance = _Balance(traffic)
         findings = Findings(record)
+        repeated = 0
         for value, takes in balance.takes.items():
             begun = [c for c in traffic.attempts(value) if c.start < takes[0].call.end]
             if not begun or self.options.get("exactly_once"):
-                find_too_many(findings, traffic, value, takes)
-        doubt = balance.doubt()
-        if not doubt:
+                repeated += find_too_many(findings, traffic, value, takes)
+        doubt = traffic.doubt or balance.doubt()
+        if not doubt and not promised.not_durable:
             for value, count in balance.lost.items():
                 _tell_lost(findings, traffic, balance, value, count)
         stats = balance.stats()
         stats["unexpected-count"] = findings.counts.get(UNEXPECTED, 0)
-        return findings.verdict(stats=stats, unknown=doubt)
+        excused = {LOST: sum(balance.lost.values()), DUPLICATED: repeated}
+        return findings.verdict(
+            stats=stats,
+            unknown=doubt,
+            empty=balance.untested(),
+            settle="drain the queue at the end until a drain is answered" if doubt else "",
+            permitted=excused if promised.not_durable else {},
+            permitted_by=promised.excuse,
+        )
 
 
 class _Balance:
@@ -65,9 +93,7 @@ class _Balance:
 
     def __init__(self, traffic: Traffic) -> None:
         self.traffic = traffic
-        self.takes: dict[Any, list[Taken]] = {}
-        for taken in sorted(traffic.taken, key=lambda each: each.call.end):
-            self.takes.setdefault(name(taken.value), []).append(taken)
+        self.takes = takes_by_value(traffic)
         out = Counter({value: len(takes) for value, takes in self.takes.items()})
         attempted = Counter({value: len(traffic.attempts(value)) for value in traffic.into})
         acknowledged = Counter(
@@ -83,7 +109,7 @@ class _Balance:
         """Why nobody can say that something is lost; empty if one can, or nothing is missing."""
         missing = sum(self.lost.values())
         if not missing:
-            return "" if self.traffic.enqueues else "nothing was ever enqueued"
+            return ""
         if not self._was_emptied():
             return (
                 f"{missing} acknowledged values never came out, and nothing shows that the queue"
@@ -91,7 +117,8 @@ class _Balance:
                 " acknowledged enqueue)"
             )
         open_takes = [call for call in self.traffic.takes if not call.ok and not call.failed]
-        if any(call.f == "drain" for call in open_takes):
+        untold = [call for call in self.traffic.takes if call.ok and call.answer is None]
+        if any(call.f == "drain" for call in (*open_takes, *untold)):
             return f"{missing} acknowledged values never came out, and a drain had no answer"
         if missing <= len(open_takes):
             return (
@@ -102,7 +129,25 @@ class _Balance:
 
     def _was_emptied(self) -> bool:
         last = max((c.end for c in self.traffic.enqueues if c.ok), default=-1)
-        return any(call.start > last and _found_nothing(call) for call in self.traffic.takes)
+        return any(
+            call.start > last and _found_nothing(call) and self._counts(call)
+            for call in self.traffic.takes
+        )
+
+    def _counts(self, call: Call) -> bool:
+        """Whether what ``call`` found shows the end: in a run, after recovery."""
+        promised = self.traffic.promised
+        if not promised.is_run:
+            return True
+        since = promised.recovered_ns
+        return since is not None and call.invocation.time >= since
+
+    def untested(self) -> str:
+        """What was missing for anything to be tested; empty if nothing was."""
+        if not self.traffic.enqueues:
+            return "nothing was ever enqueued"
+        is_tested = self.traffic.taken or self.lost
+        return "" if is_tested else "nothing was ever taken out of the queue"
 
     def stats(self) -> dict[str, Any]:
         """Counts and multisets, as Jepsen's."""
@@ -126,30 +171,36 @@ class _Balance:
 def _found_nothing(call: Call) -> bool:
     """Whether the queue was empty when ``call`` ended: it drained it, or found nothing."""
     if call.f == "drain":
-        return call.ok
-    told = call.failed and "empty" in short(call.last.error).lower()
-    return told or (call.ok and call.answer is None)
+        return call.ok and isinstance(call.answer, list | tuple)
+    if call.failed:
+        error = call.last.error
+        kind = error[0] if isinstance(error, list | tuple) and error else error
+        return isinstance(kind, str) and kind.removeprefix(":") == EMPTY
+    return call.ok and call.answer is None
 
 
 def _tell_lost(
     findings: Findings, traffic: Traffic, balance: _Balance, value: Any, count: int
 ) -> None:
     done = [call for call in traffic.into[value] if call.ok]
+    told = [call for call in done if call.end != BEFORE_ALL]
     shown = short(done[0].value)
     out = balance.out[value]
     empty = next(c for c in reversed(traffic.takes) if _found_nothing(c))
     reasons = [
-        f"{len(done)} enqueues of {shown} were acknowledged, and it came out {out} times.",
+        f"{len(done)} enqueues of {shown} were acknowledged"
+        f"{' (or there at the start)' if len(told) < len(done) else ''}, and it came out"
+        f" {out} times.",
         "The last call above found the queue empty after them; nothing else takes values out,"
         f" so {count} of {shown} must be lost.",
     ]
-    open_takes = sum(not call.ok and not call.failed for call in traffic.takes)
-    if open_takes:
+    doubtful = sum(not call.ok and not call.failed for call in traffic.takes)
+    if doubtful:
         reasons.append(
-            f"{open_takes} dequeues had no answer, fewer than the"
+            f"{doubtful} dequeues had no answer, fewer than the"
             f" {sum(balance.lost.values())} values missing in all: they cannot have taken all."
         )
-    findings.add(LOST, [*done[:3], empty], reasons, value=shown, count=count)
+    findings.add(LOST, [*told[:3], empty], reasons, value=shown, count=count)
 
 
 CHECKERS = {"total-queue": TotalQueue}

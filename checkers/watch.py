@@ -12,22 +12,30 @@ the guarantees of etcd's robustness tests (ordered, unique, reliable, resumable)
 - ``unexpected``: an event nobody wrote, whose write failed, or began after the watch was over
 - ``write-order``: a write was acknowledged before another began, and has the higher revision
 
-Values are unique within a key. Cost: n log n.
+Values are unique within a key; of one that is written twice no revision is inferred. A write's
+answer tells its revision only if it is the value that was asked, with a number; what else it may
+be is ignored. ``initial`` is a value that was written before the first operation. A watch whose
+answer is nothing of the above, and values of another kind than any that was written
+(:mod:`checkers.shapes`), prove nothing and make ``unknown``. Nothing was tested where no watch saw
+a change. Cost: n log n.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
 from checkers.calls import Call, calls, name, of, short
+from checkers.shapes import Known, is_pair
 from checkers.telling import Findings, each_key
 from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
+from harness.history.verdict import Budget, Verdict
 
+WATCHES: Final = ("watch", "final-watch")
 OUT_OF_ORDER: Final = "out-of-order"
 DUPLICATED: Final = "duplicated"
 DIVERGENT: Final = "divergent"
@@ -64,6 +72,7 @@ class Watch:
 
     name = "watch"
     reads = frozenset({"history"})
+    operations = frozenset({"write", *WATCHES})
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
@@ -74,18 +83,22 @@ class Watch:
 
     def _judge(self, record: Record, budget: Budget) -> Verdict:
         found = calls(record.history)
-        try:
-            watches = [_watched(call) for call in of(("watch", "final-watch"), found) if call.ok]
-            writes = [_written(call) for call in of(("write",), found)]
-        except Unreadable as error:
-            return Verdict(valid=UNKNOWN, why=str(error))
+        writes = [_written(call) for call in of(("write",), found)]
+        initial = record.header.initial
+        known_values = [write.value for write in writes]
+        known_values += [] if initial is None else [initial]
+        watches, doubt = _readable([c for c in of(WATCHES, found) if c.ok], Known(known_values))
+        unnamed = [w.call for w in writes if w.value is None and not w.call.failed]
+        if unnamed:
+            doubt = doubt or f"{unnamed[0]}: nobody knows what it wrote"
         findings = Findings(record)
         for watch in watches:
             _find_disorder(findings, watch)
         known = _find_divergent(findings, watches, writes)
         revisions = sorted(known)
         missed = sum(_find_missed(findings, watch, known, revisions) for watch in watches)
-        _find_unexpected(findings, watches, writes)
+        if not unnamed:
+            _find_unexpected(findings, watches, writes, initial)
         _find_write_order(findings, writes, known)
         events = sum(len(watch.events) for watch in watches)
         stats = {
@@ -96,12 +109,31 @@ class Watch:
             "missed-count": missed,
             "error-counts": dict(sorted(findings.counts.items())),
         }
-        return findings.verdict(stats=stats, empty="" if events else "no watch saw any change")
+        empty = "" if events else "no watch saw any change"
+        return findings.verdict(stats=stats, unknown=doubt, empty=empty)
+
+
+def _readable(answered: Sequence[Call], known: Known) -> tuple[list[Watched], str]:
+    """The watches whose answers can be judged, and why others cannot."""
+    watches: list[Watched] = []
+    doubt = ""
+    for call in answered:
+        try:
+            watch = _watched(call)
+            if known.are_foreign(value for _, value in watch.events):
+                raise Unreadable(
+                    f"{call} answered {short(call.answer)}: not values like those written"
+                )
+        except Unreadable as error:
+            doubt = doubt or str(error)
+        else:
+            watches.append(watch)
+    return watches, doubt
 
 
 def _watched(call: Call) -> Watched:
     answer = call.answer
-    if not isinstance(answer, Mapping) or not isinstance(answer.get("events"), list):
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("events"), list | tuple):
         raise Unreadable(f"{call} answered {short(answer)}, not after, to and events")
     events = [(pair[0], pair[1]) for pair in answer["events"] if _is_event(call, pair)]
     bounds = [answer.get("after", 0), answer.get("to")]
@@ -113,14 +145,15 @@ def _watched(call: Call) -> Watched:
 
 
 def _is_event(call: Call, pair: Any) -> bool:
-    if isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is int:
+    if is_pair(pair) and type(pair[0]) is int:
         return True
     raise Unreadable(f"{call}: {short(pair)} is not [revision, value]")
 
 
 def _written(call: Call) -> Written:
-    answer = call.answer
-    if call.ok and isinstance(answer, list) and len(answer) == 2 and type(answer[1]) is int:
+    answer, asked = call.answer, call.asked
+    is_told = call.ok and is_pair(answer) and type(answer[1]) is int
+    if is_told and (asked is None or (answer != asked and name(answer[0]) == name(asked))):
         return Written(call, answer[0], answer[1])
     return Written(call, call.value, None)
 
@@ -184,7 +217,7 @@ def _find_missed(
 
 
 def _find_unexpected(
-    findings: Findings, watches: Sequence[Watched], writes: Sequence[Written]
+    findings: Findings, watches: Sequence[Watched], writes: Sequence[Written], initial: Any
 ) -> None:
     written: dict[Any, list[Call]] = {}
     for write in writes:
@@ -193,6 +226,8 @@ def _find_unexpected(
     for watch in watches:
         for revision, value in watch.events:
             sources = written.get(name(value), [])
+            if initial is not None and name(value) == name(initial):
+                continue
             if revision in odd or any(
                 not call.failed and call.start < watch.call.end for call in sources
             ):
@@ -210,11 +245,15 @@ def _find_write_order(
 ) -> None:
     """Tell of each write whose revision is below one that was acknowledged before it began."""
     revision_of = {name(value): revision for revision, (_, value) in known.items()}
-    placed = [
-        (write, revision)
-        for write in writes
-        if (revision := write.revision or revision_of.get(name(write.value))) is not None
-    ]
+    times = Counter(name(write.value) for write in writes)
+    times.update(name(value) for _, value in known.values())
+    placed = []
+    for write in writes:
+        is_unique = times[name(write.value)] <= 2  # once written, once seen
+        inferred = revision_of.get(name(write.value)) if is_unique else None
+        revision = inferred if write.revision is None else write.revision
+        if revision is not None and not write.call.failed:
+            placed.append((write, revision))
     ended = sorted((each for each in placed if each[0].call.ok), key=lambda each: each[0].call.end)
     ends = [write.call.end for write, _ in ended]
     highest = running_highest([revision for _, revision in ended])

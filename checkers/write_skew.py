@@ -7,8 +7,12 @@ same key, it is ``lost-update``, which snapshot isolation forbids.
 
 That T2 comes after T1 is taken as proved only where T1 read some version of a key and T2 read the
 *same version* of that key and then wrote it, or where T1 read the key's initial state (nil) and
-T2 wrote it. Values are unique, so no order of versions is needed. Longer cycles are left to
-:mod:`checkers.elle`.
+T2 wrote it; and every read counts, not only the first of a key. Values are unique, so no order of
+versions is needed. Longer cycles are left to :mod:`checkers.elle`. Told by the way: reads that no
+store can answer so (:mod:`checkers.odd_reads`).
+
+Nothing is tested where nothing was read, nor against a model that forbids neither (read
+committed).
 
 Cost: for each version, the readers times the transactions that overwrote it; these are one,
 unless something is wrong already, and for nil all writers of the key.
@@ -20,16 +24,30 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from checkers.claim import Cases, Meaning, judged, listed
-from checkers.proof import proof, shown
-from checkers.register_transactions import Registers, register_transactions, writers
+from checkers import odd_reads
+from checkers.claim import Cases, Meaning, judged
+from checkers.odd_reads import displayed_key, look_for_odd_reads
+from checkers.proof import proof
+from checkers.register_transactions import (
+    READS,
+    WRITES,
+    Registers,
+    Version,
+    Writers,
+    displayed,
+    register_transactions,
+    twice_told,
+    writers,
+)
 from harness.history.operation import OK
 from harness.history.record import Record
 from harness.history.verdict import Anomaly, Budget, Checker, Verdict
 
 WRITE_SKEW: Final = "write-skew"
 LOST_UPDATE: Final = "lost-update"
+MAIN: Final = (WRITE_SKEW, LOST_UPDATE)
 MEANINGS: Final = {
+    **odd_reads.MEANINGS,
     WRITE_SKEW: Meaning(anomalies=("G2-item",)),
     LOST_UPDATE: Meaning(anomalies=(LOST_UPDATE,)),
 }
@@ -42,21 +60,25 @@ class WriteSkew:
 
     name = WRITE_SKEW
     reads = frozenset({"history"})
-    micro_operations = frozenset(("w", "write", "r", "read"))
+    needs_no_times = True
+    micro_operations = READS | WRITES
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all ok transactions of ``record``."""
-        found = register_transactions(record)
-        known = writers(found)
+        transactions = register_transactions(record)
+        refusal = transactions.refusal(self.name)
+        if refusal is not None:
+            return refusal
+        found, known = transactions.found, writers(transactions)
         before: dict[tuple[int, int], tuple[Any, Any]] = {}
         cases = Cases()
+        odd = look_for_odd_reads(record, cases, transactions, known)
         told: set[frozenset[Registers]] = set()
-        twice = set(known.twice)
         done = [transaction for transaction in found if transaction.status == OK]
-        for (first, second), version in _overwrites(done, twice):
+        for (first, second), version in _overwrites(done, known):
             budget.spend_check(self.name)
             before.setdefault((first.position, second.position), version)
             back = before.get((second.position, first.position))
@@ -65,37 +87,34 @@ class WriteSkew:
                 kind = LOST_UPDATE if back[0] == version[0] else WRITE_SKEW
                 if cases.wants(kind):
                     cases.keep(kind, _cycle(record, second, first, back, version))
-        unknown = "" if done else "no transaction was ok, so nothing is known"
-        if twice:
-            values = listed([f"{shown(v)} to key {shown(k)}" for k, v in known.twice])
-            unknown = f"written by more than one transaction: {values}"
         return judged(
             record,
             self.options,
             cases,
             MEANINGS,
             stats={"transaction-count": len(found), "anti-dependencies": len(before)},
-            unknown=unknown,
+            unknown=transactions.odd or odd or twice_told(known),
+            tested=MAIN if any(transaction.seen for transaction in done) else (),
+            untested="no transaction read anything",
         )
 
 
-def _overwrites(
-    found: list[Registers], twice: set[tuple[Any, Any]]
-) -> Iterator[tuple[Before, tuple[Any, Any]]]:
+def _overwrites(found: list[Registers], known: Writers) -> Iterator[tuple[Before, tuple[Any, Any]]]:
     """(reader of a version, who overwrote it) with that version."""
-    readers: dict[tuple[Any, Any], list[Registers]] = defaultdict(list)
-    overwriters: dict[tuple[Any, Any], list[Registers]] = defaultdict(list)
+    readers: dict[Version, list[Registers]] = defaultdict(list)
+    overwriters: dict[Version, list[Registers]] = defaultdict(list)
     for transaction in found:
-        for version in transaction.reads.items():
-            if version not in twice:
+        for version in transaction.seen:
+            if known.installed(version) and known.source(version) is not transaction:
                 readers[version].append(transaction)
-        for key in transaction.writes:
-            over = (key, transaction.reads.get(key))
-            if over[1] is None or over in twice:
-                overwriters[(key, None)].append(transaction)
-            else:
-                overwriters[over].append(transaction)
-                overwriters[(key, None)].append(transaction)
+        over = {(key, None): None for key in transaction.writes}
+        over.update(
+            (version, None)
+            for version in transaction.before_own
+            if version[0] in transaction.writes and version in readers
+        )
+        for version in over:
+            overwriters[version].append(transaction)
     for version, of_version in readers.items():
         for reader in of_version:
             for writer in overwriters.get(version, ()):
@@ -109,20 +128,20 @@ def _cycle(
     """``one`` read the version ``first``, which ``other`` overwrote; and back."""
     steps = [
         f"T1 < T2, because T1 read {_version(first)}, which T2 overwrote with"
-        f" {shown(other.writes[first[0]])}",
+        f" {displayed(other.writes[first[0]])}",
         f"T2 < T1, because T2 read {_version(back)}, which T1 overwrote with"
-        f" {shown(one.writes[back[0]])}",
+        f" {displayed(one.writes[back[0]])}",
     ]
     named = {"T1": one.position, "T2": other.position}
-    keys = [first[0]] if first[0] == back[0] else [first[0], back[0]]
+    keys = [displayed_key(key) for key in dict.fromkeys((first[0], back[0]))]
     return proof(record, named, steps, key=keys)
 
 
 def _version(version: tuple[Any, Any]) -> str:
     key, value = version
     if value is None:
-        return f"the initial (nil) state of key {shown(key)}"
-    return f"key {shown(key)} = {shown(value)}"
+        return f"the initial (nil) state of key {displayed(key)}"
+    return f"key {displayed(key)} = {displayed(value)}"
 
 
 CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {WriteSkew.name: WriteSkew}

@@ -13,11 +13,21 @@ from typing import ClassVar
 
 from harness.client import Locks, SystemClient
 from harness.errors import SetupError
-from harness.generator import Generator, concurrent_generator, cycle, each_thread, invoke
+from harness.generator import (
+    Generator,
+    concurrent_generator,
+    cycle,
+    each_thread,
+    invoke,
+    limit,
+)
 from harness.history.operation import FAIL, OK, Operation, Process
 from harness.system import SystemOption
 from harness.workload import WorkloadOptions
 from workloads.answers import chosen, completed
+
+FINAL_OPERATIONS = 4
+"""Operations a thread after recovery."""
 
 _PROBE = "probe"
 
@@ -46,6 +56,7 @@ class Lock:
         self._concurrency = options.concurrency
         self._chosen = chosen(self.name, self.options, options)
         self._tokens: dict[tuple[Process, int], int] = {}
+        self._last_key = -1
 
     async def setup(self, client: SystemClient) -> None:
         """Proves that a lock can be taken and given back."""
@@ -58,9 +69,12 @@ class Lock:
 
     def generator(self) -> Generator:
         """Endless: every thread acquires and releases one lock, and then the next one."""
+        return self._from(0)
+
+    def _from(self, key: int) -> Generator:
         return concurrent_generator(
             self._concurrency,
-            count(),
+            count(key),
             self._key,
             operations=self._chosen["key_operations"],
             infos=self._chosen["key_infos"],
@@ -69,13 +83,15 @@ class Lock:
     def _key(self, key: int) -> Generator:
         return each_thread(cycle([invoke("acquire"), invoke("release")]))
 
-    def final_generator(self) -> None:
-        """Nothing to read."""
+    def final_generator(self) -> Generator:
+        """A few more of fresh locks: who held the others may be gone, and nobody gets them then."""
+        return limit(FINAL_OPERATIONS * self._concurrency, self._from(self._last_key + 1))
 
     async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
         """One call of the client; a release of what is not held sends nothing."""
         locks, process = _locks(client), operation.process
         key = operation.value[0]
+        self._last_key = max(self._last_key, key)
         if operation.f == "acquire":
             token = await locks.acquire(key)
             if token is None:

@@ -1,8 +1,9 @@
 """Queue: values go in and come out; at the end it is drained, and nothing may be missing.
 
 After Jepsen's queue tests. As many enqueues as dequeues, values unique. A dequeue that found
-nothing is ``ok`` with nil. At the end one process drains the queue; the checker ``total-queue``
-then knows that all is out, and ``queue`` that nothing came out that did not go in.
+nothing is ``ok`` with nil. At the end all processes dequeue until one finds nothing, and then one
+drains what is left (a drain of much would not end in an operation's time); the checker
+``total-queue`` then knows that all is out, and ``queue`` that nothing came out that did not go in.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 
 from harness.client import Failed, Indeterminate, Queues, SystemClient
 from harness.errors import SetupError
-from harness.generator import Generator, invoke, mix, on_threads, repeat, until_ok
+from harness.generator import Generator, invoke, mix, on_threads, phases, repeat, until_ok
 from harness.history.operation import OK, Operation
 from harness.system import SystemOption
 from harness.workload import WorkloadOptions
@@ -49,8 +50,9 @@ class Queue:
         return mix([repeat(invoke("dequeue")), (invoke("enqueue", n) for n in count())])
 
     def final_generator(self) -> Generator:
-        """Drains, by one thread, until one comes to the end."""
-        return on_threads([0], until_ok(repeat(invoke("drain"), DRAINS)))
+        """Dequeues until one finds nothing, and drains, by one thread, until one is answered."""
+        dequeues = until_ok(repeat(invoke("dequeue")), lambda completion: completion.value is None)
+        return phases(dequeues, on_threads([0], until_ok(repeat(invoke("drain"), DRAINS))))
 
     async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
         """One call of the client; a drain is many."""

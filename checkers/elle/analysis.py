@@ -66,9 +66,12 @@ def told(
 
 
 def add_orders(graph: Graph, options: Options) -> None:
-    """Process or realtime order, as the models asked for and the additional graphs need them."""
+    """Process or realtime order, as the models asked for and the additional graphs need them.
+
+    Realtime order includes that of each process, and tells it where every begin is known.
+    """
     orders = options.orders()
-    if "process" in orders:
+    if "process" in orders or ("realtime" in orders and graph.transactions.lacks_begins):
         graph.add_process_order()
     if "realtime" in orders:
         graph.add_realtime_order()

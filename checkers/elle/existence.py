@@ -120,9 +120,12 @@ def existence(found: Tangle, labels: int) -> tuple[dict[int, Existence], dict[st
     for model, part in PARTS.items():
         if part.labels & ~labels & (PROCESS | REALTIME):
             continue  # without that order in the graph nothing is said of it
-        key = (part.labels & labels, part.by_rw)
+        used = part.labels & labels
+        if used & REALTIME:  # it includes process order, drawn where it does not tell that itself
+            used |= labels & PROCESS
+        key = (used, part.by_rw)
         if key not in asked:
-            asked[key] = knots(found, part)
+            asked[key] = knots(found, Part(used, part.by_rw))
         all_knots[model] = asked[key]
         for component, members in _smallest(found, asked[key]):
             there = components[component]

@@ -36,10 +36,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from checkers.elle import consistent_view
 from checkers.elle.analysis import Inference, Reason, analyse
 from checkers.elle.commit_numbers import commit_numbers
 from checkers.elle.every_order import MOST_TRANSACTIONS, settle
-from checkers.elle.explain import show
+from checkers.elle.explain import Teller, show
 from checkers.elle.graph import RW, WR, WW, Graph
 from checkers.elle.models import canonical, implied_models
 from checkers.elle.options import Options
@@ -130,6 +131,7 @@ class RwRegister:
             order = agreed_order(known, sources(known, assumed, record))
             graph = infer(known, order, record).graph
             verdict = settle(verdict, known, graph, options, record)
+            verdict = consistent_view.decided(verdict, known, options, Teller(found, record))
         if verdict.valid == UNKNOWN and len(options.asked) > 1 and not verdict.anomalies:
             return self._one_by_one(verdict, options, record, budget)
         return options.as_asked(verdict)

@@ -109,10 +109,10 @@ def prepared(known: Versions, graph: Graph, orders: frozenset[str]) -> Prepared 
     inside = parts[source] & parts[target]
     edges = Edges(source[inside].astype(np.int64), target[inside].astype(np.int64))
     moments = _moments(known.found, parts)
-    realtime = "realtime" in orders  # it includes the order of each process
+    realtime = "realtime" in orders
     if not realtime:
         moments = Moments(np.full(len(parts), -1), np.full(len(parts), known.found.never))
-    if "process" in orders and not realtime:
+    if needs_process_order(known.found, orders):
         edges = edges.with_more(process_order(known, parts))
     for _ in range(ROUNDS):
         moments = narrowed(moments, edges) if realtime else moments
@@ -305,6 +305,14 @@ def _play(known: Versions, edges: Edges, parts: Bools) -> _Play:
         waits=np.bincount(target, minlength=size),
         unread=np.bincount(known.of[reads], minlength=len(known)),
     )
+
+
+def needs_process_order(found: Transactions, orders: frozenset[str]) -> bool:
+    """Whether the order of each process has to be drawn: realtime order includes it, and tells it
+    of transactions that have an invocation.
+    """
+    realtime = "realtime" in orders
+    return ("process" in orders and not realtime) or (realtime and found.lacks_begins)
 
 
 def process_order(known: Versions, parts: Bools) -> Edges:

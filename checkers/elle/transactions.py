@@ -115,6 +115,11 @@ class Transactions:
         """The index of its completion in the history, else of its invocation: its witness."""
         return int(self.columns.index[self._witness(transaction)])
 
+    @property
+    def lacks_begins(self) -> bool:
+        """Whether some transaction has no invocation, so that nothing tells what came before it."""
+        return bool((self.invoke < 0).any())
+
     def without_times(self) -> Transactions:
         """The same where only the order within processes is known: as if all had run at once."""
         turns = np.arange(len(self), dtype=np.int64)

@@ -24,7 +24,13 @@ import numpy as np
 
 from checkers.elle.graph import WR, WW, Graph
 from checkers.elle.rw_versions import Versions
-from checkers.elle.serial_order import Edges, prepared, process_order, taking_part
+from checkers.elle.serial_order import (
+    Edges,
+    needs_process_order,
+    prepared,
+    process_order,
+    taking_part,
+)
 from checkers.elle.transactions import Transactions
 
 MOST_STEPS: Final = 2_000_000
@@ -201,7 +207,7 @@ class SnapshotTrial(Trial):
         inside = parts[source] & parts[target]
         edges = Edges(source[inside].astype(np.int64), target[inside].astype(np.int64))
         realtime = "realtime" in orders
-        if "process" in orders and not realtime:
+        if needs_process_order(known.found, orders):
             edges = edges.with_more(process_order(known, parts))
         numbers = np.flatnonzero(parts).tolist()
         return cls(known, numbers, _needs(known.found, edges, numbers, realtime))

@@ -7,7 +7,8 @@ from typing import Final
 from checkers.bank import Bank
 from checkers.comments import Comments
 from checkers.counter import Counter
-from checkers.explained.entries import anomaly, register, script, table
+from checkers.explained.entries import anomaly, register, run, script, table
+from checkers.explained.notation import scripted
 from checkers.insert_order import InsertOrder
 from checkers.lock import Lock
 from checkers.monotonic import Monotonic
@@ -19,6 +20,9 @@ from checkers.sets import Set
 from checkers.total_queue import TotalQueue
 from checkers.unique_ids import UniqueIds
 from checkers.watch import Watch
+from harness.history.history import History
+from harness.history.operation import Header, Operation
+from harness.history.record import Record
 
 _BANK: Final = {"model": "bank", "initial": {"0": 10, "1": 10}}
 _TWICE: Final = """
@@ -32,6 +36,19 @@ _WRITES: Final = '0 write "a" = ["a", 2]\n0 write "b" = ["b", 5]\n'
 
 def _watched(events: str, to: int = 5) -> str:
     return f'2 watch 0 = {{"after": 0, "to": {to}, "events": [{events}]}}\n'
+
+
+def _looked_again() -> History:
+    moved, found = {"from": 0, "to": 1, "amount": 5}, {"0": 10, "1": 10}
+    return History(
+        [
+            Operation(0, 0, 0, "invoke", "read", None),
+            Operation(1, 1_000_000, 1, "invoke", "transfer", moved),
+            Operation(2, 2_000_000, 1, "ok", "transfer", moved),
+            Operation(3, 3_000_000, 0, "ok", "read", found, extra={"again": {"0": 5}}),
+        ],
+        Header(model="bank", initial=found),
+    )
 
 
 OBJECT_ENTRIES: Final = table(
@@ -91,11 +108,45 @@ OBJECT_ENTRIES: Final = table(
         papers="kingsbury",
     ),
     anomaly(
+        "unrepeatable-read",
+        """One transaction read accounts twice, and found other balances the second time: it did
+        not read one snapshot.""",
+        run(
+            Bank,
+            """
+            process 0 begins to read, process 1 moves 5 from account 0 to account 1, and the read
+            answers {"0": 10, "1": 10}, and beside it what it found when it looked again: {"0": 5}
+            """,
+            lambda folder: Record(history=_looked_again()),
+            "unrepeatable-read",
+        ),
+        papers="adya00 4",
+    ),
+    anomaly(
         "lost",
-        """Something that was acknowledged is gone: an element that the last read lacks, or a
-        message that never came out although the queue was emptied.""",
+        """Something that was acknowledged is gone: an element that every last read lacks, a
+        message that never came out although the queue was emptied, or a part of a counter. In a run
+        the last reads are those after recovery, on every node; in a file the last one decides.
+        Every system claims that what it acknowledged lasts, unless an option that the user set
+        disclaims it.""",
         script(Set, "0 add 1\n0 add 2\n1 read = [2]", "lost"),
         script(TotalQueue, "0 enqueue 1\n1 drain = []", "lost"),
+        run(
+            Counter,
+            "in a run 3 is added and acknowledged, and the last read after recovery shows 0",
+            lambda folder: Record(
+                history=scripted("0 add 3\n1 read = 0", claims=["read-committed"]),
+                run={"phases": {"final": [2_000_000, 9_000_000]}},
+            ),
+            "lost",
+        ),
+        papers="kingsbury",
+    ),
+    anomaly(
+        "reappeared",
+        """An element whose remove was acknowledged is in the last reads, and nobody added it
+        again: the remove is lost.""",
+        script(Set, "0 add 1\n0 remove 1\n1 read = [1]", "reappeared"),
         papers="kingsbury",
     ),
     anomaly(
@@ -121,7 +172,7 @@ OBJECT_ENTRIES: Final = table(
     anomaly(
         "stale",
         """A read lacks an element that was certainly in the set before the read was sent, and
-        later reads show it again: late, not lost.""",
+        other reads show it: late, not lost. Only claims that keep to real time forbid it.""",
         script(SetFull, "0 add 1\n1 read = []\n1 read = [1]", "stale", claims=("linearizable",)),
         papers="kingsbury",
     ),
@@ -259,7 +310,7 @@ OBJECT_ENTRIES: Final = table(
             Monotonic,
             '0 add [0, null] = [0, 5]\n0 read = {"0": 4}',
             "falling-value-process",
-            "lost-value",
+            "lost-value-process",
         ),
         papers="daudjee",
     ),
@@ -276,5 +327,19 @@ OBJECT_ENTRIES: Final = table(
             "lost-value",
         ),
         papers="kingsbury",
+    ),
+    anomaly(
+        "lost-value-process",
+        "As lost-value, within one process: it does not find what it had put there itself.",
+        script(
+            Monotonic,
+            """
+            0 add [0, null] = [0, 1]
+            1 add [1, null] = [1, 2]
+            0 read = {"0": null, "1": 2}
+            """,
+            "lost-value-process",
+        ),
+        papers="daudjee",
     ),
 )

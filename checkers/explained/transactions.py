@@ -151,6 +151,16 @@ TRANSACTION_ENTRIES: Final = table(
         papers="biswas",
     ),
     anomaly(
+        "no-consistent-view",
+        """No order of the versions gives every transaction a consistent view: either of two
+        writes of a key may have come first, and whichever did, some transaction read a version
+        that was overwritten by one that it came after. Every order was tried.""",
+        elle_registers(
+            "p: [rx_ wx1 wy1]\nq: [ry_ wx2 wy2]", "no-consistent-view", models="consistent-view"
+        ),
+        papers="adya99 ch 4",
+    ),
+    anomaly(
         "no-serial-order",
         """No serial order of the transactions explains all reads. No single circle shows it: every
         order was tried, with each session's own order, or real time, where the model asks so. Here

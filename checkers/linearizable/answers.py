@@ -72,7 +72,7 @@ def of_fenced_lock(call: Call) -> Call | None:
     return of_lock(call)
 
 
-def one_lock(calls: Sequence[Call]) -> str:
+def one_lock(calls: Sequence[Call], initial: Any) -> str:
     """What speaks against all ``calls`` being about one lock."""
     asked = {json_name(call.value): call.value for call in calls if call.f == "acquire"}
     if len(asked) < 2:
@@ -105,7 +105,11 @@ def _looked(call: Call, kind: Any, words: str) -> Call | None:
         return None
     if call.is_known and not isinstance(call.answer, kind):
         raise Unfit(f"is answered {shown(call.answer)}, which is not {words}")
-    return call._replace(value=None)
+    return _asking_nothing(call)
+
+
+def _asking_nothing(call: Call) -> Call:
+    return call if call.value is None else call._replace(value=None)
 
 
 def _named(call: Call) -> Call:
@@ -118,7 +122,7 @@ def _named(call: Call) -> Call:
 def of_queue(call: Call) -> Call | None:
     """A queue's or a stack's: what takes out is answered with nil where there is nothing."""
     if call.f in ("dequeue", "pop"):
-        return call._replace(value=None)
+        return _asking_nothing(call)
     if call.value is None:
         raise Unfit("puts in nil, which is what an empty one answers")
     return call
@@ -140,17 +144,19 @@ def of_counter(call: Call) -> Call | None:
 def of_map(call: Call) -> Call | None:
     """A map's, of one key: what is appended is text."""
     if call.f == "get":
-        return call._replace(value=None)
+        return _asking_nothing(call)
     if call.f == "append" and not isinstance(call.value, str):
         raise Unfit(f"appends {shown(call.value)}, which is no text")
     return _named(call)
 
 
-def one_kind(calls: Sequence[Call]) -> str:
-    """What speaks against appending to what was put."""
-    put = [call.value for call in calls if call.f == "put" and not isinstance(call.value, str)]
-    if put and any(call.f == "append" for call in calls):
-        return f"something is appended, and {shown(put[0])} was put, which is no text"
+def one_kind(calls: Sequence[Call], initial: Any) -> str:
+    """What speaks against appending to what was put or was there at first."""
+    held = [initial] if initial is not None else []
+    held += [call.value for call in calls if call.f == "put"]
+    others = [value for value in held if not isinstance(value, str)]
+    if others and any(call.f == "append" for call in calls):
+        return f"something is appended to {shown(others[0])}, which is no text"
     return ""
 
 
@@ -203,13 +209,14 @@ def _of_unknown(asked: list[list[Any]], answer: list[list[Any]]) -> list[list[An
     ]
 
 
+def without_nil_get(call: Call) -> Call | None:
+    """A map's call; a get of nil says nothing."""
+    return None if call.f == "get" and call.is_known and call.answer is None else call
+
+
 def without_nil_reads(call: Call) -> Call | None:
-    """A transaction without its reads of nil; a get of nil says nothing."""
+    """A transaction without its reads of nil."""
     if not call.is_known or call.answer is None:
-        return None if call.f == "get" and call.is_known else call
-    if call.f == "get":
-        return call
-    if not isinstance(call.answer, list):
         return call
     said = [part for part in call.answer if part[0] not in READS or part[2] is not None]
     return call._replace(answer=said) if said else None

@@ -91,9 +91,9 @@ def parts_of(
             _start_of(part)
         call = _settled(operation, timed.call, model, nil_read_is_unknown)
         if call is not None and (call.is_known or not model.looks(call)):
-            part.calls.append(replace(timed, call=call))
+            part.calls.append(timed if call is timed.call else replace(timed, call=call))
     for part in found.values():
-        objection = model.objection([timed.call for timed in part.calls])
+        objection = model.objection([timed.call for timed in part.calls], part.initial)
         if objection:
             raise Unjudgeable(objection)
     return [piece for part in found.values() for piece in _pieces(part)]

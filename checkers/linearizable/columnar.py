@@ -111,8 +111,8 @@ def rows_of(
     asked = _asked(view, independent)
     if asked is None or not set(asked.functions(view)) <= model.functions:
         return None
-    if any(type(value) is float for value in view.values):
-        return None  # of which some may be integers
+    if any(type(value) is not str and ".0" in repr(value) for value in view.values):
+        return None  # numbers that may equal integers
     is_read = asked.is_f(view, READ)
     is_cas = asked.is_f(view, CAS)
     answer, value = tokens.at(asked.answer), tokens.at(asked.first)

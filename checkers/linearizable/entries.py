@@ -105,7 +105,19 @@ def json_name(value: Any) -> Any:
         return value
     if kind is float and value.is_integer():
         return int(value)
-    return (kind.__name__, json.dumps(value, sort_keys=True, default=str))
+    text = json.dumps(value, sort_keys=True, default=str)
+    if ".0" in text and kind is not str:
+        text = json.dumps(_without_floats(value), sort_keys=True, default=str)
+    return (kind.__name__, text)
+
+
+def _without_floats(value: Any) -> Any:
+    """``value`` with whole numbers as integers."""
+    if isinstance(value, list | tuple):
+        return [_without_floats(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_floats(item) for key, item in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def by_key(
@@ -148,7 +160,7 @@ def by_key(
         home = keys.get(name)
         if home is None:
             home = keys[name] = KeyHistory(key, [initial_of(initial, key, independent)])
-        if value is None and operation.f != READ:
+        if value is None and operation.f != READ and not completion_is(entry.completion, FAIL):
             if answer is None and not completion_is(entry.completion, OK):
                 silent = operation
             is_told = is_told or (answer is not None and completion_is(entry.completion, OK))

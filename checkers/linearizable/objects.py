@@ -45,7 +45,7 @@ def _same_object(value: Any) -> None:
     return None
 
 
-def _no_objection(calls: Sequence[Call]) -> str:
+def _no_objection(calls: Sequence[Call], initial: Any) -> str:
     return ""
 
 
@@ -68,7 +68,7 @@ class Sequential:
     all of it; it and ``start`` raise :class:`~checkers.linearizable.answers.Unfit` for what the
     object cannot have. With ``hears_unknown`` it is given what an ``info`` completion says, too.
     ``objection`` says what speaks against all calls being about one such
-    object. ``nil`` forgets what was answered with nil, where that says nothing.
+    object, beginning as given. ``nil`` forgets what was answered with nil, where that says nothing.
 
     ``takes_out``: what goes in comes out one by one, so that all about one element may be left out.
     ``tests`` says of a settled call whether its answer could have been wrong: of fewer than
@@ -85,7 +85,7 @@ class Sequential:
     fold: Callable[[Sequence[Call]], Callable[[Any], Any]] | None = None
     settled: Callable[[Call], Call | None] = answers.as_it_is
     hears_unknown: bool = False
-    objection: Callable[[Sequence[Call]], str] = _no_objection
+    objection: Callable[[Sequence[Call], Any], str] = _no_objection
     nil: Callable[[Call], Call | None] = answers.as_it_is
     tests: Callable[[Call], bool] = _is_answer
     least: int = 1
@@ -396,7 +396,7 @@ OBJECTS: Final[Mapping[str, Sequential]] = {
             fold=_readable,
             settled=answers.of_map,
             objection=answers.one_kind,
-            nil=answers.without_nil_reads,
+            nil=answers.without_nil_get,
             tests=_is_known("get"),
             lacking="no get was answered",
         ),

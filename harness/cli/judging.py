@@ -132,8 +132,10 @@ def _judge_file(name: str, request: Request) -> dict[str, Any]:
     return judge_bare(history, name, request)
 
 
-def judge_bare(history: Any, name: str, request: Request) -> dict[str, Any]:
-    """Judge a bare history, by ``-m`` or by what its header says it is."""
+def judge_bare(
+    history: Any, name: str, request: Request, recorded: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Judge a bare history by ``-m``, by the checkers ``recorded``, or by what its header says."""
     from msgspec import structs
 
     from harness.history.without import without
@@ -141,7 +143,8 @@ def judge_bare(history: Any, name: str, request: Request) -> dict[str, Any]:
 
     header = structs.replace(history.header, **request.header)
     history = without(dataclasses.replace(history, header=header), request.ignore_f)
-    checkers = [*_checkers_for(history, name, request), *RUN_CHECKERS]
+    own = recorded if recorded and request.model is None else ()
+    checkers = [*(own or _checkers_for(history, name, request)), *RUN_CHECKERS]
     options = dict(request.options)
     if name in request.folders:
         options["directory"] = str(request.folders[name])
@@ -186,7 +189,8 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
         raise UsageError("--sort-by-time is for files; the records of a run are in order")
     if request.overrides:
         click.echo(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
-        return judge_bare(load_record(run_dir).history, name, request)
+        record = load_record(run_dir)
+        return judge_bare(record.history, name, request, (record.run or {}).get("checkers") or ())
     verdict = judge_run(
         run_dir,
         seconds=budget_of(name, request),

@@ -7,6 +7,8 @@ the exhausted generator ``NOTHING``, except ``synchronize``, which may wait on p
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from harness.generator.context import Context
 from harness.generator.core import (
     LOG,
@@ -202,6 +204,7 @@ class UntilOk(Wrapper, frozen=True, gc=False):
 
     done: bool = False
     active: frozenset[Process] = frozenset()
+    is_enough: Callable[[Operation], bool] | None = None
 
     def op(self, context: Context) -> Step:
         """From the inner generator, until one of its operations was ok."""
@@ -210,25 +213,25 @@ class UntilOk(Wrapper, frozen=True, gc=False):
         step = self.gen.op(context)
         if step is None or step is PENDING:
             return step
-        return step[0], UntilOk(step[1], False, self.active | {step[0].process})
+        return step[0], UntilOk(step[1], False, self.active | {step[0].process}, self.is_enough)
 
     def update(self, context: Context, event: Operation) -> Generator:
         """An ok of an operation of ours ends it."""
         gen = self.gen.update(context, event)
         if event.type not in (OK, FAIL, INFO) or event.process not in self.active:
-            return self if gen is self.gen else UntilOk(gen, self.done, self.active)
-        done = self.done or event.type == OK
-        return UntilOk(gen, done, self.active - {event.process})
+            return self if gen is self.gen else self.around(gen)
+        is_it = event.type == OK and (self.is_enough is None or self.is_enough(event))
+        return UntilOk(gen, self.done or is_it, self.active - {event.process}, self.is_enough)
 
     def around(self, gen: Generator) -> Generator:
         """The same state."""
-        return UntilOk(gen, self.done, self.active)
+        return UntilOk(gen, self.done, self.active, self.is_enough)
 
 
-def until_ok(gen: Liftable) -> Generator:
-    """Operations of ``gen`` until one of them completes with ok."""
+def until_ok(gen: Liftable, is_enough: Callable[[Operation], bool] | None = None) -> Generator:
+    """Operations of ``gen`` until one completes with ok (that is enough, where that is asked)."""
     inner = lift(gen)
-    return NOTHING if inner is NOTHING else UntilOk(inner)
+    return NOTHING if inner is NOTHING else UntilOk(inner, is_enough=is_enough)
 
 
 class FlipFlop(Combinator, frozen=True, gc=False):

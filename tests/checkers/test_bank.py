@@ -138,14 +138,99 @@ def test_only_answered_reads_of_clients_count() -> None:
     assert verdict.stats["read-count"] == 0
 
 
-def test_a_read_that_is_no_map_is_unknown_and_not_valid() -> None:
-    verdict = judged(history([60, 40]))
+@pytest.mark.parametrize(
+    "read",
+    [
+        "60",
+        60,
+        True,
+        {"0": "60", "1": "40"},
+        {"0": "60", "1": 41},
+        {"0": True, "1": 40},
+        {"0": [60], "1": 40},
+        [["0", 60], ["1", 40]],
+        ["60", "40"],
+    ],
+)
+def test_a_read_of_the_wrong_shape_is_unknown_and_accuses_nobody(read: Any) -> None:
+    verdict = judged(history(read))
     assert verdict.valid == UNKNOWN
-    assert "read 1 is not a map" in verdict.why
+    assert "read 1 is not balances by account" in verdict.why
+    assert judged(history(read, {"0": 60, "1": 41})).valid is False
+
+
+def test_a_list_of_balances_is_read_by_its_positions() -> None:
+    assert judged(history([60, 40], [55, 45])).valid is True
+    assert judged(history([10, 10, 10], [7, 13, 10], initial=None)).valid is True
+    assert types(judged(history([60, 41]))) == {"wrong-total": 1}
+    assert types(judged(history([101, -1]))) == {"negative-value": 1}
+    assert types(judged(history([60, None]))) == {"nil-balance": 1}
+    assert judged(history([60, 40], initial=[50, 50])).valid is True
+    assert judged(history([60, 40], initial=[50, 51])).valid is False
+
+
+def test_an_answer_that_shows_nothing_tests_nothing() -> None:
+    for reads in ([], [None], [{}]):
+        verdict = judged(history(*reads, initial=None))
+        assert verdict.valid == UNKNOWN
+        assert "nothing of this was tested" in verdict.why
+    assert judged(history({})).valid is False, "absent accounts are an answer"
+
+
+@pytest.mark.parametrize("initial", [7, "rich", {"0": "60", "1": "40"}, ["60"], True])
+def test_an_initial_state_that_is_no_balances_is_refused(initial: Any) -> None:
+    verdict = judged(history({"0": 60, "1": 40}, initial=initial))
+    assert verdict.valid == UNKNOWN
+    assert "the initial state" in verdict.why
+
+
+def test_the_transfers_out_of_an_account_that_vanished_are_the_culprits() -> None:
+    def transfer(source: int, target: int) -> dict[str, int]:
+        return {"from": source, "to": target, "amount": 40}
+
+    operations: list[Operation] = []
+
+    def add(process: int, kind: str, f: str, value: Any, extra: Any = None) -> None:
+        at = len(operations)
+        operations.append(Operation(at, at * 1_000_000, process, kind, f, value, extra=extra))
+
+    add(0, "invoke", "transfer", transfer(1, 0))
+    add(0, "ok", "transfer", transfer(1, 0))
+    add(1, "invoke", "read", None, {"pauses_s": [0.2, 0.1]})
+    for source, target in [(1, 0), *[(0, 2)] * 7]:
+        add(0, "invoke", "transfer", transfer(source, target))
+        add(0, "ok", "transfer", transfer(source, target), {"commit_ts": len(operations)})
+    add(1, "ok", "read", {"0": 60}, {"start_ts": 3})
+    verdict = judged(History(operations, Header(initial=START)))
+    (case,) = verdict.anomalies["wrong-total"]
+    assert case.data["culprits"] == [4]
+    assert "1 -> 0: 40 (ok, index 4)" in case.message
+    assert "0 -> 2" not in case.message
+    assert case.data["beside"] == {
+        "2": {"pauses_s": [0.2, 0.1]},
+        "4": {"commit_ts": 4},
+        "19": {"start_ts": 3},
+    }
+    assert "Beside the value of 19" in case.message
+
+
+def test_an_unrepeatable_read_is_told_as_one_of_two_snapshots() -> None:
+    operations = [
+        Operation(0, 0, 0, "invoke", "read", None),
+        Operation(1, 1, 1, "invoke", "transfer", {"from": 0, "to": 1, "amount": 5}),
+        Operation(2, 2, 1, "ok", "transfer", {"from": 0, "to": 1, "amount": 5}),
+        Operation(3, 1_500_000_000, 0, "ok", "read", START, extra={"again": {"0": 55}}),
+    ]
+    verdict = judged(History(operations, Header(initial=START)))
+    (case,) = verdict.anomalies["unrepeatable-read"]
+    assert "One transaction reads one snapshot, and this one was open for 1.500 s" in case.message
+    assert case.data["culprits"] == [2]
 
 
 def test_an_isolation_anomaly_rules_out_models_but_broken_records_excuse_none() -> None:
-    assert "snapshot-isolation" in judged(history({"0": 1})).not_
+    verdict = judged(history({"0": 1}))
+    assert "snapshot-isolation" in verdict.also_not
+    assert verdict.not_ == ("consistent-view", "parallel-snapshot-isolation", "repeatable-read")
     assert judged(history({"0": 1}, {"0": None})).not_ == ()
 
 

@@ -36,6 +36,7 @@ def test_the_same_value_twice_is_lost_update_or_write_skew() -> None:
     together = [(0, "invoke", "add", [0, None]), (1, "invoke", "add", [0, None])]
     verdict = judged(*together, (0, "ok", "add", [0, 1]), (1, "ok", "add", [0, 1]))
     assert set(verdict.anomalies) == {"duplicate-value"}
+    together[1] = (1, "invoke", "add", [1, None])
     skew = judged(*together, (0, "ok", "add", [0, 1]), (1, "ok", "add", [1, 1]))
     assert set(skew.anomalies) == {"duplicate-value-skew"}
     assert "repeatable-read" in skew.not_

@@ -26,11 +26,11 @@ HISTORIES = Path(
 recorded = pytest.mark.skipif(
     not HISTORIES.is_dir(), reason="the recorded histories are not here (set POLYGRAPH_HISTORIES)"
 )
-INDEX: list[tuple[str, str, bool]] = [
+INDEX: list[tuple[str, str, bool | str]] = [
     ("elle-cli/jepsen/bank-neg.edn", "bank", True),
     ("elle-cli/jepsen/bank-tidb.edn.gz", "bank", False),
-    ("elle-cli/jepsen/counter.edn", "counter", True),
-    ("elle-cli/jepsen/counter.json", "counter", True),
+    ("elle-cli/jepsen/counter.edn", "counter", "unknown"),
+    ("elle-cli/jepsen/counter.json", "counter", "unknown"),
     ("elle-cli/jepsen/set.edn", "set", True),
     ("elle-cli/jepsen/set.edn", "set-full", True),
     ("elle-cli/custom/comments.edn", "comments", False),
@@ -40,7 +40,8 @@ INDEX: list[tuple[str, str, bool]] = [
     ("dgraph/bank-v25.4.0-held.jsonl.gz", "bank", False),
 ]
 """File, model, verdict; ``comments`` has none upstream: a later write is read without an earlier
-one. ``mutex`` is judged by held intervals here, and exactly elsewhere."""
+one. Of the counter there is not one read, which upstream calls valid. ``mutex`` is judged by held
+intervals here, and exactly elsewhere."""
 
 REGISTRY = Registry()
 
@@ -60,11 +61,11 @@ def exported(history: History, format: str) -> History:
 @recorded
 @pytest.mark.parametrize(("file", "model", "valid"), INDEX)
 def test_a_recorded_history_gets_the_verdict_of_its_index(
-    file: str, model: str, valid: bool
+    file: str, model: str, valid: bool | str
 ) -> None:
     history = read_history(HISTORIES / file)
     found = judged(model, history)
-    assert found["valid"] is valid
+    assert found["valid"] == valid
     if len(history) < 2000:
         for format in FORMATS:
             assert judged(model, exported(history, format)) == found

@@ -75,7 +75,8 @@ def test_other_processes_may_lag_and_values_may_stay() -> None:
 
 
 def test_keys_rise_by_themselves() -> None:
-    script = '0 read ["a", null] = ["a", 5]\n0 read ["b", null] = ["b", 1]'
+    script = '0 read ["a", null] = ["a", 5]\n0 read ["b", null] = ["b", 1]\n'
+    script += '0 read ["a", null] = ["a", 5]'
     assert judged(SessionMonotonic, script, {"independent": True}).valid is True
     assert (
         judged(SessionMonotonic, script.replace('"b"', '"a"'), {"independent": True}).valid is False

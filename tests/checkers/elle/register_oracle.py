@@ -181,14 +181,9 @@ def allowed(history: History, assume: Sequence[str] = ()) -> set[str]:
             continue
         for orders in version_orders(world):
             if _fits(world, orders, assume):
-                levels |= {
-                    level
-                    for level in LEVELS
-                    if level not in levels and _holds(level, world, orders)
-                }
-    if "read-uncommitted" in levels and any("over" in w.wrong for w in worlds(txns_of(history))):
-        levels ^= {"read-uncommitted", UNDECIDED}
-    return levels
+                found = {level for level in LEVELS if _holds(level, world, orders)}
+                levels |= {UNDECIDED} if "over" in world.wrong and found else found
+    return levels - ({UNDECIDED} if LEVELS[0] in levels else set())
 
 
 def version_orders(world: World) -> Iterator[Orders]:
@@ -268,8 +263,10 @@ def session_order(world: World) -> set[Edge]:
 
 
 def real_time(world: World) -> set[Edge]:
-    """Each ok transaction before those that were invoked after its completion."""
-    return _ordered(world, lambda a, b: a.end < b.begin)
+    """Each ok transaction before those invoked after its completion, as those are that its process
+    began later (also where no record tells that).
+    """
+    return _ordered(world, lambda a, b: a.end < b.begin) | session_order(world)
 
 
 def _ordered(world: World, is_before: Any) -> set[Edge]:

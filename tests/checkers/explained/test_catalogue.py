@@ -151,9 +151,16 @@ def kinds(module: ModuleType) -> Iterator[str]:
                 yield from constants(target.slice, module)
     yield from getattr(module, "MEANINGS", {})
     yield from getattr(module, "ANOMALIES", {})
-    for name in ("UNEXPECTED_KEY", "NIL_BALANCE", "WRONG_TOTAL", "NEGATIVE_VALUE"):
+    for name in ("UNEXPECTED_KEY", "NIL_BALANCE", "WRONG_TOTAL", "NEGATIVE_VALUE", "UNREPEATABLE"):
         yield from filter(None, [getattr(module, name, None)])
-    for name in ("NONLINEARIZABLE", "STALE_READ", "TOO_LOW", "TOO_HIGH", "UNREACHABLE"):
+    for name in (
+        "NONLINEARIZABLE",
+        "STALE_READ",
+        "TOO_LOW",
+        "TOO_HIGH",
+        "UNREACHABLE",
+        "REAPPEARED",
+    ):
         yield from filter(None, [getattr(module, name, None)])
 
 

@@ -65,6 +65,29 @@ def test_flags_reach_the_checker(polygraph: Fixture, history: str, toys: Fixture
     assert verdict["claims"] == claims
 
 
+def test_a_budget_and_names_to_leave_out_can_be_given(
+    polygraph: Fixture, history: str, toys: Fixture
+) -> None:
+    plain = json.loads(polygraph("check", *toys, "-m", "fine", "--json", history).stdout)
+    flags = ("--budget", "7.5", "--ignore-f", "write,odd")
+    given = json.loads(polygraph("check", *toys, "-m", "fine", "--json", *flags, history).stdout)
+    was, now = (each["checkers"]["fine"]["stats"] for each in (plain, given))
+    assert (was["budget"], now["budget"]) == (300, 7.5)
+    assert now["records"] < was["records"]
+    assert any("were left out, as --ignore-f says" in notice for notice in given["notices"])
+    assert any("--ignore-f odd: no client operation" in notice for notice in given["notices"])
+    assert polygraph("check", *toys, "-m", "fine", "--budget", "0", history).returncode == 4
+
+
+def test_a_history_without_an_operation_of_the_model_is_refused_and_what_fits_is_named(
+    polygraph: Fixture, history: str
+) -> None:
+    done = polygraph("check", "-m", "stack", history)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "no operation of stack (pop, push)" in done.stderr
+    assert "fitting: -m" in done.stderr
+
+
 def test_a_misspelt_consistency_model_is_refused(
     polygraph: Fixture, history: str, toys: Fixture
 ) -> None:

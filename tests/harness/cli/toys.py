@@ -35,6 +35,8 @@ class Says:
             "options": dict(self.options),
             "initial": header.initial,
             "independent": header.independent,
+            "budget": budget.seconds,
+            "records": len(record.history),
         }
         return Verdict(valid=self.valid, why=why, anomalies=anomalies, stats=stats)
 

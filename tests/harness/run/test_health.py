@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.history.history import History
@@ -166,3 +167,55 @@ def test_a_transaction_that_saw_one_write_is_no_blind_read(healthy: Record) -> N
 
 def test_calls_that_never_came_back_are_worth_a_remark(healthy: Record) -> None:
     assert levels(replace(healthy, run={"stuck_threads": 3})) == {"stuck-clients": "warning"}
+
+
+def finals(*answers: tuple[str, str, str, int]) -> Record:
+    """A run whose final phase, from second 10 on, asked these: f, node, end and key of each."""
+    made = operations()
+    for number, operation in enumerate(made):
+        made[number] = msgspec.structs.replace(operation, node="n1" if number % 4 < 2 else "n2")
+    for at, (f, node, kind, key) in enumerate(answers):
+        start, process = (10 + at) * SECOND, 100 + at
+        made.append(Operation(len(made), start, process, "invoke", f, [key, None], node=node))
+        made.append(Operation(len(made), start + 10**6, process, kind, f, [key, 7]))
+    run = {"phases": {"final": [10 * SECOND, 60 * SECOND]}}
+    return Record(history=History(made, Header(independent=True)), run=run)
+
+
+def test_final_reads_that_were_answered_in_the_end_are_well() -> None:
+    asked = [("read", "n1", "fail", 1), ("read", "n2", "info", 1)]
+    answered = [("read", "n1", "ok", 1), ("read", "n2", "ok", 1)]
+    assert levels(finals(*asked, *answered), ()) == {}
+
+
+@pytest.mark.parametrize(
+    ("answers", "named"),
+    [
+        ([("read", "n1", "fail", 1), ("read", "n2", "fail", 1)], "of this kind"),
+        (
+            [("read", "n1", "ok", 1), ("read", "n2", "ok", 1), ("read", "n1", "info", 2)],
+            "[2, null]",
+        ),
+        ([("read", "n1", "ok", 1), ("read", "n2", "fail", 1)], "answered by n2"),
+        ([("read", "n1", "ok", 1), ("read", "n2", "ok", 1), ("drain", "n1", "info", 1)], "drain"),
+    ],
+)
+def test_a_final_read_that_was_never_answered_is_unknown(
+    answers: list[tuple[str, str, str, int]], named: str
+) -> None:
+    found = examine(finals(*answers), ())
+    assert "final-reads" in {ailment.check for ailment in found if ailment.level == "unknown"}
+    assert named in " ".join(ailment.message for ailment in found)
+
+
+def test_a_node_that_never_answered_anybody_is_only_told() -> None:
+    record = finals(("read", "n1", "ok", 1), ("read", "n2", "ok", 1), ("read", "n3", "fail", 1))
+    assert levels(record, ()) == {"silent-node": "warning"}
+
+
+def test_keys_beyond_the_bound_and_trouble_of_the_machine_are_told(healthy: Record) -> None:
+    run = {
+        "final_keys": {"open_under_faults": 300, "read": 100},
+        "machine_trouble": ["the disk is full"],
+    }
+    assert levels(replace(healthy, run=run)) == {"final-keys": "warning", "machine": "warning"}

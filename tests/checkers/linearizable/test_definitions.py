@@ -1,0 +1,81 @@
+"""Every model against its definition, on histories of all the kinds that users' files have."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from checkers.linearizable import CHECKERS, checker
+from harness.history.record import Record
+from harness.history.verdict import Budget, Verdict
+from tests.checkers.linearizable.definitions import verdict
+from tests.checkers.linearizable.raw import ASK, drawn
+
+SEEDS = 250
+"""Of each model; campaigns of hundreds of thousands are made by hand."""
+
+
+def by_checker(model: str, history: Any) -> Verdict:
+    return CHECKERS[model]({}).check(Record(history=history), Budget.start(60))
+
+
+def against_definition(model: str, seed: int) -> Any:
+    """The verdict on the history of ``seed``, which must be the definition's, with a proof."""
+    _, history = drawn(seed, [model])
+    header = history.header
+    wanted = verdict(model, history.operations, header.initial, is_foreign=header.model is None)
+    found = by_checker(model, history)
+    assert found.valid == wanted, (seed, found.why)
+    for cases in found.anomalies.values():
+        for case in cases:
+            assert "defect" not in case.message, seed
+    return wanted
+
+
+@pytest.mark.parametrize("model", ASK)
+def test_every_model_answers_as_its_definition_does(model: str) -> None:
+    counts = Counter(str(against_definition(model, seed)) for seed in range(SEEDS))
+    assert len(counts) == 3, counts
+    assert min(counts.values()) >= SEEDS // 25, counts
+
+
+@pytest.mark.parametrize("model", ["register", "cas-register"])
+def test_columns_answer_as_the_definition_does(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checker, "LONG", 0)
+    for seed in range(SEEDS):
+        against_definition(model, seed)
+
+
+@pytest.mark.parametrize("model", ASK)
+def test_two_keys_are_judged_as_each_by_itself(model: str) -> None:
+    for seed in range(0, SEEDS, 2):
+        _, one = drawn(seed, [model])
+        _, other = drawn(seed + 1, [model])
+        operations = []
+        for key, past in (("a", one), ("b", other)):
+            for operation in past:
+                value = [key, operation.value]
+                process = 100 * "ab".index(key) + int(operation.process)
+                operations.append((operation, process, value))
+        records = [
+            type(operation)(n, n, process, operation.type, operation.f, value)
+            for n, (operation, process, value) in enumerate(operations)
+        ]
+        header = replace_header(one, {"a": one.header.initial, "b": other.header.initial})
+        found = by_checker(model, replace(one, operations=records, header=header))
+        each = [
+            verdict(model, past.operations, past.header.initial, is_foreign=False)
+            for past in (one, other)
+        ]
+        is_owner = type(other.header.initial) is int and "mutex" in model  # who has another number
+        if "unknown" not in each and not is_owner:
+            assert found.valid is all(each), seed
+
+
+def replace_header(history: Any, initial: Any) -> Any:
+    from msgspec import structs
+
+    return structs.replace(history.header, model="any", initial=initial, independent=True)

@@ -60,8 +60,8 @@ class Call:
 
     @property
     def asked(self) -> Any:
-        """The value of the invocation."""
-        return self.invocation.value
+        """The value of the invocation; ``None`` where its record is missing."""
+        return None if self.invocation is self.completion else self.invocation.value
 
     @property
     def answer(self) -> Any:

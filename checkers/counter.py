@@ -288,7 +288,7 @@ def _bounded(reads: Sequence[Call], changes: Sequence[Change], initial: int) -> 
     return [
         Read(
             read,
-            read.answer,
+            int(read.answer),
             initial + over_ups.before(read.start) + begun_downs.before(read.end),
             initial + begun_ups.before(read.end) + over_downs.before(read.start),
         )

@@ -34,6 +34,7 @@ from harness.history.verdict import UNKNOWN, Verdict, untested
 
 READS: Final = frozenset(("r", "read"))
 WRITES: Final = frozenset(("w", "write"))
+_NAMES_READ: Final = ("r", "read")
 NOTHING: Final = ("nothing", "null")
 """Nil where the declared initial state is something else."""
 UNANSWERED: Final = 1 << 62
@@ -156,6 +157,8 @@ def _steps(
     header: Header, asked: Operation | None, told: Operation, single: bool
 ) -> list[Step] | _Foreign | _Odd:
     """The steps of an operation: of an ok one as it was answered, else as it was asked."""
+    if asked is not None and told.type == OK and _is_answer(asked.value, told.value):
+        return _micro_steps(told.index, told.value, None)
     parts = [_parts(header, each, asked, single) for each in (asked, told) if each is not None]
     foreign = next((part for part in parts if isinstance(part, _Foreign)), None)
     if foreign is not None:
@@ -177,6 +180,21 @@ def _steps(
         f" {short(asked.value)}"
     )
     return _Odd(why, _written([*first, *last]))
+
+
+def _is_answer(asked: Any, told: Any) -> bool:
+    """Whether it is plain that both are the same steps but for what was read."""
+    if not isinstance(asked, list) or not isinstance(told, list) or len(asked) != len(told):
+        return False
+    return bool(told) and all(
+        isinstance(one, list)
+        and isinstance(other, list)
+        and len(one) == 3 == len(other)
+        and one[0] == other[0]
+        and one[1] == other[1]
+        and (one[0] in _NAMES_READ or one[2] == other[2])
+        for one, other in zip(asked, told, strict=True)
+    )
 
 
 def _parts(

@@ -52,7 +52,7 @@ class Fate:
     present: Call | None = None
     absent: Call | None = None
     is_in_lasts: bool | None = None
-    lasts_start: int = -1
+    lasts_start: int = FROM_THE_START
 
     @property
     def is_stable(self) -> bool:
@@ -149,9 +149,12 @@ class _Judged:
             in_lasts = {element for read in self.lasts for element in names(read.answer)}
             for fate in self.fates:
                 fate.is_in_lasts = fate.element in in_lasts
-                fate.lasts_start = min((read.start for read in self.lasts), default=-1)
-        self.lost = [] if elements.odd else [fate for fate in self.fates if fate.is_lost]
+                fate.lasts_start = min((read.start for read in self.lasts), default=FROM_THE_START)
+        gone = [fate for fate in self.fates if fate.is_lost]
+        self.lost = [] if elements.odd else gone
         self.stale = [fate for fate in self.fates if fate.is_stale]
+        if elements.odd and not elements.promised.not_durable:
+            self.stale += gone  # later reads may show it, so it is late at least
         self.lost_again: list[tuple[Any, Call]] = []
         self.reappeared: list[tuple[Any, Call]] = []
         self.stale_again: list[tuple[Any, Call]] = []

@@ -85,9 +85,9 @@ def _with_initial(
 ) -> Values:
     """The declared values as -1, and what was nil on their keys as a value of its own."""
     codes: dict[str, int] = {}
-    wanted = {_identity(value) for value in declared.values()}
+    plain = {value for value in declared.values() if isinstance(value, str | int | float)}
     for code, name in enumerate(names):
-        if type(name) is not str or json.dumps(name) in wanted:
+        if isinstance(name, list | tuple | dict) or name in plain:
             codes.setdefault(_identity(name), code)
     code_of = np.full(len(found.keys), -2, dtype=np.int64)
     is_declared = np.zeros(len(found.keys), dtype=bool)

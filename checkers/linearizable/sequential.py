@@ -9,8 +9,8 @@ and gets stuck at the same answer. By chunks that halve (Zeller's delta debuggin
 
 - the operations on other values, those on one value together (of queues and stacks, where these
   can be left out of any order);
-- single ones, if they would not help even where they might happen at any later time or never,
-  with any answer. (Simply leaving out what the answer needs would prove nothing.)
+- single ones, if all that were left out would not help even where they might happen at any later
+  time or never, with any answer. (Simply leaving out what the answer needs would prove nothing.)
 
 That nothing else helps is known from the search over all.
 """
@@ -187,13 +187,13 @@ def _minimal(wrong: Wrong, budget: Budget) -> list[Timed]:
             allowance.visited += max(left.visited, len(calls))
         return None if stuck is None else calls[stuck.late].at
 
-    def does_not_help(chunk: set[int], calls: Sequence[Timed]) -> bool:
-        weaker = [forgotten(timed) if timed.at in chunk else timed for timed in calls]
+    def does_not_help(left_out: set[int], known: Sequence[Timed]) -> bool:
+        weaker = [forgotten(timed) if timed.at in left_out else timed for timed in known]
         looks = wrong.part.model.looks
         return stuck_at([c for c in weaker if c.call.is_known or not looks(c.call)]) is not None
 
-    calls = list(wrong.past)
-    late = stuck_at(calls)
+    calls = known = list(wrong.past)
+    late, left_out = stuck_at(calls), set[int]()
     others = [unit for unit in _by_value(calls) if wrong.late.at not in unit]
     singles = [{timed.at} for timed in calls if timed.at != wrong.late.at]
     for units, is_sure in ((others, _falls_apart(wrong.part)), (singles, False)):
@@ -202,8 +202,12 @@ def _minimal(wrong: Wrong, budget: Budget) -> list[Timed]:
             for end in range(len(units), 0, -size):
                 chunk = set().union(*units[max(0, end - size) : end])
                 rest = [timed for timed in calls if timed.at not in chunk]
-                if len(rest) < len(calls) and stuck_at(rest) == late:
-                    calls = rest if is_sure or does_not_help(chunk, calls) else calls
+                if len(rest) == len(calls) or stuck_at(rest) != late:
+                    continue
+                if is_sure:
+                    calls = known = rest
+                elif does_not_help(left_out | chunk, known):
+                    calls, left_out = rest, left_out | chunk
             size //= 2
     return calls
 

@@ -16,7 +16,7 @@ under way included, and so is, as far as a small allowance goes, the whole histo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from harness.history.verdict import Budget
 WHY_NOT_NESTED: Final = (
     "leaves no way to nest the elements: what is pushed later has to come out sooner"
 )
+WHY_NO_ORDER: Final = "does not fit, in whatever order those then known are put"
 _FOR_ALL: Final = 20_000
 """Configurations of the whole history that are tried for the first impossible answer."""
 _FOR_A_KNOT: Final = 20_000
@@ -140,12 +141,13 @@ def _told(
     why = clash.why if clash is not None else WHY_NOT_NESTED
     whole = Allowance(_FOR_ALL, budget)
     for late in answers:
+        told = clash.cast[-1] if clash is not None else late
         shown = _shown(part, cast, late)
         if _is_stuck(part, shown, Allowance(_FOR_A_KNOT, budget)):
-            return late, Clash(_fewest(part, shown, cast, late, budget), why)
+            return late, Clash(_fewest(part, shown, cast, (late, told), budget), why)
         past = until(part.calls, late.complete, part.model)
         if _is_stuck(part, past, whole):
-            return late, Clash(_fewest(part, past, (), late, budget), why)
+            return late, Clash(_fewest(part, past, (), (late, late), budget), WHY_NO_ORDER)
     return stuck, Clash(cast, why)
 
 
@@ -156,10 +158,22 @@ def _knotted(stack: _Stack, position: int) -> list[Timed]:
 
 
 def _shown(part: Part, cast: Sequence[Timed], late: Timed) -> list[Timed]:
-    """``cast`` as known at the answer of ``late``, with all pops then under way."""
-    wanted = {timed.at for timed in (*cast, late)}
+    """``cast`` as known at the answer of ``late``, with all about the same elements, and with all
+    pops then under way: what is about other elements may be left out of any order.
+    """
+    wanted = {_element(timed) for timed in (*cast, late)}
     known = until(part.calls, late.complete, part.model)
-    return [c for c in known if c.at in wanted or (c.call.f == "pop" and c.is_open)]
+    return [timed for timed in known if _element(timed) in wanted or _is_busy(timed)]
+
+
+def _element(timed: Timed) -> Any:
+    """What a call is about; a pop that found nothing, or is under way, about itself."""
+    about = timed.call.answer if timed.call.f == "pop" else timed.call.value
+    return json_name(about) if about is not None else ("alone", timed.at)
+
+
+def _is_busy(timed: Timed) -> bool:
+    return timed.call.f == "pop" and timed.is_open
 
 
 def _is_stuck(part: Part, calls: Sequence[Timed], allowance: Allowance) -> bool:
@@ -171,30 +185,33 @@ def _is_stuck(part: Part, calls: Sequence[Timed], allowance: Allowance) -> bool:
 
 
 def _fewest(
-    part: Part, calls: Sequence[Timed], cast: Sequence[Timed], late: Timed, budget: Budget
+    part: Part,
+    calls: Sequence[Timed],
+    cast: Sequence[Timed],
+    ends: tuple[Timed, Timed],
+    budget: Budget,
 ) -> list[Timed]:
-    """``calls`` without those that are not needed, ``late`` last.
+    """``calls`` without those that are not needed; of ``ends``, both of which are, the second last.
 
-    Pops under way are tried one by one, what belongs to one element only together.
+    What belongs to one element is left out only together. Pops under way are counted with all the
+    while, for one of them may take what another leaves, but need not be shown.
     """
-    kept = {timed.at for timed in cast} | {late.at}
+    kept = {timed.at for timed in (*cast, *ends)}
     left = list(calls)
-    for unit in _units(calls):
+    for unit in _units(timed for timed in calls if not _is_busy(timed)):
         rest = [timed for timed in left if timed.at not in unit]
-        needed = bool(unit & kept) and len(cast) > 0
-        if not needed and late.at not in unit and _is_stuck(part, rest, _small(budget)):
+        if not unit & kept and _is_stuck(part, rest, _small(budget)):
             left = rest
-    return sorted(left, key=lambda timed: (timed.at == late.at, timed.at))
+    left = [timed for timed in left if not _is_busy(timed) or timed.at in kept]
+    return sorted(left, key=lambda timed: (timed.at == ends[1].at, timed.at))
 
 
 def _small(budget: Budget) -> Allowance:
     return Allowance(_FOR_A_KNOT, budget)
 
 
-def _units(calls: Sequence[Timed]) -> list[set[int]]:
+def _units(calls: Iterable[Timed]) -> list[set[int]]:
     units: dict[Any, set[int]] = {}
     for timed in calls:
-        answer = timed.call.answer if timed.call.f == "pop" else timed.call.value
-        name = json_name(answer) if answer is not None else ("alone", timed.at)
-        units.setdefault(name, set()).add(timed.at)
+        units.setdefault(_element(timed), set()).add(timed.at)
     return list(units.values())

@@ -177,8 +177,6 @@ def call_number(call: Call) -> int:
 def _sends(call: Call) -> Iterator[tuple[Any, Any, Any]]:
     """Key, offset or nil, and value of each send of ``call``."""
     asked, told = _parts(call, call.asked), _parts(call, call.answer)
-    if call.completion is call.invocation:
-        asked = []  # only the completion is known
     parts = told if call.ok and told else asked or told
     if call.ok and asked and told and not _answers(asked, told):
         raise Unreadable(f"{call}: the answer {short(call.answer)} is none to what was asked")

@@ -12,6 +12,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -133,9 +134,16 @@ def _judge_file(name: str, request: Request) -> dict[str, Any]:
 
 
 def judge_bare(
-    history: Any, name: str, request: Request, recorded: Sequence[str] = ()
+    history: Any,
+    name: str,
+    request: Request,
+    recorded: Sequence[str] = (),
+    absent: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Judge a bare history by ``-m``, by the checkers ``recorded``, or by what its header says."""
+    """Judge a bare history by ``-m``, by the checkers ``recorded``, or by what its header says.
+
+    ``absent`` are those of the recorded ones that are not at hand, with what is said of them.
+    """
     from msgspec import structs
 
     from harness.history.without import without
@@ -143,8 +151,8 @@ def judge_bare(
 
     header = structs.replace(history.header, **request.header)
     history = without(dataclasses.replace(history, header=header), request.ignore_f)
-    own = recorded if recorded and request.model is None else ()
-    checkers = [*(own or _checkers_for(history, name, request)), *RUN_CHECKERS]
+    own = recorded or _checkers_for(history, name, request)
+    checkers = [*(each for each in own if each not in absent), *RUN_CHECKERS]
     options = dict(request.options)
     if name in request.folders:
         options["directory"] = str(request.folders[name])
@@ -155,6 +163,7 @@ def judge_bare(
         request.registry,
         seconds=budget_of(name, request),
         begun=request.begun,
+        absent=absent,
     )
     _keep_proofs(name, history, verdict, request)
     return verdict
@@ -182,6 +191,7 @@ def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
 def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     """Judge a run by all that its folder holds; keep the verdict where there was none."""
     from harness.cluster.registration import is_under_way
+    from harness.run.absent import absent_checkers
     from harness.run.judge import judge_run, load_record
     from harness.run.store import read_json, write_json
 
@@ -190,7 +200,10 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     if request.overrides:
         click.echo(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
         record = load_record(run_dir)
-        return judge_bare(record.history, name, request, (record.run or {}).get("checkers") or ())
+        facts = record.run or {}
+        recorded = () if request.model is not None else facts.get("checkers") or ()
+        absent = absent_checkers(run_dir, facts, recorded, request.registry)
+        return judge_bare(record.history, name, request, recorded, absent)
     verdict = judge_run(
         run_dir,
         seconds=budget_of(name, request),

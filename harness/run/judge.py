@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from harness.errors import EXIT_INFRASTRUCTURE, PolygraphError
@@ -34,7 +35,6 @@ from harness.run import health
 from harness.run.absent import absent_checkers
 from harness.run.claims import models_of, with_known_claims
 from harness.run.composing import compose
-from harness.run.counting import count_operations
 from harness.run.foreign import refuse_other_models, unmodelled
 from harness.run.store import read_json, write_json
 
@@ -50,11 +50,13 @@ def judge_history(
     *,
     seconds: float = 300.0,
     begun: Callable[[str], object] = str,
+    absent: Mapping[str, Verdict] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Judge a bare history: no health, crash or recovery. The shape of ``verdict.json``.
 
-    ``begun`` is called with the name of each checker before it begins. ``UsageError`` where the
-    history has no operation that a checker of its own could judge.
+    ``begun`` is called with the name of each checker before it begins; ``absent`` are parts that
+    are settled already. ``UsageError`` where the history has no operation that a checker of its
+    own could judge.
     """
     history = with_known_claims(history)
     record = Record(history=history, options=options)
@@ -66,7 +68,7 @@ def judge_history(
     claims = list(options.get("claims") or history.header.claims)
     answer = compose(
         record,
-        verdicts,
+        {**absent, **verdicts},
         claims=claims,
         ailments=[],
         requested_faults=[],
@@ -163,7 +165,7 @@ def run_checkers(
     """The verdict of each checker, and the names of those whose parts of the record are missing."""
     verdicts: dict[str, Verdict] = {}
     left_out: list[str] = []
-    counts = count_operations(record.history)
+    counts = record.history.outcomes
     for name in dict.fromkeys(names):
         checker: Checker = registry.get("checkers", name)(options)
         if checker.reads <= record.parts:

@@ -108,8 +108,15 @@ def main() -> None:
     parser.add_argument("--levels", type=int, default=3)
     asked = parser.parse_args()
     tally = Tally()
-    for seed in range(asked.first, asked.first + asked.histories):
-        judge_one(seed, tally, asked.levels)
+    for done in range(asked.histories):
+        judge_one(asked.first + done, tally, asked.levels)
+        if done % 10_000 == 9_999:
+            tell(tally, done + 1)
+    tell(tally, asked.histories)
+
+
+def tell(tally: Tally, histories: int) -> None:
+    """What was found so far, by level."""
     for name in sorted({name for name, _, _ in tally.answers}):
         rows = {(v, m): n for (other, v, m), n in tally.answers.items() if other == name}
         invalid = sum(n for (_, allows), n in rows.items() if not allows)
@@ -119,8 +126,14 @@ def main() -> None:
             f" valid ones unknown {rows.get((UNKNOWN, True), 0)}, saying nothing"
             f" {sum(n for (v, _), n in rows.items() if v == 'nothing')}"
         )
+    invalid = sum(n for (_, _, allows), n in tally.answers.items() if not allows)
+    left = sum(n for (_, v, allows), n in tally.answers.items() if not allows and v == UNKNOWN)
     print("\n".join(tally.wrong[:50]))
-    print(f"{asked.histories} histories, {len(tally.wrong)} disagreements")
+    print(
+        f"{histories} histories, {tally.answers.total()} judgements, {invalid} of what is invalid"
+        f" ({left} of these left unknown), {len(tally.wrong)} disagreements",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -406,7 +406,7 @@ def verdict(
     """``True``, ``False`` or ``"unknown"``. In others' histories an initial value silences nil."""
     thing = made(model, is_foreign and initial is not None)
     try:
-        done = [one for one in _done(thing, operations) if one is not None]
+        done = [one for one in taken_in(thing, operations) if one is not None]
         state = thing.first(initial)
         getattr(thing, "check_all", lambda every, initial: None)(done, initial)
     except Refused:
@@ -439,19 +439,22 @@ def has_order(thing: Any, done: Sequence[Done], state: Any) -> bool:
     return search(frozenset(), state)
 
 
-def _done(thing: Any, operations: Sequence[Operation]) -> Iterator[Done | None]:
+def taken_in(thing: Any, operations: Sequence[Operation]) -> Iterator[Done | None]:
     """Each operation that may have happened, as ``thing`` takes it."""
     begun: dict[Any, tuple[int, Operation]] = {}
     silent = told = False
-    found = []
+    found: list[tuple[int, Operation, tuple[int, Operation] | None]] = []
     for place, operation in enumerate(operations):
         if operation.type == "invoke":
+            if operation.process in begun:  # where a test left out the completion
+                found.append((*begun[operation.process], None))
             begun[operation.process] = (place, operation)
         else:
             begin, invoked = begun.pop(operation.process)
-            found.append((begin, place, invoked, operation))
-    found += [(begin, None, invoked, None) for begin, invoked in begun.values()]
-    for begin, place, invoked, completion in sorted(found, key=lambda each: each[0]):
+            found.append((begin, invoked, (place, operation)))
+    found += [(begin, invoked, None) for begin, invoked in begun.values()]
+    for begin, invoked, end_and_completion in sorted(found, key=lambda each: each[0]):
+        place, completion = end_and_completion or (None, None)
         kind = completion.type if completion is not None else "info"
         answer = completion.value if completion is not None else None
         is_silent = invoked.f in ("write", "cas") and invoked.value is None and kind != "fail"

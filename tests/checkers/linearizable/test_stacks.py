@@ -110,12 +110,12 @@ def test_random_answers_are_judged_as_by_trying_every_order() -> None:
             late, clash = found
             before = until(calls, late.complete - 1, STACK)
             assert has_order(problem_of(part("stack", before))), (seed, "not the first")
-            assert clash.cast[-1].at == late.at
+            assert any(timed.at == late.at for timed in clash.cast)
             cast = sorted(clash.cast, key=lambda timed: timed.at)
             told = until(cast, late.complete, STACK)
             assert not has_order(problem_of(part("stack", told))), (seed, calls, found)
     assert reasons["valid"] > 500
-    assert len(set(reasons) - {"valid", "not decided"}) == 5, reasons
+    assert len(set(reasons) - {"valid", "not decided"}) == 6, reasons
 
 
 def acted(random: Random, count: int, clients: int) -> list[Timed]:

@@ -41,6 +41,18 @@ def test_a_killed_run_gets_a_verdict_that_is_kept(
     assert (kept["valid"], kept["partial"]) == ("unknown", True)
 
 
+def test_flags_for_a_run_with_a_checker_that_is_gone_leave_its_part_unknown(
+    killed_run: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (killed_run / "evidence").mkdir()
+    facts = {"checkers": ["register", "own"], "checker_origins": {"own": "/gone/own.py"}}
+    (killed_run / "evidence" / "run.json").write_text(json.dumps(facts))
+    assert run(("check", "-c", "serializable", str(killed_run))) == 2
+    said = capfd.readouterr()
+    assert "the checker own came from /gone/own.py" in said.err
+    assert not (killed_run / "verdict.json").exists()
+
+
 def test_a_run_under_way_is_judged_and_left_alone(
     killed_run: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from checkers.calls import name
 from checkers.elle.explain import Teller, show
+from checkers.elle.slices import places
 from checkers.elle.transactions import OK, READ, WRITE, Bools, Transactions
 from harness.history.record import Record
 from harness.history.values import key_text
@@ -104,7 +105,7 @@ def misshapen(found: Transactions) -> str:
         held = (found.f[some] == READ) & (found.value[some] >= 0)
         return np.asarray(held & (found.status[found.txn[some]] == OK))
 
-    rows = np.flatnonzero(are_odd(slice(0, len(found.f))))
+    rows = places(len(found.f), are_odd)
     if not len(rows):
         return ""
     row = int(rows[0])

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from checkers.elle.transactions import Int64s, Transactions
+from harness.history.values import key_text
 
 _PLAIN = frozenset((str, int, float, bool, list, tuple, dict))
 
@@ -76,19 +77,10 @@ def _declared(keys: Sequence[Any], initial: Any) -> dict[int, Any]:
     texts = {key for key in keys if type(key) is str}
     found: dict[int, Any] = {}
     for place, key in enumerate(keys):
-        name = _text(key)
+        name = key_text(key)
         if (type(key) is str or name not in texts) and initial.get(name) is not None:
             found[place] = initial[name]
     return found
-
-
-def _text(key: Any) -> str:
-    """The text by which a map in JSON means ``key``."""
-    if type(key) is str:
-        return key
-    if isinstance(key, str):  # what only EDN can say
-        return "".join(key).removeprefix(":")
-    return json.dumps(key, sort_keys=True, default=str)
 
 
 def _with_initial(

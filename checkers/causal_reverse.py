@@ -21,12 +21,12 @@ shown is the count there were is looked at first.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from checkers import odd_reads
-from checkers.calls import name, short
+from checkers.calls import name, names, short
 from checkers.claim import Cases, Meaning, judged
 from checkers.odd_reads import ABORTED_READ, EARLY_READ, THIN_AIR
 from checkers.proof import proof
@@ -41,6 +41,7 @@ _WRITES: Final = ("write", "add")
 _READ: Final = "read"
 AT_FIRST: Final = -1
 """Where a value began that was there from the start, or nobody knows from when."""
+NEVER: Final = 1 << 62
 
 
 @dataclass
@@ -55,6 +56,9 @@ class Table:
     ended: dict[Any, int] = field(default_factory=dict)
     acknowledged: list[tuple[int, Any]] = field(default_factory=list)
     reads: list[tuple[int, dict[Any, None]]] = field(default_factory=list)
+    sound: dict[Any, int] = field(default_factory=dict)
+    """Where each value began that may be seen at all: those at first, those whose write did not
+    fail."""
 
     def insert(self, value: Any, begun: int, end: int, kind: str) -> bool:
         """Take in a write with its last record; whether its value is new."""
@@ -65,6 +69,16 @@ class Table:
         if kind == OK:
             self.acknowledged.append((end, value))
         return is_new
+
+    def find_sound(self, record: Record) -> None:
+        """Fill :attr:`sound`."""
+        operations = record.history.operations
+        self.sound = {
+            value: self.invoked[value]
+            for value, end in self.ended.items()
+            if operations[end].type != FAIL
+        }
+        self.sound.update(dict.fromkeys(self.initial, AT_FIRST))
 
 
 class CausalReverse:
@@ -85,6 +99,7 @@ class CausalReverse:
         tables, odd = _tables(record)
         cases = Cases()
         for table in tables.values():
+            table.find_sound(record)
             for position, values in table.reads:
                 budget.spend_check(self.name)
                 _look_for_odd_values(record, cases, table, position, values)
@@ -144,7 +159,7 @@ def _tables(record: Record) -> tuple[dict[Any, Table], str]:
                 odd = f"value {short(value)} is written twice (index {asked.index})"
         elif operation.f == _READ and operation.type == OK:
             if isinstance(answer, list | tuple):
-                tables[key].reads.append((position, dict.fromkeys(map(name, answer))))
+                tables[key].reads.append((position, dict.fromkeys(names(answer))))
             elif answer is not None:
                 odd = f"read {operation.index} is no list of values: {short(answer)}"
     return tables, odd
@@ -166,30 +181,27 @@ def _is_pair(value: Any) -> bool:
 
 
 def _look_for_odd_values(
-    record: Record, cases: Cases, table: Table, position: int, values: Iterable[Any]
+    record: Record, cases: Cases, table: Table, position: int, values: Mapping[Any, None]
 ) -> None:
     operations = record.history.operations
-    for value in values:
-        if value in table.initial:
-            continue
+    for value in [value for value in values if value not in table.sound]:
         shown = displayed(value)
         if value not in table.ended:
             if cases.wants(THIN_AIR):
                 step = f"T1 observed {shown}, which nobody ever inserted"
                 cases.keep(THIN_AIR, proof(record, {"T1": position}, [step]))
-            continue
-        writer = table.ended[value]
-        named = {"T1": writer, "T2": position}
-        if operations[writer].type == FAIL:
-            if cases.wants(ABORTED_READ):
-                step = f"T2 observed {shown}, which T1 inserted, and T1 failed"
-                cases.keep(ABORTED_READ, proof(record, named, [step]))
-        elif position < table.invoked[value] and cases.wants(EARLY_READ):
+        elif cases.wants(ABORTED_READ):
+            step = f"T2 observed {shown}, which T1 inserted, and T1 failed"
+            named = {"T1": table.ended[value], "T2": position}
+            cases.keep(ABORTED_READ, proof(record, named, [step]))
+    for value in [value for value in values if table.sound.get(value, AT_FIRST) > position]:
+        if cases.wants(EARLY_READ):
             step = (
-                f"T2 observed {shown}, which T1 inserted, so T1 < T2; but T2 had been answered at"
-                f" index {operations[position].index} before T1 was invoked at index"
+                f"T2 observed {displayed(value)}, which T1 inserted, so T1 < T2; but T2 had been"
+                f" answered at index {operations[position].index} before T1 was invoked at index"
                 f" {operations[table.invoked[value]].index}, so T2 < T1"
             )
+            named = {"T1": table.ended[value], "T2": position}
             cases.keep(EARLY_READ, proof(record, named, [step]))
 
 
@@ -197,22 +209,16 @@ def _look_for_reversal(
     record: Record, cases: Cases, table: Table, position: int, values: Mapping[Any, None]
 ) -> None:
     """Only the visible write that was invoked last need be looked at: it has most before it."""
-    operations = record.history.operations
-    seen = [
-        value
-        for value in values
-        if value in table.ended and operations[table.ended[value]].type != FAIL
-    ]
-    if not seen:
+    written = values.keys() - table.initial if table.initial else values
+    begun = {at: value for value in written if (at := table.sound.get(value, NEVER)) < position}
+    if not begun:
         return
-    latest = max(seen, key=table.invoked.__getitem__)
-    if table.invoked[latest] > position:
-        return
-    before = bisect_left(table.acknowledged, (table.invoked[latest],))
+    latest = max(begun)
+    before = bisect_left(table.acknowledged, (latest,))
     missing = [value for value in table.initial if value not in values]
     missing += [value for _, value in table.acknowledged[:before] if value not in values]
     if missing and cases.wants(REVERSED):
-        cases.keep(REVERSED, _reversal(record, table, position, missing, latest))
+        cases.keep(REVERSED, _reversal(record, table, position, missing, begun[latest]))
 
 
 def _reversal(record: Record, table: Table, position: int, missing: list[Any], latest: Any) -> Any:

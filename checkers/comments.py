@@ -53,7 +53,7 @@ class Comments:
         if elements.unreadable:
             return Verdict(valid=UNKNOWN, why=elements.unreadable)
         initial = record.header.initial
-        if initial and not isinstance(initial, list):
+        if initial not in (None, {}) and not isinstance(initial, list):
             why = f"the initial state is no list of ids: {short(initial)}"
             return Verdict(valid=UNKNOWN, why=why)
         findings = Findings(record)

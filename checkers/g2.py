@@ -46,7 +46,7 @@ class G2:
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all inserts of ``record``."""
-        if record.header.initial:
+        if record.header.initial not in (None, {}):
             return Verdict(valid=UNKNOWN, why="g2 knows no rows that were there at first")
         predicates = self.options.get("predicates") or record.header.options.get("predicates")
         kind = PREDICATES if predicates else ITEMS

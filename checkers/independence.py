@@ -6,7 +6,8 @@ well be the values of one object, and a wrong guess accuses or clears falsely:
 - *certain*: every value asked is a pair (whose first is a key: neither nil nor a list), and what
   asks for an answer asks ``[key, nil]``, is answered for that key, and is there at all. A read of
   one object is invoked with nil, or with no pair whose second is nil;
-- *certainly not*: some value asked is no pair, or nothing asks for an answer;
+- *certainly not*: some value asked is no pair, a compare-and-set is ``[old, new]``, or nothing asks
+  for an answer;
 - else it cannot be told (a read is invoked with ``[a, b]``, which may carry its own answer).
 """
 
@@ -54,6 +55,8 @@ def looks_independent(history: History) -> bool | None:
         value = operation.value
         if not is_pair(value) or value[0] is None or isinstance(value[0], list | tuple | dict):
             return False
+        if operation.f == "cas" and not is_pair(value[1]):
+            return False  # it is [old, new]
         if operation.f in MAKERS:
             continue
         (tells if value[1] is not None else asks).add(operation.f)

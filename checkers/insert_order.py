@@ -50,7 +50,7 @@ class InsertOrder:
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all answered reads."""
-        if record.header.initial is not None:
+        if record.header.initial not in (None, {}):
             return Verdict(valid=UNKNOWN, why="insert-order knows no parts there at first")
         found = calls(record.history)
         reads = [call for call in of(("read",), found) if call.ok and call.answer is not None]
@@ -97,11 +97,16 @@ def _untested(claimed: tuple[str, ...], reads: Sequence[Call]) -> str:
     return ""
 
 
+def _asked(call: Call) -> Any:
+    """What was asked, if the invocation is recorded."""
+    return None if call.invocation is call.completion else call.asked
+
+
 def _key(call: Call) -> Any:
     """The key that a read looked for."""
     answer = call.answer
-    if call.asked is not None or not isinstance(answer, list | tuple):
-        return call.asked
+    if _asked(call) is not None or not isinstance(answer, list | tuple):
+        return _asked(call)
     return answer[0] if len(answer) == 2 and isinstance(answer[1], list | tuple) else None
 
 
@@ -139,7 +144,7 @@ def _parts(call: Call) -> Sequence[Any] | None:
     if not isinstance(answer, list | tuple):
         return None
     if len(answer) == 2 and isinstance(answer[1], list | tuple):
-        is_of_it = call.asked is None or name(call.asked) == name(answer[0])
+        is_of_it = _asked(call) is None or name(_asked(call)) == name(answer[0])
         return list(answer[1]) if is_of_it else None
     return list(answer)
 

@@ -108,7 +108,11 @@ def _writes(transactions: Transactions) -> tuple[dict[Any, Registers], set[Any]]
     twice = {key for key, _ in transactions.doubtful}
     for transaction in transactions.found:
         twice.update(key for key, _ in transaction.overwritten)
-        for key in transaction.writes:
+        for key, value in transaction.writes.items():
+            if (
+                value is None and transaction.status != FAIL
+            ):  # the initial state: a read of it tells nothing
+                twice.add(key)
             if once.setdefault(key, transaction) is not transaction:
                 twice.add(key)
     return {key: writer for key, writer in once.items() if key not in twice}, twice

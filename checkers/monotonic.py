@@ -107,10 +107,12 @@ class Answer:
 
 @dataclass
 class _Intake:
-    """The answers; the adds of each row (begun, value or ``None``); what each row held at first."""
+    """The answers; where the first add to a row of a value (or of an unknown one, ``None``) began;
+    what each row held at first.
+    """
 
     answers: list[Answer] = field(default_factory=list)
-    adds: dict[str, list[tuple[int, int | None]]] = field(default_factory=dict)
+    adds: dict[tuple[str, int | None], int] = field(default_factory=dict)
     start: dict[str, int | None] = field(default_factory=dict)
     odd: str = ""
 
@@ -130,7 +132,8 @@ class Monotonic:
         cases = Cases()
         intake = _taken_in(record)
         overall, processes = Highest(), dict[Any, Highest]()
-        rows: dict[Any, Highest] = {}
+        rows: dict[str, Highest] = {}
+        own_rows: dict[Any, dict[str, Highest]] = {}
         made: dict[int, Answer] = {}
         for answer in intake.answers:
             own = processes.setdefault(answer.process, Highest())
@@ -139,10 +142,11 @@ class Monotonic:
             if answer.f == "add":
                 _look_for_duplicate(record, cases, made, answer)
                 for row, value in answer.rows.items():
-                    for key in (row, (answer.process, row)):
-                        rows.setdefault(key, Highest()).tell(answer.position, value or 0)
+                    for table in (rows, own_rows.setdefault(answer.process, {})):
+                        table.setdefault(row, Highest()).tell(answer.position, value or 0)
             else:
-                _look_for_loss(record, cases, rows, answer)
+                own_row = own_rows.get(answer.process, {})
+                _look_for_loss(record, cases, own_row, rows, answer)
             own.tell(answer.position, answer.greatest)
             overall.tell(answer.position, answer.greatest)
         _look_for_forks(record, cases, intake.answers)
@@ -187,7 +191,8 @@ def _taken_in(record: Record) -> _Intake:
         if operation.f == "add":
             row = _row(asked if isinstance(rows, str) or operation.type != OK else operation)
             value = rows.get(row) if operation.type == OK and not isinstance(rows, str) else None
-            intake.adds.setdefault(row, []).append((begun, value))
+            key = (row, value)
+            intake.adds[key] = min(begun, intake.adds.get(key, begun))
     for answer in intake.answers:
         for row, value in answer.rows.items():
             if _is_number(initial):
@@ -221,7 +226,9 @@ def _row(operation: Operation) -> str:
 
 
 def _text(row: Any) -> str:
-    return row if isinstance(row, str) else short(row)
+    if isinstance(row, str):
+        return row
+    return str(row) if type(row) is int else short(row)
 
 
 def _is_number(value: Any) -> bool:
@@ -262,7 +269,7 @@ def _look_for_thin_air(record: Record, cases: Cases, intake: _Intake, answer: An
     for row, value in answer.rows.items():
         if row not in intake.start or answer.f == "add" or value == intake.start[row]:
             continue
-        able = [begun for begun, made in intake.adds.get(row, ()) if made in (value, None)]
+        able = [intake.adds[key] for key in ((row, value), (row, None)) if key in intake.adds]
         named = {"T1": answer.position}
         if value is None or not able:
             if cases.wants(THIN_AIR):
@@ -298,14 +305,19 @@ def _look_for_duplicate(
 
 
 def _look_for_loss(
-    record: Record, cases: Cases, rows: Mapping[Any, Highest], answer: Answer
+    record: Record,
+    cases: Cases,
+    own: Mapping[str, Highest],
+    rows: Mapping[str, Highest],
+    answer: Answer,
 ) -> None:
-    for row in [row for row in rows if isinstance(row, str)]:
-        found = answer.rows.get(row)
-        own = rows.get((answer.process, row), Highest()).before(answer.position)
-        everybody = rows[row].before(answer.begun)
-        for kind, (value, teller) in ((LOST_SESSION, own), (LOST, everybody)):
-            if teller >= 0 and (found or 0) < value:
+    for row, highest in rows.items():
+        found = answer.rows.get(row) or 0
+        if found >= highest.values[-1]:
+            continue
+        mine = own[row].before(answer.position) if row in own else (0, -1)
+        for kind, (value, teller) in ((LOST_SESSION, mine), (LOST, highest.before(answer.begun))):
+            if teller >= 0 and found < value:
                 if cases.wants(kind):
                     cases.keep(kind, _loss(record, answer, row, value, teller))
                 break

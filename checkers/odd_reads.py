@@ -85,6 +85,8 @@ def _kinds_written(transactions: Transactions) -> Mapping[Any, set[str]]:
             kinds[key].add(_kind(value))
     for key, value in transactions.doubtful:
         kinds[key].add(_kind(value))
+    for of_key in kinds.values():
+        of_key -= {"NoneType", NOTHING[0]}
     return kinds
 
 
@@ -99,6 +101,9 @@ def _look_at_source(
     if value is None or version in known.twice:
         return
     writer = known.source(version)
+    is_anothers = writer is not None and writer is not reader and version in known.possible
+    if is_anothers and writer is not None and reader.ended >= writer.begun:
+        return  # as it should be
     read = f"T2 read key {displayed(key)} = {displayed(value)}"
     if writer is None:
         _keep(record, cases, THIN_AIR, reader, None, f"{read}, which nobody ever wrote", key)

@@ -30,10 +30,12 @@ from checkers.calls import name, short
 from harness.history.intakes import is_timed
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Header, Operation
 from harness.history.record import Record
+from harness.history.values import key_text
 from harness.history.verdict import UNKNOWN, Verdict, untested
 
 READS: Final = frozenset(("r", "read"))
 WRITES: Final = frozenset(("w", "write"))
+_NAMES_READ: Final = ("r", "read")
 NOTHING: Final = ("nothing", "null")
 """Nil where the declared initial state is something else."""
 UNANSWERED: Final = 1 << 62
@@ -156,6 +158,8 @@ def _steps(
     header: Header, asked: Operation | None, told: Operation, single: bool
 ) -> list[Step] | _Foreign | _Odd:
     """The steps of an operation: of an ok one as it was answered, else as it was asked."""
+    if asked is not None and told.type == OK and _is_answer(asked.value, told.value):
+        return _micro_steps(told.index, told.value, None)
     parts = [_parts(header, each, asked, single) for each in (asked, told) if each is not None]
     foreign = next((part for part in parts if isinstance(part, _Foreign)), None)
     if foreign is not None:
@@ -177,6 +181,21 @@ def _steps(
         f" {short(asked.value)}"
     )
     return _Odd(why, _written([*first, *last]))
+
+
+def _is_answer(asked: Any, told: Any) -> bool:
+    """Whether it is plain that both are the same steps but for what was read."""
+    if not isinstance(asked, list) or not isinstance(told, list) or len(asked) != len(told):
+        return False
+    return bool(told) and all(
+        isinstance(one, list)
+        and isinstance(other, list)
+        and len(one) == 3 == len(other)
+        and one[0] == other[0]
+        and one[1] == other[1]
+        and (one[0] in _NAMES_READ or one[2] == other[2])
+        for one, other in zip(asked, told, strict=True)
+    )
 
 
 def _parts(
@@ -234,7 +253,7 @@ def initial_values(header: Header) -> Callable[[Any], Any]:
     initial = header.initial
     if isinstance(initial, Mapping):
         declared = {str(key): name(value) for key, value in initial.items()}
-        return lambda key: declared.get(key if isinstance(key, str) else _told(key))
+        return lambda key: declared.get(key_text(key))
     of_all = name(initial)
     return lambda key: of_all
 

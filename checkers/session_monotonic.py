@@ -47,7 +47,7 @@ class SessionMonotonic:
         odd = next((call for call in answered if not _is_number(call.answer)), None)
         if odd is not None:
             return Verdict(valid=UNKNOWN, why=f"{odd} answered {short(odd.answer)}, no number")
-        initial = record.header.initial
+        initial = None if record.header.initial == {} else record.header.initial
         if initial is not None and not _is_number(initial):
             return Verdict(valid=UNKNOWN, why=f"the initial state is no number: {short(initial)}")
         findings = Findings(record)

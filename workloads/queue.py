@@ -1,8 +1,8 @@
 """Queue: values go in and come out; at the end it is drained, and nothing may be missing.
 
 After Jepsen's queue tests. As many enqueues as dequeues, values unique. A dequeue that found
-nothing is ``ok`` with nil. At the end all processes dequeue until one finds nothing, and then one
-drains what is left (a drain of much would not end in an operation's time); the checker
+nothing is ``ok`` with nil. At the end one process dequeues until it finds nothing, and drains what
+is left then (a drain of much would not end in an operation's time); the checker
 ``total-queue`` then knows that all is out, and ``queue`` that nothing came out that did not go in.
 """
 
@@ -50,9 +50,13 @@ class Queue:
         return mix([repeat(invoke("dequeue")), (invoke("enqueue", n) for n in count())])
 
     def final_generator(self) -> Generator:
-        """Dequeues until one finds nothing, and drains, by one thread, until one is answered."""
+        """Dequeues until one finds nothing, and drains until one is answered, by one thread.
+
+        Many would take longer: each takes the head of the queue, and all but one find it gone.
+        """
         dequeues = until_ok(repeat(invoke("dequeue")), lambda completion: completion.value is None)
-        return phases(dequeues, on_threads([0], until_ok(repeat(invoke("drain"), DRAINS))))
+        drains = until_ok(repeat(invoke("drain"), DRAINS))
+        return on_threads([0], phases(dequeues, drains))
 
     async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
         """One call of the client; a drain is many."""

@@ -62,7 +62,8 @@ def settle(
         return verdict
     asked = frozenset(map(canonical, options.consistency_models))
     for kind, name, models in ((Trial, NO_ORDER, SERIAL), (SnapshotTrial, NO_SNAPSHOTS, SNAPSHOTS)):
-        testable = [m for m in models if options.timed or models[m] != _REALTIME]
+        in_time = options.timed and options.realtime
+        testable = [m for m in models if in_time or models[m] != _REALTIME]
         breaking = [model for model in testable if model in implied_models(asked)][-1:]
         proving = [model for model in testable if asked <= implied_models([model])][:1]
         for model in dict.fromkeys(breaking + proving):

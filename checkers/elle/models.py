@@ -301,6 +301,11 @@ def stronger_models(models: Iterable[str]) -> frozenset[str]:
 
 def prohibited(models: Iterable[str]) -> frozenset[str]:
     """Every anomaly that cannot be where all of ``models`` hold."""
+    return _prohibited(frozenset(models))
+
+
+@cache
+def _prohibited(models: frozenset[str]) -> frozenset[str]:
     direct = [name for model in implied_models(models) for name in FORBIDDEN_BY[model]]
     return anomalies_implying(direct)
 

@@ -13,8 +13,9 @@ key; a transaction that reads what it writes only later, or does not find what i
 at every level; what an info reads proves nothing until a committed transaction has read from it
 (:mod:`checkers.elle.rw_reads`). The initial state is nil or what is declared; lists are values
 like others (:mod:`checkers.elle.rw_values`). No assumption on the order of versions hides any of
-that. Transactions without an invocation are judged as without a begin in real time. A history in
-which no ok transaction read anything is not tested.
+that. Transactions without an invocation are judged as without a begin in real time, and where no
+invocation was recorded, models of real time can be broken (by sessions) and not proved. A history
+in which no ok transaction read anything is not tested.
 
 An order of versions that is only partly known leaves dependencies unknown, and a history that
 breaks its model may then show no cycle (Elle calls it valid). Here it is valid only if that is
@@ -69,6 +70,12 @@ MOST_PAIRS: Final = 20_000_000
 ANSWER_ALL: Final = (
     "complete each transaction with the micro-operations that it was invoked with, reads filled in"
 )
+OTHER_CHECKER: Final = (
+    "-m list-append, where lists are appended to; rw-register judges w and r alone (polygraph list)"
+)
+UNIQUE_VALUES: Final = (
+    "a history in which no value is written twice to a key, nor the one that was there first"
+)
 STRICT: Final = "strict-serializable"
 LINEARIZABLE_KEYS: Final = "linearizable_keys"
 REALTIME: Final = frozenset(("realtime",))
@@ -96,15 +103,16 @@ class RwRegister:
         """The verdict on all transactions of ``record``."""
         options = Options.of(self.options, record.header)
         found = transactions(columns(record.history), WRITES, of_lists=False)
+        options = options if found.have_invocations else options.without_realtime()
         found = found if options.timed else found.without_times()
         if found.unexpected:
-            return Verdict(valid=UNKNOWN, why=unexpected(found))
+            return Verdict(valid=UNKNOWN, why=unexpected(found), settle=OTHER_CHECKER)
         if found.unanswered or found.untold:
             return Verdict(valid=UNKNOWN, why=found.unanswered or found.untold, settle=ANSWER_ALL)
         initial = record.header.initial
         known = versions(found, initial, infos=sees_what_committed(options))
         if len(known.written_twice):
-            return Verdict(valid=UNKNOWN, why=duplicate_writes(known))
+            return Verdict(valid=UNKNOWN, why=duplicate_writes(known), settle=UNIQUE_VALUES)
         verdict = self._decided(record, options, known, budget)
         if verdict.valid is True and not (found.status[found.txn[known.reads.rows]] == OK).any():
             return untested(

@@ -124,7 +124,7 @@ def _world(known: Versions, *, sessions: bool) -> _World:
     found = known.found
     rows, writer = _reads(known)
     odd = writer == -2
-    taking = found.status == OK
+    taking = known.reads.committed.copy()
     taking[writer[writer >= 0]] = True
     is_odd = bool(odd.any()) or known.reads.unexplained
     world = _World(known, np.flatnonzero(taking).tolist(), is_odd=is_odd)

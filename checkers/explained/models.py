@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 
 from checkers.elle.models import (
+    BESIDE,
     CANONICAL,
     EXISTS,
     FORBIDDEN_BY,
@@ -179,7 +180,8 @@ def _explained(model: str, breaking: Callable[[str], Example | None]) -> Explana
             " No anomaly that is looked for here rules it out by itself; it is proved where a"
             " stronger model holds, as in the example."
         )
-    forbids = [name for name in FORBIDDEN_BY[model] if not name.endswith(EXISTS)]
+    direct = (*FORBIDDEN_BY[model], *BESIDE.get(model, ()))
+    forbids = [name for name in direct if not name.endswith(EXISTS)]
     return Explanation(
         kind="model",
         names=_names(model),

@@ -1,6 +1,7 @@
 """Linearizability: does one order explain every answer?
 
 - :mod:`models`, :mod:`objects`   what there is: registers; locks, queues, sets, one's own
+- :mod:`answers`   what asks and what answers, what nil means, which shapes are refused
 - :mod:`entries`, :mod:`calls`, :mod:`columnar`   from a history to intervals, key by key
 - :mod:`zones`, :mod:`zone_columns`, :mod:`containers`   near-linear rules for distinct values
 - :mod:`problem`   what every exact search is given

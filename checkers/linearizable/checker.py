@@ -6,6 +6,13 @@ them. What is not decided when time or memory is spent is ``unknown`` and names 
 proven wrong wins over it and is explained by :mod:`checkers.linearizable.explain`. Contradictions
 that came about while a fault was in force are told first, for those are what a run with faults
 looks for.
+
+What is promised beside: ``True`` needs an answer that could have been wrong (a read, a
+compare-and-set that succeeded, what came out of a queue; of locks two answers), else nothing was
+tested; keys without one are neutral beside others. Operations that the model does not have,
+answers of another shape than the object's, and an initial state that it cannot begin with accuse
+nobody: ``unknown`` names the place. Pairs are independent keys only as
+:mod:`checkers.independence` says. To a register any JSON is a value, and ``"1"`` is not 1.
 """
 
 from __future__ import annotations
@@ -44,6 +51,7 @@ LONG: Final = 5_000
 """Records from which on a history is decided on columns."""
 TOLD: Final = 50
 """Keys that are explained; all are counted."""
+MEND: Final = "mend what is named there, or leave such operations out with --ignore-f"
 EXPLAINING: Final = 10_000_000
 """Configurations for the search over a part that was found to have no order."""
 
@@ -53,10 +61,11 @@ class Linearizable:
     ``nil_read_is_unknown``.
 
     ``model`` is ``register`` or ``cas-register`` (which takes plain registers too and is meant
-    if none is named); ``initial`` is the value before the first operation, or a mapping from key
-    to it; ``independent`` says that values are ``[key, value]``; with ``nil_read_is_unknown`` a
-    read of nil says nothing, as in Knossos' models. That is the default for the histories of
-    others (whose header names no model) where the initial value is not nil.
+    if none is named), or one of :mod:`checkers.linearizable.objects`; ``initial`` is the state
+    before the first operation, or a mapping from key to it; ``independent`` says that values are
+    ``[key, value]``; with ``nil_read_is_unknown`` a read of nil says nothing, as in Knossos'
+    models. That is the default for the histories of others (whose header names no model) where
+    the initial value is not nil.
     """
 
     name = "linearizable"
@@ -90,7 +99,9 @@ class Linearizable:
                 outcome = self._outcome(record.history, model, reading, budget)
                 proofs = _proofs(record, outcome, budget)
         except Unjudgeable as error:
-            return Verdict(valid=UNKNOWN, why=f"cannot be judged: {error}", settle=error.settle)
+            return Verdict(
+                valid=UNKNOWN, why=f"cannot be judged: {error}", settle=error.settle or MEND
+            )
         return _verdict(record, outcome, proofs, model)
 
     def _outcome(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from harness.history.operation import INVOKE, Header, Operation
+from harness.history.operation import FAIL, INFO, INVOKE, OK, Header, Operation
 
 if TYPE_CHECKING:
     from harness.history.columns import Columns
@@ -60,3 +60,20 @@ class History:
                 start = open_at.pop(slot)
                 pairs[start], pairs[position] = position, start
         return pairs
+
+    @cached_property
+    def outcomes(self) -> dict[str, dict[str, int]]:
+        """Client operations by f: how many ended ``ok``, ``fail`` and ``info``.
+
+        An invocation without completion counts as info.
+        """
+        if self.prepared is not None:
+            from harness.history.columns import outcomes
+
+            return outcomes(self.prepared)
+        counts: dict[str, dict[str, int]] = {}
+        for operation, pair in zip(self.operations, self.pairs, strict=True):
+            if operation.is_client and (operation.type != INVOKE or pair < 0):
+                of_f = counts.setdefault(operation.f, {OK: 0, FAIL: 0, INFO: 0})
+                of_f[INFO if operation.type == INVOKE else operation.type] += 1
+        return counts

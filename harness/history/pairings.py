@@ -82,6 +82,7 @@ def _sorted(check: Check, record: Record, stricter: History, budget: Budget) -> 
     if first.valid is not True:
         return first
     budget.spend_check("the same with each process in order")
+    stricter = replace(stricter, header=record.header)  # what the user said of it stands there
     other = judged(check, replace(record, history=stricter), budget)
     if other.valid is not False:
         return other

@@ -35,11 +35,13 @@ def without(history: History, names: Collection[str]) -> History:
     ]
     operations = Picked(history.operations, places)
     prepared = None if history.prepared is None else _rows(history.prepared, places)
+    stricter = None if history.stricter is None else without(history.stricter, names)
     return replace(
         history,
         operations=operations,
         notices=(*history.notices, *notices),
         prepared=prepared,
+        stricter=stricter,
     )
 
 

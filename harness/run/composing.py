@@ -16,7 +16,7 @@ from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Valid, Verdict, worst
 from harness.run.beside import with_beside
 from harness.run.calm import Calm, calm_first
-from harness.run.counting import count_faults, count_operations
+from harness.run.counting import count_faults
 from harness.run.health import Ailment
 from harness.run.settling import steps
 from harness.run.trouble import excused
@@ -62,7 +62,7 @@ def compose(
     of = [str(ability) for ability in run.get("claims_of") or ()]
     parts = [_part(name, answer, calm.get(name, {})) for name, answer in answers.items()]
     parts += [Part(UNKNOWN, each.message) for each in ailments if each.level == "unknown"]
-    operations = count_operations(record.history)
+    operations = record.history.outcomes
     bare = [] if verdicts else ["no checker could be applied"]
     bare += [] if operations else ["the history has no client operation"]
     parts += [Part(UNKNOWN, reason) for reason in bare]

@@ -1,30 +1,10 @@
-"""What happened in a run or a history, in numbers: operations by kind, faults by what became."""
+"""What became of the faults of a run, in numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.history.history import History
-from harness.history.operation import FAIL, INFO, INVOKE, OK
 from harness.history.record import LedgerEntry
-
-
-def count_operations(history: History) -> dict[str, dict[str, int]]:
-    """Client operations by f: ok, fail, info; an invoke without completion counts as info."""
-    if history.prepared is not None:
-        from harness.history.columns import outcomes
-
-        return outcomes(history.prepared)
-    counts: dict[str, dict[str, int]] = {}
-    for operation in history:
-        if operation.is_client:
-            of_f = counts.setdefault(operation.f, {OK: 0, FAIL: 0, INFO: 0})
-            if operation.type == INVOKE:
-                of_f[INFO] += 1
-            else:
-                of_f[INFO] -= 1
-                of_f[operation.type] += 1
-    return counts
 
 
 def count_faults(

@@ -21,7 +21,6 @@ from harness.history.operation import FAIL
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Checker, Verdict, untested
 from harness.plugins import BUILT_IN, Found, Registry
-from harness.run.counting import count_operations
 
 Counts = Mapping[str, Mapping[str, int]]
 """Client operations by f: how many ended ``ok``, ``fail`` and ``info``."""
@@ -57,7 +56,7 @@ def refuse_other_models(
 
     Checkers that do not say what they know take whatever there is.
     """
-    counts = count_operations(record.history)
+    counts = record.history.outcomes
     found = registry.found("checkers")
     asked = [_declared(found[name], options) for name in names if name in found]
     if not counts or not asked:
@@ -117,17 +116,24 @@ def _declared(found: Found, options: Mapping[str, Any]) -> _Declared:
 
 
 def _has_transactions(history: History) -> bool:
-    """Whether some client's value is a list of micro-operations, an empty one included."""
+    """Whether some client's value is a list of micro-operations, an empty one included.
+
+    Such lists may stand behind an independent key.
+    """
     if history.prepared is not None and len(history.prepared.micro.txn):
         return True
     return any(
-        isinstance(operation.value, list | tuple) and _is_steps(operation.value)
+        _is_steps(operation.value) or (_is_pair(operation.value) and _is_steps(operation.value[1]))
         for operation in history
         if operation.is_client
     )
 
 
-def _is_steps(value: Sequence[Any]) -> bool:
-    return all(
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2
+
+
+def _is_steps(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
         isinstance(step, list | tuple) and bool(step) and isinstance(step[0], str) for step in value
     )

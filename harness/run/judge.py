@@ -35,7 +35,6 @@ from harness.run import health
 from harness.run.absent import absent_checkers
 from harness.run.claims import models_of, with_known_claims
 from harness.run.composing import compose
-from harness.run.counting import count_operations
 from harness.run.foreign import refuse_other_models, unmodelled
 from harness.run.store import read_json, write_json
 
@@ -166,7 +165,7 @@ def run_checkers(
     """The verdict of each checker, and the names of those whose parts of the record are missing."""
     verdicts: dict[str, Verdict] = {}
     left_out: list[str] = []
-    counts = count_operations(record.history)
+    counts = record.history.outcomes
     for name in dict.fromkeys(names):
         checker: Checker = registry.get("checkers", name)(options)
         if checker.reads <= record.parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,3 +70,17 @@ def test_columns_are_cut_down_as_if_they_had_been_made_of_what_is_left() -> None
     for place in (0, 17, len(plain) - 1):
         assert left.prepared.value_at(place) == plain.value_at(place)
     assert left.operations[17] == list(left)[17]
+
+
+def test_an_order_that_is_stricter_than_certain_is_cut_down_too() -> None:
+    sorted_by_time = replace(drawn(), stricter=drawn())
+    left = without(sorted_by_time, ["remove"])
+    assert left.stricter is not None
+    assert [operation.index for operation in left.stricter] == [0, 2, 3, 5, 7]
+
+
+def test_completions_alone_are_counted_as_what_they_are() -> None:
+    alone = History([Operation(0, 0, 0, "ok", "read", 1), Operation(1, 0, 1, "fail", "read", 1)])
+    assert alone.outcomes == {"read": {"ok": 1, "fail": 1, "info": 0}}
+    columned = History(alone.operations, prepared=columns(alone))
+    assert columned.outcomes == alone.outcomes

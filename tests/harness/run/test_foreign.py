@@ -104,6 +104,8 @@ def test_a_history_without_one_operation_of_the_model_is_refused_and_what_fits_i
 def test_transactions_are_known_by_their_steps_and_empty_ones_too() -> None:
     assert judged(drawn(("anything", "ok", [["append", 1, 2]])), "lists")["valid"] is True
     assert judged(drawn(("anything", "ok", [])), "lists")["valid"] is True
+    keyed = ("anything", "ok", [7, [["append", 1, 2]]])
+    assert judged(drawn(keyed), "lists")["valid"] is True
 
 
 def test_inside_a_run_it_is_unknown_and_not_refused() -> None:

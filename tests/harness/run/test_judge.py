@@ -21,7 +21,7 @@ from harness.history.verdict import (
 )
 from harness.plugins import Found, Registry
 from harness.run.composing import against_claims, compose
-from harness.run.counting import count_faults, count_operations
+from harness.run.counting import count_faults
 from harness.run.health import Ailment
 from harness.run.judge import judge_history
 
@@ -165,7 +165,7 @@ def test_grave_ailments_make_a_valid_run_unknown_and_never_an_invalid_one() -> N
 
 
 def test_an_invoke_without_completion_counts_as_info() -> None:
-    counts = count_operations(history("invoke", "ok", "invoke", "fail", "invoke"))
+    counts = history("invoke", "ok", "invoke", "fail", "invoke").outcomes
     assert counts == {"read": {"ok": 1, "fail": 1, "info": 1}}
 
 

@@ -96,6 +96,7 @@ class Causal:
     name = "causal"
     reads = frozenset({"history"})
     needs_no_times = True
+    needs_no_times = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

@@ -32,6 +32,7 @@ from checkers.calls import name, short
 from harness.history.intakes import is_timed
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Header, Operation
 from harness.history.record import Record
+from harness.history.values import key_text
 from harness.history.verdict import UNKNOWN, Verdict, untested
 
 READS: Final = frozenset(("r", "read"))
@@ -291,7 +292,7 @@ def initial_values(header: Header) -> Callable[[Any], Any]:
     initial = header.initial
     if isinstance(initial, Mapping):
         declared = {str(key): name(value) for key, value in initial.items()}
-        return lambda key: declared.get(key if isinstance(key, str) else _told(key))
+        return lambda key: declared.get(key_text(key))
     of_all = name(initial)
     return lambda key: of_all
 

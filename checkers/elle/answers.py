@@ -33,11 +33,27 @@ def unlike(columns: Columns, invoke: Any, answer: Any, table: Any) -> Bools:
     code of each name of a micro-operation. Records without micro-operations are like any.
     """
     micro = columns.micro
-    found = np.zeros(len(invoke), dtype=bool)
     begin = np.zeros(len(columns) + 1, dtype=np.int32)
-    np.cumsum(np.bincount(micro.txn, minlength=len(columns)), out=begin[1:])
+    odd = np.zeros(len(invoke), dtype=np.uint8)
     is_fast = is_worth_compiling(len(micro.txn))
     mark = kernel(mark_unlike, len(micro.txn)) if is_fast else _mark_in_numpy
+    source = micro.txn, table, micro.f, micro.key, micro.value, micro.list_start
+    mark(invoke, answer, begin, *source, odd)
+    for at in np.flatnonzero(odd == _LISTS).tolist():
+        asked, told = int(begin[invoke[at]]), int(begin[answer[at]])
+        count = int(begin[answer[at] + 1]) - told
+        odd[at] = _differ(columns, asked, told, count, table)
+    return np.asarray(odd != 0)
+
+
+_LISTS: Final = 2
+"""Alike but for writes of lists, which are to be compared one by one."""
+
+
+def _mark_in_numpy(invoke: Any, answer: Any, begin: Any, record: Any, *rest: Any) -> None:
+    """:func:`checkers.elle.kernels.mark_unlike` in numpy."""
+    *source, odd = rest
+    np.cumsum(np.bincount(record, minlength=len(begin) - 1), out=begin[1:])
     for some in slices(len(invoke)):
         asked, told = invoke[some], answer[some]
         pairs = np.flatnonzero((asked >= 0) & (told >= 0) & (asked != told))
@@ -45,33 +61,16 @@ def unlike(columns: Columns, invoke: Any, answer: Any, table: Any) -> Bools:
         count = begin[told + 1] - begin[told]
         wanted = begin[asked + 1] - begin[asked]
         both = (count > 0) & (wanted > 0)
-        found[pairs[both & (count != wanted)] + some.start] = True
+        odd[pairs[both & (count != wanted)] + some.start] = 1
         same = np.flatnonzero(both & (count == wanted))
-        odd = np.zeros(len(same), dtype=np.uint8)
-        rows = begin[asked[same]], begin[told[same]], count[same]
-        mark(*rows, table, micro.f, micro.key, micro.value, micro.list_start, odd)
-        for at in np.flatnonzero(odd == _LISTS):
-            odd[at] = _differ(columns, int(rows[0][at]), int(rows[1][at]), int(rows[2][at]), table)
-        found[pairs[same[odd != 0]] + some.start] = True
-    return found
+        marks = _marks(begin[asked[same]], begin[told[same]], count[same], *source)
+        odd[pairs[same] + some.start] = marks
 
 
-_LISTS: Final = 2
-"""Alike but for writes of lists, which are to be compared one by one."""
-
-
-def _mark_in_numpy(
-    asked: Any,
-    told: Any,
-    count: Any,
-    table: Any,
-    f: Any,
-    key: Any,
-    value: Any,
-    start: Any,
-    odd: Any,
-) -> None:
-    """:func:`checkers.elle.kernels.mark_unlike` in numpy."""
+def _marks(
+    asked: Any, told: Any, count: Any, table: Any, f: Any, key: Any, value: Any, start: Any
+) -> NDArray[np.uint8]:
+    """The marks of so many micro-operations from ``told`` on beside those from ``asked`` on."""
     owner = np.repeat(np.arange(len(count)), count)
     within = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     a, b = asked[owner] + within, told[owner] + within
@@ -80,8 +79,10 @@ def _mark_in_numpy(
     writes = code != _READ
     lists = writes & ((start[a] >= 0) | (start[b] >= 0))
     differs |= writes & ((value[a] != value[b]) | ((start[a] >= 0) != (start[b] >= 0)))
+    odd = np.zeros(len(count), dtype=np.uint8)
     odd[owner[lists]] = _LISTS
     odd[owner[differs]] = 1
+    return odd
 
 
 def _differ(columns: Columns, asked: int, told: int, count: int, table: Any) -> bool:

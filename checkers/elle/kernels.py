@@ -175,9 +175,10 @@ def mark_mismatches(
 
 
 def mark_unlike(
-    asked: Any,
-    told: Any,
-    count: Any,
+    invoke: Any,
+    answer: Any,
+    begin: Any,
+    record: Any,
     table: Any,
     f: Any,
     key: Any,
@@ -185,16 +186,33 @@ def mark_unlike(
     start: Any,
     odd: Any,
 ) -> None:
-    """``odd[i] = 1`` where ``count[i]`` micro-operations from ``told[i]`` on are not those from
-    ``asked[i]`` on: of another kind, on another key, with another value written. ``odd[i] = 2``
-    where they are, but for lists written, which are not looked into.
+    """``odd[i] = 1`` where the micro-operations of the record ``answer[i]`` are not those of
+    ``invoke[i]``: more or fewer, of another kind, on another key, with another value written.
+    ``odd[i] = 2`` where they are, but for lists written, which are not looked into.
 
-    ``table`` has the code of each ``f``, 0 for a read; ``start`` is -1 without a list.
+    ``begin``, of zeros, is filled: the micro-operations of record r, each in ``record``, are
+    ``begin[r]:begin[r + 1]``. ``table`` has the code of each ``f``, 0 for a read; ``start`` is -1
+    without a list. Nothing is compared with a record that is -1 or has no micro-operations.
     """
-    for i in range(len(count)):
-        for n in range(count[i]):
-            a = asked[i] + n
-            b = told[i] + n
+    for row in range(len(record)):
+        begin[record[row] + 1] += 1
+    for at in range(len(begin) - 1):
+        begin[at + 1] += begin[at]
+    for i in range(len(invoke)):
+        asked = invoke[i]
+        told = answer[i]
+        if asked < 0 or told < 0 or asked == told:
+            continue
+        count = begin[told + 1] - begin[told]
+        wanted = begin[asked + 1] - begin[asked]
+        if count == 0 or wanted == 0:
+            continue
+        if count != wanted:
+            odd[i] = 1
+            continue
+        for n in range(count):
+            a = begin[asked] + n
+            b = begin[told] + n
             code = table[f[b]]
             if code != table[f[a]] or key[a] != key[b]:
                 odd[i] = 1

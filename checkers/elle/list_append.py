@@ -39,7 +39,7 @@ from checkers.elle.initial_lists import (
 )
 from checkers.elle.list_anomalies import direct_anomalies
 from checkers.elle.options import Options
-from checkers.elle.slices import mapped, places
+from checkers.elle.slices import mapped, places, slices
 from checkers.elle.snapshots import commit_places
 from checkers.elle.transactions import (
     FAIL,
@@ -123,14 +123,10 @@ class ListAppend:
 
 def _tested(verdict: Verdict, found: Transactions, versions: Versions) -> Verdict:
     """``verdict``, which is valid, if some read could have told of an append."""
-    appended = np.zeros(len(found.keys) if len(found.f) else 0, dtype=bool)
-    appended[found.key[found.f == WRITE]] = True
-
-    def are_telling(some: slice) -> Bools:
-        return np.asarray(versions.known[some] & appended[found.key[some]])
-
-    if len(places(len(found.f), are_telling)):
-        return verdict
+    appended = versions.writers.highest >= 0
+    for some in slices(len(found.f)):
+        if (versions.known[some] & appended[found.key[some]]).any():
+            return verdict
     why = "no committed transaction read a list to which anything was appended"
     return untested(why, settle="transactions that read what others append", stats=verdict.stats)
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from checkers.elle.transactions import Int64s, Transactions
+from harness.history.values import key_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +72,11 @@ def _declared(keys: Sequence[Any], initial: Any) -> dict[int, Any]:
         return {}
     if not isinstance(initial, Mapping):
         return dict.fromkeys(range(len(keys)), initial)
-    texts = {key for key in keys if isinstance(key, str)}
+    texts = {key for key in keys if type(key) is str}
     found: dict[int, Any] = {}
     for place, key in enumerate(keys):
-        name = key if isinstance(key, str) else json.dumps(key, sort_keys=True)
-        if (isinstance(key, str) or name not in texts) and initial.get(name) is not None:
+        name = key_text(key)
+        if (type(key) is str or name not in texts) and initial.get(name) is not None:
             found[place] = initial[name]
     return found
 

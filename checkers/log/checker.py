@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from checkers.log.contents import find_contents
 from checkers.log.cycles import find_cycles
-from checkers.log.evidence import Evidence, Unreadable
+from checkers.log.evidence import ASSIGNS, OTHERS, WORKS, Evidence, Unreadable
 from checkers.log.order import find_order, worst_lag
 from checkers.telling import Findings
 from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
+from harness.history.verdict import UNKNOWN, Budget, Verdict, untested
+
+POLL_ALL: Final = "poll every log to its end after the last send"
 
 
 class Log:
-    """Judges append-only logs. The option ``ww_deps`` lets cycles run through the log's order."""
+    """Judges append-only logs. The option ``ww_deps`` lets cycles run through the log's order.
+
+    ``isolation_level`` (``read_uncommitted``) and ``transactional`` (false), by option or by the
+    header's options, say that a poll may show what is never committed, or that the sends of one
+    operation are no transaction: then from one message shown nothing follows for the others.
+    Logs begin empty: where the header declares something else, nothing is said. Valid is only what
+    a poll that showed something could have told.
+    """
 
     name = "log"
     reads = frozenset({"history"})
+    operations = frozenset((*WORKS, *ASSIGNS, *OTHERS))
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all sends and polls of ``record``."""
+        if record.header.initial:
+            why = f"the declared initial state {record.header.initial!r}: logs begin empty"
+            return Verdict(valid=UNKNOWN, why=why, settle="a history of logs from their beginning")
+        said = {**record.header.options, **self.options}
+        level = str(said.get("isolation_level") or "").replace("-", "_")
+        is_safe = level != "read_uncommitted" and said.get("transactional") is not False
         try:
-            evidence = Evidence(record.history)
+            evidence = Evidence(record.history, is_safe=is_safe)
         except Unreadable as error:
             return Verdict(valid=UNKNOWN, why=str(error))
         findings = Findings(record)
@@ -49,12 +65,7 @@ class Log:
             "error-counts": dict(sorted(findings.counts.items())),
             "worst-realtime-lag": lag.as_json() if lag is not None else None,
         }
-        return findings.verdict(stats=stats, unknown=_doubt(polled, not_yet))
-
-
-def _doubt(polled: int, not_yet: int) -> str:
-    if not polled:
-        return "nothing was ever polled"
-    if not_yet:
-        return f"{not_yet} acknowledged messages were never polled, and no poll went past them"
-    return ""
+        if not polled and not findings.counts:
+            return untested("nothing was ever polled", settle=POLL_ALL, stats=stats)
+        doubt = f"{not_yet} committed messages were never polled, and no poll went past them"
+        return findings.verdict(stats=stats, unknown=doubt if not_yet else "")

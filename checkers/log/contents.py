@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from checkers.calls import Call
-from checkers.log.evidence import FINAL_POLL, Evidence, Message, Shelf
+from checkers.log.evidence import FINAL_POLL, Evidence, Message, Shelf, call_number
 from checkers.telling import Findings
 
 INCONSISTENT: Final = "inconsistent-offsets"
@@ -16,6 +16,7 @@ UNEXPECTED: Final = "unexpected"
 LOST: Final = "lost-write"
 UNSEEN: Final = "unseen"
 PRECOMMITTED: Final = "precommitted-read"
+PROVED: Final = "a poll showed a message of the same transaction, so all of it was committed"
 
 
 def find_contents(findings: Findings, evidence: Evidence) -> int:
@@ -24,12 +25,13 @@ def find_contents(findings: Findings, evidence: Evidence) -> int:
     Those may be lost or only not read yet: no poll went past them.
     """
     finals = _final_polls(evidence)
+    committed = frozenset(call_number(work.call) for work in evidence.works if work.committed)
     not_yet = 0
     for shelf in evidence.shelves.values():
         _find_inconsistent(findings, shelf)
         _find_duplicates(findings, shelf)
         _find_never_sent(findings, shelf)
-        not_yet += _find_missing(findings, shelf, finals.get(shelf.key, ()))
+        not_yet += _find_missing(findings, shelf, finals.get(shelf.key, ()), committed)
     _find_precommitted(findings, evidence)
     return not_yet
 
@@ -88,34 +90,62 @@ def _final_polls(evidence: Evidence) -> dict[str, list[tuple[Call, set[object]]]
 
 
 def _find_missing(
-    findings: Findings, shelf: Shelf, finals: Sequence[tuple[Call, set[object]]]
+    findings: Findings,
+    shelf: Shelf,
+    finals: Sequence[tuple[Call, set[object]]],
+    committed: frozenset[int],
 ) -> int:
-    """Tell of acknowledged messages that polls went past, or that a final poll lacks."""
+    """Tell of committed messages that polls went past, or that a final poll lacks."""
     polled = [m for messages in shelf.polls.values() for m in messages if m.offset is not None]
     furthest = max(polled, key=lambda message: message.offset or 0, default=None)
     not_yet = 0
-    for value, sends in shelf.sends.items():
-        sent = next((send for send in sends if send.call.ok), None)
-        if sent is None:
-            continue
+    for sends in shelf.sends.values():
+        for sent in sends:
+            if call_number(sent.call) not in committed or _is_shown(shelf, sent):
+                continue
+            if _is_past(furthest, sent):
+                assert furthest is not None
+                known = "that was acknowledged" if sent.call.ok else PROVED
+                reasons = [
+                    f"T1 sent {sent}, and {known}.",
+                    f"T2 polled {furthest}, which comes after it; yet no poll ever showed"
+                    f" {sent.shown}: it was lost.",
+                ]
+                findings.add(LOST, [sent.call, furthest.call], reasons, key=shelf.key)
+                break
+        else:
+            sure = [send for send in sends if call_number(send.call) in committed]
+            not_yet += _find_unseen(findings, shelf, sure, finals)
+    return not_yet
+
+
+def _is_shown(shelf: Shelf, sent: Message) -> bool:
+    """Whether some poll shows ``sent``: its value, and its offset where that was sent again."""
+    if sent.value not in shelf.glimpsed:
+        return False
+    possible = [send for send in shelf.sends[sent.value] if not send.call.failed]
+    where = shelf.glimpsed[sent.value]
+    return len(possible) == 1 or sent.offset is None or bool({None, sent.offset} & where)
+
+
+def _find_unseen(
+    findings: Findings,
+    shelf: Shelf,
+    sends: Sequence[Message],
+    finals: Sequence[tuple[Call, set[object]]],
+) -> int:
+    """Tell of a message of one value that a final poll lacks; 1 if nobody has polled it yet."""
+    for sent in sends:
+        value = sent.value
         lacks = next((c for c, v in finals if value not in v and c.start > sent.call.end), None)
-        if value not in shelf.polls and _is_past(furthest, sent):
-            assert furthest is not None
-            reasons = [
-                f"T1 sent {sent}, and that was acknowledged.",
-                f"T2 polled {furthest}, which comes after it; yet no poll ever showed"
-                f" {sent.shown}: it was lost.",
-            ]
-            findings.add(LOST, [sent.call, furthest.call], reasons, key=shelf.key)
-        elif lacks is not None:
+        if lacks is not None:
             reasons = [
                 f"T1 sent {sent}, and that was acknowledged before T2 began.",
                 f"T2 read all of key {shelf.key} to its end, and {sent.shown} is not there.",
             ]
             findings.add(UNSEEN, [sent.call, lacks], reasons, key=shelf.key)
-        elif value not in shelf.polls:
-            not_yet += 1
-    return not_yet
+            return 0
+    return int(any(not _is_shown(shelf, sent) for sent in sends))
 
 
 def _is_past(furthest: Message | None, sent: Message) -> bool:
@@ -128,8 +158,7 @@ def _is_past(furthest: Message | None, sent: Message) -> bool:
 def _find_precommitted(findings: Findings, evidence: Evidence) -> None:
     for work in evidence.works:
         for key, polled in work.polls.items():
-            sent = {message.value for message in work.sends.get(key, ())}
-            own = next((message for message in polled if message.value in sent), None)
+            own = next((m for m in polled if evidence.sender(m) is work.call), None)
             if own is not None:
                 reasons = [f"T1 polled {own}, which it sent itself and had not committed yet."]
                 findings.add(PRECOMMITTED, [work.call], reasons, key=key)

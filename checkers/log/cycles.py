@@ -16,18 +16,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from checkers.calls import Call
-from checkers.log.evidence import Evidence, Message
+from checkers.log.evidence import Evidence, Message, call_number
 from checkers.telling import Findings
 
 G1C: Final = "G1c"
 Edges = dict[int, dict[int, tuple[str, Message]]]
-"""From call to call (by position of their invocations): the kind of edge, and its message."""
+"""From call to call (by number): the kind of edge, and its message."""
 
 
 def find_cycles(findings: Findings, evidence: Evidence, *, ww_deps: bool) -> int:
     """Tell of the shortest circle in each component; the number of circles of writes alone."""
-    calls = {work.call.start: work.call for work in evidence.works if not work.call.failed}
+    calls = {call_number(work.call): work.call for work in evidence.works if not work.call.failed}
     writes = _write_edges(evidence)
     only_writes = sum(1 for _ in components(writes))
     edges = _read_edges(evidence)
@@ -50,36 +49,26 @@ def find_cycles(findings: Findings, evidence: Evidence, *, ww_deps: bool) -> int
     return only_writes
 
 
-def _senders(evidence: Evidence) -> dict[tuple[str, object], Call]:
-    return {
-        (shelf.key, value): sends[0].call
-        for shelf in evidence.shelves.values()
-        for value, sends in shelf.sends.items()
-        if not sends[0].call.failed
-    }
-
-
 def _read_edges(evidence: Evidence) -> Edges:
-    senders = _senders(evidence)
     edges: Edges = {}
     for work in evidence.works:
         for messages in work.polls.values():
             for message in messages:
-                sender = senders.get((message.key, message.value))
-                if sender is not None and sender.start != work.call.start:
-                    edges.setdefault(sender.start, {}).setdefault(work.call.start, ("wr", message))
+                sender = evidence.sender(message)
+                if sender is not None and sender is not work.call:
+                    of_sender = edges.setdefault(call_number(sender), {})
+                    of_sender.setdefault(call_number(work.call), ("wr", message))
     return edges
 
 
 def _write_edges(evidence: Evidence) -> Edges:
-    senders = _senders(evidence)
     edges: Edges = {}
     for shelf in evidence.shelves.values():
         ordered = [message for offset in shelf.offsets for message in shelf.at[offset].values()]
         for before, after in pairwise(ordered):
-            a, b = senders.get((shelf.key, before.value)), senders.get((shelf.key, after.value))
-            if a is not None and b is not None and a.start != b.start:
-                edges.setdefault(a.start, {}).setdefault(b.start, ("ww", before))
+            a, b = evidence.sender(before), evidence.sender(after)
+            if a is not None and b is not None and a is not b:
+                edges.setdefault(call_number(a), {}).setdefault(call_number(b), ("ww", before))
     return edges
 
 

@@ -15,7 +15,16 @@ from itertools import pairwise
 from typing import Any, Final
 
 from checkers.calls import Call
-from checkers.log.evidence import ASSIGNS, FINAL_POLL, Evidence, Message, Shelf, Work, key_name
+from checkers.log.evidence import (
+    ASSIGNS,
+    FINAL_POLL,
+    Evidence,
+    Message,
+    Shelf,
+    Work,
+    call_number,
+    key_name,
+)
 from checkers.telling import Findings
 
 POLL_SKIP: Final = "poll-skip"
@@ -53,7 +62,7 @@ def find_order(findings: Findings, evidence: Evidence) -> int:
         for key, messages in work.sends.items():
             skips += _find_sends_within(findings, evidence.shelf(key), messages)
     by_process: dict[Any, list[Call]] = {}
-    works = {work.call.start: work for work in evidence.works}
+    works = {call_number(work.call): work for work in evidence.works}
     for call in evidence.calls:
         by_process.setdefault(call.process, []).append(call)
     for done in by_process.values():
@@ -109,7 +118,7 @@ def _follow(
         if call.f in ASSIGNS:
             polled = _after_assignment(call, polled)
             continue
-        work = works.get(call.start)
+        work = works.get(call_number(call))
         if work is None or not call.ok or call.f == FINAL_POLL:
             continue
         for key, messages in work.polls.items():

@@ -16,6 +16,7 @@ from checkers.calls import Call, calls, short
 from checkers.faults_active import while_it_ran
 from harness.history.operation import OK, Operation
 from harness.history.record import Record
+from harness.history.values import key_text
 from harness.history.verdict import Anomaly
 
 WRONG_TOTAL: Final = "wrong-total"
@@ -170,7 +171,7 @@ def _index(call: Call, position: int) -> int:
 def _account(call: Call, which: str) -> str | None:
     value = call.value
     account = value.get(which) if isinstance(value, Mapping) else None
-    return None if account is None else str(account)
+    return None if account is None else key_text(account)
 
 
 def _transfer(call: Call) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from harness.history.history import History
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Operation
+from harness.history.values import exact, form, is_rich
 
 NEVER: Final = 1 << 62
 """The end of a call whose outcome nobody knows."""
@@ -124,8 +125,8 @@ def moment(operation: Operation) -> str:
 
 
 def short(value: Any, most: int = 160) -> str:
-    """``value`` as JSON, cut to ``most`` characters."""
-    text = json.dumps(value, default=str)
+    """``value`` as JSON (EDN where JSON cannot say it), cut to ``most`` characters."""
+    text = form(value) if is_rich(value) else json.dumps(value, default=str)
     return text if len(text) <= most else f"{text[: most - 2]} …"
 
 
@@ -134,7 +135,7 @@ def name(value: Any) -> Any:
     kind = type(value)
     if kind is int or kind is str or value is None:
         return value
-    return (kind.__name__, json.dumps(value, sort_keys=True, default=str))
+    return (kind.__name__, exact(value))
 
 
 def names(values: Iterable[Any]) -> list[Any]:

@@ -22,6 +22,7 @@ from typing import Any, Final
 from checkers.faults_active import while_it_ran
 from harness.history.operation import INVOKE, OK, Operation
 from harness.history.record import Record
+from harness.history.values import form, is_rich
 from harness.history.verdict import Anomaly
 
 SHOWN_CASES: Final = 8
@@ -64,7 +65,7 @@ def told(record: Record, position: int) -> str:
 
 def shown(value: Any) -> str:
     """A value as JSON, cut where it is very long."""
-    text = json.dumps(value, default=str)
+    text = form(value) if is_rich(value) else json.dumps(value, default=str)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} …"
 
 

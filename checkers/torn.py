@@ -57,6 +57,7 @@ class Torn:
     name = "torn"
     reads = frozenset({"history"})
     needs_no_times = True
+    needs_no_times = True
     micro_operations = READS | WRITES
 
     def __init__(self, options: Mapping[str, Any]) -> None:

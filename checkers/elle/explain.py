@@ -25,6 +25,7 @@ from checkers.elle.search import Exists, TimedOut
 from checkers.elle.transactions import Transactions
 from checkers.faults_active import while_it_ran
 from harness.history.record import Record
+from harness.history.values import form, is_rich
 from harness.history.verdict import Anomaly
 
 LONGEST_LIST: Final = 40
@@ -89,7 +90,7 @@ def show(value: Any) -> str:
         half = LONGEST_LIST // 2
         head, tail = show(list(value[:half]))[:-1], show(list(value[-half:]))[1:]
         return f"{head}, … {len(value) - 2 * half} more …, {tail}"
-    return json.dumps(value, ensure_ascii=False)
+    return form(value) if is_rich(value) else json.dumps(value, ensure_ascii=False)
 
 
 def show_micro_operations(micro: Iterable[tuple[str, Any, Any]]) -> str:

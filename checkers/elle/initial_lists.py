@@ -19,6 +19,7 @@ from checkers.elle.explain import Teller, show
 from checkers.elle.slices import places
 from checkers.elle.transactions import OK, READ, WRITE, Bools, Transactions
 from harness.history.record import Record
+from harness.history.values import key_text
 from harness.history.verdict import Anomaly
 
 Lists = Mapping[int, Sequence[Any]]
@@ -47,9 +48,9 @@ def declared(found: Transactions, initial: Any) -> Lists:
     names = {name(key): state for key, state in initial.items() if state}
     found_keys = {key: found.keys[key] for key in np.unique(found.key).tolist()}
     return {
-        key: names.get(name(given), names.get(str(given), []))
+        key: names.get(name(given), names.get(key_text(given), []))
         for key, given in found_keys.items()
-        if names.get(name(given), names.get(str(given)))
+        if names.get(name(given), names.get(key_text(given)))
     }
 
 

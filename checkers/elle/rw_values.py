@@ -20,6 +20,9 @@ from typing import Any
 import numpy as np
 
 from checkers.elle.transactions import Int64s, Transactions
+from harness.history.values import key_text
+
+_PLAIN = frozenset((str, int, float, bool, list, tuple, dict))
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,18 +67,18 @@ def _with_lists(found: Transactions, of: Int64s, rows: Int64s) -> tuple[Int64s, 
 def _declared(keys: Sequence[Any], initial: Any) -> dict[int, Any]:
     """The declared initial value of each key (by position) where it is not nil.
 
-    The keys of a map are text, those of a history often numbers: ``1`` is meant by ``"1"``, unless
-    the history has that as a key of its own.
+    The keys of a map are text, those of a history often numbers or keywords: ``1`` is meant by
+    ``"1"``, and ``:x`` by ``"x"``, unless the history has that text as a key of its own.
     """
     if initial is None:
         return {}
     if not isinstance(initial, Mapping):
         return dict.fromkeys(range(len(keys)), initial)
-    texts = {key for key in keys if isinstance(key, str)}
+    texts = {key for key in keys if type(key) is str}
     found: dict[int, Any] = {}
     for place, key in enumerate(keys):
-        name = key if isinstance(key, str) else json.dumps(key, sort_keys=True)
-        if (isinstance(key, str) or name not in texts) and initial.get(name) is not None:
+        name = key_text(key)
+        if (type(key) is str or name not in texts) and initial.get(name) is not None:
             found[place] = initial[name]
     return found
 
@@ -104,4 +107,5 @@ def _identity(value: Any) -> str:
     """Equal for equal JSON; a whole number is one however it is written."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return json.dumps(value, sort_keys=True)
+    kind = "" if value is None or type(value) in _PLAIN else type(value).__name__
+    return kind + json.dumps(value, sort_keys=True, default=str)

@@ -18,7 +18,6 @@ the rest exists):
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -27,6 +26,7 @@ from checkers.independence import is_pair
 from checkers.linearizable.models import CAS, READ, WRITE, Model
 from harness.history.history import History
 from harness.history.operation import FAIL, INVOKE, OK, Operation
+from harness.history.values import exact, key_text
 
 NEVER: Final = 1 << 62
 """The completion of an operation whose outcome nobody knows: it may happen at any later time."""
@@ -105,9 +105,9 @@ def json_name(value: Any) -> Any:
         return value
     if kind is float and value.is_integer():
         return int(value)
-    text = json.dumps(value, sort_keys=True, default=str)
-    if ".0" in text and kind is not str:
-        text = json.dumps(_without_floats(value), sort_keys=True, default=str)
+    text = exact(value)
+    if ".0" in text and kind in (list, tuple, dict):
+        text = exact(_without_floats(value))
     return (kind.__name__, text)
 
 
@@ -273,7 +273,7 @@ def foreign(operation: Operation, model: str, functions: Collection[str]) -> Unj
 def initial_of(initial: Any, key: Any, independent: bool) -> Any:
     """The value of ``key`` before any operation; see :func:`by_key`."""
     if independent and isinstance(initial, Mapping):
-        by_text = initial.get(str(key))
+        by_text = initial.get(key_text(key))
         return by_text if isinstance(key, list | dict) else initial.get(key, by_text)
     return initial
 

@@ -25,6 +25,7 @@ from typing import Any, Final
 from checkers.linearizable import answers
 from checkers.linearizable.answers import READS, WRITES, Call, Unfit
 from checkers.linearizable.entries import json_name
+from harness.history.values import key_text
 
 INCONSISTENT: Final = "inconsistent with the state"
 """What ``step`` answers where the operation cannot have been answered so."""
@@ -288,7 +289,7 @@ def _held(held: Mapping[Any, Any], name: Any, key: Any) -> Any:
     """What a register holds; keys of a given initial state are text, as in all JSON."""
     if name in held:
         return held[name]
-    given = (_GIVEN, str(key)) if not isinstance(key, list | dict) else None
+    given = (_GIVEN, key_text(key)) if not isinstance(key, list | dict) else None
     return held[given] if given in held else held.get(_EVERY)
 
 

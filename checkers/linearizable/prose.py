@@ -15,11 +15,14 @@ from checkers.linearizable.entries import NOTHING, Entry, KeyHistory
 from checkers.linearizable.zones import START
 from harness.history.history import History
 from harness.history.operation import Operation
+from harness.history.values import form, is_rich
 
 
 def show(value: Any) -> str:
     """``value`` as JSON, ``nil`` for the value of an absent key."""
-    return "nil" if value is None else json.dumps(value, default=str)
+    if value is None:
+        return "nil"
+    return form(value) if is_rich(value) else json.dumps(value, default=str)
 
 
 @dataclass

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from checkers.calls import Call, calls, name, short
 from harness.history.history import History
+from harness.history.values import key_text
 
 SEND: Final = "send"
 POLL: Final = "poll"
@@ -284,4 +285,4 @@ def _polled(call: Call, found: Mapping[Any, Any]) -> Iterator[Message]:
 
 def key_name(key: Any) -> str:
     """A key as text: in JSON the keys of a map are strings, those of a send need not be."""
-    return key if isinstance(key, str) else short(key)
+    return key_text(key)

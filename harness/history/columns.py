@@ -2,8 +2,8 @@
 
 One row a record (``time type process f pair key value``), and one row a micro-operation of
 every transaction. What is not a number is interned: the array holds a position in a table of
-names, keys or values. Two values are the same entry if and only if they are the same JSON (so
-``1``, ``1.0``, ``true`` and ``"1"`` are four entries).
+names, keys or values. Two values are the same entry if and only if they are the same value (so
+``1``, ``true``, ``"1"`` and EDN's ``:1`` are four entries; readers make ``1.0`` the integer).
 
     value_kind  NIL      nil
                 INTEGER  ``value`` is the integer itself
@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from harness.errors import HistoryError
 from harness.history.history import History
 from harness.history.operation import FAIL, INFO, OK, TYPES, Header, Operation, is_transaction
+from harness.history.values import Members, TextKeys, exact
 
 NIL: Final = 0
 INTEGER: Final = 1
@@ -136,8 +137,8 @@ class _Table:
         kind = type(item)
         if kind is int or kind is str:
             key: Any = item  # these two never equal each other
-        elif kind is list or kind is dict or kind is tuple:
-            key = (list, json.dumps(item, sort_keys=True))
+        elif kind is list or kind is dict or kind is tuple or kind is Members or kind is TextKeys:
+            key = (list, exact(item))
         else:
             key = (kind, item)
         found = self._positions.get(key)

@@ -147,7 +147,8 @@ def _micro(found: Scanned, dialect: Dialect) -> tuple[Any, MicroColumns]:
 def _merged(found: Scanned, kind: int, dialect: Dialect) -> tuple[tuple[Any, ...], list[Any]]:
     """All tokens of a kind (0 ``f``, 1 keys, 2 values), and a map for each table of them."""
     known = [(each.worker, each.known[kind]) for each in found.stretches]
-    items, maps = merged((found.f, found.keys, found.values)[kind], known, dialect.as_json)
+    tables = (found.f, found.keys, found.values)[kind]
+    items, maps = merged(tables, known, dialect.as_value if kind else dialect.as_name)
     return tuple(items), maps
 
 

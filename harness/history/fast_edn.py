@@ -7,10 +7,11 @@ with one vector or list around all of them. ``None`` means that the ordinary rea
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from harness.errors import HistoryError
 from harness.history.compiling import load_numba
@@ -19,6 +20,7 @@ from harness.history.fast_scan import Dialect
 from harness.history.formats import edn
 from harness.history.history import History
 from harness.history.operation import Header, Operation
+from harness.history.values import Tagged
 
 _HEAD: Final = 1 << 16
 _TAIL: Final = 1 << 12
@@ -63,13 +65,24 @@ def _dialect() -> Dialect:
     load_numba()
     from harness.history.edn_scanner import scan
 
-    return Dialect(scan=scan, least_record=24, least_micro=7, decode=_decode, as_json=_as_json)
+    return Dialect(
+        scan=scan,
+        least_record=24,
+        least_micro=7,
+        decode=_decode,
+        as_name=_as_name,
+        as_value=_as_value,
+    )
 
 
 def _decode(data: bytes, name: str) -> Sequence[Operation]:
     return edn.read_part(data, name)
 
 
-def _as_json(token: bytes) -> bytes:
-    """A keyword as the string that we take it for."""
-    return b'"%b"' % token[1:] if token.startswith(b":") else token
+def _as_name(token: bytes) -> Any:
+    """A keyword or a string as the name that it is."""
+    return token[1:].decode() if token.startswith(b":") else json.loads(token)
+
+
+def _as_value(token: bytes) -> Any:
+    return Tagged(token.decode()) if token.startswith(b":") else json.loads(token)

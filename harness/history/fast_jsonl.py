@@ -12,6 +12,7 @@ something in it is unusual, if only by being wrong.
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -53,7 +54,12 @@ def _dialect() -> Dialect:
     from harness.history.byte_scanner import scan
 
     return Dialect(
-        scan=scan, least_record=56, least_micro=9, decode=_decode, as_json=lambda token: token
+        scan=scan,
+        least_record=56,
+        least_micro=9,
+        decode=_decode,
+        as_name=json.loads,
+        as_value=json.loads,
     )
 
 

@@ -46,14 +46,15 @@ _SCANNED: Final[_Kinds] = (
 class Dialect:
     """How operations are written: the compiled scanner, its smallest record and micro-operation
     in bytes, how some whole records are decoded in the ordinary way (bytes, name of the file),
-    and how a token becomes JSON.
+    and what a token means as an ``f``, and as a key or value.
     """
 
     scan: Callable[..., None]
     least_record: int
     least_micro: int
     decode: Callable[[bytes, str], Sequence[Operation]]
-    as_json: Callable[[bytes], bytes]
+    as_name: Callable[[bytes], Any]
+    as_value: Callable[[bytes], Any]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ a file always gives the same numbers.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,18 +46,18 @@ class Tokens:
 def merged(
     tables: Sequence[Tokens],
     known: Sequence[tuple[int, int]],
-    as_json: Callable[[bytes], bytes],
+    as_value: Callable[[bytes], Any],
 ) -> tuple[list[Any], list[Any]]:
-    """The tokens of all tables as JSON values, and for each table a map from old numbers to new.
+    """The tokens of all tables as values, and for each table a map from old numbers to new.
 
     ``known`` says for each block of the file, in order, which table its tokens are in and how
     many that held afterwards. The last entry of a map is -1, so that -1 stays -1.
     """
-    numbers: dict[bytes, int] = {}
-    tokens = [[as_json(token) for token in table.items()] for table in tables]
+    numbers: dict[tuple[type, Any], int] = {}
+    tokens = [list(map(as_value, table.items())) for table in tables]
     new: list[list[int]] = [[] for _ in tables]
     for table, count in known:
         for token in tokens[table][len(new[table]) : count]:
-            new[table].append(numbers.setdefault(token, len(numbers)))
+            new[table].append(numbers.setdefault((type(token), token), len(numbers)))
     maps = [np.array([*each, -1], dtype=np.int32) for each in new]
-    return [json.loads(token) for token in numbers], maps
+    return [token for _, token in numbers], maps

@@ -1,9 +1,10 @@
 """Histories in EDN, as Jepsen, Knossos and elle-cli write and read them: one operation map a line.
 
 Reading also takes all operations in one vector or list, and tagged ones
-(``#jepsen.history.Op{...}``). In writing, f, type, error and the names of micro-operations are
-keywords, other strings stay strings; a map whose keys are all canonical integers gets integer
-keys. The header travels in a comment before the operations, which other tools skip.
+(``#jepsen.history.Op{...}``). The names f, type and process, errors and the names of
+micro-operations are keywords there and text here; values are those of
+:mod:`harness.history.values`, where ``:a`` is not ``"a"``. The header travels in a comment before
+the operations, which other tools skip.
 
 Cost: 15 us an operation to read, 10 us to write. Large files without maps, sets and such in
 their operations are translated to JSON by a compiled pass (:mod:`edn_kernel`, with numba) and
@@ -21,29 +22,35 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from harness.errors import HistoryError
-from harness.history.adopt import HEADER_F, Adopted, adopt, adopt_part, header_from
+from harness.history.adopt import HEADER_F, Adopted, adopt, adopt_part
 from harness.history.formats.edn_forms import Forms, Malformed, Torn
 from harness.history.formats.jsonl import (
     REFUSED,
     decode_json,
     encode_json,
     header_map,
+    header_of,
     is_begun,
     operation_map,
 )
+from harness.history.formats.tags import TAG_BYTES, revived_operations, wired_header
 from harness.history.intakes import Place
-from harness.history.operation import TYPES, Header, Operation, is_transaction
+from harness.history.operation import (
+    MICRO_OPERATIONS,
+    TYPES,
+    Header,
+    Operation,
+    is_transaction,
+)
+from harness.history.values import form, keyword, plain
 
+_NAMES: Final = ("type", "f", "process", "error", "node", "trace")
 HEADER_COMMENT: Final = ";; polygraph "
 QUICK_BYTES: Final = 1 << 22
 """Files from this size on are tried with the compiled translation to JSON first."""
 _OPERATIONS: Final = msgspec.json.Decoder(Operation)
 _COMMENTS: Final = re.compile(rb"(?:[ \t]*(?:;[^\n]*)?\n)*")
 _HEADER: Final = re.compile(rf"\A(?:\s*;[^\n]*\n)*?\s*{re.escape(HEADER_COMMENT)}(\{{[^\n]*)")
-_KEYWORD: Final = re.compile(r"[A-Za-z*!_?<>=$%&][\w*+!?<>=$%&.'-]*\Z", re.ASCII)
-_CANONICAL_INTEGER: Final = re.compile(r"(?:0|-?[1-9][0-9]*)\Z", re.ASCII)
-_UNSAFE: Final = re.compile('[\\\\"\x00-\x1f\x7f\u0085\u2028\u2029\ud800-\udfff]')
-_ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def read(data: bytes, name: str) -> Adopted:
@@ -76,10 +83,10 @@ def json_lines(data: bytes) -> memoryview | None:
         return None
     import numpy as np
 
-    from harness.history.formats.edn_kernel import translate
+    from harness.history.formats.edn_kernel import LONGER, translate
 
     source = np.frombuffer(data, np.uint8)
-    target = np.empty(2 * source.size + 16, np.uint8)
+    target = np.empty(LONGER * source.size + 64, np.uint8)
     length = translate(source, target)
     return None if length < 0 else target[:length].data
 
@@ -97,6 +104,8 @@ def _quickly(data: bytes, name: str) -> Adopted | None:
         operations = _OPERATIONS.decode_lines(lines)
     except REFUSED:  # bad UTF-8 among them
         return None
+    if TAG_BYTES in bytes(lines):
+        operations = revived_operations(operations)
     if not all(map(_is_plain, operations)) or not is_begun(operations):
         return None
     return Adopted(header=header or Header(), operations=operations)
@@ -109,7 +118,7 @@ def _is_plain(operation: Operation) -> bool:
 
 def write(header: Header, operations: Iterable[Operation], out: BinaryIO) -> None:
     """Write a whole history as EDN lines, the header as a comment before them."""
-    out.write(HEADER_COMMENT.encode() + encode_json(header_map(header)) + b"\n")
+    out.write(HEADER_COMMENT.encode() + encode_json(header_map(wired_header(header))) + b"\n")
     for operation in operations:
         out.write(_line(operation, header.independent).encode())
 
@@ -129,7 +138,7 @@ def header_in(text: str, name: str) -> Header | None:
     found = decode_json(match.group(1).encode(), name, line)
     if not isinstance(found, dict):
         raise HistoryError(f"{name}: line {line}: expected the header to be a JSON object")
-    return header_from(found, name)
+    return header_of(found, name)
 
 
 def decoded(data: bytes, name: str, torn: list[str]) -> str:
@@ -153,14 +162,14 @@ def _maps(text: str, name: str, torn: list[str]) -> Iterator[tuple[Place, dict[s
     """Every operation map with its place; tells ``torn`` if the end was left out."""
     line, seen = 1, 0
     try:
-        for offset, form in Forms(text, enters=True):
+        for offset, found in Forms(text, enters=True):
             line += text.count("\n", seen, offset)
             seen = offset
             place = Place(line, offset - text.rfind("\n", 0, offset))
-            if not isinstance(form, dict):
-                found = text[offset : offset + 40].split("\n")[0]
-                raise HistoryError(f"{name}: {place}: expected an operation (a map), found {found}")
-            yield place, form
+            if not isinstance(found, dict):
+                there = text[offset : offset + 40].split("\n")[0]
+                raise HistoryError(f"{name}: {place}: expected an operation (a map), found {there}")
+            yield place, in_words(found)
     except (Torn, Malformed) as error:
         is_lines = text.lstrip()[:1] not in ("[", "(")
         if not is_lines or error.offset <= text.rfind("\n"):
@@ -168,6 +177,31 @@ def _maps(text: str, name: str, torn: list[str]) -> Iterator[tuple[Place, dict[s
             place = Place(line, error.offset - text.rfind("\n", 0, error.offset))
             raise HistoryError(f"{name}: {place}: {error}") from None
         torn.append(torn_notice(name))
+
+
+def in_words(found: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a record, with names as text: type, f, process, errors, micro-operations."""
+    for field in _NAMES:
+        item = found.get(field)
+        if item is not None and type(item) is not int and type(item) is not str:
+            found[field] = plain(item)
+    value = found.get("value")
+    if type(value) is list:
+        is_txn = found.get("f") == "txn"
+        found["value"] = named = _with_names(value, is_txn)
+        if named is value and len(value) == 2 and type(value[1]) is list:
+            found["value"] = [value[0], _with_names(value[1], is_txn)]
+    return found
+
+
+def _with_names(value: list[Any], is_txn: bool) -> list[Any]:
+    """``value`` with the names of its micro-operations as text if it is a transaction."""
+    known = is_txn
+    for part in value:
+        if type(part) is not list or not part or not isinstance(part[0], str):
+            return value
+        known = known or plain(part[0]) in MICRO_OPERATIONS
+    return [[plain(part[0]), *part[1:]] for part in value] if known else value
 
 
 def torn_notice(name: str) -> str:
@@ -184,65 +218,25 @@ def _line(operation: Operation, independent: bool) -> str:
     if "error" in found:
         found["error"] = _error(found["error"])
     known = {"process", "type", "f", "value", "error"}
-    pairs = (f"{_name(key)} {item if key in known else _form(item)}" for key, item in found.items())
+    pairs = (f"{_name(key)} {item if key in known else form(item)}" for key, item in found.items())
     return "{" + ", ".join(pairs) + "}\n"
 
 
 def _name(text: Any) -> str:
     """A string as a keyword where it can be one; anything else as it is."""
-    if isinstance(text, str) and _KEYWORD.match(text):
-        return ":" + text
-    return _form(text)
+    return keyword(text) if type(text) is str else form(text)
 
 
 def _value(value: Any, is_keyed: bool) -> str:
     if is_keyed and isinstance(value, list | tuple) and len(value) == 2:
-        return f"[{_form(value[0])} {_value(value[1], False)}]"
+        return f"[{form(value[0])} {_value(value[1], False)}]"
     if not is_transaction(value):
-        return _form(value)
-    parts = (" ".join((":" + part[0], *map(_form, part[1:]))) for part in value)
+        return form(value)
+    parts = (" ".join((":" + part[0], *map(form, part[1:]))) for part in value)
     return "[" + " ".join(f"[{part}]" for part in parts) + "]"
 
 
 def _error(error: Any) -> str:
     if isinstance(error, list | tuple) and error:
-        return "[" + " ".join((_name(error[0]), *map(_form, error[1:]))) + "]"
+        return "[" + " ".join((_name(error[0]), *map(form, error[1:]))) + "]"
     return _name(error)
-
-
-def _form(item: Any) -> str:
-    """Any JSON value in EDN."""
-    if item is None:
-        return "nil"
-    if isinstance(item, bool):
-        return "true" if item else "false"
-    if isinstance(item, str):
-        return _string(item)
-    if isinstance(item, int):
-        return str(item) if -(1 << 63) <= item < 1 << 63 else f"{item}N"
-    if isinstance(item, float):
-        return repr(item) if item - item == 0 else "nil"  # as JSON has it
-    if isinstance(item, list | tuple):
-        return "[" + " ".join(map(_form, item)) + "]"
-    if isinstance(item, dict):
-        return _map(item)
-    return _form(decode_json(encode_json(item), "value", 1))
-
-
-def _map(item: dict[Any, Any]) -> str:
-    keys = [str(key) if type(key) is int else key for key in item]
-    if not all(isinstance(key, str) for key in keys):
-        return _map(decode_json(encode_json(item), "value", 1))
-    are_integers = bool(keys) and all(_CANONICAL_INTEGER.match(key) for key in keys)
-    names = keys if are_integers else map(_string, keys)
-    pairs = (f"{name} {_form(value)}" for name, value in zip(names, item.values(), strict=True))
-    return "{" + ", ".join(pairs) + "}"
-
-
-def _string(text: str) -> str:
-    return '"' + _UNSAFE.sub(_escape, text) + '"'
-
-
-def _escape(match: re.Match[str]) -> str:
-    character = match.group()
-    return _ESCAPES.get(character) or f"\\u{ord(character):04x}"

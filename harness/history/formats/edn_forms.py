@@ -1,9 +1,9 @@
-"""Parses EDN, the notation of Clojure, straight into JSON values.
+"""Parses EDN, the notation of Clojure, into the values of :mod:`harness.history.values`.
 
-Keywords and symbols become strings, sets sorted lists, map keys strings (an integer key its
-digits), characters strings; tags are dropped and their form kept; a ratio, ``##Inf``, or a
-decimal with more digits than a double holds stays a string, so that unequal values never become
-equal. Comments, ``#_`` and commas are skipped.
+Unequal values never become equal: what JSON cannot say is ``Tagged``, a set ``Members`` (within
+something else ``Tagged``), a map is a ``dict`` or one of these. A number without a fraction is an
+integer. Tags of whole records and of Jepsen's own are dropped and their form kept, others are part
+of the value. Comments, ``#_`` and commas are skipped.
 
 Tokens come from one regular expression; an explicit stack instead of recursion, so that no depth
 of nesting breaks it. Cost: about 0.7 us a token.
@@ -13,10 +13,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any, Final
 
-from harness.history.formats.jsonl import encode_json
+from harness.history.values import (
+    Members,
+    Tagged,
+    form,
+    keyword_name,
+    map_of,
+    number,
+    plain,
+    set_of,
+    spelt,
+)
 
 _ATOM: Final = r'[^\s,;"()\[\]{}\\]'
 _TOKEN: Final = re.compile(
@@ -35,6 +46,7 @@ _CHARACTERS: Final = {
     "backspace": "\b",
     "formfeed": "\f",
 }
+_NAMED: Final = {character: name for name, character in _CHARACTERS.items()}
 _UNICODE: Final = re.compile(r"u[0-9a-fA-F]{4}\Z")
 _INTEGER: Final = re.compile(r"[+-]?(?:0|[1-9]\d*)N?\Z")
 _BASED: Final = re.compile(
@@ -48,6 +60,10 @@ _LONGEST_NUMBER: Final = 4000  # Python itself refuses to read longer ones
 _RATIO: Final = re.compile(r"([+-]?\d+)/(\d+)\Z")
 _CLOSERS: Final = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 _WORDS: Final[dict[str, Any]] = {"nil": None, "true": True, "false": False}
+
+
+_DISCARDED: Final = object()
+_JEPSENS: Final = ("#jepsen.", "#clojure.lang.MapEntry")
 
 
 class Torn(Exception):
@@ -72,14 +88,14 @@ class Malformed(Exception):
 class _Prefix:
     """``#_`` or a tag, waiting for the form that it belongs to."""
 
-    __slots__ = ("discards",)
+    __slots__ = ("tag",)
 
-    def __init__(self, discards: bool) -> None:
-        self.discards = discards
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
 
 
 def parse(text: str) -> list[Any]:
-    """Every top-level form of ``text`` as JSON values; ``ValueError`` if it is not EDN."""
+    """Every top-level form of ``text``; ``ValueError`` if it is not EDN."""
     try:
         return [form for _, form in Forms(text, enters=False)]
     except (Torn, Malformed) as error:
@@ -100,6 +116,9 @@ class Forms:
         self._items: list[Any] = []  # of the innermost open collection
         self._stack: list[tuple[list[Any], str, int]] = []  # outer items, opener, where it is
         self._prefixes = 0
+        self._outermost = 2 if enters else 1
+        """How deep a set may stand that is a whole value, or that of an independent key."""
+        self._is_of_records = enters
         self._start = -1  # of the present top-level form
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
@@ -127,8 +146,10 @@ class Forms:
                 value = _atom(token, match.start(1))
                 if token[0] == ":" or (len(token) < 6 and type(value) is int):
                     words[token] = value
-            if self._prefixes and not self._is_kept():
-                continue
+            if self._prefixes:
+                value = self._prefixed(value)
+                if value is _DISCARDED:
+                    continue
             if self._stack:
                 self._items.append(value)
             else:
@@ -148,7 +169,10 @@ class Forms:
         outer, opener, opened = self._stack.pop()
         if _CLOSERS[opener] != token:
             raise Malformed(offset, f"expected {_CLOSERS[opener]}, found {token}")
-        value = _closed(self._items, opener, opened)
+        if opener == "{" and self._is_of_records and not self._stack:
+            value: Any = _record(self._items, opened)
+        else:
+            value = _closed(self._items, opener, opened, len(self._stack) <= self._outermost)
         self._items = outer
         return value
 
@@ -161,16 +185,20 @@ class Forms:
     def _prefix(self, token: str, offset: int) -> None:
         if token == "#":
             raise Malformed(offset, "expected a tag after #")
-        self._items.append(_Prefix(token == "#_"))
+        self._items.append(_Prefix(token))
         self._prefixes += 1
 
-    def _is_kept(self) -> bool:
-        """Take the prefixes of the form that just ended; whether none of them discards it."""
+    def _prefixed(self, value: Any) -> Any:
+        """The form that just ended with the prefixes before it; ``_DISCARDED`` if one says so."""
         while self._items and type(self._items[-1]) is _Prefix:
             self._prefixes -= 1
-            if self._items.pop().discards:
-                return False
-        return True
+            tag = self._items.pop().tag
+            if tag == "#_":
+                return _DISCARDED
+            is_record = self._is_of_records and not self._stack and not self._items
+            if not is_record and not tag.startswith(_JEPSENS):
+                value = Tagged(f"{tag} {spelt(value)}")
+        return value
 
     def _expect_end(self) -> None:
         if self._enclosing is not None:
@@ -181,32 +209,51 @@ class Forms:
             raise Torn(self._start, "#")
 
 
-def _closed(items: list[Any], opener: str, offset: int) -> Any:
+def _closed(items: list[Any], opener: str, offset: int, is_outer: bool) -> Any:
     if items and type(items[-1]) is _Prefix:
         raise Malformed(offset, "expected a form after a tag or #_")
     if opener == "{":
         return _map(items, offset)
-    return sorted(items, key=_order) if opener == "#{" else items
+    if opener != "#{":
+        return items
+    return Members(sorted(items, key=_order)) if is_outer else set_of(items)
 
 
-def _map(items: list[Any], offset: int) -> dict[str, Any]:
+def _record(items: list[Any], offset: int) -> dict[str, Any]:
+    """A map of fields: a keyword and a string are the same name there."""
+    if items and type(items[-1]) is _Prefix:
+        raise Malformed(offset, "expected a form after a tag or #_")
     if len(items) % 2:
         raise Malformed(offset, "expected a value for each key of this map")
-    keys = [key if type(key) is str else _key(key) for key in items[::2]]
-    found = dict(zip(keys, items[1::2], strict=True))
-    if len(found) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
+    names = [_field(key) for key in items[::2]]
+    found = dict(zip(names, items[1::2], strict=True))
+    if len(found) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
         raise Malformed(offset, f"expected each key once, found {twice!r} twice in this map")
     return found
 
 
-def _key(key: Any) -> str:
-    """A map key as JSON has it: a string."""
-    return encode_json(key).decode()
+def _field(key: Any) -> str:
+    if type(key) is Tagged:
+        return keyword_name(key) or str(plain(key))
+    return key if type(key) is str else form(key)
+
+
+def _map(items: list[Any], offset: int) -> dict[str, Any] | Tagged:
+    if len(items) % 2:
+        raise Malformed(offset, "expected a value for each key of this map")
+    keys = items[::2]
+    found = map_of(keys, items[1::2])
+    if type(found) is Tagged or len(found) < len(keys):
+        names = list(map(spelt, keys))
+        if len(set(names)) < len(names):
+            twice = next(key for key in names if names.count(key) > 1)
+            raise Malformed(offset, f"expected each key once, found {twice} twice in this map")
+    return found
 
 
 def _order(value: Any) -> tuple[Any, ...]:
-    """A total order over JSON values, for sets: nil, booleans, numbers, strings, lists, maps."""
+    """A total order over values, for sets: nil, booleans, numbers, strings, lists, maps."""
     if value is None:
         return (0,)
     if isinstance(value, bool):
@@ -214,7 +261,7 @@ def _order(value: Any) -> tuple[Any, ...]:
     if isinstance(value, int | float):
         return (2, value)
     if isinstance(value, str):
-        return (3, value)
+        return (3, str(value), type(value) is Tagged)
     if isinstance(value, list):
         return (4, tuple(map(_order, value)))
     return (5, tuple(sorted((key, _order(item)) for key, item in value.items())))
@@ -225,16 +272,16 @@ def _atom(token: str, offset: int) -> Any:
     if first == ":":
         if len(token) == 1:
             raise Malformed(offset, "expected a keyword after :")
-        return token[1:]
+        return Tagged(token)
     if first == '"':
         return _string(token, offset)
     if token.startswith('#"'):  # a regular expression; its backslashes are its own
-        return token[2:-1]
+        return Tagged(token)
     if first == "\\":
         return _character(token, offset)
     if first.isdigit() or (first in "+-" and token[1:2].isdigit()):
         return _number(token, offset)
-    return token
+    return Tagged(token)
 
 
 def _string(token: str, offset: int) -> str:
@@ -264,15 +311,15 @@ def _joined_surrogates(text: str) -> str:
     return text
 
 
-def _character(token: str, offset: int) -> str:
+def _character(token: str, offset: int) -> Tagged:
     name = token[1:]
-    if len(name) == 1:
-        return name
-    if name in _CHARACTERS:
-        return _CHARACTERS[name]
     if _UNICODE.match(name):
-        return chr(int(name[1:], 16))
-    raise Malformed(offset, f"expected a character, found {token!r}")
+        name = chr(int(name[1:], 16))
+    elif len(name) > 1 and name not in _CHARACTERS:
+        raise Malformed(offset, f"expected a character, found {token!r}")
+    if len(name) == 1 and (name in _NAMED or not name.isprintable()):
+        name = _NAMED.get(name, f"u{ord(name):04x}")
+    return Tagged("\\" + name)
 
 
 def _number(token: str, offset: int) -> Any:
@@ -283,30 +330,36 @@ def _number(token: str, offset: int) -> Any:
     ratio = _RATIO.match(token)
     if ratio is not None:
         above, below = int(ratio.group(1)), int(ratio.group(2))
-        return above // below if below and above % below == 0 else token
+        if not below:
+            return Tagged(token)
+        reduced = Fraction(above, below)
+        return above // below if reduced.denominator == 1 else Tagged(str(reduced))
     based = _BASED.match(token)
     if based is not None:
         return _based(based, token, offset)
     if not _FLOAT.match(token) or _ZEROS.match(token):
         raise Malformed(offset, f"expected a number, found {token!r}")
     digits = token.rstrip("M")
-    number = float(digits)
-    if number - number != 0:
-        return digits
-    return number if not token.endswith("M") or _is_exact(digits, number) else digits
+    try:
+        found = number(digits)
+    except ValueError:
+        return Tagged(digits)
+    if not token.endswith("M") or _is_exact(digits, found):
+        return found
+    return Tagged(f"{Decimal(digits).normalize(Context(prec=len(digits)))}M")
 
 
 def _based(match: re.Match[str], token: str, offset: int) -> int:
     base = 16 if match["hex"] else 8 if match["octal"] else int(match["base"])
     try:
-        number = int(match["hex"] or match["octal"] or match["digits"], base)
+        found = int(match["hex"] or match["octal"] or match["digits"], base)
     except ValueError:
         raise Malformed(offset, f"expected a number, found {token!r}") from None
-    return -number if match[1] == "-" else number
+    return -found if match[1] == "-" else found
 
 
-def _is_exact(digits: str, number: float) -> bool:
+def _is_exact(digits: str, found: float) -> bool:
     try:
-        return Decimal(digits) == Decimal(repr(number))
+        return Decimal(digits) == Decimal(repr(found))
     except InvalidOperation:
         return False

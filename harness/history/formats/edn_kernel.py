@@ -3,7 +3,9 @@
 Most of an EDN history is keywords, integers, vectors and nil; those differ from JSON only in
 punctuation. This translates a file of such operations in one pass and gives up (``ODD``) at
 anything else: maps within an operation, sets, tags, ratios, floats, characters, comments, keys
-that come twice, numbers of more than 18 digits, odd escapes. The ordinary reader then reads the
+that come twice, numbers of more than 18 digits, odd escapes, lists of which only some are
+micro-operations. A keyword within a value is tagged (``{"#edn":":x"}``), but for the name of a
+micro-operation. The ordinary reader then reads the
 whole file, so nothing is judged here and no error is told from here.
 
 Only :mod:`harness.history.formats.edn` imports this, and only for large files: importing numba
@@ -17,9 +19,18 @@ from typing import Any, Final
 import numba
 import numpy as np
 
+from harness.history.operation import MICRO_OPERATIONS
+
 _DEPTH: Final = 64
 _KEYS: Final = 32
 ODD: Final = -1
+LONGER: Final = 5
+"""A tagged keyword is at most so many times longer than it was, with what must stand beside it."""
+_TAG: Final = np.frombuffer(b'{"#edn":"', np.uint8)
+_MICRO: Final = np.frombuffer(
+    b"".join(name.encode().ljust(8, b"\0") for name in sorted(MICRO_OPERATIONS)), np.uint8
+).reshape(-1, 8)
+"""The names of micro-operations, each in a row."""
 
 _compiled: Any = numba.njit(cache=True, nogil=True)
 
@@ -126,13 +137,33 @@ def _copy(source, start, end, target, at):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _scalar(source, i, target, at):  # type: ignore[no-untyped-def]
+def _is_micro(source, start, end):  # type: ignore[no-untyped-def]
+    """Whether the word between the two places names a micro-operation."""
+    size = end - start
+    if size > 7:
+        return False
+    for row in range(_MICRO.shape[0]):
+        k = 0
+        while k < size and _MICRO[row, k] == source[start + k]:
+            k += 1
+        if k == size and _MICRO[row, k] == 0:
+            return True
+    return False
+
+
+@_compiled
+def _scalar(source, i, target, at, is_tagged):  # type: ignore[no-untyped-def]
     """Copy the keyword, string, integer or word at ``i``; where both go on, or ``ODD`` twice."""
     c = source[i]
     if c == 58:
         end = _keyword_end(source, i + 1)
         if end < 0:
             return ODD, ODD
+        if is_tagged:
+            at = _copy(_TAG, 0, _TAG.size, target, at)
+            at = _copy(source, i, end, target, at)
+            target[at], target[at + 1] = 34, 125
+            return end, at + 2
         target[at] = 34
         at = _copy(source, i + 1, end, target, at + 1)
         target[at] = 34
@@ -153,11 +184,21 @@ def _scalar(source, i, target, at):  # type: ignore[no-untyped-def]
 
 
 @_compiled
+def _is_value(source, start, end):  # type: ignore[no-untyped-def]
+    """Whether the key between the two places is ``:value``."""
+    if end - start != 6:
+        return False
+    value = source[start + 1] == 118 and source[start + 2] == 97 and source[start + 3] == 108
+    return value and source[start + 4] == 117 and source[start + 5] == 101
+
+
+@_compiled
 def _operation(source, i, target, at, kinds, counts, starts, ends):  # type: ignore[no-untyped-def]
     """Translate the map whose brace is at ``i``; where both go on, or ``ODD`` twice."""
     target[at] = 123
     i, at, depth = i + 1, at + 1, 1
     kinds[1], counts[1] = 125, 0
+    is_value, micros = False, 0
     while depth > 0:
         if i >= source.size:
             return ODD, ODD
@@ -168,6 +209,8 @@ def _operation(source, i, target, at, kinds, counts, starts, ends):  # type: ign
         is_map, count = depth == 1, counts[depth]
         if c == 125 or c == 93 or c == 41:
             if c != kinds[depth] or (is_map and count % 2):
+                return ODD, ODD
+            if is_value and depth == 2 and micros > 0 and micros < count:
                 return ODD, ODD
             target[at] = 125 if is_map else 93
             i, at, depth = i + 1, at + 1, depth - 1
@@ -186,7 +229,13 @@ def _operation(source, i, target, at, kinds, counts, starts, ends):  # type: ign
             i, at = i + 1, at + 1
             continue
         start = i
-        i, at = _scalar(source, i, target, at)
+        is_tagged = is_value and not is_key
+        if is_tagged and c == 58 and depth > 2 and count == 0:
+            end = _keyword_end(source, i + 1)
+            if depth > 3 or end < 0 or not _is_micro(source, i + 1, end):
+                return ODD, ODD
+            is_tagged, micros = False, micros + 1
+        i, at = _scalar(source, i, target, at, is_tagged)
         if i < 0:
             return ODD, ODD
         if is_key:
@@ -195,6 +244,7 @@ def _operation(source, i, target, at, kinds, counts, starts, ends):  # type: ign
             if c != 58 or not is_new:
                 return ODD, ODD
             starts[known], ends[known] = start, i
+            is_value, micros = _is_value(source, start, i), 0
             target[at] = 58
             at += 1
     return i, at

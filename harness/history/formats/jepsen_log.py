@@ -20,7 +20,7 @@ from msgspec import structs
 
 from harness.errors import HistoryError
 from harness.history.adopt import Adopted, adopt
-from harness.history.formats.edn import decoded, torn_notice
+from harness.history.formats.edn import decoded, in_words, torn_notice
 from harness.history.formats.edn_forms import parse
 from harness.history.intakes import Place
 from harness.history.operation import FAIL, INFO
@@ -86,4 +86,4 @@ def _map(match: re.Match[str]) -> dict[str, Any]:
     if is_reason and match["type"] in (INFO, FAIL) and isinstance(process, int):
         value, error = None, value
     found = {"process": process, "type": match["type"], "f": f, "value": value}
-    return found if error is None else {**found, "error": error}
+    return in_words(found if error is None else {**found, "error": error})

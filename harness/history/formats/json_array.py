@@ -12,33 +12,38 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from harness.errors import HistoryError
-from harness.history.adopt import HEADER_F, Adopted, adopt, header_from
+from harness.history.adopt import HEADER_F, Adopted, adopt
 from harness.history.formats.jsonl import (
     REFUSED,
     append_operation,
     decode_json,
     header_map,
+    header_of,
     is_begun,
 )
+from harness.history.formats.tags import TAG_BYTES, in_json, revived_operations, revived_record
 from harness.history.intakes import Place
 from harness.history.operation import INFO, NEMESIS, Header, Operation
+from harness.history.values import is_rich, number
 
-_OPERATIONS: Final = msgspec.json.Decoder(list[Operation])
+_OPERATIONS: Final = msgspec.json.Decoder(list[Operation], float_hook=number)
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 
 
-def write(header: Header, operations: Iterable[Operation], out: BinaryIO) -> None:
+def write(header: Header, operations: Sequence[Operation], out: BinaryIO) -> None:
     """Write a whole history as one JSON array, one operation a line, the header's record last."""
+    if is_rich(header.initial):
+        raise HistoryError("JSON cannot say the initial state", "export as jsonl or edn")
     last = Operation(-1, 0, NEMESIS, INFO, HEADER_F, None)
     buffer = bytearray()
     separator = b"["
-    for last in operations:
+    for last in in_json(operations, is_ours=False):
         buffer += separator
         append_operation(last, buffer)
         separator = b","
@@ -56,7 +61,7 @@ def read(data: bytes, name: str) -> Adopted:
     operations = _decoded(data)
     header = Header()
     if operations and operations[-1].f == HEADER_F and isinstance(operations[-1].value, dict):
-        header = header_from(operations.pop().value, name)
+        header = header_of(operations.pop().value, name)
     if operations is None or not is_begun(operations):
         return adopt(_maps(data, name), name)
     return Adopted(header=header, operations=operations)
@@ -67,9 +72,10 @@ def _decoded(data: bytes) -> list[Operation] | None:
     if b'"extra"' in data:
         return None
     try:
-        return _OPERATIONS.decode(data)
+        operations = _OPERATIONS.decode(data)
     except REFUSED:
         return None
+    return revived_operations(operations) if TAG_BYTES in data else operations
 
 
 def _maps(data: bytes, name: str) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -79,6 +85,7 @@ def _maps(data: bytes, name: str) -> Iterator[tuple[Place, dict[str, Any]]]:
         raise HistoryError(f"{name}: {Place(1, 1)}: expected a JSON array of operations")
     text = data.decode()
     scan = json.JSONDecoder(parse_float=str).raw_decode
+    is_tagged = TAG_BYTES in data
     offset, line, seen = text.index("[") + 1, 1, 0
     for item in items:
         start = _BLANK.match(text, offset).end()  # type: ignore[union-attr]  # always matches
@@ -87,6 +94,6 @@ def _maps(data: bytes, name: str) -> Iterator[tuple[Place, dict[str, Any]]]:
         place = Place(line, start - text.rfind("\n", 0, start))
         if not isinstance(item, dict):
             raise HistoryError(f"{name}: {place}: expected an operation (an object), found {item}")
-        yield place, item
+        yield place, revived_record(item) if is_tagged else item
         _, end = scan(text, start)
         offset = _BLANK.match(text, end).end() + 1  # type: ignore[union-attr]  # always matches

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
@@ -27,8 +27,17 @@ import msgspec
 
 from harness.errors import HistoryError
 from harness.history.adopt import HEADER_MARKS, Adopted, adopt, adopt_part, header_from
+from harness.history.formats.tags import (
+    TAG_BYTES,
+    in_json,
+    revived,
+    revived_operations,
+    revived_record,
+    wired_header,
+)
 from harness.history.intakes import Place
 from harness.history.operation import INVOKE, Header, Operation
+from harness.history.values import number
 
 FIELDS: Final = tuple(Operation.__struct_fields__[:-1])
 REQUIRED: Final = FIELDS[:6]
@@ -38,7 +47,8 @@ PLAIN: Final = frozenset((type(None), str, int, bool))
 """Types of items that are a single JSON value, and no float."""
 _SEVERAL: Final = frozenset((list, tuple, set, frozenset))
 _ENCODER: Final = msgspec.json.Encoder()
-_OPERATIONS: Final = msgspec.json.Decoder(Operation)
+_OPERATIONS: Final = msgspec.json.Decoder(Operation, float_hook=number)
+_ANYTHING: Final = msgspec.json.Decoder(float_hook=number)
 
 
 def operation_map(operation: Operation) -> dict[str, Any]:
@@ -129,11 +139,11 @@ def encode_header(header: Header) -> bytes:
     return encode_json(header_map(header)) + b"\n"
 
 
-def write(header: Header, operations: Iterable[Operation], out: BinaryIO) -> None:
+def write(header: Header, operations: Sequence[Operation], out: BinaryIO) -> None:
     """Write a whole history as JSON lines."""
-    out.write(encode_header(header))
+    out.write(encode_header(wired_header(header)))
     buffer = bytearray()
-    for operation in operations:
+    for operation in in_json(operations, is_ours=True):
         append_operation(operation, buffer)
         if len(buffer) > 1 << 20:
             out.write(buffer)
@@ -182,14 +192,23 @@ def _decoded(body: bytes) -> list[Operation] | None:
     if b'"extra"' in body:
         return None
     try:
-        return _OPERATIONS.decode_lines(body)
+        operations = _OPERATIONS.decode_lines(body)
     except REFUSED:
         return None
+    return revived_operations(operations) if TAG_BYTES in body else operations
 
 
 def is_begun(operations: Sequence[Operation]) -> bool:
     """Whether some operation is an invocation, or there is none: else more must be found out."""
     return not operations or any(operation.type == INVOKE for operation in operations)
+
+
+def header_of(found: dict[str, Any], name: str) -> Header:
+    """As :func:`harness.history.adopt.header_from`, with what is tagged in the initial state."""
+    header = header_from(found, name)
+    if not isinstance(header.initial, list | dict):
+        return header
+    return msgspec.structs.replace(header, initial=revived(header.initial))
 
 
 def first_line_header(line: bytes, name: str) -> Header:
@@ -211,32 +230,32 @@ def _header(data: bytes, name: str) -> tuple[Header, int]:
         and "type" not in found
         and any(key in found for key in HEADER_MARKS)
     ):
-        return header_from(found, name), len(data) if end < 0 else end + 1
+        return header_of(found, name), len(data) if end < 0 else end + 1
     return Header(), 0
 
 
 def _maps(body: bytes, line: int, name: str) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Every line as a map with its place."""
-    for number, text in enumerate(body.split(b"\n"), line):
+    for row, text in enumerate(body.split(b"\n"), line):
         if not text.strip():
             continue
-        found = decode_json(text, name, number)
+        found = decode_json(text, name, row)
         if not isinstance(found, dict):
             raise HistoryError(
-                f"{name}: {Place(number, 1)}: expected an operation (a JSON object), "
+                f"{name}: {Place(row, 1)}: expected an operation (a JSON object), "
                 f"found {text[:40]!r}"
             )
-        yield Place(number, 1), found
+        yield Place(row, 1), revived_record(found) if TAG_BYTES in text else found
 
 
 def decode_json(text: bytes, name: str, line: int) -> Any:
     """Parse JSON that starts at ``line``; ``HistoryError`` with line, column and expectation."""
     try:
-        return msgspec.json.decode(text)
+        return _ANYTHING.decode(text)
     except REFUSED as refused:
         reason = str(refused)
     try:
-        return json.loads(text.decode(), parse_constant=_no_constant, parse_float=_finite)
+        return json.loads(text.decode(), parse_constant=_no_constant, parse_float=number)
     except json.JSONDecodeError as error:
         place = Place(line + error.lineno - 1, error.colno)
         expected = error.msg[0].lower() + error.msg[1:]
@@ -254,10 +273,3 @@ def decode_json(text: bytes, name: str, line: int) -> Any:
 
 def _no_constant(text: str) -> Any:
     raise ValueError(f"expected a finite number, found {text}")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number - number != 0:
-        raise ValueError(f"expected a number that fits a double, found {text}")
-    return number

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import structs
 
+from harness.errors import HistoryError
 from harness.history.columns import columns
 from harness.history.formats import FORMATS, export
+from harness.history.operation import Operation
 from harness.history.reader import parse_history, read_history
 
 HISTORIES = Path(
@@ -21,6 +26,8 @@ RECORDED = sorted(
     for path in (HISTORIES / folder).rglob("*.*")
     if path.is_file() and "LICEN" not in path.name
 )
+NO_JSON = ("multi-register.edn", "bank-tidb.edn.gz")
+"""Where keywords are keys or values, which elle-cli could not tell from text."""
 NO_HISTORIES = "the recorded histories are not here (set POLYGRAPH_HISTORIES)"
 pytestmark = pytest.mark.skipif(not RECORDED, reason=NO_HISTORIES)
 
@@ -33,10 +40,23 @@ def test_a_recorded_history_is_read_and_exported_without_loss(path: Path) -> Non
     assert len(columns(history)) == len(history)
     for format in FORMATS:
         out = io.BytesIO()
+        if format == "json" and path.name in NO_JSON:
+            with pytest.raises(HistoryError, match="cannot say"):
+                export(history, out, format)
+            continue
         export(history, out, format)
         again = parse_history(out.getvalue(), format)
-        assert list(again) == list(history)
+        if format == "edn":
+            assert list(again) == list(history)
+        assert [flat(op) for op in again if op.is_client] == [
+            flat(op) for op in history if op.is_client
+        ]
         assert again.header == history.header
+
+
+def flat(operation: Operation) -> Any:
+    """An operation in JSON, where a set is a list."""
+    return json.loads(json.dumps(structs.astuple(operation)))
 
 
 @pytest.mark.parametrize(

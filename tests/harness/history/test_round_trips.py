@@ -18,6 +18,7 @@ from harness.history.history import History
 from harness.history.journal import Journal
 from harness.history.operation import Header, Operation
 from harness.history.reader import parse_history, read_history
+from harness.history.values import number
 
 text = st.text(max_size=8) | st.sampled_from(
     [
@@ -40,7 +41,7 @@ scalars = (
     | st.booleans()
     | st.integers()
     | st.integers(min_value=1 << 62, max_value=1 << 70)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(allow_nan=False, allow_infinity=False).map(repr).map(number)
     | text
 )
 keys = text | st.integers(-20, 20).map(str)

@@ -38,6 +38,8 @@ from checkers.claim import Cases, Meaning, claims, forbids, judged
 from checkers.odd_reads import displayed_key, look_for_odd_reads
 from checkers.proof import proof
 from checkers.register_transactions import (
+    READS,
+    WRITES,
     Registers,
     Writers,
     displayed,
@@ -96,7 +98,8 @@ class Causal:
     name = "causal"
     reads = frozenset({"history"})
     needs_no_times = True
-    needs_no_times = True
+    operations = micro_operations = READS | WRITES | {"read-init"}
+    names_foreign = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options

@@ -22,6 +22,8 @@ import numpy as np
 from checkers.elle.transactions import Int64s, Transactions
 from harness.history.values import key_text
 
+_PLAIN = frozenset((str, int, float, bool, list, tuple, dict))
+
 
 @dataclass(frozen=True, eq=False)
 class Values:
@@ -65,8 +67,8 @@ def _with_lists(found: Transactions, of: Int64s, rows: Int64s) -> tuple[Int64s, 
 def _declared(keys: Sequence[Any], initial: Any) -> dict[int, Any]:
     """The declared initial value of each key (by position) where it is not nil.
 
-    The keys of a map are text, those of a history often numbers: ``1`` is meant by ``"1"``, unless
-    the history has that as a key of its own.
+    The keys of a map are text, those of a history often numbers or keywords: ``1`` is meant by
+    ``"1"``, and ``:x`` by ``"x"``, unless the history has that text as a key of its own.
     """
     if initial is None:
         return {}
@@ -105,4 +107,5 @@ def _identity(value: Any) -> str:
     """Equal for equal JSON; a whole number is one however it is written."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return json.dumps(value, sort_keys=True)
+    kind = "" if value is None or type(value) in _PLAIN else type(value).__name__
+    return kind + json.dumps(value, sort_keys=True, default=str)

@@ -28,7 +28,7 @@ from harness.cli.judging import (
     judge_safely,
     safely,
 )
-from harness.cli.models import initial_state, joined, refuse_unknown
+from harness.cli.models import initial_state, joined, known_anomalies, refuse_unknown
 from harness.cli.options import (
     READABLE,
     json_option,
@@ -210,7 +210,7 @@ def _checker_options(flags: Mapping[str, Any]) -> dict[str, Any]:
     if models:
         options["claims"] = list(known_models(names(models)))
     if "anomalies" in options:
-        options["anomalies"] = list(names(joined(options["anomalies"])))
+        options["anomalies"] = list(known_anomalies(names(joined(options["anomalies"]))))
     if "additional_graphs" in options:
         options["additional_graphs"] = list(names(joined(options["additional_graphs"])))
         unknown = [name for name in options["additional_graphs"] if name not in GRAPHS]

@@ -22,6 +22,9 @@ RUN_AGAIN: Final = "run it again to its end"
 CUT_SHORT: Final = frozenset({"partial", "interrupted", "ended-early"})
 """Ailments of a run that did not come to its end."""
 
+UNTESTED: Final = "nothing of this was tested"
+"""How :func:`harness.history.verdict.untested` begins."""
+
 _RUN_FLAGS: Final = re.compile(
     r"--(time-limit|rate|concurrency|nodes|nemesis[a-z-]*|recovery-timeout|op-timeout|parallel|seed)\b"
 )
@@ -137,7 +140,8 @@ def steps(
     was_cut = is_run and any(ailment.check in CUT_SHORT for ailment in ailments)
     found: dict[str, list[str]] = {}
     for about, todo in _reasons(ailments, answers, others, is_run):
-        if was_cut and _MORE_WANTED.search(todo) and "--budget" not in todo:
+        wants_more = _MORE_WANTED.search(todo) and "--budget" not in todo
+        if was_cut and (wants_more or UNTESTED in about):
             todo = RUN_AGAIN
         told = found.setdefault(todo, [])
         if about not in told:

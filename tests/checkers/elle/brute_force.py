@@ -121,8 +121,9 @@ def session(a: Txn, b: Txn) -> bool:
 
 
 def realtime(a: Txn, b: Txn) -> bool:
-    """Realtime order."""
-    return a.status == "ok" and a.end < b.begin
+    """Realtime order. A process does one thing after another, also where no begin is known."""
+    alone = b.begin == float("-inf") and session(a, b)
+    return alone or (a.status == "ok" and a.end < b.begin)
 
 
 def is_serializable(txns: Sequence[Txn], precedes: Callable[[Txn, Txn], bool] = nothing) -> bool:

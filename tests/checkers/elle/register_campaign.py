@@ -1,10 +1,11 @@
 """Many random histories of registers against the oracles: ``python -m`` this module.
 
-    python -m tests.checkers.elle.register_campaign --histories 100000 --levels 3
+    python -m tests.checkers.elle.register_campaign --histories 100000
 
-Each is judged at some levels, with and without times, with and without assumptions. ``true`` where
-the oracle allows nothing, or ``false`` where it allows all, is a disagreement, and told with its
-seed. The last line counts answers and how many of the histories were invalid at their level.
+Each is judged with or without times, with or without an assumption, at some level (``--levels``:
+in all these ways, at so many). ``true`` where the oracle allows nothing, or ``false`` where it
+allows all, is a disagreement, and told with its seed. The last line counts answers, and how many of
+the histories were invalid at their level.
 """
 
 from __future__ import annotations
@@ -68,32 +69,51 @@ def without_times(history: History) -> History:
     return History(history.operations, header)
 
 
-def judge_one(seed: int, tally: Tally, levels: int) -> None:
-    """Judge the history of ``seed`` at so many levels of each kind."""
+def judge_one(seed: int, tally: Tally, levels: int = 0) -> None:
+    """Judge the history of ``seed`` at so many levels and once of each other kind; with none, in
+    one way alone.
+    """
     rng = random.Random(f"levels {seed}")
     history = history_of(seed)
-    possible = allowed(history)
-    for level in rng.sample(LEVELS, min(levels, len(LEVELS))):
-        verdict = judged(history, level)
-        if level == LEVELS[0] and UNDECIDED in possible:
-            tally.note(
-                level, seed, verdict, verdict.valid is not UNKNOWN, verdict.valid is not True
-            )
-            continue
+    if not levels:
+        way = rng.choice((_at_levels, _assuming, _weakly, _as_text))
+        way(seed, history, rng, tally)
+        return
+    for _ in range(levels):
+        _at_levels(seed, history, rng, tally)
+    for way in (_assuming, _weakly, _as_text):
+        way(seed, history, rng, tally)
+
+
+def _at_levels(seed: int, history: History, rng: random.Random, tally: Tally) -> None:
+    level, possible = rng.choice(LEVELS), allowed(history)
+    verdict = judged(history, level)
+    if level == LEVELS[0] and UNDECIDED in possible:
+        is_open = verdict.valid == UNKNOWN
+        tally.note(level, seed, verdict, not is_open, is_open)
+    else:
         tally.note(level, seed, verdict, level in possible, level in possible)
-    assume = rng.choice(ASSUMPTIONS)
-    level = rng.choice(LEVELS[1:])
+
+
+def _assuming(seed: int, history: History, rng: random.Random, tally: Tally) -> None:
+    level, assume = rng.choice(LEVELS[1:]), rng.choice(ASSUMPTIONS)
     verdict = judged(history, level, **{assume: True})
-    assumed = allowed(history, (assume,))
-    tally.note(f"{level} {assume}", seed, verdict, level in assumed, level in possible)
+    least = level in allowed(history, (assume,))
+    tally.note(f"{level} {assume}", seed, verdict, least, least or level in allowed(history))
+
+
+def _weakly(seed: int, history: History, rng: random.Random, tally: Tally) -> None:
     model = rng.choice(tuple(WEAK))
-    most = is_allowed(history, WEAK[model], sessions=model == "causal")
     least = is_allowed(history, WEAK[model], sessions=True)
+    most = least or is_allowed(history, WEAK[model], sessions=model == "causal")
     tally.note(model, seed, judged(history, model), least, most)
+
+
+def _as_text(seed: int, history: History, rng: random.Random, tally: Tally) -> None:
     text, model = without_times(history), rng.choice(OF_TEXTS)
     if model in ("snapshot-isolation", "serializable"):
         strong = friendly(canonical(OF_SESSIONS[canonical(model)]))
-        least = strong in possible
+        least = strong in allowed(history)
     else:
         kind = {**WEAK, "read-committed": READ_COMMITTED}[model]
         least = is_allowed(history, kind, sessions=True)
@@ -105,7 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--histories", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--levels", type=int, default=3)
+    parser.add_argument("--levels", type=int, default=0)
     asked = parser.parse_args()
     tally = Tally()
     for done in range(asked.histories):

@@ -13,7 +13,7 @@ from harness.cli.ending import verdict_lines
 from harness.history.history import History
 from harness.history.operation import Operation
 from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Anomaly, Verdict
+from harness.history.verdict import UNKNOWN, Anomaly, Verdict, untested
 from harness.plugins import Found, Registry
 from harness.run.composing import compose
 from harness.run.health import Ailment
@@ -63,11 +63,14 @@ CUT = Ailment(check="interrupted", level="unknown", message="it was", settle=RUN
 
 
 def test_a_run_that_was_cut_short_is_told_once_to_come_to_its_end() -> None:
-    never = Verdict(valid=UNKNOWN, why="the set was never read")
+    never = untested("it was never read", settle="read it")
     slow = Verdict(valid=UNKNOWN, why="the checker bank ran out of budget: 3 s were not enough")
     found = steps(UNKNOWN, [CUT, ILL], {"set": never, "bank": slow})
     assert found[0]["do"] == RUN_AGAIN
-    assert found[0]["about"] == "it was; saw nothing; the set was never read (set)"
+    assert (
+        found[0]["about"]
+        == "it was; saw nothing; nothing of this was tested: it was never read (set)"
+    )
     assert "--budget" in found[1]["do"]
 
 

@@ -96,6 +96,14 @@ def test_a_misspelt_consistency_model_is_refused(
     assert "did you mean serializable" in done.stderr
 
 
+def test_a_misspelt_anomaly_is_refused_as_nobody_would_look_for_it(
+    polygraph: Fixture, history: str, toys: Fixture
+) -> None:
+    done = polygraph("check", *toys, "-m", "fine", "-a", "G1,G-singel", history)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "did you mean G-single" in done.stderr
+
+
 def test_checkers_that_need_more_than_a_history_are_named(
     polygraph: Fixture, history: str, toys: Fixture
 ) -> None:

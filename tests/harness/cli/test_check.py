@@ -84,7 +84,7 @@ def test_a_history_without_an_operation_of_the_model_is_refused_and_what_fits_is
 ) -> None:
     done = polygraph("check", "-m", "stack", history)
     assert (done.returncode, done.stdout) == (4, "")
-    assert "no operation of stack (pop, push)" in done.stderr
+    assert f"{history}: the history has no operation of stack (pop, push)" in done.stderr
     assert "fitting: -m" in done.stderr
 
 

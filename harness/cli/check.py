@@ -195,7 +195,11 @@ def _header(initial: str | None, independent: bool) -> dict[str, Any]:
     """What the user says of a history that says too little of itself."""
     header: dict[str, Any] = {"independent": True} if independent else {}
     if initial is not None:
-        header["initial"] = initial_state(initial, json.loads)
+        from harness.history.formats.tags import revived
+        from harness.history.values import number
+
+        parse = partial(json.loads, parse_float=number)
+        header["initial"] = revived(initial_state(initial, parse))
     return header
 
 

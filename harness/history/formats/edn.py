@@ -104,7 +104,7 @@ def _quickly(data: bytes, name: str) -> Adopted | None:
         operations = _OPERATIONS.decode_lines(lines)
     except REFUSED:  # bad UTF-8 among them
         return None
-    if TAG_BYTES in bytes(lines):
+    if re.search(TAG_BYTES, lines) is not None:
         operations = revived_operations(operations)
     if not all(map(_is_plain, operations)) or not is_begun(operations):
         return None

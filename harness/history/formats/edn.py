@@ -42,7 +42,7 @@ from harness.history.operation import (
     Operation,
     is_transaction,
 )
-from harness.history.values import Tagged, form, keyword, plain
+from harness.history.values import Tagged, form, keyword, keyword_name, plain
 
 _NAMES: Final = ("type", "f", "process", "error", "node", "trace")
 HEADER_COMMENT: Final = ";; polygraph "
@@ -183,8 +183,9 @@ def in_words(found: dict[str, Any]) -> dict[str, Any]:
     """The fields of a record, with names as text: type, f, process, errors, micro-operations."""
     for field in _NAMES:
         item = found.get(field)
-        if item is not None and type(item) is not int and type(item) is not str:
-            found[field] = plain(item)
+        if item is None or type(item) is int:
+            continue
+        found[field] = (keyword_name(item) if type(item) is Tagged else None) or plain(item)
     value = found.get("value")
     if type(value) is list:
         is_txn = found.get("f") == "txn"

@@ -26,7 +26,7 @@ POOLS: Final[tuple[Values, ...]] = (
     [1 << 70, (1 << 64) - 1, (1 << 53) + 1, -7, 0],
     ['é\n"q"', "", "nil", ":a", Tagged(":a"), Tagged("a"), Tagged("\\a"), "\\a"],
     [[1], ["1"], [Tagged(":a")], [":a"], {"1": "a"}, TextKeys({"1": "a"}), {"x": 1}],
-    [{"x": [1]}, TextKeys({"x": [1]}), {"a b": None}, {}, [], Tagged("#{1}"), {"#x": 2}],
+    [{"x": [1]}, TextKeys({"x": [1]}), {"a b": None}, {}, [], Members([1]), {"#x": 2}],
 )
 NAMES: Final[tuple[Values, ...]] = (
     [0, 1, 2],

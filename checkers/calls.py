@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from harness.history.history import History
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Operation
-from harness.history.values import exact, form, is_rich
+from harness.history.values import exact, form, is_rich, kind_name
 
 EMPTY: Final = "empty"
 """The error of a dequeue that found nothing, as Jepsen's ``:empty``."""
@@ -138,7 +138,7 @@ def name(value: Any) -> Any:
     kind = type(value)
     if kind is int or kind is str or value is None:
         return value
-    return (kind.__name__, exact(value))
+    return (kind_name(value), exact(value))
 
 
 def names(values: Iterable[Any]) -> list[Any]:

@@ -20,7 +20,7 @@ from checkers.calls import name, short
 from harness.history.intakes import is_timed
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Operation
 from harness.history.record import Record
-from harness.history.values import Tagged, keyword_name
+from harness.history.values import Tagged, key_text, keyword_name
 
 CHANGES: Final = ("insert", "w", "delete")
 STEPS: Final = frozenset((*CHANGES, "rp", "r"))
@@ -225,9 +225,7 @@ def _rows(found: Mapping[Any, Any]) -> dict[str, Any]:
 def _text(row: Any) -> str:
     if isinstance(row, tuple):
         return str(row[1])
-    if isinstance(row, Tagged):
-        return keyword_name(row) or str(row)
-    return row if isinstance(row, str) else short(row)
+    return key_text(row)
 
 
 def _take_txn(

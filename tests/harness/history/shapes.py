@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from harness.history.history import History
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Header, Operation
-from harness.history.values import Members, Tagged, TextKeys
+from harness.history.values import Members, Tagged, TextKeys, set_of
 
 Rng = random.Random
 Values = list[Any]
@@ -26,7 +26,7 @@ POOLS: Final[tuple[Values, ...]] = (
     [1 << 70, (1 << 64) - 1, (1 << 53) + 1, -7, 0],
     ['é\n"q"', "", "nil", ":a", Tagged(":a"), Tagged("a"), Tagged("\\a"), "\\a"],
     [[1], ["1"], [Tagged(":a")], [":a"], {"1": "a"}, TextKeys({"1": "a"}), {"x": 1}],
-    [{"x": [1]}, TextKeys({"x": [1]}), {"a b": None}, {}, [], Tagged("#{1}"), {"#x": 2}],
+    [{"x": [1]}, TextKeys({"x": [1]}), {"a b": None}, {}, [], Members([1]), {"#x": 2}],
 )
 NAMES: Final[tuple[Values, ...]] = (
     [0, 1, 2],
@@ -46,6 +46,11 @@ def _write_or_read(rng: Rng, held: dict[Any, Any], key: Any, pool: Values) -> St
     if rng.random() < 0.2:
         return "read", None, rng.choice(pool)
     return "read", None, held.get(name)
+
+
+def within(pool: Values) -> Values:
+    """``pool`` as values within something else, where a set is no list of members."""
+    return [set_of(item) if isinstance(item, Members) else item for item in pool]
 
 
 def register(rng: Rng) -> tuple[str, Header, Callable[[], Step]]:
@@ -91,7 +96,7 @@ def lists(rng: Rng) -> tuple[str, Header, Callable[[], Step]]:
 
 
 def transactions(rng: Rng) -> tuple[str, Header, Callable[[], Step]]:
-    pool, keys, held = rng.choice(POOLS), rng.choice(NAMES), dict[str, Any]()
+    pool, keys, held = within(rng.choice(POOLS)), rng.choice(NAMES), dict[str, Any]()
     unused = {repr(key): rng.sample(pool, len(pool)) for key in keys}
 
     def step() -> Step:
@@ -197,7 +202,7 @@ def counter(rng: Rng) -> tuple[str, Header, Callable[[], Step]]:
 
 
 def multi(rng: Rng) -> tuple[str, Header, Callable[[], Step]]:
-    pool, keys, held = rng.choice(POOLS), rng.choice(NAMES), dict[str, Any]()
+    pool, keys, held = within(rng.choice(POOLS)), rng.choice(NAMES), dict[str, Any]()
 
     def step() -> Step:
         asked, answered = [], []

@@ -143,8 +143,9 @@ def _timed(
 
 def found_nothing(model: Sequential, asked: Operation, completion: Operation | None) -> bool:
     """Whether something that takes out failed with exactly the error ``empty``: an answer."""
-    is_failed = completion is not None and completion.type == FAIL
-    return is_failed and model.takes_out and asked.f in TAKES and said_empty(completion.error)
+    if completion is None or completion.type != FAIL or not model.takes_out:
+        return False
+    return asked.f in TAKES and said_empty(completion.error)
 
 
 def _keyed(operation: Operation, timed: Timed, model: Sequential) -> tuple[Any, Timed]:

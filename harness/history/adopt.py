@@ -84,7 +84,9 @@ def header_from(found: Mapping[str, Any], name: str) -> Header:
             facts[fact] = item
         elif item is not None and "polygraph" in found:
             wanted = _FACTS[fact][0].__name__
-            raise HistoryError(f"{name}: the header's {key}: expected {wanted}, found {item!r}")
+            hint = 'a list of models, as "claims": ["serializable"]' if key == "claims" else None
+            why = f"{name}: the header's {key}: expected {wanted}, found {item!r}"
+            raise HistoryError(why, hint)
         elif item is not None:
             extra[key] = item
     return Header(**facts, extra=extra or None)

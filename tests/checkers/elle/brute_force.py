@@ -121,8 +121,8 @@ def session(a: Txn, b: Txn) -> bool:
 
 
 def realtime(a: Txn, b: Txn) -> bool:
-    """Realtime order."""
-    return a.status == "ok" and a.end < b.begin
+    """Realtime order; it includes that of each process, also where no begin was recorded."""
+    return (a.status == "ok" and a.end < b.begin) or (b.begin < 0 and session(a, b))
 
 
 def is_serializable(txns: Sequence[Txn], precedes: Callable[[Txn, Txn], bool] = nothing) -> bool:

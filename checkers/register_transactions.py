@@ -4,7 +4,9 @@ Reads and writes are told apart by name (``r``/``read``, ``w``/``write``). Of ea
 the *external* reads are kept (the first touch of a key, if that is a read), *every* read of what
 it had not itself written last, and the *final* writes (the last to each key): what other
 transactions can have to do with. An ``ok`` transaction happened, a ``fail`` one did not, and of an
-``info`` one (or one never answered) the writes may have, and its reads prove nothing.
+``info`` one (or one never answered) the writes may have, and its reads prove nothing by
+themselves: once a committed transaction read what it wrote last to a key, it is committed as well,
+and what its completion tells it to have found counts (nil may only mean that it does not tell).
 
 What is not taken for more than it is:
 
@@ -70,6 +72,9 @@ class Registers:
     """(key, value read, value that it had itself read last) where the two differ."""
     unread: list[tuple[Any, Any, Any]] = field(default_factory=list)
     """(key, value read, value that it had itself written last) where the two differ."""
+    is_committed: bool = False
+    told: Sequence[Step] = ()
+    """Of one whose outcome is unknown, the steps of its completion if they tell of reads."""
 
 
 @dataclass
@@ -123,7 +128,36 @@ def register_transactions(record: Record, *, single: bool = False) -> Transactio
             made.doubtful += steps.versions
         elif steps:
             made.found.append(_registers(record, position, steps, initial))
+            if told.type == INFO and asked is not None and _is_answer(asked.value, told.value):
+                answer = _micro_steps(told.index, told.value, None)
+                made.found[-1].told = answer if isinstance(answer, list) else ()
+    _count_what_committed(record, made, initial)
     return made
+
+
+def _count_what_committed(
+    record: Record, transactions: Transactions, initial: Callable[[Any], Any]
+) -> None:
+    """Count the reads of transactions without an outcome of which a committed one read a write."""
+    if not any(each.told for each in transactions.found):
+        return
+    known = writers(transactions)
+    waiting = [each for each in transactions.found if each.is_committed]
+    while waiting:
+        for version in waiting.pop().seen:
+            source = known.source(version)
+            if source is None or source.is_committed or version not in known.possible:
+                continue
+            source.is_committed = True
+            waiting.append(source)
+            if source.told:
+                found = _registers(record, source.position, source.told, initial, committed=True)
+                source.reads, source.seen, source.before_own = (
+                    found.reads,
+                    found.seen,
+                    found.before_own,
+                )
+                source.disagreeing, source.unread = found.disagreeing, found.unread
 
 
 @dataclass(frozen=True)
@@ -161,6 +195,11 @@ def _steps(
     if asked is not None and told.type == OK and _is_answer(asked.value, told.value):
         return _micro_steps(told.index, told.value, None)
     parts = [_parts(header, each, asked, single) for each in (asked, told) if each is not None]
+    if isinstance(parts[0], list) and told.type != OK:
+        return parts[0]
+    if isinstance(parts[0], list) and isinstance(parts[-1], _Foreign):
+        why = f"the answer at index {told.index} is no list of steps: {short(told.value)}"
+        return _Odd(why, _written(parts[0]))
     foreign = next((part for part in parts if isinstance(part, _Foreign)), None)
     if foreign is not None:
         return foreign
@@ -259,21 +298,29 @@ def initial_values(header: Header) -> Callable[[Any], Any]:
 
 
 def _registers(
-    record: Record, position: int, steps: Sequence[Step], initial: Callable[[Any], Any]
+    record: Record,
+    position: int,
+    steps: Sequence[Step],
+    initial: Callable[[Any], Any],
+    *,
+    committed: bool = False,
 ) -> Registers:
+    """A transaction; ``committed`` takes what is told of its reads though its outcome is not."""
     last = record.history.operations[position]
     status = INFO if last.type == INVOKE else last.type
-    found = Registers(position, status, last.process)
+    found = Registers(position, status, last.process, is_committed=status == OK)
     if is_timed(record.header):
         found.begun = record.history.pairs[position] if last.type != INVOKE else position
         found.ended = position if status in (OK, FAIL) else UNANSWERED
     own: dict[Any, Any] = {}
     for f, key, value in steps:
+        if committed and value is None and f in READS:
+            continue
         start = initial(key)
         if start is not None:
             value = None if value == start else NOTHING if value is None else value
         if f in READS:
-            if status == OK:
+            if status == OK or committed:
                 _read(found, own, key, value)
         else:
             if key in found.writes:

@@ -39,7 +39,6 @@ from checkers.register_transactions import (
     twice_told,
     writers,
 )
-from harness.history.operation import OK
 from harness.history.record import Record
 from harness.history.verdict import Anomaly, Budget, Checker, Verdict
 
@@ -77,7 +76,7 @@ class WriteSkew:
         cases = Cases()
         odd = look_for_odd_reads(record, cases, transactions, known)
         told: set[frozenset[Registers]] = set()
-        done = [transaction for transaction in found if transaction.status == OK]
+        done = [transaction for transaction in found if transaction.is_committed]
         for (first, second), version in _overwrites(done, known):
             budget.spend_check(self.name)
             before.setdefault((first.position, second.position), version)

@@ -82,7 +82,12 @@ class Registers(Protocol):
 
 @runtime_checkable
 class Transaction(Protocol):
-    """One open transaction. After ``commit``, ``abort`` or an exception it is finished."""
+    """One open transaction. After ``commit``, ``abort`` or an exception it is finished.
+
+    It may also have ``async append(key, element)``: one statement that adds an element to a list
+    (an absent one is empty), which the workload ``list-append`` then uses instead of a get and a
+    put.
+    """
 
     async def get(self, key: Any) -> Any:
         """The value of ``key`` in this transaction's view (``None`` if absent)."""

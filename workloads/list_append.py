@@ -5,8 +5,9 @@ therefore tells the whole history of the key, in order: that is what makes this 
 which most can be inferred. Values are ``[["append", 3, 7], ["r", 5, null]]``; the completion has
 the lists (``null`` where the key was not there).
 
-Transactions and options: :mod:`workloads.transactions`. An append is a get and a put of the longer
-list, in the one transaction that all steps share.
+Transactions and options: :mod:`workloads.transactions`. An append is the system's own where its
+transactions have one (``append(key, element)``), else a get and a put of the longer list, in the
+one transaction that all steps share; the history's header tells which.
 """
 
 from __future__ import annotations

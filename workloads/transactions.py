@@ -30,7 +30,16 @@ from harness.generator.leaves import fill_in, waiting
 from harness.history.operation import Operation
 from harness.system import SystemOption
 from harness.workload import WorkloadOptions
-from workloads.micro_operations import PAUSES, MicroOperation, begin, carry_out
+from workloads.micro_operations import (
+    APPENDS,
+    GET_AND_PUT,
+    OWN,
+    PAUSES,
+    MicroOperation,
+    begin,
+    carry_out,
+    has_append,
+)
 
 TXN: Final = "txn"
 READ: Final = "r"
@@ -275,11 +284,14 @@ class RandomTransactions:
     def __init__(self, options: WorkloadOptions) -> None:
         self._shape = shape(self.write, options)
         self._last_key = -1
+        self.facts: dict[str, str] = {}
 
     async def setup(self, client: SystemClient) -> None:
         """Nothing to make; proves that a transaction is served and that no key is there yet."""
         names = [self.stored_name(key) for key in range(len(self._shape.key_weights))]
         transaction = begin(client)
+        if self.write == "append":
+            self.facts = {APPENDS: OWN if has_append(transaction) else GET_AND_PUT}
         found = await transaction.get_many(names)
         await transaction.commit()
         for name, value in found.items():

@@ -39,6 +39,7 @@ from checkers.elle.initial_lists import (
 )
 from checkers.elle.list_anomalies import direct_anomalies
 from checkers.elle.options import Options
+from checkers.elle.put_lists import are_registers, judged_as_registers
 from checkers.elle.slices import mapped, places, slices
 from checkers.elle.snapshots import commit_places
 from checkers.elle.transactions import (
@@ -79,6 +80,8 @@ class ListAppend:
     - only reads of what was committed count, and all of them (:mod:`checkers.elle.versions`);
     - valid is only what a read could have told: some committed transaction read a list to which
       something was appended;
+    - appends that the workload made of a get and a put (the header says so) are judged as puts
+      where the claim allows lost updates (:mod:`checkers.elle.put_lists`);
     - in a history of completions alone nothing is known of real time, so nothing that needs it
       is called valid.
     """
@@ -118,7 +121,10 @@ class ListAppend:
         inference.doubts.update({kind: text for kind, text in doubts.items() if text})
         inference.anomalies["incompatible-order"] += told(whole, odd, lists, record)
         verdict = options.as_asked(analyse(inference, options, record, budget))
-        return verdict if verdict.valid is not True else _tested(verdict, found, versions)
+        verdict = verdict if verdict.valid is not True else _tested(verdict, found, versions)
+        if are_registers(options, record):
+            return judged_as_registers(verdict, self.options, record, budget)
+        return verdict
 
 
 def _tested(verdict: Verdict, found: Transactions, versions: Versions) -> Verdict:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from checkers.elle.answers import unlike, whole_values
 from checkers.elle.kernels import gather, is_worth_compiling, kernel
 from checkers.elle.slices import mapped, places, slices
-from harness.history.columns import INTERNED, NONE, Columns
+from harness.history.columns import NIL, NONE, Columns
 
 OK: Final = 1
 FAIL: Final = 2
@@ -318,12 +318,35 @@ def _unexpected(columns: Columns, table: Int8s, has_micro: Bools) -> tuple[str, 
         used |= np.bincount(columns.micro.f[some], minlength=len(table)) > 0
     names = [name for n, name in enumerate(columns.micro.f_names) if used[n] and table[n] < 0]
     found = [f"micro-operation {name!r}" for name in names]
-    odd = columns.value_kind == INTERNED
-    odd &= columns.process >= 0
-    odd &= ~has_micro
-    for position in np.flatnonzero(odd):
+    for position in np.flatnonzero(_are_foreign(columns, has_micro)):
         value = columns.value_at(int(position))
         if value != []:
-            found.append(f"operation {columns.index[position]} with value {value!r}"[:100])
+            named = columns.f_names[columns.f[position]]
+            told = f"operation {columns.index[position]} ({named}) with value {value!r}"
+            found.append(told[:100])
             break
     return tuple(found)
+
+
+def _are_foreign(columns: Columns, has_micro: Bools) -> Bools:
+    """Records of clients' operations that are no transactions and may have happened.
+
+    One half with micro-operations is enough to be one. Without any value it may be one that was
+    never filled in, if others of its name are.
+    """
+
+    def are(some: slice) -> Bools:
+        pair = columns.pair[some]
+        other = np.maximum(pair, 0)
+        held = has_micro[some] | (has_micro[other] & (pair >= 0))
+        failed = columns.type[some] == FAIL
+        failed |= (columns.type[other] == FAIL) & (pair >= 0)
+        return np.asarray((columns.process[some] >= 0) & ~held & ~failed)
+
+    found = mapped(len(columns), np.bool_, are)
+    rows = np.flatnonzero(found)
+    if len(rows):
+        names = np.zeros(len(columns.f_names), dtype=bool)
+        names[columns.f[has_micro]] = True
+        found[rows] = (columns.value_kind[rows] != NIL) | ~names[columns.f[rows]]
+    return found

@@ -203,7 +203,7 @@ class Life:
             claims=self.plan.claims,
             not_durable=self.plan.not_durable,
             independent=workload.independent,
-            options=dict(scenario.flat()),
+            options={**scenario.flat(), **getattr(workload, "facts", {})},
         )
         before = self.now()
         self.journal = Journal(

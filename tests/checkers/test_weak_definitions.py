@@ -43,6 +43,7 @@ def expected_of_registers(case: Case, wrong: Callable[..., bool], may: Callable[
     start = defined.started_with(case.history.header.initial)
     if case.odd or defined.ambiguous(case.done, start):
         return None
+    defined.count_reads(case.done, start)
     is_odd = bool(defined.odd_reads(case.done, start))
     return is_odd or wrong(case.done, start), is_odd or may(case.done, start)
 

@@ -31,6 +31,10 @@ class Done:
     end: str
     begin: int = -1
     finish: int = -1
+    is_told: bool = False
+    """Whether its completion tells the answer, whatever its outcome."""
+    counts: bool = False
+    """Whether what it tells to have read counts."""
 
     @property
     def ok(self) -> bool:
@@ -103,7 +107,8 @@ def _records(random: Random, events: list[tuple[str, Done]]) -> list[Operation]:
         if kind == "begin":
             records.append(Operation(at, at, each.process, "invoke", each.f, each.asked))
             continue
-        value = each.answer if each.ok or random.random() < 0.5 else each.asked
+        each.is_told = each.ok or random.random() < 0.5
+        value = each.answer if each.is_told else each.asked
         records.append(Operation(at, at, each.process, each.end, each.f, value))
     return records
 

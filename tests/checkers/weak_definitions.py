@@ -16,6 +16,25 @@ from tests.checkers.weak_cases import Done, holds
 Start = Callable[[str], Any]
 
 
+def count_reads(done: list[Done], start: Start) -> None:
+    """Say of each whether its reads count: it is ok, or a committed one read its last write."""
+    for each in done:
+        each.counts = each.ok
+    changed = not ambiguous(done, start)
+    while changed:
+        changed = False
+        for each in done:
+            if each.counts or not (each.end == "info" and each.is_told and each.begin >= 0):
+                continue
+            finals = {(key, writes_of(each, key)[-1]) for f, key, _ in each.asked if f == "w"}
+            readers = [other for other in done if other is not each and other.counts]
+            if any(finals & set(views(other)) for other in readers):
+                each.counts = changed = True
+                each.answer = [
+                    step for step in each.answer if step[0] == "w" or step[2] is not None
+                ]
+
+
 def before(a: Done, b: Done) -> bool:
     """Whether ``a`` was over before ``b`` was sent."""
     return a.over < b.begin
@@ -51,7 +70,7 @@ def odd_reads(done: list[Done], start: Start) -> set[str]:
     """The kinds of reads that no store can answer so."""
     found: set[str] = set()
     for reader in done:
-        if reader.ok:
+        if reader.counts:
             own: dict[str, Any] = {}
             mine: set[str] = set()
             for f, key, value in reader.answer:
@@ -128,10 +147,10 @@ def registers_have_an_order(done: list[Done], start: Start, kept: str) -> bool:
 
 
 def _explains_registers(each: Done, state: dict[str, Any], start: Start) -> bool:
-    for f, key, value in each.answer if each.ok else each.asked:
+    for f, key, value in each.answer if each.counts else each.asked:
         if f == "w":
             state[key] = value
-        elif each.ok and state.get(key, start(key)) != value:
+        elif each.counts and state.get(key, start(key)) != value:
             return False
     return True
 
@@ -159,10 +178,10 @@ def _explains_rows(each: Done, state: dict[str, Any]) -> bool:
     return True
 
 
-def views(each: Done, start: Start) -> list[tuple[str, Any]]:
+def views(each: Done, start: Start | None = None) -> list[tuple[str, Any]]:
     """Every (key, value) that a transaction read and had not itself left so."""
     found, own = [], {}
-    if not each.ok:
+    if not each.counts:
         return []
     for f, key, value in each.answer:
         if f == "w":
@@ -219,7 +238,7 @@ def _shows(order: tuple[Done, ...], seen: list[tuple[str, Any]], start: Start) -
 
 def skew(done: list[Done], start: Start) -> bool:
     """Whether each of two ok transactions overwrote a version that the other had read."""
-    sure = [each for each in done if each.ok]
+    sure = [each for each in done if each.counts]
     return any(
         _overwrote(done, a, b, start) and _overwrote(done, b, a, start)
         for a, b in combinations(sure, 2)

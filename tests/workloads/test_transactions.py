@@ -14,8 +14,10 @@ from harness.errors import SetupError, UsageError
 from harness.generator import limit
 from harness.generator.simulate import invocations, perfect, simulate
 from harness.history.operation import Operation
+from harness.workload import WorkloadOptions
 from tests.workloads.memory_store import Store
 from tests.workloads.running import judged, made, ran
+from workloads.list_append import ListAppend
 from workloads.micro_operations import carry_out
 
 NAMES = [
@@ -193,3 +195,38 @@ def test_a_share_of_the_reads_of_whole_groups_is_held() -> None:
     assert 0.4 < len(held) / len(reads) < 0.6
     assert all(len(each) == 4 and sum(each) <= 3.01 for each in held)
     assert not any(op.extra for op in found if op.value[0][0] == "w")
+
+
+class _Appending:
+    """A transaction that has an append of its own."""
+
+    def __init__(self) -> None:
+        self.done: list[Any] = []
+
+    async def get_many(self, keys: Any) -> dict[Any, Any]:
+        return dict.fromkeys(keys)
+
+    async def append(self, key: Any, element: Any) -> None:
+        self.done.append(("append", key, element))
+
+    async def commit(self) -> None:
+        self.done.append(("commit",))
+
+
+class _AppendingClient:
+    def __init__(self, transaction: Any) -> None:
+        self._transaction = transaction
+
+    def transaction(self) -> Any:
+        return self._transaction
+
+
+def test_a_transactions_own_append_is_used_and_told() -> None:
+    transaction = _Appending()
+    client: Any = _AppendingClient(transaction)
+    workload: Any = ListAppend(WorkloadOptions(nodes=1, concurrency=1, seed=1))
+    asyncio.run(workload.setup(client))
+    assert workload.facts == {"appends": "own"}
+    asked = Operation(0, 0, 0, "invoke", "txn", [["append", 1, 7]])
+    assert asyncio.run(workload.invoke(client, asked)).value == [["append", 1, 7]]
+    assert transaction.done[-2:] == [("append", "list-append-1", 7), ("commit",)]

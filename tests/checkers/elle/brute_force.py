@@ -121,8 +121,9 @@ def session(a: Txn, b: Txn) -> bool:
 
 
 def realtime(a: Txn, b: Txn) -> bool:
-    """Realtime order; it includes that of each process, also where no begin was recorded."""
-    return (a.status == "ok" and a.end < b.begin) or (b.begin < 0 and session(a, b))
+    """Realtime order. A process does one thing after another, also where no begin is known."""
+    alone = b.begin == float("-inf") and session(a, b)
+    return alone or (a.status == "ok" and a.end < b.begin)
 
 
 def is_serializable(txns: Sequence[Txn], precedes: Callable[[Txn, Txn], bool] = nothing) -> bool:

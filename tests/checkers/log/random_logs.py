@@ -93,6 +93,8 @@ def random_log_history(rng: Random, count: int, keys: str = "ab") -> History:
     at = max(clock) + 1
     records.append((at, Operation(0, 0, 99, "invoke", "final-poll", [["poll"]])))
     records.append((at + 1, Operation(0, 0, 99, "ok", "final-poll", [["poll", final]])))
+    if rng.random() < flaw:
+        _show_each_other(rng, [one for _, one in records if one.type == "ok"])
     records.sort(key=lambda record: record[0])
     return History(
         [
@@ -100,6 +102,18 @@ def random_log_history(rng: Random, count: int, keys: str = "ab") -> History:
             for n, (_, one) in enumerate(records)
         ]
     )
+
+
+def _show_each_other(rng: Random, done: list[Operation]) -> None:
+    """Let two operations that sent and polled each poll what the other sent."""
+    both = [one for one in done if {"send", "poll"} <= {step[0] for step in one.value}]
+    if len(both) < 2:
+        return
+    pair = rng.sample(both, 2)
+    sent = [next(step for step in one.value if step[0] == "send") for one in pair]
+    for one, (_, key, message) in zip(pair, reversed(sent), strict=True):
+        poll = next(step for step in one.value if step[0] == "poll")
+        poll[1].setdefault(key, []).append(list(message))
 
 
 def _polled(

@@ -27,8 +27,10 @@ from harness.history.intakes import (
     completions_alone,
     keys_into_values,
     label,
+    no_operation,
     number_threads,
     with_fact,
+    without_colons,
 )
 from harness.history.operation import TYPES, Header, Operation, is_transaction
 
@@ -138,12 +140,10 @@ def adopt_part(maps: Iterable[tuple[Place, dict[str, Any]]], name: str) -> list[
 
 
 def _intake(place: Place, found: dict[str, Any], name: str) -> Intake:
+    found = without_colons(found)
     kind = found.get("type")
     if kind not in TYPES:
-        raise HistoryError(
-            f"{name}: {place}: operation {label(found)} has type {kind!r}, expected one of "
-            f"{' '.join(TYPES)}"
-        )
+        raise no_operation(found, f"{name}: {place}")
     return Intake(
         place=place,
         index=_integer(found, "index", place, name),

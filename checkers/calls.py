@@ -17,7 +17,10 @@ from typing import Any, Final
 
 from harness.history.history import History
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Operation
-from harness.history.values import exact, form, is_rich
+from harness.history.values import exact, form, is_rich, kind_name
+
+EMPTY: Final = "empty"
+"""The error of a dequeue that found nothing, as Jepsen's ``:empty``."""
 
 NEVER: Final = 1 << 62
 """The end of a call whose outcome nobody knows."""
@@ -135,7 +138,7 @@ def name(value: Any) -> Any:
     kind = type(value)
     if kind is int or kind is str or value is None:
         return value
-    return (kind.__name__, exact(value))
+    return (kind_name(value), exact(value))
 
 
 def names(values: Iterable[Any]) -> list[Any]:
@@ -144,3 +147,13 @@ def names(values: Iterable[Any]) -> list[Any]:
     if set(map(type, listed)) <= {int, str}:
         return listed
     return [name(value) for value in listed]
+
+
+def said_empty(error: Any) -> bool:
+    """Whether what takes something out failed with exactly the error ``empty``, as Jepsen's do.
+
+    With or without a colon, alone or as the kind of an error with a text. ``Empty reply from
+    server`` and ``not empty`` are other errors.
+    """
+    kind = error[0] if isinstance(error, list | tuple) and error else error
+    return isinstance(kind, str) and kind.removeprefix(":") == EMPTY

@@ -95,6 +95,7 @@ class Lock:
             stats=stats,
             unknown="leases are judged by time, and there are no times" if timeless else "",
             empty="" if len(holds) > 1 else granted,
+            settle="times with the records" if timeless else "a lock that is granted twice or more",
         )
 
 

@@ -43,6 +43,7 @@ from checkers.odd_reads import EARLY_READ, THIN_AIR
 from checkers.proof import proof, shown
 from harness.history.operation import FAIL, INVOKE, OK, Operation
 from harness.history.record import Record
+from harness.history.values import key_text
 from harness.history.verdict import Anomaly, Budget, Checker, Verdict
 
 LOST_UPDATE: Final = "duplicate-value"
@@ -226,9 +227,7 @@ def _row(operation: Operation) -> str:
 
 
 def _text(row: Any) -> str:
-    if isinstance(row, str):
-        return row
-    return str(row) if type(row) is int else short(row)
+    return key_text(row)
 
 
 def _is_number(value: Any) -> bool:

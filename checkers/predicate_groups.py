@@ -1,11 +1,13 @@
 """The closed universes of :mod:`checkers.predicates`: transactions, conditions and first rows.
 
 Micro-operations: ``["rp", condition, rows]``, ``["r", row, value]``, ``["insert" | "w", row,
-value]``, ``["delete", row]``. Conditions: ``"true"``, ``["=", value]``, ``["mod", by, rest]``.
+value]``, ``["delete", row]``. Conditions: ``"true"``, ``["=", value]``, ``["mod", by, rest]``, in
+EDN also with keywords for names.
 
 What is not of this form is never passed over: an operation of other steps is *foreign*, and an
 answer that is not of the steps that were asked, or no rows where rows were asked for, is *odd*.
-Values are equal if they are the same JSON; rows go by their text, as the keys of JSON's maps do.
+Values are equal if they are the same JSON; rows go by their text, as the keys of JSON's maps do, a
+keyword's without its colon (a group with rows ``:a`` and ``"a"`` is odd).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from checkers.calls import name, short
 from harness.history.intakes import is_timed
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Operation
 from harness.history.record import Record
+from harness.history.values import Tagged, key_text, keyword_name
 
 CHANGES: Final = ("insert", "w", "delete")
 STEPS: Final = frozenset((*CHANGES, "rp", "r"))
@@ -109,6 +112,7 @@ class Group:
     told_at: int = AT_FIRST
     txns: list[Txn] = field(default_factory=list)
     odd: str = ""
+    rows: dict[str, Any] = field(default_factory=dict)
 
     def versions(self) -> dict[str, list[tuple[Any, int]]]:
         """Each row's final values with who may have written them, what was there at first first."""
@@ -221,7 +225,7 @@ def _rows(found: Mapping[Any, Any]) -> dict[str, Any]:
 def _text(row: Any) -> str:
     if isinstance(row, tuple):
         return str(row[1])
-    return row if isinstance(row, str) else short(row)
+    return key_text(row)
 
 
 def _take_txn(
@@ -232,10 +236,10 @@ def _take_txn(
     values: tuple[Any, Any],
 ) -> None:
     """``ends`` are the positions of both records, ``values`` what was asked and answered."""
-    first, last = values
+    first, last = map(_plain, values)
     steps = last if operation.type == OK or not _is_steps(first) else first
-    strange = _strange_step(operation, steps)
-    unknown = [step[0] for each in values if _is_steps(each) for step in each]
+    strange = _strange_step(operation, steps) or _two_rows(group, operation, steps)
+    unknown = [step[0] for each in (first, last) if _is_steps(each) for step in each]
     unknown = [f for f in unknown if f not in STEPS]
     if unknown and operation.type != FAIL:
         intake.foreign[unknown[0]] = intake.foreign.get(unknown[0], 0) + 1
@@ -250,6 +254,34 @@ def _take_txn(
     answered = ends[1] if status in (OK, FAIL) else NEVER
     made = [_step(step, status == OK) for step in steps]
     group.txns.append(Txn(ends[0], ends[1], answered, operation.process, status, made))
+
+
+def _plain(steps: Any) -> Any:
+    """The steps with the names of conditions as text; anything else as it is."""
+    if not _is_steps(steps):
+        return steps
+    return [
+        [step[0], _condition(step[1]), *step[2:]] if step[0] == "rp" and len(step) > 1 else step
+        for step in steps
+    ]
+
+
+def _condition(told: Any) -> Any:
+    if isinstance(told, Tagged):
+        return keyword_name(told) or told.removeprefix(":")
+    if isinstance(told, list | tuple) and told and isinstance(told[0], Tagged):
+        return [_condition(told[0]), *told[1:]]
+    return told
+
+
+def _two_rows(group: Group, operation: Operation, steps: Sequence[Any]) -> str:
+    """Whether two rows have one text, which no map of rows could tell apart; empty if none."""
+    for step in steps:
+        if step[0] != "rp" and len(step) > 1:
+            known = group.rows.setdefault(_text(step[1]), step[1])
+            if type(known) is not type(step[1]) and Tagged in (type(known), type(step[1])):
+                return f"operation {operation.index} has a row like another one: {short(step[1])}"
+    return ""
 
 
 def _strange_step(operation: Operation, steps: Any) -> str:

@@ -75,6 +75,7 @@ class SessionMonotonic:
                 "lost-increment-count": findings.counts.get(LOST, 0),
             },
             empty=_untested(claims(record, self.options), could_fall, len(given)),
+            settle="" if could_fall else "more answers to one process, or answered increments",
             not_=BROKEN if only_falls else (),
             also_not=tuple(sorted(map(friendly, stronger - set(BROKEN)))) if only_falls else (),
         )

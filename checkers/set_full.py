@@ -58,7 +58,7 @@ class Fate:
     def is_stable(self) -> bool:
         """Whether the latest read shows it."""
         return self.present is not None and (
-            self.absent is None or self.absent.start < self.present.start
+            self.absent is None or self.absent.start <= self.present.start
         )
 
     @property
@@ -165,7 +165,7 @@ class _Judged:
         """By the last reads (in a file, the latest) an element is lost or back, else stale."""
         elements = self.elements
         reads = sorted(elements.reads, key=lambda call: call.start)
-        lasts = self.lasts if is_run else reads[-1:]
+        lasts = self.lasts if is_run else [read for read in reads if read.start == reads[-1].start]
         shows = {id(read): element in set(names(read.answer)) for read in reads}
         lacking = {
             id(read): read

@@ -12,15 +12,20 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from checkers.calls import Call, name
+from harness.history.values import Tagged
 
 HINT: Final = "if the values are [key, value], say --independent"
 _NAMED: Final = {bool: "truth", int: "number", float: "number", str: "text", type(None): "nil"}
 
+_OF_EDN: Final = {":": "keyword", "{": "map"}
+
 
 def kind_of(value: Any) -> str:
-    """``number``, ``text``, ``truth``, ``nil``, ``list`` or ``map``."""
+    """``number text truth nil list map``, and of EDN ``keyword`` or ``tagged``."""
     if isinstance(value, list | tuple):
         return "list"
+    if isinstance(value, Tagged):
+        return _OF_EDN.get(value[:1], "tagged")
     return _NAMED.get(type(value), "map")
 
 

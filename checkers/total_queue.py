@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from checkers.calls import BEFORE_ALL, Call, short
+from checkers.calls import BEFORE_ALL, Call, said_empty, short
 from checkers.promises import promises
 from checkers.queue import (
     DUPLICATED,
@@ -43,8 +43,6 @@ from harness.history.record import Record
 from harness.history.verdict import Budget, Verdict
 
 LOST: Final = "lost"
-EMPTY: Final = "empty"
-"""The error of a dequeue that found nothing, as Jepsen's ``:empty``."""
 
 
 class TotalQueue:
@@ -173,9 +171,7 @@ def _found_nothing(call: Call) -> bool:
     if call.f == "drain":
         return call.ok and isinstance(call.answer, list | tuple)
     if call.failed:
-        error = call.last.error
-        kind = error[0] if isinstance(error, list | tuple) and error else error
-        return isinstance(kind, str) and kind.removeprefix(":") == EMPTY
+        return said_empty(call.last.error)
     return call.ok and call.answer is None
 
 

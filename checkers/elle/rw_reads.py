@@ -37,12 +37,14 @@ _INFO_RECORD = 3
 class Reads:
     """Rows of micro-operations in order, by kind as in the module's text; ``rows`` are all.
 
-    ``external`` has of several reads of one version in a row only the first. ``committed`` tells
-    which transactions certainly did.
+    ``external`` has of several reads of one version in a row only the first, ``foreign`` has them
+    all (what was seen between two may matter). ``committed`` tells which transactions certainly
+    did.
     """
 
     committed: Bools
     rows: Int64s
+    foreign: Int64s
     external: Int64s
     future: Int64s
     unread: Int64s
@@ -81,6 +83,7 @@ def reads(
     return Reads(
         committed=committed,
         rows=rows,
+        foreign=rows[~after & ~future],
         external=rows[~after & ~future & ~again],
         future=rows[future],
         unread=rows[lost & ~theirs],

@@ -146,7 +146,7 @@ def _reads(known: Versions) -> tuple[Any, Any]:
     """Reads of committed transactions of what others wrote, in order, with who: -1 nobody, the
     initial state; -2 odd.
     """
-    rows = known.external
+    rows = known.reads.foreign
     of = known.of[rows]
     return rows, np.where(
         known.is_nil(of), -1, np.where(known.writer[of] >= 0, known.writer[of], -2)

@@ -4,7 +4,7 @@ Only the completion answers: what an invocation carries where the answer is expe
 and what a completion leaves out is what was asked. What nil means depends on the object:
 
 - a *value* to registers (several ones and maps too: an absent key), unless nil reads are unknown;
-- *empty* to a dequeue or pop;
+- *empty* to a dequeue or pop, as is a failure with exactly the error ``empty`` (Jepsen's);
 - *no answer* to a read of a set or a counter, to ``contains`` and to an acquire's fence.
 
 An answer of another shape than the object's (text for a counter, a map for a set) accuses nobody:
@@ -21,6 +21,7 @@ from checkers.linearizable.entries import json_name
 
 READS: Final = frozenset({"r", "read"})
 WRITES: Final = frozenset({"w", "write"})
+TAKES: Final = frozenset({"dequeue", "pop"})
 
 
 class Call(NamedTuple):
@@ -121,7 +122,7 @@ def _named(call: Call) -> Call:
 
 def of_queue(call: Call) -> Call | None:
     """A queue's or a stack's: what takes out is answered with nil where there is nothing."""
-    if call.f in ("dequeue", "pop"):
+    if call.f in TAKES:
         return _asking_nothing(call)
     if call.value is None:
         raise Unfit("puts in nil, which is what an empty one answers")

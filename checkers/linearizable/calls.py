@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from sys import getsizeof
 from typing import Any, Final
 
+from checkers.calls import said_empty
 from checkers.independence import LOOKS, is_pair
-from checkers.linearizable.answers import Call, Unfit
+from checkers.linearizable.answers import TAKES, Call, Unfit
 from checkers.linearizable.entries import (
     BEFORE_ALL,
     NEVER,
@@ -127,16 +128,24 @@ def _timed(
         if pair >= 0 or operation.type != OK:
             return None
         completion, pair, invoke = operation, position, BEFORE_ALL
-    if completion is not None and completion.type == FAIL:
+    is_empty = found_nothing(model, operation, completion)
+    if completion is not None and completion.type == FAIL and not is_empty:
         return None
     if model.functions and operation.f not in model.functions:
         raise foreign(operation, model.name, model.functions)
-    is_known = completion is not None and completion.type == OK
-    answer = completion.value if completion is not None else None
+    is_known = is_empty or (completion is not None and completion.type == OK)
+    answer = completion.value if completion is not None and not is_empty else None
     if not is_known and not model.hears_unknown:
         answer = None
     call = Call(operation.f, operation.value, answer, is_known, int(operation.process))
     return Timed(position, invoke, pair if is_known else NEVER, call)
+
+
+def found_nothing(model: Sequential, asked: Operation, completion: Operation | None) -> bool:
+    """Whether something that takes out failed with exactly the error ``empty``: an answer."""
+    if completion is None or completion.type != FAIL or not model.takes_out:
+        return False
+    return asked.f in TAKES and said_empty(completion.error)
 
 
 def _keyed(operation: Operation, timed: Timed, model: Sequential) -> tuple[Any, Timed]:

@@ -51,6 +51,8 @@ LONG: Final = 5_000
 """Records from which on a history is decided on columns."""
 TOLD: Final = 50
 """Keys that are explained; all are counted."""
+READ: Final = "read what was written"
+TWICE: Final = "a history in which the lock is taken or given back twice or more"
 MEND: Final = "mend what is named there, or leave such operations out with --ignore-f"
 EXPLAINING: Final = 10_000_000
 """Configurations for the search over a part that was found to have no order."""
@@ -261,7 +263,7 @@ def _verdict(
     if outcome.undecided:
         return Verdict(valid=UNKNOWN, why=_why_unknown(outcome), stats=stats)
     if outcome.tested < model.least:
-        return untested(model.lacking, settle="read what was written", stats=stats)
+        return untested(model.lacking, settle=READ if model.least == 1 else TWICE, stats=stats)
     return Verdict(valid=True, stats=stats)
 
 

@@ -26,7 +26,7 @@ from checkers.independence import is_pair
 from checkers.linearizable.models import CAS, READ, WRITE, Model
 from harness.history.history import History
 from harness.history.operation import FAIL, INVOKE, OK, Operation
-from harness.history.values import exact, key_text
+from harness.history.values import exact, key_text, kind_name
 
 NEVER: Final = 1 << 62
 """The completion of an operation whose outcome nobody knows: it may happen at any later time."""
@@ -108,7 +108,7 @@ def json_name(value: Any) -> Any:
     text = exact(value)
     if ".0" in text and kind in (list, tuple, dict):
         text = exact(_without_floats(value))
-    return (kind.__name__, text)
+    return (kind_name(value), text)
 
 
 def _without_floats(value: Any) -> Any:

@@ -134,7 +134,11 @@ def _find_unseen(
     sends: Sequence[Message],
     finals: Sequence[tuple[Call, set[object]]],
 ) -> int:
-    """Tell of a message of one value that a final poll lacks; 1 if nobody has polled it yet."""
+    """Tell of a message of one value that a final poll lacks; 1 if nobody has polled it yet.
+
+    Of a value that was sent more than once the one that some poll showed is enough, unless a final
+    poll of the key was to show the others too.
+    """
     for sent in sends:
         value = sent.value
         lacks = next((c for c, v in finals if value not in v and c.start > sent.call.end), None)
@@ -145,7 +149,10 @@ def _find_unseen(
             ]
             findings.add(UNSEEN, [sent.call, lacks], reasons, key=shelf.key)
             return 0
-    return int(any(not _is_shown(shelf, sent) for sent in sends))
+    left = [sent for sent in sends if not _is_shown(shelf, sent)]
+    if len(left) == len(sends):
+        return int(bool(left))
+    return int(any(final.start > sent.call.end for sent in left for final, _ in finals))
 
 
 def _is_past(furthest: Message | None, sent: Message) -> bool:

@@ -28,7 +28,7 @@ from harness.cli.judging import (
     judge_safely,
     safely,
 )
-from harness.cli.models import initial_state, joined, refuse_unknown
+from harness.cli.models import initial_state, joined, known_anomalies, refuse_unknown
 from harness.cli.options import (
     READABLE,
     json_option,
@@ -195,7 +195,11 @@ def _header(initial: str | None, independent: bool) -> dict[str, Any]:
     """What the user says of a history that says too little of itself."""
     header: dict[str, Any] = {"independent": True} if independent else {}
     if initial is not None:
-        header["initial"] = initial_state(initial, json.loads)
+        from harness.history.formats.tags import revived
+        from harness.history.values import number
+
+        parse = partial(json.loads, parse_float=number)
+        header["initial"] = revived(initial_state(initial, parse))
     return header
 
 
@@ -206,7 +210,7 @@ def _checker_options(flags: Mapping[str, Any]) -> dict[str, Any]:
     if models:
         options["claims"] = list(known_models(names(models)))
     if "anomalies" in options:
-        options["anomalies"] = list(names(joined(options["anomalies"])))
+        options["anomalies"] = list(known_anomalies(names(joined(options["anomalies"]))))
     if "additional_graphs" in options:
         options["additional_graphs"] = list(names(joined(options["additional_graphs"])))
         unknown = [name for name in options["additional_graphs"] if name not in GRAPHS]

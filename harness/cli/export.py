@@ -9,7 +9,7 @@ import click
 
 from harness.cli.options import FORMATS, store_option
 from harness.cli.verbs import Verb
-from harness.errors import EXIT_VALID, StoreError
+from harness.errors import EXIT_VALID, HistoryError, StoreError
 
 
 @click.command("export", cls=Verb)
@@ -29,7 +29,11 @@ from harness.errors import EXIT_VALID, StoreError
 )
 @store_option
 def VERB(run: str, format: str, output: Path | None, store: Path) -> int:
-    """Write the history of RUN (a folder, a history file, or latest) as FORMAT."""
+    """Write the history of RUN (a folder, a history file, or latest) as FORMAT.
+
+    What only EDN can say (keywords as values, odd map keys) travels tagged in jsonl and is refused
+    by json, which other tools read.
+    """
     from harness.history.formats import export
     from harness.history.reader import read_history
 
@@ -42,6 +46,9 @@ def VERB(run: str, format: str, output: Path | None, store: Path) -> int:
     try:
         with output.open("wb") as file:
             export(history, file, format)
+    except HistoryError:  # what cannot be said is not half said
+        output.unlink(missing_ok=True)
+        raise
     except OSError as error:
         raise StoreError(f"cannot write {output}: {error.strerror}") from error
     return EXIT_VALID

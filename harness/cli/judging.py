@@ -11,6 +11,7 @@ import dataclasses
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -68,7 +69,7 @@ class Outcome:
 def judge_safely(name: str, begun: Begun, *, request: Request) -> Outcome:
     """Judge the file or run called ``name``; trouble with it is told, not raised."""
     request = dataclasses.replace(request, begun=begun)
-    return safely(lambda: _judge(name, request), request.session)
+    return safely(partial(_judge_named, name, request), request.session)
 
 
 def safely(judge: Callable[[], dict[str, Any] | None], session: Session) -> Outcome:
@@ -86,6 +87,16 @@ def judge_apart(name: str, begun: Begun, *, request: Request) -> Outcome:
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
         outcome = judge_safely(name, begun, request=request)
     return dataclasses.replace(outcome, said=said.getvalue())
+
+
+def _judge_named(name: str, request: Request) -> dict[str, Any]:
+    """:func:`_judge`; what is wrong with the file or run says of which, for there may be many."""
+    try:
+        return _judge(name, request)
+    except UsageError as error:
+        if name in error.message:
+            raise
+        raise type(error)(f"{name}: {error.message}", error.hint) from error
 
 
 def _judge(name: str, request: Request) -> dict[str, Any]:

@@ -6,13 +6,15 @@ judged by another model than the one that was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from harness.errors import UsageError
+from harness.history.consistency import MODELS
+from harness.history.consistency import SYNONYMS as CONSISTENCY
 from harness.history.history import History
 from harness.history.operation import OK
-from harness.plugins import Registry
+from harness.plugins import Registry, unknown_name
 
 KNOWN: Final[Mapping[str, str]] = {
     "list-append": "Elle's lists that transactions append to",
@@ -40,6 +42,10 @@ SYNONYMS: Final[Mapping[str, str]] = {
     "ids": "unique-ids",
 }
 """Other names, used where nothing has that name itself."""
+
+
+_OF_MODELS: Final = frozenset(MODELS) | frozenset(CONSISTENCY)
+"""Names that are explained too, and are models and no anomalies."""
 
 
 def refuse_unknown(model: str, registry: Registry) -> None:
@@ -78,6 +84,18 @@ def _candidates(model: str, registry: Registry) -> list[str]:
         )
     registry.get("checkers", model)  # raises, and names the nearest
     return [model]
+
+
+def known_anomalies(names: Sequence[str]) -> Sequence[str]:
+    """``names`` again; ``UsageError`` with the nearest if one is no anomaly that we know.
+
+    One that nobody looks for would let every history pass.
+    """
+    known = [name for name in Registry().names("explanations") if name not in _OF_MODELS]
+    for name in names:
+        if name not in known:
+            raise UsageError(unknown_name("anomaly", name, known))
+    return names
 
 
 def _reads_are_lists(history: History) -> bool:

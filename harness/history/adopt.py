@@ -27,8 +27,10 @@ from harness.history.intakes import (
     completions_alone,
     keys_into_values,
     label,
+    no_operation,
     number_threads,
     with_fact,
+    without_colons,
 )
 from harness.history.operation import TYPES, Header, Operation, is_transaction
 
@@ -82,7 +84,9 @@ def header_from(found: Mapping[str, Any], name: str) -> Header:
             facts[fact] = item
         elif item is not None and "polygraph" in found:
             wanted = _FACTS[fact][0].__name__
-            raise HistoryError(f"{name}: the header's {key}: expected {wanted}, found {item!r}")
+            hint = 'a list of models, as "claims": ["serializable"]' if key == "claims" else None
+            why = f"{name}: the header's {key}: expected {wanted}, found {item!r}"
+            raise HistoryError(why, hint)
         elif item is not None:
             extra[key] = item
     return Header(**facts, extra=extra or None)
@@ -138,12 +142,10 @@ def adopt_part(maps: Iterable[tuple[Place, dict[str, Any]]], name: str) -> list[
 
 
 def _intake(place: Place, found: dict[str, Any], name: str) -> Intake:
+    found = without_colons(found)
     kind = found.get("type")
     if kind not in TYPES:
-        raise HistoryError(
-            f"{name}: {place}: operation {label(found)} has type {kind!r}, expected one of "
-            f"{' '.join(TYPES)}"
-        )
+        raise no_operation(found, f"{name}: {place}")
     return Intake(
         place=place,
         index=_integer(found, "index", place, name),

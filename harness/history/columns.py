@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from harness.errors import HistoryError
 from harness.history.history import History
 from harness.history.operation import FAIL, INFO, OK, TYPES, Header, Operation, is_transaction
-from harness.history.values import Members, TextKeys, exact
+from harness.history.values import RICH, exact
 
 NIL: Final = 0
 INTEGER: Final = 1
@@ -137,7 +137,7 @@ class _Table:
         kind = type(item)
         if kind is int or kind is str:
             key: Any = item  # these two never equal each other
-        elif kind is list or kind is dict or kind is tuple or kind is Members or kind is TextKeys:
+        elif kind is list or kind is dict or kind is tuple or kind in RICH:
             key = (list, exact(item))
         else:
             key = (kind, item)

@@ -22,7 +22,15 @@ from typing import Any, Final, NamedTuple
 from msgspec import structs
 
 from harness.errors import HistoryError
-from harness.history.operation import INFO, INVOKE, NEMESIS, Header, Operation, is_transaction
+from harness.history.operation import (
+    INFO,
+    INVOKE,
+    NEMESIS,
+    TYPES,
+    Header,
+    Operation,
+    is_transaction,
+)
 
 KEYED: Final = frozenset(("get", "put", "append"))
 ORDER: Final = "order"
@@ -35,6 +43,13 @@ COMPLETIONS: Final = (
     "the history has completions alone, so no times are known: only the order within each process"
     " that is named means anything"
 )
+_FOREIGN: Final = (
+    ({"ClientId", "Input", "Output"}, "operations of Porcupine, such as etcd's robustness tests"),
+    ({"events", "committed"}, "a transaction of dbcop"),
+    ({"params", "data"}, "a history of dbcop"),
+    ({"action", "proc"}, "a log of calls and returns"),
+)
+"""Fields by which records of other tools are known, and whose they are."""
 _READS: Final = frozenset(("r", "read", "rp"))
 
 
@@ -70,6 +85,34 @@ def label(found: Mapping[str, Any]) -> str:
     """A record in a few words, by what stands in it."""
     told = {key: found[key] for key in ("index", "process", "f") if key in found}
     return " ".join(f"{key} {item!r}" for key, item in told.items()) or "with no index"
+
+
+def no_operation(found: Mapping[str, Any], where: str) -> HistoryError:
+    """What is said of a record without a type that we know: what it is, if that can be told."""
+    kind, expected = found.get("type"), f"expected one of {' '.join(TYPES)}"
+    if "type" in found:
+        return HistoryError(f"{where}: operation {label(found)} has type {kind!r}, {expected}")
+    whose = next((whose for fields, whose in _FOREIGN if fields <= set(found)), "")
+    fields = ", ".join(sorted(map(str, found))[:8]) or "none"
+    return HistoryError(
+        f"{where}: operation {label(found)} has no type, {expected}; its fields: {fields}"
+        + (f" ({whose})" if whose else ""),
+        'write two records an operation, e.g. {"process": 0, "type": "invoke", "f": "read",'
+        ' "value": null} when it is called and the same with "type": "ok" and what it answered'
+        " when it returns",
+    )
+
+
+def without_colons(found: dict[str, Any]) -> dict[str, Any]:
+    """``found`` with names as text where another tool wrote EDN's ``:invoke`` into JSON."""
+    kind = found.get("type")
+    if type(kind) is not str or kind[1:] not in TYPES or kind[0] != ":":
+        return found
+    names = {field: found[field] for field in ("type", "f", "process") if field in found}
+    return found | {
+        field: item[1:] if type(item) is str and item[:1] == ":" else item
+        for field, item in names.items()
+    }
 
 
 def with_fact(header: Header, fact: str, said: str) -> Header:

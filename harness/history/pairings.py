@@ -83,6 +83,7 @@ def _sorted(check: Check, record: Record, stricter: History, budget: Budget) -> 
         return first
     budget.spend_check("the same with each process in order")
     stricter = replace(stricter, header=record.header)  # what the user said of it stands there
+    stricter = replace(stricter, header=record.header)  # as the user may have put it right
     other = judged(check, replace(record, history=stricter), budget)
     if other.valid is not False:
         return other

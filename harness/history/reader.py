@@ -178,14 +178,26 @@ def parse_history(
         if not adopted.is_timed or not is_timed(adopted.header):
             raise HistoryError(f"{name}: has no times that it could be sorted by")
         return by_time(history, sort_by_time, name)
-    operations = by_index(adopted.operations)
-    check_rules(operations, name)
+    operations = _in_order(adopted.operations, name)
     if not adopted.is_indexed:
         check_times(operations, name)
     if operations is adopted.operations:
         return history
     notice = f"{name}: the lines are not in the order of the indices, which counts"
     return replace(history, operations=operations, notices=(*history.notices, notice))
+
+
+def _in_order(operations: Sequence[Operation], name: str) -> Sequence[Operation]:
+    """``operations`` as they are, or by index where that makes a history of them."""
+    try:
+        check_rules(operations, name)
+    except HistoryError:
+        ordered = by_index(operations)
+        if ordered is operations:
+            raise
+        check_rules(ordered, name)
+        return ordered
+    return operations
 
 
 def _in_utf8(data: bytes, name: str) -> bytes:

@@ -49,6 +49,8 @@ class Tagged(str):
     __slots__ = ()
 
     def __eq__(self, other: object) -> bool:
+        if type(other) is Members:
+            return spelt(other) == str(self)
         return type(other) is Tagged and str.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
@@ -58,11 +60,13 @@ class Tagged(str):
 
 
 class Members(list[Any]):
-    """The elements of an EDN set, sorted. Equal to its like alone, never to a list."""
+    """The elements of an EDN set, sorted. Equal to the same set alone, never to a list."""
 
     __slots__ = ()
 
     def __eq__(self, other: object) -> bool:
+        if type(other) is Tagged:
+            return other == self
         return type(other) is Members and list.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
@@ -186,6 +190,12 @@ def wire(item: Any) -> Any:
 def exact(item: Any) -> str:
     """JSON text that is the same for two values if and only if they are the same value."""
     return json.dumps(wire(item) if is_rich(item) else item, sort_keys=True, default=str)
+
+
+def kind_name(item: Any) -> str:
+    """What tells apart values of one :func:`exact` text: ``1`` and ``True`` in Python."""
+    kind = type(item)
+    return TAG if kind in RICH else kind.__name__
 
 
 def is_rich(item: Any) -> bool:

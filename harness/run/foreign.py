@@ -63,12 +63,8 @@ def refuse_other_models(
         return
     if any(each.fits_some(record.history, counts) for each in asked):
         return
-    fitting = [
-        name
-        for name, each in found.items()
-        if each.origin == BUILT_IN and _declared(each, options).fits_all(record.history, counts)
-    ]
-    models = f"fitting: -m {' or '.join(fitting[:SHOWN])}" if fitting else "see polygraph list"
+    fitting = _fitting(record.history, counts, options, registry)
+    models = f"fitting: -m {' or '.join(fitting[:SHOWN])}" if fitting else "polygraph list"
     known = sorted({f for each in asked for f in (*each.operations, *each.steps)})
     raise UsageError(
         f"the history has no operation of {', '.join(names)} ({', '.join(known)});"
@@ -96,11 +92,28 @@ class _Declared:
             return True
         return bool(self.steps) and _has_transactions(history)
 
-    def fits_all(self, history: History, counts: Counts) -> bool:
-        """Whether every operation is one of the model, by what the checker says."""
-        if self.operations and set(counts) <= self.operations:
-            return True
-        return bool(self.steps) and _has_transactions(history)
+    def fit(self, history: History, counts: Counts) -> tuple[int, int]:
+        """How many kinds of operations are the model's, and how few others it has; more is better.
+
+        By what the checker says, so nothing fits one that does not say.
+        """
+        if self.steps and _has_transactions(history):
+            return len(counts), -len(self.steps)
+        return len(self.operations & set(counts)), -len(self.operations)
+
+
+def _fitting(
+    history: History, counts: Counts, options: Mapping[str, Any], registry: Registry
+) -> list[str]:
+    """Our checkers that know most kinds of the operations, those with the fewest others first."""
+    fits = {
+        name: _declared(found, options).fit(history, counts)
+        for name, found in registry.found("checkers").items()
+        if found.origin == BUILT_IN
+    }
+    most = max((known for known, _ in fits.values()), default=0)
+    best = [name for name, (known, _) in fits.items() if known == most > 0]
+    return sorted(best, key=lambda name: -fits[name][1])
 
 
 def _declared(found: Found, options: Mapping[str, Any]) -> _Declared:

@@ -10,6 +10,7 @@ it. The rules judge runs only; a bare history file has no faults and no machine 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -328,14 +329,18 @@ def _faults_without_operations(record: Record, requested: Sequence[str]) -> Iter
     if record.faults is None:
         return
     spans = fault_spans(record.faults)
-    invokes = [op.time for op in _client_operations(record) if op.type == INVOKE]
+    begun = sorted(op.time for op in _client_operations(record) if op.type == INVOKE)
+    over = sorted(op.time for op in _client_operations(record) if op.type != INVOKE)
     for fault in requested:
         mine = [span for span in spans if span.fault == fault]
-        if mine and not any(span.start <= time <= span.end for span in mine for time in invokes):
+        # Under way at some time of the span: begun by its end, and not over before its start.
+        if mine and not any(
+            bisect_right(begun, span.end) > bisect_left(over, span.start) for span in mine
+        ):
             yield Ailment(
                 check="fault-overlap",
                 level="unknown",
-                message=f"no operation was invoked while the fault {fault!r} was in force",
+                message=f"no operation was under way while the fault {fault!r} was in force",
                 settle=_longer_fault(record) + ", or a higher --rate",
             )
 

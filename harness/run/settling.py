@@ -115,6 +115,14 @@ _STEPS: Final[Sequence[Step]] = (
         " reads come about",
         "a history in which what was written is read and answered",
     ),
+    Step(
+        r"answered .*\bnot?\b|\bis not (balances|\[revision)|\bis no (list|map|\[key)|\btells no\b"
+        r"|was not asked|of what was asked|no one row|cannot be read|does not say what",
+        "mend the client or the workload, so that its answers have the form that this checker"
+        " reads, and run it again",
+        "mend the record that is named there, or how such answers are written down: this model"
+        " reads another form",
+    ),
 )
 _OTHERWISE: Final = Step(
     "", "polygraph check RUN -v tells more; a longer --time-limit gives it more to go by"

@@ -15,7 +15,7 @@ from checkers.explained import ANOMALIES
 from harness.history.verdict import Verdict
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def every_anomaly_is_explained() -> Iterator[None]:
     """Refuse a verdict with an unexplained anomaly at its making."""
     make = Verdict.__init__

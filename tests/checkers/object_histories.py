@@ -119,15 +119,15 @@ def without_some(operations: list[Operation], random: Random) -> list[Operation]
 
 
 def _is_well_formed(operations: list[Operation]) -> bool:
-    """Whether no process begins anew while it waits for an answer."""
-    waiting: set[Any] = set()
+    """Whether no process begins anew while it waits, and each answers what it was asked."""
+    waiting: dict[Any, str] = {}
     for operation in operations:
         if operation.type == "invoke":
             if operation.process in waiting:
                 return False
-            waiting.add(operation.process)
-        else:
-            waiting.discard(operation.process)
+            waiting[operation.process] = operation.f
+        elif waiting.pop(operation.process, operation.f) != operation.f:
+            return False
     return True
 
 

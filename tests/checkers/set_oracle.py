@@ -155,7 +155,7 @@ def judge_set_full(record: Record, options: Options) -> Said:
     lasts = facts.lasts(facts.reads)
     if not facts.is_run and facts.reads:
         start = max(read.start for read in facts.reads)
-        lasts = [read for read in facts.reads if read.start == start][-1:]
+        lasts = [read for read in facts.reads if read.start == start]
     lost = not facts.odd and facts.durable and not facts.refused and facts.lost(lasts)
     is_dirty = facts.claims == {"read-uncommitted"}
     removable = {

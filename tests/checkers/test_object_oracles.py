@@ -19,7 +19,6 @@ from checkers.unique_ids import UniqueIds
 from checkers.watch import Watch
 from harness.history.record import Record
 from harness.history.verdict import Budget, Verdict
-from harness.run.counting import count_operations
 from harness.run.foreign import unmodelled
 from tests.checkers import object_histories as histories
 from tests.checkers import object_oracles as oracles
@@ -42,7 +41,7 @@ ROUNDS = 600
 def answered(factory: Any, record: Record, options: Any) -> tuple[Verdict, bool]:
     """The verdict as a user gets it, and whether an operation of no model stands in the way."""
     checker = factory(options)
-    foreign = unmodelled(checker, checker.name, count_operations(record.history))
+    foreign = unmodelled(checker, checker.name, record.history.outcomes)
     return foreign or checker.check(record, Budget.start(60)), foreign is not None
 
 

@@ -10,6 +10,7 @@ from checkers.predicates import PredicateReads, matches
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.history.record import Record
+from harness.history.values import Tagged
 from harness.history.verdict import UNKNOWN, Budget, Verdict
 
 Steps = list[list[Any]]
@@ -130,3 +131,19 @@ def test_rows_changed_twice_tell_no_order() -> None:
 
 def test_without_conditions_nothing_is_known() -> None:
     assert judged([("ok", [["insert", "1", 5]])]).valid == UNKNOWN
+
+
+def test_conditions_and_rows_may_be_keywords() -> None:
+    """Elle's own closed predicates are EDN: ``[:rp [:= 3] {:a 3}]``."""
+    insert = ("ok", [["insert", Tagged(":a"), 3]])
+    for condition in (Tagged(":true"), [Tagged(":="), 3], [Tagged(":mod"), 2, 1]):
+        assert judged([insert], [("ok", [["rp", condition, {"a": 3}]])], init={}).valid is True
+    none = [("ok", [["rp", [Tagged(":mod"), 2, 0], {"a": 3}]])]
+    assert "predicate-mismatch" in judged([insert], none, init={}).anomalies
+
+
+def test_two_rows_that_a_map_cannot_tell_apart_are_unknown() -> None:
+    rows = [("ok", [["insert", Tagged(":a"), 3], ["insert", "a", 4]])]
+    verdict = judged(rows, [("ok", [["rp", "true", {"a": 3}]])], init={})
+    assert verdict.valid == UNKNOWN
+    assert "like another one" in verdict.why

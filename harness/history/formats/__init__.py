@@ -63,7 +63,8 @@ def detect(data: bytes, name: str) -> str:
     opens_a_form = first in (b"", b"{", b"[", b"(", b";", b"#")
     if not opens_a_form and jepsen_log.OPERATION_LINE.search(data, 0, _LOG_HEAD):
         return "jepsen-log"
-    is_named_edn = ".edn" in PurePath(name).suffixes
+    named = [each for each in PurePath(name).suffixes if each in (".edn", ".json", ".jsonl")]
+    is_named_edn = named[-1:] == [".edn"]  # history.edn.gz is, history.edn.jsonl is not
     if first in (b";", b"#", b"(") or b":" in (second, third if first == b"[" else b""):
         return "edn"
     if first == b"{" or not first:

@@ -42,7 +42,7 @@ from harness.history.operation import (
     Operation,
     is_transaction,
 )
-from harness.history.values import form, keyword, plain
+from harness.history.values import Tagged, form, keyword, keyword_name, plain
 
 _NAMES: Final = ("type", "f", "process", "error", "node", "trace")
 HEADER_COMMENT: Final = ";; polygraph "
@@ -104,7 +104,7 @@ def _quickly(data: bytes, name: str) -> Adopted | None:
         operations = _OPERATIONS.decode_lines(lines)
     except REFUSED:  # bad UTF-8 among them
         return None
-    if TAG_BYTES in bytes(lines):
+    if re.search(TAG_BYTES, lines) is not None:
         operations = revived_operations(operations)
     if not all(map(_is_plain, operations)) or not is_begun(operations):
         return None
@@ -183,8 +183,9 @@ def in_words(found: dict[str, Any]) -> dict[str, Any]:
     """The fields of a record, with names as text: type, f, process, errors, micro-operations."""
     for field in _NAMES:
         item = found.get(field)
-        if item is not None and type(item) is not int and type(item) is not str:
-            found[field] = plain(item)
+        if item is None or type(item) is int:
+            continue
+        found[field] = (keyword_name(item) if type(item) is Tagged else None) or plain(item)
     value = found.get("value")
     if type(value) is list:
         is_txn = found.get("f") == "txn"
@@ -201,7 +202,18 @@ def _with_names(value: list[Any], is_txn: bool) -> list[Any]:
         if type(part) is not list or not part or not isinstance(part[0], str):
             return value
         known = known or plain(part[0]) in MICRO_OPERATIONS
-    return [[plain(part[0]), *part[1:]] for part in value] if known else value
+    return [_micro_operation(part) for part in value] if known else value
+
+
+def _micro_operation(part: list[Any]) -> list[Any]:
+    """``part`` with its name as text, and that of its condition (``[:rp [:mod 3 0]]``)."""
+    name, about = plain(part[0]), part[1:]
+    if name == "rp" and about:
+        if type(about[0]) is Tagged:
+            about[0] = plain(about[0])
+        elif type(about[0]) is list and about[0]:
+            about[0] = [plain(about[0][0]), *about[0][1:]]
+    return [name, *about]
 
 
 def torn_notice(name: str) -> str:

@@ -62,6 +62,11 @@ _CLOSERS: Final = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 _WORDS: Final[dict[str, Any]] = {"nil": None, "true": True, "false": False}
 
 
+_KEYWORDS: dict[str, Tagged] = {}
+"""Keywords met before: one that is the same object is compared at once."""
+_FIELDS: dict[Any, str] = {}
+"""What a keyword among them is called as a field of a record."""
+_MOST_KEYWORDS: Final = 1 << 12
 _DISCARDED: Final = object()
 _JEPSENS: Final = ("#jepsen.", "#clojure.lang.MapEntry")
 
@@ -225,7 +230,10 @@ def _record(items: list[Any], offset: int) -> dict[str, Any]:
         raise Malformed(offset, "expected a form after a tag or #_")
     if len(items) % 2:
         raise Malformed(offset, "expected a value for each key of this map")
-    names = [_field(key) for key in items[::2]]
+    try:
+        names = [_FIELDS[key] for key in items[::2]]
+    except (KeyError, TypeError):
+        names = [_field(key) for key in items[::2]]
     found = dict(zip(names, items[1::2], strict=True))
     if len(found) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -234,9 +242,17 @@ def _record(items: list[Any], offset: int) -> dict[str, Any]:
 
 
 def _field(key: Any) -> str:
-    if type(key) is Tagged:
-        return keyword_name(key) or str(plain(key))
-    return key if type(key) is str else form(key)
+    if type(key) is not Tagged:
+        return key if type(key) is str else form(key)
+    return keyword_name(key) or str(plain(key))
+
+
+def _keyword(token: str) -> Tagged:
+    found = Tagged(token)
+    if len(_KEYWORDS) < _MOST_KEYWORDS:
+        _KEYWORDS[token] = found
+        _FIELDS[found] = _field(found)
+    return found
 
 
 def _map(items: list[Any], offset: int) -> dict[str, Any] | Tagged:
@@ -272,7 +288,7 @@ def _atom(token: str, offset: int) -> Any:
     if first == ":":
         if len(token) == 1:
             raise Malformed(offset, "expected a keyword after :")
-        return Tagged(token)
+        return _KEYWORDS.get(token) or _keyword(token)
     if first == '"':
         return _string(token, offset)
     if token.startswith('#"'):  # a regular expression; its backslashes are its own

@@ -4,9 +4,9 @@ Most of an EDN history is keywords, integers, vectors and nil; those differ from
 punctuation. This translates a file of such operations in one pass and gives up (``ODD``) at
 anything else: maps within an operation, sets, tags, ratios, floats, characters, comments, keys
 that come twice, numbers of more than 18 digits, odd escapes, lists of which only some are
-micro-operations. A keyword within a value is tagged (``{"#edn":":x"}``), but for the name of a
-micro-operation. The ordinary reader then reads the
-whole file, so nothing is judged here and no error is told from here.
+micro-operations, conditions (``rp``). A keyword within a value is tagged (``{"#edn":":x"}``), but
+for the name of a micro-operation. The ordinary reader then reads the whole file, so nothing is
+judged here and no error is told from here.
 
 Only :mod:`harness.history.formats.edn` imports this, and only for large files: importing numba
 takes longer than reading a small one. Cost: 11 ns a byte, measured on a busy machine.
@@ -232,7 +232,8 @@ def _operation(source, i, target, at, kinds, counts, starts, ends):  # type: ign
         is_tagged = is_value and not is_key
         if is_tagged and c == 58 and depth > 2 and count == 0:
             end = _keyword_end(source, i + 1)
-            if depth > 3 or end < 0 or not _is_micro(source, i + 1, end):
+            is_named = depth == 3 and end > 0 and _is_micro(source, i + 1, end)
+            if not is_named or (end - i == 3 and source[i + 1] == 114 and source[i + 2] == 112):
                 return ODD, ODD
             is_tagged, micros = False, micros + 1
         i, at = _scalar(source, i, target, at, is_tagged)

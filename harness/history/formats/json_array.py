@@ -93,7 +93,9 @@ def _maps(data: bytes, name: str) -> Iterator[tuple[Place, dict[str, Any]]]:
         seen = start
         place = Place(line, start - text.rfind("\n", 0, start))
         if not isinstance(item, dict):
-            raise HistoryError(f"{name}: {place}: expected an operation (an object), found {item}")
+            what = " (sessions of transactions, as dbcop has them?)" if type(item) is list else ""
+            told = f"{json.dumps(item):.40}{what}"
+            raise HistoryError(f"{name}: {place}: expected an operation (an object), found {told}")
         yield place, revived_record(item) if is_tagged else item
         _, end = scan(text, start)
         offset = _BLANK.match(text, end).end() + 1  # type: ignore[union-attr]  # always matches

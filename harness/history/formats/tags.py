@@ -18,7 +18,7 @@ from harness.history.formats.edn_forms import parse
 from harness.history.operation import Header, Operation
 from harness.history.values import RICH, TAG, Members, Tagged, TextKeys, exact, is_rich, plain, wire
 
-TAG_BYTES: Final = b'"' + TAG.encode() + b'"'
+TAG_BYTES: Final = TAG.encode()
 """Where this is not, no value is tagged."""
 _OUTERMOST: Final = 1
 """How deep in a value a set may stand that is an answer: it, or the value of a key."""

@@ -17,7 +17,8 @@ import pytest
 from checkers.causal import Causal
 from checkers.torn import Torn
 from harness.history.history import History
-from harness.history.operation import Operation
+from harness.history.intakes import ORDER, SESSION_ORDER, with_fact
+from harness.history.operation import Header, Operation
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Budget
 from tests.checkers.elle.register_histories import judged
@@ -51,7 +52,7 @@ def all_at_once(sessions: list[Session]) -> History:
             record(process, "invoke", value)
         for process, value in here:
             record(process, "ok", value)
-    return History(operations)
+    return History(operations, with_fact(Header(), ORDER, SESSION_ORDER))
 
 
 def awdit(path: Path) -> History:

@@ -13,7 +13,7 @@ from harness.history.history import History
 from harness.history.reader import parse_history
 from harness.history.verdict import UNKNOWN
 from tests.checkers.elle.register_axioms import is_allowed, is_odd
-from tests.checkers.elle.register_histories import judged, odd_history, random_history
+from tests.checkers.elle.register_histories import drawn, judged, odd_history, random_history
 
 HISTORIES = 400
 FRACTURED = "r 3 0\n---\nr 1 1\nr 0 0\n===\nw 1 1\n---\nr 1 0\n===\nw 0 0\nw 1 0\nw 3 0\n"
@@ -90,3 +90,10 @@ def test_a_model_is_broken_by_breaking_a_weak_one_that_it_implies() -> None:
     assert message.count("T3 = {index 5") == 1
     assert message.endswith("a contradiction!")
     assert judged(drawing, "read-committed").valid is True
+
+
+def test_a_read_again_of_what_was_read_before_counts_after_what_was_seen_between() -> None:
+    history = drawn("p: [wx2 wy1]\nq: [ry_ rx2 ry_]", extra={"order": "session"})
+    assert judged(history, "read-committed").valid is False
+    history = drawn("p: [wx2 wy1]\nq: [ry_ rx2]", extra={"order": "session"})
+    assert judged(history, "read-committed").valid is True

@@ -463,8 +463,12 @@ def taken_in(thing: Any, operations: Sequence[Operation]) -> Iterator[Done | Non
             told = told or (kind == "ok" and answer is not None)
             if silent and told:
                 raise Refused
-        if kind == "fail":
-            continue
+        if kind == "fail" and completion is not None:
+            if invoked.f not in ("dequeue", "pop") or getattr(thing, "takes", "") != invoked.f:
+                continue
+            if completion.error not in ("empty", ":empty", ["empty", "it is"]):
+                continue
+            kind, answer = "ok", None  # it found nothing, which is an answer
         if invoked.f not in thing.fs:
             raise Refused
         if kind != "ok":  # what it says counts for a write that was asked without a value, say

@@ -2,7 +2,8 @@
 
 Acted out on :mod:`tests.checkers.linearizable.definitions` or answered blindly, then spoiled: an
 answer changed or left out, invocations that carry an answer, infos that carry reads, operations of
-no model, answers of the wrong shape, numbers that are 1.0 or true, and initial states of all kinds.
+no model, answers of the wrong shape, numbers that are 1.0 or true, errors that say that nothing was
+found and others that only look so, and initial states of all kinds.
 """
 
 from __future__ import annotations
@@ -136,9 +137,21 @@ def drawn(seed: int, models: Sequence[str] = tuple(ASK)) -> tuple[str, History]:
     while spoiled < 0.75:
         records = random.choice(SPOILERS)(random, records, model)
         spoiled = random.random() * 1.3
-    operations = [Operation(n, n, *record) for n, record in enumerate(records)]
+    operations = [_failing(random, n, *record) for n, record in enumerate(records)]
     header = Header(initial=initial, model=None if is_foreign else model)
     return model, History(operations, header)
+
+
+def _failing(random: Random, n: int, process: int, kind: str, f: str, value: Any) -> Operation:
+    """The record; what takes out fails with all sorts of errors, and nil is told as one as well."""
+    if f not in ("dequeue", "pop") or kind not in ("ok", "fail"):
+        return Operation(n, n, process, kind, f, value)
+    if kind == "ok" and (value is not None or random.random() < 0.6):
+        return Operation(n, n, process, kind, f, value)
+    empty: tuple[Any, ...] = ("empty", ":empty", ["empty", "it is"])
+    others = ("not empty", "Empty reply from server", "queue-empty", None, ["conn", "empty"])
+    error = random.choice(empty if kind == "ok" or random.random() < 0.3 else others)
+    return Operation(n, n, process, "fail", f, value, error)
 
 
 Records = list[tuple[int, str, str, Any]]

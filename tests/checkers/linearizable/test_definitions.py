@@ -70,7 +70,7 @@ def test_two_keys_are_judged_as_each_by_itself(model: str) -> None:
                 process = 100 * "ab".index(key) + int(operation.process)
                 operations.append((operation, process, value))
         records = [
-            type(operation)(n, n, process, operation.type, operation.f, value)
+            type(operation)(n, n, process, operation.type, operation.f, value, operation.error)
             for n, (operation, process, value) in enumerate(operations)
         ]
         header = replace_header(one, {"a": one.header.initial, "b": other.header.initial})

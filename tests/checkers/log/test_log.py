@@ -133,6 +133,13 @@ def test_messages_that_no_poll_went_past_are_unknown() -> None:
     assert verdict.stats["not-polled-yet-count"] == 1
 
 
+def test_of_a_value_sent_twice_one_that_is_shown_is_enough_but_for_a_final_poll() -> None:
+    twice = send(0, 1, 0) + send(1, 1, 7)
+    assert judged(Log, twice + poll(2, (0, 1))).valid is True
+    assert judged(Log, twice + poll(2, (0, 1), f="final-poll")).valid is not True
+    assert judged(Log, twice + poll(2, (0, 1), (7, 1), f="final-poll")).valid is True
+
+
 def test_a_new_assignment_forgets_the_position() -> None:
     start = SENDS + poll(2, *ALL) + poll(3, ALL[0])
     assert kinds(judged(Log, start + poll(3, ALL[2]))) == {"poll-skip": 1}

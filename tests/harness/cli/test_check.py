@@ -84,7 +84,7 @@ def test_a_history_without_an_operation_of_the_model_is_refused_and_what_fits_is
 ) -> None:
     done = polygraph("check", "-m", "stack", history)
     assert (done.returncode, done.stdout) == (4, "")
-    assert "no operation of stack (pop, push)" in done.stderr
+    assert f"{history}: the history has no operation of stack (pop, push)" in done.stderr
     assert "fitting: -m" in done.stderr
 
 
@@ -94,6 +94,14 @@ def test_a_misspelt_consistency_model_is_refused(
     done = polygraph("check", *toys, "-m", "wrong", "-c", "serialisable", history)
     assert (done.returncode, done.stdout) == (4, "")
     assert "did you mean serializable" in done.stderr
+
+
+def test_a_misspelt_anomaly_is_refused_as_nobody_would_look_for_it(
+    polygraph: Fixture, history: str, toys: Fixture
+) -> None:
+    done = polygraph("check", *toys, "-m", "fine", "-a", "G1,G-singel", history)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "did you mean G-single" in done.stderr
 
 
 def test_checkers_that_need_more_than_a_history_are_named(

@@ -44,7 +44,7 @@ ROWS: list[tuple[Callable[..., History], str, Sequence[str], object, str]] = [
     (drawn, OVERWRITTEN, ["-c", "serializable"], True, ""),
     (drawn, OVERWRITTEN, ["-c", "serializable", "--sequential-keys"], True, ""),
     (drawn, OVERWRITTEN, ["-c", "serializable", "--linearizable-keys"], False, "cyclic-versions"),
-    (drawn, OVERTAKEN, ["-c", "consistent-view"], "unknown", ""),
+    (drawn, OVERTAKEN, ["-c", "consistent-view"], False, "no-consistent-view"),
     (drawn, OVERTAKEN, ["-c", "consistent-view", "--wfr-keys"], False, "G-single-item"),
     (drawn_lists, BACKWARDS, ["-c", "serializable"], True, ""),
     (drawn_lists, BACKWARDS, ["-c", "strong-session-serializable"], False, "G-single-item-process"),

@@ -40,6 +40,7 @@ def seen(first: Any, second: Any) -> Any:
     return (2, "read", [["r", 0, None], ["r", 1, None]], [["r", 0, first], ["r", 1, second]])
 
 
+IDS = [(0, "generate", None, 1), (0, "generate", None, 2)]
 CASES = {
     "register": Case(REGISTER, [(2, "read", None, 2)]),
     "cas-register": Case(
@@ -103,8 +104,8 @@ CASES = {
         [(0, "enqueue", 1, 1), (1, "dequeue", None, 1), (1, "drain", None, [])],
         [(0, "enqueue", 2, 2), (1, "drain", None, [])],
     ),
-    "unique-ids": Case([(0, "generate", None, 1)], [(1, "generate", None, 1)]),
-    "ids": Case([(0, "generate", None, 1)], [(1, "generate", None, 1)]),
+    "unique-ids": Case(IDS, [(1, "generate", None, 1)]),
+    "ids": Case(IDS, [(1, "generate", None, 1)]),
     "comments": Case(
         [(0, "write", 1, 1), (1, "write", 2, 2), (1, "read", None, [1, 2])],
         [(0, "read", None, [2])],

@@ -32,6 +32,23 @@ def test_an_export_is_read_back_with_the_same_answer(
     assert polygraph("check", *toys, "-m", "fine", "out.json").stdout == "out.json\ttrue\n"
 
 
+def test_what_json_cannot_say_is_refused_and_not_half_written(
+    polygraph: Fixture, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "history.edn", tmp_path / "out.json"
+    source.write_text(
+        "{:index 0, :time 0, :process 0, :type :invoke, :f :write, :value :a}\n"
+        "{:index 1, :time 1, :process 0, :type :ok, :f :write, :value :a}\n"
+    )
+    done = polygraph("export", str(source), "-f", "json", "-o", "out.json")
+    assert done.returncode == 4
+    assert "operation 0 (write) has the value :a" in done.stderr
+    assert not target.exists()
+    done = polygraph("export", str(source), "-f", "jsonl", "-o", "out.json")
+    assert done.returncode == 0
+    assert '{"#edn":":a"}' in target.read_text()
+
+
 def test_a_file_that_cannot_be_written_ends_in_3(polygraph: Fixture, history: str) -> None:
     done = polygraph("export", history, "--format", "edn", "-o", "no/such/folder/out.edn")
     assert done.returncode == 3

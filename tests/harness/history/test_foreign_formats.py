@@ -248,3 +248,10 @@ def test_times_with_a_fraction_are_rounded_down() -> None:
 
 def test_a_regular_expression_is_no_text() -> None:
     assert values(WRITE.replace('"é"', r'#"a\d\"]"').encode()) == [Tagged(r'#"a\d\"]"')] * 2
+
+
+def test_the_last_name_of_a_format_counts() -> None:
+    text = b'{"polygraph": 1}\n'
+    assert detect(text, "history.edn.jsonl") == "jsonl"
+    assert detect(text, "history.edn.gz") == "edn"
+    assert detect(b'["a"]', "history.jsonl.edn") == "json"

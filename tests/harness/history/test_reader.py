@@ -56,6 +56,9 @@ def test_an_operation_with_a_key_called_schema_is_no_header() -> None:
 def test_a_fact_of_the_wrong_type_in_our_header_is_refused() -> None:
     message = refused('{"polygraph":1,"independent":"yes"}\n' + INVOKE)
     assert "independent: expected bool, found 'yes'" in message
+    claimed = refused('{"polygraph":1,"claims":"serializable"}\n' + INVOKE)
+    assert "claims: expected list, found 'serializable'" in claimed
+    assert 'try: a list of models, as "claims": ["serializable"]' in claimed
 
 
 @pytest.mark.parametrize("cut", range(1, len(OK) - 1))

@@ -104,6 +104,17 @@ def test_a_fault_that_met_no_operation_is_unknown(healthy: Record) -> None:
     assert levels(record) == {"fault-overlap": "unknown"}
 
 
+def test_an_operation_that_a_fault_holds_up_met_it(healthy: Record) -> None:
+    apart = [o for o in operations() if not 1.9 * SECOND < o.time < 5.1 * SECOND]
+    held_up = [
+        Operation(0, int(1.95 * SECOND), 1, "invoke", "read", None),
+        Operation(0, int(5.05 * SECOND), 1, "ok", "read", [1, 2]),
+    ]
+    told = sorted([*apart, *held_up], key=lambda operation: operation.time)
+    record = replace(healthy, history=History(told, healthy.header))
+    assert "fault-overlap" not in levels(record)
+
+
 @pytest.mark.parametrize(
     ("run", "expected"),
     [

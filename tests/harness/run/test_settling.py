@@ -147,6 +147,23 @@ def test_known_reasons_have_a_step_of_their_own(why: str) -> None:
     assert step("bank", why) != _OTHERWISE.run
 
 
+@pytest.mark.parametrize(
+    "why",
+    [
+        "read 3 is not balances by account: 5",
+        "read by process 1 answered 5: no list of elements like those added",
+        "drain by process 1 answered 5: not a list of values like those enqueued",
+        "read by process 1 answered true, which is no integer",
+        "operation 3 (read) tells no values: [1]",
+        'operation 5 has a step that cannot be read: ["rp", "true", 5]',
+        "operation 3 answers key 2, which was not asked",
+    ],
+)
+def test_answers_in_another_shape_are_to_be_mended_where_they_stand(why: str) -> None:
+    assert step("any", why, is_run=False).startswith("mend the record that is named there")
+    assert step("any", why).startswith("mend the client or the workload")
+
+
 def test_what_the_checkers_say_is_still_recognized() -> None:
     """The words that steps go by are spelled in the sources of judge and checkers."""
     root = Path(checkers.__file__).parents[1]

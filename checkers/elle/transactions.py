@@ -348,5 +348,6 @@ def _are_foreign(columns: Columns, has_micro: Bools) -> Bools:
     if len(rows):
         names = np.zeros(len(columns.f_names), dtype=bool)
         names[columns.f[has_micro]] = True
-        found[rows] = (columns.value_kind[rows] != NIL) | ~names[columns.f[rows]]
+        unheard = ~names[columns.f[rows]] if names.any() else False
+        found[rows] = (columns.value_kind[rows] != NIL) | unheard
     return found

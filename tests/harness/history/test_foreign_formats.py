@@ -254,4 +254,3 @@ def test_the_last_name_of_a_format_counts() -> None:
     text = b'{"polygraph": 1}\n'
     assert detect(text, "history.edn.jsonl") == "jsonl"
     assert detect(text, "history.edn.gz") == "edn"
-    assert detect(b'["a"]', "history.jsonl.edn") == "json"

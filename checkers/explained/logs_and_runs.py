@@ -9,6 +9,8 @@ from typing import Any, Final
 from checkers.agreement import Agreement
 from checkers.crash import Crash
 from checkers.explained.entries import anomaly, run, script, table
+from checkers.explained.notation import scripted
+from checkers.linearizable import Linearizable
 from checkers.log import Log
 from checkers.logs import Logs
 from checkers.no_recovery import NoRecovery
@@ -44,8 +46,24 @@ LOG_ENTRIES: Final = table(
     ),
     anomaly(
         "lost-write",
-        "An acknowledged message was never polled, although polls went past its place.",
+        """Something acknowledged is gone: a message that was never polled, although polls went past
+        its place; in a run, a write to a register, after which the last read on every node after
+        recovery shows only what had been there before. Every system claims that what it
+        acknowledged lasts, unless an option that the user set disclaims it.""",
         script(Log, _TWO + _poll("[1, 2]"), "lost-write"),
+        run(
+            Linearizable,
+            """
+            in a run 1 and then 2 are written to a register and acknowledged, and the last read
+            after recovery shows 1
+            """,
+            lambda folder: Record(
+                history=scripted("0 write 1\n0 write 2\n1 read = 1", claims=["serializable"]),
+                run={"phases": {"final": [4_000_000, 9_000_000]}},
+            ),
+            "lost-write",
+            "stale-read",
+        ),
         papers="kingsbury",
     ),
     anomaly(

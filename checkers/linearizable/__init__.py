@@ -9,6 +9,7 @@
 - :mod:`search`, :mod:`judging`, :mod:`sequential`   who decides what, in which order
 - :mod:`minimal`, :mod:`attempts`   the few operations that have no order by themselves
 - :mod:`explain`, :mod:`prose`   the proof in words
+- :mod:`lost_writes`   what a run acknowledged and has no longer
 - :mod:`checker`   the checker itself
 """
 

@@ -7,6 +7,9 @@ proven wrong wins over it and is explained by :mod:`checkers.linearizable.explai
 that came about while a fault was in force are told first, for those are what a run with faults
 looks for.
 
+In a run a key may also have lost what was acknowledged (:mod:`checkers.linearizable.lost_writes`):
+``lost-write``, which durability forbids whatever else is claimed, is told first.
+
 What is promised beside: ``True`` needs an answer that could have been wrong (a read, a
 compare-and-set that succeeded, what came out of a queue; of locks two answers), else nothing was
 tested; keys without one are neutral beside others. Operations that the model does not have,
@@ -37,6 +40,7 @@ from checkers.linearizable.entries import (
 )
 from checkers.linearizable.explain import Proof, overwritten, told, untold, without_order
 from checkers.linearizable.judging import Broken, Outcome, judge, judge_rows
+from checkers.linearizable.lost_writes import Losses, losses, proofs_of
 from checkers.linearizable.minimal import Part, minimal
 from checkers.linearizable.models import CAS_REGISTER, MODELS, Model
 from checkers.linearizable.objects import OBJECTS, Sequential
@@ -93,18 +97,20 @@ class Linearizable:
         return agreed(whole, by_key)
 
     def _judged(self, record: Record, independent: bool, budget: Budget) -> Verdict:
+        lost = Losses()
         try:
             model, reading = self._model(record), self._reading(record, independent)
             if isinstance(model, Sequential):
                 outcome, proofs = _judged_objects(record.history, model, reading, budget)
             else:
                 outcome = self._outcome(record.history, model, reading, budget)
-                proofs = _proofs(record, outcome, budget)
+                lost = losses(record, outcome.broken, self.options)
+                proofs = [*proofs_of(record.history, lost), *_proofs(record, outcome, budget)]
         except Unjudgeable as error:
             return Verdict(
                 valid=UNKNOWN, why=f"cannot be judged: {error}", settle=error.settle or MEND
             )
-        return _verdict(record, outcome, proofs, model)
+        return _verdict(record, outcome, proofs, model, lost)
 
     def _outcome(
         self, history: History, model: Model, reading: dict[str, Any], budget: Budget
@@ -242,6 +248,7 @@ def _verdict(
     outcome: Outcome,
     proofs: Sequence[tuple[Broken, Proof]],
     model: Model | Sequential,
+    lost: Losses,
 ) -> Verdict:
     stats = {
         "keys": outcome.keys,
@@ -250,11 +257,12 @@ def _verdict(
         "operations": outcome.operations,
         "keys-by-zones": outcome.by_zones,
         "configurations": outcome.visited,
+        **lost.stats,
     }
     if outcome.broken:
         return Verdict(
             valid=False,
-            why=_why_invalid(outcome, proofs[0][1]),
+            why=_why_invalid(outcome, proofs[0][1], lost),
             anomalies=_anomalies(record, proofs),
             not_=("linearizable",),
             also_not=("strict-serializable",),
@@ -294,10 +302,11 @@ def _last_before(history: History, position: int) -> int:
     return index if index >= 0 else position - 1
 
 
-def _why_invalid(outcome: Outcome, first: Proof) -> str:
+def _why_invalid(outcome: Outcome, first: Proof, lost: Losses) -> str:
     count = len(outcome.broken)
-    of_keys = f"{count} of {outcome.keys} keys are not linearizable; " if outcome.keys > 1 else ""
-    return f"{of_keys}{first.headline}"
+    of_keys = f"{count} of {outcome.keys} keys are not linearizable" if outcome.keys > 1 else ""
+    told = ", ".join(part for part in (of_keys, lost.told(outcome.keys)) if part)
+    return f"{told}; {first.headline}" if told else first.headline
 
 
 def _why_unknown(outcome: Outcome) -> str:

@@ -60,7 +60,7 @@ def compose(
     }
     answers = {name: with_beside(answer, found) for name, answer in answers.items()}
     of = [str(ability) for ability in run.get("claims_of") or ()]
-    parts = [_part(name, answer, calm.get(name, {})) for name, answer in answers.items()]
+    parts = [_part(name, answer, claims, calm.get(name, {})) for name, answer in answers.items()]
     parts += [Part(UNKNOWN, each.message) for each in ailments if each.level == "unknown"]
     operations = record.history.outcomes
     bare = [] if verdicts else ["no checker could be applied"]
@@ -111,8 +111,7 @@ def against_claims(
             why=f"{verdict.why} (with {not_durable} what was acknowledged may be lost)",
             settle=f"run it without {not_durable}, where nothing acknowledged may be lost",
         )
-    ruled_out = {*verdict.not_, *verdict.also_not}
-    if not ruled_out or not claims or ruled_out & set(claims):
+    if _breaks(verdict, claims):
         return verdict
     return replace(
         verdict,
@@ -120,6 +119,12 @@ def against_claims(
         why=f"{verdict.why} (that breaks {', '.join(verdict.not_)}, which is not claimed;"
         f" whether {', '.join(claims)} holds is not decided by this checker)",
     )
+
+
+def _breaks(verdict: Verdict, claims: Sequence[str]) -> bool:
+    """Whether the models that an invalid ``verdict`` rules out are among ``claims``."""
+    ruled_out = {*verdict.not_, *verdict.also_not}
+    return not ruled_out or not claims or bool(ruled_out & set(claims))
 
 
 @dataclass(frozen=True)
@@ -131,12 +136,13 @@ class Part:
     promise: str = ""
 
 
-def _part(name: str, answer: Verdict, calm: Mapping[str, Calm]) -> Part:
+def _part(name: str, answer: Verdict, claims: Sequence[str], calm: Mapping[str, Calm]) -> Part:
     count = Calm(sum(each.count for each in calm.values()), sum(each.of for each in calm.values()))
     placed = f", {count}" if count.of else ""
     promise = PROMISES.get(name, "")
-    if not promise and answer.anomalies and answer.anomalies.keys() <= LOSSES:
-        promise = DURABILITY
+    if not promise and LOSSES & answer.anomalies.keys():
+        is_all = answer.anomalies.keys() <= LOSSES
+        promise = DURABILITY if is_all or not _breaks(answer, claims) else ""
     return Part(answer.valid, f"{answer.why.rstrip('.')} ({name}{placed})", promise)
 
 

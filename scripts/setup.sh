@@ -116,6 +116,10 @@ install_ssh_server() { # the tests start their own sshd; the package must not st
   [ -z "${made:-}" ] || rm -f "$made"
 }
 
+has_compiler() { # a test of clocks compiles a program that is signalled all the time
+  command -v cc >/dev/null
+}
+
 is_ready || install_project
 # As an ordinary user the tests that need a browser are deselected and listed instead.
 if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! find_browser; then
@@ -123,4 +127,7 @@ if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! find_browser; then
 fi
 if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! has_ssh_server; then
   install_ssh_server
+fi
+if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! has_compiler; then
+  install_packages "a test of clocks needs a C compiler" gcc libc6-dev
 fi

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _TRIES = 40
 _MOST_TRIES = 2000
 _RETRY_S = 0.005
+_LONGEST_RETRY_S = 0.1
+_BUSY_S = 5.0
 _CLOSED = (errno.EPERM, errno.EACCES, errno.EIO)
 
 
@@ -193,15 +195,28 @@ class NodeClock:
         self._changed.pop(pid, None)
 
     def _rewrite(self, pid: int, edits: list[vdso.Edit], spans: list[vdso.Span]) -> None:
-        """Write while all threads stand elsewhere than in ``spans``; again if one does not."""
-        for attempt in range(_TRIES):
+        """Write while all threads stand elsewhere than in ``spans``; again if one does not.
+
+        The process runs between tries, longer each time: where processors are scarce, a thread
+        must first get one to leave its signal handler.
+        """
+        deadline = time.monotonic() + _BUSY_S
+        pause_s = _RETRY_S
+        while True:
             try:
                 return self._rewrite_once(pid, edits, spans)
             except Busy:
-                if attempt == _TRIES - 1:
+                if time.monotonic() > deadline:
                     raise
+            self._pump_for(pause_s)
+            pause_s = min(1.5 * pause_s, _LONGEST_RETRY_S)
+
+    def _pump_for(self, wait_s: float) -> None:
+        """Let the traced processes run: each stops at a signal, until it is pumped."""
+        deadline = time.monotonic() + wait_s
+        while time.monotonic() < deadline:
             self._tracer.pump()
-            time.sleep(_RETRY_S)
+            time.sleep(min(_RETRY_S, wait_s))
 
     def _rewrite_once(self, pid: int, edits: list[vdso.Edit], spans: list[vdso.Span]) -> None:
         assert self._layout is not None

@@ -17,10 +17,9 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import struct
 import time
 
-from . import ptrace
+from . import ptrace, signal_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ HOLD_S = 5.0
 _STOPPING = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 _MOST_STEPS = 500
 _POLL_S = 0.0002
-_STACK_BYTES = 1 << 15
-_USER_CODE_SEGMENT = 0x33
 _STEPPED = signal.SIGTRAP << 8
 
 
@@ -141,8 +138,9 @@ class Tracer:
             if _is_within(place.rip, spans):
                 self._step_out(tid, spans)
                 place = ptrace.registers(tid)
-            if _returns_into(pid, place.rsp, spans):
-                raise Busy(f"process {pid} is in a signal handler")
+            returns = signal_frames.return_places(pid, place.rsp)
+            if any(_is_within(at, spans) for at in returns):
+                raise Busy(f"thread {tid} of process {pid} is in a signal handler")
 
     def _seize_one(self, pid: int, tid: int, options: int) -> None:
         try:
@@ -309,37 +307,3 @@ def _unless_gone(request: Callable[..., None], tid: int, *arguments: int) -> boo
 
 def _is_within(place: int, spans: Iterable[Span]) -> bool:
     return any(begin <= place < end for begin, end in spans)
-
-
-def _returns_into(pid: int, stack: int, spans: list[Span]) -> bool:
-    """Whether a signal frame on this stack holds an address in ``spans`` to go on at.
-
-    The kernel saves the registers there: ``rip``, the flags, then the code segment.
-    """
-    saved = _memory(pid, stack, _STACK_BYTES)
-    for prefix in {struct.pack("<Q", place)[2:] for span in spans for place in span}:
-        at = saved.find(prefix)
-        while at >= 0:
-            if at >= 2 and _is_signal_frame(saved, at - 2, spans):
-                return True
-            at = saved.find(prefix, at + 1)
-    return False
-
-
-def _is_signal_frame(saved: bytes, at: int, spans: list[Span]) -> bool:
-    if len(saved) < at + 18:
-        return False
-    (place,) = struct.unpack_from("<Q", saved, at)
-    (segment,) = struct.unpack_from("<H", saved, at + 16)
-    return segment == _USER_CODE_SEGMENT and _is_within(place, spans)
-
-
-def _memory(pid: int, address: int, size: int) -> bytes:
-    """What is there, as far as it is mapped."""
-    fd = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.pread(fd, size, address)
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)

@@ -9,6 +9,7 @@ import json
 import os
 import select
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -240,6 +241,44 @@ def takes_threads_out() -> dict[str, Any]:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return {"met": met, "inside_after": inside_after, "pristine": pristine}
+
+
+def is_or_was_in_a_handler() -> dict[str, Any]:
+    """Threads that a signal met within our routines: some still in its handler, some no longer."""
+    node_clock._BUSY_S = 0.3
+    return {how: heal_beside_handler(how) for how in ("was", "own", "same", "nested")}
+
+
+def heal_beside_handler(how: str) -> list[Any]:
+    """Whether it is healed at once, what is said, and whether once the handler has returned."""
+    argv = [sys.argv[2], how]
+    toy = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    assert toy.stdin is not None
+    assert toy.stdout is not None
+    clock = node_clock.NodeClock(lambda: [toy.pid])
+    clock.set({"shift_ns": SHIFT_NS})
+    toy.stdin.write(b"g")
+    while not select.select([toy.stdout], [], [], 0.0005)[0]:
+        clock.pump()
+    toy.stdout.read(1)
+    time.sleep(0.05)
+    clock.pump()
+    said = try_to_heal(clock)
+    toy.stdin.write(b"r")
+    then = try_to_heal(clock) if said else ""
+    pristine = clock.state()["pristine"]
+    told = toy.stdout.read(1).decode()  # it crashes if its routine was taken from under it
+    toy.stdin.close()
+    return ["signal handler" in said, then, pristine, told, toy.wait()]
+
+
+def try_to_heal(clock: node_clock.NodeClock) -> str:
+    """What is said against it."""
+    try:
+        clock.heal()
+    except node_clock.Cannot as error:
+        return str(error)
+    return ""
 
 
 if __name__ == "__main__":

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from harness.cluster.onhost import clock_probe
 
 DRIVER = Path(__file__).with_name("clock_driver.py")
 
 
-def drive(case: str) -> Any:
+def drive(case: str, *arguments: str) -> Any:
     """What a case of the driver found."""
-    argv = [sys.executable, str(DRIVER), case]
+    argv = [sys.executable, str(DRIVER), case, *arguments]
     done = subprocess.run(argv, capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
@@ -60,6 +63,17 @@ def test_what_is_forked_while_the_clock_is_healed_is_healed_too() -> None:
 
 def test_threads_are_taken_out_of_what_is_to_be_written() -> None:
     assert drive("takes_threads_out") == {"met": 20, "inside_after": 0, "pristine": 1}
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
+def test_the_remnant_of_a_signal_is_told_from_a_handler_that_will_return(tmp_path: Path) -> None:
+    toy = tmp_path / "toy"
+    source = DRIVER.with_name("signalled.c")
+    subprocess.run(["cc", "-O1", "-pthread", str(source), "-o", str(toy)], check=True)
+    found = drive("is_or_was_in_a_handler", str(toy))
+    assert found["was"] == [False, "", 1, "w", 0]
+    for how in ("own", "same", "nested"):
+        assert found[how] == [True, "", 1, "w", 0], how
 
 
 def test_the_probe_finds_that_it_can_be_done_here() -> None:

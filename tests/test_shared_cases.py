@@ -25,8 +25,6 @@ FOLDERS = ("public", "sound")
 LEAST = 100
 """Cases that the index files must hold, so that a change of their form does not empty this test."""
 _LINE = re.compile(r"\| (\S+) \| `(.*?)` \| (.*?) \| (.*) \|$")
-NOT_YET: frozenset[str] = frozenset()
-"""Files that are still judged wrongly; each must be, so that none stays here without need."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +60,7 @@ def test_the_index_files_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(
-            case,
-            id=f"{case.folder}/{case.file}",
-            marks=[pytest.mark.xfail(strict=True)] if case.file in NOT_YET else [],
-        )
-        for case in cases()
-    ],
+    "case", [pytest.param(case, id=f"{case.folder}/{case.file}") for case in cases()]
 )
 def test_each_case_has_an_accepted_outcome(
     case: Case, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

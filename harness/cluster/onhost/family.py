@@ -68,8 +68,8 @@ class Family:
         self._adopter = adopter
         self._started = started
         self._takes_strays = takes_strays
-        self._cgroup = _read(f"/proc/{leader}/cgroup") if by_cgroup else b""
-        if self._cgroup == _read("/proc/self/cgroup"):
+        self._cgroup = read_file(f"/proc/{leader}/cgroup") if by_cgroup else b""
+        if self._cgroup == read_file("/proc/self/cgroup"):
             self._cgroup = b""
 
     def members(self) -> dict[int, str]:
@@ -126,7 +126,7 @@ class Family:
 
     def _fell_away(self, pid: int, seen: Seen, table: dict[int, Seen]) -> bool:
         """Whether a process that is nobody's child here is one of ours."""
-        if self._cgroup and _read(f"/proc/{pid}/cgroup") == self._cgroup:
+        if self._cgroup and read_file(f"/proc/{pid}/cgroup") == self._cgroup:
             return True
         if not self._adopter or seen.parent not in (self._adopter, 1) or pid in self._started():
             return False
@@ -154,7 +154,7 @@ def _table() -> dict[int, Seen]:
     table = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
-            fields = _fields(f"/proc/{name}/stat")
+            fields = stat_fields(f"/proc/{name}/stat")
             if len(fields) > 19:
                 table[int(name)] = Seen(fields)
     return table
@@ -163,7 +163,7 @@ def _table() -> dict[int, Seen]:
 def _mark_of(pid: int) -> bytes | None:
     """The mark in its environment; ``None`` where it has none, or nobody may look."""
     start = f"{MARK}=".encode()
-    for entry in _read(f"/proc/{pid}/environ").split(b"\0"):
+    for entry in read_file(f"/proc/{pid}/environ").split(b"\0"):
         if entry.startswith(start):
             return entry[len(start) :]
     return None
@@ -175,7 +175,7 @@ def _signal(pid: int, ticks: int, number: int) -> None:
     try:
         if hasattr(os, "pidfd_open") and hasattr(signal, "pidfd_send_signal"):
             pidfd = os.pidfd_open(pid)
-        fields = _fields(f"/proc/{pid}/stat")
+        fields = stat_fields(f"/proc/{pid}/stat")
         if len(fields) <= 19 or int(fields[19]) != ticks:
             return
         if pidfd >= 0:
@@ -194,16 +194,17 @@ def _thread_letters(pid: int) -> list[str]:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return []
-    found = (_fields(f"/proc/{pid}/task/{thread}/stat") for thread in threads)
+    found = (stat_fields(f"/proc/{pid}/task/{thread}/stat") for thread in threads)
     return [fields[0] for fields in found if fields]
 
 
-def _fields(path: str) -> list[str]:
+def stat_fields(path: str) -> list[str]:
     """Fields of a ``stat`` file from the third (the state) on; none if the process is gone."""
-    return _read(path).rpartition(b")")[2].decode().split()
+    return read_file(path).rpartition(b")")[2].decode().split()
 
 
-def _read(path: str) -> bytes:
+def read_file(path: str) -> bytes:
+    """The bytes of a file; none if it is gone or not to be read."""
     try:
         with open(path, "rb") as file:
             return file.read()

@@ -39,7 +39,7 @@ class Processes:
         self._known = os.path.join(root, "daemons.json")
         self._children: set[int] = set()
         self._clock: node_clock.NodeClock | None = None
-        self.boot_id = _read("/proc/sys/kernel/random/boot_id").decode().strip()
+        self.boot_id = family.read_file("/proc/sys/kernel/random/boot_id").decode().strip()
         self._daemons: list[list[Any]] = _read_known(self._known).get(self.boot_id, [])
         self._marks: dict[int, str] = {}
         self._families: dict[tuple[int, int], family.Family] = {}
@@ -117,7 +117,7 @@ class Processes:
 
     def state(self, pid: int, ticks: int) -> str:
         """The letter of the process; ``T`` only if every thread of all that is of it is stopped."""
-        fields = _fields(f"/proc/{pid}/stat")
+        fields = family.stat_fields(f"/proc/{pid}/stat")
         if not fields or int(fields[19]) != ticks or fields[0] in "ZX":
             return GONE
         if fields[0] not in _STOPPED:
@@ -145,10 +145,10 @@ class Processes:
         for pid in _pids():
             if pid == os.getpid():
                 continue
-            fields = _fields(f"/proc/{pid}/stat")
+            fields = family.stat_fields(f"/proc/{pid}/stat")
             if not fields or fields[0] in "ZX":
                 continue
-            marked = mark in _read(f"/proc/{pid}/environ").split(b"\0")
+            marked = mark in family.read_file(f"/proc/{pid}/environ").split(b"\0")
             if marked or pid in known or int(fields[1]) == os.getpid():
                 yield pid
 
@@ -166,7 +166,7 @@ def _ended_children() -> Iterator[tuple[int, int]]:
 
 def start_ticks(pid: int) -> int:
     """When the process began, in clock ticks since boot; 0 if it is gone."""
-    fields = _fields(f"/proc/{pid}/stat")
+    fields = family.stat_fields(f"/proc/{pid}/stat")
     return int(fields[19]) if fields else 0
 
 
@@ -185,23 +185,10 @@ def _pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def _fields(path: str) -> list[str]:
-    """Fields of a ``stat`` file from the third (the state) on; none if the process is gone."""
-    return _read(path).rpartition(b")")[2].decode().split()
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
-
-
 def _read_known(path: str) -> dict[str, list[list[Any]]]:
     """Boot to the daemons started in it: after a reboot the same numbers are others'."""
     try:
-        known: dict[str, list[list[Any]]] = json.loads(_read(path) or b"{}")
+        known: dict[str, list[list[Any]]] = json.loads(family.read_file(path) or b"{}")
     except ValueError:
         return {}
     return known

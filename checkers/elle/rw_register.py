@@ -61,7 +61,7 @@ from checkers.elle.rw_versions import (
 from checkers.elle.serial_order import is_explained
 from checkers.elle.transactions import OK, Int64s, Transactions, transactions
 from checkers.elle.weak_models import with_weak_models
-from checkers.isolation.answer import answer
+from checkers.isolation.answer import question
 from harness.history.columns import columns
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Budget, Verdict, untested
@@ -83,6 +83,7 @@ ELLE: Final = "elle"
 ASSUMPTIONS: Final = ("wfr_keys", "sequential_keys", "linearizable_keys", "commit_order")
 MOST_NAMED: Final = 20_000
 """Transactions up to which a broken model's weaker ones are looked at by what each sees."""
+NOTHING_DEPENDS: Final = "empty-transaction-graph"
 NOT_SOUGHT: Final = "no proof was sought"
 LINEARIZABLE_KEYS: Final = "linearizable_keys"
 REALTIME: Final = frozenset(("realtime",))
@@ -136,15 +137,21 @@ class RwRegister:
         assumed = {**record.header.options, **self.options}
         if assumed.get("inference") == ELLE:
             return options.as_asked(self._judged(record, options, known, assumed, budget))
-        if any(assumed.get(name) for name in ASSUMPTIONS):
-            verdict = self._judged(record, options, known, assumed, budget, seek=False)
-            if verdict.valid is False:
-                return options.as_asked(verdict)
-        found = answer(known, options, record, budget)
+        asked = question(known, options)
+        if asked is None:
+            return options.as_asked(self._otherwise(record, options, known, assumed, budget))
+        assumes = any(assumed.get(name) for name in ASSUMPTIONS)
+        found = None if assumes else asked.guessed()
+        if found is not None:
+            return options.as_asked(found)
+        verdict = self._judged(record, options, known, assumed, budget, seek=False)
+        if verdict.valid is False or NOTHING_DEPENDS in verdict.anomalies:
+            return options.as_asked(verdict)
+        found = asked.answer(record, budget)
         if found is not None and found.valid is True:
             return options.as_asked(found)
         if found is not None and found.valid is False:
-            named = self._named(record, options, known, assumed, budget, found)
+            named = self._named(record, options, known, assumed, budget, found, verdict)
             return options.as_asked(named)
         verdict = self._otherwise(record, options, known, assumed, budget)
         if found is not None and verdict.valid == UNKNOWN and not verdict.anomalies:
@@ -159,13 +166,13 @@ class RwRegister:
         assumed: Mapping[str, Any],
         budget: Budget,
         found: Verdict,
+        inferred: Verdict,
     ) -> Verdict:
-        """``found``, or what Elle's inference and weak models call it if they see it, too."""
-        verdict = self._judged(record, options, known, assumed, budget, seek=False)
-        if verdict.valid is not False and len(known.found) <= MOST_NAMED:
-            verdict = with_weak_models(verdict, known, options, record)
-        if verdict.valid is False:
-            return verdict
+        """``found``, or what weak models and real time by itself call it if they see it, too."""
+        if len(known.found) <= MOST_NAMED:
+            verdict = with_weak_models(inferred, known, options, record)
+            if verdict.valid is False:
+                return verdict
         if found.not_ == (STRICT,) and is_strict(options):
             in_time = {**assumed, LINEARIZABLE_KEYS: True}
             strict = self._judged(record, options, known, in_time, budget, seek=False)

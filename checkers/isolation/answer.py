@@ -8,12 +8,13 @@ Where a model is broken, the weaker ones are looked at, too: the proof told is o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from checkers.elle.models import canonical, friendly, implied_models, stronger_models, weakest
 from checkers.elle.options import Options
 from checkers.elle.rw_versions import Versions
-from checkers.isolation.decide import Decision, decide
+from checkers.isolation.decide import Decision, decide, guessed
 from checkers.isolation.problem import (
     LEVELS,
     OF_SESSIONS,
@@ -38,39 +39,92 @@ SAME: Final = ("PL-2.99", "view-serializable", "PL-3")
 """Models that fall with plain serializability, whichever of them was asked for."""
 
 
-def answer(known: Versions, options: Options, record: Record, budget: Budget) -> Verdict | None:
-    """The verdict; ``None`` if nothing that is asked for is decided here."""
+@dataclass
+class Question:
+    """A history and the levels that tell of what is asked, with what is known of each so far.
+
+    ``strongest`` are the strongest that follow from what is asked for; ``exact``: they are all that
+    is asked for. Else ``proving`` is the weakest from which all of it follows, if there is one.
+    """
+
+    stated: Problem
+    levels: Mapping[str, Level]
+    exact: bool
+    proving: str
+    strongest: list[str]
+    made: dict[str, Decision] = field(default_factory=dict)
+
+    def guessed(self) -> Verdict | None:
+        """The verdict if first guesses are right, and some transaction depends on another one."""
+        if not self.stated.depends:
+            return None
+        wanted = self.strongest if self.exact else [self.proving] if self.proving else []
+        for model in wanted:
+            made = guessed(self.stated, self.levels[model])
+            if made is None:
+                return None
+            self.made[model] = made
+        return _valid(self.made[wanted[0]]) if wanted else None
+
+    def answer(self, record: Record, budget: Budget) -> Verdict | None:
+        """The verdict; ``None`` if what was decided says nothing of what is asked for."""
+        if self.exact:
+            if all(self._of(model, budget).holds is True for model in self.strongest):
+                return _valid(self.made[self.strongest[0]])
+        elif self.proving and self._of(self.proving, budget).holds is True:
+            return _valid(self.made[self.proving])
+        for model in self.strongest:
+            if self._of(model, budget).holds is False:
+                return self._broken(model, record, budget)
+        open_ = next((one for one in self.made.values() if one.holds is None), None)
+        if open_ is None:
+            return None
+        return Verdict(valid=UNKNOWN, why=open_.why, settle=open_.settle, stats=open_.stats)
+
+    def _of(self, model: str, budget: Budget) -> Decision:
+        if model not in self.made:
+            self.made[model] = decide(self.stated, self.levels[model], budget)
+        return self.made[model]
+
+    def _broken(self, model: str, record: Record, budget: Budget) -> Verdict:
+        """The verdict with the proof at the level asked for, and of the weakest that is broken."""
+        out = {*_alike(model)}
+        for other in self.levels if len(self.stated) <= MOST_WEAKER else ():
+            if other not in implied_models([model]) or other in SAME[:2]:
+                continue
+            if not out & implied_models([other]) and self._of(other, budget).holds is False:
+                out |= {*_alike(other)}
+        least = weakest(out)
+        anomalies: dict[str, list[Anomaly]] = {}
+        for other in (model, *(other for other in self.levels if other in least)):
+            made, level = self.made.get(other), self.levels[other]
+            if made and made.refutation and ANOMALIES[level.kind] not in anomalies:
+                case = told(made.refutation, self.stated, level, record)
+                anomalies[ANOMALIES[level.kind]] = [case]
+        return Verdict(
+            valid=False,
+            why=f"{' and '.join(anomalies)}, which {friendly(model)} forbids",
+            anomalies=anomalies,
+            not_=tuple(sorted(map(friendly, least))),
+            also_not=tuple(sorted(map(friendly, stronger_models(out) - least))),
+            stats=self.made[model].stats,
+        )
+
+
+def question(known: Versions, options: Options) -> Question | None:
+    """What is to be decided; ``None`` if nothing that is asked for is decided here."""
     if options.anomalies:
         return None
     levels = _levels(options)
     asked = [canonical(model) for model in options.consistency_models]
+    proving, strongest = _targets(asked, levels)
     exact = all(model in levels for model in asked)
-    proving, breaking = _targets(asked, levels)
-    if not exact and not proving and not breaking:
+    if not exact and not proving and not strongest:
         return None
     stated = problem(known)
     if stated is None:
         return None
-    made: dict[str, Decision] = {}
-
-    def of(model: str) -> Decision:
-        if model not in made:
-            made[model] = decide(stated, levels[model], budget)
-        return made[model]
-
-    if exact:
-        held = [model for model in breaking if of(model).holds is True]
-        if len(held) == len(breaking):
-            return _valid(made[held[0]])
-    elif proving and of(proving).holds is True:
-        return _valid(made[proving])
-    broken = [model for model in breaking if of(model).holds is False]
-    if broken:
-        return _broken(stated, levels, made, broken, record, budget)
-    open_ = next((one for one in made.values() if one.holds is None), None)
-    if open_ is None:
-        return None
-    return Verdict(valid=UNKNOWN, why=open_.why, settle=open_.settle, stats=open_.stats)
+    return Question(stated, levels, exact, proving, strongest)
 
 
 def _levels(options: Options) -> Mapping[str, Level]:
@@ -96,46 +150,6 @@ def _targets(asked: list[str], levels: Mapping[str, Level]) -> tuple[str, list[s
 
 def _valid(one: Decision) -> Verdict:
     return Verdict(valid=True, stats={"proved_by": HOW[one.how], **one.stats})
-
-
-def _broken(
-    stated: Problem,
-    levels: Mapping[str, Level],
-    made: dict[str, Decision],
-    broken: list[str],
-    record: Record,
-    budget: Budget,
-) -> Verdict:
-    """The verdict with the proof of the weakest model that is broken."""
-    model = broken[0]
-    out = {*_alike(model)}
-    if len(stated) <= MOST_WEAKER:
-        weaker = [
-            other
-            for other in levels
-            if other in implied_models([broken[0]]) and other not in SAME[:2]
-        ]
-        for other in weaker:
-            if other in made or out & implied_models([other]):
-                continue
-            made[other] = decide(stated, levels[other], budget)
-            if made[other].holds is False:
-                out = {*out, *_alike(other)}
-    least = weakest(out)
-    proved = [model, *(other for other in levels if other in least and other in made)]
-    anomalies: dict[str, list[Anomaly]] = {}
-    for other in proved:
-        refutation, level = made[other].refutation, levels[other]
-        if refutation is not None and ANOMALIES[level.kind] not in anomalies:
-            anomalies[ANOMALIES[level.kind]] = [told(refutation, stated, level, record)]
-    return Verdict(
-        valid=False,
-        why=f"{' and '.join(anomalies)}, which {friendly(model)} forbids",
-        anomalies=anomalies,
-        not_=tuple(sorted(map(friendly, least))),
-        also_not=tuple(sorted(map(friendly, stronger_models(out) - least))),
-        stats=made[model].stats,
-    )
 
 
 def _alike(model: str) -> tuple[str, ...]:

@@ -192,8 +192,10 @@ def _round_trip(after: dict[int, list[int]], left: set[int]) -> Iterator[Pair]:
         yield circle[(place + 1) % len(circle)], later
 
 
-def choose(now: Clocks, order: Int64s, budget: Budget) -> Choices:
-    """Try orders of versions, beginning with that in which ``order`` has the commits."""
+def choose(now: Clocks, order: Int64s, budget: Budget, most: int | None = None) -> Choices:
+    """Try orders of versions, beginning with that in which ``order`` has the commits, ``most`` of
+    them if that is given: then there may be neither an order nor circles in the end.
+    """
     graph = now.graph
     place = np.empty(graph.nodes, dtype=np.int64)
     place[order] = np.arange(graph.nodes)
@@ -217,6 +219,8 @@ def choose(now: Clocks, order: Int64s, budget: Budget) -> Choices:
         proved = [search.forbid(circle) for circle in _circles(search, edges, inside)]
         if any(proved) or not search.choose():
             made.circles = _contradiction(search)
+            return made
+        if tries == most:
             return made
 
 

@@ -29,6 +29,8 @@ from harness.history.verdict import Budget
 NO_SOLVER: Final = (
     "which of two versions came first has to be tried, and for that python-sat is not installed"
 )
+FEW_TRIES: Final = 12
+"""How often a solver may choose where that is not the last word."""
 INSTALL: Final = "install python-sat: pip install 'polygraph-db[solver]'"
 
 
@@ -44,25 +46,41 @@ class Decision:
     stats: dict[str, Any] = field(default_factory=dict)
 
 
-def decide(problem: Problem, level: Level, budget: Budget) -> Decision:
-    """Whether an order explains the history at a level."""
+def guessed(problem: Problem, level: Level) -> Decision | None:
+    """That an order explains the history, if the first guess does."""
     graph = turns_of(problem, level)
     first = guess(graph)
     if first.harm == 0 and _explains(graph, first.order):
         return Decision(True, "guess")
+    return None
+
+
+def decide(problem: Problem, level: Level, budget: Budget) -> Decision:
+    """Whether an order explains the history at a level."""
+    return guessed(problem, level) or decide_unguessed(problem, level, budget)
+
+
+def decide_unguessed(problem: Problem, level: Level, budget: Budget) -> Decision:
+    """The same, where the first guess was wrong."""
     budget.spend_check("a guess of an order of all transactions")
     if level.keeps == FREE and _holds_with_sessions(problem, level, budget):
         return Decision(True, "rules")
-    return _decide_slowly(graph, budget)
+    return _decide_slowly(turns_of(problem, level), budget)
 
 
 def _holds_with_sessions(problem: Problem, level: Level, budget: Budget) -> bool:
     """Whether an order that keeps sessions is found with less work: more is known of it."""
     graph = turns_of(problem, replace(level, keeps=PROCESS))
-    if saturate(graph, budget).is_circular:
+    now = saturate(graph, budget)
+    if now.is_circular:
         return False
     second = guess(graph, patient=True)
-    return second.harm == 0 and _explains(graph, second.order)
+    if second.harm == 0:
+        return _explains(graph, second.order)
+    if not has_solver():
+        return False
+    made = choose(now, second.order, budget, FEW_TRIES)
+    return made.order is not None and _explains(graph, made.order)
 
 
 def _decide_slowly(graph: Turns, budget: Budget) -> Decision:

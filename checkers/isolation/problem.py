@@ -133,6 +133,13 @@ class Problem:
         """Which certainly committed."""
         return np.asarray(self.found.status[self.txns] == OK)
 
+    @property
+    def depends(self) -> bool:
+        """Whether some transaction read what another one wrote, or what one replaced."""
+        written = np.zeros(self.keys, dtype=bool)
+        written[self.write_key] = True
+        return bool(((self.read_from != INITIAL) | written[self.read_key]).any())
+
     def key(self, key: int) -> str:
         """A key, to print."""
         return show(self.found.keys[key])

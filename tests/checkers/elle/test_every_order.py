@@ -47,7 +47,7 @@ LEVELS = [
 @pytest.fixture(autouse=True)
 def _only_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """What checkers.isolation decides is left to what is tried here."""
-    monkeypatch.setattr(rw_register, "answer", lambda *given: None)
+    monkeypatch.setattr(rw_register, "question", lambda *given: None)
 
 
 @cache

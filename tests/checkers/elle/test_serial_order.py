@@ -76,7 +76,7 @@ def histories() -> list[History]:
 def test_the_compiled_loop_finds_the_orders_that_the_plain_one_finds(
     model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rw_register, "answer", lambda *given: None)  # which would tell before
+    monkeypatch.setattr(rw_register, "question", lambda *given: None)  # which would tell before
     answers = []
     for compiled in (False, True):
         monkeypatch.setattr(

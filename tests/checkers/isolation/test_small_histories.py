@@ -9,6 +9,7 @@ import pytest
 
 from checkers.elle.models import canonical
 from checkers.isolation import decide as deciding
+from checkers.isolation import guess
 from checkers.isolation.decide import decide
 from checkers.isolation.problem import LEVELS, problem
 from harness.history.verdict import UNKNOWN, Budget
@@ -75,6 +76,7 @@ def test_a_larger_history_without_a_solver_is_unknown_and_says_so(
 
 def test_without_a_solver_no_answer_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deciding, "has_solver", lambda: False)
+    monkeypatch.setattr(guess, "BEGINS", (0.0,))  # so that some are left to choices
     open_ = 0
     for seed in range(80):
         history = contested(seed, transactions=6, keys=2)

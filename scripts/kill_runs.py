@@ -28,59 +28,49 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
-import json
 import os
 import queue
 import random
 import signal
-import struct
 import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts.left_behind import (  # noqa: E402
-    TOKEN_VARIABLE,
-    Process,
-    Traces,
-    hosts_left,
-    litter,
+from scripts.left_behind import TOKEN_VARIABLE, Process, Traces, hosts_left, litter  # noqa: E402
+from scripts.moments import (  # noqa: E402
+    BEFORE,
+    LONGEST_S,
+    PHASES,
+    POLYGRAPH,
+    TRACEBACK,
+    environment,
+    loss,
+    phase_of,
+    run_dir_in,
+    told,
+    wait_for_moment,
 )
 
-POLYGRAPH = str(Path(sys.executable).with_name("polygraph"))
-COUNTING = Path(__file__).with_name("counting")
-PHASES = (
-    *("start of the command", "begin", "cluster", "start", "ready", "setup", "run", "heal"),
-    *("recovery", "final", "states", "seal", "judge", "report", "teardown", "over"),
-)
 IN_TURN = (
-    *("run", "start of the command", "run", "begin", "run", "cluster", "start", "run", "ready"),
+    *("run", BEFORE, "run", "begin", "run", "cluster", "start", "run", "ready"),
     *("setup", "run", "heal", "recovery", "run", "final", "seal", "judge", "judge", "report"),
     *("teardown",),
 )
 """The phases to kill in: operations under faults are the most of a run."""
-LONGEST_S = {
-    **{"start of the command": 0.6, "begin": 0.3, "cluster": 0.8, "start": 0.4, "ready": 0.6},
-    **{"setup": 0.05, "run": 4.0, "heal": 0.05, "recovery": 0.05, "final": 0.15, "seal": 0.03},
-    **{"judge": 1.5, "report": 1.2, "teardown": 0.2},
-}
-"""A kill comes at most so long after its phase began; it may have passed into a later one then."""
 TARGETS = ("front", "run process", "both", "helper", "front", "both", "helper", "all")
 OTHERS = ("front", "run process", "database", "fork")
 FAULTS = ("--nemesis-interval", "0.5", "--nemesis-duration", "0.3")
-LOOK_S = 0.002
 MOST_TRIES = 5
 END_S = 150.0
-TRACEBACK = "Traceback (most recent call last)"
 
 
 @dataclass
@@ -99,9 +89,8 @@ class Kill:
     in_phase: str = ""
     killed_ns: int = 0
     exit: int | None = None
-    checked: int | None = None
+    checked: int | str | None = None
     healed_s: float = 0.0
-    records: int = 0
     lost: int | None = None
     lost_ok: int = 0
     lost_ms: float = 0.0
@@ -221,13 +210,13 @@ def carried_out(kill: Kill, more: list[str], lab: Path | None, given: argparse.N
     with said.open("wb") as words:
         front = subprocess.Popen(
             command(kill, store, more, given),
-            env=environment(traces.token, counted),
+            env=environment(counted, **{TOKEN_VARIABLE: traces.token}),
             stdout=words,
             stderr=words,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    wait_for_moment(kill, front, store)
+    wait_for_moment(kill.phase, kill.delay_s, front, store)
     strike(kill, front, traces, store)
     try:
         kill.exit = front.wait(END_S)
@@ -257,40 +246,6 @@ def command(kill: Kill, store: Path, more: list[str], given: argparse.Namespace)
     argv += ["--time-limit", f"{given.time_limit:g}", "--nemesis", given.nemesis, *FAULTS]
     argv += ["--journal", kill.journal, "--seed", str(kill.seed), *more, *given.more]
     return [*argv, "--plugin", str(given.store / "plug-in.py")] if kill.guarded else argv
-
-
-def environment(token: str, counted: Path) -> dict[str, str]:
-    """With the token, and with what counts the records."""
-    path = os.pathsep.join([str(COUNTING), os.environ.get("PYTHONPATH", "")])
-    own = {TOKEN_VARIABLE: token, "POLYGRAPH_COUNTED": str(counted)}
-    return {**os.environ, **own, "PYTHONPATH": path.rstrip(os.pathsep)}
-
-
-def run_dir_in(store: Path) -> Path | None:
-    """The folder of the one run, once there is one."""
-    found = [path for path in store.glob("etcd/*/*") if path.is_dir()]
-    return found[0] if found else None
-
-
-def phase_of(store: Path) -> str:
-    """What the run is at, as the front has written it."""
-    run_dir = run_dir_in(store)
-    if run_dir is None:
-        return PHASES[0]
-    try:
-        text = (run_dir / "evidence" / "progress.json").read_text("utf-8")
-        return str(json.loads(text).get("phase", "begin"))
-    except (OSError, ValueError):
-        return "begin"
-
-
-def wait_for_moment(kill: Kill, front: subprocess.Popen[bytes], store: Path) -> None:
-    """Until the phase has come, or a later one, and then the rest of the time."""
-    at = PHASES.index(kill.phase)
-    while front.poll() is None and PHASES.index(phase_of(store)) < at:
-        time.sleep(LOOK_S)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        front.wait(kill.delay_s)
 
 
 def strike(kill: Kill, front: subprocess.Popen[bytes], traces: Traces, store: Path) -> None:
@@ -330,7 +285,7 @@ def chosen(kill: Kill, front: int, processes: list[Process]) -> list[tuple[int, 
 def heal(kill: Kill, store: Path) -> None:
     """``polygraph heal``, once."""
     began = time.monotonic()
-    code, said = told([POLYGRAPH, "heal", "--store", str(store)])
+    code, said = told([POLYGRAPH, "heal", "--store", str(store)], END_S)
     kill.healed_s = time.monotonic() - began
     if code != 0 or TRACEBACK in said:
         kill.failures.append(f"heal ended in {code}: {said[-800:]}")
@@ -340,7 +295,8 @@ def check(kill: Kill, store: Path) -> None:
     """``polygraph check``: a verdict that accuses nobody, or a plain word why there is none."""
     if kill.run_dir is None:
         return
-    kill.checked, said = told([POLYGRAPH, "check", str(kill.run_dir), "--store", str(store)])
+    argv = [POLYGRAPH, "check", str(kill.run_dir), "--store", str(store)]
+    kill.checked, said = told(argv, END_S)
     is_whole = any(kill.run_dir.glob("history.jsonl*"))
     is_named = (kill.run_dir / "scenario.toml").exists()
     allowed = (0, 2) if is_whole else (2,) if is_named else (2, 4)
@@ -350,55 +306,16 @@ def check(kill: Kill, store: Path) -> None:
         kill.failures.append(f"check does not say that there is no history: {said[-800:]}")
 
 
-def told(argv: list[str]) -> tuple[int | str, str]:
-    """How a command ends, and what it says."""
-    try:
-        done = subprocess.run(
-            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=END_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        return "nothing", f"{argv[1]} still ran after {END_S:g} s: {error.stdout!r}"
-    return done.returncode, done.stdout.decode(errors="replace")
-
-
-# -- what was lost -----------------------------------------------------------------------------
-
-
 def measure(kill: Kill, counted: Path) -> None:
-    """Compare the history with what the journal had taken, where it had taken anything."""
-    if kill.run_dir is None or not counted.exists():
+    """What was lost of what the journal had taken, where it had taken anything."""
+    lost = loss(kill.run_dir, counted) if kill.run_dir is not None else None
+    if lost is None:
         return
-    records, oks, last_ns = struct.unpack("<3Q", counted.read_bytes())
-    if not records:
-        return
-    kill.records = records
-    kept, kept_oks, kept_ns = 0, 0, 0
-    for record in records_of(kill.run_dir):
-        kept += 1
-        kept_oks += record["type"] == "ok"
-        kept_ns = int(str(record["time"]))
-    kill.lost, kill.lost_ok = records - kept, oks - kept_oks
-    kill.lost_ms = (last_ns - kept_ns) / 1e6 if kill.lost else 0.0
-    # The page is written behind the append: a death between the two leaves one more in the file.
-    if kill.lost < -2:
-        kill.failures.append(f"the history has {kept} records, the journal took {records}")
-    kill.lost, kill.lost_ok = max(kill.lost, 0), max(kill.lost_ok, 0)
+    if lost.records < -1:
+        kill.failures.append(f"the history has {-lost.records} records that nobody appended")
+    kill.lost, kill.lost_ok, kill.lost_ms = max(lost.records, 0), lost.oks, lost.milliseconds
     if kill.journal == "sync" and kill.lost:
         kill.failures.append(f"{kill.lost} records lost with --journal sync")
-
-
-def records_of(run_dir: Path) -> Iterator[Mapping[str, object]]:
-    """Every whole record of the run's history; none where there is none."""
-    data = b""
-    if (run_dir / "history.jsonl.zst").exists():
-        import zstandard
-
-        with (run_dir / "history.jsonl.zst").open("rb") as file:
-            data = zstandard.ZstdDecompressor().stream_reader(file).read()
-    elif (run_dir / "history.jsonl").exists():
-        data = (run_dir / "history.jsonl").read_bytes()
-    for line in itertools.islice(data.split(b"\n")[:-1], 1, None):
-        yield json.loads(line)
 
 
 # -- what is said ------------------------------------------------------------------------------

@@ -149,13 +149,13 @@ def role(one: Process, all: Mapping[int, Process]) -> str:
 
 
 MARKS = {
+    "class Sidecar": "side-car program",
     "harness.cluster.links": "links",
     "clock_probe": "clock probe",
     "clock_server": "clock tracer",
     "machine_service": "clock service",
     "keeper.main": "keeper",
     "arrival": "relay",
-    "class Sidecar": "side-car program",
     "sys.stdin.buffer": "relay",
     "polygraph test": "front",
     "harness.cli.main": "front",

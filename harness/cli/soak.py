@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.test import VERB as TEST
-from harness.cli.test import SystemVerb, scenario_of
+from harness.cli.test import SystemVerb, scenario_of, told_or_kept
 from harness.errors import EXIT_INTERRUPTED, UsageError
+from harness.stopping import how_stopped
 
 if TYPE_CHECKING:
     from harness.run.scenario import Scenario
@@ -73,7 +74,10 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     finally:
         book.close()
     summary = report.write(interrupted=loop.is_stopped)
-    report.end(summary)
+    with told_or_kept():
+        report.end(summary)
+    if loop.stopped_by is not None:
+        click.echo(f"polygraph: {how_stopped(loop.stopped_by)}", err=True)
     return EXIT_INTERRUPTED if loop.is_stopped else int(summary["exit"])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import store_option
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID
 
@@ -21,5 +22,5 @@ def VERB(run: str, store: Path) -> int:
 
     folder = find_run(store, run)
     down(folder)
-    click.echo(f"the cluster of {folder} is down")
+    say(f"the cluster of {folder} is down")
     return EXIT_VALID

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import store_option
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_INFRASTRUCTURE, EXIT_VALID
 
@@ -19,7 +20,7 @@ def VERB(store: Path) -> int:
 
     left = heal(store)
     for what in left:
-        click.echo(f"still there: {what}", err=True)
+        say(f"still there: {what}", err=True)
     if not left:
-        click.echo("nothing is left of any run")
+        say("nothing is left of any run")
     return EXIT_INFRASTRUCTURE if left else EXIT_VALID

@@ -16,12 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import click
-
 from harness.cli.failure import exit_code_of
 from harness.cli.models import checker_for
-from harness.cli.progress import printable
 from harness.cli.session import Session
+from harness.cli.speech import say
 from harness.errors import (
     EXIT_INVALID,
     EXIT_UNKNOWN,
@@ -217,7 +215,7 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     if request.sort_by_time is not None:
         raise UsageError("--sort-by-time is for files; the records of a run are in order")
     if request.overrides:
-        click.echo(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
+        say(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
         record = load_record(run_dir)
         facts = record.run or {}
         recorded = () if request.model is not None else facts.get("checkers") or ()
@@ -232,15 +230,13 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     stored = read_json(run_dir / "verdict.json")
     found = ending(run_dir)
     if found.state == "under way":
-        click.echo(f"{run_dir}: still under way, this judges what there is so far", err=True)
+        say(f"{run_dir}: still under way, this judges what there is so far", err=True)
     elif stored is None:
         if found.state != "not known":
-            click.echo(f"{run_dir}: {printable(why_no_verdict(run_dir))}", err=True)
+            say(f"{run_dir}: {why_no_verdict(run_dir)}", err=True)
         _keep(run_dir, verdict)
     elif stored.get("valid") != verdict["valid"]:
-        click.echo(
-            f"{run_dir}: its verdict.json says {stored.get('valid')}, kept as it is", err=True
-        )
+        say(f"{run_dir}: its verdict.json says {stored.get('valid')}, kept as it is", err=True)
     if name in request.folders:
         _keep_proofs(name, load_record(run_dir).history, verdict, request)
     return verdict
@@ -260,4 +256,4 @@ def _keep(run_dir: Path, verdict: dict[str, Any]) -> None:
     try:
         write_json(run_dir / "verdict.json", verdict)
     except StoreError as error:
-        click.echo(f"{run_dir}: the verdict is not kept: {error.message}", err=True)
+        say(f"{run_dir}: the verdict is not kept: {error.message}", err=True)

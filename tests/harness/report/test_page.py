@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import StoreError, UsageError
 from harness.report import render
 
 REFERENCES = ("src", "href", "srcset", "action", "data", "poster", "xlink:href", "formaction")
@@ -374,3 +374,12 @@ def test_rendering_twice_gives_the_same_page(make_run: Callable[..., Path]) -> N
     folder = make_run(count=80)
     first = render(folder).read_bytes()
     assert render(folder).read_bytes() == first
+
+
+def test_plots_that_cannot_be_written_are_a_matter_of_the_store(
+    make_run: Callable[..., Path],
+) -> None:
+    folder = make_run(count=30)
+    (folder / "plots").write_text("no folder")
+    with pytest.raises(StoreError, match=f"cannot write {folder / 'plots'}"):
+        render(folder)

@@ -10,12 +10,12 @@ something is freed, until the run has ended. Every third time the disk stays as 
 command, its run process and whatever they start later may write no file any longer than a few
 bytes (``RLIMIT_FSIZE``, as a quota would have it): the database goes on, only we cannot write.
 
-Expected of each: the run ends by itself in 3; in 0 or 2 only where its verdict is on the disk (the
-disk was full too late to matter, or what was lost did not matter). It never accuses the database,
+Expected of each: the run ends by itself in 3; in 0 or 2 only where its verdict is on the disk, and
+in 3 all the same where the history is not whole. It never accuses the database,
 whatever the database did about the disk. While the disk is still full, ``polygraph check`` and
 ``report`` say what they can, without a traceback. When there is room again ``polygraph heal`` says
-that nothing is left and nothing is, ``check`` reads the history, and the history holds every
-record up to the moment.
+that nothing is left and nothing is, and ``check`` reads the history. What the journal had taken and
+could not write (in one flush, and until the run takes note) is told.
 
 Needs root. Exit codes: 0 all was as expected, 1 something was not; each failure says how to
 repeat it.

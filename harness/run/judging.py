@@ -60,7 +60,7 @@ def judge_apart(
     try:
         write_json(run_dir / "verdict.json", verdict)
     except StoreError as error:
-        hint = f"{error.hint}, then polygraph check {run_dir}"
+        hint = f"polygraph check {run_dir}, once it can be written"
         raise StoreError(f"no verdict could be kept: {error.message}", hint) from error
     return verdict
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -377,9 +379,13 @@ def test_rendering_twice_gives_the_same_page(make_run: Callable[..., Path]) -> N
 
 
 def test_plots_that_cannot_be_written_are_a_matter_of_the_store(
-    make_run: Callable[..., Path],
+    make_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def no_room(*given: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(page_module, "draw_plots", no_room)
     folder = make_run(count=30)
-    (folder / "plots").write_text("no folder")
-    with pytest.raises(StoreError, match=f"cannot write {folder / 'plots'}"):
+    with pytest.raises(StoreError, match="plots: No space left on device") as caught:
         render(folder)
+    assert "free some space" in str(caught.value)

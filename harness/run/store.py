@@ -24,7 +24,7 @@ def new_run_dir(store: Path, system: str, workload: str, now: datetime) -> Path:
     name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     run_dir = store.resolve() / system / workload / name
     try:
-        (run_dir / "evidence").mkdir(parents=True)
+        _make(run_dir / "evidence")
         link(store, "current", run_dir)
     except OSError as error:
         raise StoreError(
@@ -32,6 +32,18 @@ def new_run_dir(store: Path, system: str, workload: str, now: datetime) -> Path:
             "free some space, or --store DIR for another place",
         ) from error
     return run_dir
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it, which nobody else may write, whatever the umask.
+
+    Else anybody of the group could put words into a run's registration, and ``polygraph heal``
+    obeys none that others can write.
+    """
+    if not folder.parent.is_dir():
+        _make(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o755)
 
 
 def link(store: Path, name: str, run_dir: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import ssh_config_option, store_option
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID
 
@@ -17,11 +18,10 @@ from harness.errors import EXIT_VALID
 @ssh_config_option
 def VERB(run: str, store: Path, ssh_config: str | None) -> int:
     """End the cluster of RUN (a folder, or latest). Safe twice."""
-    from harness.cli.progress import printable
     from harness.cluster.leftovers import down
     from harness.run.store import find_run
 
     folder = find_run(store, run)
     down(folder, store, {"ssh_config": ssh_config})
-    click.echo(printable(f"the cluster of {folder} is down"))
+    say(f"the cluster of {folder} is down")
     return EXIT_VALID

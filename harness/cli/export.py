@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import FORMATS, store_option
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID, HistoryError, StoreError
 
@@ -39,7 +40,7 @@ def VERB(run: str, format: str, output: Path | None, store: Path) -> int:
 
     history = read_history(_history_of(run, store))
     for notice in history.notices:
-        click.echo(notice, err=True)
+        say(notice, err=True)
     if output is None:
         export(history, sys.stdout.buffer, format)
         return EXIT_VALID

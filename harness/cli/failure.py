@@ -12,6 +12,7 @@ import sys
 import click
 
 from harness.cli.session import Session
+from harness.cli.speech import say
 from harness.cli.verbs import Escaped
 from harness.errors import (
     EXIT_INFRASTRUCTURE,
@@ -62,14 +63,14 @@ def _own_defect(error: BaseException, session: Session) -> int:
     _show_traceback(error, session)
     _say(session, f"unexpected error, no verdict: {what}")
     if not _traceback_wanted(session):
-        print("  try: POLYGRAPH_TRACEBACK=1 and the same command, to see where", file=sys.stderr)
+        say("  try: POLYGRAPH_TRACEBACK=1 and the same command, to see where", err=True)
     return EXIT_INFRASTRUCTURE
 
 
 def _say(session: Session, message: str) -> None:
-    print(f"polygraph: {message}", file=sys.stderr)
+    say(f"polygraph: {message}", err=True)
     if session.run_dir is not None:
-        print(f"  the run is in {session.run_dir}", file=sys.stderr)
+        say(f"  the run is in {session.run_dir}", err=True)
 
 
 def _traceback_wanted(session: Session) -> bool:
@@ -80,7 +81,7 @@ def _show_traceback(error: BaseException, session: Session) -> None:
     if _traceback_wanted(session):
         import traceback
 
-        traceback.print_exception(error, file=sys.stderr)
+        say("".join(traceback.format_exception(error)), err=True, end="")
 
 
 def _silence_standard_output() -> None:

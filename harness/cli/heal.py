@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import ssh_config_option, store_option
+from harness.cli.speech import on_one_line, say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_INFRASTRUCTURE, EXIT_VALID
 
@@ -20,12 +21,11 @@ def VERB(store: Path, ssh_config: str | None) -> int:
     A run is healed by what stands in its folder only if that folder is your own and nobody else
     can write it; what does not prove to be the run's is told and not touched.
     """
-    from harness.cli.progress import printable
     from harness.cluster.leftovers import heal
 
     left = heal(store, {"ssh_config": ssh_config})
     for what in left:
-        click.echo(printable(f"still there: {what}"), err=True)
+        say(f"still there: {on_one_line(what)}", err=True)
     if not left:
-        click.echo("nothing is left of any run")
+        say("nothing is left of any run")
     return EXIT_INFRASTRUCTURE if left else EXIT_VALID

@@ -16,11 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import click
-
 from harness.cli.failure import exit_code_of
 from harness.cli.models import checker_for
 from harness.cli.session import Session
+from harness.cli.speech import say
 from harness.errors import EXIT_INVALID, EXIT_UNKNOWN, EXIT_VALID, PolygraphError, UsageError
 from harness.plugins import Registry
 from harness.run.judging import CHECK_SECONDS
@@ -209,7 +208,7 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     if request.sort_by_time is not None:
         raise UsageError("--sort-by-time is for files; the records of a run are in order")
     if request.overrides:
-        click.echo(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
+        say(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
         record = load_record(run_dir)
         facts = record.run or {}
         recorded = () if request.model is not None else facts.get("checkers") or ()
@@ -223,13 +222,11 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     )
     stored = read_json(run_dir / "verdict.json")
     if is_under_way(run_dir):
-        click.echo(f"{run_dir}: still under way, this judges what there is so far", err=True)
+        say(f"{run_dir}: still under way, this judges what there is so far", err=True)
     elif stored is None:
         write_json(run_dir / "verdict.json", verdict)
     elif stored.get("valid") != verdict["valid"]:
-        click.echo(
-            f"{run_dir}: its verdict.json says {stored.get('valid')}, kept as it is", err=True
-        )
+        say(f"{run_dir}: its verdict.json says {stored.get('valid')}, kept as it is", err=True)
     if name in request.folders:
         _keep_proofs(name, load_record(run_dir).history, verdict, request)
     return verdict

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import store_option
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID
 
@@ -19,5 +20,5 @@ def VERB(run: str, store: Path) -> int:
     from harness.report import render
     from harness.run.store import find_run
 
-    click.echo(render(find_run(store, run)))
+    say(render(find_run(store, run)))
     return EXIT_VALID

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import store_option
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID, NeedsError, UsageError
 
@@ -37,7 +38,7 @@ def VERB(host: str, port: int, token: str | None, store: Path) -> int:
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(16)
     shown = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-    click.echo(f"serving {store} at {shown}{f'?token={token}' if token else ''}")
+    say(f"serving {store} at {shown}{f'?token={token}' if token else ''}")
     uvicorn.run(application(store, token), host=host, port=port, log_level="warning")
     return EXIT_VALID
 

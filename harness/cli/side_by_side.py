@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.cli.judging import Begun, Outcome
+from harness.cli.speech import say
 from harness.errors import EXIT_UNKNOWN
 from harness.run.interrupts import Insistent
 from harness.run.judging import (
@@ -216,8 +217,8 @@ def _live(
         code = error.code if isinstance(error.code, int) else 1
     except KeyboardInterrupt:
         pass
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        say("".join(traceback.format_exception(error)), err=True, end="")
     finally:
         with contextlib.suppress(BaseException):
             sys.stderr.flush()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.speech import say
 from harness.cli.test import VERB as TEST
 from harness.cli.test import SystemVerb, scenario_of
 from harness.errors import EXIT_INTERRUPTED, UsageError
@@ -193,12 +194,12 @@ class _Reporter:
         from harness.soak.page import headline, needed
 
         if self.flags["as_json"]:
-            click.echo(json.dumps(summary))
+            say(json.dumps(summary))
         else:
-            click.echo(headline(summary))
-            click.echo(summary["sentence"])
+            say(headline(summary))
+            say(summary["sentence"])
             for line in filter(None, [needed(summary)]):
-                click.echo(line)
+                say(line)
         for group in summary["groups"]:
             self._say(f"repeat  {group['reproduce']}")
         self._tell_github(summary)
@@ -213,11 +214,10 @@ class _Reporter:
 
         if os.environ.get("GITHUB_ACTIONS") == "true":
             for line in github_annotations(summary):
-                click.echo(line)
+                say(line)
         if path := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(path).open("a", encoding="utf-8") as page:
                 page.write(step_summary(summary, headline(summary), needed(summary)))
 
     def _say(self, line: str) -> None:
-        # Not click.echo, which writes past whoever stands in for the stream: the live block does.
-        print(line, file=sys.stderr if self.flags["as_json"] else sys.stdout, flush=True)
+        say(line, err=self.flags["as_json"])

@@ -17,6 +17,7 @@ import click
 from harness.cli.declared import choose, declared_flags, scenario_table
 from harness.cli.options import Command, json_option, plugin_option, store_option
 from harness.cli.session import Session
+from harness.cli.speech import say
 from harness.cli.verbs import ENVIRONMENT_PREFIX, Verb
 from harness.cluster.providers import NAMES
 from harness.errors import EXIT_VALID
@@ -92,7 +93,7 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     """
     scenario = scenario_of(flags)
     if flags["print_config"]:
-        click.echo(scenario.to_toml({}), nl=False)
+        say(scenario.to_toml({}), end="")
         return EXIT_VALID
     registry = registry_of(scenario.flat())
     outcome = _run(scenario, flags["store"], registry, context.ensure_object(Session))
@@ -134,17 +135,16 @@ def _run(scenario: Scenario, store: Path, registry: Registry, session: Session) 
 
 def _show(scenario: Scenario, outcome: Outcome, as_json: bool) -> None:
     """The end: the verdict on standard output, and how to go on from it."""
-    from harness.cli.ending import tally_lines, verdict_lines
+    from harness.cli.ending import say_verdict
 
     if as_json:
-        click.echo(json.dumps(outcome.verdict))
+        say(json.dumps(outcome.verdict))
     elif outcome.verdict is not None:
-        for line in (*verdict_lines(outcome.verdict), *tally_lines(outcome.verdict)):
-            click.echo(line)
+        say_verdict(outcome.verdict)
     if outcome.message:
-        click.echo(f"polygraph: {outcome.message}", err=True)
+        say(f"polygraph: {outcome.message}", err=True)
     report = outcome.run_dir / "report.html"
-    click.echo(f"run     {outcome.run_dir}", err=as_json)
+    say(f"run     {outcome.run_dir}", err=as_json)
     if report.exists():
-        click.echo(f"report  {report}", err=as_json)
-    click.echo(f"repeat  {scenario.command()}", err=as_json)
+        say(f"report  {report}", err=as_json)
+    say(f"repeat  {scenario.command()}", err=as_json)

@@ -10,6 +10,7 @@ from harness.cli.declared import scenario_table
 from harness.cli.failure import exit_code_of
 from harness.cli.options import plugin_option
 from harness.cli.session import Session
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_USAGE, EXIT_VALID
 
@@ -33,10 +34,10 @@ def _would_run(name: str, plugin: tuple[str, ...], session: Session) -> bool:
     try:
         command = _command(name, plugin)
     except Exception as error:
-        click.echo(f"{name}: not valid", err=True)
+        say(f"{name}: not valid", err=True)
         exit_code_of(error, session)
         return False
-    click.echo(f"{name}: valid, the same as: {command}")
+    say(f"{name}: valid, the same as: {command}")
     return True
 
 

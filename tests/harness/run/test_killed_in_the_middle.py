@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import signal
@@ -122,7 +123,7 @@ def test_all_is_as_it_was_after_heal(
 
 def said_in(command: list[str]) -> dict[str, str]:
     """What whoever heals must say again: the ssh configuration, which no folder is believed in."""
-    said = dict(zip(command, command[1:], strict=False))
+    said = dict(itertools.pairwise(command))
     return {"ssh_config": said["--ssh-config"]} if "--ssh-config" in said else {}
 
 

@@ -21,8 +21,9 @@ import click
 
 from harness.cli.speech import say
 from harness.cli.test import VERB as TEST
-from harness.cli.test import SystemVerb, scenario_of
+from harness.cli.test import SystemVerb, scenario_of, told_or_kept
 from harness.errors import EXIT_INTERRUPTED, UsageError
+from harness.stopping import how_stopped
 
 if TYPE_CHECKING:
     from harness.run.scenario import Scenario
@@ -74,7 +75,10 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     finally:
         book.close()
     summary = report.write(interrupted=loop.is_stopped)
-    report.end(summary)
+    with told_or_kept():
+        report.end(summary)
+    if loop.stopped_by is not None:
+        say(f"polygraph: {how_stopped(loop.stopped_by)}", err=True)
     return EXIT_INTERRUPTED if loop.is_stopped else int(summary["exit"])
 
 
@@ -220,4 +224,5 @@ class _Reporter:
                 page.write(step_summary(summary, headline(summary), needed(summary)))
 
     def _say(self, line: str) -> None:
-        say(line, err=self.flags["as_json"])
+        with told_or_kept():  # the soak goes on
+            say(line, err=self.flags["as_json"])

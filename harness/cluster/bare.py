@@ -19,6 +19,7 @@ from harness.cluster import belonging, identity, registration
 from harness.cluster.node import ProcessIdentity
 from harness.cluster.registration import Registration
 from harness.errors import HealError, SetupError, StoreError
+from harness.stopping import held_back
 
 _END_TIMEOUT_S = 10.0
 
@@ -102,14 +103,15 @@ def spawn(
     """
     _register(run_dir, provider, identity.identify(os.getpid()), facts or {})
     try:
-        process = subprocess.Popen(
-            [os.fspath(word) for word in argv],
-            stdin=subprocess.PIPE,
-            pass_fds=list(pass_fds),
-            env=belonging.environment(env, run_dir),
-            # The terminal's Ctrl-C is the front's: it then closes the standard input.
-            start_new_session=True,
-        )
+        with held_back():  # until the run process takes them calmly
+            process = subprocess.Popen(
+                [os.fspath(word) for word in argv],
+                stdin=subprocess.PIPE,
+                pass_fds=list(pass_fds),
+                env=belonging.environment(env, run_dir),
+                # The terminal's Ctrl-C is the front's, which passes it on.
+                start_new_session=True,
+            )
     except OSError as error:
         registration.remove(run_dir)
         raise SetupError(f"the run process could not be started: {error}") from error

@@ -28,6 +28,7 @@ from harness.cluster.node import ProcessIdentity
 from harness.cluster.reaper import GRACE_S
 from harness.cluster.reasons import PYROUTE2_HINT, has_pyroute2, hint_for
 from harness.errors import NeedsError, SetupError, StoreError, UsageError
+from harness.stopping import held_back
 
 Mode = Literal["root", "userns"]
 MODES: tuple[Mode, ...] = ("root", "userns")
@@ -241,14 +242,15 @@ def _launch(
     settings |= {"report_fd": theirs.fileno(), "front_fd": front_fd}
     root = Path(__file__).resolve().parents[2]
     try:
-        launcher = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _BOOT, str(root), json.dumps(settings)],
-            stdin=subprocess.DEVNULL if stdin is None else stdin,
-            pass_fds=[*pass_fds, theirs.fileno(), front_fd],
-            env=None if env is None else dict(env),
-            # The terminal's Ctrl-C is the front's: it then closes the standard input.
-            start_new_session=True,
-        )
+        with held_back():  # until the reaper ignores them
+            launcher = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _BOOT, str(root), json.dumps(settings)],
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                pass_fds=[*pass_fds, theirs.fileno(), front_fd],
+                env=None if env is None else dict(env),
+                # The terminal's Ctrl-C is the front's, which passes it on.
+                start_new_session=True,
+            )
     except OSError as error:
         ours.close()
         raise SetupError(f"the reaper could not be started: {error}") from error

@@ -43,6 +43,7 @@ EXIT_FAILED = 3
 def main() -> NoReturn:
     """The launcher. ``sys.argv[-1]`` is a JSON object; see :func:`harness.cluster.enter.spawn`."""
     settings = json.loads(sys.argv[-1])
+    agent.ignore_signals()
     for fd in (settings["report_fd"], settings["front_fd"]):
         os.set_inheritable(fd, False)
     if _is_readable(settings["front_fd"]):
@@ -152,7 +153,11 @@ class Reaper:
             env = dict(os.environ, **{CONTROL_FD_VARIABLE: str(control_fd)})
             keep = [*settings["pass_fds"], control_fd]
             self._run_pid = agent.start_process(
-                settings["argv"], env=env, keep=keep, dies_with_parent=self._is_plain
+                settings["argv"],
+                env=env,
+                keep=keep,
+                dies_with_parent=self._is_plain,
+                is_ours=True,
             )
         self._run_control.close()
         _close(settings["pass_fds"])
@@ -217,7 +222,8 @@ class Reaper:
         ours, theirs = wire.pair()
         argv = [*request["argv"], str(theirs.fileno())]
         env = dict(os.environ)
-        agent.start_process(argv, env=env, keep=[theirs.fileno()], dies_with_parent=True)
+        keep = [theirs.fileno()]
+        agent.start_process(argv, env=env, keep=keep, dies_with_parent=True, is_ours=True)
         theirs.close()
         wire.send(self._control, {"links": True}, fds=[ours.fileno()])
         ours.close()

@@ -65,7 +65,7 @@ def test_whoever_lists_the_store_never_meets_a_link_in_the_making(
 
     monkeypatch.setattr(os, "replace", look_and_replace)
     link(store, "latest", run_dir)
-    assert seen == [["current", "etcd"]]
+    assert seen == [["current", "etcd", "latest"]]
     assert (store / "latest").resolve() == run_dir
     assert sorted(path.name for path in run_dir.iterdir()) == ["evidence", "scenario.toml"]
 
@@ -75,10 +75,10 @@ def test_two_who_write_a_file_at_the_same_time_both_write_it_whole(
 ) -> None:
     path, replace = tmp_path / "page.html", os.replace
 
-    def another_first(*names: Any) -> None:
+    def another_first(*names: Any, **where: int) -> None:
         monkeypatch.setattr(os, "replace", replace)
         write_text(path, "by another thread")
-        replace(*names)
+        replace(*names, **where)
 
     monkeypatch.setattr(os, "replace", another_first)
     write_text(path, "ours")

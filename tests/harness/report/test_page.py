@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from harness.errors import StoreError, UsageError
+from harness.report import page as page_module
 from harness.report import render
 
 REFERENCES = ("src", "href", "srcset", "action", "data", "poster", "xlink:href", "formaction")

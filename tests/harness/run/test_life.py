@@ -365,7 +365,7 @@ def test_a_time_limit_without_room_for_each_fault_is_refused(tmp_path: Path) -> 
 
 
 def test_every_verdict_has_an_exit_code_of_its_own() -> None:
-    fine = SimpleNamespace(unhealed=[], interrupted=False)
+    fine = SimpleNamespace(unhealed=[], interrupted=False, journal=None)
     codes = [_exit_code(fine, {"valid": valid})[0] for valid in (True, False, "unknown")]
     assert codes == [0, 1, 2]
     assert set(EXITS) == {True, False, "unknown"}

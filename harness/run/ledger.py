@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.errors import HistoryError, StoreError
+from harness.errors import HistoryError, StoreError, cannot_write
 from harness.history.record import LedgerEntry
 
 INTEND: Final = "intend"
@@ -110,10 +110,8 @@ class Ledger:
             os.fsync(self._file)
         except OSError as error:
             self._broken = str(error)
-            raise StoreError(
-                f"the fault ledger {self.path} cannot be written: {error}",
-                "free space under the store; faults in force are still healed",
-            ) from error
+            what = f"the fault ledger {self.path} cannot be written"
+            raise cannot_write(what, error, "faults in force are still healed") from error
 
     def _tell(self, entry: LedgerEntry) -> None:
         if self._listener is not None:
@@ -127,7 +125,7 @@ def _open(path: Path) -> int:
         whole = path.read_bytes().rfind(b"\n") + 1
         os.ftruncate(file, whole)
     except OSError as error:
-        raise StoreError(f"the fault ledger {path} cannot be opened: {error}") from error
+        raise cannot_write(f"the fault ledger {path} cannot be opened", error) from error
     return file
 
 

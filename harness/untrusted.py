@@ -110,6 +110,11 @@ class Folder:
             ]
         return sorted(found)
 
+    def changed_s(self) -> float:
+        """When something was last put into the folder or taken out of it."""
+        with self._folder([]) as inside:
+            return os.fstat(inside).st_mtime
+
     def files(
         self,
         under: str = "",

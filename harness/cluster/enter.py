@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.cluster import identity, leftovers, registration, wire
+from harness.cluster import belonging, identity, leftovers, registration, wire
 from harness.cluster.node import ProcessIdentity
 from harness.cluster.reaper import GRACE_S
 from harness.cluster.reasons import PYROUTE2_HINT, has_pyroute2, hint_for
@@ -202,7 +202,8 @@ def spawn(
         "pass_fds": list(pass_fds),
     }
     made: tuple[int, int] | None = os.pipe() if stdin is None else None
-    entered = _launch(settings, pass_fds, made[0] if made else stdin, env)
+    marked = belonging.environment(env, run_dir)
+    entered = _launch(settings, pass_fds, made[0] if made else stdin, marked)
     if made:
         os.close(made[0])
         entered.stdin_fd = made[1]

@@ -152,7 +152,7 @@ def test_heal_ends_in_0_where_there_was_nothing(polygraph: Fixture, tmp_path: Pa
 def test_heal_ends_in_3_while_something_is_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(leftovers, "heal", lambda store: ["n2 is still cut off"])
+    monkeypatch.setattr(leftovers, "heal", lambda store, options: ["n2 is still cut off"])
     assert run(["heal"]) == 3
     assert "n2 is still cut off" in capsys.readouterr().err
 

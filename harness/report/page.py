@@ -16,7 +16,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from harness.errors import cannot_write
 from harness.history.operation import TYPES
 from harness.report.bands import Band
 from harness.report.calls import Calls
@@ -63,16 +62,12 @@ def render(run_dir: Path) -> Path:
     """Write ``report.html`` and ``plots/`` into ``run_dir`` and return the page's path.
 
     Any part of the folder may be missing. Raises :class:`harness.errors.UsageError` if ``run_dir``
-    is no folder and ``StoreError`` if it cannot be written. A page that somebody
+    is no folder and ``StoreError`` or ``OSError`` if it cannot be written. A page that somebody
     else writes at the same time (a run under way, and who looks at it) is replaced whole.
     """
     run = read_run(Path(run_dir))
     page = run.folder / "report.html"
-    try:
-        text = _html(run, run.inside.below("plots"))
-    except OSError as error:
-        raise cannot_write(f"cannot write {run.folder / 'plots'}", error) from error
-    write_text(page, text)
+    write_text(page, _html(run, run.inside.below("plots")))
     return page
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -13,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import StoreError, UsageError
-from harness.report import page as page_module
+from harness.errors import UsageError
 from harness.report import render
 
 REFERENCES = ("src", "href", "srcset", "action", "data", "poster", "xlink:href", "formaction")
@@ -377,16 +374,3 @@ def test_rendering_twice_gives_the_same_page(make_run: Callable[..., Path]) -> N
     folder = make_run(count=80)
     first = render(folder).read_bytes()
     assert render(folder).read_bytes() == first
-
-
-def test_plots_that_cannot_be_written_are_a_matter_of_the_store(
-    make_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_room(*given: Any) -> Any:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(page_module, "draw_plots", no_room)
-    folder = make_run(count=30)
-    with pytest.raises(StoreError, match="plots: No space left on device") as caught:
-        render(folder)
-    assert "free some space" in str(caught.value)

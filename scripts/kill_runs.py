@@ -230,7 +230,7 @@ def carried_out(kill: Kill, more: list[str], lab: Path | None, given: argparse.N
         kill.failures.append(f"the command showed a traceback: {text[-600:]}")
     if kill.exit == 1:
         kill.failures.append(f"the run accused the database: {text[-600:]}")
-    heal(kill, store)
+    heal(kill, store, [*more, *given.more])
     kill.failures += [f"left: {what}" for what in traces.left()]
     if lab is not None:
         kill.failures += [f"left: {what}" for what in hosts_left(lab)]
@@ -282,10 +282,13 @@ def chosen(kill: Kill, front: int, processes: list[Process]) -> list[tuple[int, 
     return victims or fronts
 
 
-def heal(kill: Kill, store: Path) -> None:
-    """``polygraph heal``, once."""
+def heal(kill: Kill, store: Path, flags: list[str]) -> None:
+    """``polygraph heal``, once, told of the user's ssh configuration as the run was."""
     began = time.monotonic()
-    code, said = told([POLYGRAPH, "heal", "--store", str(store)], END_S)
+    argv = [POLYGRAPH, "heal", "--store", str(store)]
+    if "--ssh-config" in flags:
+        argv += ["--ssh-config", flags[flags.index("--ssh-config") + 1]]
+    code, said = told(argv, END_S)
     kill.healed_s = time.monotonic() - began
     if code != 0 or TRACEBACK in said:
         kill.failures.append(f"heal ended in {code}: {said[-800:]}")

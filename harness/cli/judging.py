@@ -27,6 +27,7 @@ from harness.errors import (
     PolygraphError,
     StoreError,
     UsageError,
+    cannot_write,
 )
 from harness.plugins import Registry
 from harness.run.judging import CHECK_SECONDS
@@ -190,7 +191,10 @@ def _keep_proofs(name: str, history: Any, verdict: dict[str, Any], request: Requ
     if name in request.folders:
         from harness.cli.proofs import keep
 
-        keep(request.folders[name], history, verdict)
+        try:
+            keep(request.folders[name], history, verdict)
+        except OSError as error:
+            raise cannot_write(f"cannot write into {request.folders[name]}", error) from error
 
 
 def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:

@@ -18,7 +18,7 @@ from typing import Any
 from harness.cluster import belonging, identity, registration
 from harness.cluster.node import ProcessIdentity
 from harness.cluster.registration import Registration
-from harness.errors import HealError, SetupError, StoreError
+from harness.errors import HealError, SetupError, cannot_write
 from harness.stopping import held_back
 
 _END_TIMEOUT_S = 10.0
@@ -133,4 +133,4 @@ def _register(
     try:
         registration.write(run_dir, provider, keeper, facts)
     except OSError as error:
-        raise StoreError(f"cannot write into {run_dir}: {error.strerror}") from error
+        raise cannot_write(f"cannot write into {run_dir}", error) from error

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.errors import HistoryError, StoreError
+from harness.errors import HistoryError, StoreError, cannot_write
 from harness.history.record import LedgerEntry
 from harness.untrusted import Folder
 
@@ -118,10 +118,8 @@ class Ledger:
             os.fsync(self._file)
         except OSError as error:
             self._broken = str(error)
-            raise StoreError(
-                f"the fault ledger {self.path} cannot be written: {error}",
-                "free space under the store; faults in force are still healed",
-            ) from error
+            what = f"the fault ledger {self.path} cannot be written"
+            raise cannot_write(what, error, "faults in force are still healed") from error
 
     def _tell(self, entry: LedgerEntry) -> None:
         if self._listener is not None:
@@ -147,8 +145,7 @@ def _open(path: Path) -> int:
             os.close(file)
             raise
     except OSError as error:
-        why = error.strerror or error
-        raise StoreError(f"the fault ledger {path} cannot be opened: {why}") from error
+        raise cannot_write(f"the fault ledger {path} cannot be opened", error) from error
     return file
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +23,7 @@ from harness.run.interrupts import Interrupts, stop_on_interrupt
 from harness.run.plan import plan, request_of
 from harness.run.scenario import Scenario
 from harness.run.store import link, new_run_dir, read_json, write_json, write_text
+from harness.surroundings import program
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _follow(
 ) -> tuple[int, str]:
     """Start the run process and read its events to their end: (exit code, message)."""
     events_read, events_write = os.pipe()
-    argv = [sys.executable, "-m", "harness.run", str(run_dir / "scenario.toml")]
+    argv = program("harness.run", str(run_dir / "scenario.toml"))
     argv += ["--run-dir", str(run_dir), "--events", str(events_write)]
     env = {**os.environ, providers.PROVIDER_VARIABLE: request.provider}
     try:

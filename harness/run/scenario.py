@@ -208,6 +208,24 @@ def registry_of(table: Mapping[str, Any]) -> Registry:
     return Registry([Path(path) for path in _core_value("plugin", table.get("plugin", ()))])
 
 
+def refuse_unnamed(table: Mapping[str, Any], named: Iterable[Path], where: str) -> None:
+    """``UsageError`` if a flat table of somebody's names plug-ins that the user did not name.
+
+    They are code, so a file that was only to be looked at must not bring them along.
+    """
+    known = {path.resolve() for path in named}
+    unnamed = [
+        path
+        for path in _core_value("plugin", table.get("plugin", ()))
+        if Path(path).resolve() not in known
+    ]
+    if unnamed:
+        raise UsageError(
+            f"{where} names the plug-in {unnamed[0]}, and code is loaded only where you name it",
+            f"--plugin {shlex.quote(unnamed[0])}, if you trust it",
+        )
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The flat table in ``path``; ``UsageError`` with the place where it is not TOML."""
     try:

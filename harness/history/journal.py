@@ -29,7 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from harness.errors import StoreError
+from harness.errors import StoreError, advice_for, cannot_write
 from harness.history.formats.jsonl import PLAIN, append_operation, encode_header, is_finite
 from harness.history.operation import Header, Operation
 
@@ -220,18 +220,19 @@ class Journal:
         try:
             written = os.write(self._file, taken)
         except OSError as error:
-            self._note_failure(error.strerror or repr(error))
+            self._note_failure(error)
             return
         if written < len(taken):
-            self._note_failure(f"only {written} of {len(taken)} bytes could be written")
+            self._note_failure(OSError(f"only {written} of {len(taken)} bytes could be written"))
 
-    def _note_failure(self, reason: str) -> None:
+    def _note_failure(self, error: OSError) -> None:
+        advice = advice_for(error) or "make room on the disk under the store"
         with self._lock:
             self._buffer.clear()
             self._is_broken = True
             self._refusal = StoreError(
-                f"{self.path}: the history cannot be written any more: {reason}",
-                "make room on the disk under the store; what was recorded before can be judged",
+                f"{self.path}: the history cannot be written any more: {error.strerror or error}",
+                f"{advice}; what was recorded before can be judged",
             )
 
     def _sync_and_close(self) -> None:
@@ -239,7 +240,7 @@ class Journal:
             os.fsync(self._file)
         except OSError as error:
             if not self._is_broken:
-                self._note_failure(error.strerror or repr(error))
+                self._note_failure(error)
         finally:
             os.close(self._file)
             self._file = -1
@@ -267,7 +268,4 @@ def _create(path: Path) -> int:
     try:
         return os.open(path, flags, 0o644)
     except OSError as error:
-        raise StoreError(
-            f"{path}: the history cannot be created: {error.strerror}",
-            "give a store that you may write to, and a run folder that is new",
-        ) from error
+        raise cannot_write(f"{path}: the history cannot be created", error) from error

@@ -39,7 +39,9 @@ from harness.report.model import Run, read_run
 from harness.report.plots import Plot, draw_plots
 from harness.report.timeline import script_json, timeline_data
 from harness.report.wording import Wording
+from harness.run.ended import why_no_verdict
 from harness.run.store import write_text
+from harness.untrusted import Folder
 
 SCRIPTS = (
     "dom.js",
@@ -65,17 +67,22 @@ def render(run_dir: Path) -> Path:
     """
     run = read_run(Path(run_dir))
     page = run.folder / "report.html"
-    write_text(page, _html(run))
+    write_text(page, _html(run, run.inside.below("plots")))
     return page
 
 
-def _html(run: Run) -> str:
+def page_of(folder: Path | Folder) -> str:
+    """The page of a run, of which nothing is written."""
+    return _html(read_run(folder), None)
+
+
+def _html(run: Run, plots_folder: Folder | None) -> str:
     wording = Wording(run.calls)
     found, left_out = findings(run.verdict, run.calls.by_index)
     anomalies = [_anomaly(run, finding, wording) for finding in found]
     windows = [(a["start_ns"], a["end_ns"]) for a in anomalies if a["calls"]]
-    plots, plots_notice = _plots(run)
-    logs = read_logs(run.folder, run.start_wall_ns, windows)
+    plots, plots_notice = _plots(run, plots_folder)
+    logs = read_logs(run.inside, run.start_wall_ns, windows)
     data = timeline_data(
         run.calls,
         run.bands,
@@ -87,6 +94,7 @@ def _html(run: Run) -> str:
     program = f'(() => {{\n"use strict";\n{program}\n}})();\n'
     page: str = _template().render(
         verdict=_verdict(run.verdict),
+        no_verdict="" if run.verdict else shown(why_no_verdict(run.folder) or "", 2000),
         facts=run_facts(run),
         notices=run.notices,
         anomalies=anomalies,
@@ -150,12 +158,15 @@ def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plots(run: Run) -> tuple[list[Plot], str]:
+def _plots(run: Run, folder: Folder | None) -> tuple[list[Plot], str]:
     """The plots and, where there are none, the reason."""
     try:
-        plots = draw_plots(run.calls, run.bands, run.folder / "plots")
+        plots = draw_plots(run.calls, run.bands, folder)
     except ImportError:
         return [], "matplotlib is not installed; pip install 'polygraph-db[plots]' draws them."
+    except OSError as error:
+        run.notices.append(f"The pictures in plots/ are not written: {error.strerror or error}")
+        return _plots(run, None)
     return plots, "" if plots else "No operation completed, so there is nothing to plot."
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from harness.cluster import kernel
 from harness.run.store import read_json, write_json
+from harness.stopping import STOPPING
 from harness.surroundings import program
 
 CHECK_SECONDS = 300.0
@@ -98,7 +99,9 @@ def _run_limited(argv: list[str], log: Path, limit_s: float) -> str | None:
 
 
 def _limit() -> None:
-    """Leave the machine a quarter of its memory whatever a checker does; end with the run."""
+    """Leave the machine a quarter of its memory whatever a checker does; end with the run alone."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         kernel.end_with_parent(signal.SIGKILL)
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

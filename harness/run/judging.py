@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster import kernel
+from harness.errors import StoreError
 from harness.run.store import read_json, write_json
 from harness.stopping import STOPPING
 from harness.surroundings import program
@@ -44,6 +45,8 @@ def judge_apart(
 ) -> dict[str, Any]:
     """The verdict on the run, written to its folder; ``unknown`` if the judging process died.
 
+    ``StoreError`` where none can be written: a verdict that nobody can look up is none.
+
     ``plugins`` are the files of the run's own scenario, ``seconds`` what each checker may take.
     """
     argv = program("harness.run.judge", str(run_dir), str(seconds), *plugins)
@@ -55,7 +58,11 @@ def judge_apart(
     reason = f"the judging process {failure or 'wrote no verdict'}; its words are in {log}"
     warn(reason)
     verdict = unjudged(reason)
-    write_json(run_dir / "verdict.json", verdict)
+    try:
+        write_json(run_dir / "verdict.json", verdict)
+    except StoreError as error:
+        hint = f"polygraph check {run_dir}, once it can be written"
+        raise StoreError(f"no verdict could be kept: {error.message}", hint) from error
     return verdict
 
 

@@ -123,12 +123,12 @@ def budget_of(name: str, request: Request) -> float:
     if request.budget is not None:
         return request.budget
     if name != STDIN and not Path(name).is_file():
-        from harness.run.scenario import read_toml, recorded
+        from harness.run.scenario import recorded, recorded_table
         from harness.run.store import find_run
 
         with contextlib.suppress(PolygraphError):  # what is wrong with it is told when it is judged
             run_dir = find_run(request.store, name)
-            return recorded(read_toml(run_dir / "scenario.toml"), Registry()).budget
+            return recorded(recorded_table(run_dir), Registry()).budget
     return CHECK_SECONDS
 
 
@@ -235,7 +235,7 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     found = ending(run_dir)
     if found.state == "under way":
         say(f"{run_dir}: still under way, this judges what there is so far", err=True)
-    elif stored is None:
+    elif not isinstance(stored, Mapping):
         if found.state != "not known":
             say(f"{run_dir}: {why_no_verdict(run_dir)}", err=True)
         _keep(run_dir, verdict)

@@ -28,8 +28,8 @@ from harness.history.record import LedgerEntry
 from harness.untrusted import Folder
 
 NAME: Final = "faults.jsonl"
-MOST_BYTES: Final = 64 << 20
-"""Of a ledger that is read: a night's faults on 200 nodes take less."""
+MOST_BYTES: Final = 32 << 20
+"""Of a ledger that is read; as objects it may take twenty times the room."""
 
 INTEND: Final = "intend"
 INJECTED: Final = "injected"

@@ -22,7 +22,9 @@ from typing import Any, Final
 import msgspec
 
 from harness.errors import HistoryError, StoreError
+from harness.history.bounds import USUAL, Bounds, beyond
 from harness.history.record import LedgerEntry
+from harness.untrusted import Folder, TooLarge
 
 INTEND: Final = "intend"
 INJECTED: Final = "injected"
@@ -131,18 +133,22 @@ def _open(path: Path) -> int:
     return file
 
 
-def read_ledger(path: Path) -> list[LedgerEntry]:
+def read_ledger(path: Path, bounds: Bounds = USUAL) -> list[LedgerEntry]:
     """The entries of ``path`` in order; none where there is no file (nothing was ever meant).
 
     A last line without its newline is what a killed writer leaves: it is left out, for its
-    step was not taken. Any other unreadable line raises ``HistoryError`` with its number.
+    step was not taken. Any other unreadable line raises ``HistoryError`` with its number, as do
+    a ledger beyond ``bounds`` and what is no plain file.
     """
     try:
-        data = path.read_bytes()
+        data = Folder(path.parent).read(path.name, bounds.ledger)
     except FileNotFoundError:
         return []
+    except TooLarge:
+        raise beyond(f"the fault ledger {path}", "more", bounds.ledger) from None
     except OSError as error:
-        raise HistoryError(f"the fault ledger {path} cannot be read: {error}") from error
+        why = f"the fault ledger {path} cannot be read: {error.strerror or error}"
+        raise HistoryError(why) from error
     lines = data[: data.rfind(b"\n") + 1].split(b"\n")
     return [_decode(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
@@ -150,7 +156,7 @@ def read_ledger(path: Path) -> list[LedgerEntry]:
 def _decode(path: Path, number: int, line: bytes) -> LedgerEntry:
     try:
         return msgspec.json.decode(line, type=LedgerEntry)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HistoryError(f"{path}, line {number}: not a ledger entry: {error}") from error
 
 

@@ -25,6 +25,7 @@ from harness.errors import UsageError
 from harness.plugins import Registry, unknown_name
 from harness.run.schedule import parse_nemesis
 from harness.system import SystemOption
+from harness.untrusted import MOST_JSON_BYTES, Folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +214,19 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read the scenario {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"the scenario {path} is not TOML: {error}") from error
+
+
+def recorded_table(run_dir: Path) -> dict[str, Any]:
+    """The flat table of a run's ``scenario.toml``; ``UsageError`` where it has none to be read."""
+    path = run_dir / "scenario.toml"
+    try:
+        return tomllib.loads(Folder(run_dir).read(path.name, MOST_JSON_BYTES).decode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the scenario {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the scenario {path} is not TOML: {error}") from error
+    except RecursionError:
+        raise UsageError(f"the scenario {path} is nested too deeply to be read") from None
 
 
 def _core_value(name: str, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 from harness.cli.options import FORMATS, max_bytes_option, store_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
-from harness.errors import EXIT_VALID, HistoryError, StoreError
+from harness.errors import EXIT_VALID, HistoryError, cannot_write
 
 
 @click.command("export", cls=Verb)
@@ -49,12 +50,20 @@ def VERB(run: str, format: str, output: Path | None, store: Path, max_bytes: int
     try:
         with output.open("wb") as file:
             export(history, file, format)
-    except HistoryError:  # what cannot be said is not half said
-        output.unlink(missing_ok=True)
+    except HistoryError:
+        _remove_half(output)
         raise
     except OSError as error:
-        raise StoreError(f"cannot write {output}: {error.strerror}") from error
+        _remove_half(output)
+        raise cannot_write(f"cannot write {output}", error) from error
     return EXIT_VALID
+
+
+def _remove_half(output: Path) -> None:
+    """What cannot be said is not half said. A device that was named stays."""
+    with contextlib.suppress(OSError):
+        if output.is_file():
+            output.unlink()
 
 
 def _history_of(run: str, store: Path) -> Path:

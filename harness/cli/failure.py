@@ -6,8 +6,8 @@ one file of many (:mod:`harness.cli.check`).
 
 from __future__ import annotations
 
+import errno
 import os
-import sys
 
 import click
 
@@ -20,6 +20,8 @@ from harness.errors import (
     EXIT_USAGE,
     PolygraphError,
 )
+from harness.standard_streams import NotTold, silence_output
+from harness.stopping import Stopped
 
 
 def exit_code_of(error: BaseException, session: Session) -> int:
@@ -29,7 +31,8 @@ def exit_code_of(error: BaseException, session: Session) -> int:
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        _say(session, "interrupted")
+        by = error.__cause__ if isinstance(error, click.Abort) else error
+        _say(session, str(by) if isinstance(by, Stopped) else "interrupted")
         return EXIT_INTERRUPTED
     if isinstance(error, click.ClickException):
         _say(session, _usage_message(error))
@@ -38,8 +41,10 @@ def exit_code_of(error: BaseException, session: Session) -> int:
         _show_traceback(error, session)
         _say(session, str(error))
         return error.exit_code
-    if isinstance(error, BrokenPipeError):
-        _silence_standard_output()
+    if isinstance(error, NotTold | BrokenPipeError):
+        silence_output()
+        if error.errno != errno.EPIPE:  # whoever goes away wants to hear no more
+            say_not_told(error)
         return EXIT_INFRASTRUCTURE
     return _own_defect(error, session)
 
@@ -84,6 +89,6 @@ def _show_traceback(error: BaseException, session: Session) -> None:
         say("".join(traceback.format_exception(error)), err=True, end="")
 
 
-def _silence_standard_output() -> None:
-    """Keep the interpreter's own flush at exit from failing on the pipe that nobody reads."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def say_not_told(error: OSError) -> None:
+    """Tell people that standard output took no more of the answer."""
+    say(f"polygraph: standard output cannot be written: {error.strerror}", err=True)

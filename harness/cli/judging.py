@@ -27,6 +27,7 @@ from harness.errors import (
     PolygraphError,
     StoreError,
     UsageError,
+    cannot_write,
 )
 from harness.history.bounds import USUAL, Bounds
 from harness.plugins import Registry
@@ -196,7 +197,10 @@ def _keep_proofs(name: str, history: Any, verdict: dict[str, Any], request: Requ
     if name in request.folders:
         from harness.cli.proofs import keep
 
-        keep(request.folders[name], history, verdict)
+        try:
+            keep(request.folders[name], history, verdict)
+        except OSError as error:
+            raise cannot_write(f"cannot write into {request.folders[name]}", error) from error
 
 
 def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
@@ -213,10 +217,10 @@ def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
 
 def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     """Judge a run by all that its folder holds; keep the verdict where there was none."""
-    from harness.cluster.registration import is_under_way
     from harness.run.absent import absent_checkers
+    from harness.run.ended import ending, why_no_verdict
     from harness.run.judge import judge_run, load_record
-    from harness.run.store import read_json, write_json
+    from harness.run.store import read_json
 
     if request.sort_by_time is not None:
         raise UsageError("--sort-by-time is for files; the records of a run are in order")
@@ -235,15 +239,32 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
         bounds=request.bounds,
     )
     stored = read_json(run_dir / "verdict.json")
-    if is_under_way(run_dir):
+    found = ending(run_dir)
+    if found.state == "under way":
         say(f"{run_dir}: still under way, this judges what there is so far", err=True)
     elif not isinstance(stored, dict):
-        try:
-            write_json(run_dir / "verdict.json", verdict)
-        except StoreError as error:  # of a store that others keep, or a full disk
-            say(f"{run_dir}: the verdict is not kept there: {error.message}", err=True)
+        if found.state != "not known":
+            say(f"{run_dir}: {why_no_verdict(run_dir)}", err=True)
+        _keep(run_dir, verdict)
     elif stored.get("valid") != verdict["valid"]:
         say(f"{run_dir}: its verdict.json says {stored.get('valid')}, kept as it is", err=True)
     if name in request.folders:
         _keep_proofs(name, load_record(run_dir, request.bounds).history, verdict, request)
     return verdict
+
+
+def _keep(run_dir: Path, verdict: dict[str, Any]) -> None:
+    """The verdict into the run's folder, which may be another's; where nothing ran, none is kept.
+
+    A run without a history has no verdict: its folder goes on saying why.
+    """
+    from harness.history.seal import PLAIN, SEALED
+    from harness.run.store import write_json
+    from harness.untrusted import Folder
+
+    if not any(Folder(run_dir).has(name) for name in (PLAIN, *SEALED)):
+        return
+    try:
+        write_json(run_dir / "verdict.json", verdict)
+    except StoreError as error:
+        say(f"{run_dir}: the verdict is not kept: {error.message}", err=True)

@@ -26,10 +26,14 @@ from harness.cli.session import Session
 from harness.cli.speech import say, speak_in_any_encoding
 from harness.cli.verbs import VerbGroup, group_help
 from harness.errors import EXIT_INFRASTRUCTURE
+from harness.standard_streams import prepare
+from harness.stopping import stop_by_exception
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    prepare()
+    stop_by_exception()
     argv = sys.argv[1:]
     if may_load_plugins(argv, os.environ):
         sys.exit(guarded(lambda: run(argv)))

@@ -31,6 +31,19 @@ def store_option(command: Command) -> Command:
     )(command)
 
 
+def ssh_config_option(command: Command) -> Command:
+    """``--ssh-config FILE``: how the hosts of runs over ssh are reached, for verbs that find runs.
+
+    What a run's folder names is not believed: a configuration can run commands.
+    """
+    return click.option(
+        "--ssh-config",
+        type=click.Path(),
+        default=None,
+        help="The ssh configuration that runs were made with, if not ~/.ssh/config.",
+    )(command)
+
+
 def json_option(command: Command) -> Command:
     """``--json``: the answer for machines on standard output."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)

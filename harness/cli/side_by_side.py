@@ -40,6 +40,7 @@ from harness.run.judging import (
     collect_seldom,
     unjudged,
 )
+from harness.stopping import STOPPING
 
 Judge = Callable[[str, Begun], Outcome]
 """From a name to its outcome; calls its second argument with each checker that begins."""
@@ -147,7 +148,7 @@ class _Pool:
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
             pid = os.fork()
             if pid == 0:

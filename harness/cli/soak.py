@@ -21,8 +21,9 @@ import click
 
 from harness.cli.speech import say
 from harness.cli.test import VERB as TEST
-from harness.cli.test import SystemVerb, scenario_of
-from harness.errors import EXIT_INTERRUPTED, UsageError
+from harness.cli.test import SystemVerb, scenario_of, told_or_kept
+from harness.errors import EXIT_INTERRUPTED, StoreError, UsageError, cannot_write
+from harness.stopping import how_stopped
 
 if TYPE_CHECKING:
     from harness.run.scenario import Scenario
@@ -74,7 +75,10 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     finally:
         book.close()
     summary = report.write(interrupted=loop.is_stopped)
-    report.end(summary)
+    with told_or_kept():
+        report.end(summary)
+    if loop.stopped_by is not None:
+        say(f"polygraph: {how_stopped(loop.stopped_by)}", err=True)
     return EXIT_INTERRUPTED if loop.is_stopped else int(summary["exit"])
 
 
@@ -153,13 +157,21 @@ class _Reporter:
 
     def __call__(self, entry: Entry) -> None:
         if entry.event == "ended":
-            summary = self.write(interrupted=False, under_way=True)
+            counts = self._written()
             why = "" if entry.outcome == "passed" else f"  {entry.why[:160]}"
             settle = f"\n  to settle it: {entry.settle[0]}" if entry.settle else ""
-            counts = " ".join(f"{count} {name}" for name, count in summary["counts"].items())
             self._say(
                 f"run {entry.number} seed {entry.seed}: {entry.outcome}{why}  [{counts}]{settle}"
             )
+
+    def _written(self) -> str:
+        """The counts, and all written; what cannot be written now costs no run under way."""
+        try:
+            counts = self.write(interrupted=False, under_way=True)["counts"]
+        except (StoreError, OSError) as error:
+            self._say(f"warning: {error}")
+            return "the summary is not written"
+        return " ".join(f"{count} {name}" for name, count in counts.items())
 
     def write(self, *, interrupted: bool, under_way: bool = False) -> dict[str, Any]:
         """Summary, page and JUnit as the book has it now."""
@@ -187,7 +199,11 @@ class _Reporter:
         scenario = self.book.settings.scenario
         name = f"{scenario.get('system')}.{scenario.get('workload')}"
         unknown, start_ns = self.flags["junit_unknown"], self.book.settings.start_wall_ns
-        Path(self.flags["junit"]).write_bytes(junit(summary, name, start_ns, unknown=unknown))
+        path = Path(self.flags["junit"])
+        try:
+            path.write_bytes(junit(summary, name, start_ns, unknown=unknown))
+        except OSError as error:
+            raise cannot_write(f"cannot write {path}", error) from error
 
     def end(self, summary: Mapping[str, Any]) -> None:
         """The last words."""
@@ -220,4 +236,5 @@ class _Reporter:
                 page.write(step_summary(summary, headline(summary), needed(summary)))
 
     def _say(self, line: str) -> None:
-        say(line, err=self.flags["as_json"])
+        with told_or_kept():  # the soak goes on
+            say(line, err=self.flags["as_json"])

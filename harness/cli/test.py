@@ -6,9 +6,11 @@ The flags become one flat table (scenario file first, then environment and comma
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ from harness.errors import EXIT_VALID
 from harness.history.consistency import known_models
 from harness.plugins import Registry
 from harness.run.scenario import Scenario, registry_of, resolve
+from harness.standard_streams import NotTold, silence_output
 
 if TYPE_CHECKING:
     from harness.run.front import Outcome
@@ -97,8 +100,22 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
         return EXIT_VALID
     registry = registry_of(scenario.flat())
     outcome = _run(scenario, flags["store"], registry, context.ensure_object(Session))
-    _show(scenario, outcome, flags["as_json"])
+    with told_or_kept():
+        _show(scenario, outcome, flags["as_json"])
     return outcome.exit_code
+
+
+@contextlib.contextmanager
+def told_or_kept() -> Iterator[None]:
+    """An answer that standard output does not take costs no verdict that a folder holds."""
+    from harness.cli.failure import say_not_told
+
+    try:
+        yield
+        sys.stdout.flush()
+    except NotTold as error:
+        silence_output()
+        say_not_told(error)
 
 
 def scenario_of(flags: Mapping[str, Any]) -> Scenario:

@@ -39,6 +39,7 @@ from harness.report.model import Run, read_run
 from harness.report.plots import Plot, draw_plots
 from harness.report.timeline import script_json, timeline_data
 from harness.report.wording import Wording
+from harness.run.ended import why_no_verdict
 from harness.run.store import write_text
 from harness.untrusted import Folder
 
@@ -93,6 +94,7 @@ def _html(run: Run, plots_folder: Folder | None) -> str:
     program = f'(() => {{\n"use strict";\n{program}\n}})();\n'
     page: str = _template().render(
         verdict=_verdict(run.verdict),
+        no_verdict="" if run.verdict else shown(why_no_verdict(run.folder) or "", 2000),
         facts=run_facts(run),
         notices=run.notices,
         anomalies=anomalies,

@@ -8,6 +8,7 @@ an anomaly that none of the claimed models forbids is told, but makes ``unknown`
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -251,7 +252,8 @@ def main(argv: Sequence[str]) -> int:
         verdict = judge_run(run_dir, seconds=seconds, registry=registry, bounds=UNBOUNDED)
         write_json(run_dir / "verdict.json", verdict)
     except PolygraphError as error:
-        print(error, file=sys.stderr)
+        with contextlib.suppress(OSError):  # its log may be on the full disk as well
+            os.write(sys.stderr.fileno(), f"{error}\n".encode("utf-8", "backslashreplace"))
         return error.exit_code
     return 0
 

@@ -13,7 +13,9 @@ write breaks the ledger for good: nothing is appended after a hole.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,10 +23,12 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.errors import HistoryError, StoreError
+from harness.errors import HistoryError, StoreError, cannot_write
 from harness.history.bounds import USUAL, Bounds, beyond
 from harness.history.record import LedgerEntry
 from harness.untrusted import Folder, TooLarge
+
+NAME: Final = "faults.jsonl"
 
 INTEND: Final = "intend"
 INJECTED: Final = "injected"
@@ -32,6 +36,7 @@ BIT: Final = "bit"
 HEAL: Final = "heal"
 HEALED: Final = "healed"
 FAILED: Final = "failed"
+_CHUNK_BYTES: Final = 1 << 16
 EVENTS: Final = (INTEND, INJECTED, BIT, HEAL, HEALED, FAILED)
 
 
@@ -112,10 +117,8 @@ class Ledger:
             os.fsync(self._file)
         except OSError as error:
             self._broken = str(error)
-            raise StoreError(
-                f"the fault ledger {self.path} cannot be written: {error}",
-                "free space under the store; faults in force are still healed",
-            ) from error
+            what = f"the fault ledger {self.path} cannot be written"
+            raise cannot_write(what, error, "faults in force are still healed") from error
 
     def _tell(self, entry: LedgerEntry) -> None:
         if self._listener is not None:
@@ -123,14 +126,38 @@ class Ledger:
 
 
 def _open(path: Path) -> int:
-    """Open for appending; a torn last line of an earlier writer is cut off first."""
+    """Open for appending; a torn last line of an earlier writer is cut off first.
+
+    Only a plain file is written: what a link, a pipe or a device leads to is not ours.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        whole = path.read_bytes().rfind(b"\n") + 1
-        os.ftruncate(file, whole)
+        if os.path.lexists(path):
+            Folder(path.parent).stat(path.name)  # before it is opened, which may already do harm
+        # Whatever the umask, nobody else may write it: else ``heal`` would not obey it.
+        file = os.open(path, flags, 0o644)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise OSError(errno.EINVAL, "is no plain file")
+            os.ftruncate(file, _whole_lines(file))
+        except BaseException:
+            os.close(file)
+            raise
     except OSError as error:
-        raise StoreError(f"the fault ledger {path} cannot be opened: {error}") from error
+        raise cannot_write(f"the fault ledger {path} cannot be opened", error) from error
     return file
+
+
+def _whole_lines(file: int) -> int:
+    """How many bytes of the file are whole lines."""
+    end = os.fstat(file).st_size
+    while end:
+        start = max(0, end - _CHUNK_BYTES)
+        newline = os.pread(file, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
 
 
 def read_ledger(path: Path, bounds: Bounds = USUAL) -> list[LedgerEntry]:
@@ -147,8 +174,8 @@ def read_ledger(path: Path, bounds: Bounds = USUAL) -> list[LedgerEntry]:
     except TooLarge:
         raise beyond(f"the fault ledger {path}", "more", bounds.ledger) from None
     except OSError as error:
-        why = f"the fault ledger {path} cannot be read: {error.strerror or error}"
-        raise HistoryError(why) from error
+        why = error.strerror or error
+        raise HistoryError(f"the fault ledger {path} cannot be read: {why}") from error
     lines = data[: data.rfind(b"\n") + 1].split(b"\n")
     return [_decode(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
 

@@ -173,7 +173,7 @@ def test_a_read_only_store_is_checked_and_exported(folder: Path, tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[2, 0]"
-    assert "the verdict is not kept there" in done.stderr
+    assert "the verdict is not kept" in done.stderr
     assert "Read-only file system" in done.stderr
     assert out.read_text().count(":type :ok") == 1
     assert {path: path.lstat().st_mtime_ns for path in store.rglob("*")} == before

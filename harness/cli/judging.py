@@ -242,7 +242,7 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     found = ending(run_dir)
     if found.state == "under way":
         say(f"{run_dir}: still under way, this judges what there is so far", err=True)
-    elif not isinstance(stored, dict):
+    elif not isinstance(stored, Mapping):
         if found.state != "not known":
             say(f"{run_dir}: {why_no_verdict(run_dir)}", err=True)
         _keep(run_dir, verdict)

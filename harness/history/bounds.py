@@ -29,7 +29,8 @@ MOST_BYTES: Final = 4 << 30
 MOST_OBJECT_BYTES: Final = 512 << 20
 MOST_WHOLE_BYTES: Final = 384 << 20
 MOST_LINE_BYTES: Final = 64 << 20
-MOST_LEDGER_BYTES: Final = 64 << 20
+MOST_LEDGER_BYTES: Final = 32 << 20
+"""As objects it may take twenty times the room."""
 EXPANSION: Final = 200
 EXPANDED_BYTES: Final = 256 << 20
 FLAG: Final = "--max-bytes"

@@ -37,12 +37,15 @@ from harness.run import health
 from harness.run.absent import absent_checkers
 from harness.run.claims import models_of, with_known_claims
 from harness.run.composing import compose
+from harness.run.evidence import read_facts, read_states
 from harness.run.foreign import refuse_other_models, unmodelled
 from harness.run.store import write_json
 from harness.untrusted import Folder
 
 RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
+OF_THE_USER_ALONE = frozenset({"directory"})
+"""Options of checkers that name a place: whoever wrote the run does not say where we write."""
 
 
 def judge_history(
@@ -110,7 +113,7 @@ def judge_run(
     verdicts, left_out = run_checkers(
         record,
         [name for name in names if name not in absent],
-        {**scenario.options, **(run.get("checker_options") or {})},
+        _told_options({**scenario.options, **(run.get("checker_options") or {})}),
         registry,
         seconds=scenario.budget if seconds is None else seconds,
         begun=begun,
@@ -157,18 +160,9 @@ def load_record(run_dir: Path, bounds: Bounds = USUAL) -> Record:
         history=history,
         faults=faults,
         logs=logs,
-        run=_evidence(inside, "run.json"),
-        states=_evidence(inside, "final_states.json"),
+        run=read_facts(run_dir),
+        states=read_states(run_dir),
     )
-
-
-def _evidence(inside: Folder, name: str) -> Mapping[str, Any] | None:
-    """An object of the run's evidence; ``None`` where it is missing or none."""
-    try:
-        found = inside.json(f"evidence/{name}")
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def run_checkers(
@@ -185,14 +179,33 @@ def run_checkers(
     left_out: list[str] = []
     counts = record.history.outcomes
     for name in dict.fromkeys(names):
-        checker: Checker = registry.get("checkers", name)(options)
-        if checker.reads <= record.parts:
+        checker = _made(name, options, registry)
+        if isinstance(checker, Verdict):
+            verdicts[name] = checker
+        elif checker.reads <= record.parts:
             begun(name)
             foreign = unmodelled(checker, name, counts)
             verdicts[name] = foreign or _check_safely(name, checker, record, Budget.start(seconds))
         else:
             left_out.append(name)
     return verdicts, left_out
+
+
+def _made(name: str, options: Mapping[str, Any], registry: Registry) -> Checker | Verdict:
+    """The checker, or that it cannot be made with these options: unknown, and why."""
+    try:
+        checker: Checker = registry.get("checkers", name)(options)
+        return checker
+    except PolygraphError:
+        raise
+    except Exception as error:
+        why = f"the checker {name} cannot be made with the options of this run: {error!r}"
+        return Verdict(valid=UNKNOWN, why=why, stats={"traceback": traceback.format_exc()})
+
+
+def _told_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's folder says to its checkers, but not where they are to write."""
+    return {name: value for name, value in options.items() if name not in OF_THE_USER_ALONE}
 
 
 def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -> Verdict:

@@ -20,6 +20,7 @@ from harness.cluster import kernel
 from harness.errors import StoreError
 from harness.run.store import read_json, write_json
 from harness.stopping import STOPPING
+from harness.surroundings import program
 
 CHECK_SECONDS = 300.0
 GRACE_S = 60.0
@@ -48,7 +49,7 @@ def judge_apart(
 
     ``plugins`` are the files of the run's own scenario, ``seconds`` what each checker may take.
     """
-    argv = [sys.executable, "-m", "harness.run.judge", str(run_dir), str(seconds), *plugins]
+    argv = program("harness.run.judge", str(run_dir), str(seconds), *plugins)
     log = run_dir / "evidence" / "judge.log"
     failure = _run_limited(argv, log, seconds + GRACE_S)
     verdict: dict[str, Any] | None = read_json(run_dir / "verdict.json")

@@ -197,7 +197,7 @@ def test_bounds_hold_for_folders_and_their_ledgers(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert run(("check", str(folder))) == 4
     told = capfd.readouterr().err
-    assert "faults.jsonl: holds more than 64MiB" in told
+    assert "faults.jsonl: holds more than 32MiB" in told
     assert "--max-bytes" in told
     (folder / "faults.jsonl").unlink()
     sparse(folder / PLAIN, LINE, 50 << 30)

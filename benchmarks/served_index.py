@@ -60,8 +60,10 @@ def fill(store: Path, runs: int) -> None:
         name = f"202611{day:02}T{clock}-{number:06x}"
         run = store / f"system{number % 7}" / f"workload{number % 5}" / name
         (run / "evidence").mkdir(parents=True)
-        scenario = ['system = "etcd"', 'nemesis = "kill,pause"', f"seed = {number}"]
-        (run / "scenario.toml").write_text("\n".join(scenario))
+        scenario = (
+            f'system = "etcd"\nworkload = "register"\nnemesis = "kill,pause"\nseed = {number}\n'
+        )
+        (run / "scenario.toml").write_text(scenario)
         counts = {f: {"ok": number, "fail": 1, "info": 0} for f in ("read", "write", "cas")}
         verdict = {"valid": number % 9 != 0, "why": f"stale read of key {number}"}
         (run / "verdict.json").write_text(json.dumps({**verdict, "operations": counts}))

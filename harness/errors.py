@@ -107,6 +107,10 @@ def advice_for(error: OSError) -> str | None:
     return _ADVICE.get(error.errno or 0)
 
 
-def cannot_write(what: str, error: OSError) -> StoreError:
-    """``what`` ("cannot write PATH") with the machine's reason, and the advice that fits it."""
-    return StoreError(f"{what}: {error.strerror or error}", advice_for(error))
+def cannot_write(what: str, error: OSError, beside: str = "") -> StoreError:
+    """``what`` ("cannot write PATH") with the machine's reason, and the advice that fits it.
+
+    ``beside`` says what else there is to know.
+    """
+    hint = "; ".join(filter(None, (advice_for(error), beside)))
+    return StoreError(f"{what}: {error.strerror or error}", hint or None)

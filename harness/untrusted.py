@@ -133,17 +133,18 @@ class Folder:
         except OSError:
             return
 
-    def write(self, name: str | PurePosixPath, data: bytes) -> None:
+    def write(self, name: str | PurePosixPath, data: bytes, *, mode: int = 0o666) -> None:
         """Write a file so that a reader sees the old one or the whole new one, never a part.
 
         Folders on the way are made; a link on the way is refused, one of that name replaced.
+        ``mode`` is what it may be before the umask.
         """
         *way, last = _parts(name)
         with self._folder(way, make=True) as inside:
             temporary = f".{last}.{secrets.token_hex(4)}"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             try:
-                with os.fdopen(os.open(temporary, flags, 0o666, dir_fd=inside), "wb") as out:
+                with os.fdopen(os.open(temporary, flags, mode, dir_fd=inside), "wb") as out:
                     out.write(data)
                 os.replace(temporary, last, src_dir_fd=inside, dst_dir_fd=inside)
             except OSError:

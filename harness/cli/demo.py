@@ -27,6 +27,7 @@ from harness.errors import (
     EXIT_INVALID,
     EXIT_VALID,
 )
+from harness.surroundings import program
 
 STORE = Path("store")
 
@@ -79,7 +80,7 @@ def _run(command: str) -> Shown:
     argv = [*shlex.split(command), "--store", str(STORE)]
     print(f"$ {_pasteable('polygraph ' + shlex.join(argv))}", flush=True)
     before = _latest()
-    exit_code = _wait(subprocess.Popen([sys.executable, "-m", "harness.cli.main", *argv]))
+    exit_code = _wait(subprocess.Popen(program("harness.cli.main", *argv)))
     run_dir = _latest()
     if run_dir is None or run_dir == before:
         return Shown(exit_code, STORE, {})

@@ -20,7 +20,7 @@ import click
 from harness.cli.options import json_option, plugin_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
-from harness.errors import EXIT_VALID, StoreError, UsageError
+from harness.errors import EXIT_VALID, UsageError, cannot_write
 from harness.history.verdict import UNKNOWN
 from harness.plugins import Registry
 
@@ -188,7 +188,7 @@ def _write(entry: Explanation, path: Path) -> None:
         with path.open("wb") as out:
             export(as_history(example), out, "jsonl")
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+        raise cannot_write(f"cannot write {path}", error) from error
 
 
 def as_history(example: Example) -> Any:

@@ -31,7 +31,8 @@ def exit_code_of(error: BaseException, session: Session) -> int:
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        _say(session, str(error) if isinstance(error, Stopped) else "interrupted")
+        by = error.__cause__ if isinstance(error, click.Abort) else error
+        _say(session, str(by) if isinstance(by, Stopped) else "interrupted")
         return EXIT_INTERRUPTED
     if isinstance(error, click.ClickException):
         _say(session, _usage_message(error))

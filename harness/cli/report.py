@@ -9,16 +9,48 @@ import click
 from harness.cli.options import store_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
-from harness.errors import EXIT_VALID
+from harness.errors import EXIT_VALID, StoreError, cannot_write
+
+PAGE = "report.html"
 
 
 @click.command("report", cls=Verb)
 @click.argument("run", default="latest")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file to write, or a folder for report.html; the run's own if not given.",
+)
 @store_option
-def VERB(run: str, store: Path) -> int:
+def VERB(run: str, output: Path | None, store: Path) -> int:
     """Write report.html of RUN (a folder, or latest) and print its path."""
     from harness.report import render
+    from harness.report.page import page_of
     from harness.run.store import find_run
 
-    say(render(find_run(store, run)))
+    run_dir = find_run(store, run)
+    if output is None:
+        try:
+            page = render(run_dir)
+        except StoreError as error:
+            hint = "-o FILE or -o DIR, which writes the page elsewhere"
+            raise StoreError(error.message, hint) from error
+    else:
+        page = output / PAGE if output.is_dir() else output
+        _write(page, page_of(run_dir))
+    say(page)
     return EXIT_VALID
+
+
+def _write(page: Path, text: str) -> None:
+    """Where the user says, which may also be a device or lie behind a link."""
+    from harness.run.store import write_text
+
+    if page.is_file() or not page.exists():
+        write_text(page.resolve(), text)
+        return
+    try:
+        page.write_text(text, "utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise cannot_write(f"cannot write {page}", error) from error

@@ -23,11 +23,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.cluster import identity, leftovers, registration, wire
+from harness.cluster import belonging, identity, leftovers, registration, wire
 from harness.cluster.node import ProcessIdentity
 from harness.cluster.reaper import GRACE_S
 from harness.cluster.reasons import PYROUTE2_HINT, has_pyroute2, hint_for
-from harness.errors import NeedsError, SetupError, StoreError, UsageError
+from harness.errors import NeedsError, SetupError, UsageError, cannot_write
 from harness.stopping import held_back
 
 Mode = Literal["root", "userns"]
@@ -202,7 +202,8 @@ def spawn(
         "pass_fds": list(pass_fds),
     }
     made: tuple[int, int] | None = os.pipe() if stdin is None else None
-    entered = _launch(settings, pass_fds, made[0] if made else stdin, env)
+    marked = belonging.environment(env, run_dir)
+    entered = _launch(settings, pass_fds, made[0] if made else stdin, marked)
     if made:
         os.close(made[0])
         entered.stdin_fd = made[1]
@@ -222,7 +223,7 @@ def _complete(entered: Entered, mode: str, run_dir: Path) -> Entered:
     try:
         registration.write(run_dir, f"local:{mode}", entered._identity)
     except OSError as error:
-        raise StoreError(f"cannot write into {run_dir}: {error.strerror}") from error
+        raise cannot_write(f"cannot write into {run_dir}", error) from error
     entered._run_dir = run_dir
     wire.send(entered._channel, {"go": True})
     started = _expect(entered, "started")

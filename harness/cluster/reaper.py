@@ -233,7 +233,10 @@ def _mark_left_running(registration: str) -> None:
     with open(registration, encoding="utf-8") as file:
         content = json.load(file)
     content["left_running"] = True
-    with open(registration + ".stays", "w", encoding="utf-8") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    # Whatever the umask, nobody else may write it: else ``heal`` would not obey it.
+    new = os.open(registration + ".stays", flags, 0o644)
+    with open(new, "w", encoding="utf-8") as file:
         json.dump(content, file)
     os.replace(registration + ".stays", registration)
 

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from harness.errors import HistoryError, StoreError
+from harness.errors import HistoryError, cannot_write
 from harness.untrusted import Folder
 
 PLAIN: Final = "history.jsonl"
@@ -85,10 +85,8 @@ def seal(run_dir: Path) -> Path:
             plain.unlink()
             _sync_folder(run_dir)
         except OSError as error:
-            raise StoreError(
-                f"{sealed}: the history cannot be sealed: {error.strerror or error}",
-                f"make room on the disk; {plain} is whole and can be judged as it is",
-            ) from error
+            whole = f"{plain} is whole and can be judged as it is"
+            raise cannot_write(f"{sealed}: the history cannot be sealed", error, whole) from error
     return sealed
 
 

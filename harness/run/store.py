@@ -33,14 +33,24 @@ def new_run_dir(store: Path, system: str, workload: str, now: datetime) -> Path:
     name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     run_dir = store.resolve() / system / workload / name
     try:
-        run_dir.parent.mkdir(parents=True, exist_ok=True)
-        run_dir.mkdir(OWNERS_ALONE)
-        (run_dir / "evidence").mkdir(OWNERS_ALONE)
+        _make(run_dir / "evidence")
         link(store, LATEST, run_dir)
         link(store, CURRENT, run_dir)
     except OSError as error:
         raise cannot_write(f"cannot make the run folder {run_dir}", error) from error
     return run_dir
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it, which nobody else may write, whatever the umask.
+
+    Else anybody of the group could put words into a run's registration, and ``polygraph heal``
+    obeys none that others can write.
+    """
+    if not folder.parent.is_dir():
+        _make(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(OWNERS_ALONE)
 
 
 def is_over(store: Path, run_dir: Path) -> None:

@@ -188,6 +188,36 @@ def test_nobody_to_talk_to_and_a_hang_up_that_is_ignored_cost_no_verdict(
     assert again == f"latest\t{json.dumps(verdict['valid']).strip(chr(34))}\n"
 
 
+def test_a_soak_under_timeout_ends_its_runs_and_sums_up(
+    begun: Fixture, polygraph: Fixture, tmp_path: Path
+) -> None:
+    soak = ("soak", *LONG[1:], "--runs", "3", "--parallel", "2")
+    process = begun("timeout", "--preserve-status", "600", SCRIPT, *soak)
+    wait_for(operating(tmp_path), process)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130, said
+    assert "polygraph: stopped by SIGTERM" in said
+    (folder,) = (tmp_path / "store" / "soaks").iterdir()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["interrupted"], summary["half_done"]) == (True, [1, 2])
+    for run_dir in (tmp_path / "store/etcd/register").iterdir():
+        assert ending(run_dir).exit == 130
+    assert verdict_of(tmp_path / "store/latest")["operations"]
+    assert polygraph("heal").stdout == "nothing is left of any run\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_serving_ends_when_it_is_told_to(begun: Fixture, tmp_path: Path, number: int) -> None:
+    (tmp_path / "store").mkdir()
+    process = begun(SCRIPT, "serve", "--port", "0", "--store", "store")
+    assert process.stdout.readline().startswith("serving ")
+    process.send_signal(number)
+    _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in said
+
+
 def test_a_set_up_that_fails_is_told_by_page_and_log(polygraph: Fixture, tmp_path: Path) -> None:
     plugin = ("--plugin", str(Path(__file__).with_name("etcds.py")))
     done = polygraph("test", "broken-etcd", *plugin, *LONG[2:])

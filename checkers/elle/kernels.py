@@ -48,10 +48,7 @@ def kernel(loop: Callable[..., Any], work: int) -> Callable[..., Any]:
 
 @cache
 def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
-    from harness.history.compiling import load_numba
-
-    load_numba()
-    import numba
+    from harness.history.compiling import numba
 
     compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)(loop)
     return compiled

@@ -30,6 +30,7 @@ from harness.errors import (
 )
 from harness.standard_streams import prepare
 from harness.stopping import handled_by
+from harness.surroundings import program
 
 STORE = Path("store")
 
@@ -82,7 +83,7 @@ def _run(command: str) -> Shown:
     argv = [*shlex.split(command), "--store", str(STORE)]
     print(f"$ {_pasteable('polygraph ' + shlex.join(argv))}", flush=True)
     before = _latest()
-    exit_code = _wait(subprocess.Popen([sys.executable, "-m", "harness.cli.main", *argv]))
+    exit_code = _wait(subprocess.Popen(program("harness.cli.main", *argv)))
     run_dir = _latest()
     if run_dir is None or run_dir == before:
         return Shown(exit_code, STORE, {})

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import click
 
 from harness.cli.options import store_option
-from harness.cli.speech import printable
+from harness.cli.speech import printable, say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID, NeedsError, UsageError
 
@@ -47,7 +47,7 @@ def VERB(host: str, port: int, token: str | None, store: Path) -> int:
         sockets = listening.listening(host, port)
         for each in sockets:
             open_sockets.enter_context(each)
-        serve(store, sockets, *_entry(host, token, sockets), say=_say)
+        serve(store, sockets, *_entry(host, token, sockets), say=say)
     return EXIT_VALID
 
 
@@ -77,7 +77,3 @@ def _refuse_unreadable(store: Path) -> None:
     except OSError as error:
         said = f"the store {printable(store)} cannot be read: {error.strerror}"
         raise UsageError(said, "--store DIR") from error
-
-
-def _say(line: str) -> None:
-    click.echo(printable(line))

@@ -10,7 +10,6 @@ import dataclasses
 import json
 import os
 import secrets
-import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,6 +23,7 @@ from harness.cli.test import VERB as TEST
 from harness.cli.test import SystemVerb, scenario_of, told_or_kept
 from harness.errors import EXIT_INTERRUPTED, StoreError, UsageError, cannot_write
 from harness.stopping import how_stopped
+from harness.surroundings import program
 
 if TYPE_CHECKING:
     from harness.run.scenario import Scenario
@@ -60,9 +60,9 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     from harness.cli.soak_progress import block
     from harness.soak.loop import Loop
 
-    book = _resumed(flags["resume"]) if flags["resume"] else _begun(flags)
+    book = _resumed(flags) if flags["resume"] else _begun(flags)
     report = _Reporter(book, flags)
-    command = [sys.executable, "-m", "harness.cli.soak_run"]
+    command = program("harness.cli.soak_run")
     try:
         with block(book) as show:
 
@@ -85,10 +85,15 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
 VERB.params[0:0] = SHARED
 
 
-def _resumed(folder: str) -> Book:
-    from harness.soak.book import Book
+def _resumed(flags: Mapping[str, Any]) -> Book:
+    """The book to go on with, which may be another's: its plug-ins are loaded only if named."""
+    from harness.run.scenario import refuse_unnamed
+    from harness.soak.book import Book, read
 
-    return Book.resume(Path(folder), time.time_ns())
+    folder = Path(flags["resume"])
+    settings, _, _ = read(folder)
+    refuse_unnamed(settings.scenario, map(Path, flags["plugin"]), f"the soak in {folder}")
+    return Book.resume(folder, time.time_ns())
 
 
 def _begun(flags: Mapping[str, Any]) -> Book:

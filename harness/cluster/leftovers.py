@@ -81,7 +81,12 @@ def down(
             f"the cluster of {run_dir} is still running: {'; '.join(left)}",
             f"as the user that started it: kill -9 {registered.reaper.pid}",
         )
-    forget(run_dir, registered)
+    untold = forget(run_dir, registered)
+    if untold:
+        raise HealError(
+            f"the cluster is down, but that could not be noted: {'; '.join(untold)}",
+            "polygraph heal, once it can be",
+        )
 
 
 def heal(store: Path, options: Mapping[str, Any] | None = None) -> list[str]:
@@ -104,6 +109,8 @@ def _attempt(where: Path, work: Callable[[], list[str]]) -> list[str]:
         return work()
     except PolygraphError as error:
         return [f"{where}: {_sentence(error)}"]
+    except OSError as error:
+        return [f"{where}: {error.strerror or error}: {error.filename or 'of what is there'}"]
     except Exception as error:
         return [f"{where}: nothing more was done, for what is there is odd: {error!r}"]
 

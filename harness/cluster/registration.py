@@ -11,7 +11,6 @@ what, is in :mod:`harness.cluster.ownership` and each provider's ``believed``.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
@@ -119,9 +118,13 @@ def is_under_way(run_dir: Path) -> bool:
 
 
 def remove(run_dir: Path) -> None:
-    """Forget the run. Safe twice."""
-    with contextlib.suppress(FileNotFoundError):
+    """Forget the run. Safe twice. ``StoreError`` if it cannot be forgotten."""
+    try:
         path(run_dir).unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"{path(run_dir)} cannot be removed: {error.strerror}") from error
 
 
 def understood_process(told: Any) -> ProcessIdentity:

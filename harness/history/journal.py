@@ -122,11 +122,9 @@ class Journal:
         with self._write_lock:
             if self._file < 0:
                 return
-            self._write_out()
+            self._write_out(is_last=True)
             self._sync_and_close()
-            if not self._is_broken:
-                self._refusal = StoreError(f"{self.path}: the journal is closed")
-            elif not self._is_reported:
+            if self._is_broken and not self._is_reported:
                 raise self._refuse()
 
     def __enter__(self) -> Journal:
@@ -210,13 +208,20 @@ class Journal:
             with self._lock:
                 self._late_ns = self.now() + _LATE_NS
 
-    def _write_out(self) -> None:
-        """Write the buffer; the caller holds the write lock. Notes a failure, raises nothing."""
+    def _write_out(self, *, is_last: bool = False) -> None:
+        """Write the buffer; the caller holds the write lock. Notes a failure, raises nothing.
+
+        Behind the last time nothing is taken any more, or it would be lost without a word.
+        """
         with self._lock:
             self._late_ns = self.now() + _LATE_NS
-            if self._refusal is not None or not self._buffer:
+            if self._refusal is not None:
                 return
             taken, self._buffer = self._buffer, bytearray()
+            if is_last:
+                self._refusal = StoreError(f"{self.path}: the journal is closed")
+        if not taken:
+            return
         try:
             written = os.write(self._file, taken)
         except OSError as error:

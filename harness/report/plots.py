@@ -23,6 +23,7 @@ import numpy as np
 from harness.report.bands import Band
 from harness.report.calls import Calls
 from harness.report.display import visible
+from harness.surroundings import stand_elsewhere
 from harness.untrusted import Folder
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def _quiet_style() -> Iterator[None]:
     logger = logging.getLogger("matplotlib")
     level = logger.level
     logger.setLevel(logging.ERROR)
-    from matplotlib import rc_context
+    with stand_elsewhere():  # it takes settings, and what they run, from the working directory
+        from matplotlib import rc_context
 
     settings: dict[Any, Any] = {
         "text.parse_math": False,

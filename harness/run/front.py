@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +33,7 @@ from harness.run.store import (
     written_by_owner_alone,
 )
 from harness.stopping import Stopped, name_of
+from harness.surroundings import program
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _follow(
 ) -> tuple[int, str]:
     """Start the run process and read its events to their end: (exit code, message)."""
     events_read, events_write = os.pipe()
-    argv = [sys.executable, "-m", "harness.run", str(run_dir / "scenario.toml")]
+    argv = program("harness.run", str(run_dir / "scenario.toml"))
     argv += ["--run-dir", str(run_dir), "--events", str(events_write)]
     env = {**os.environ, providers.PROVIDER_VARIABLE: request.provider}
     try:

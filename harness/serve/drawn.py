@@ -7,7 +7,6 @@ one, so a huge run is drawn once however many look at it.
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import threading
 from collections import OrderedDict
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Literal
 
+from harness.surroundings import program
 from harness.untrusted import Folder
 
 Kind = Literal["report", "soak"]
@@ -110,10 +110,9 @@ class Drawn:
         return sum(len(page) for page in self._pages.values() if isinstance(page, bytes))
 
     def _drawn(self, wanted: _Wanted) -> bytes:
-        # -P: a folder "harness" where the user happens to stand is not what is imported.
-        program = [sys.executable, "-P", "-m", "harness.serve.rendering", wanted.kind]
         with tempfile.TemporaryFile() as page, tempfile.TemporaryFile() as said:
-            code = self._ended([*program, str(self._store), wanted.name], page, said)
+            argv = program("harness.serve.rendering", wanted.kind, str(self._store), wanted.name)
+            code = self._ended(argv, page, said)
             page.seek(0)
             drawn = page.read(MOST_PAGE_BYTES + 1)
             if code != 0:

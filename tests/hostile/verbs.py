@@ -135,9 +135,20 @@ def _draw_nothing() -> None:
     page.draw_plots = lambda *_, **__: []  # type: ignore[assignment]
 
 
-def serving(store: Path, run: Path) -> Ending:
-    """The pages of the index, of one run, and its archive; an answer of 500 is exit code 98."""
-    return in_a_child("serve", lambda: _serve(store, run))
+def serving(store: Path, run: Path, *, drawn: bool = False) -> Ending:
+    """The pages of the index, of one run, and its archive; an answer of 500 is exit code 98.
+
+    Reports are ``drawn`` by a process each, which is slow: ``report`` does the same.
+    """
+
+    def work() -> int:
+        from harness.serve.drawn import Drawn
+
+        if not drawn:
+            Drawn._drawn = lambda self, wanted: b"drawn"  # type: ignore[method-assign]
+        return _serve(store, run)
+
+    return in_a_child("serve", work)
 
 
 def _serve(store: Path, run: Path) -> int:

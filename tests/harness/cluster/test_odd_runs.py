@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -136,6 +137,32 @@ def test_no_ledger_is_written_through_a_link(
     assert "faults.jsonl is no plain file" in left
     assert elsewhere.read_bytes() == before
     assert ours()
+
+
+def test_the_command_tells_each_on_a_line_of_its_own_and_ends_in_3(
+    store: Path, ours: Callable[[], bool]
+) -> None:
+    name = b"x\nnothing is left of any run\n\x1b[2J\xff"
+    (store / "system" / "workload" / os.fsdecode(name)).mkdir(parents=True)
+    (store / "system" / "workload" / os.fsdecode(name) / "cluster.json").write_text("{}")
+    argv = [sys.executable, "-m", "harness.cli.main", "heal", "--store", str(store)]
+    done = subprocess.run(argv, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 3
+    assert done.stdout == b""
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("still there: ")
+    assert "\x1b" not in line
+    assert ours()
+
+
+def test_a_ledger_that_cannot_be_written_is_told_by_down_too(
+    store: Path, gone: ProcessIdentity
+) -> None:
+    run_dir = register(folder_of(store, "run"), gone)
+    (run_dir / "faults.jsonl").write_text('{"id": 0, "fault": "kill"}\n')
+    with pytest.raises(HealError, match=r"could not be noted: .*line 1: not a ledger entry"):
+        down(run_dir)
+    assert registration.path(run_dir).exists()
 
 
 def test_links_in_a_store_are_not_followed_and_those_that_lead_out_of_it_are_told(

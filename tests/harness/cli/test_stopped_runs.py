@@ -222,7 +222,7 @@ def test_serving_ends_when_it_is_told_to(begun: Fixture, tmp_path: Path, number:
     assert process.stdout.readline().startswith("serving ")
     process.send_signal(number)
     _, said = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode in (0, 130)
+    assert process.returncode in (0, 130), said
     assert "Traceback" not in said
 
 

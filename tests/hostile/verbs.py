@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 from tests.hostile.run_folders import SECRET, Hostile
@@ -156,25 +156,27 @@ def _serve(store: Path, run: Path) -> int:
 
     from harness.serve.app import application
 
-    client = TestClient(
-        application(store, None),
-        base_url="http://127.0.0.1:8080",
-        raise_server_exceptions=False,
-        follow_redirects=False,
-    )
     name = quote(os.fsencode(run.relative_to(store)))
     pages = ["/", "/runs.json", "/?verdict=invalid", "/style.css"]
     for kind, end in (("run", "/"), ("live", "/"), ("progress", ""), ("zip", ""), ("soak", "/")):
         pages.append(f"/{kind}/{name}{end}")
-    failed = False
-    for page in pages:
-        answer = client.get(page)
-        failed |= answer.status_code >= 500
-        status = f"{page}: {answer.status_code} {answer.headers.get('content-type')}\n"
-        os.write(1, status.encode(errors="backslashreplace"))
-        if SECRET.encode() in _unpacked(answer.content):
-            os.write(1, f"{page}: {SECRET}\n".encode())
-    return 98 if failed else 0
+    with TestClient(
+        application(store, None),
+        base_url="http://127.0.0.1:8080",
+        raise_server_exceptions=False,
+        follow_redirects=False,
+    ) as client:
+        return max([_served(client, page) for page in pages])
+
+
+def _served(client: Any, page: str) -> int:
+    """Ask for a page, and say what came of it, but not what stands there; 98 for a defect."""
+    answer = client.get(page)
+    kind = answer.headers.get("content-type")
+    print(f"{page}: {answer.status_code} {kind}".encode("ascii", "backslashreplace").decode())
+    if SECRET.encode() in _unpacked(answer.content):
+        print(f"{page}: {SECRET}")
+    return 98 if answer.status_code >= 500 else 0
 
 
 def _unpacked(content: bytes) -> bytes:

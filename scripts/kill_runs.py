@@ -8,10 +8,11 @@
 
 Each kill has a run of its own: short, under faults, ended in a phase of its life that is chosen
 in turn (start of the command, set-up, operations, healing, sealing, judging, report, teardown), a
-random while after the phase began. Killed are the front, the run process, both, all processes of
-ours at once, or a helper (guard, launcher, reaper, agent, link proxies, judge, clock tracer,
-keeper, side-car program); never the database, which is no death of ours. What is not killed may
-end by itself; then ``polygraph heal`` is run once. It must say that nothing is left, and nothing
+random while after the phase began. Killed are the front, the run process, both (at once, or one
+while it clears up behind the other), all processes of ours, or a helper (guard, launcher, reaper,
+agent, link proxies, judge, clock tracer, keeper, side-car program); never the database, which is
+no death of ours. What is not killed may end by itself; then ``polygraph heal`` is run once (every
+fourth time after one that was killed in its middle). It must say that nothing is left, and nothing
 may be: processes, namespaces, mounts, links, containers, folders and rules of hosts, data,
 registration, faults that are not noted as healed. ``polygraph check`` must read the history and
 accuse nobody: the database keeps its promises, and only we were killed.
@@ -38,7 +39,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,7 +67,10 @@ IN_TURN = (
     *("teardown",),
 )
 """The phases to kill in: operations under faults are the most of a run."""
-TARGETS = ("front", "run process", "both", "helper", "front", "both", "helper", "all")
+ONE_BY_ONE = "one after the other"
+"""The run process, and the front while it clears up behind it; or the other way round."""
+TARGETS = ("front", "run process", "both", "helper", ONE_BY_ONE, "front", "both", "helper", "all")
+LONGEST_BETWEEN_S = 1.5
 OTHERS = ("front", "run process", "database", "fork")
 FAULTS = ("--nemesis-interval", "0.5", "--nemesis-duration", "0.3")
 MOST_TRIES = 5
@@ -84,10 +88,10 @@ class Kill:
     journal: str
     guarded: bool
     seed: int
+    heal_dies_s: float | None = None
     attempt: int = 0
     hit: list[str] = field(default_factory=list)
     in_phase: str = ""
-    killed_ns: int = 0
     exit: int | None = None
     checked: int | str | None = None
     healed_s: float = 0.0
@@ -160,6 +164,7 @@ def planned(number: int, given: argparse.Namespace, earlier: int = 0) -> Kill:
         journal=rng.choice(("buffered", "buffered", "sync")),
         guarded=rng.random() < 0.3,
         seed=given.seed * 100_000 + number,
+        heal_dies_s=rng.uniform(0.2, 1.5) if rng.random() < 0.25 else None,
     )
 
 
@@ -230,7 +235,7 @@ def carried_out(kill: Kill, more: list[str], lab: Path | None, given: argparse.N
         kill.failures.append(f"the command showed a traceback: {text[-600:]}")
     if kill.exit == 1:
         kill.failures.append(f"the run accused the database: {text[-600:]}")
-    heal(kill, store)
+    heal(kill, store, [*more, *given.more])
     kill.failures += [f"left: {what}" for what in traces.left()]
     if lab is not None:
         kill.failures += [f"left: {what}" for what in hosts_left(lab)]
@@ -253,13 +258,24 @@ def strike(kill: Kill, front: subprocess.Popen[bytes], traces: Traces, store: Pa
     traces.run_dir = run_dir_in(store)
     processes = traces.processes()
     traces.remember(processes)
-    victims = chosen(kill, front.pid, processes)
+    held = list(hold(chosen(kill, front.pid, processes)))
     kill.in_phase = "over" if front.poll() is not None else phase_of(store)
-    kill.killed_ns = time.monotonic_ns()
+    rng = random.Random(f"{kill.seed}-between")
+    for position, (pidfd, role) in enumerate(held):
+        if position and kill.target == ONE_BY_ONE:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                front.wait(rng.uniform(0.0, LONGEST_BETWEEN_S))
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            kill.hit.append(role)
+        os.close(pidfd)
+
+
+def hold(victims: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Each as a descriptor of the process, which stays that of this very one."""
     for pid, role in victims:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-            kill.hit.append(role)
+            yield os.pidfd_open(pid), role
 
 
 def chosen(kill: Kill, front: int, processes: list[Process]) -> list[tuple[int, str]]:
@@ -275,6 +291,7 @@ def chosen(kill: Kill, front: int, processes: list[Process]) -> list[tuple[int, 
         "front": fronts,
         "run process": runs,
         "both": [*fronts, *runs],
+        ONE_BY_ONE: [*fronts, *runs],
         "helper": [rng.choice(helpers)] if helpers else [],
         "all": [*fronts, *runs, *helpers],
     }[kill.target]
@@ -282,10 +299,16 @@ def chosen(kill: Kill, front: int, processes: list[Process]) -> list[tuple[int, 
     return victims or fronts
 
 
-def heal(kill: Kill, store: Path) -> None:
-    """``polygraph heal``, once."""
+def heal(kill: Kill, store: Path, flags: list[str]) -> None:
+    """``polygraph heal``, once, told of the user's ssh configuration as the run was."""
     began = time.monotonic()
-    code, said = told([POLYGRAPH, "heal", "--store", str(store)], END_S)
+    argv = [POLYGRAPH, "heal", "--store", str(store)]
+    if "--ssh-config" in flags:
+        argv += ["--ssh-config", flags[flags.index("--ssh-config") + 1]]
+    if kill.heal_dies_s is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(argv, timeout=kill.heal_dies_s, check=False, capture_output=True)
+    code, said = told(argv, END_S)
     kill.healed_s = time.monotonic() - began
     if code != 0 or TRACEBACK in said:
         kill.failures.append(f"heal ended in {code}: {said[-800:]}")
@@ -339,6 +362,8 @@ def print_tables(done: list[Kill], given: argparse.Namespace, took_s: float) -> 
     unread = sum(any(what.startswith("check") for what in k.failures) for k in done)
     print(f"\n{given.provider}: {len(done)} kills in {took_s:.0f} s, seed {given.seed}")
     print("  killed    " + said_of(Counter(role for kill in done for role in set(kill.hit))))
+    deaths = sum(kill.heal_dies_s is not None for kill in done)
+    print(f"  heal itself was killed before it was run to its end: {deaths}")
     print("  aimed at  " + said_of(Counter(kill.target for kill in done)))
     phases = Counter(kill.in_phase for kill in done)
     print("  in phase  " + said_of({name: phases[name] for name in PHASES if phases[name]}))

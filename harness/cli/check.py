@@ -31,6 +31,7 @@ from harness.cli.models import initial_state, joined, known_anomalies, refuse_un
 from harness.cli.options import (
     READABLE,
     json_option,
+    max_bytes_option,
     names,
     nanoseconds,
     plugin_option,
@@ -48,6 +49,7 @@ from harness.errors import (
     EXIT_VALID,
     UsageError,
 )
+from harness.history.bounds import Bounds
 from harness.history.consistency import known_models
 from harness.plugins import Registry
 from harness.run.judging import CHECK_SECONDS, GRACE_S
@@ -128,6 +130,7 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
     is_flag=True,
     help="Try the checkers on planted anomalies; with FILE, on it with one read changed.",
 )
+@max_bytes_option
 @json_option
 @plugin_option
 @store_option
@@ -149,6 +152,7 @@ def VERB(
     sort_by_time: int | None,
     ignore_f: tuple[str, ...],
     budget: float | None,
+    max_bytes: int | None,
     **flags: Any,
 ) -> int:
     """Judge recorded histories or runs; prints FILE<TAB>true|false|unknown for each.
@@ -168,6 +172,7 @@ def VERB(
         options=_checker_options(flags),
         ignore_f=names(joined(ignore_f)),
         budget=budget,
+        bounds=Bounds(max_bytes),
         store=store,
         registry=registry,
         session=context.ensure_object(Session),

@@ -29,6 +29,7 @@ from harness.errors import (
     UsageError,
     cannot_write,
 )
+from harness.history.bounds import USUAL, Bounds
 from harness.plugins import Registry
 from harness.run.judging import CHECK_SECONDS
 
@@ -56,6 +57,7 @@ class Request:
     budget: float | None = None
     folders: Mapping[str, Path] = field(default_factory=dict)
     sort_by_time: int | None = None
+    bounds: Bounds = USUAL
     begun: Begun = str
 
     @property
@@ -134,21 +136,25 @@ def budget_of(name: str, request: Request) -> float:
 
 def history_of(name: str, request: Request) -> Any:
     """The history of a file or a run."""
-    from harness.history.reader import read_history
     from harness.run.judge import load_record
     from harness.run.store import find_run
 
     path = Path(name)
     if name == STDIN or path.is_file():
-        return read_history(path, request.format, sort_by_time=request.sort_by_time)
-    return load_record(find_run(request.store, name)).history
+        return _read(name, request)
+    return load_record(find_run(request.store, name), request.bounds).history
 
 
 def _judge_file(name: str, request: Request) -> dict[str, Any]:
+    return judge_bare(_read(name, request), name, request)
+
+
+def _read(name: str, request: Request) -> Any:
     from harness.history.reader import read_history
 
-    history = read_history(Path(name), request.format, sort_by_time=request.sort_by_time)
-    return judge_bare(history, name, request)
+    return read_history(
+        Path(name), request.format, sort_by_time=request.sort_by_time, bounds=request.bounds
+    )
 
 
 def judge_bare(
@@ -220,7 +226,7 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
         raise UsageError("--sort-by-time is for files; the records of a run are in order")
     if request.overrides:
         say(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
-        record = load_record(run_dir)
+        record = load_record(run_dir, request.bounds)
         facts = record.run or {}
         recorded = () if request.model is not None else facts.get("checkers") or ()
         absent = absent_checkers(run_dir, facts, recorded, request.registry)
@@ -230,6 +236,7 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
         seconds=budget_of(name, request),
         begun=request.begun,
         registry=request.registry,
+        bounds=request.bounds,
     )
     stored = read_json(run_dir / "verdict.json")
     found = ending(run_dir)
@@ -242,7 +249,7 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     elif stored.get("valid") != verdict["valid"]:
         say(f"{run_dir}: its verdict.json says {stored.get('valid')}, kept as it is", err=True)
     if name in request.folders:
-        _keep_proofs(name, load_record(run_dir).history, verdict, request)
+        _keep_proofs(name, load_record(run_dir, request.bounds).history, verdict, request)
     return verdict
 
 

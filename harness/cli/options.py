@@ -59,6 +59,30 @@ def plugin_option(command: Command) -> Command:
     )(command)
 
 
+def max_bytes_option(command: Command) -> Command:
+    """``--max-bytes SIZE``: how much may be read of a history."""
+    return click.option(
+        "--max-bytes",
+        callback=_bytes,
+        metavar="SIZE",
+        help="Read histories up to this size, unpacked (8GiB), in place of the usual bounds.",
+    )(command)
+
+
+def _bytes(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    """A size (``8GiB``, ``500MB``, ``1000``) in bytes, for an option."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)?", text.strip(), re.IGNORECASE)
+    size = 0
+    if match is not None:
+        power = " KMGT".index(match[2].upper()) if match[2] else 0
+        size = int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+    if size < 1:
+        raise click.BadParameter(f"{text!r} is no size; expected one like 8GiB, 500MB or 1000000")
+    return size
+
+
 def nanoseconds(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
     """A short time (``0``, ``5ms``, ``200us``, ``1.5s``) in nanoseconds, for an option."""
     if text is None:

@@ -11,6 +11,7 @@ as Python objects         :data:`MOST_OBJECT_BYTES`: every other history of one 
                           takes about ten times the room
 in one piece              :data:`MOST_WHOLE_BYTES`: an array or a vector around all records
 one line                  :data:`MOST_LINE_BYTES`, where a record is a line
+the ledger of faults      :data:`MOST_LEDGER_BYTES`
 unpacked against packed   :data:`EXPANSION`, from :data:`EXPANDED_BYTES` on
 ========================  =======================================================================
 
@@ -25,9 +26,11 @@ from typing import Final
 from harness.errors import HistoryError
 
 MOST_BYTES: Final = 4 << 30
-MOST_OBJECT_BYTES: Final = 1 << 30
+MOST_OBJECT_BYTES: Final = 512 << 20
 MOST_WHOLE_BYTES: Final = 384 << 20
 MOST_LINE_BYTES: Final = 64 << 20
+MOST_LEDGER_BYTES: Final = 32 << 20
+"""As objects it may take twenty times the room."""
 EXPANSION: Final = 200
 EXPANDED_BYTES: Final = 256 << 20
 FLAG: Final = "--max-bytes"
@@ -50,6 +53,11 @@ class Bounds:
         """Bytes of one record, where a record is a line."""
         return MOST_LINE_BYTES if self.most_bytes is None else self.most_bytes
 
+    @property
+    def ledger(self) -> int:
+        """Bytes of a ledger of faults."""
+        return MOST_LEDGER_BYTES if self.most_bytes is None else self.most_bytes
+
     def held(self, *, is_whole: bool) -> int:
         """Bytes of what becomes Python objects, in one piece or line by line."""
         if self.most_bytes is not None:
@@ -63,12 +71,13 @@ class Bounds:
         is_bomb = packed is not None and size > max(EXPANDED_BYTES, EXPANSION * packed)
         if is_bomb and self.most_bytes is None:
             raise HistoryError(
-                f"{name}: the compressed data grows more than {EXPANSION} times, to over"
-                f" {in_units(size)} so far, so it is taken for a trap",
+                f"{name}: the compressed data grows to more than {EXPANSION} times its size"
+                f" ({size >> 20} MiB so far), so it is taken for a trap",
                 f"{FLAG} {in_units(MOST_BYTES)} if you trust it",
             )
 
 
+USUAL: Final = Bounds()
 UNBOUNDED: Final = Bounds(1 << 62)
 """For what this very run has written."""
 
@@ -86,6 +95,4 @@ def in_units(size: int) -> str:
     power = 0
     while size >= 1024 and size % 1024 == 0 and power < len(_UNITS) - 1:
         size, power = size // 1024, power + 1
-    if power == 0 and size >= 1 << 20:
-        return f"{size / (1 << 20):.0f} MiB"
     return f"{size}{_UNITS[power]}" if power else f"{size} bytes"

@@ -178,16 +178,22 @@ def _spooled(
             try:
                 if is_in_memory and size > _ROOM:
                     file, is_in_memory = undo.enter_context(_on_disk(file)), False
-                file.write(piece)
+                _write(file, piece)
             except OSError as error:
                 raise StoreError(
                     f"{name}: there is no room for it in {tempfile.gettempdir()} when it is"
                     f" unpacked: {error.strerror}",
                     "TMPDIR=DIR for a folder with more room, or give a plain file",
                 ) from error
-        file.flush()
         undo.pop_all()
     return file
+
+
+def _write(file: BinaryIO, piece: bytes) -> None:
+    """Past the buffer, which would fail again when it is closed on a full disk."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[os.write(file.fileno(), rest) :]
 
 
 def _in_memory() -> BinaryIO:
@@ -203,7 +209,7 @@ def _on_disk(file: BinaryIO) -> BinaryIO:
         moved = undo.enter_context(tempfile.TemporaryFile())
         file.seek(0)
         while piece := file.read(_PIECE):
-            moved.write(piece)
+            _write(moved, piece)
         file.close()
         undo.pop_all()
     return moved

@@ -21,7 +21,7 @@ from typing import BinaryIO, Final
 
 from harness.errors import HistoryError
 from harness.history import formats
-from harness.history.bounds import Bounds, beyond
+from harness.history.bounds import USUAL, Bounds, beyond
 from harness.history.content import STANDARD_INPUT, Content, content_of, opened
 from harness.history.history import History
 from harness.history.intakes import is_guessed, is_timed
@@ -34,7 +34,6 @@ from harness.untrusted import Folder
 
 SMALLEST_SCANNED: Final = 8 << 20
 """Bytes from which the compiled scanners are worth loading."""
-_USUAL: Final = Bounds()
 
 
 def read_history(
@@ -42,7 +41,7 @@ def read_history(
     format: str | None = None,
     *,
     sort_by_time: int | None = None,
-    bounds: Bounds = _USUAL,
+    bounds: Bounds = USUAL,
 ) -> History:
     """The history in ``path``; ``format`` (``jsonl``, ``json``, ``edn``) overrides detection.
 
@@ -111,9 +110,9 @@ def _scanned(content: Content, format: str | None) -> History | None:
         return None
     from harness.history import fast_edn, fast_jsonl
 
-    history = None if format == "edn" else fast_jsonl.read_fast(path)
+    history = None if format == "edn" else fast_jsonl.read_fast(path, content.name)
     if history is None and format != "jsonl":
-        history = fast_edn.read_fast(path)
+        history = fast_edn.read_fast(path, content.name)
     return history
 
 
@@ -199,6 +198,6 @@ def read_bytes(data: bytes, name: str, format: str | None = None) -> History:
     pieces, size = [], 0
     for piece in unpacked((data,), name)[0]:
         size += len(piece)
-        _USUAL.refuse_total(size, name)
+        USUAL.refuse_total(size, name)
         pieces.append(piece)
     return parse_history(b"".join(pieces), name, format)

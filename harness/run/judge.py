@@ -21,6 +21,7 @@ from typing import Any
 
 from harness.errors import EXIT_INFRASTRUCTURE, PolygraphError
 from harness.history import pairings
+from harness.history.bounds import UNBOUNDED, USUAL, Bounds
 from harness.history.history import History
 from harness.history.operation import Header
 from harness.history.record import LedgerEntry, LogFile, Record
@@ -39,6 +40,7 @@ from harness.run.composing import compose
 from harness.run.evidence import read_facts, read_states
 from harness.run.foreign import refuse_other_models, unmodelled
 from harness.run.store import write_json
+from harness.untrusted import Folder
 
 RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
@@ -88,8 +90,9 @@ def judge_run(
     seconds: float | None = None,
     begun: Callable[[str], object] = str,
     registry: Registry | None = None,
+    bounds: Bounds = USUAL,
 ) -> dict[str, Any]:
-    """Judge a run from its folder alone. Writes nothing.
+    """Judge a run from its folder alone, as far as ``bounds`` go. Writes nothing.
 
     No file with code that the run's scenario names is loaded: it may have moved or changed, or be
     another machine's. ``registry`` is what may be used now; a checker of the run that is not in
@@ -100,7 +103,7 @@ def judge_run(
 
     registry = Registry() if registry is None else registry
     scenario = recorded(recorded_table(run_dir), registry)
-    record = load_record(run_dir)
+    record = load_record(run_dir, bounds)
     record = replace(record, history=with_known_claims(record.history))
     run = record.run or {}
     names = [*_own_checkers(record, scenario.workload, registry), *RUN_CHECKERS]
@@ -130,23 +133,28 @@ def judge_run(
     return answer
 
 
-def load_record(run_dir: Path) -> Record:
+def load_record(run_dir: Path, bounds: Bounds = USUAL) -> Record:
     """Everything that checkers may read of the run in ``run_dir``; missing parts are ``None``.
 
-    A run that was killed before its first operation has an empty, partial history.
+    A run that was killed before its first operation has an empty, partial history. The folder may
+    be anybody's, so no link in it is followed: a history or a ledger that is one, or is beyond
+    ``bounds``, is a ``HistoryError``; logs and evidence that are odd count as missing.
     """
     from harness.history.reader import read_history
-    from harness.history.seal import find_history
     from harness.run.ledger import read_ledger
 
     if any(run_dir.glob("history.jsonl*")):
-        history = read_history(find_history(run_dir))
+        history = read_history(run_dir, bounds=bounds)
     else:
         history = History((), Header(), ("the run has no history yet",), partial=True)
-    ledger = run_dir / "faults.jsonl"
-    faults: list[LedgerEntry] | None = read_ledger(ledger) if ledger.exists() else None
+    ledger, inside = run_dir / "faults.jsonl", Folder(run_dir)
+    faults: list[LedgerEntry] | None = None
+    if os.path.lexists(ledger):
+        faults = read_ledger(ledger, bounds)
     logs = [
-        LogFile(node=path.parent.name, path=path) for path in sorted(run_dir.glob("nodes/*/*.log"))
+        LogFile(node=path.parent.name, path=run_dir / path)
+        for path in map(Path, inside.files("nodes"))
+        if len(path.parts) == 3 and path.suffix == ".log"
     ]
     return Record(
         history=history,
@@ -254,7 +262,7 @@ def main(argv: Sequence[str]) -> int:
     registry = Registry(tuple(map(Path, argv[2:])))
     collect_seldom()
     try:
-        verdict = judge_run(run_dir, seconds=seconds, registry=registry)
+        verdict = judge_run(run_dir, seconds=seconds, registry=registry, bounds=UNBOUNDED)
         write_json(run_dir / "verdict.json", verdict)
     except PolygraphError as error:
         with contextlib.suppress(OSError):  # its log may be on the full disk as well

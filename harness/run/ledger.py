@@ -24,12 +24,11 @@ from typing import Any, Final
 import msgspec
 
 from harness.errors import HistoryError, StoreError, cannot_write
+from harness.history.bounds import USUAL, Bounds, beyond
 from harness.history.record import LedgerEntry
-from harness.untrusted import Folder
+from harness.untrusted import Folder, TooLarge
 
 NAME: Final = "faults.jsonl"
-MOST_BYTES: Final = 32 << 20
-"""Of a ledger that is read; as objects it may take twenty times the room."""
 
 INTEND: Final = "intend"
 INJECTED: Final = "injected"
@@ -161,17 +160,19 @@ def _whole_lines(file: int) -> int:
     return 0
 
 
-def read_ledger(path: Path) -> list[LedgerEntry]:
+def read_ledger(path: Path, bounds: Bounds = USUAL) -> list[LedgerEntry]:
     """The entries of ``path`` in order; none where there is no file (nothing was ever meant).
 
     A last line without its newline is what a killed writer leaves: it is left out, for its
-    step was not taken. Any other unreadable line raises ``HistoryError`` with its number, and so
-    does what is no plain file or too large.
+    step was not taken. Any other unreadable line raises ``HistoryError`` with its number, as do
+    a ledger beyond ``bounds`` and what is no plain file.
     """
     try:
-        data = Folder(path.parent).read(path.name, MOST_BYTES)
+        data = Folder(path.parent).read(path.name, bounds.ledger)
     except FileNotFoundError:
         return []
+    except TooLarge:
+        raise beyond(f"the fault ledger {path}", "more", bounds.ledger) from None
     except OSError as error:
         why = error.strerror or error
         raise HistoryError(f"the fault ledger {path} cannot be read: {why}") from error

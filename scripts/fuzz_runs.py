@@ -5,12 +5,13 @@
     python scripts/fuzz_runs.py --runs DIR --seed 1 --only 4711
 
 Files of real runs (etcd: register, bank, list-append; made first where ``--runs`` names no runs)
-are changed: bytes, JSON, lines and TOML, cut, swapped, taken from other runs, replaced by links and
-pipes. Each folder goes through ``check`` and some of ``report``, ``export``, ``serve``, ``heal`` and
-``down``, each in a process of its own with 10 seconds and a bound of memory; a real server
-is asked now and then. A failure is an unexpected error, a signal, a time-out, text that drives the
-terminal, anything outside the folder that was read, written or run, or a verdict turned round by
-what is only derived. Any case can be had again from its number: ``--only N`` with the same runs.
+are changed: bytes, JSON, lines and TOML, cut, swapped, taken from other runs, replaced by links
+and pipes. Each folder goes through ``check`` and some of ``report``, ``export``, ``serve``,
+``heal`` and ``down``, each in a process of its own with 10 seconds and a bound of memory; a real
+server is asked now and then. A failure is an unexpected error, a signal, a time-out, text that
+drives the terminal, anything outside the folder that was read, written or run, or a verdict
+turned round by what is only derived. Any case can be had again from its number: ``--only N``
+with the same runs.
 
 Prints counts for each verb, and the failures by kind. Exit codes: 0 none, 1 some.
 """
@@ -175,7 +176,7 @@ class Fuzzer:
             lambda hostile: command("heal", "--store", str(hostile.store)),
             lambda hostile: command("down", "--store", str(hostile.store), str(hostile.run)),
             lambda hostile: command("check", "-v", "-c", "serializable", str(hostile.run)),
-            lambda hostile: command("check", "--json", "--self-test", str(hostile.run)),
+            lambda hostile: command("check", "--self-test", str(hostile.run)),
         ]
         chosen = stream.sample(others, 3)
         if stream.random() < REAL_SERVER_SHARE:
@@ -221,7 +222,7 @@ def _asked(address: str) -> bytes:
 
 
 def work(fuzzer: Fuzzer, first: int, step: int, until_s: float, results: object) -> None:
-    """Cases ``first``, ``first + step``, … until the time is over; the tally goes to ``results``."""
+    """Every ``step``-th case from ``first`` on until the time is over; counts go to ``results``."""
     tally, number = Tally(), first
     while time.monotonic() < until_s:
         how, endings, faults = fuzzer.case(number)

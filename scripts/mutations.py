@@ -28,8 +28,9 @@ WORDS: Sequence[bytes] = (
     *(b'"type":"ok"', b'"type":"info"', b'"process":"nemesis"', b'"value":[]', b"0x" + b"f" * 5000),
 )
 ODD_VALUES: Sequence[Any] = (
-    *ODD.values(), 2**63, -(2**63), 1e308, float("inf"), float("nan"), "\ud800", "\x1b[2J", "x" * 9999,
-    [[]], {"": None}, ["append", 1, 2], [["append", 1, 2], ["r", 1, [2]]], "nemesis", "invoke",
+    *ODD.values(), 2**63, -(2**63), 1e308, float("inf"), float("nan"), "\ud800", "\x1b[2J",
+    "x" * 9999, [[]], {"": None}, ["append", 1, 2], [["append", 1, 2], ["r", 1, [2]]], "nemesis",
+    "invoke",
 )  # fmt: skip
 UNPACK_MOST = 64 << 20
 Change = Callable[["Case"], str]

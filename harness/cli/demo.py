@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ from harness.errors import (
     EXIT_INVALID,
     EXIT_VALID,
 )
+from harness.standard_streams import prepare
+from harness.stopping import handled_by
 from harness.surroundings import program
 
 STORE = Path("store")
@@ -102,12 +105,17 @@ def _pasteable(command: str) -> str:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Its exit code. Ctrl-C reaches the run too, which then ends by itself: wait on."""
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue
+    """Its exit code. Ctrl-C reaches the run too, which then ends by itself: wait on.
+
+    What else stops a command is passed on.
+    """
+
+    def pass_on(number: int, frame: Any) -> None:
+        if number != signal.SIGINT:
+            process.send_signal(number)
+
+    with handled_by(pass_on):
+        return process.wait()
 
 
 def _latest() -> Path | None:
@@ -159,4 +167,5 @@ def _not_as_stated(run: Shown, stated: str) -> int:
 
 
 if __name__ == "__main__":
+    prepare()
     sys.exit(main())

@@ -162,6 +162,8 @@ def _show(scenario: Scenario, outcome: Outcome, as_json: bool) -> None:
         say(f"polygraph: {outcome.message}", err=True)
     report = outcome.run_dir / "report.html"
     say(f"run     {outcome.run_dir}", err=as_json)
+    if outcome.verdict is None:
+        say(f"log     {outcome.run_dir / 'run.log'}", err=as_json)
     if report.exists():
         say(f"report  {report}", err=as_json)
     say(f"repeat  {scenario.command()}", err=as_json)

@@ -29,6 +29,7 @@ from harness.errors import (
     PolygraphError,
     SetupError,
     StoreError,
+    cannot_write,
 )
 from harness.run.ended import write_end
 from harness.run.events import Events
@@ -58,15 +59,27 @@ def main(argv: list[str] | None = None) -> int:
     except PolygraphError as error:
         events.note_error(error)
         exit_code, message = error.exit_code, str(error)
+    except OSError as error:
+        events.note_error(error)
+        name = error.filename if isinstance(error.filename, str) else ""
+        if Path(name).is_relative_to(run_dir):  # no defect: the disk is full, say
+            message = str(cannot_write(f"cannot write {name}", error))
+        else:
+            message = _defect(run_dir, error)
     except BaseException as error:  # also what a plug-in must not raise, like SystemExit
         events.note_error(error)
-        path = run_dir / "evidence" / "defect.txt"
-        with contextlib.suppress(StoreError):
-            write_text(path, traceback.format_exc())
-        message = f"a defect of Polygraph or of a plug-in: {error!r}; the traceback is in {path}"
+        message = _defect(run_dir, error)
     write_end(run_dir, exit_code, message, events.phase)
     events.emit("end", 0, exit=exit_code, message=message)
     return exit_code
+
+
+def _defect(run_dir: Path, error: BaseException) -> str:
+    """What is said of an exception that nobody meant."""
+    path = run_dir / "evidence" / "defect.txt"
+    with contextlib.suppress(StoreError):
+        write_text(path, "".join(traceback.format_exception(error)))
+    return f"a defect of Polygraph or of a plug-in: {error!r}; the traceback is in {path}"
 
 
 def run_and_leave() -> None:

@@ -65,26 +65,22 @@ def run(
     provider.prepare(request, _teller(on_event))
     with written_by_owner_alone():
         run_dir = new_run_dir(store, scenario.system, scenario.workload, datetime.now())
-        log = RunLog(run_dir, "front")
-        try:
+        with _last_word(store, run_dir, RunLog(run_dir, "front")) as log:
             write_text(run_dir / "scenario.toml", scenario.to_toml(parts.system.versions()))
             log.write(f"begin, by {request.provider}: {scenario.command()}")
             remember = _remembering(run_dir, on_event)
-            with stop_on_interrupt(remember) as interrupts, _last_word(run_dir, log):
+            with stop_on_interrupt(remember) as interrupts:
                 on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
                 leave = scenario.leave_db_running
                 end = _follow(provider, request, leave, run_dir, remember, interrupts, log)
-        finally:
-            is_over(store, run_dir)
-            log.close()
     return Outcome(end[0], run_dir, read_json(run_dir / "verdict.json"), end[1])
 
 
 @contextlib.contextmanager
-def _last_word(run_dir: Path, log: RunLog) -> Iterator[None]:
-    """What ends the front by an exception stands in the run's folder too."""
+def _last_word(store: Path, run_dir: Path, log: RunLog) -> Iterator[RunLog]:
+    """The run is over then; what ends the front by an exception stands in the run's folder too."""
     try:
-        yield
+        yield log
     except BaseException as error:
         log.error(error)
         code = EXIT_INFRASTRUCTURE
@@ -95,6 +91,9 @@ def _last_word(run_dir: Path, log: RunLog) -> Iterator[None]:
         message = str(error) if isinstance(error, PolygraphError | Stopped) else repr(error)
         _say_end(run_dir, code, message)
         raise
+    finally:
+        is_over(store, run_dir)
+        log.close()
 
 
 def _say_end(run_dir: Path, code: int, message: str) -> None:

@@ -7,6 +7,7 @@ found and whose files are as they were, and whatever is odd about it is as if it
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -85,8 +86,10 @@ def _own(folder: Path | None) -> Path | None:
         return None
     ours = folder / "polygraph" / "indices"
     try:
-        ours.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for each in (ours.parent, ours):
+            with contextlib.suppress(FileExistsError):
+                each.mkdir(mode=0o700)
             found = os.lstat(each)
             is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
             if not is_own or found.st_mode & 0o022:

@@ -24,43 +24,6 @@ HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[31m"
 Make = Callable[..., Path]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    path = tmp_path / "store"
-    path.mkdir()
-    (tmp_path / "secret.txt").write_text("not yours")
-    return path
-
-
-@pytest.fixture
-def make(store: Path) -> Make:
-    def make(
-        name: str,
-        valid: Any = True,
-        *,
-        system: str = "etcd",
-        nemesis: str = "kill",
-        why: str = "",
-    ) -> Path:
-        run = store / system / "register" / name
-        (run / "evidence").mkdir(parents=True)
-        scenario = f'system = "etcd"\nnemesis = "{nemesis}"\nseed = 5\n'
-        (run / "scenario.toml").write_text(scenario)
-        if valid is not None:
-            counts = {"read": {"ok": 2, "fail": 1, "info": 0}}
-            verdict = {"valid": valid, "why": why, "operations": counts}
-            (run / "verdict.json").write_text(json.dumps(verdict))
-            (run / "report.html").write_text(f"<p>report of {name}</p>")
-        return run
-
-    return make
-
-
-@pytest.fixture
-def client(store: Path) -> TestClient:
-    return TestClient(application(store, None), follow_redirects=False)
-
-
 def names(client: TestClient, query: str = "") -> list[str]:
     return [row["path"].split("/")[-1] for row in client.get(f"/runs.json{query}").json()]
 

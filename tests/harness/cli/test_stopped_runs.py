@@ -138,7 +138,8 @@ def test_what_is_sent_to_every_process_of_a_run_accuses_nobody(
     assert process.returncode == 130, said
     verdict = verdict_of(run_dir)
     assert verdict["valid"] == "unknown", verdict
-    assert any("SIGTERM was sent to the run's own processes" in each for each in whys(verdict))
+    told = whys(verdict)
+    assert any("SIGTERM was sent to the run's own processes" in each for each in told), told
     assert polygraph("heal").stdout == "nothing is left of any run\n"
     assert not is_held(run_dir)
 

@@ -29,6 +29,7 @@ MOST_FILES: Final = 100_000
 """Files and folders that are looked at in one folder, all below it included."""
 MOST_DEEP: Final = 32
 """How far down folders in folders are looked into."""
+_PIECE: Final = 1 << 20
 _LOOK: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS: Final = (
     (stat.S_ISLNK, "a link, which is not followed"),
@@ -77,11 +78,14 @@ class Folder:
 
     def read(self, name: str | PurePosixPath, most_bytes: int) -> bytes:
         """A plain file whole; :class:`TooLarge` if it has more than ``most_bytes``."""
+        # Piece by piece: whoever asks for as much as there may be is given the room for it at once.
+        data = bytearray()
         with self.open(name) as file:
-            data = file.read(most_bytes + 1)
+            while piece := file.read(min(_PIECE, most_bytes + 1 - len(data))):
+                data += piece
         if len(data) > most_bytes:
             raise TooLarge(errno.EFBIG, f"is larger than {most_bytes} bytes", str(name))
-        return data
+        return bytes(data)
 
     def json(self, name: str | PurePosixPath, most_bytes: int = MOST_JSON_BYTES) -> Any:
         """What a plain file of JSON says. ``ValueError`` says why it is none that can be read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -17,6 +17,10 @@ LONGEST_LOG_LINE: Final = 1 << 20
 """Bytes of a line of a log that are looked at."""
 
 
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A whole number that 64 bits hold."""
+
+
 class LedgerEntry(msgspec.Struct, frozen=True):
     """One line of ``faults.jsonl``: what was meant, done, seen to bite and healed, and when.
 
@@ -25,11 +29,11 @@ class LedgerEntry(msgspec.Struct, frozen=True):
     ``detail`` carries shape, resolved targets and the measured proof.
     """
 
-    id: int
+    id: Whole
     fault: str
     targets: list[str]
     event: str
-    time: int
+    time: Whole
     detail: dict[str, Any] = {}
 
 

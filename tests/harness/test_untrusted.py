@@ -123,3 +123,11 @@ def test_folders_in_folders_end_somewhere(tmp_path: Path) -> None:
     os.close(here)
     (tmp_path / "plain").write_text("x")
     assert list(Folder(tmp_path).files()) == ["plain"]
+
+
+def test_a_bound_beyond_all_memory_costs_no_more_than_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * (3 << 20))
+    assert Folder(tmp_path).read("a", 1 << 62) == b"x" * (3 << 20)
+    assert Folder(tmp_path).read("a", 3 << 20) == b"x" * (3 << 20)
+    with pytest.raises(TooLarge):
+        Folder(tmp_path).read("a", (3 << 20) - 1)

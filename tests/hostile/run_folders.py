@@ -33,10 +33,6 @@ SECRET = "swordfish-7c1f0d"
 SYSTEM, WORKLOAD, RUN = "etcd", "register", "20261120T100000-abcdef"
 
 
-CATALOGUE = ".catalogue.sqlite"
-"""What the index over the store keeps there for itself."""
-
-
 @dataclass(frozen=True)
 class Attack:
     """One thing that is wrong with a run folder.
@@ -137,11 +133,9 @@ class Hostile:
 
 
 def _differences(before: dict[str, object], after: dict[str, object]) -> list[str]:
-    """The paths at which something is otherwise; the catalogue of a store is derived, and its."""
+    """The paths at which something is otherwise."""
     return [
-        path
-        for path in sorted(before.keys() | after.keys())
-        if before.get(path) != after.get(path) and not Path(path).name.startswith(CATALOGUE)
+        path for path in sorted(before.keys() | after.keys()) if before.get(path) != after.get(path)
     ]
 
 
@@ -193,10 +187,13 @@ def attacks(*patterns: str) -> list[Attack]:
     return [each for each in every if any(fnmatch.fnmatchcase(each.name, w) for w in wanted)]
 
 
-def lay(attack: Attack, root: Path, *, valid: bool = True) -> Hostile:
-    """A run with ``attack`` done to it, under a fresh folder in ``root``, with its canary."""
+def lay(attack: Attack, root: Path, *, valid: bool = True, of: Path | None = None) -> Hostile:
+    """A run with ``attack`` done to it, under a fresh folder in ``root``, with its canary.
+
+    It is ``of`` a folder that is left as it is, else of the whole run that is ``valid`` or not.
+    """
     hostile = Hostile(Path(mkdtemp(prefix="hostile-", dir=root)), attack, valid)
-    shutil.copytree(whole_run(valid), hostile.run, symlinks=True)
+    shutil.copytree(of or whole_run(valid), hostile.run, symlinks=True)
     shutil.copytree(poisoned_run(), hostile.outside, symlinks=True)
     attack.lay(hostile)
     hostile.begin()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -265,3 +266,22 @@ def test_a_missing_file_is_one_clear_message(tmp_path: Path) -> None:
 
 def test_nesting_without_end_is_an_error_and_no_crash() -> None:
     assert "nested too deeply" in refused(INVOKE + "[" * 100_000 + "]" * 100_000 + "\n")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("time", 2**63, "a time that 64 bits hold"),
+        ("time", -(2**63) - 1, "a time that 64 bits hold"),
+        ("index", 2**63, "an index that 64 bits hold"),
+        ("process", 2**31, "a process up to 2147483647"),
+    ],
+)
+def test_numbers_that_columns_cannot_hold_are_refused(
+    tmp_path: Path, field: str, value: int, told: str
+) -> None:
+    record = {"index": 0, "time": 1, "process": 0, "type": "invoke", "f": "read", "value": None}
+    path = tmp_path / "history.jsonl"
+    path.write_text(json.dumps(record | {field: value}) + "\n")
+    with pytest.raises(HistoryError, match=told):
+        read_history(path)

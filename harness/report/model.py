@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from harness.errors import PolygraphError, UsageError
+from harness.history.bounds import USUAL, Bounds
 from harness.history.history import History
 from harness.history.reader import read_history
 from harness.history.record import LedgerEntry
@@ -64,14 +65,17 @@ class Run:
         return self.history.header.start_wall_ns
 
 
-def read_run(folder: Path | Folder) -> Run:
-    """Read every part of ``folder``; raises :class:`UsageError` only if it is not a folder."""
+def read_run(folder: Path | Folder, bounds: Bounds = USUAL) -> Run:
+    """Read every part of ``folder``, a history within ``bounds``.
+
+    Raises :class:`UsageError` only if it is not a folder.
+    """
     inside = folder if isinstance(folder, Folder) else Folder(folder)
     path = inside.path / inside.under
     if not path.is_dir():
         raise UsageError(f"{path} is not a run folder", "polygraph list shows the runs there are")
     notices: list[str] = []
-    history = _history(path, notices)
+    history = _history(path, notices, bounds)
     calls = pair_calls(history)
     last_ns = max((operation.time for operation in history.operations[-1:]), default=0)
     ledger = _attempt(inside, "faults.jsonl", _read_ledger, notices)
@@ -90,9 +94,9 @@ def read_run(folder: Path | Folder) -> Run:
     )
 
 
-def _history(folder: Path, notices: list[str]) -> History:
+def _history(folder: Path, notices: list[str], bounds: Bounds) -> History:
     try:
-        history = read_history(folder)
+        history = read_history(folder, bounds=bounds)
     except (OSError, ValueError, EOFError, RecursionError, PolygraphError) as error:
         notices.append(f"No operations can be shown. {_said(error, folder)}")
         return History([])

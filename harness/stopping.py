@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +19,7 @@ from typing import Any, Final
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask a command to stop."""
 ONE_S: Final = 0.5
+AGAIN_S: Final = 0.05
 
 Clock = Callable[[], float]
 
@@ -64,11 +66,17 @@ class Wishes:
         self.number = number if self.number is None else self.number
         return True
 
+    def forget(self) -> None:
+        """Nobody heard it: the next signal is the first."""
+        self.number = None
+
 
 def stop_by_exception() -> None:
     """Have all three do what SIGINT does in Python: raise, here :class:`Stopped`, once a wish.
 
-    What is ignored (``nohup``) stays ignored. Outside the main thread nothing is done.
+    Where Python drops the exception (in a finalizer, or where imports let go of their locks) the
+    signal comes again: who sent it does so once, and waits. What is ignored (``nohup``) stays
+    ignored. Outside the main thread nothing is done.
     """
     wishes = Wishes()
 
@@ -79,6 +87,23 @@ def stop_by_exception() -> None:
     for number, handler in _to_be_handled(STOPPING):
         if handler in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, stop)
+    sys.unraisablehook = _send_again(wishes, sys.unraisablehook)
+
+
+def _send_again(wishes: Wishes, otherwise: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What is done about an exception that was dropped: soon the same signal, if it was one."""
+    main = threading.main_thread().ident
+
+    def see(dropped: Any) -> None:
+        if not isinstance(dropped.exc_value, Stopped) or main is None:
+            otherwise(dropped)
+            return
+        wishes.forget()
+        again = threading.Timer(AGAIN_S, signal.pthread_kill, (main, dropped.exc_value.number))
+        again.daemon = True
+        again.start()
+
+    return see
 
 
 def _to_be_handled(numbers: Iterable[int]) -> list[tuple[int, Any]]:

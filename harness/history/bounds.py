@@ -85,7 +85,7 @@ UNBOUNDED: Final = Bounds(1 << 62)
 def beyond(name: str, what: str, most: int) -> HistoryError:
     """What is said of a file with ``what`` ("a line of more") than ``most`` bytes."""
     return HistoryError(
-        f"{name}: holds {what} than {in_units(most)}, which is the most that is read",
+        f"{name}: holds {what} than {in_units(most)}, the most that is read without {FLAG}",
         f"{FLAG} {in_units(2 * most)} if you trust it and this machine has the memory",
     )
 

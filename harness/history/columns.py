@@ -41,6 +41,7 @@ NEMESIS_PROCESS: Final = -1
 NONE: Final = -1
 _TYPE_CODE: Final = {name: code for code, name in enumerate(TYPES)}
 _INTEGER_LIMIT: Final = 1 << 63
+_SIMPLE: Final = frozenset((int, str))
 _TOGETHER: Final = 1 << 17
 """Records that are counted at once."""
 
@@ -133,6 +134,8 @@ class _Table:
         kind = type(item)
         if kind is int or kind is str:
             key: Any = item  # these two never equal each other
+        elif (kind is list or kind is tuple) and _SIMPLE.issuperset(map(type, item)):
+            key = (list, tuple(item))
         elif kind is list or kind is dict or kind is tuple or kind in RICH:
             key = (list, exact(item))
         else:

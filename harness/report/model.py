@@ -16,15 +16,15 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from harness.errors import HistoryError, PolygraphError, UsageError
+from harness.errors import PolygraphError, UsageError
+from harness.history.bounds import USUAL, Bounds
 from harness.history.history import History
 from harness.history.reader import read_history
 from harness.history.record import LedgerEntry
-from harness.history.seal import PLAIN, SEALED, find_history
 from harness.report.bands import Band, bands_of_history, bands_of_ledger
 from harness.report.calls import Calls, pair_calls
 from harness.report.display import visible
-from harness.untrusted import Folder, NotPlain, parsed_json
+from harness.untrusted import Folder, parsed_json
 
 MOST_PART_BYTES: Final = 64 << 20
 """Of a verdict, a ledger or the evidence."""
@@ -65,14 +65,17 @@ class Run:
         return self.history.header.start_wall_ns
 
 
-def read_run(folder: Path | Folder) -> Run:
-    """Read every part of ``folder``; raises :class:`UsageError` only if it is not a folder."""
+def read_run(folder: Path | Folder, bounds: Bounds = USUAL) -> Run:
+    """Read every part of ``folder``, a history within ``bounds``.
+
+    Raises :class:`UsageError` only if it is not a folder.
+    """
     inside = folder if isinstance(folder, Folder) else Folder(folder)
     path = inside.path / inside.under
     if not path.is_dir():
         raise UsageError(f"{path} is not a run folder", "polygraph list shows the runs there are")
     notices: list[str] = []
-    history = _history(inside, path, notices)
+    history = _history(path, notices, bounds)
     calls = pair_calls(history)
     last_ns = max((operation.time for operation in history.operations[-1:]), default=0)
     ledger = _attempt(inside, "faults.jsonl", _read_ledger, notices)
@@ -91,30 +94,14 @@ def read_run(folder: Path | Folder) -> Run:
     )
 
 
-def _history(inside: Folder, folder: Path, notices: list[str]) -> History:
+def _history(folder: Path, notices: list[str], bounds: Bounds) -> History:
     try:
-        history = read_history(_plain_history(inside, folder))
+        history = read_history(folder, bounds=bounds)
     except (OSError, ValueError, EOFError, RecursionError, PolygraphError) as error:
         notices.append(f"No operations can be shown. {_said(error, folder)}")
         return History([])
     notices.extend(_said(notice, folder) for notice in history.notices)
     return history
-
-
-def _plain_history(inside: Folder, folder: Path) -> Path:
-    """The file of the history, which is no link or pipe; ``HistoryError`` where there is none."""
-    for name in (*SEALED, PLAIN):
-        try:
-            inside.stat(name)
-        except NotPlain as error:
-            raise HistoryError(f"{name} {error.strerror}") from error
-        except OSError:
-            continue
-        return folder / name
-    found = find_history(folder)
-    if not inside.has(found.name):
-        raise HistoryError(f"{found.name} is no plain file")
-    return found
 
 
 def _said(message: object, folder: Path) -> str:

@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from harness.history.bounds import USUAL, Bounds
 from harness.history.operation import TYPES
 from harness.report.bands import Band
 from harness.report.calls import Calls
@@ -58,22 +59,22 @@ SCRIPTS = (
 """The page's program, in the order in which its files are joined."""
 
 
-def render(run_dir: Path) -> Path:
+def render(run_dir: Path, bounds: Bounds = USUAL) -> Path:
     """Write ``report.html`` and ``plots/`` into ``run_dir`` and return the page's path.
 
     Any part of the folder may be missing. Raises :class:`harness.errors.UsageError` if ``run_dir``
     is no folder and ``StoreError`` or ``OSError`` if it cannot be written. A page that somebody
     else writes at the same time (a run under way, and who looks at it) is replaced whole.
     """
-    run = read_run(Path(run_dir))
+    run = read_run(Path(run_dir), bounds)
     page = run.folder / "report.html"
     write_text(page, _html(run, run.inside.below("plots")))
     return page
 
 
-def page_of(folder: Path | Folder) -> str:
+def page_of(folder: Path | Folder, bounds: Bounds = USUAL) -> str:
     """The page of a run, of which nothing is written."""
-    return _html(read_run(folder), None)
+    return _html(read_run(folder, bounds), None)
 
 
 def _html(run: Run, plots_folder: Folder | None) -> str:

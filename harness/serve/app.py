@@ -42,7 +42,7 @@ from harness.serve.drawn import MOST_PAGE_BYTES, Drawn, Kind, Undrawn
 from harness.serve.guard import Guard
 from harness.serve.kept import Kept
 from harness.serve.present import present_of
-from harness.serve.rows import NO_VERDICT, address, is_run, path_of, read_row
+from harness.serve.rows import Row, address, is_run, path_of, row
 from harness.serve.soaks import FOLDER
 from harness.serve.zipped import plain_name, zipped
 from harness.untrusted import Folder
@@ -176,9 +176,8 @@ class Index:
         """Whether there is such a run, and whether it is over or to be followed."""
         if not is_run(self.inside, path):
             return "none"
-        run = self.inside.below(path)
-        over = run.has("report.html") or read_row(self.inside, path).verdict != NO_VERDICT
-        return "over" if over else "live"
+        has_page = self.inside.below(path).has("report.html")
+        return "over" if has_page or _is_over(row(self.inside, path)) else "live"
 
     async def soak(self, request: Request) -> Response:
         """The page of a soak, drawn from its summary, so that its links lead to reports here."""
@@ -220,8 +219,8 @@ class Index:
     def _present(self, path: str) -> dict[str, object] | None:
         if not is_run(self.inside, path):
             return None
-        row = read_row(self.inside, path)
-        over = {"verdict": pages.WORDS[row.verdict]} if row.verdict != NO_VERDICT else {}
+        found = row(self.inside, path)
+        over = {"verdict": pages.WORDS[found.verdict]} if _is_over(found) else {}
         return {**present_of(self.inside.below(path)), **over}
 
     async def zip(self, request: Request) -> Response:
@@ -247,6 +246,11 @@ class Index:
     async def icon(self, request: Request) -> Response:
         """Browsers ask for it; there is none."""
         return Response(status_code=204)
+
+
+def _is_over(row: Row) -> bool:
+    """Whether nothing of the run is to be followed any more."""
+    return row.state == "over"
 
 
 def _plain_page(folder: Folder, name: str) -> BinaryIO | None:

@@ -82,7 +82,8 @@ class Catalogue:
         rows: dict[str, Stamped] = {}
         for path, stamp in run_folders(self.store, troubles):
             entry = known.get(path)
-            is_known = entry is not None and entry[0] == stamp
+            # Of a run under way nothing need change when it ends without a word.
+            is_known = entry is not None and entry[0] == stamp and entry[1].state != "under way"
             rows[path] = entry if is_known and entry else (stamp, row(self._inside, path))
         soaks = soaks_of(self._inside, self.state.soaks)
         if self._rows is None or rows != self._rows:

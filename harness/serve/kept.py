@@ -19,7 +19,7 @@ from typing import Final
 from harness.serve.rows import Row, row_of
 from harness.untrusted import Folder
 
-VERSION: Final = 1
+VERSION: Final = 2
 MOST_BYTES: Final = 128 << 20
 Stamped = tuple[str, Row]
 

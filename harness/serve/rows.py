@@ -42,7 +42,8 @@ _LOOK: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Row:
     """One run. ``path`` is relative to the store; ``began`` is local time, ISO 8601.
 
-    ``trouble`` says which of its files are unreadable, and why.
+    ``trouble`` says which of its files are unreadable, and why. ``state`` is ``over``, or of a run
+    without a verdict also ``under way`` or ``not known``.
     """
 
     path: str
@@ -57,6 +58,7 @@ class Row:
     seconds: float
     operations: int
     trouble: str
+    state: str
 
     @property
     def faults(self) -> list[str]:
@@ -211,6 +213,7 @@ def row(inside: Folder, path: str) -> Row:
         blank: dict[str, Any] = {name: kind() for name, kind in _KINDS.items()}
         system, workload = (visible(part, 100) for part in path.split("/")[:2])
         named = {"path": path, "system": system, "workload": workload, "verdict": UNREADABLE}
+        named["state"] = "over"
         return Row(**{**blank, **named, "trouble": visible(repr(error), 200)})
 
 
@@ -224,6 +227,7 @@ def read_row(inside: Folder, path: str) -> Row:
     if word == NO_VERDICT and troubles:
         word = UNREADABLE
     facts = _object(run, _FACTS, troubles) or {}
+    state, no_verdict = _state(inside.path / path) if word == NO_VERDICT else ("over", "")
     found = _Found(troubles)
     system, workload = path.split("/")[:2]
     return Row(
@@ -232,14 +236,25 @@ def read_row(inside: Folder, path: str) -> Row:
         workload=visible(workload, 100),
         nemesis=found.text(scenario, "nemesis", 400),
         verdict=word,
-        why=found.text(verdict or {}, "why", 1000),
+        why=no_verdict or found.text(verdict or {}, "why", 1000),
         seed=found.whole(scenario.get("seed"), "seed", _MOST_SEED),
         provider=found.text(facts if "provider" in facts else scenario, "provider", 100),
         began=_began(run, path),
         seconds=found.seconds(facts),
         operations=found.operations(verdict or {}),
         trouble="; ".join(troubles[:3]),
+        state=state,
     )
+
+
+def _state(run_dir: Path) -> tuple[str, str]:
+    """Whether a run without a verdict is over, and if it is, why it has none."""
+    from harness.run.ended import ending, why_no_verdict
+
+    state = ending(run_dir).state
+    if state in ("under way", "not known"):
+        return state, ""
+    return "over", visible(why_no_verdict(run_dir) or "", 1000)
 
 
 def _word(verdict: Mapping[str, Any], troubles: list[str]) -> str:

@@ -258,3 +258,20 @@ def test_an_own_bound_is_the_only_one() -> None:
     Bounds(1 << 40).refuse_total(1 << 39, "bomb", packed=1)
     with pytest.raises(HistoryError, match="taken for a trap"):
         Bounds().refuse_total(1 << 30, "bomb", packed=1000)
+
+
+def test_a_report_tells_what_it_left_out_and_the_flag_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "MOST_OBJECT_BYTES", 100)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "scenario.toml").write_text('system = "etcd"\n')
+    (folder / PLAIN).write_bytes(LINE * 2)
+    page = tmp_path / "page.html"
+    assert run(("report", str(folder), "-o", str(page))) == 0
+    assert "No operations can be shown" in page.read_text("utf-8")
+    assert "without --max-bytes" in page.read_text("utf-8")
+    (folder / PLAIN).write_bytes(LINE)
+    assert run(("report", str(folder), "-o", str(page), "--max-bytes", "1MiB")) == 0
+    assert "No operations can be shown" not in page.read_text("utf-8")

@@ -262,3 +262,28 @@ def test_errors_are_grouped_alike_from_columns(tmp_path: Path) -> None:
     )
     assert fast_verdict == plain
     assert plain.stats["count"] > 0
+
+
+def test_long_records_are_decoded_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = read_fast(path := written(tmp_path, transactions(11, 60, [1, 2], list(range(20)))))
+    assert fast is not None
+    operations = fast.operations
+    assert isinstance(operations, LazyOperations)
+    monkeypatch.setattr(LazyOperations, "_BYTES", 500)
+    spans: list[tuple[int, int]] = []
+    decoded = LazyOperations._decoded
+
+    def noted(self: LazyOperations, first: int, last: int) -> Any:
+        spans.append((first, last))
+        return decoded(self, first, last)
+
+    monkeypatch.setattr(LazyOperations, "_decoded", noted)
+    assert list(operations) == list(ordinary(path).operations)
+    sizes = [operations._span(*span) for span in spans]
+    assert len(spans) > 10
+    assert all(
+        end - start <= 1000 or last == first + 1
+        for (start, end), (first, last) in zip(sizes, spans, strict=True)
+    )

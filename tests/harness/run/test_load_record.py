@@ -52,7 +52,8 @@ def test_a_whole_folder_is_read_whole(folder: Path) -> None:
     assert [entry.fault for entry in record.faults] == ["kill"]
     assert record.logs is not None
     assert [(log.node, list(log.lines())) for log in record.logs] == [("n1", ["started\n"])]
-    assert record.run == {"checkers": ["linearizable"]}
+    assert record.run is not None
+    assert list(record.run["checkers"]) == ["linearizable"]
     assert record.states is None
 
 
@@ -92,11 +93,13 @@ def test_a_folder_of_evidence_that_leads_out_is_not_followed(folder: Path) -> No
 
 
 @pytest.mark.parametrize("said", ["[1]", "7", '"text"', "{", "[" * 100_000])
-def test_evidence_of_an_odd_type_counts_as_missing(folder: Path, said: str) -> None:
+def test_evidence_of_an_odd_type_says_nothing(folder: Path, said: str) -> None:
     (folder / "evidence" / "run.json").write_text(said)
     (folder / "evidence" / "final_states.json").write_text(said)
     record = load_record(folder)
-    assert (record.run, record.states) == (None, None)
+    assert record.run is None
+    assert record.states is not None
+    assert not record.states["states"]
 
 
 def test_a_log_that_became_a_link_is_not_read(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import shutil
@@ -248,3 +249,20 @@ def test_every_other_address_needs_one() -> None:
     (every,) = listening("0.0.0.0", 0)
     assert not is_loopback([every])
     every.close()
+
+
+def test_a_run_that_died_is_told_from_one_that_lives(client: TestClient, make: Make) -> None:
+    died = make("20261120T100000-aaaaaa", None)
+    (died / "run.log").write_text("the last thing it did")
+    living = make("20261121T100000-bbbbbb", None)
+    with (living / "run.log").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        newest, oldest = client.get("/runs.json").json()
+        assert (newest["state"], newest["why"]) == ("under way", "")
+        assert oldest["state"] == "over"
+        assert oldest["why"].startswith("it died")
+        assert client.get("/run/etcd/register/20261121T100000-bbbbbb/").status_code == 303
+    page = client.get("/run/etcd/register/20261120T100000-aaaaaa/")
+    assert "it died" in page.text
+    # Nothing in the folder has changed since, but nobody holds it any more.
+    assert client.get("/runs.json").json()[0]["state"] == "over"

@@ -360,7 +360,7 @@ def planted(odd: Path, store: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_an_index_of_somebody_else_is_not_believed(
-    patient: TestClient, planted: sqlite3.Connection, store: Path
+    planted: sqlite3.Connection, patient: TestClient, store: Path
 ) -> None:
     lie = ("../../../etc", "lie", "lie", "", "valid", "lie", 0, "", "2026", 0, 0, "lie")
     planted.execute(f"insert into runs values ({', '.join('?' * 12)})", lie)
@@ -373,7 +373,7 @@ def test_an_index_of_somebody_else_is_not_believed(
 
 
 def test_a_locked_index_of_somebody_else_holds_nobody_up(
-    patient: TestClient, planted: sqlite3.Connection
+    planted: sqlite3.Connection, patient: TestClient
 ) -> None:
     planted.execute("begin exclusive")
     assert row_of(patient)["verdict"] == "valid"

@@ -31,7 +31,7 @@ from typing import Any
 from harness.cluster import leftovers
 from harness.cluster.containers import engine, images
 from harness.cluster.containers.cluster import DockerCluster
-from harness.cluster.containers.layout import project_of
+from harness.cluster.containers.engine import project_of
 from harness.cluster.docker_provider import PROVIDER
 from harness.cluster.providers import Request
 

@@ -151,13 +151,12 @@ def _matching(
 
     Raises ``BudgetExceeded``.
     """
-    with log.path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, 1):
-            if number % _LINES_BETWEEN_LOOKS == 0:
-                budget.spend_check(f"reading {log.path.name} of {log.node}")
-            text = line.rstrip("\n")[:LONGEST_LINE]
-            if pattern.search(text) and (lines_cut or not is_cut_off(line)):
-                yield Cry(log, number, text)
+    for number, line in enumerate(log.lines(), 1):
+        if number % _LINES_BETWEEN_LOOKS == 0:
+            budget.spend_check(f"reading {log.path.name} of {log.node}")
+        text = line.rstrip("\n")[:LONGEST_LINE]
+        if pattern.search(text) and (lines_cut or not is_cut_off(line)):
+            yield Cry(log, number, text)
 
 
 def _exit_told(end: Mapping[str, Any], record: Record) -> Anomaly:

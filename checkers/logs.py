@@ -96,21 +96,20 @@ class Logs:
             return
         time_ns: int | None = None
         open_line: Line | None = None
-        with log.path.open(encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines, 1):
-                if number % _LINES_BETWEEN_LOOKS == 0:
-                    budget.spend_check(f"reading {log.path.name} of {log.node}")
-                text = line.rstrip("\n")[:LONGEST_LINE]
-                own_ns = run_time_ns(text, start_ns)
-                time_ns = time_ns if own_ns is None else own_ns
-                kind = self._kind(text)
-                if open_line is not None and (kind or not _goes_on(open_line, text, own_ns)):
-                    yield open_line
-                    open_line = None
-                if open_line is not None:
-                    open_line.excerpt.append(text)
-                elif kind:
-                    open_line = Line(log, number, kind, text, time_ns, is_cut_off(line))
+        for number, line in enumerate(log.lines(), 1):
+            if number % _LINES_BETWEEN_LOOKS == 0:
+                budget.spend_check(f"reading {log.path.name} of {log.node}")
+            text = line.rstrip("\n")[:LONGEST_LINE]
+            own_ns = run_time_ns(text, start_ns)
+            time_ns = time_ns if own_ns is None else own_ns
+            kind = self._kind(text)
+            if open_line is not None and (kind or not _goes_on(open_line, text, own_ns)):
+                yield open_line
+                open_line = None
+            if open_line is not None:
+                open_line.excerpt.append(text)
+            elif kind:
+                open_line = Line(log, number, kind, text, time_ns, is_cut_off(line))
         if open_line is not None:
             yield open_line
 

@@ -8,13 +8,18 @@
     │   ├── NotReady          3   the system did not get ready in the time it was given
     │   └── NodeError         3   one node failed; names it
     ├── HealError             3   a fault could not be undone; says what is left and how to end it
-    └── StoreError            3   the store cannot be written (disk full, no permission)
+    └── StoreError            3   the store cannot be written (disk full, no permission);
+                                  cannot_write says what would help, by the number of the error
 
 What a *client operation* became is not told by these: see :mod:`harness.client`, whose
 ``Failed`` and ``Indeterminate`` become ``fail`` and ``info`` in the history.
 """
 
 from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from typing import Final
 
 EXIT_VALID = 0
 EXIT_INVALID = 1
@@ -73,3 +78,39 @@ class HealError(PolygraphError):
 
 class StoreError(PolygraphError):
     """The run folder cannot be written."""
+
+
+_ELSEWHERE: Final = "--store DIR (or -o where there is one) for another place"
+_ADVICE: Final[Mapping[int, str]] = {
+    errno.ENOSPC: f"free some space, or {_ELSEWHERE}",
+    errno.EDQUOT: f"your quota is used up: remove what is not needed, or {_ELSEWHERE}",
+    errno.EFBIG: "the file is larger than it may be here (ulimit -f, or the file system)",
+    errno.EACCES: f"as a user who may write there, or {_ELSEWHERE}",
+    errno.EPERM: f"as a user who may write there, or {_ELSEWHERE}",
+    errno.EROFS: f"what is mounted there is read only: {_ELSEWHERE}",
+    errno.ENAMETOOLONG: "a shorter name",
+    errno.ENOTDIR: f"something on the way there is a file, no folder: {_ELSEWHERE}",
+    errno.EEXIST: f"a file of that name is in the way: {_ELSEWHERE}",
+    errno.EISDIR: "it is a folder; give the name of a file",
+    errno.ENOENT: "a folder on the way there is missing; make it",
+    errno.ELOOP: "a link on the way there leads nowhere, or is not to be followed; remove it",
+    errno.EMFILE: "too many files are open: ulimit -n with a larger number",
+    errno.ENFILE: "this machine has too many files open: end something",
+    errno.EIO: "the disk, or what is mounted there, does not work: see dmesg",
+    errno.ETXTBSY: "somebody runs it just now: end that first",
+}
+"""What to try, by the number of the error; no advice fits another."""
+
+
+def advice_for(error: OSError) -> str | None:
+    """What to try where the machine refused to write; ``None`` where nothing is known to help."""
+    return _ADVICE.get(error.errno or 0)
+
+
+def cannot_write(what: str, error: OSError, beside: str = "") -> StoreError:
+    """``what`` ("cannot write PATH") with the machine's reason, and the advice that fits it.
+
+    ``beside`` says what else there is to know.
+    """
+    hint = "; ".join(filter(None, (advice_for(error), beside)))
+    return StoreError(f"{what}: {error.strerror or error}", hint or None)

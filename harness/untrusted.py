@@ -17,7 +17,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -29,6 +29,7 @@ MOST_FILES: Final = 100_000
 """Files and folders that are looked at in one folder, all below it included."""
 MOST_DEEP: Final = 32
 """How far down folders in folders are looked into."""
+_PIECE: Final = 1 << 20
 _LOOK: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS: Final = (
     (stat.S_ISLNK, "a link, which is not followed"),
@@ -55,9 +56,19 @@ class Folder:
     Cheap to make; nothing is held open between two calls, and any of them may be made from any
     thread. All raise ``OSError``: ``FileNotFoundError`` where there is nothing of that name,
     :class:`NotPlain` where it is no plain file (or no plain folder is on the way to it).
+    ``under`` is a way inside that no link may be on either (:meth:`below`).
     """
 
     path: Path
+    under: str = ""
+
+    def below(self, name: str | PurePosixPath) -> Folder:
+        """The folder of that name inside. Unlike the path of it, it never leads out by a link."""
+        return Folder(self.path, "/".join([*self._under, *_parts(name)]))
+
+    @property
+    def _under(self) -> list[str]:
+        return _parts(self.under) if self.under else []
 
     def open(self, name: str | PurePosixPath) -> BinaryIO:
         """A plain file, to read. Never waits: a pipe is refused before anybody writes to it."""
@@ -67,11 +78,14 @@ class Folder:
 
     def read(self, name: str | PurePosixPath, most_bytes: int) -> bytes:
         """A plain file whole; :class:`TooLarge` if it has more than ``most_bytes``."""
+        # Piece by piece: whoever asks for as much as there may be is given the room for it at once.
+        data = bytearray()
         with self.open(name) as file:
-            data = file.read(most_bytes + 1)
+            while piece := file.read(min(_PIECE, most_bytes + 1 - len(data))):
+                data += piece
         if len(data) > most_bytes:
             raise TooLarge(errno.EFBIG, f"is larger than {most_bytes} bytes", str(name))
-        return data
+        return bytes(data)
 
     def json(self, name: str | PurePosixPath, most_bytes: int = MOST_JSON_BYTES) -> Any:
         """What a plain file of JSON says. ``ValueError`` says why it is none that can be read."""
@@ -92,30 +106,49 @@ class Folder:
         _refuse_odd(found, str(name))
         return found
 
-    def files(self, under: str = "", most: int = MOST_FILES) -> Iterator[str]:
+    def folders(self, most: int = MOST_FILES) -> list[str]:
+        """The names of the folders directly inside, in order; links to some are none."""
+        with self._folder([]) as inside, os.scandir(inside) as entries:
+            found = [
+                entry.name for entry in islice(entries, most) if entry.is_dir(follow_symlinks=False)
+            ]
+        return sorted(found)
+
+    def changed_s(self) -> float:
+        """When something was last put into the folder or taken out of it."""
+        with self._folder([]) as inside:
+            return os.fstat(inside).st_mtime
+
+    def files(
+        self,
+        under: str = "",
+        most: int = MOST_FILES,
+        enters: Callable[[str], bool] = lambda _: True,
+    ) -> Iterator[str]:
         """The names of the plain files below ``under``, in order; of nothing, if it is not there.
 
         What else is there (links, pipes, folders of others) is passed over. ``most`` bounds what
-        is looked at.
+        is looked at, and ``enters`` says by its name whether a folder is looked into.
         """
-        left = [most]
+        look = _Look(most, enters)
         try:
             with self._folder(_parts(under) if under else []) as inside:
-                yield from _below(inside, under, left, MOST_DEEP)
+                yield from look.below(inside, under, MOST_DEEP)
         except OSError:
             return
 
-    def write(self, name: str | PurePosixPath, data: bytes) -> None:
+    def write(self, name: str | PurePosixPath, data: bytes, *, mode: int = 0o666) -> None:
         """Write a file so that a reader sees the old one or the whole new one, never a part.
 
         Folders on the way are made; a link on the way is refused, one of that name replaced.
+        ``mode`` is what it may be before the umask.
         """
         *way, last = _parts(name)
         with self._folder(way, make=True) as inside:
             temporary = f".{last}.{secrets.token_hex(4)}"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             try:
-                with os.fdopen(os.open(temporary, flags, 0o666, dir_fd=inside), "wb") as out:
+                with os.fdopen(os.open(temporary, flags, mode, dir_fd=inside), "wb") as out:
                     out.write(data)
                 os.replace(temporary, last, src_dir_fd=inside, dst_dir_fd=inside)
             except OSError:
@@ -128,7 +161,7 @@ class Folder:
         """A descriptor of the folder inside that the parts of ``way`` lead to."""
         number = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            for step in way:
+            for step in [*self._under, *way]:
                 if make:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(step, dir_fd=number)
@@ -186,20 +219,27 @@ def _refuse_odd(found: os.stat_result, shown: str) -> None:
     raise NotPlain(errno.EINVAL, f"is {kind}", shown)
 
 
-def _below(inside: int, under: str, left: list[int], deep: int) -> Iterator[str]:
-    with os.scandir(inside) as entries:
-        found = sorted(islice(entries, left[0]), key=lambda entry: entry.name)
-    left[0] -= len(found)
-    for entry in found:
-        name = f"{under}/{entry.name}" if under else entry.name
-        try:
-            if entry.is_file(follow_symlinks=False):
-                yield name
-            elif deep > 0 and entry.is_dir(follow_symlinks=False):
-                number = _open_folder(entry.name, inside, name)
-                try:
-                    yield from _below(number, name, left, deep - 1)
-                finally:
-                    os.close(number)
-        except OSError:  # it went meanwhile, or is not ours to read
-            continue
+class _Look:
+    """One look at all that lies below a folder; ``left`` is what may still be looked at."""
+
+    def __init__(self, left: int, enters: Callable[[str], bool]) -> None:
+        self.left = left
+        self.enters = enters
+
+    def below(self, inside: int, under: str, deep: int) -> Iterator[str]:
+        with os.scandir(inside) as entries:
+            found = sorted(islice(entries, self.left), key=lambda entry: entry.name)
+        self.left -= len(found)
+        for entry in found:
+            name = f"{under}/{entry.name}" if under else entry.name
+            try:
+                if entry.is_file(follow_symlinks=False):
+                    yield name
+                elif deep > 0 and entry.is_dir(follow_symlinks=False) and self.enters(name):
+                    number = _open_folder(entry.name, inside, name)
+                    try:
+                        yield from self.below(number, name, deep - 1)
+                    finally:
+                        os.close(number)
+            except OSError:  # it went meanwhile, or is not ours to read
+                continue

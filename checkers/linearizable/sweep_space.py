@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
-from numba import njit
+
+from harness.history.compiling import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -34,7 +35,7 @@ def compiled(function: Function) -> Function:
     slower); therefore nothing that is compiled here may allocate.
     """
     options: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
-    result: Function = njit(**options)(function)
+    result: Function = numba.njit(**options)(function)
     return result
 
 

@@ -11,7 +11,6 @@ cores there are; the lines come in the order of the files. ``--self-test`` is an
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,6 +31,7 @@ from harness.cli.models import initial_state, joined, known_anomalies, refuse_un
 from harness.cli.options import (
     READABLE,
     json_option,
+    max_bytes_option,
     names,
     nanoseconds,
     plugin_option,
@@ -39,6 +39,7 @@ from harness.cli.options import (
 )
 from harness.cli.proofs import folders
 from harness.cli.session import Session
+from harness.cli.speech import on_one_line, say
 from harness.cli.verbs import Verb
 from harness.errors import (
     EXIT_INFRASTRUCTURE,
@@ -48,6 +49,7 @@ from harness.errors import (
     EXIT_VALID,
     UsageError,
 )
+from harness.history.bounds import Bounds
 from harness.history.consistency import known_models
 from harness.plugins import Registry
 from harness.run.judging import CHECK_SECONDS, GRACE_S
@@ -134,6 +136,7 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
     is_flag=True,
     help="Try the checkers on planted anomalies; with FILE, on it with one read changed.",
 )
+@max_bytes_option
 @json_option
 @plugin_option
 @store_option
@@ -155,6 +158,7 @@ def VERB(
     sort_by_time: int | None,
     ignore_f: tuple[str, ...],
     budget: float | None,
+    max_bytes: int | None,
     **flags: Any,
 ) -> int:
     """Judge recorded histories or runs; prints FILE<TAB>true|false|unknown for each.
@@ -174,6 +178,7 @@ def VERB(
         options=_checker_options(flags),
         ignore_f=names(joined(ignore_f)),
         budget=budget,
+        bounds=Bounds(max_bytes),
         store=store,
         registry=registry,
         session=context.ensure_object(Session),
@@ -193,7 +198,7 @@ def VERB(
         if outcome.verdict is not None:
             _show(name, outcome.verdict, as_json=as_json, verbose=verbose)
         if outcome.said:
-            click.echo(outcome.said, nl=False, err=True)
+            say(outcome.said, end="", err=True)
     return next(code for code in WORST_FIRST if code in codes)
 
 
@@ -268,26 +273,24 @@ def _refusal(model: str, request: Request) -> int | None:
 
 def _show(name: str, verdict: Mapping[str, Any], *, as_json: bool, verbose: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"file": name, **verdict}))
+        say(json.dumps({"file": name, **verdict}))
     else:
-        click.echo(f"{name}\t{json.dumps(verdict['valid']).strip(chr(34))}")
-    sys.stdout.flush()
+        say(f"{on_one_line(name)}\t{json.dumps(verdict['valid']).strip(chr(34))}")
     for line in _remarks(verdict, verbose):
-        click.echo(f"{name}: {line}", err=True)
+        say(f"{on_one_line(name)}: {line}", err=True)
 
 
 def _remarks(verdict: Mapping[str, Any], verbose: bool) -> Iterator[str]:
     """What people want to know beside the answer."""
     from harness.cli.ending import anomaly_lines
-    from harness.cli.progress import printable
 
     if verdict.get("partial"):
         yield "partial: the run did not end by itself; this judges what there is"
-    yield from (printable(notice) for notice in verdict.get("notices", ()))
+    yield from verdict.get("notices", ())
     if verdict["valid"] is not True:
-        yield printable(verdict["why"])
+        yield verdict["why"]
         for step in verdict.get("settle") or ():
-            yield f"to settle it: {printable(step['do'])}"
+            yield f"to settle it: {step['do']}"
     if verdict.get("left_out"):
         yield f"left out, for want of the run's other files: {', '.join(verdict['left_out'])}"
     if verbose:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,9 @@ from harness.errors import (
     EXIT_INVALID,
     EXIT_VALID,
 )
+from harness.standard_streams import prepare
+from harness.stopping import handled_by
+from harness.surroundings import program
 
 STORE = Path("store")
 
@@ -79,7 +83,7 @@ def _run(command: str) -> Shown:
     argv = [*shlex.split(command), "--store", str(STORE)]
     print(f"$ {_pasteable('polygraph ' + shlex.join(argv))}", flush=True)
     before = _latest()
-    exit_code = _wait(subprocess.Popen([sys.executable, "-m", "harness.cli.main", *argv]))
+    exit_code = _wait(subprocess.Popen(program("harness.cli.main", *argv)))
     run_dir = _latest()
     if run_dir is None or run_dir == before:
         return Shown(exit_code, STORE, {})
@@ -101,12 +105,17 @@ def _pasteable(command: str) -> str:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Its exit code. Ctrl-C reaches the run too, which then ends by itself: wait on."""
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue
+    """Its exit code. Ctrl-C reaches the run too, which then ends by itself: wait on.
+
+    What else stops a command is passed on.
+    """
+
+    def pass_on(number: int, frame: Any) -> None:
+        if number != signal.SIGINT:
+            process.send_signal(number)
+
+    with handled_by(pass_on):
+        return process.wait()
 
 
 def _latest() -> Path | None:
@@ -158,4 +167,5 @@ def _not_as_stated(run: Shown, stated: str) -> int:
 
 
 if __name__ == "__main__":
+    prepare()
     sys.exit(main())

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import json_option, plugin_option, store_option
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_INFRASTRUCTURE, EXIT_VALID
 
@@ -43,10 +44,10 @@ def VERB(
 
     findings = examine(_existing(store))
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
+        say(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            click.echo(str(finding))
+            say(str(finding))
     return EXIT_VALID if any_provider_works(findings) else EXIT_INFRASTRUCTURE
 
 
@@ -58,7 +59,7 @@ def _clock(
     found = examine(system, provider, seconds, plugins)
     lines = [json.dumps(found.as_json(), indent=2)] if as_json else found.lines()
     for line in lines:
-        click.echo(line)
+        say(line)
     return EXIT_VALID if found.is_as_declared else EXIT_INFRASTRUCTURE
 
 

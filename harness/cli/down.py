@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import store_option
+from harness.cli.options import ssh_config_option, store_option
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID
 
@@ -14,12 +15,13 @@ from harness.errors import EXIT_VALID
 @click.command("down", cls=Verb)
 @click.argument("run")
 @store_option
-def VERB(run: str, store: Path) -> int:
+@ssh_config_option
+def VERB(run: str, store: Path, ssh_config: str | None) -> int:
     """End the cluster of RUN (a folder, or latest). Safe twice."""
     from harness.cluster.leftovers import down
     from harness.run.store import find_run
 
     folder = find_run(store, run)
-    down(folder)
-    click.echo(f"the cluster of {folder} is down")
+    down(folder, store, {"ssh_config": ssh_config})
+    say(f"the cluster of {folder} is down")
     return EXIT_VALID

@@ -8,17 +8,26 @@ from typing import Any
 
 import click
 
-from harness.cli.progress import colours, printable
+from harness.cli.progress import colours
+from harness.cli.speech import say
 
 WORDS = {True: ("VALID", "green"), False: ("INVALID", "red"), "unknown": ("UNKNOWN", "yellow")}
 
 
-def verdict_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
-    """The verdict for people: one line of it, then the first case of each anomaly."""
+def say_verdict(verdict: Mapping[str, Any]) -> None:
+    """Say the verdict to people, what was done and what was injected."""
     word, colour = WORDS[verdict["valid"]]
-    word = click.style(word, fg=colour, bold=True) if colours(sys.stdout) else word
-    why = f"  {printable(verdict['why'])}" if verdict.get("why") else ""
-    yield f"{word}{why}"
+    first, *lines = verdict_lines(verdict)
+    shown = click.style(word, fg=colour, bold=True) if colours(sys.stdout) else word
+    say(first.removeprefix(word), head=shown)
+    for line in (*lines, *tally_lines(verdict)):
+        say(line)
+
+
+def verdict_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """The verdict and why, what would settle it, and the first case of each anomaly."""
+    word, _ = WORDS[verdict["valid"]]
+    yield f"{word}  {verdict['why']}" if verdict.get("why") else word
     yield from settle_lines(verdict)
     yield from anomaly_lines(verdict)
 
@@ -26,8 +35,8 @@ def verdict_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
 def settle_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
     """What would settle each reason of a verdict that is unknown."""
     for step in verdict.get("settle") or ():
-        yield f"  {printable(step['about'])}"
-        yield f"    to settle it: {printable(step['do'])}"
+        yield f"  {step['about']}"
+        yield f"    to settle it: {step['do']}"
 
 
 def anomaly_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
@@ -36,10 +45,10 @@ def anomaly_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
     for name, part in verdict.get("checkers", {}).items():
         for kind, cases in part.get("anomalies", {}).items():
             yield f"  {name}: {kind}{_count(part, kind, len(cases))}"
-            yield from (f"    {line}" for line in printable(cases[0]["message"]).splitlines())
+            yield from (f"    {line}" for line in str(cases[0]["message"]).splitlines())
             kinds[kind] = None
     for kind in kinds:
-        yield f"  what it means: polygraph explain {printable(kind)}"
+        yield f"  what it means: polygraph explain {kind}"
 
 
 def _count(part: Mapping[str, Any], kind: str, cases: int) -> str:
@@ -53,6 +62,6 @@ def _count(part: Mapping[str, Any], kind: str, cases: int) -> str:
 def tally_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
     """Operations by f, and faults as injected, bitten and healed."""
     for f, counts in verdict.get("operations", {}).items():
-        yield f"  {printable(f)}: " + ", ".join(f"{n} {type_}" for type_, n in counts.items())
+        yield f"  {f}: " + ", ".join(f"{n} {type_}" for type_, n in counts.items())
     for fault, counts in verdict.get("faults", {}).items():
         yield f"  {fault}: " + ", ".join(f"{n} {event}" for event, n in counts.items())

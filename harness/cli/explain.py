@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import json_option, plugin_option
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
-from harness.errors import EXIT_VALID, StoreError, UsageError
+from harness.errors import EXIT_VALID, UsageError, cannot_write
 from harness.history.verdict import UNKNOWN
 from harness.plugins import Registry
 
@@ -50,14 +51,14 @@ def VERB(
     if markdown:
         from harness.cli.explain_page import page
 
-        click.echo(page(entries(registry)), nl=False)
+        say(page(entries(registry)), end="")
     elif name is None:
         _list(entries(registry), as_json)
     else:
         entry = find(registry, name)
         if history is not None:
             _write(entry, history)
-        click.echo(json.dumps(table(entry)) if as_json else "\n".join(lines(entry)))
+        say(json.dumps(table(entry)) if as_json else "\n".join(lines(entry)))
     return EXIT_VALID
 
 
@@ -86,14 +87,14 @@ def find(registry: Registry, name: str) -> Explanation:
 
 def _list(found: list[Explanation], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({entry.name: table(entry) for entry in found}))
+        say(json.dumps({entry.name: table(entry) for entry in found}))
         return
     for kind, heading in (("anomaly", "anomalies"), ("model", "consistency models")):
-        click.echo(heading)
+        say(heading)
         for entry in (each for each in found if each.kind == kind):
             others = f"  (also {', '.join(entry.names[1:])})" if entry.names[1:] else ""
-            click.echo(f"  {entry.name}{others}")
-    click.echo("polygraph explain NAME says what each of them is.", err=True)
+            say(f"  {entry.name}{others}")
+    say("polygraph explain NAME says what each of them is.", err=True)
 
 
 def lines(entry: Explanation) -> Iterator[str]:
@@ -187,7 +188,7 @@ def _write(entry: Explanation, path: Path) -> None:
         with path.open("wb") as out:
             export(as_history(example), out, "jsonl")
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+        raise cannot_write(f"cannot write {path}", error) from error
 
 
 def as_history(example: Example) -> Any:

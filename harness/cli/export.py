@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
 import click
 
-from harness.cli.options import FORMATS, store_option
+from harness.cli.options import FORMATS, max_bytes_option, store_option
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
-from harness.errors import EXIT_VALID, HistoryError, StoreError
+from harness.errors import EXIT_VALID, HistoryError, cannot_write
 
 
 @click.command("export", cls=Verb)
@@ -27,35 +29,46 @@ from harness.errors import EXIT_VALID, HistoryError, StoreError
     type=click.Path(path_type=Path, dir_okay=False),
     help="The file to write; standard output if not given.",
 )
+@max_bytes_option
 @store_option
-def VERB(run: str, format: str, output: Path | None, store: Path) -> int:
-    """Write the history of RUN (a folder, a history file, or latest) as FORMAT.
+def VERB(run: str, format: str, output: Path | None, store: Path, max_bytes: int | None) -> int:
+    """Write the history of RUN (a folder, a history file, -, or latest) as FORMAT.
 
     What only EDN can say (keywords as values, odd map keys) travels tagged in jsonl and is refused
     by json, which other tools read.
     """
+    from harness.history.bounds import Bounds
     from harness.history.formats import export
     from harness.history.reader import read_history
 
-    history = read_history(_history_of(run, store))
+    history = read_history(_history_of(run, store), bounds=Bounds(max_bytes))
     for notice in history.notices:
-        click.echo(notice, err=True)
+        say(notice, err=True)
     if output is None:
         export(history, sys.stdout.buffer, format)
         return EXIT_VALID
     try:
         with output.open("wb") as file:
             export(history, file, format)
-    except HistoryError:  # what cannot be said is not half said
-        output.unlink(missing_ok=True)
+    except HistoryError:
+        _remove_half(output)
         raise
     except OSError as error:
-        raise StoreError(f"cannot write {output}: {error.strerror}") from error
+        _remove_half(output)
+        raise cannot_write(f"cannot write {output}", error) from error
     return EXIT_VALID
+
+
+def _remove_half(output: Path) -> None:
+    """What cannot be said is not half said. A device that was named stays."""
+    with contextlib.suppress(OSError):
+        if output.is_file():
+            output.unlink()
 
 
 def _history_of(run: str, store: Path) -> Path:
     from harness.run.store import find_run
 
     path = Path(run)
-    return path if path.is_file() else find_run(store, run)
+    is_file = run == "-" or (path.exists() and not path.is_dir())
+    return path if is_file else find_run(store, run)

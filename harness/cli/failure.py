@@ -6,12 +6,13 @@ one file of many (:mod:`harness.cli.check`).
 
 from __future__ import annotations
 
+import errno
 import os
-import sys
 
 import click
 
 from harness.cli.session import Session
+from harness.cli.speech import say
 from harness.cli.verbs import Escaped
 from harness.errors import (
     EXIT_INFRASTRUCTURE,
@@ -19,6 +20,8 @@ from harness.errors import (
     EXIT_USAGE,
     PolygraphError,
 )
+from harness.standard_streams import NotTold, silence_output
+from harness.stopping import Stopped
 
 
 def exit_code_of(error: BaseException, session: Session) -> int:
@@ -28,7 +31,8 @@ def exit_code_of(error: BaseException, session: Session) -> int:
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        _say(session, "interrupted")
+        by = error.__cause__ if isinstance(error, click.Abort) else error
+        _say(session, str(by) if isinstance(by, Stopped) else "interrupted")
         return EXIT_INTERRUPTED
     if isinstance(error, click.ClickException):
         _say(session, _usage_message(error))
@@ -37,8 +41,10 @@ def exit_code_of(error: BaseException, session: Session) -> int:
         _show_traceback(error, session)
         _say(session, str(error))
         return error.exit_code
-    if isinstance(error, BrokenPipeError):
-        _silence_standard_output()
+    if isinstance(error, NotTold | BrokenPipeError):
+        silence_output()
+        if error.errno != errno.EPIPE:  # whoever goes away wants to hear no more
+            say_not_told(error)
         return EXIT_INFRASTRUCTURE
     return _own_defect(error, session)
 
@@ -62,14 +68,14 @@ def _own_defect(error: BaseException, session: Session) -> int:
     _show_traceback(error, session)
     _say(session, f"unexpected error, no verdict: {what}")
     if not _traceback_wanted(session):
-        print("  try: POLYGRAPH_TRACEBACK=1 and the same command, to see where", file=sys.stderr)
+        say("  try: POLYGRAPH_TRACEBACK=1 and the same command, to see where", err=True)
     return EXIT_INFRASTRUCTURE
 
 
 def _say(session: Session, message: str) -> None:
-    print(f"polygraph: {message}", file=sys.stderr)
+    say(f"polygraph: {message}", err=True)
     if session.run_dir is not None:
-        print(f"  the run is in {session.run_dir}", file=sys.stderr)
+        say(f"  the run is in {session.run_dir}", err=True)
 
 
 def _traceback_wanted(session: Session) -> bool:
@@ -80,9 +86,9 @@ def _show_traceback(error: BaseException, session: Session) -> None:
     if _traceback_wanted(session):
         import traceback
 
-        traceback.print_exception(error, file=sys.stderr)
+        say("".join(traceback.format_exception(error)), err=True, end="")
 
 
-def _silence_standard_output() -> None:
-    """Keep the interpreter's own flush at exit from failing on the pipe that nobody reads."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def say_not_told(error: OSError) -> None:
+    """Tell people that standard output took no more of the answer."""
+    say(f"polygraph: standard output cannot be written: {error.strerror}", err=True)

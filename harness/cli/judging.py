@@ -16,12 +16,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import click
-
 from harness.cli.failure import exit_code_of
 from harness.cli.models import checker_for
 from harness.cli.session import Session
-from harness.errors import EXIT_INVALID, EXIT_UNKNOWN, EXIT_VALID, PolygraphError, UsageError
+from harness.cli.speech import say
+from harness.errors import (
+    EXIT_INVALID,
+    EXIT_UNKNOWN,
+    EXIT_VALID,
+    PolygraphError,
+    StoreError,
+    UsageError,
+    cannot_write,
+)
+from harness.history.bounds import USUAL, Bounds
 from harness.plugins import Registry
 from harness.run.judging import CHECK_SECONDS
 
@@ -49,6 +57,7 @@ class Request:
     budget: float | None = None
     folders: Mapping[str, Path] = field(default_factory=dict)
     sort_by_time: int | None = None
+    bounds: Bounds = USUAL
     begun: Begun = str
 
     @property
@@ -116,32 +125,36 @@ def budget_of(name: str, request: Request) -> float:
     if request.budget is not None:
         return request.budget
     if name != STDIN and not Path(name).is_file():
-        from harness.run.scenario import read_toml, recorded
+        from harness.run.scenario import recorded, recorded_table
         from harness.run.store import find_run
 
         with contextlib.suppress(PolygraphError):  # what is wrong with it is told when it is judged
             run_dir = find_run(request.store, name)
-            return recorded(read_toml(run_dir / "scenario.toml"), Registry()).budget
+            return recorded(recorded_table(run_dir), Registry()).budget
     return CHECK_SECONDS
 
 
 def history_of(name: str, request: Request) -> Any:
     """The history of a file or a run."""
-    from harness.history.reader import read_history
     from harness.run.judge import load_record
     from harness.run.store import find_run
 
     path = Path(name)
     if name == STDIN or path.is_file():
-        return read_history(path, request.format, sort_by_time=request.sort_by_time)
-    return load_record(find_run(request.store, name)).history
+        return _read(name, request)
+    return load_record(find_run(request.store, name), request.bounds).history
 
 
 def _judge_file(name: str, request: Request) -> dict[str, Any]:
+    return judge_bare(_read(name, request), name, request)
+
+
+def _read(name: str, request: Request) -> Any:
     from harness.history.reader import read_history
 
-    history = read_history(Path(name), request.format, sort_by_time=request.sort_by_time)
-    return judge_bare(history, name, request)
+    return read_history(
+        Path(name), request.format, sort_by_time=request.sort_by_time, bounds=request.bounds
+    )
 
 
 def judge_bare(
@@ -184,7 +197,10 @@ def _keep_proofs(name: str, history: Any, verdict: dict[str, Any], request: Requ
     if name in request.folders:
         from harness.cli.proofs import keep
 
-        keep(request.folders[name], history, verdict)
+        try:
+            keep(request.folders[name], history, verdict)
+        except OSError as error:
+            raise cannot_write(f"cannot write into {request.folders[name]}", error) from error
 
 
 def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
@@ -201,16 +217,16 @@ def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
 
 def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     """Judge a run by all that its folder holds; keep the verdict where there was none."""
-    from harness.cluster.registration import is_under_way
     from harness.run.absent import absent_checkers
+    from harness.run.ended import ending, why_no_verdict
     from harness.run.judge import judge_run, load_record
-    from harness.run.store import read_json, write_json
+    from harness.run.store import read_json
 
     if request.sort_by_time is not None:
         raise UsageError("--sort-by-time is for files; the records of a run are in order")
     if request.overrides:
-        click.echo(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
-        record = load_record(run_dir)
+        say(f"{run_dir}: other flags than its own, so judged as a bare history", err=True)
+        record = load_record(run_dir, request.bounds)
         facts = record.run or {}
         recorded = () if request.model is not None else facts.get("checkers") or ()
         absent = absent_checkers(run_dir, facts, recorded, request.registry)
@@ -220,16 +236,35 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
         seconds=budget_of(name, request),
         begun=request.begun,
         registry=request.registry,
+        bounds=request.bounds,
     )
     stored = read_json(run_dir / "verdict.json")
-    if is_under_way(run_dir):
-        click.echo(f"{run_dir}: still under way, this judges what there is so far", err=True)
-    elif stored is None:
-        write_json(run_dir / "verdict.json", verdict)
+    found = ending(run_dir)
+    if found.state == "under way":
+        say(f"{run_dir}: still under way, this judges what there is so far", err=True)
+    elif not isinstance(stored, Mapping):
+        if found.state != "not known":
+            say(f"{run_dir}: {why_no_verdict(run_dir)}", err=True)
+        _keep(run_dir, verdict)
     elif stored.get("valid") != verdict["valid"]:
-        click.echo(
-            f"{run_dir}: its verdict.json says {stored.get('valid')}, kept as it is", err=True
-        )
+        say(f"{run_dir}: its verdict.json says {stored.get('valid')}, kept as it is", err=True)
     if name in request.folders:
-        _keep_proofs(name, load_record(run_dir).history, verdict, request)
+        _keep_proofs(name, load_record(run_dir, request.bounds).history, verdict, request)
     return verdict
+
+
+def _keep(run_dir: Path, verdict: dict[str, Any]) -> None:
+    """The verdict into the run's folder, which may be another's; where nothing ran, none is kept.
+
+    A run without a history has no verdict: its folder goes on saying why.
+    """
+    from harness.history.seal import PLAIN, SEALED
+    from harness.run.store import write_json
+    from harness.untrusted import Folder
+
+    if not any(Folder(run_dir).has(name) for name in (PLAIN, *SEALED)):
+        return
+    try:
+        write_json(run_dir / "verdict.json", verdict)
+    except StoreError as error:
+        say(f"{run_dir}: the verdict is not kept: {error.message}", err=True)

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from harness.cli.options import json_option, plugin_option
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID
 from harness.plugins import KINDS, Registry
@@ -29,13 +30,13 @@ def VERB(matrix: bool, as_json: bool, plugin: tuple[str, ...]) -> int:
     registry = Registry(tuple(Path(path) for path in plugin))
     if as_json:
         table = missing_abilities(registry) if matrix else origins(registry)
-        click.echo(json.dumps(table, indent=2))
+        say(json.dumps(table, indent=2))
     elif matrix:
         _show_matrix(missing_abilities(registry))
     else:
         _show_origins(origins(registry))
     for error in registry.errors:
-        click.echo(f"not loaded: {error}", err=True)
+        say(f"not loaded: {error}", err=True)
     return EXIT_VALID
 
 
@@ -76,13 +77,13 @@ def _defaults(factory: Any) -> dict[str, Any]:
 
 def _show_origins(table: Mapping[str, Mapping[str, str]]) -> None:
     for kind, found in table.items():
-        click.echo(kind)
+        say(kind)
         for name, origin in found.items():
-            click.echo(f"  {name:<16} {origin}")
+            say(f"  {name:<16} {origin}")
 
 
 def _show_matrix(table: Mapping[str, Mapping[str, list[str]]]) -> None:
     for workload, systems in table.items():
         for system, missing in systems.items():
             answer = f"no: its clients lack {', '.join(missing)}" if missing else "yes"
-            click.echo(f"{workload:<16} on {system:<16} {answer}")
+            say(f"{workload:<16} on {system:<16} {answer}")

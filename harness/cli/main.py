@@ -23,12 +23,17 @@ import click
 from harness.cli.failure import exit_code_of
 from harness.cli.guard import guarded, may_load_plugins
 from harness.cli.session import Session
+from harness.cli.speech import say, speak_in_any_encoding
 from harness.cli.verbs import VerbGroup, group_help
 from harness.errors import EXIT_INFRASTRUCTURE
+from harness.standard_streams import prepare
+from harness.stopping import stop_by_exception
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    prepare()
+    stop_by_exception()
     argv = sys.argv[1:]
     if may_load_plugins(argv, os.environ):
         sys.exit(guarded(lambda: run(argv)))
@@ -37,6 +42,7 @@ def main() -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code; every exception ends here."""
+    speak_in_any_encoding()
     session = Session()
     try:
         code = _polygraph().main(
@@ -81,7 +87,7 @@ def _show_version(context: click.Context, _option: click.Parameter, wanted: bool
     if wanted:
         from harness import __version__
 
-        click.echo(f"polygraph {__version__}")
+        say(f"polygraph {__version__}")
         context.exit()
 
 

@@ -31,6 +31,19 @@ def store_option(command: Command) -> Command:
     )(command)
 
 
+def ssh_config_option(command: Command) -> Command:
+    """``--ssh-config FILE``: how the hosts of runs over ssh are reached, for verbs that find runs.
+
+    What a run's folder names is not believed: a configuration can run commands.
+    """
+    return click.option(
+        "--ssh-config",
+        type=click.Path(),
+        default=None,
+        help="The ssh configuration that runs were made with, if not ~/.ssh/config.",
+    )(command)
+
+
 def json_option(command: Command) -> Command:
     """``--json``: the answer for machines on standard output."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
@@ -44,6 +57,30 @@ def plugin_option(command: Command) -> Command:
         multiple=True,
         help="A Python file with further systems, workloads, nemeses or checkers.",
     )(command)
+
+
+def max_bytes_option(command: Command) -> Command:
+    """``--max-bytes SIZE``: how much may be read of a history."""
+    return click.option(
+        "--max-bytes",
+        callback=_bytes,
+        metavar="SIZE",
+        help="Read histories up to this size, unpacked (8GiB), in place of the usual bounds.",
+    )(command)
+
+
+def _bytes(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    """A size (``8GiB``, ``500MB``, ``1000``) in bytes, for an option."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?)B?|B)?", text.strip(), re.IGNORECASE)
+    size = 0
+    if match is not None:
+        power = " KMGT".index(match[2].upper()) if match[2] else 0
+        size = int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+    if size < 1:
+        raise click.BadParameter(f"{text!r} is no size; expected one like 8GiB, 500MB or 1000000")
+    return size
 
 
 def nanoseconds(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:

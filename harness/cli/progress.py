@@ -16,17 +16,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from harness.cli.speech import on_one_line, printable
+
 Show = Callable[[Mapping[str, Any]], None]
 
 LINE_INTERVAL_S = 10.0
-
-
-def printable(text: object) -> str:
-    """``text`` with its control characters spelled out, line ends and tabs kept."""
-    return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else f"\\x{ord(letter):02x}"
-        for letter in str(text)
-    )
 
 
 def colours(stream: TextIO) -> bool:
@@ -62,9 +56,9 @@ class Watch:
         self.time_s = float(event["time_ns"]) / 1e9
         self.limit_s = float(event.get("limit_s") or 0.0)
         self.operations = event.get("operations") or {}
-        self.faults = tuple(printable(fault) for fault in event.get("faults") or ())
+        self.faults = tuple(map(str, event.get("faults") or ()))
         self.nodes = event.get("nodes") or {}
-        self.last_error = printable(event.get("last_error") or "")
+        self.last_error = str(event.get("last_error") or "")
         if self.time_s > since_s:
             self.rate = (self.completed - before) / (self.time_s - since_s)
 
@@ -86,7 +80,7 @@ class Watch:
     def tallies(self) -> list[str]:
         """``read 10 ok 2 fail 1 info`` for each f."""
         return [
-            printable(f) + "".join(f" {counts.get(t, 0)} {t}" for t in ("ok", "fail", "info"))
+            f + "".join(f" {counts.get(t, 0)} {t}" for t in ("ok", "fail", "info"))
             for f, counts in sorted(self.operations.items())
         ]
 
@@ -94,7 +88,7 @@ class Watch:
         """What is wrong now: active faults, nodes that do not run, the last error."""
         lines = [f"faults: {', '.join(self.faults)}"] if self.faults else []
         if self.nodes:
-            lines.append("nodes: " + " ".join(f"{n}={printable(s)}" for n, s in self.nodes.items()))
+            lines.append("nodes: " + " ".join(f"{n}={s}" for n, s in self.nodes.items()))
         return lines + ([f"last error: {self.last_error}"] if self.last_error else [])
 
 
@@ -115,19 +109,22 @@ def lines(stream: TextIO, clock: Callable[[], float]) -> Show:
     """Write a line each ten seconds, and every warning at once."""
     watch, shown_at = Watch(), clock()
 
+    def tell(line: str) -> None:
+        print(printable(line), file=stream, flush=True)
+
     def show(event: Mapping[str, Any]) -> None:
         nonlocal shown_at
         watch.see(event)
         if event["event"] == "warning":
-            print(f"warning: {printable(event.get('message'))}", file=stream, flush=True)
+            tell(f"warning: {event.get('message')}")
         if event["event"] == "phase" and event.get("run_dir"):
-            print(f"run: {event['run_dir']}", file=stream, flush=True)
+            tell(f"run: {event['run_dir']}")
         if event["event"] == "phase" and event.get("message"):
-            print(f"{event['name']}: {printable(event['message'])}", file=stream, flush=True)
+            tell(f"{event['name']}: {event['message']}")
         if clock() - shown_at >= LINE_INTERVAL_S:
             shown_at = clock()
             parts = [watch.headline(), *watch.tallies(), *watch.trouble()]
-            print("; ".join(parts), file=stream, flush=True)
+            tell("; ".join(parts))
 
     return show
 
@@ -140,16 +137,20 @@ def live(stream: TextIO) -> Iterator[Show]:
 
     watch = Watch()
     console = Console(file=stream, no_color=not colours(stream), highlight=False)
+
+    def tell(line: str) -> None:
+        console.print(printable(line), markup=False)
+
     with Live(console=console, refresh_per_second=4, transient=True) as block:
 
         def show(event: Mapping[str, Any]) -> None:
             watch.see(event)
             if event["event"] == "warning":
-                console.print(f"warning: {printable(event.get('message'))}", markup=False)
+                tell(f"warning: {event.get('message')}")
             if event["event"] == "phase" and event.get("run_dir"):
-                console.print(f"run: {event['run_dir']}", markup=False)
+                tell(f"run: {event['run_dir']}")
             if event["event"] == "phase" and event.get("message"):
-                console.print(f"{event['name']}: {printable(event['message'])}", markup=False)
+                tell(f"{event['name']}: {event['message']}")
             block.update(_block(watch))
 
         yield show
@@ -159,9 +160,9 @@ def _block(watch: Watch) -> Any:
     """The block as rich draws it: plain text, faults and errors coloured."""
     from rich.text import Text
 
-    text = Text(watch.headline(), style="bold")
+    text = Text(on_one_line(watch.headline()), style="bold")
     for line in watch.tallies():
-        text.append(f"\n  {line}", style="not bold")
+        text.append(f"\n  {on_one_line(line)}", style="not bold")
     for line in watch.trouble():
-        text.append(f"\n  {line}", style="not bold red")
+        text.append(f"\n  {on_one_line(line)}", style="not bold red")
     return text

@@ -6,18 +6,53 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import store_option
+from harness.cli.options import max_bytes_option, store_option
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
-from harness.errors import EXIT_VALID
+from harness.errors import EXIT_VALID, StoreError, cannot_write
+
+PAGE = "report.html"
 
 
 @click.command("report", cls=Verb)
 @click.argument("run", default="latest")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file to write, or a folder for report.html; the run's own if not given.",
+)
+@max_bytes_option
 @store_option
-def VERB(run: str, store: Path) -> int:
+def VERB(run: str, output: Path | None, max_bytes: int | None, store: Path) -> int:
     """Write report.html of RUN (a folder, or latest) and print its path."""
+    from harness.history.bounds import Bounds
     from harness.report import render
+    from harness.report.page import page_of
     from harness.run.store import find_run
 
-    click.echo(render(find_run(store, run)))
+    run_dir, bounds = find_run(store, run), Bounds(max_bytes)
+    if output is None:
+        try:
+            page = render(run_dir, bounds)
+        except StoreError as error:
+            hint = "-o FILE or -o DIR, which writes the page elsewhere"
+            raise StoreError(error.message, hint) from error
+    else:
+        page = output / PAGE if output.is_dir() else output
+        _write(page, page_of(run_dir, bounds))
+    say(page)
     return EXIT_VALID
+
+
+def _write(page: Path, text: str) -> None:
+    """Where the user says, which may also be a device or lie behind a link."""
+    from harness.run.store import write_text
+
+    if page.is_file() or not page.exists():
+        write_text(page.resolve(), text)
+        return
+    try:
+        page.write_text(text, "utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise cannot_write(f"cannot write {page}", error) from error

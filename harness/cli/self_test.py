@@ -21,11 +21,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import click
 from msgspec import structs
 
 from harness.cli.failure import exit_code_of
 from harness.cli.judging import Begun, Outcome, Request, history_of, judge_bare
+from harness.cli.speech import say
 from harness.errors import EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_USAGE, EXIT_VALID
 from harness.history.explanation import Example
 from harness.history.history import History
@@ -66,8 +66,8 @@ def _show(names: Sequence[str], judge: Callable[[str, Begun], Outcome]) -> int:
     for position, outcome in judge_all(names, judge, 1):
         codes.add(outcome.code)
         if outcome.verdict is not None:  # the process ended before it had an answer
-            click.echo(f"{names[position]}: {outcome.verdict['why']}", err=True)
-        click.echo(outcome.said, nl=False)
+            say(f"{names[position]}: {outcome.verdict['why']}", err=True)
+        say(outcome.said, end="")
     return next(code for code in WORST_FIRST if code in codes)
 
 
@@ -93,14 +93,14 @@ def _try_all(registry: Registry) -> int:
         missed += bool(trouble)
         planted = ", ".join(example.expects) or ("nothing" if example.valid is True else "doubt")
         verdict = f"MISSED: {trouble}" if trouble else "told" if example.expects else "not accused"
-        click.echo(f"{name:<{NAMED}} {example.checker:<20} planted {planted}: {verdict}")
+        say(f"{name:<{NAMED}} {example.checker:<20} planted {planted}: {verdict}")
     checkers = registry.found("checkers")
     known = {checkers[name].factory for name in tried}
     untried = [name for name, found in sorted(checkers.items()) if found.factory not in known]
     for checker in untried:
-        click.echo(f"{'-':<{NAMED}} {checker:<20} has no trial of its own")
+        say(f"{'-':<{NAMED}} {checker:<20} has no trial of its own")
     wrong = f"{missed} wrong" if missed else "all as they must be"
-    click.echo(f"{tried.total()} trials of {len(tried)} checkers: {wrong}")
+    say(f"{tried.total()} trials of {len(tried)} checkers: {wrong}")
     return EXIT_INFRASTRUCTURE if missed else EXIT_VALID
 
 

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.cli.judging import Begun, Outcome
+from harness.cli.speech import say
 from harness.errors import EXIT_UNKNOWN
 from harness.run.interrupts import Insistent
 from harness.run.judging import (
@@ -39,6 +40,7 @@ from harness.run.judging import (
     collect_seldom,
     unjudged,
 )
+from harness.stopping import STOPPING
 
 Judge = Callable[[str, Begun], Outcome]
 """From a name to its outcome; calls its second argument with each checker that begins."""
@@ -146,7 +148,7 @@ class _Pool:
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
             pid = os.fork()
             if pid == 0:
@@ -216,8 +218,8 @@ def _live(
         code = error.code if isinstance(error.code, int) else 1
     except KeyboardInterrupt:
         pass
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        say("".join(traceback.format_exception(error)), err=True, end="")
     finally:
         with contextlib.suppress(BaseException):
             sys.stderr.flush()

@@ -10,7 +10,6 @@ import dataclasses
 import json
 import os
 import secrets
-import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,9 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.speech import say
 from harness.cli.test import VERB as TEST
-from harness.cli.test import SystemVerb, scenario_of
-from harness.errors import EXIT_INTERRUPTED, UsageError
+from harness.cli.test import SystemVerb, scenario_of, told_or_kept
+from harness.errors import EXIT_INTERRUPTED, StoreError, UsageError, cannot_write
+from harness.stopping import how_stopped
+from harness.surroundings import program
 
 if TYPE_CHECKING:
     from harness.run.scenario import Scenario
@@ -58,9 +60,9 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     from harness.cli.soak_progress import block
     from harness.soak.loop import Loop
 
-    book = _resumed(flags["resume"]) if flags["resume"] else _begun(flags)
+    book = _resumed(flags) if flags["resume"] else _begun(flags)
     report = _Reporter(book, flags)
-    command = [sys.executable, "-m", "harness.cli.soak_run"]
+    command = program("harness.cli.soak_run")
     try:
         with block(book) as show:
 
@@ -73,17 +75,25 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     finally:
         book.close()
     summary = report.write(interrupted=loop.is_stopped)
-    report.end(summary)
+    with told_or_kept():
+        report.end(summary)
+    if loop.stopped_by is not None:
+        say(f"polygraph: {how_stopped(loop.stopped_by)}", err=True)
     return EXIT_INTERRUPTED if loop.is_stopped else int(summary["exit"])
 
 
 VERB.params[0:0] = SHARED
 
 
-def _resumed(folder: str) -> Book:
-    from harness.soak.book import Book
+def _resumed(flags: Mapping[str, Any]) -> Book:
+    """The book to go on with, which may be another's: its plug-ins are loaded only if named."""
+    from harness.run.scenario import refuse_unnamed
+    from harness.soak.book import Book, read
 
-    return Book.resume(Path(folder), time.time_ns())
+    folder = Path(flags["resume"])
+    settings, _, _ = read(folder)
+    refuse_unnamed(settings.scenario, map(Path, flags["plugin"]), f"the soak in {folder}")
+    return Book.resume(folder, time.time_ns())
 
 
 def _begun(flags: Mapping[str, Any]) -> Book:
@@ -152,13 +162,21 @@ class _Reporter:
 
     def __call__(self, entry: Entry) -> None:
         if entry.event == "ended":
-            summary = self.write(interrupted=False, under_way=True)
+            counts = self._written()
             why = "" if entry.outcome == "passed" else f"  {entry.why[:160]}"
             settle = f"\n  to settle it: {entry.settle[0]}" if entry.settle else ""
-            counts = " ".join(f"{count} {name}" for name, count in summary["counts"].items())
             self._say(
                 f"run {entry.number} seed {entry.seed}: {entry.outcome}{why}  [{counts}]{settle}"
             )
+
+    def _written(self) -> str:
+        """The counts, and all written; what cannot be written now costs no run under way."""
+        try:
+            counts = self.write(interrupted=False, under_way=True)["counts"]
+        except (StoreError, OSError) as error:
+            self._say(f"warning: {error}")
+            return "the summary is not written"
+        return " ".join(f"{count} {name}" for name, count in counts.items())
 
     def write(self, *, interrupted: bool, under_way: bool = False) -> dict[str, Any]:
         """Summary, page and JUnit as the book has it now."""
@@ -186,19 +204,23 @@ class _Reporter:
         scenario = self.book.settings.scenario
         name = f"{scenario.get('system')}.{scenario.get('workload')}"
         unknown, start_ns = self.flags["junit_unknown"], self.book.settings.start_wall_ns
-        Path(self.flags["junit"]).write_bytes(junit(summary, name, start_ns, unknown=unknown))
+        path = Path(self.flags["junit"])
+        try:
+            path.write_bytes(junit(summary, name, start_ns, unknown=unknown))
+        except OSError as error:
+            raise cannot_write(f"cannot write {path}", error) from error
 
     def end(self, summary: Mapping[str, Any]) -> None:
         """The last words."""
         from harness.soak.page import headline, needed
 
         if self.flags["as_json"]:
-            click.echo(json.dumps(summary))
+            say(json.dumps(summary))
         else:
-            click.echo(headline(summary))
-            click.echo(summary["sentence"])
+            say(headline(summary))
+            say(summary["sentence"])
             for line in filter(None, [needed(summary)]):
-                click.echo(line)
+                say(line)
         for group in summary["groups"]:
             self._say(f"repeat  {group['reproduce']}")
         self._tell_github(summary)
@@ -213,11 +235,11 @@ class _Reporter:
 
         if os.environ.get("GITHUB_ACTIONS") == "true":
             for line in github_annotations(summary):
-                click.echo(line)
+                say(line)
         if path := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(path).open("a", encoding="utf-8") as page:
                 page.write(step_summary(summary, headline(summary), needed(summary)))
 
     def _say(self, line: str) -> None:
-        # Not click.echo, which writes past whoever stands in for the stream: the live block does.
-        print(line, file=sys.stderr if self.flags["as_json"] else sys.stdout, flush=True)
+        with told_or_kept():  # the soak goes on
+            say(line, err=self.flags["as_json"])

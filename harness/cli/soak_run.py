@@ -15,6 +15,8 @@ from harness.cli.failure import exit_code_of
 from harness.cli.session import Session
 from harness.run.scenario import registry_of, resolve
 from harness.run.store import write_json
+from harness.standard_streams import spare_people
+from harness.stopping import stop_by_exception
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,6 +26,7 @@ def main(argv: Sequence[str]) -> int:
     table = json.loads(Path(argv[0]).read_text("utf-8"))
     store, result = Path(argv[2]), Path(argv[3])
     session = Session()
+    stop_by_exception()
     try:
         registry = registry_of(table)
         scenario = resolve({**table, "seed": int(argv[1])}, registry)
@@ -44,4 +47,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    spare_people()
     sys.exit(main(sys.argv[1:]))

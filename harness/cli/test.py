@@ -6,9 +6,11 @@ The flags become one flat table (scenario file first, then environment and comma
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +19,14 @@ import click
 from harness.cli.declared import choose, declared_flags, scenario_table
 from harness.cli.options import Command, json_option, plugin_option, store_option
 from harness.cli.session import Session
+from harness.cli.speech import say
 from harness.cli.verbs import ENVIRONMENT_PREFIX, Verb
 from harness.cluster.providers import NAMES
 from harness.errors import EXIT_VALID
 from harness.history.consistency import known_models
 from harness.plugins import Registry
 from harness.run.scenario import Scenario, registry_of, resolve
+from harness.standard_streams import NotTold, silence_output
 
 if TYPE_CHECKING:
     from harness.run.front import Outcome
@@ -92,12 +96,26 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     """
     scenario = scenario_of(flags)
     if flags["print_config"]:
-        click.echo(scenario.to_toml({}), nl=False)
+        say(scenario.to_toml({}), end="")
         return EXIT_VALID
     registry = registry_of(scenario.flat())
     outcome = _run(scenario, flags["store"], registry, context.ensure_object(Session))
-    _show(scenario, outcome, flags["as_json"])
+    with told_or_kept():
+        _show(scenario, outcome, flags["as_json"])
     return outcome.exit_code
+
+
+@contextlib.contextmanager
+def told_or_kept() -> Iterator[None]:
+    """An answer that standard output does not take costs no verdict that a folder holds."""
+    from harness.cli.failure import say_not_told
+
+    try:
+        yield
+        sys.stdout.flush()
+    except NotTold as error:
+        silence_output()
+        say_not_told(error)
 
 
 def scenario_of(flags: Mapping[str, Any]) -> Scenario:
@@ -134,17 +152,18 @@ def _run(scenario: Scenario, store: Path, registry: Registry, session: Session) 
 
 def _show(scenario: Scenario, outcome: Outcome, as_json: bool) -> None:
     """The end: the verdict on standard output, and how to go on from it."""
-    from harness.cli.ending import tally_lines, verdict_lines
+    from harness.cli.ending import say_verdict
 
     if as_json:
-        click.echo(json.dumps(outcome.verdict))
+        say(json.dumps(outcome.verdict))
     elif outcome.verdict is not None:
-        for line in (*verdict_lines(outcome.verdict), *tally_lines(outcome.verdict)):
-            click.echo(line)
+        say_verdict(outcome.verdict)
     if outcome.message:
-        click.echo(f"polygraph: {outcome.message}", err=True)
+        say(f"polygraph: {outcome.message}", err=True)
     report = outcome.run_dir / "report.html"
-    click.echo(f"run     {outcome.run_dir}", err=as_json)
+    say(f"run     {outcome.run_dir}", err=as_json)
+    if outcome.verdict is None:
+        say(f"log     {outcome.run_dir / 'run.log'}", err=as_json)
     if report.exists():
-        click.echo(f"report  {report}", err=as_json)
-    click.echo(f"repeat  {scenario.command()}", err=as_json)
+        say(f"report  {report}", err=as_json)
+    say(f"repeat  {scenario.command()}", err=as_json)

@@ -10,6 +10,7 @@ from harness.cli.declared import scenario_table
 from harness.cli.failure import exit_code_of
 from harness.cli.options import plugin_option
 from harness.cli.session import Session
+from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_USAGE, EXIT_VALID
 
@@ -22,7 +23,8 @@ def VERB(context: click.Context, /, scenarios: tuple[str, ...], plugin: tuple[st
     """Check scenario files as `polygraph test` would before it starts anything.
 
     Unknown keys, wrong values and impossible combinations are told with the nearest name or the
-    reason. SCENARIO is a file, or the name of one that we ship. Exits 0 if all would run, else 4.
+    reason. SCENARIO is a file, or the name of one that we ship. Plug-ins that it names are loaded
+    where --plugin names them too. Exits 0 if all would run, else 4.
     """
     session = context.ensure_object(Session)
     failed = [name for name in scenarios if not _would_run(name, plugin, session)]
@@ -33,22 +35,24 @@ def _would_run(name: str, plugin: tuple[str, ...], session: Session) -> bool:
     try:
         command = _command(name, plugin)
     except Exception as error:
-        click.echo(f"{name}: not valid", err=True)
+        say(f"{name}: not valid", err=True)
         exit_code_of(error, session)
         return False
-    click.echo(f"{name}: valid, the same as: {command}")
+    say(f"{name}: valid, the same as: {command}")
     return True
 
 
 def _command(name: str, plugin: tuple[str, ...]) -> str:
     """The command that the scenario stands for; raises what is wrong with it."""
     from harness.history.consistency import known_models
+    from harness.plugins import Registry
     from harness.run.plan import plan
-    from harness.run.scenario import registry_of, resolve
+    from harness.run.scenario import refuse_unnamed, resolve
 
     table = scenario_table(name)
-    registry = registry_of(table)
-    registry.plugin_files = [*registry.plugin_files, *map(Path, plugin)]
+    files = [Path(path) for path in plugin]
+    refuse_unnamed(table, files, f"the scenario {name}")
+    registry = Registry(files)
     scenario = resolve(table, registry)
     known_models(scenario.consistency_models)
     plan(scenario, registry)

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, TextIO
 
+from harness.cli.speech import on_one_line
+
 FIRST_S: Final = 1.0
 AGAIN_S: Final = 0.25
 LINE_S: Final = 10.0
@@ -79,7 +81,8 @@ class Waiting:
         full = _WIDTH * self._done // max(1, self._total)
         bar = "#" * full + "." * (_WIDTH - full)
         passed_s = self._clock() - self._began_s
-        return f"[{bar}] {self._done}/{self._total} judged  {passed_s:.0f} s  {self._present}"
+        present = on_one_line(self._present)
+        return f"[{bar}] {self._done}/{self._total} judged  {passed_s:.0f} s  {present}"
 
     def show(self) -> None:
         """Draw the bar, or write a line if ten seconds have passed since the last one."""

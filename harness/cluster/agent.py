@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, NoReturn
 
-
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SERVE_EACH_MS = 1
 _MISSED_S = 0.001
 
@@ -244,6 +244,7 @@ def start_process(
     before_exec: Callable[[int], None] | None = None,
     meanwhile: Callable[[], None] = lambda: None,
     dies_with_parent: bool = False,
+    is_ours: bool = False,
 ) -> int:
     """Fork and execute ``argv`` in a session of its own; its pid once the program is loaded.
 
@@ -251,7 +252,8 @@ def start_process(
     Descriptors in ``keep`` stay open under their numbers. ``before_exec(pid)`` is called in the
     parent while the child waits, and then ``meanwhile`` again and again until the program is
     loaded, since a traced child may stop on the way; with ``dies_with_parent`` the kernel kills
-    it when the caller ends. ``OSError`` if it cannot be executed.
+    it when the caller ends. What asks a command to stop (:data:`STOPPING`) is ignored in the
+    caller and in what ``is_ours``, and in nothing else. ``OSError`` if it cannot be executed.
     """
     parent = os.getpid()
     readable, writable = os.pipe2(os.O_CLOEXEC)
@@ -263,6 +265,8 @@ def start_process(
             os.read(waits, 1)
             if dies_with_parent:
                 kernel.end_with_this_parent(parent)
+            if not is_ours:
+                hear_signals()
             _become(argv, env, cwd, streams, keep)
         except OSError as error:
             os.write(writable, str(error.errno).encode())
@@ -290,6 +294,22 @@ def start_process(
             os.waitpid(pid, 0)
         raise OSError(int(refused), os.strerror(int(refused)), argv[0])
     return pid
+
+
+def ignore_signals() -> None:
+    """Nobody stops the caller, nor what it starts, by a signal to all that there is of a run.
+
+    They end with the run process, which ends by what its front tells it.
+    """
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def hear_signals() -> None:
+    """Take signals as any program does."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 def _become(

@@ -11,13 +11,15 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import identity, registration
+from harness.cluster import belonging, identity, registration
 from harness.cluster.node import ProcessIdentity
 from harness.cluster.registration import Registration
-from harness.errors import HealError, SetupError, StoreError
+from harness.errors import HealError, SetupError, cannot_write
+from harness.stopping import held_back
 
 _END_TIMEOUT_S = 10.0
 
@@ -28,13 +30,20 @@ CleanUp = Callable[[Path, Registration], list[str]]
 class BareRun:
     """The run process, as the front sees it (``RunProcess``)."""
 
-    def __init__(self, process: subprocess.Popen[bytes], run_dir: Path, clean_up: CleanUp) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        run_dir: Path,
+        clean_up: CleanUp,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         self.run_pid = process.pid
         self.stdin_fd: int | None = process.stdin.fileno() if process.stdin else None
         self.left_running = False
         self._process = process
         self._run_dir = run_dir
         self._clean_up = clean_up
+        self._facts = dict(facts or {})
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Its exit code (128 + n for signal n) with its cluster gone; ``None`` at the time-out."""
@@ -71,6 +80,7 @@ class BareRun:
             return
         from harness.cluster.leftovers import forget
 
+        registered = replace(registered, facts=self._facts)  # as we know them, whatever is written
         left = self._clean_up(self._run_dir, registered) or forget(self._run_dir, registered)
         if left:
             raise HealError("; ".join(left), "polygraph heal")
@@ -93,18 +103,19 @@ def spawn(
     """
     _register(run_dir, provider, identity.identify(os.getpid()), facts or {})
     try:
-        process = subprocess.Popen(
-            [os.fspath(word) for word in argv],
-            stdin=subprocess.PIPE,
-            pass_fds=list(pass_fds),
-            env=None if env is None else dict(env),
-            # The terminal's Ctrl-C is the front's: it then closes the standard input.
-            start_new_session=True,
-        )
+        with held_back():  # until the run process takes them calmly
+            process = subprocess.Popen(
+                [os.fspath(word) for word in argv],
+                stdin=subprocess.PIPE,
+                pass_fds=list(pass_fds),
+                env=belonging.environment(env, run_dir),
+                # The terminal's Ctrl-C is the front's, which passes it on.
+                start_new_session=True,
+            )
     except OSError as error:
         registration.remove(run_dir)
         raise SetupError(f"the run process could not be started: {error}") from error
-    run = BareRun(process, run_dir, clean_up)
+    run = BareRun(process, run_dir, clean_up, facts)
     try:
         _register(run_dir, provider, identity.identify(process.pid), facts or {})
     except BaseException:
@@ -122,4 +133,4 @@ def _register(
     try:
         registration.write(run_dir, provider, keeper, facts)
     except OSError as error:
-        raise StoreError(f"cannot write into {run_dir}: {error.strerror}") from error
+        raise cannot_write(f"cannot write into {run_dir}", error) from error

@@ -6,13 +6,14 @@ whoever made them, so what a dead run left is found by its labels and removed.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.cluster import bare
 from harness.cluster.providers import PROVIDER_VARIABLE, Request, RunProcess
-from harness.errors import PolygraphError
+from harness.errors import HealError, PolygraphError
 from harness.system import ClientPorts, SystemOption
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class DockerProvider:
         env: Mapping[str, str],
     ) -> RunProcess:
         """Start the run process as a plain one."""
-        from harness.cluster.containers import engine, layout
+        from harness.cluster.containers import engine
 
         url = engine.find()
         return bare.spawn(
@@ -89,12 +90,12 @@ class DockerProvider:
             clean_up=self.clean_up,
             pass_fds=pass_fds,
             env={**env, PROVIDER_VARIABLE: request.provider, "DOCKER_HOST": url},
-            facts={"project": layout.project_of(run_dir), "engine": url},
+            facts={"project": engine.project_of(run_dir), "engine": url},
         )
 
     def cluster(self, request: Request, run_dir: Path) -> DockerCluster:
         """The cluster of this run's project."""
-        from harness.cluster.containers import images, layout
+        from harness.cluster.containers import engine, images, layout
         from harness.cluster.containers.cluster import DockerCluster
 
         subnet = request.options.get("docker_subnet")
@@ -102,7 +103,7 @@ class DockerProvider:
         return DockerCluster(
             run_dir,
             layout.Layout(
-                project=layout.project_of(run_dir),
+                project=engine.project_of(run_dir),
                 names=tuple(request.nodes),
                 client_ports=system.client_ports() if isinstance(system, ClientPorts) else (),
                 image=images.node_image(),
@@ -113,24 +114,47 @@ class DockerProvider:
             published=bool(request.options.get("docker_published")),
         )
 
+    def believed(
+        self, run_dir: Path, registered: Registration, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The project that follows from the run's folder, in the engine that the user uses."""
+        from harness.cluster.containers import engine
+
+        own = {"project": engine.project_of(run_dir), "engine": engine.find()}
+        told = {name: registered.facts.get(name) for name in own}
+        if told["project"] != own["project"]:
+            raise HealError(
+                f"it names the project {told['project']}, but the containers of a run in this"
+                f" folder are of {own['project']}: nothing was removed",
+                "if the run was moved, move it back; else remove its cluster.json",
+            )
+        if told["engine"] != own["engine"]:
+            raise HealError(
+                f"it ran in the Docker engine at {told['engine']}, and yours is {own['engine']}:"
+                " which engine is spoken to, only you say",
+                f"if that is an engine of yours: DOCKER_HOST={shlex.quote(str(told['engine']))}"
+                " polygraph heal",
+            )
+        return own
+
     def is_up(self, run_dir: Path, registered: Registration) -> bool:
         """Whether any of its containers is still there."""
         from harness.cluster.containers import engine
 
-        client = engine.connect(registered.facts.get("engine"))
-        label = f"{engine.PROJECT_LABEL}={registered.facts['project']}"
+        client = engine.connect(registered.facts["engine"])
         with engine.complaints("look for the run's containers"):
-            return bool(engine.everything(client, label)[0])
+            project = registered.facts["project"]
+            return bool(engine.of_run(client, project, str(run_dir.resolve()))[0])
 
     def clean_up(self, run_dir: Path, registered: Registration) -> list[str]:
-        """Remove all that carries the run's label."""
+        """Remove all that carries the run's labels."""
         from harness.cluster.containers import engine
 
         project = registered.facts["project"]
         try:
-            client = engine.connect(registered.facts.get("engine"))
+            client = engine.connect(registered.facts["engine"])
             with engine.complaints(f"removal of {project}"):
-                return engine.remove_project_of_the_dead(client, project)
+                return engine.remove_project_of_the_dead(client, project, str(run_dir.resolve()))
         except PolygraphError as error:
             return [f"the containers of {project} could not be removed: {error.message}"]
 

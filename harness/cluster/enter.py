@@ -23,11 +23,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.cluster import identity, leftovers, registration, wire
+from harness.cluster import belonging, identity, leftovers, registration, wire
 from harness.cluster.node import ProcessIdentity
 from harness.cluster.reaper import GRACE_S
 from harness.cluster.reasons import PYROUTE2_HINT, has_pyroute2, hint_for
-from harness.errors import NeedsError, SetupError, StoreError, UsageError
+from harness.errors import NeedsError, SetupError, UsageError, cannot_write
+from harness.stopping import held_back
 
 Mode = Literal["root", "userns"]
 MODES: tuple[Mode, ...] = ("root", "userns")
@@ -201,7 +202,8 @@ def spawn(
         "pass_fds": list(pass_fds),
     }
     made: tuple[int, int] | None = os.pipe() if stdin is None else None
-    entered = _launch(settings, pass_fds, made[0] if made else stdin, env)
+    marked = belonging.environment(env, run_dir)
+    entered = _launch(settings, pass_fds, made[0] if made else stdin, marked)
     if made:
         os.close(made[0])
         entered.stdin_fd = made[1]
@@ -221,7 +223,7 @@ def _complete(entered: Entered, mode: str, run_dir: Path) -> Entered:
     try:
         registration.write(run_dir, f"local:{mode}", entered._identity)
     except OSError as error:
-        raise StoreError(f"cannot write into {run_dir}: {error.strerror}") from error
+        raise cannot_write(f"cannot write into {run_dir}", error) from error
     entered._run_dir = run_dir
     wire.send(entered._channel, {"go": True})
     started = _expect(entered, "started")
@@ -240,14 +242,15 @@ def _launch(
     settings |= {"report_fd": theirs.fileno(), "front_fd": front_fd}
     root = Path(__file__).resolve().parents[2]
     try:
-        launcher = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _BOOT, str(root), json.dumps(settings)],
-            stdin=subprocess.DEVNULL if stdin is None else stdin,
-            pass_fds=[*pass_fds, theirs.fileno(), front_fd],
-            env=None if env is None else dict(env),
-            # The terminal's Ctrl-C is the front's: it then closes the standard input.
-            start_new_session=True,
-        )
+        with held_back():  # until the reaper ignores them
+            launcher = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _BOOT, str(root), json.dumps(settings)],
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                pass_fds=[*pass_fds, theirs.fileno(), front_fd],
+                env=None if env is None else dict(env),
+                # The terminal's Ctrl-C is the front's, which passes it on.
+                start_new_session=True,
+            )
     except OSError as error:
         ours.close()
         raise SetupError(f"the reaper could not be started: {error}") from error

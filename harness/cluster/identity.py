@@ -10,6 +10,7 @@ import contextlib
 import os
 import select
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.cluster import kernel
@@ -55,14 +56,19 @@ def state(identity: ProcessIdentity) -> str:
     return fields[0].decode()
 
 
-def kill_and_wait(identity: ProcessIdentity, timeout_s: float) -> bool:
-    """Kill exactly this process and wait for its end; whether it is gone."""
+def kill_and_wait(
+    identity: ProcessIdentity, timeout_s: float, may: Callable[[], bool] = lambda: True
+) -> bool:
+    """Kill exactly this process and wait for its end; whether it is gone.
+
+    ``may`` is asked once the process is held and known to be this one; ``False`` spares it.
+    """
     try:
         pidfd = os.pidfd_open(identity.pid)
     except ProcessLookupError:
         return True
     try:
-        if identify(identity.pid) == identity:
+        if identify(identity.pid) == identity and may() and identify(identity.pid) == identity:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             wait_for_end(pidfd, timeout_s)
     except (ProcessLookupError, PermissionError):

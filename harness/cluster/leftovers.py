@@ -8,33 +8,61 @@ note as healed. They are healed by the end of what they were in, and that is wri
 proof.
 
 A run whose front is alive is in progress and is left alone, and so is one of another machine.
+
+**A folder in a store is data.** Anybody can write that a process is a run's, or a container, or a
+host. So nothing is done by what a folder says unless the folder is the caller's own
+(:mod:`harness.cluster.ownership`), the process carries the run's mark itself
+(:mod:`harness.cluster.belonging`), and what the provider removes follows from where the run is
+and from the caller's own settings (``Provider.believed``). What does not fit is told and not
+touched; and whatever one run's folder holds, the others are healed.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from harness.cluster import folders, identity, providers, registration, remains
+from harness.cluster import (
+    belonging,
+    folders,
+    identity,
+    ownership,
+    providers,
+    registration,
+    remains,
+)
 from harness.cluster.registration import Registration
 from harness.errors import HealError, HistoryError, PolygraphError, StoreError
 from harness.run.ledger import HEAL, HEALED, Ledger, read_ledger, unhealed
+from harness.run.ledger import NAME as LEDGER
+from harness.untrusted import Folder, parsed_json
 
 _END_TIMEOUT_S = 30.0
-_RUNS = "*/*/*"
+_LEVELS = 3
+"""``system/workload/run``."""
+_MOST_HEADER_BYTES = 1 << 20
 
 
-def down(run_dir: Path) -> None:
+def down(
+    run_dir: Path, store: Path | None = None, options: Mapping[str, Any] | None = None
+) -> None:
     """End the cluster of this run, kept running or not. Safe twice, and where there is none.
 
-    ``HealError`` if it does not end (another user's, or stuck in the kernel) or is on another
-    machine.
+    ``options`` are what the user says in this call of how the provider finds it. ``HealError`` if
+    it does not end (another user's, or stuck in the kernel), is on another machine, or is not
+    proved to be this run's.
     """
-    registered = registration.read(run_dir)
+    run_dir = run_dir.resolve()
+    try:
+        registered = registration.examine(run_dir)
+    except registration.Odd as reason:
+        raise _odd(run_dir, reason) from reason
     if registered is None:
         return
     if registered.host != socket.gethostname():
@@ -43,45 +71,147 @@ def down(run_dir: Path) -> None:
             f" {socket.gethostname()}",
             f"polygraph down {run_dir}, on {registered.host}",
         )
+    try:
+        registered = _proved(run_dir, registered, store, options or {})
+    except PolygraphError as error:
+        raise HealError(f"{run_dir}: {error.message}", error.hint) from error
     left = _end(run_dir, registered)
     if left:
         raise HealError(
             f"the cluster of {run_dir} is still running: {'; '.join(left)}",
             f"as the user that started it: kill -9 {registered.reaper.pid}",
         )
-    forget(run_dir, registered)
+    untold = forget(run_dir, registered)
+    if untold:
+        raise HealError(
+            f"the cluster is down, but that could not be noted: {'; '.join(untold)}",
+            "polygraph heal, once it can be",
+        )
 
 
-def heal(store: Path) -> list[str]:
+def heal(store: Path, options: Mapping[str, Any] | None = None) -> list[str]:
     """Undo what dead runs in the store left; a sentence for each thing that is still there.
 
     Clusters left running on purpose stay, and are mentioned only if a fault is in force there.
+    ``options`` are what the user says in this call of how providers find what was left.
     """
     left: list[str] = []
-    for run_dir in sorted({folder.resolve() for folder in store.glob(_RUNS) if folder.is_dir()}):
-        left += _heal_run(run_dir)
+    for run_dir in _runs(store, left):
+        left += _attempt(run_dir, partial(_heal_run, run_dir, store, options or {}))
     for provider in providers.every() if store.is_dir() else ():
-        left += provider.strays(store)
+        left += _attempt(store, partial(provider.strays, store))
     return left
 
 
-def _heal_run(run_dir: Path) -> list[str]:
-    registered = registration.read(run_dir)
+def _attempt(where: Path, work: Callable[[], list[str]]) -> list[str]:
+    """``work``, and one sentence if it failed: what is odd in one place keeps nobody else's."""
+    try:
+        return work()
+    except PolygraphError as error:
+        return [f"{where}: {_sentence(error)}"]
+    except OSError as error:
+        return [f"{where}: {error.strerror or error}: {error.filename or 'of what is there'}"]
+    except Exception as error:
+        return [f"{where}: nothing more was done, for what is there is odd: {error!r}"]
+
+
+def _runs(store: Path, left: list[str]) -> list[Path]:
+    """The folders three levels down, no link followed; links out of the store are told."""
+    top = store.resolve()
+    found = [top]
+    for level in range(_LEVELS):
+        found = [inner for folder in found for inner in _folders(folder, level, top, left)]
+    return sorted(found)
+
+
+def _folders(folder: Path, level: int, top: Path, left: list[str]) -> Iterator[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            inside = sorted(entries, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        left.append(f"{folder}: cannot be looked into: {error.strerror}")
+        return
+    for entry in inside:
+        place = folder / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield place
+        elif entry.is_symlink() and not _leads_inside(place, top):
+            left.append(
+                f"{place}: is a link out of the store, which is not followed; try: polygraph heal"
+                " --store DIR for the store that it leads to"
+            )
+
+
+def _leads_inside(link: Path, top: Path) -> bool:
+    """Whether a link leads to what is looked at anyway (``latest``), or to no folder at all."""
+    try:
+        there = link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return True
+    return there.is_relative_to(top) or not there.is_dir()
+
+
+def _heal_run(run_dir: Path, store: Path, options: Mapping[str, Any]) -> list[str]:
+    try:
+        registered = registration.examine(run_dir)
+    except registration.Odd as reason:
+        return [_sentence(_odd(run_dir, reason))]
     if registered is not None and registered.host != socket.gethostname():
         return []
     if registered is None:
-        return _heal_unregistered(run_dir)
-    try:
-        provider = providers.of(registered.provider)
-        if registered.left_running and provider.is_up(run_dir, registered):
-            return _faults_in_force(run_dir)
-        if _is_in_progress(registered):
-            return []
-        _wait_for_end(registered, provider.grace_s)
-        left = _end(run_dir, registered)
-    except PolygraphError as error:
-        left = [str(error)]
+        return _heal_unregistered(run_dir, store)
+    in_progress = _is_in_progress(registered)
+    if in_progress and not registered.left_running:
+        return []
+    registered = _proved(run_dir, registered, store, options)
+    provider = providers.of(registered.provider)
+    if registered.left_running and provider.is_up(run_dir, registered):
+        return _faults_in_force(run_dir)
+    if in_progress:
+        return []
+    _wait_for_end(registered, provider.grace_s)
+    left = _end(run_dir, registered)
     return [f"{run_dir}: {what}" for what in left] or forget(run_dir, registered)
+
+
+def _proved(
+    run_dir: Path, registered: Registration, store: Path | None, options: Mapping[str, Any]
+) -> Registration:
+    """What of a found registration may be acted on; ``HealError`` says what does not fit."""
+    ownership.check(run_dir, store)
+    if registered.run is not None and registered.run != str(run_dir):
+        raise HealError(
+            f"it is a copy, or was moved: the run was made in {registered.run}",
+            "heal it there, or move it back; a copy holds nothing: remove its cluster.json",
+        )
+    reaper = registered.reaper
+    provider = providers.of(registered.provider)
+    if (
+        identity.is_running(reaper)
+        and not belonging.is_of(reaper, run_dir)
+        and identity.is_running(reaper)  # else it ended while it was looked at
+    ):
+        raise HealError(
+            f"the process {reaper.pid}, which it calls the run's first, does not prove to be: its"
+            f" environment has no {belonging.RUN_VARIABLE} of this folder (runs of earlier versions"
+            " have none)",
+            f"ps -fp {reaper.pid}; if it is the run's, kill -9 {reaper.pid} and polygraph heal"
+            " again; if not, remove cluster.json",
+        )
+    return replace(registered, facts=provider.believed(run_dir, registered, options))
+
+
+def _odd(run_dir: Path, reason: registration.Odd) -> HealError:
+    return HealError(
+        f"{registration.path(run_dir)} {reason}; so nobody can tell what the run left",
+        "end what may be left of it or restart this machine, then remove that file",
+    )
+
+
+def _sentence(error: PolygraphError) -> str:
+    return error.message if error.hint is None else f"{error.message}; try: {error.hint}"
 
 
 def forget(run_dir: Path, registered: Registration | None = None) -> list[str]:
@@ -100,8 +230,8 @@ def forget(run_dir: Path, registered: Registration | None = None) -> list[str]:
     return left
 
 
-def _heal_unregistered(run_dir: Path) -> list[str]:
-    path = run_dir / "faults.jsonl"
+def _heal_unregistered(run_dir: Path, store: Path | None = None) -> list[str]:
+    path = run_dir / LEDGER
     try:
         entries = read_ledger(path)
     except HistoryError as error:
@@ -110,11 +240,11 @@ def _heal_unregistered(run_dir: Path) -> list[str]:
     if not open_faults:
         return []
     names = ", ".join(f"{entry.fault} on {' '.join(entry.targets)}" for entry in open_faults)
-    owner = path.stat().st_uid
-    if os.geteuid() not in (0, owner):
-        return [f"{run_dir}: {names}: of another user; try: polygraph heal as user {owner}"]
     try:
-        proof = remains.proof_of_end(entries)
+        ownership.check(run_dir, store)
+        proof = remains.proof_of_end(run_dir, entries)
+    except HealError as error:
+        return [f"{run_dir}: {names} may still be in force: {_sentence(error)}"]
     except remains.CannotTell as reason:
         return [f"{run_dir}: {names} {reason}"]
     return _note_healed(run_dir, proof)
@@ -140,13 +270,13 @@ def _wait_for_end(registered: Registration, grace_s: float) -> None:
 
 def _end(run_dir: Path, registered: Registration) -> list[str]:
     """End what there is of the run; a sentence for what does not end."""
-    if not identity.kill_and_wait(registered.reaper, _END_TIMEOUT_S):
+    if not belonging.end(registered.reaper, run_dir, _END_TIMEOUT_S):
         return [f"its first process {registered.reaper.pid} could not be ended"]
     return providers.of(registered.provider).clean_up(run_dir, registered)
 
 
 def _faults_in_force(run_dir: Path) -> list[str]:
-    entries = unhealed(read_ledger(run_dir / "faults.jsonl"))
+    entries = unhealed(read_ledger(run_dir / LEDGER))
     return [
         f"{run_dir}: {entry.fault} on {', '.join(entry.targets)} in a cluster left running; "
         f"try: polygraph down {run_dir}"
@@ -156,7 +286,7 @@ def _faults_in_force(run_dir: Path) -> list[str]:
 
 def _note_healed(run_dir: Path, what: str) -> list[str]:
     """Write into the ledger of a run that is gone that its faults went with it."""
-    path = run_dir / "faults.jsonl"
+    path = run_dir / LEDGER
     try:
         open_faults = unhealed(read_ledger(path))
         if not open_faults:
@@ -175,7 +305,7 @@ def _note_healed(run_dir: Path, what: str) -> list[str]:
 
 def _clock_of(run_dir: Path) -> Callable[[], int]:
     """Nanoseconds since a dead run began: by the wall clock, never before its ledger's end."""
-    entries = read_ledger(run_dir / "faults.jsonl")
+    entries = read_ledger(run_dir / LEDGER)
     least_ns = max((entry.time for entry in entries), default=0)
     start_wall_ns = _start_wall_ns(run_dir)
 
@@ -187,7 +317,7 @@ def _clock_of(run_dir: Path) -> Callable[[], int]:
 
 def _start_wall_ns(run_dir: Path) -> int | None:
     try:
-        with (run_dir / "history.jsonl").open(encoding="utf-8") as history:
-            return int(json.loads(history.readline())["start_wall_ns"])
-    except (OSError, ValueError, KeyError, TypeError):
+        with Folder(run_dir).open("history.jsonl") as history:
+            return int(parsed_json(history.readline(_MOST_HEADER_BYTES))["start_wall_ns"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.cluster import identity
 from harness.cluster.providers import PROVIDER_VARIABLE, Request, RunProcess
@@ -68,6 +68,12 @@ class LocalProvider:
         from harness.cluster.local import LocalCluster
 
         return LocalCluster(run_dir, request.nodes, _mode(request.provider))
+
+    def believed(
+        self, run_dir: Path, registered: Registration, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Nothing is needed: each process proves itself."""
+        return {}
 
     def is_up(self, run_dir: Path, registered: Registration) -> bool:
         """Whether its reaper lives."""

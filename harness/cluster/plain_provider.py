@@ -8,13 +8,12 @@ which ``polygraph heal`` finds and ends it.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.cluster import identity
+from harness.cluster import belonging, identity
 from harness.cluster.node import ProcessIdentity
 from harness.cluster.providers import PROVIDER_VARIABLE, Request, RunProcess
 from harness.cluster.reaper import GRACE_S
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from harness.cluster.plain import PlainCluster
     from harness.cluster.registration import Registration
 
-RUN_VARIABLE = "POLYGRAPH_PLAIN_RUN"
 NAME = "local:plain"
 _END_TIMEOUT_S = 30.0
 
@@ -64,7 +62,7 @@ class PlainProvider:
         """Start the run process below a reaper of its own."""
         from harness.cluster import enter
 
-        told = {**env, PROVIDER_VARIABLE: NAME, RUN_VARIABLE: str(run_dir.resolve())}
+        told = {**env, PROVIDER_VARIABLE: NAME}
         return enter.spawn(argv, mode=enter.PLAIN, run_dir=run_dir, pass_fds=pass_fds, env=told)
 
     def cluster(self, request: Request, run_dir: Path) -> PlainCluster:
@@ -73,6 +71,12 @@ class PlainProvider:
 
         return PlainCluster(run_dir, request.nodes, request.system)
 
+    def believed(
+        self, run_dir: Path, registered: Registration, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Nothing is needed: each process proves itself."""
+        return {}
+
     def is_up(self, run_dir: Path, registered: Registration) -> bool:
         """Whether its reaper lives."""
         return identity.is_running(registered.reaper)
@@ -80,8 +84,8 @@ class PlainProvider:
     def clean_up(self, run_dir: Path, registered: Registration) -> list[str]:
         """End what outlived even the reaper and its launcher, and what it starts meanwhile."""
         stuck: set[ProcessIdentity] = set()
-        while new := set(_processes_of(run_dir)) - stuck:
-            stuck |= {who for who in new if not identity.kill_and_wait(who, _END_TIMEOUT_S)}
+        while new := set(belonging.processes_of(run_dir)) - stuck:
+            stuck |= {who for who in new if not belonging.end(who, run_dir, _END_TIMEOUT_S)}
         return [f"the process {who.pid} could not be ended" for who in stuck]
 
     def strays(self, store: Path) -> list[str]:
@@ -95,23 +99,6 @@ class PlainProvider:
 
         detail = f"processes on loopback, links cut by proxies; real packets: {ALLOWING_CUTS}"
         return [Finding(NAME, sys.platform.startswith("linux"), detail)]
-
-
-def _processes_of(run_dir: Path) -> list[ProcessIdentity]:
-    """Every process that carries this run's folder in its environment, but the caller."""
-    mark = f"{RUN_VARIABLE}={run_dir.resolve()}".encode()
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        who = identity.identify(int(name))
-        try:
-            environment = Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if who is not None and mark in environment:
-            found.append(who)
-    return found
 
 
 PROVIDER = PlainProvider()

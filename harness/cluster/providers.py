@@ -9,7 +9,7 @@ page; what differs is behind :class:`Provider`::
       prepare(request)  images, connections
       spawn(argv)  ───────────────────────────►  cluster(request, run_dir)
       wait, kill                                 Life: cluster.up() … cluster.down()
-      heal, down:  clean_up(registration)
+      heal, down:  believed(registration), clean_up
 
 A run process is always one of its own session that reads ``stop`` or the end of its standard
 input (the front died) and writes events to a descriptor. Where namespaces end it, everything
@@ -134,6 +134,16 @@ class Provider(Protocol):
         """
         ...
 
+    def believed(
+        self, run_dir: Path, registered: Registration, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The facts by which a run found in a folder is cleaned up, be it whoever's folder.
+
+        Only what follows from where the run is, and what the user says in this call (``options``,
+        the environment, files of his own); ``HealError`` where what is registered does not fit.
+        """
+        ...
+
     def is_up(self, run_dir: Path, registered: Registration) -> bool:
         """Whether a cluster that was left running on purpose is still there."""
         ...
@@ -141,7 +151,8 @@ class Provider(Protocol):
     def clean_up(self, run_dir: Path, registered: Registration) -> list[str]:
         """End what a dead run left; a sentence for each thing that is still there. Safe twice.
 
-        Its run process has ended. The registration and the data folders are removed by the caller.
+        Its run process has ended. What ``registered`` says is the front's own or was ``believed``.
+        The registration and the data folders are removed by the caller.
         """
         ...
 

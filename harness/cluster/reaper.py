@@ -43,6 +43,7 @@ EXIT_FAILED = 3
 def main() -> NoReturn:
     """The launcher. ``sys.argv[-1]`` is a JSON object; see :func:`harness.cluster.enter.spawn`."""
     settings = json.loads(sys.argv[-1])
+    agent.ignore_signals()
     for fd in (settings["report_fd"], settings["front_fd"]):
         os.set_inheritable(fd, False)
     if _is_readable(settings["front_fd"]):
@@ -152,7 +153,11 @@ class Reaper:
             env = dict(os.environ, **{CONTROL_FD_VARIABLE: str(control_fd)})
             keep = [*settings["pass_fds"], control_fd]
             self._run_pid = agent.start_process(
-                settings["argv"], env=env, keep=keep, dies_with_parent=self._is_plain
+                settings["argv"],
+                env=env,
+                keep=keep,
+                dies_with_parent=self._is_plain,
+                is_ours=True,
             )
         self._run_control.close()
         _close(settings["pass_fds"])
@@ -217,7 +222,8 @@ class Reaper:
         ours, theirs = wire.pair()
         argv = [*request["argv"], str(theirs.fileno())]
         env = dict(os.environ)
-        agent.start_process(argv, env=env, keep=[theirs.fileno()], dies_with_parent=True)
+        keep = [theirs.fileno()]
+        agent.start_process(argv, env=env, keep=keep, dies_with_parent=True, is_ours=True)
         theirs.close()
         wire.send(self._control, {"links": True}, fds=[ours.fileno()])
         ours.close()
@@ -227,7 +233,10 @@ def _mark_left_running(registration: str) -> None:
     with open(registration, encoding="utf-8") as file:
         content = json.load(file)
     content["left_running"] = True
-    with open(registration + ".stays", "w", encoding="utf-8") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    # Whatever the umask, nobody else may write it: else ``heal`` would not obey it.
+    new = os.open(registration + ".stays", flags, 0o644)
+    with open(new, "w", encoding="utf-8") as file:
         json.dump(content, file)
     os.replace(registration + ".stays", registration)
 

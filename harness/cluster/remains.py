@@ -11,14 +11,16 @@ Where the ledger names no process (cut links alone), nothing can be concluded.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import identity
+from harness.cluster import belonging, identity
 from harness.cluster.node import ProcessIdentity
+from harness.cluster.registration import understood_process
 from harness.history.record import LedgerEntry
 
 _PARTS = {field.name for field in fields(ProcessIdentity)}
@@ -28,8 +30,11 @@ class CannotTell(Exception):
     """Something is left, or may be; the message says what, and what the user can do."""
 
 
-def proof_of_end(entries: Iterable[LedgerEntry]) -> str:
-    """Why nothing of the run that wrote ``entries`` is left here; else :class:`CannotTell`."""
+def proof_of_end(run_dir: Path, entries: Iterable[LedgerEntry]) -> str:
+    """Why nothing of the run that wrote ``entries`` is left here; else :class:`CannotTell`.
+
+    To end a process is advised only where it carries the run's own mark: a ledger may be anybody's.
+    """
     named = {process for entry in entries for process in named_processes(entry.detail)}
     if not named:
         raise CannotTell(
@@ -44,8 +49,7 @@ def proof_of_end(entries: Iterable[LedgerEntry]) -> str:
         return f"all processes that the ledger names are of another boot ({boots}, not {here})"
     left = sorted(_left_of(of_this_boot))
     if left:
-        pids = " ".join(map(str, left))
-        raise CannotTell(f"may still be in force: processes of the run exist; try: kill -9 {pids}")
+        raise CannotTell(f"may still be in force: {_told(run_dir, left)}")
     return (
         f"none of the {len(of_this_boot)} processes that the ledger names exists on this machine,"
         " nor any other in their pid namespaces"
@@ -54,14 +58,27 @@ def proof_of_end(entries: Iterable[LedgerEntry]) -> str:
 
 def named_processes(detail: Any) -> Iterator[ProcessIdentity]:
     """Every process that a ledger detail names by its full identity, at any depth."""
-    if isinstance(detail, dict):
-        if detail.keys() == _PARTS:
-            yield ProcessIdentity(**detail)
-        for value in detail.values():
-            yield from named_processes(value)
-    elif isinstance(detail, list):
-        for value in detail:
-            yield from named_processes(value)
+    waiting = [detail]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            if each.keys() == _PARTS:
+                with contextlib.suppress(ValueError):  # a number that cannot be a process's
+                    yield understood_process(each)
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+
+
+def _told(run_dir: Path, left: list[int]) -> str:
+    """What there is of processes, and what the user can do."""
+    ours = {who.pid for who in belonging.processes_of(run_dir)}
+    if all(pid in ours for pid in left):
+        return f"processes of the run exist; try: kill -9 {' '.join(map(str, left))}"
+    return (
+        "processes that its ledger names, or others in their pid namespaces, exist and do not"
+        f" prove to be this run's; try: ps -fp {','.join(map(str, left))}, and end what is"
+    )
 
 
 def _left_of(named: set[ProcessIdentity]) -> set[int]:

@@ -12,6 +12,7 @@ what a run makes on a host is one folder, its keeper's processes and one firewal
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,7 +46,9 @@ class SshCluster:
         self.nodes: list[SshNode] = []
         self._run_dir = run_dir.resolve()
         self._links = {
-            host.node: KeeperLink(host, folder_name(self._run_dir, host.node), base)
+            host.node: KeeperLink(
+                host, folder_name(self._run_dir, host.node), base, mark(self._run_dir)
+            )
             for host in hosts
         }
         self._addresses: dict[str, str] = {}
@@ -281,6 +284,11 @@ class SshCluster:
 def folder_name(run_dir: Path, node: str) -> str:
     """The name of a node's folder on its host: another run's, or another node's, is another."""
     return f"{run_dir.name}-{hashlib.sha256(str(run_dir).encode()).hexdigest()[:6]}-{node}"
+
+
+def mark(run_dir: Path) -> str:
+    """What the folder of the run on a host says of whose it is: the run's folder, and where."""
+    return f"{socket.gethostname()}:{run_dir}".encode("utf-8", "backslashreplace").decode()
 
 
 def worded(trouble: Mapping[str, NodeError]) -> tuple[str, str | None]:

@@ -58,9 +58,12 @@ class Exits:
 
 
 class KeeperLink:
-    """Asks one keeper. ``folder`` names the node's folder on the host, ``base`` where it is."""
+    """Asks one keeper. ``folder`` names the node's folder on the host, ``base`` where it is.
 
-    def __init__(self, host: Host, folder: str, base: str = "") -> None:
+    ``run`` is written into that folder when it is made; one in which another stands is refused.
+    """
+
+    def __init__(self, host: Host, folder: str, base: str = "", run: str = "") -> None:
         self.host = host
         self.exits = Exits()
         self.boot_id = ""
@@ -69,6 +72,7 @@ class KeeperLink:
         """Why the node is lost for good, once it is."""
         self._folder = folder
         self._base = base
+        self._run = run
         self._connecting = threading.Lock()
         self._condition = threading.Condition()
         self._connection: Connection | None = None
@@ -249,6 +253,7 @@ class KeeperLink:
         return {
             "base": self._base,
             "name": self._folder,
+            "run": self._run,
             "files": files,
             "boot_id": boot_id,
             "must_exist": must_exist,

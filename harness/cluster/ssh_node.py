@@ -22,7 +22,7 @@ from harness.cluster.onhost.family import WHOLE
 from harness.cluster.ssh_connection import ANSWER_TIMEOUT_S, send
 from harness.cluster.ssh_hosts import resolved
 from harness.cluster.ssh_link import KeeperLink
-from harness.errors import NodeError, StoreError
+from harness.errors import NodeError, cannot_write
 
 _TRANSFER_TIMEOUT_S = 30.0
 _CLOCK_TIMEOUT_S = 30.0
@@ -187,7 +187,7 @@ class SshNode:
                 with (self.log_dir / name).open("ab") as file:
                     self._fetch(f"{self._link.root}/logs/{name}", file.tell(), file.write)
         except OSError as error:
-            raise StoreError(f"cannot write into {self.log_dir}: {error.strerror}") from error
+            raise cannot_write(f"cannot write into {self.log_dir}", error) from error
 
     def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
         """Set the clock that the node's processes read (``ClockSettable``)."""

@@ -118,12 +118,20 @@ class SshProvider:
         facts = facts_of(request)
         return SshCluster(run_dir, hosts_of(facts), facts["host_dir"])
 
+    def believed(
+        self, run_dir: Path, registered: Registration, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The hosts, as words that can be hosts; how they are reached, only the user says."""
+        from harness.cluster.ssh_found import believed
+
+        return believed(run_dir, registered.facts, options.get("ssh_config"))
+
     def is_up(self, run_dir: Path, registered: Registration) -> bool:
         """Whether a host still has the run's folder; ``NodeError`` if none can be asked."""
         from harness.cluster.ssh_cluster import worded
         from harness.cluster.ssh_link import on_all
 
-        there, trouble = on_all(_links(run_dir, registered), _exists)
+        there, trouble = on_all(links_of(run_dir, registered.facts), _exists)
         if trouble and not there:
             raise NodeError(*worded(trouble))
         return any(there.values())
@@ -133,7 +141,8 @@ class SshProvider:
         from harness.cluster.ssh_link import on_all
         from harness.cluster.ssh_node import end_keeper
 
-        left, trouble = on_all(_links(run_dir, registered), lambda name, link: end_keeper(link))
+        links = links_of(run_dir, registered.facts)
+        left, trouble = on_all(links, lambda name, link: end_keeper(link))
         said = [f"{name}: {what}" for name, whats in left.items() for what in whats]
         return [*said, *(str(error) for error in trouble.values())]
 
@@ -179,14 +188,16 @@ def facts_of(request: Request) -> dict[str, Any]:
     }
 
 
-def _links(run_dir: Path, registered: Registration) -> dict[str, KeeperLink]:
-    from harness.cluster.ssh_cluster import folder_name
+def links_of(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, KeeperLink]:
+    """A line to each of the run's hosts, not yet open."""
+    from harness.cluster.ssh_cluster import folder_name, mark
     from harness.cluster.ssh_link import KeeperLink
 
-    facts = registered.facts
     run_dir = run_dir.resolve()
     return {
-        host.node: KeeperLink(host, folder_name(run_dir, host.node), facts.get("host_dir", ""))
+        host.node: KeeperLink(
+            host, folder_name(run_dir, host.node), facts.get("host_dir", ""), mark(run_dir)
+        )
         for host in hosts_of(facts)
     }
 

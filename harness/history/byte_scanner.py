@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numba
 import numpy as np
 
 from harness.history.byte_tokens import anything, blank, named, number, scalar, text
+from harness.history.compiling import numba
 
 DONE: Final = 0
 ODD: Final = 1

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numba
 import numpy as np
+
+from harness.history.compiling import numba
 
 _compiled: Final[Any] = numba.njit(cache=True, nogil=True)
 

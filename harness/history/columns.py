@@ -20,14 +20,10 @@ Cost: about 2 us a record to build, O(records + list elements) of memory.
 
 from __future__ import annotations
 
-import json
-import zipfile
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +41,7 @@ NEMESIS_PROCESS: Final = -1
 NONE: Final = -1
 _TYPE_CODE: Final = {name: code for code, name in enumerate(TYPES)}
 _INTEGER_LIMIT: Final = 1 << 63
+_SIMPLE: Final = frozenset((int, str))
 _TOGETHER: Final = 1 << 17
 """Records that are counted at once."""
 
@@ -137,6 +134,8 @@ class _Table:
         kind = type(item)
         if kind is int or kind is str:
             key: Any = item  # these two never equal each other
+        elif (kind is list or kind is tuple) and _SIMPLE.issuperset(map(type, item)):
+            key = (list, tuple(item))
         elif kind is list or kind is dict or kind is tuple or kind in RICH:
             key = (list, exact(item))
         else:
@@ -284,40 +283,3 @@ def _micro_columns(
         f_names=tuple(names.items),
         keys=tuple(keys.items),
     )
-
-
-def save_columns(view: Columns, out: BinaryIO, *, of_bytes: int) -> None:
-    """Write ``view`` as ``.npz`` (no pickles); ``of_bytes`` is the size of the file it copies."""
-    arrays: dict[str, Any] = {}
-    tables: dict[str, Any] = {"of_bytes": of_bytes}
-    for prefix, part in (("", view), ("micro.", view.micro)):
-        for column in fields(part):
-            item = getattr(part, column.name)
-            if isinstance(item, tuple):
-                tables[prefix + column.name] = item
-            elif isinstance(item, np.ndarray):
-                arrays[prefix + column.name] = item
-    text = json.dumps(tables, separators=(",", ":")).encode()
-    np.savez_compressed(out, tables=np.frombuffer(text, dtype=np.uint8), **arrays)
-
-
-def load_columns(path: Path, *, of_bytes: int) -> Columns | None:
-    """The columnar copy at ``path``, or ``None`` if none of a file of ``of_bytes`` is readable.
-
-    The copy is derived, so a damaged one is no loss: the caller builds the view from the history.
-    """
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-    tables = json.loads(arrays.pop("tables").tobytes())
-    if tables.pop("of_bytes") != of_bytes:
-        return None
-    found = arrays | {name: tuple(items) for name, items in tables.items()}
-    micro = {
-        name.removeprefix("micro."): found.pop(name) for name in list(found) if "micro." in name
-    }
-    return Columns(micro=MicroColumns(**micro), **found)

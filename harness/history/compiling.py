@@ -6,13 +6,19 @@ scipy's, a sixth of a second that no loop of ours has any use for. Here it is le
 has asked for it before, and no rubbish is collected while thousands of modules' objects are made.
 
 A process that wants numba's linear algebra imports ``scipy.linalg`` first.
+
+Numba takes settings from a file in the working directory, when it is imported and again before
+each compilation; one of them says where compiled code is kept, as pickles. That folder may be a
+stranger's, so it is not asked. Whoever needs numba imports it from here.
 """
 
 from __future__ import annotations
 
 import gc
 import sys
-from typing import Final
+from typing import Any, Final
+
+from harness.surroundings import stand_elsewhere
 
 BLAS: Final = "scipy.linalg.cython_blas"
 """What numba imports to see whether there is linear algebra; no linear algebra without it."""
@@ -25,13 +31,24 @@ def load_numba() -> None:
     was_collecting, leave_out = gc.isenabled(), "scipy.linalg" not in sys.modules
     gc.disable()
     try:
-        import numba  # noqa: F401
+        with stand_elsewhere():
+            from numba.core import config
 
-        if leave_out:
-            sys.modules[BLAS] = None  # type: ignore[assignment]
-        from numba.np import arraymath  # noqa: F401
+            config._config_fname = ""  # no file of that name is anywhere
+            if leave_out:
+                sys.modules[BLAS] = None  # type: ignore[assignment]
+            from numba.np import arraymath  # noqa: F401
     finally:
         if leave_out:
             sys.modules.pop(BLAS, None)
         if was_collecting:
             gc.enable()
+
+
+def __getattr__(name: str) -> Any:
+    if name != "numba":
+        raise AttributeError(name)
+    load_numba()
+    import numba
+
+    return numba

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numba
 import numpy as np
 
 from harness.history.byte_tokens import named, text
+from harness.history.compiling import numba
 from harness.history.edn_tokens import (
     any_form,
     blank,

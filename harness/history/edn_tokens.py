@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numba
 import numpy as np
 
 from harness.history.byte_tokens import named, text
+from harness.history.compiling import numba
 
 _compiled: Final[Any] = numba.njit(cache=True, nogil=True)
 _ENDS: Final = b'\0\t\n\r ,()[]{}"'

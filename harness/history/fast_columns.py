@@ -208,6 +208,8 @@ class LazyOperations(Sequence[Operation]):
     """The operations of a file, decoded by ``decode`` when somebody asks for them."""
 
     _TOGETHER: Final = 4096
+    _BYTES: Final = 16 << 20
+    """Of records that are decoded at once: some may be long."""
 
     def __init__(
         self, path: Path, found: Found, size: int, decode: Callable[..., Sequence[Operation]]
@@ -237,8 +239,12 @@ class LazyOperations(Sequence[Operation]):
         return self._decoded(number, number + 1)[0]
 
     def __iter__(self) -> Iterator[Operation]:
-        for first in range(0, len(self), self._TOGETHER):
-            yield from self._decoded(first, min(first + self._TOGETHER, len(self)))
+        first = 0
+        while first < len(self):
+            far = np.searchsorted(self._at, int(self._at[first]) + self._BYTES)
+            last = min(first + self._TOGETHER, max(int(far), first + 1), len(self))
+            yield from self._decoded(first, last)
+            first = last
 
     def pick(self, places: Sequence[int]) -> Iterator[Operation]:
         """The operations at ``places``, with one look at the file for each."""

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -18,10 +19,12 @@ from harness.history.compiling import load_numba
 from harness.history.fast_columns import read_scanned
 from harness.history.fast_scan import Dialect
 from harness.history.formats import edn
+from harness.history.formats.lines import endless_notice, has_end
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.history.values import Tagged
 
+_END: Final = 64
 _HEAD: Final = 1 << 16
 _TAIL: Final = 1 << 12
 _BLANKS: Final = b" \t\r\n,"
@@ -30,8 +33,11 @@ _OPERATION: Final = re.compile(rb"(?:#[A-Za-z][\w.*+!?$%&=<>/'-]*[ \t,]*)?\{[ \t
 _MICRO: Final = re.compile(rb":value[ \t,]*\[[ \t,]*\[:(?:r|w|append)[ \t,]")
 
 
-def read_fast(path: Path) -> History | None:
-    """The history in ``path`` with its columns prepared, or ``None`` for the ordinary reader."""
+def read_fast(path: Path, name: str | None = None) -> History | None:
+    """The history in ``path`` with its columns prepared, or ``None`` for the ordinary reader.
+
+    Notices call it ``name``.
+    """
     try:
         size = path.stat().st_size
         if importlib.util.find_spec("numba") is None:
@@ -43,12 +49,16 @@ def read_fast(path: Path) -> History | None:
             if opener in _CLOSERS:
                 size = _closed_at(file, size, _CLOSERS[opener])
                 first = len(head) - len(head[start + 1 :].lstrip(_BLANKS))
+                notices: tuple[str, ...] = ()
             else:
                 first = start
+                file.seek(max(0, size - _END))
+                notices = () if has_end(file.read()) else (endless_notice(name or str(path)),)
         if size < first or not _OPERATION.match(head, first) or not _MICRO.search(head):
             return None
         header = edn.header_in(head[:start].decode(), str(path)) or Header()
-        return read_scanned(path, first, size, header, _dialect())
+        history = read_scanned(path, first, size, header, _dialect())
+        return history if history is None or not notices else replace(history, notices=notices)
     except (OSError, ValueError, HistoryError):
         return None
 

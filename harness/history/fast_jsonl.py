@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -26,21 +27,34 @@ from harness.history.history import History
 from harness.history.operation import Operation
 
 _HEAD: Final = 1 << 16
+_TAIL: Final = 1 << 20
+"""Of a last line that is longer, the ordinary reader has to say what it is."""
 
 
-def read_fast(path: Path) -> History | None:
-    """The history in ``path`` with its columns prepared, or ``None`` for the ordinary reader."""
+def read_fast(path: Path, name: str | None = None) -> History | None:
+    """The history in ``path`` with its columns prepared, or ``None`` for the ordinary reader.
+
+    Notices call it ``name``.
+    """
     try:
         size = path.stat().st_size
         if importlib.util.find_spec("numba") is None:
             return None
         with path.open("rb") as file:
             head = file.read(_HEAD)
-            file.seek(max(0, size - 1))
-            if file.read(1) != b"\n" or not _looks_right(head):
+            if not _looks_right(head):
                 return None
-        header, start = jsonl._header(head, str(path))
-        return read_scanned(path, start, size, header, _dialect())
+            header, start = jsonl.header_and_start(head, str(path))
+            last = max(start, size - _TAIL)
+            file.seek(last)
+            tail = file.read()
+            if last > start and b"\n" not in tail:
+                return None
+            end, notices = jsonl.end_of(tail, 0, name or str(path))
+        history = read_scanned(path, start, last + end, header, _dialect())
+        if history is None or not notices:
+            return history
+        return replace(history, notices=notices, partial=last + end < size)
     except (OSError, UnicodeDecodeError, HistoryError):
         return None
 

@@ -6,7 +6,8 @@ from that buffer. Any prefix of the file is therefore a sound history: no comple
 invocation, nothing out of order.
 
 A background thread flushes at least every 20 ms, also while the event loop stalls, so that
-``kill -9`` loses at most the last 20 ms. It swaps the buffer out under the lock and writes
+``kill -9`` loses at most the last 20 ms, where the machine gives the thread its time
+(``scripts/kill_runs.py`` measures it). It swaps the buffer out under the lock and writes
 outside it: a slow disk does not stop the clients until the buffer is full. Where the thread gets
 no time from the interpreter, or starves for a lock (a thread that appends without a pause takes
 the locks of the interpreter and of the buffer again before a waiting one is awake), the next
@@ -29,7 +30,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from harness.errors import StoreError
+from harness.errors import StoreError, advice_for, cannot_write
 from harness.history.formats.jsonl import PLAIN, append_operation, encode_header, is_finite
 from harness.history.operation import Header, Operation
 
@@ -122,11 +123,9 @@ class Journal:
         with self._write_lock:
             if self._file < 0:
                 return
-            self._write_out()
+            self._write_out(is_last=True)
             self._sync_and_close()
-            if not self._is_broken:
-                self._refusal = StoreError(f"{self.path}: the journal is closed")
-            elif not self._is_reported:
+            if self._is_broken and not self._is_reported:
                 raise self._refuse()
 
     def __enter__(self) -> Journal:
@@ -210,28 +209,36 @@ class Journal:
             with self._lock:
                 self._late_ns = self.now() + _LATE_NS
 
-    def _write_out(self) -> None:
-        """Write the buffer; the caller holds the write lock. Notes a failure, raises nothing."""
+    def _write_out(self, *, is_last: bool = False) -> None:
+        """Write the buffer; the caller holds the write lock. Notes a failure, raises nothing.
+
+        Behind the last time nothing is taken any more, or it would be lost without a word.
+        """
         with self._lock:
             self._late_ns = self.now() + _LATE_NS
-            if self._refusal is not None or not self._buffer:
+            if self._refusal is not None:
                 return
             taken, self._buffer = self._buffer, bytearray()
+            if is_last:
+                self._refusal = StoreError(f"{self.path}: the journal is closed")
+        if not taken:
+            return
         try:
             written = os.write(self._file, taken)
         except OSError as error:
-            self._note_failure(error.strerror or repr(error))
+            self._note_failure(error)
             return
         if written < len(taken):
-            self._note_failure(f"only {written} of {len(taken)} bytes could be written")
+            self._note_failure(OSError(f"only {written} of {len(taken)} bytes could be written"))
 
-    def _note_failure(self, reason: str) -> None:
+    def _note_failure(self, error: OSError) -> None:
+        advice = advice_for(error) or "make room on the disk under the store"
         with self._lock:
             self._buffer.clear()
             self._is_broken = True
             self._refusal = StoreError(
-                f"{self.path}: the history cannot be written any more: {reason}",
-                "make room on the disk under the store; what was recorded before can be judged",
+                f"{self.path}: the history cannot be written any more: {error.strerror or error}",
+                f"{advice}; what was recorded before can be judged",
             )
 
     def _sync_and_close(self) -> None:
@@ -239,7 +246,7 @@ class Journal:
             os.fsync(self._file)
         except OSError as error:
             if not self._is_broken:
-                self._note_failure(error.strerror or repr(error))
+                self._note_failure(error)
         finally:
             os.close(self._file)
             self._file = -1
@@ -267,7 +274,4 @@ def _create(path: Path) -> int:
     try:
         return os.open(path, flags, 0o644)
     except OSError as error:
-        raise StoreError(
-            f"{path}: the history cannot be created: {error.strerror}",
-            "give a store that you may write to, and a run folder that is new",
-        ) from error
+        raise cannot_write(f"{path}: the history cannot be created", error) from error

@@ -36,10 +36,10 @@ def _iso_ns(match: re.Match[str]) -> int | None:
     """Wall nanoseconds of an ISO time (UTC where no zone is given); ``None`` if it is no time."""
     day, clock, fraction, zone = match.groups()
     try:
-        moment = datetime.fromisoformat(f"{day}T{clock}{zone or '+00:00'}")
-    except ValueError:
+        moment = datetime.fromisoformat(f"{day}T{clock}{zone or '+00:00'}").astimezone(UTC)
+    except (ValueError, OverflowError):  # the first day of all, in a zone that was a day behind
         return None
-    return _ns(int(moment.astimezone(UTC).timestamp()), fraction)
+    return _ns(int(moment.timestamp()), fraction)
 
 
 def _ns(whole_s: int, fraction: str | None) -> int:

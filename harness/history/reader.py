@@ -2,163 +2,148 @@
 
 The format is told by content, not only by name: gzip and zstd by their magic bytes, JSON and
 EDN by the first characters that are not blank. ``-`` is standard input; a folder is a run, whose
-history is found by :func:`harness.history.seal.find_history`. A torn last line (a run that was
+history is found by :func:`harness.history.seal.history_in`. A torn last line (a run that was
 killed) is left out with a notice; everything else that cannot be read is an error that names
-line, column and what was expected.
+line, column and what was expected. How much is read at all: :mod:`harness.history.bounds`.
 
-Cost: the whole file in memory; JSON lines of ours take about 1 us a record.
+Cost: the whole file in memory; JSON lines of ours take about 1 us a record. Large histories of
+transactions go straight into columns, block by block (:mod:`harness.history.fast_columns`).
 """
 
 from __future__ import annotations
 
 import codecs
-import gzip
-import io
-import sys
-import zlib
+import contextlib
+import gc
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
-from typing import Final, overload
+from typing import BinaryIO, Final
 
 from harness.errors import HistoryError
 from harness.history import formats
+from harness.history.bounds import USUAL, Bounds, beyond
+from harness.history.content import STANDARD_INPUT, Content, content_of, opened
 from harness.history.history import History
 from harness.history.intakes import is_guessed, is_timed
 from harness.history.operation import Operation
 from harness.history.ordering import by_index, by_time, check_times
 from harness.history.rules import check_rules
-from harness.history.seal import COLUMNS, SEALED, find_history, is_unsealed
-from harness.history.spooled import read_spooled
+from harness.history.seal import history_in, is_unsealed
+from harness.history.unpacking import unpacked
+from harness.untrusted import Folder
 
-STANDARD_INPUT = "-"
-_WRAPPINGS: Final = 3
-"""How often a file may be compressed over."""
-SMALLEST_SEALED: Final = 1 << 20
-"""Bytes from which a sealed history is taken from its columnar copy."""
 SMALLEST_SCANNED: Final = 8 << 20
 """Bytes from which the compiled scanners are worth loading."""
 
 
 def read_history(
-    path: Path, format: str | None = None, *, sort_by_time: int | None = None
+    path: Path,
+    format: str | None = None,
+    *,
+    sort_by_time: int | None = None,
+    bounds: Bounds = USUAL,
 ) -> History:
     """The history in ``path``; ``format`` (``jsonl``, ``json``, ``edn``) overrides detection.
 
+    A file may be a link or a pipe, for the user named it; what is in a folder must be plain.
     ``sort_by_time`` says that its records are to be put in order of time, and how many nanoseconds
     each clock may be off (:func:`harness.history.ordering.by_time`).
-    Raises ``HistoryError`` if it is not there, not readable or breaks the rules of a history.
+    Raises ``HistoryError`` if it is not there, not readable, beyond ``bounds`` or breaks the rules
+    of a history.
     """
     if not path.is_dir():
-        return _read(path, format, sort_by_time)
-    found = find_history(path)
+        name = "standard input" if str(path) == STANDARD_INPUT else str(path)
+        return _read(opened(path, name), name, path, format, sort_by_time, bounds)
+    found, file = _opened_in(path)
+    return _read(file, str(found), found, format, sort_by_time, bounds)
+
+
+def _opened_in(folder: Path) -> tuple[Path, BinaryIO]:
+    """The history of a folder, opened, and its path."""
+    for is_last in (False, True):
+        name = history_in(folder)
+        try:
+            return folder / name, Folder(folder).open(name)
+        except FileNotFoundError:  # a run under way has sealed it meanwhile
+            if is_last:
+                raise HistoryError(f"{folder / name}: went away while it was read") from None
+        except OSError as error:
+            raise HistoryError(f"{folder / name}: {error.strerror}") from error
+    raise AssertionError
+
+
+def _read(
+    file: BinaryIO,
+    name: str,
+    path: Path,
+    format: str | None,
+    sort_by_time: int | None,
+    bounds: Bounds,
+) -> History:
+    """The history in an opened file."""
+
+    def look(head: bytes) -> None:
+        _format_of(head, name, format)
+
+    content = content_of(file, name, path, bounds, look)
     try:
-        return _read(found, format, sort_by_time)
-    except HistoryError:
-        if found.exists():
-            raise
-        # a run under way has sealed it meanwhile
-        return _read(find_history(path), format, sort_by_time)
-
-
-def _read(path: Path, format: str | None, sort_by_time: int | None) -> History:
-    """The history in a file, or on standard input."""
-    name = "standard input" if str(path) == STANDARD_INPUT else str(path)
-    fast = _fast(path, format) if sort_by_time is None else None
-    if fast is not None:
-        return fast
-    content = _content(path, name)
-    data = _decompressed(content, name)
-    if (data is not content or name != str(path)) and sort_by_time is None:
-        fast = _from_memory(data, format)
-        if fast is not None:
-            return fast
-    history = parse_history(data, name, format, sort_by_time=sort_by_time)
+        history = _scanned(content, format) if sort_by_time is None else None
+        if history is None:
+            history = _by_objects(content, format, sort_by_time, bounds)
+    except BaseException:
+        content.close()
+        raise
+    if history.prepared is None:
+        content.close()
+    else:
+        weakref.finalize(history.operations, content.close)
     if not is_unsealed(path):
         return history
     notice = f"{name}: the run did not come to seal its history, so this is a part of it"
     return replace(history, partial=True, notices=(*history.notices, notice))
 
 
-def _fast(path: Path, format: str | None) -> History | None:
-    """A large file with its columns, sealed or of transactions; ``None`` for all others."""
-    if format not in (None, "jsonl", "edn") or not path.is_file() or is_unsealed(path):
+def _scanned(content: Content, format: str | None) -> History | None:
+    """A large history of transactions by the compiled scanners; ``None`` for all others."""
+    path = content.path
+    if format not in (None, "jsonl", "edn") or content.size < SMALLEST_SCANNED or path is None:
         return None
-    size = path.stat().st_size
-    if path.name in SEALED:
-        return _sealed(path, size) if size >= SMALLEST_SEALED else None
-    return None if size < SMALLEST_SCANNED else _scanned(path, format)
-
-
-def _scanned(path: Path, format: str | None) -> History | None:
-    """A large file of transactions by the compiled scanners; ``None`` for all others."""
     from harness.history import fast_edn, fast_jsonl
 
-    history = None if format == "edn" else fast_jsonl.read_fast(path)
+    history = None if format == "edn" else fast_jsonl.read_fast(path, content.name)
     if history is None and format != "jsonl":
-        history = fast_edn.read_fast(path)
+        history = fast_edn.read_fast(path, content.name)
     return history
 
 
-def _from_memory(data: bytes, format: str | None) -> History | None:
-    """As :func:`_fast`, for what was compressed or came by standard input."""
-    if format not in (None, "jsonl", "edn") or len(data) < SMALLEST_SCANNED:
-        return None
-    return read_spooled(data, lambda path: _scanned(path, format))
+def _by_objects(
+    content: Content, format: str | None, sort_by_time: int | None, bounds: Bounds
+) -> History:
+    """The history by the ordinary reader, which makes Python objects of all of it."""
+    kind, is_whole = _format_of(content.head(), content.name, format)
+    most = bounds.held(is_whole=is_whole)
+    if content.size > most:
+        raise beyond(
+            content.name,
+            f"a history that is no list of transactions ({kind}) of more"
+            if not is_whole
+            else f"one piece of {kind} of more",
+            most,
+        )
+    if not is_whole and content.size > bounds.line and content.longest_line() > bounds.line:
+        raise beyond(content.name, "a line of more", bounds.line)
+    return parse_history(content.read(), content.name, format, sort_by_time=sort_by_time)
 
 
-def _sealed(path: Path, size: int) -> History | None:
-    """A sealed history from its columnar copy; the file itself is read if somebody asks for
-    operations. ``None`` without a copy.
-    """
-    from harness.history.columns import load_columns
-    from harness.history.formats import jsonl
-
-    copy = load_columns(path.parent / COLUMNS, of_bytes=size)
-    if copy is None:
-        return None
-    header = jsonl.first_line_header(_first_line(path), str(path))
-    return History(SealedOperations(path, len(copy)), header, prepared=copy)
-
-
-def _first_line(path: Path) -> bytes:
-    """The first line of a compressed file, without reading the rest."""
-    if path.suffix == ".gz":
-        with gzip.open(path) as lines:
-            return lines.readline()
-    import zstandard
-
-    with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
-        return io.BufferedReader(stream).readline()
-
-
-class SealedOperations(Sequence[Operation]):
-    """The operations of a sealed file, read when the first of them is asked for."""
-
-    def __init__(self, path: Path, length: int) -> None:
-        self._path = path
-        self._length = length
-
-    def __len__(self) -> int:
-        return self._length
-
-    @cached_property
-    def _all(self) -> Sequence[Operation]:
-        name = str(self._path)
-        return parse_history(_decompressed(_content(self._path, name), name), name).operations
-
-    @overload
-    def __getitem__(self, place: int) -> Operation: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Operation]: ...
-
-    def __getitem__(self, place: int | slice) -> Operation | Sequence[Operation]:
-        return self._all[place]
-
-    def __iter__(self) -> Iterator[Operation]:
-        return iter(self._all)
+def _format_of(head: bytes, name: str, format: str | None) -> tuple[str, bool]:
+    """The format by the first bytes, and whether something stands around all records."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return format or "UTF-16", True
+    head = head.removeprefix(codecs.BOM_UTF8)
+    kind = format or formats.detect(head, name)
+    return kind, kind == "json" or (kind == "edn" and formats.opens_with(head, b"[("))
 
 
 def parse_history(
@@ -166,7 +151,8 @@ def parse_history(
 ) -> History:
     """The history in ``data`` (not compressed), which errors call ``name``."""
     data = _in_utf8(data, name)
-    adopted = formats.reader(format or formats.detect(data, name))(data, name)
+    with _collecting_later():
+        adopted = formats.reader(format or formats.detect(data, name))(data, name)
     history = History(
         adopted.operations,
         adopted.header,
@@ -185,6 +171,21 @@ def parse_history(
         return history
     notice = f"{name}: the lines are not in the order of the indices, which counts"
     return replace(history, operations=operations, notices=(*history.notices, notice))
+
+
+@contextlib.contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Has nobody look for rubbish while millions of objects are made that all stay.
+
+    It takes three quarters of the time, and there is none.
+    """
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_collecting:
+            gc.enable()
 
 
 def _in_order(operations: Sequence[Operation], name: str) -> Sequence[Operation]:
@@ -210,48 +211,11 @@ def _in_utf8(data: bytes, name: str) -> bytes:
         raise HistoryError(f"{name}: begins as UTF-16 and is none: {error}") from None
 
 
-def _content(path: Path, name: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if str(path) == STANDARD_INPUT else path.read_bytes()
-    except OSError as error:
-        raise HistoryError(f"{name}: cannot be read: {error.strerror}") from error
-
-
-def _decompressed(data: bytes, name: str) -> bytes:
-    try:
-        for _ in range(_WRAPPINGS):
-            if data[:2] == b"\x1f\x8b":
-                data = gzip.decompress(data)
-            elif data[:4] == b"\x28\xb5\x2f\xfd":
-                data = _unzstd(data, name)
-            else:
-                break
-    except (OSError, EOFError, zlib.error) as error:
-        raise HistoryError(f"{name}: the compressed data is damaged: {error}") from error
-    return data
-
-
-def _unzstd(data: bytes, name: str) -> bytes:
-    try:
-        import zstandard
-    except ImportError:
-        raise HistoryError(
-            f"{name}: is compressed by zstd, and the package zstandard is not installed",
-            "pip install 'polygraph-db[zstd]', or unzstd the file first",
-        ) from None
-    parts = []
-    try:
-        while data:
-            frame = zstandard.ZstdDecompressor().decompressobj()
-            parts.append(frame.decompress(data))
-            if not frame.eof:
-                raise EOFError("it ends early")
-            data = frame.unused_data
-    except zstandard.ZstdError as error:
-        raise HistoryError(f"{name}: the compressed data is damaged: {error}") from error
-    return b"".join(parts)
-
-
 def read_bytes(data: bytes, name: str, format: str | None = None) -> History:
     """The history in ``data``, compressed or not, which errors call ``name``."""
-    return parse_history(_decompressed(data, name), name, format)
+    pieces, size = [], 0
+    for piece in unpacked((data,), name)[0]:
+        size += len(piece)
+        USUAL.refuse_total(size, name)
+        pieces.append(piece)
+    return parse_history(b"".join(pieces), name, format)

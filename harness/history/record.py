@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from harness.history.history import History
 from harness.history.operation import Header
+from harness.untrusted import Folder
+
+LONGEST_LOG_LINE: Final = 1 << 20
+"""Bytes of a line of a log that are looked at."""
+
+
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A whole number that 64 bits hold."""
 
 
 class LedgerEntry(msgspec.Struct, frozen=True):
@@ -21,11 +29,11 @@ class LedgerEntry(msgspec.Struct, frozen=True):
     ``detail`` carries shape, resolved targets and the measured proof.
     """
 
-    id: int
+    id: Whole
     fault: str
     targets: list[str]
     event: str
-    time: int
+    time: Whole
     detail: dict[str, Any] = {}
 
 
@@ -35,6 +43,18 @@ class LogFile:
 
     node: str
     path: Path
+
+    def lines(self) -> Iterator[str]:
+        """Its lines with their ends; of one that is longer than a log's line ever is, the start.
+
+        ``OSError`` where it is no plain file any more.
+        """
+        with Folder(self.path.parent).open(self.path.name) as file:
+            while line := file.readline(LONGEST_LOG_LINE):
+                cut = line
+                while len(cut) == LONGEST_LOG_LINE and not cut.endswith(b"\n"):
+                    cut = file.readline(LONGEST_LOG_LINE)
+                yield line.decode("utf-8", errors="replace")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,14 @@ operation named, instead of judged wrongly. The nemesis may do as it likes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from harness.errors import HistoryError
 from harness.history.operation import INVOKE, TYPES, Operation
+
+MOST: Final = 1 << 63
+MOST_PROCESSES: Final = (1 << 31) - 1
+"""Columns hold times in 64 bits and processes in 32."""
 
 
 def check_rules(operations: Sequence[Operation], name: str) -> None:
@@ -20,12 +25,18 @@ def check_rules(operations: Sequence[Operation], name: str) -> None:
     for operation in operations:
         if operation.index <= last_index:
             _refuse(name, operation, f"expected an index above {last_index}")
+        if operation.index >= MOST:
+            _refuse(name, operation, "expected an index that 64 bits hold")
         last_index = operation.index
+        if not -MOST <= operation.time < MOST:
+            _refuse(name, operation, "expected a time that 64 bits hold")
         if operation.type not in TYPES:
             _refuse(name, operation, f"expected a type out of {' '.join(TYPES)}")
         process = operation.process
         if not isinstance(process, int) or process < 0:
             continue
+        if process > MOST_PROCESSES:
+            _refuse(name, operation, f"expected a process up to {MOST_PROCESSES}")
         if operation.type == INVOKE:
             if process in open_operations:
                 _refuse(name, operation, f"{describe(open_operations[process])} is still open")

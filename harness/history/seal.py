@@ -1,13 +1,14 @@
 """Sealing: what happens to a history when its run is over.
 
-The plain ``history.jsonl`` is compressed (zstd where the package is there, else gzip) and a
-columnar copy is written beside it. Every step is atomic (a temporary file, ``fsync``,
-``rename``), and the plain file goes last: whenever the machine dies, one whole history is there.
+The plain ``history.jsonl`` is compressed (zstd where the package is there, else gzip). Every step
+is atomic (a temporary file, ``fsync``, ``rename``), and the plain file goes last: whenever the
+machine dies, one whole history is there. Nothing derived from it is kept beside it: whoever reads
+a run would have to believe that copy (an old run's ``history.npz`` is left unread).
 
 A run whose history is still plain was not sealed, so it did not end properly: such a history is
 *partial*. It is judged all the same, and the verdict says so.
 
-Cost: 3 to 8 us a record, most of it for the columnar copy.
+Cost: 0.3 us a record.
 """
 
 from __future__ import annotations
@@ -22,25 +23,38 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from harness.errors import HistoryError, StoreError
+from harness.errors import HistoryError, cannot_write
+from harness.untrusted import Folder
 
 PLAIN: Final = "history.jsonl"
 SEALED: Final = ("history.jsonl.zst", "history.jsonl.gz")
 JEPSEN: Final = ("history.edn", "history.edn.gz", "history.edn.zst", "history.txt", "jepsen.log")
 """What a folder of Jepsen's own store keeps its history in, the most exact one first."""
-COLUMNS: Final = "history.npz"
 _RUN_MARK: Final = "scenario.toml"
 _CHUNK: Final = 1 << 20
 
 
 def find_history(run_dir: Path) -> Path:
-    """The file that holds the history of a run: sealed if it was sealed, else the plain one.
+    """The file that holds the history of a run: :func:`history_in` it, as a path."""
+    return run_dir / history_in(run_dir)
 
-    A folder of Jepsen's store will do too. Raises ``HistoryError`` if there is none.
+
+def history_in(run_dir: Path) -> str:
+    """The name of the history of a run: sealed if it was sealed, else the plain one.
+
+    A folder of Jepsen's store will do too. Raises ``HistoryError`` if there is none, and where a
+    link or a pipe has its name.
     """
+    folder = Folder(run_dir)
     for name in (*SEALED, PLAIN, *SEALED, *JEPSEN):  # sealed meanwhile, if not plain any more
-        if (run_dir / name).is_file():
-            return run_dir / name
+        try:
+            folder.stat(name)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            hint = "copy the file itself into the folder, or give its own path"
+            raise HistoryError(f"{run_dir / name}: {error.strerror}", hint) from error
+        return name
     raise HistoryError(
         f"{run_dir}: no history in this folder",
         "give a run folder (store/SYSTEM/WORKLOAD/TIME), one of Jepsen's store, or a history file",
@@ -53,7 +67,7 @@ def is_unsealed(path: Path) -> bool:
 
 
 def seal(run_dir: Path) -> Path:
-    """Compress the history of ``run_dir``, add its columnar copy, and return the sealed file.
+    """Compress the history of ``run_dir`` and return the sealed file.
 
     Safe to repeat, also after a crash in the midst of it, and where several seal at once (a run
     whose front dies while it seals): each waits for the one before. Raises ``StoreError`` if the
@@ -68,14 +82,11 @@ def seal(run_dir: Path) -> Path:
         try:
             with _replacing(sealed) as out:
                 _compress(plain, out, sealed.suffix)
-            _write_columns(run_dir, sealed)
             plain.unlink()
             _sync_folder(run_dir)
         except OSError as error:
-            raise StoreError(
-                f"{sealed}: the history cannot be sealed: {error.strerror or error}",
-                f"make room on the disk; {plain} is whole and can be judged as it is",
-            ) from error
+            whole = f"{plain} is whole and can be judged as it is"
+            raise cannot_write(f"{sealed}: the history cannot be sealed", error, whole) from error
     return sealed
 
 
@@ -106,17 +117,6 @@ def _compressor(out: BinaryIO, suffix: str) -> contextlib.AbstractContextManager
     import zstandard
 
     return zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(out, closefd=False)
-
-
-def _write_columns(run_dir: Path, sealed: Path) -> None:
-    """The columnar copy; a history that breaks the rules gets none (its reader will say why)."""
-    from harness.history.columns import columns, save_columns
-    from harness.history.reader import read_history
-
-    with contextlib.suppress(HistoryError):
-        view = columns(read_history(sealed))
-        with _replacing(run_dir / COLUMNS) as out:
-            save_columns(view, out, of_bytes=sealed.stat().st_size)
 
 
 @contextlib.contextmanager

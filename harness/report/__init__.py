@@ -5,6 +5,6 @@ made by the checkers and stands in ``verdict.json``; here it is shown with every
 needs to believe it or to doubt it. See ``docs/reading-a-report.md``.
 """
 
-from harness.report.page import render
+from harness.report.page import page_of, render
 
-__all__ = ["render"]
+__all__ = ["page_of", "render"]

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from harness.report.display import duration, seconds, shown, visible
 from harness.report.findings import mapping, rows
 from harness.report.model import Run
+
+_NO_TIME: Final = 1e24
+"""Beyond every time, in nanoseconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +129,7 @@ def _rate(run: Run) -> str | None:
 
 def _lag(evidence: Mapping[str, Any]) -> str | None:
     lag = mapping(evidence.get("lag_ms"))
-    named = [f"{name} {value:.1f}" for name, value in lag.items() if isinstance(value, int | float)]
+    named = [f"{name} {value:.1f}" for name, value in lag.items() if _is_number(value)]
     return " · ".join(named) + " ms" if named else None
 
 
@@ -150,12 +153,15 @@ def _phases(evidence: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """A number that can be a time of a run: what nobody can print is none."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) < _NO_TIME
 
 
 def _exits(evidence: Mapping[str, Any]) -> list[dict[str, str]]:
     found = []
-    for entry in evidence.get("exits") or []:
+    exits = evidence.get("exits")
+    for entry in exits if isinstance(exits, list) else []:
         row = mapping(entry)
         killed_by = row.get("killed_by")
         found.append(

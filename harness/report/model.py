@@ -2,28 +2,33 @@
 
 A report is wanted most where something went wrong, so every part may be missing, torn or odd:
 a killed run has no verdict, an imported history has no ledger. Whatever cannot be read becomes a
-notice on the page; only a folder that does not exist is an error.
+notice on the page; only a folder that does not exist is an error. The folder may be a stranger's:
+plain files inside it alone are opened, no link is followed, and each is read to a bound.
 """
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from harness.errors import PolygraphError, UsageError
+from harness.history.bounds import USUAL, Bounds
 from harness.history.history import History
 from harness.history.reader import read_history
 from harness.history.record import LedgerEntry
-from harness.history.seal import find_history
 from harness.report.bands import Band, bands_of_history, bands_of_ledger
 from harness.report.calls import Calls, pair_calls
 from harness.report.display import visible
+from harness.untrusted import Folder, parsed_json
+
+MOST_PART_BYTES: Final = 64 << 20
+"""Of a verdict, a ledger or the evidence."""
+MOST_SCENARIO_BYTES: Final = 1 << 20
 
 _Part = TypeVar("_Part")
 
@@ -33,6 +38,7 @@ class Run:
     """Everything the page shows, as read; absent parts are empty and named in ``notices``."""
 
     folder: Path
+    inside: Folder
     verdict: Mapping[str, Any]
     scenario: Mapping[str, Any]
     scenario_text: str
@@ -59,22 +65,28 @@ class Run:
         return self.history.header.start_wall_ns
 
 
-def read_run(folder: Path) -> Run:
-    """Read every part of ``folder``; raises :class:`UsageError` only if it is not a folder."""
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a run folder", "polygraph list shows the runs there are")
+def read_run(folder: Path | Folder, bounds: Bounds = USUAL) -> Run:
+    """Read every part of ``folder``, a history within ``bounds``.
+
+    Raises :class:`UsageError` only if it is not a folder.
+    """
+    inside = folder if isinstance(folder, Folder) else Folder(folder)
+    path = inside.path / inside.under
+    if not path.is_dir():
+        raise UsageError(f"{path} is not a run folder", "polygraph list shows the runs there are")
     notices: list[str] = []
-    history = _history(folder, notices)
+    history = _history(path, notices, bounds)
     calls = pair_calls(history)
     last_ns = max((operation.time for operation in history.operations[-1:]), default=0)
-    ledger = _attempt(folder / "faults.jsonl", _read_ledger, notices)
+    ledger = _attempt(inside, "faults.jsonl", _read_ledger, notices)
     bands = bands_of_history(history, last_ns) if ledger is None else []
     return Run(
-        folder=folder,
-        verdict=_attempt(folder / "verdict.json", _read_object, notices) or {},
-        scenario=_attempt(folder / "scenario.toml", _read_toml, notices) or {},
-        scenario_text=_attempt(folder / "scenario.toml", _read_text, []) or "",
-        evidence=_attempt(folder / "evidence" / "run.json", _read_object, notices) or {},
+        folder=path,
+        inside=inside,
+        verdict=_attempt(inside, "verdict.json", _read_object, notices) or {},
+        scenario=_attempt(inside, "scenario.toml", _read_toml, notices) or {},
+        scenario_text=_attempt(inside, "scenario.toml", _read_text, []) or "",
+        evidence=_attempt(inside, "evidence/run.json", _read_object, notices) or {},
         calls=calls,
         bands=bands if ledger is None else bands_of_ledger(ledger, last_ns),
         has_ledger=ledger is not None,
@@ -82,9 +94,9 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def _history(folder: Path, notices: list[str]) -> History:
+def _history(folder: Path, notices: list[str], bounds: Bounds) -> History:
     try:
-        history = read_history(find_history(folder))
+        history = read_history(folder, bounds=bounds)
     except (OSError, ValueError, EOFError, RecursionError, PolygraphError) as error:
         notices.append(f"No operations can be shown. {_said(error, folder)}")
         return History([])
@@ -98,42 +110,49 @@ def _said(message: object, folder: Path) -> str:
     return visible(text.replace(f"{folder}/", "").replace(str(folder), "this folder"), 1000)
 
 
-def _attempt(path: Path, read: Callable[[Path], _Part], notices: list[str]) -> _Part | None:
-    """``read(path)``, or ``None`` with a notice where the file is there but unreadable."""
-    if not path.exists():
-        return None
+def _attempt(
+    inside: Folder, name: str, read: Callable[[Folder, str], _Part], notices: list[str]
+) -> _Part | None:
+    """``read(inside, name)``, or ``None`` with a notice where it is there but unreadable."""
     try:
-        return read(path)
-    except (OSError, ValueError, EOFError, RecursionError, PolygraphError) as error:
-        notices.append(f"{path.name} could not be read: {_said(error, path.parent)}")
+        return read(inside, name)
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        notices.append(f"{name.split('/')[-1]} could not be read: {error.strerror or error}")
+    except (ValueError, EOFError, RecursionError, PolygraphError) as error:
+        notices.append(f"{name.split('/')[-1]} could not be read: {_said(error, inside.path)}")
+    return None
 
 
-def _read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+def _read_text(inside: Folder, name: str) -> str:
+    return inside.read(name, MOST_SCENARIO_BYTES).decode("utf-8", "replace")
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    return tomllib.loads(_read_text(path))
+def _read_toml(inside: Folder, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_read_text(inside, name))
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
 
 
-def _read_object(path: Path) -> dict[str, Any]:
-    found = json.loads(_read_text(path))
+def _read_object(inside: Folder, name: str) -> dict[str, Any]:
+    found = parsed_json(inside.read(name, MOST_PART_BYTES).decode("utf-8", "replace"))
     if not isinstance(found, dict):
         raise ValueError(f"a JSON object was expected, not {type(found).__name__}")
     return found
 
 
-def _read_ledger(path: Path) -> list[LedgerEntry]:
+def _read_ledger(inside: Folder, name: str) -> list[LedgerEntry]:
     """The entries of the ledger; a torn last line is what a crash leaves and is passed over."""
-    lines = path.read_bytes().split(b"\n")
+    lines = inside.read(name, MOST_PART_BYTES).split(b"\n")
     entries: list[LedgerEntry] = []
     for number, line in enumerate(lines):
         if not line.strip():
             continue
         try:
             entries.append(msgspec.json.decode(line, type=LedgerEntry))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             if number != len(lines) - 1:
                 raise ValueError(f"line {number + 1}: {error}") from error
     return entries

@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from harness.history.bounds import USUAL, Bounds
 from harness.history.operation import TYPES
 from harness.report.bands import Band
 from harness.report.calls import Calls
@@ -39,7 +40,9 @@ from harness.report.model import Run, read_run
 from harness.report.plots import Plot, draw_plots
 from harness.report.timeline import script_json, timeline_data
 from harness.report.wording import Wording
+from harness.run.ended import why_no_verdict
 from harness.run.store import write_text
+from harness.untrusted import Folder
 
 SCRIPTS = (
     "dom.js",
@@ -56,26 +59,31 @@ SCRIPTS = (
 """The page's program, in the order in which its files are joined."""
 
 
-def render(run_dir: Path) -> Path:
+def render(run_dir: Path, bounds: Bounds = USUAL) -> Path:
     """Write ``report.html`` and ``plots/`` into ``run_dir`` and return the page's path.
 
     Any part of the folder may be missing. Raises :class:`harness.errors.UsageError` if ``run_dir``
     is no folder and ``StoreError`` or ``OSError`` if it cannot be written. A page that somebody
     else writes at the same time (a run under way, and who looks at it) is replaced whole.
     """
-    run = read_run(Path(run_dir))
+    run = read_run(Path(run_dir), bounds)
     page = run.folder / "report.html"
-    write_text(page, _html(run))
+    write_text(page, _html(run, run.inside.below("plots")))
     return page
 
 
-def _html(run: Run) -> str:
+def page_of(folder: Path | Folder, bounds: Bounds = USUAL) -> str:
+    """The page of a run, of which nothing is written."""
+    return _html(read_run(folder, bounds), None)
+
+
+def _html(run: Run, plots_folder: Folder | None) -> str:
     wording = Wording(run.calls)
     found, left_out = findings(run.verdict, run.calls.by_index)
     anomalies = [_anomaly(run, finding, wording) for finding in found]
     windows = [(a["start_ns"], a["end_ns"]) for a in anomalies if a["calls"]]
-    plots, plots_notice = _plots(run)
-    logs = read_logs(run.folder, run.start_wall_ns, windows)
+    plots, plots_notice = _plots(run, plots_folder)
+    logs = read_logs(run.inside, run.start_wall_ns, windows)
     data = timeline_data(
         run.calls,
         run.bands,
@@ -87,6 +95,7 @@ def _html(run: Run) -> str:
     program = f'(() => {{\n"use strict";\n{program}\n}})();\n'
     page: str = _template().render(
         verdict=_verdict(run.verdict),
+        no_verdict="" if run.verdict else shown(why_no_verdict(run.folder) or "", 2000),
         facts=run_facts(run),
         notices=run.notices,
         anomalies=anomalies,
@@ -150,12 +159,15 @@ def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plots(run: Run) -> tuple[list[Plot], str]:
+def _plots(run: Run, folder: Folder | None) -> tuple[list[Plot], str]:
     """The plots and, where there are none, the reason."""
     try:
-        plots = draw_plots(run.calls, run.bands, run.folder / "plots")
+        plots = draw_plots(run.calls, run.bands, folder)
     except ImportError:
         return [], "matplotlib is not installed; pip install 'polygraph-db[plots]' draws them."
+    except OSError as error:
+        run.notices.append(f"The pictures in plots/ are not written: {error.strerror or error}")
+        return _plots(run, None)
     return plots, "" if plots else "No operation completed, so there is nothing to plot."
 
 

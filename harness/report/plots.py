@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,6 +23,8 @@ import numpy as np
 from harness.report.bands import Band
 from harness.report.calls import Calls
 from harness.report.display import visible
+from harness.surroundings import stand_elsewhere
+from harness.untrusted import Folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,8 +66,8 @@ class Plot:
     svg: str
 
 
-def draw_plots(calls: Calls, bands: Sequence[Band], folder: Path) -> list[Plot]:
-    """All plots, their PNG files written to ``folder``; empty where no call completed.
+def draw_plots(calls: Calls, bands: Sequence[Band], folder: Folder | None) -> list[Plot]:
+    """All plots, also as PNG files in ``folder`` if it is given; none where no call completed.
 
     Raises ``ImportError`` where matplotlib is not installed.
     """
@@ -94,7 +95,6 @@ def draw_plots(calls: Calls, bands: Sequence[Band], folder: Path) -> list[Plot]:
             _rates,
         ),
     )
-    folder.mkdir(parents=True, exist_ok=True)
     with _quiet_style():
         return [
             Plot(
@@ -111,7 +111,8 @@ def _quiet_style() -> Iterator[None]:
     logger = logging.getLogger("matplotlib")
     level = logger.level
     logger.setLevel(logging.ERROR)
-    from matplotlib import rc_context
+    with stand_elsewhere():  # it takes settings, and what they run, from the working directory
+        from matplotlib import rc_context
 
     settings: dict[Any, Any] = {
         "text.parse_math": False,
@@ -293,9 +294,12 @@ def _logarithmic(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def _save(figure: Figure, slug: str, folder: Path) -> str:
-    figure.savefig(folder / f"{slug}.png", dpi=110, facecolor="white")
+def _save(figure: Figure, slug: str, folder: Folder | None) -> str:
     drawn = io.BytesIO()
+    if folder is not None:
+        figure.savefig(drawn, format="png", dpi=110, facecolor="white")
+        folder.write(f"{slug}.png", drawn.getvalue())
+        drawn = io.BytesIO()
     figure.savefig(drawn, format="svg", dpi=150, transparent=True, metadata={"Date": None})
     return page_svg(drawn.getvalue().decode("utf-8"), slug)
 

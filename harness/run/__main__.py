@@ -1,14 +1,16 @@
 """The run process: ``python -m harness.run SCENARIO.toml --run-dir DIR --events FD``.
 
-Started by the front through the provider. A line ``stop`` on standard input ends
+Started by the front through the provider. A line ``stop SIGNAL`` on standard input ends
 the run cleanly (heal, seal, judge, exit 130); the end of standard input means that the front
-died: heal, seal, exit, at once. Ctrl-C of a terminal reaches the front alone.
+died: heal, seal, exit, at once. What asks a command to stop is the front's, which passes it on:
+here it ends nothing, also where it was sent to every process there is.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -25,9 +27,18 @@ from harness.errors import (
     EXIT_UNKNOWN,
     EXIT_VALID,
     PolygraphError,
+    SetupError,
+    StoreError,
+    cannot_write,
 )
+from harness.run.ended import write_end
 from harness.run.events import Events
+from harness.run.interrupts import STOP
+from harness.run.run_log import RunLog
 from harness.run.scenario import read_toml, registry_of, resolve
+from harness.run.store import write_text
+from harness.standard_streams import spare_people
+from harness.stopping import how_stopped, take_calmly
 
 QUICK_SEAL_BYTES = 4 << 20
 
@@ -37,23 +48,43 @@ EXITS = {True: EXIT_VALID, False: EXIT_INVALID, "unknown": EXIT_UNKNOWN}
 def main(argv: list[str] | None = None) -> int:
     """Live one run; the exit code of design section 7."""
     arguments = _arguments(argv)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    events = Events(arguments.events)
+    signalled: list[int] = []
+    take_calmly(signalled.append)
+    os.umask(os.umask(0o077) | 0o022)
+    run_dir: Path = arguments.run_dir.resolve()
+    events = Events(arguments.events, RunLog(run_dir, "run"))
     message, exit_code = "", EXIT_INFRASTRUCTURE
     try:
-        exit_code, message = _live(arguments.scenario, arguments.run_dir.resolve(), events)
+        exit_code, message = _live(arguments.scenario, run_dir, events, signalled)
     except PolygraphError as error:
+        events.note_error(error)
         exit_code, message = error.exit_code, str(error)
+    except OSError as error:
+        events.note_error(error)
+        name = error.filename if isinstance(error.filename, str) else ""
+        if Path(name).is_relative_to(run_dir):  # no defect: the disk is full, say
+            message = str(cannot_write(f"cannot write {name}", error))
+        else:
+            message = _defect(run_dir, error)
     except BaseException as error:  # also what a plug-in must not raise, like SystemExit
-        path = arguments.run_dir / "evidence" / "defect.txt"
-        path.write_text(traceback.format_exc(), "utf-8")
-        message = f"a defect of Polygraph or of a plug-in: {error!r}; the traceback is in {path}"
+        events.note_error(error)
+        message = _defect(run_dir, error)
+    write_end(run_dir, exit_code, message, events.phase)
     events.emit("end", 0, exit=exit_code, message=message)
     return exit_code
 
 
+def _defect(run_dir: Path, error: BaseException) -> str:
+    """What is said of an exception that nobody meant."""
+    path = run_dir / "evidence" / "defect.txt"
+    with contextlib.suppress(StoreError):
+        write_text(path, "".join(traceback.format_exception(error)))
+    return f"a defect of Polygraph or of a plug-in: {error!r}; the traceback is in {path}"
+
+
 def run_and_leave() -> None:
     """End at once with the exit code: threads that hang in a dead node are not waited for."""
+    spare_people()
     exit_code = main()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -68,8 +99,13 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _live(scenario_path: Path, run_dir: Path, events: Events) -> tuple[int, str]:
-    """The exit code, and a message where there is more to say than the verdict."""
+def _live(
+    scenario_path: Path, run_dir: Path, events: Events, signalled: list[int]
+) -> tuple[int, str]:
+    """The exit code, and a message where there is more to say than the verdict.
+
+    ``signalled`` gains the signals that ask to stop and were sent to this very process.
+    """
     from harness.cluster import providers
     from harness.run.life import Life
     from harness.run.plan import plan, request_of
@@ -82,14 +118,23 @@ def _live(scenario_path: Path, run_dir: Path, events: Events) -> tuple[int, str]
     cluster = providers.of(request.provider).cluster(request, run_dir)
     life: Life | None = None
     try:
-        life = Life(parts, cluster, run_dir, events)
+        life = Life(parts, cluster, run_dir, events, signalled=signalled)
         life.give_up = lambda why: _give_up(cluster, run_dir, events, why)
         _listen(life)
         gc.collect()
         gc.freeze()
         verdict = _loop_runner(life)
+        exit_code, message = _exit_code(life, verdict)
+        if verdict is None:
+            write_end(run_dir, exit_code, message, events.phase)  # which the page tells
         _render(run_dir, life, events)
-        return _exit_code(life, verdict)
+        return exit_code, message
+    except SetupError as error:
+        # Who signals everything there is ends the nodes too: they did not fail by themselves.
+        if life is None or not (life.interrupted or signalled):
+            raise
+        events.note_error(error)
+        return EXIT_INTERRUPTED, how_stopped(life.stopped_by or signalled[0])
     finally:
         if life is not None and life.abandoned:
             threading.Event().wait()  # the thread that saw the front die ends all
@@ -113,20 +158,22 @@ def _exit_code(life: Any, verdict: dict[str, Any] | None) -> tuple[int, str]:
     if life.unhealed:
         return EXIT_INFRASTRUCTURE, "not healed: " + "; ".join(life.unhealed)
     if life.interrupted or verdict is None:
-        return EXIT_INTERRUPTED, "interrupted"
-    defect = getattr(life, "defect", None)
-    if defect and verdict["valid"] is not False:  # what was proved before it stays proved
-        return EXIT_INFRASTRUCTURE, f"{defect}; the history so far is kept"
+        return EXIT_INTERRUPTED, how_stopped(life.stopped_by)
+    broken = life.journal.failure if life.journal is not None else None
+    why = getattr(life, "defect", None) or (broken.message if broken is not None else None)
+    if why and verdict["valid"] is not False:  # what was proved before it stays proved
+        return EXIT_INFRASTRUCTURE, f"{why}; the history so far is kept"
     return EXITS[verdict["valid"]], ""
 
 
 def _listen(life: Any) -> None:
-    """Follow standard input from a thread: ``stop``, or its end."""
+    """Follow standard input from a thread: ``stop SIGNAL``, or its end."""
 
     def follow() -> None:
         for line in sys.stdin:
-            if line.strip() == "stop":
-                life.stop()
+            words = line.split()
+            if words[:1] == [STOP]:
+                life.stop(getattr(signal, "".join(words[1:2]), signal.SIGINT))
         _abandon(life)
 
     threading.Thread(target=follow, name="front", daemon=True).start()
@@ -135,7 +182,9 @@ def _listen(life: Any) -> None:
 def _give_up(cluster: Any, run_dir: Path, events: Events, why: str) -> None:
     """The loop is blocked for good: end the nodes and this process, with a last word."""
     _tear_down(cluster, run_dir, False, events)
-    events.emit("end", 0, exit=EXIT_INFRASTRUCTURE, message=f"{why}; the history so far is kept")
+    message = f"{why}; the history so far is kept"
+    write_end(run_dir, EXIT_INFRASTRUCTURE, message, events.phase)
+    events.emit("end", 0, exit=EXIT_INFRASTRUCTURE, message=message)
     os._exit(EXIT_INFRASTRUCTURE)
 
 
@@ -146,6 +195,7 @@ def _abandon(life: Any) -> None:
     fails ``polygraph heal`` finishes it: the run stays registered until it is gone.
     """
     life.abandon()
+    life.events.note("the front is gone: the history is sealed, and everything ends")
     try:
         if life.journal is not None:
             life.journal.close()
@@ -194,7 +244,9 @@ def _render(run_dir: Path, life: Any, events: Events) -> None:
 
         render(run_dir)
     except Exception as error:
-        (run_dir / "evidence" / "report-failure.txt").write_text(traceback.format_exc(), "utf-8")
+        events.note_error(error)
+        with contextlib.suppress(StoreError):
+            write_text(run_dir / "evidence" / "report-failure.txt", traceback.format_exc())
         events.emit("warning", life.now(), message=f"the report could not be made: {error!r}")
 
 
@@ -206,6 +258,7 @@ def _tear_down(cluster: Any, run_dir: Path, leave_running: bool, events: Events)
         else:
             end_cluster(cluster, run_dir)
     except Exception as error:
+        events.note_error(error)
         events.emit("warning", 0, message=f"teardown: {error!r} (the verdict stands)")
 
 

@@ -26,7 +26,8 @@ def absent_checkers(
     run_dir: Path, facts: Mapping[str, Any], names: Iterable[str], registry: Registry
 ) -> dict[str, Verdict]:
     """An unknown verdict for each of ``names`` that is not the checker that the run had."""
-    recorded = facts.get("checker_origins") or {}
+    recorded = facts.get("checker_origins")
+    recorded = recorded if isinstance(recorded, Mapping) else {}
     now = origins(names, registry)
     verdicts = {}
     for name in dict.fromkeys(names):
@@ -37,8 +38,9 @@ def absent_checkers(
 
 
 def _not_run(name: str, origin: str, run_dir: Path) -> Verdict:
-    stored = read_json(run_dir / "verdict.json") or {}
-    before = (stored.get("checkers") or {}).get(name)
+    stored = read_json(run_dir / "verdict.json")
+    parts = stored.get("checkers") if isinstance(stored, Mapping) else None
+    before = parts.get(name) if isinstance(parts, Mapping) else None
     whose = f"came from {origin}" if origin not in ("", BUILT_IN) else "is another one now"
     whose = whose if origin else "is none of ours"
     why = f"the checker {name} {whose} and was not run again"

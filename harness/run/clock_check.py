@@ -20,6 +20,7 @@ from harness.cluster import providers
 from harness.cluster.clock_path import Examined, sum_up
 from harness.errors import PolygraphError, SetupError, UsageError
 from harness.plugins import Registry
+from harness.surroundings import program
 from harness.system import ClockPath, System
 
 NODES = ("n1", "n2", "n3")
@@ -47,7 +48,7 @@ def examine(
 def _run(request: providers.Request, run_dir: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """Start the run process and wait for what it found."""
     run = providers.of(request.provider).spawn(
-        [sys.executable, "-m", "harness.run.clock_check", str(run_dir), json.dumps(asked)],
+        program("harness.run.clock_check", str(run_dir), json.dumps(asked)),
         request=request,
         run_dir=run_dir,
         pass_fds=[],

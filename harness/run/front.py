@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +17,23 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster import providers
-from harness.errors import EXIT_INFRASTRUCTURE, StoreError
+from harness.errors import EXIT_INFRASTRUCTURE, EXIT_INTERRUPTED, PolygraphError, StoreError
 from harness.plugins import Registry
+from harness.run.ended import write_end
 from harness.run.interrupts import Interrupts, stop_on_interrupt
 from harness.run.plan import plan, request_of
+from harness.run.run_log import RunLog
 from harness.run.scenario import Scenario
-from harness.run.store import link, new_run_dir, read_json, write_json, write_text
+from harness.run.store import (
+    is_over,
+    new_run_dir,
+    read_json,
+    write_json,
+    write_text,
+    written_by_owner_alone,
+)
+from harness.stopping import Stopped, name_of
+from harness.surroundings import program
 
 
 @dataclass(frozen=True)
@@ -45,22 +55,51 @@ def run(
     """Run ``scenario`` to its end, keeping it in ``store``.
 
     ``on_event`` gets every event, in this thread. A KeyboardInterrupt stops the run cleanly
-    (exit 130); a second one ends it at once. Raises what forbids the run before it starts.
+    (exit 130), as SIGTERM and SIGHUP do; a second one ends it at once. Raises what forbids the
+    run before it starts.
     """
     provider = providers.of(scenario.provider)  # an unknown name is refused before all else
     parts = plan(scenario, registry)
     request = providers.choose(request_of(parts))
     provider = providers.of(request.provider)
     provider.prepare(request, _teller(on_event))
-    run_dir = new_run_dir(store, scenario.system, scenario.workload, datetime.now())
-    write_text(run_dir / "scenario.toml", scenario.to_toml(parts.system.versions()))
-    remember = _remembering(run_dir, on_event)
-    with stop_on_interrupt(remember) as interrupts:
-        on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
-        end = _follow(provider, request, scenario.leave_db_running, run_dir, remember, interrupts)
-    with contextlib.suppress(OSError):
-        link(store, "latest", run_dir)
+    with written_by_owner_alone():
+        run_dir = new_run_dir(store, scenario.system, scenario.workload, datetime.now())
+        with _last_word(store, run_dir, RunLog(run_dir, "front")) as log:
+            write_text(run_dir / "scenario.toml", scenario.to_toml(parts.system.versions()))
+            log.write(f"begin, by {request.provider}: {scenario.command()}")
+            remember = _remembering(run_dir, on_event)
+            with stop_on_interrupt(remember) as interrupts:
+                on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
+                leave = scenario.leave_db_running
+                end = _follow(provider, request, leave, run_dir, remember, interrupts, log)
     return Outcome(end[0], run_dir, read_json(run_dir / "verdict.json"), end[1])
+
+
+@contextlib.contextmanager
+def _last_word(store: Path, run_dir: Path, log: RunLog) -> Iterator[RunLog]:
+    """The run is over then; what ends the front by an exception stands in the run's folder too."""
+    try:
+        yield log
+    except BaseException as error:
+        log.error(error)
+        code = EXIT_INFRASTRUCTURE
+        if isinstance(error, KeyboardInterrupt):
+            code = EXIT_INTERRUPTED
+        elif isinstance(error, PolygraphError):
+            code = error.exit_code
+        message = str(error) if isinstance(error, PolygraphError | Stopped) else repr(error)
+        _say_end(run_dir, code, message)
+        raise
+    finally:
+        is_over(store, run_dir)
+        log.close()
+
+
+def _say_end(run_dir: Path, code: int, message: str) -> None:
+    """Leave the last word for a run process that left none."""
+    phase = (read_json(run_dir / "evidence" / "progress.json") or {}).get("phase", "begin")
+    write_end(run_dir, code, message, phase)
 
 
 def _remembering(
@@ -100,10 +139,11 @@ def _follow(
     run_dir: Path,
     on_event: Callable[[Mapping[str, Any]], None],
     interrupts: Interrupts,
+    log: RunLog,
 ) -> tuple[int, str]:
     """Start the run process and read its events to their end: (exit code, message)."""
     events_read, events_write = os.pipe()
-    argv = [sys.executable, "-m", "harness.run", str(run_dir / "scenario.toml")]
+    argv = program("harness.run", str(run_dir / "scenario.toml"))
     argv += ["--run-dir", str(run_dir), "--events", str(events_write)]
     env = {**os.environ, providers.PROVIDER_VARIABLE: request.provider}
     try:
@@ -115,6 +155,7 @@ def _follow(
         raise
     finally:
         os.close(events_write)
+    log.write(f"the run process is {entered.run_pid}")
     last: Mapping[str, Any] = {}
     try:
         interrupts.pass_on_to(entered.stdin_fd)
@@ -127,11 +168,13 @@ def _follow(
         interrupts.end()
         if not leave_running:
             entered.kill()
+    if interrupts.number is not None:
+        log.write(f"asked to stop by {name_of(interrupts.number)}")
+    log.write(f"the run process ended with exit status {status}")
     if not last:
-        return EXIT_INFRASTRUCTURE, (
-            f"the run process ended without a last word (exit status {status})\n"
-            f"  try: polygraph check {run_dir}"
-        )
+        message = f"the run process ended without a last word (exit status {status})"
+        _say_end(run_dir, EXIT_INFRASTRUCTURE, message)
+        return EXIT_INFRASTRUCTURE, f"{message}\n  try: polygraph check {run_dir}"
     return int(last.get("exit", EXIT_INFRASTRUCTURE)), str(last.get("message", ""))
 
 

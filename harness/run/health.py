@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from harness.history.operation import INVOKE, OK, Operation, is_transaction
 from harness.history.record import LedgerEntry, Record
+from harness.run.evidence import UNREADABLE
 from harness.run.final import is_final_read, read_key
 
 LEAST_OK_OF_A_KIND = 10
@@ -75,6 +76,9 @@ def missing_evidence(
         missing.append("the ledger faults.jsonl, though faults were asked for")
     if record.run is None:
         missing.append("the run's facts evidence/run.json")
+    elif record.run.get(UNREADABLE):
+        odd = ", ".join(map(str, record.run[UNREADABLE]))
+        missing.append(f"facts that can be understood in evidence/run.json: {odd} cannot")
     patterns = ((record.run or {}).get("checker_options") or {}).get("crash_patterns")
     if patterns and not record.logs:
         missing.append("the logs of the nodes")

@@ -1,5 +1,7 @@
 """Ctrl-C in the front of a run: the first asks the run process to stop, the second ends at once.
 
+So do SIGTERM and SIGHUP, which end a command where nobody is there to press Ctrl-C.
+
 A handler that only takes note, not an exception: Ctrl-C may come anywhere, also while an event is
 shown, while the run process is being started (which would then go on without its front), or where
 Python drops an exception, as in the callbacks by which imports let go of their locks. What comes
@@ -13,38 +15,49 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
-STOP = b"stop\n"
-"""What the run process reads from its standard input as a request to stop."""
+from harness.stopping import Clock, Stopped, Wishes, handled_by, how_stopped, name_of
+
+STOP: Final = "stop"
+"""What the run process reads from its standard input as a request to stop; the signal follows."""
 
 
 class Interrupts:
-    """Takes note of the first interrupt, and raises ``KeyboardInterrupt`` at any further one.
+    """Takes note of the first wish to stop, and raises :class:`Stopped` at any further one.
 
     ``on_event`` is told once that the run is being stopped.
     """
 
-    def __init__(self, on_event: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self, on_event: Callable[[Mapping[str, Any]], None], clock: Clock = time.monotonic
+    ) -> None:
         self._on_event = on_event
+        self._wishes = Wishes(clock)
         self._stdin_fd: int | None = None
-        self._is_asked = False
         self._is_passed_on = False
         self._is_over = False
 
+    @property
+    def number(self) -> int | None:
+        """The signal that asked first, if any did."""
+        return self._wishes.number
+
     def take(self, number: int, frame: Any) -> None:
-        """The handler of the signal."""
-        if self._is_asked or self._is_over:
-            raise KeyboardInterrupt
-        self._is_asked = True
+        """The handler of the signals."""
+        is_first = self.number is None
+        if not self._wishes.is_new(number):
+            return
+        if not is_first or self._is_over:
+            raise Stopped(number)
         self._pass_on()
 
     def pass_on_to(self, stdin_fd: int | None) -> None:
         """From now on there is a run process, which reads from the other end of ``stdin_fd``."""
         self._stdin_fd = stdin_fd
-        if self._is_asked:
+        if self.number is not None:
             self._pass_on()
 
     def end(self) -> None:
@@ -52,59 +65,51 @@ class Interrupts:
         self._stdin_fd, self._is_over = None, True
 
     def _pass_on(self) -> None:
-        if self._stdin_fd is None or self._is_passed_on:
+        if self._stdin_fd is None or self._is_passed_on or self.number is None:
             return
         self._is_passed_on = True
         with contextlib.suppress(OSError):
-            os.write(self._stdin_fd, STOP)
-        message = "stopping: healing faults, keeping history"
+            os.write(self._stdin_fd, f"{STOP} {name_of(self.number)}\n".encode())
+        told = "stopping" if self.number == signal.SIGINT else how_stopped(self.number)
+        message = f"{told}: healing faults, keeping history"
         self._on_event({"event": "warning", "message": message})
 
 
 class Insistent:
-    """Ctrl-C raises ``KeyboardInterrupt`` as ever, and again where that was dropped.
+    """What asks to stop raises :class:`Stopped`, and again where that was dropped.
 
     For loops: who waits in one asks :meth:`raise_if_dropped` now and then.
     """
 
     def __init__(self) -> None:
-        self._came = False
-        self._before: Any = None
+        self._wishes = Wishes()
+        self._handling = contextlib.ExitStack()
 
     def begin(self) -> None:
         """Take note from now on; outside the main thread nothing can be, and is."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._take)
+        self._handling.enter_context(handled_by(self._take))
 
     def raise_if_dropped(self) -> None:
-        """Raise ``KeyboardInterrupt`` if it was raised before: whoever asks is still at work."""
-        if self._came:
-            raise KeyboardInterrupt
+        """Raise :class:`Stopped` if it was raised before: whoever asks is still at work."""
+        if self._wishes.number is not None:
+            raise Stopped(self._wishes.number)
 
     def end(self) -> None:
-        """Leave it to the handler that was there. Safe twice."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        """Leave it to the handlers that were there. Safe twice."""
+        self._handling.close()
 
     def _take(self, number: int, frame: Any) -> None:
-        self._came = True
-        raise KeyboardInterrupt
+        if self._wishes.is_new(number):
+            raise Stopped(number)
 
 
 @contextlib.contextmanager
 def stop_on_interrupt(on_event: Callable[[Mapping[str, Any]], None]) -> Iterator[Interrupts]:
-    """Interrupts are taken note of meanwhile.
+    """Wishes to stop are taken note of meanwhile.
 
     Outside the main thread no handler can be set, and whoever runs us there stops the run
     otherwise.
     """
     interrupts = Interrupts(on_event)
-    if threading.current_thread() is not threading.main_thread():
+    with handled_by(interrupts.take):
         yield interrupts
-        return
-    before = signal.signal(signal.SIGINT, interrupts.take)
-    try:
-        yield interrupts
-    finally:
-        signal.signal(signal.SIGINT, before)

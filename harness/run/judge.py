@@ -8,6 +8,7 @@ an anomaly that none of the claimed models forbids is told, but makes ``unknown`
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ from typing import Any
 
 from harness.errors import EXIT_INFRASTRUCTURE, PolygraphError
 from harness.history import pairings
+from harness.history.bounds import UNBOUNDED, USUAL, Bounds
 from harness.history.history import History
 from harness.history.operation import Header
 from harness.history.record import LedgerEntry, LogFile, Record
@@ -35,11 +37,15 @@ from harness.run import health
 from harness.run.absent import absent_checkers
 from harness.run.claims import models_of, with_known_claims
 from harness.run.composing import compose
+from harness.run.evidence import read_facts, read_states
 from harness.run.foreign import refuse_other_models, unmodelled
-from harness.run.store import read_json, write_json
+from harness.run.store import write_json
+from harness.untrusted import Folder
 
 RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
+OF_THE_USER_ALONE = frozenset({"directory"})
+"""Options of checkers that name a place: whoever wrote the run does not say where we write."""
 
 
 def judge_history(
@@ -84,19 +90,20 @@ def judge_run(
     seconds: float | None = None,
     begun: Callable[[str], object] = str,
     registry: Registry | None = None,
+    bounds: Bounds = USUAL,
 ) -> dict[str, Any]:
-    """Judge a run from its folder alone. Writes nothing.
+    """Judge a run from its folder alone, as far as ``bounds`` go. Writes nothing.
 
     No file with code that the run's scenario names is loaded: it may have moved or changed, or be
     another machine's. ``registry`` is what may be used now; a checker of the run that is not in
     it, or not by the same hand, is not run, and what it said then is told. ``seconds`` is the
     budget of each checker (that of the scenario unless given).
     """
-    from harness.run.scenario import read_toml, recorded
+    from harness.run.scenario import recorded, recorded_table
 
     registry = Registry() if registry is None else registry
-    scenario = recorded(read_toml(run_dir / "scenario.toml"), registry)
-    record = load_record(run_dir)
+    scenario = recorded(recorded_table(run_dir), registry)
+    record = load_record(run_dir, bounds)
     record = replace(record, history=with_known_claims(record.history))
     run = record.run or {}
     names = [*_own_checkers(record, scenario.workload, registry), *RUN_CHECKERS]
@@ -106,7 +113,7 @@ def judge_run(
     verdicts, left_out = run_checkers(
         record,
         [name for name in names if name not in absent],
-        {**scenario.options, **(run.get("checker_options") or {})},
+        _told_options({**scenario.options, **(run.get("checker_options") or {})}),
         registry,
         seconds=scenario.budget if seconds is None else seconds,
         begun=begun,
@@ -126,30 +133,35 @@ def judge_run(
     return answer
 
 
-def load_record(run_dir: Path) -> Record:
+def load_record(run_dir: Path, bounds: Bounds = USUAL) -> Record:
     """Everything that checkers may read of the run in ``run_dir``; missing parts are ``None``.
 
-    A run that was killed before its first operation has an empty, partial history.
+    A run that was killed before its first operation has an empty, partial history. The folder may
+    be anybody's, so no link in it is followed: a history or a ledger that is one, or is beyond
+    ``bounds``, is a ``HistoryError``; logs and evidence that are odd count as missing.
     """
     from harness.history.reader import read_history
-    from harness.history.seal import find_history
     from harness.run.ledger import read_ledger
 
     if any(run_dir.glob("history.jsonl*")):
-        history = read_history(find_history(run_dir))
+        history = read_history(run_dir, bounds=bounds)
     else:
         history = History((), Header(), ("the run has no history yet",), partial=True)
-    ledger = run_dir / "faults.jsonl"
-    faults: list[LedgerEntry] | None = read_ledger(ledger) if ledger.exists() else None
+    ledger, inside = run_dir / "faults.jsonl", Folder(run_dir)
+    faults: list[LedgerEntry] | None = None
+    if os.path.lexists(ledger):
+        faults = read_ledger(ledger, bounds)
     logs = [
-        LogFile(node=path.parent.name, path=path) for path in sorted(run_dir.glob("nodes/*/*.log"))
+        LogFile(node=path.parent.name, path=run_dir / path)
+        for path in map(Path, inside.files("nodes"))
+        if len(path.parts) == 3 and path.suffix == ".log"
     ]
     return Record(
         history=history,
         faults=faults,
         logs=logs,
-        run=read_json(run_dir / "evidence" / "run.json"),
-        states=read_json(run_dir / "evidence" / "final_states.json"),
+        run=read_facts(run_dir),
+        states=read_states(run_dir),
     )
 
 
@@ -167,14 +179,33 @@ def run_checkers(
     left_out: list[str] = []
     counts = record.history.outcomes
     for name in dict.fromkeys(names):
-        checker: Checker = registry.get("checkers", name)(options)
-        if checker.reads <= record.parts:
+        checker = _made(name, options, registry)
+        if isinstance(checker, Verdict):
+            verdicts[name] = checker
+        elif checker.reads <= record.parts:
             begun(name)
             foreign = unmodelled(checker, name, counts)
             verdicts[name] = foreign or _check_safely(name, checker, record, Budget.start(seconds))
         else:
             left_out.append(name)
     return verdicts, left_out
+
+
+def _made(name: str, options: Mapping[str, Any], registry: Registry) -> Checker | Verdict:
+    """The checker, or that it cannot be made with these options: unknown, and why."""
+    try:
+        checker: Checker = registry.get("checkers", name)(options)
+        return checker
+    except PolygraphError:
+        raise
+    except Exception as error:
+        why = f"the checker {name} cannot be made with the options of this run: {error!r}"
+        return Verdict(valid=UNKNOWN, why=why, stats={"traceback": traceback.format_exc()})
+
+
+def _told_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's folder says to its checkers, but not where they are to write."""
+    return {name: value for name, value in options.items() if name not in OF_THE_USER_ALONE}
 
 
 def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -> Verdict:
@@ -231,10 +262,11 @@ def main(argv: Sequence[str]) -> int:
     registry = Registry(tuple(map(Path, argv[2:])))
     collect_seldom()
     try:
-        verdict = judge_run(run_dir, seconds=seconds, registry=registry)
+        verdict = judge_run(run_dir, seconds=seconds, registry=registry, bounds=UNBOUNDED)
         write_json(run_dir / "verdict.json", verdict)
     except PolygraphError as error:
-        print(error, file=sys.stderr)
+        with contextlib.suppress(OSError):  # its log may be on the full disk as well
+            os.write(sys.stderr.fileno(), f"{error}\n".encode("utf-8", "backslashreplace"))
         return error.exit_code
     return 0
 

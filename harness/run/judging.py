@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster import kernel
+from harness.errors import StoreError
 from harness.run.store import read_json, write_json
+from harness.stopping import STOPPING
+from harness.surroundings import program
 
 CHECK_SECONDS = 300.0
 GRACE_S = 60.0
@@ -42,9 +45,11 @@ def judge_apart(
 ) -> dict[str, Any]:
     """The verdict on the run, written to its folder; ``unknown`` if the judging process died.
 
+    ``StoreError`` where none can be written: a verdict that nobody can look up is none.
+
     ``plugins`` are the files of the run's own scenario, ``seconds`` what each checker may take.
     """
-    argv = [sys.executable, "-m", "harness.run.judge", str(run_dir), str(seconds), *plugins]
+    argv = program("harness.run.judge", str(run_dir), str(seconds), *plugins)
     log = run_dir / "evidence" / "judge.log"
     failure = _run_limited(argv, log, seconds + GRACE_S)
     verdict: dict[str, Any] | None = read_json(run_dir / "verdict.json")
@@ -53,7 +58,11 @@ def judge_apart(
     reason = f"the judging process {failure or 'wrote no verdict'}; its words are in {log}"
     warn(reason)
     verdict = unjudged(reason)
-    write_json(run_dir / "verdict.json", verdict)
+    try:
+        write_json(run_dir / "verdict.json", verdict)
+    except StoreError as error:
+        hint = f"polygraph check {run_dir}, once it can be written"
+        raise StoreError(f"no verdict could be kept: {error.message}", hint) from error
     return verdict
 
 
@@ -97,7 +106,9 @@ def _run_limited(argv: list[str], log: Path, limit_s: float) -> str | None:
 
 
 def _limit() -> None:
-    """Leave the machine a quarter of its memory whatever a checker does; end with the run."""
+    """Leave the machine a quarter of its memory whatever a checker does; end with the run alone."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         kernel.end_with_parent(signal.SIGKILL)
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -13,7 +13,9 @@ write breaks the ledger for good: nothing is appended after a hole.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,8 +23,12 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.errors import HistoryError, StoreError
+from harness.errors import HistoryError, StoreError, cannot_write
+from harness.history.bounds import USUAL, Bounds, beyond
 from harness.history.record import LedgerEntry
+from harness.untrusted import Folder, TooLarge
+
+NAME: Final = "faults.jsonl"
 
 INTEND: Final = "intend"
 INJECTED: Final = "injected"
@@ -30,6 +36,7 @@ BIT: Final = "bit"
 HEAL: Final = "heal"
 HEALED: Final = "healed"
 FAILED: Final = "failed"
+_CHUNK_BYTES: Final = 1 << 16
 EVENTS: Final = (INTEND, INJECTED, BIT, HEAL, HEALED, FAILED)
 
 
@@ -110,10 +117,8 @@ class Ledger:
             os.fsync(self._file)
         except OSError as error:
             self._broken = str(error)
-            raise StoreError(
-                f"the fault ledger {self.path} cannot be written: {error}",
-                "free space under the store; faults in force are still healed",
-            ) from error
+            what = f"the fault ledger {self.path} cannot be written"
+            raise cannot_write(what, error, "faults in force are still healed") from error
 
     def _tell(self, entry: LedgerEntry) -> None:
         if self._listener is not None:
@@ -121,28 +126,56 @@ class Ledger:
 
 
 def _open(path: Path) -> int:
-    """Open for appending; a torn last line of an earlier writer is cut off first."""
+    """Open for appending; a torn last line of an earlier writer is cut off first.
+
+    Only a plain file is written: what a link, a pipe or a device leads to is not ours.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        whole = path.read_bytes().rfind(b"\n") + 1
-        os.ftruncate(file, whole)
+        if os.path.lexists(path):
+            Folder(path.parent).stat(path.name)  # before it is opened, which may already do harm
+        # Whatever the umask, nobody else may write it: else ``heal`` would not obey it.
+        file = os.open(path, flags, 0o644)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise OSError(errno.EINVAL, "is no plain file")
+            os.ftruncate(file, _whole_lines(file))
+        except BaseException:
+            os.close(file)
+            raise
     except OSError as error:
-        raise StoreError(f"the fault ledger {path} cannot be opened: {error}") from error
+        raise cannot_write(f"the fault ledger {path} cannot be opened", error) from error
     return file
 
 
-def read_ledger(path: Path) -> list[LedgerEntry]:
+def _whole_lines(file: int) -> int:
+    """How many bytes of the file are whole lines."""
+    end = os.fstat(file).st_size
+    while end:
+        start = max(0, end - _CHUNK_BYTES)
+        newline = os.pread(file, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def read_ledger(path: Path, bounds: Bounds = USUAL) -> list[LedgerEntry]:
     """The entries of ``path`` in order; none where there is no file (nothing was ever meant).
 
     A last line without its newline is what a killed writer leaves: it is left out, for its
-    step was not taken. Any other unreadable line raises ``HistoryError`` with its number.
+    step was not taken. Any other unreadable line raises ``HistoryError`` with its number, as do
+    a ledger beyond ``bounds`` and what is no plain file.
     """
     try:
-        data = path.read_bytes()
+        data = Folder(path.parent).read(path.name, bounds.ledger)
     except FileNotFoundError:
         return []
+    except TooLarge:
+        raise beyond(f"the fault ledger {path}", "more", bounds.ledger) from None
     except OSError as error:
-        raise HistoryError(f"the fault ledger {path} cannot be read: {error}") from error
+        why = error.strerror or error
+        raise HistoryError(f"the fault ledger {path} cannot be read: {why}") from error
     lines = data[: data.rfind(b"\n") + 1].split(b"\n")
     return [_decode(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
@@ -150,7 +183,7 @@ def read_ledger(path: Path) -> list[LedgerEntry]:
 def _decode(path: Path, number: int, line: bytes) -> LedgerEntry:
     try:
         return msgspec.json.decode(line, type=LedgerEntry)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HistoryError(f"{path}, line {number}: not a ledger entry: {error}") from error
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +46,7 @@ from harness.run.plan import Plan
 from harness.run.store import write_json
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import Watchdog, stall_limit_s
+from harness.stopping import how_stopped, name_of
 from harness.system import FinalState
 
 T = TypeVar("T")
@@ -70,6 +72,8 @@ class Life:
     started_ns: int = field(default_factory=time.monotonic_ns)
     facts: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
+    stopped_by: int = signal.SIGINT
+    signalled: list[int] = field(default_factory=list)
     abandoned: bool = False
     defect: str | None = None
     unhealed: list[str] = field(default_factory=list)
@@ -115,9 +119,13 @@ class Life:
         self.events.emit("verdict", self.now(), verdict=summary(verdict))
         return verdict
 
-    def stop(self) -> None:
-        """End soon, cleanly: no new operation, heal, seal, judge what there is. Any thread."""
-        self.interrupted = True
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """End soon, cleanly: no new operation, heal, seal, judge what there is. Any thread.
+
+        ``number`` is the signal that asked for it.
+        """
+        self.interrupted, self.stopped_by = True, number
+        self.events.note(f"{how_stopped(number)}: no new operation is begun")
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stopped.set)
         if self.dispatcher is not None:
@@ -183,7 +191,9 @@ class Life:
 
     def _start_node(self, stage: Stage, node: Any) -> None:
         self.plan.system.install(node)
-        stage.daemons[node.name] = list(self.plan.system.start(node, self.cluster))
+        daemons = stage.daemons[node.name] = list(self.plan.system.start(node, self.cluster))
+        started = ", ".join(f"{daemon.name} (pid {daemon.identity.pid})" for daemon in daemons)
+        self.events.note(f"started {started or 'no process'}", node=node.name)
 
     async def _set_up(self) -> Any:
         logs = self.run_dir / "nodes"
@@ -209,6 +219,7 @@ class Life:
         self.journal = Journal(
             self.run_dir / "history.jsonl", header, sync=scenario.journal == "sync"
         )
+        self.events.have_clock(self.now)
         for span in self.facts["phases"].values():
             span[:] = [time_ns - before for time_ns in span]
         self.facts["start_wall_ns"] = header.start_wall_ns
@@ -220,7 +231,7 @@ class Life:
         assert self.journal is not None
         ledger = Ledger(self.run_dir / "faults.jsonl", self.journal.now, self._tell_fault)
         self.nemesis = Nemesis(self.plan.faults, stage, ledger, self.limits)
-        watch = ExitWatch(stage, self.journal.now, lambda: ledger.entries)
+        watch = ExitWatch(stage, self.journal.now, lambda: ledger.entries, tell=self._tell_exit)
         self.machine = MachineWatch(self.run_dir, self.journal.now)
         self._final = FinalPhase(self.plan)
         limit_s = stall_limit_s(self.plan.scenario.op_timeout)
@@ -273,6 +284,7 @@ class Life:
             self.facts["ended_early"] = error.message
             self._warn(f"the run ends here: {error}")
         except Exception as error:
+            self.events.note_error(error)
             self.facts["ended_early"] = f"{type(error).__name__}: {error}"
             self._warn(f"the run ends here: {error!r}")
         if self.dispatcher.stuck:
@@ -372,7 +384,9 @@ class Life:
         except Exception as error:  # a defect of ours or of a plug-in is no fault of the database
             ready, why = None, f"could not be asked: {error!r}"
             self._warn(f"whether the system recovered is not known: {error!r}")
-        return {"ready": ready, "seconds": time.monotonic() - begun, "why": why}
+        seconds = time.monotonic() - begun
+        self.events.note(f"recovery: {'ready' if ready else why} after {seconds:.1f} s")
+        return {"ready": ready, "seconds": seconds, "why": why}
 
     def _read_states(self) -> None:
         """What every node holds in the end, for the checker of their agreement."""
@@ -402,12 +416,22 @@ class Life:
             lag_ms=dict(self.dispatcher.lag),
             stuck_threads=self.dispatcher.stuck_clients,
             suspended_ms=round(self.sleep.suspended_ms()),
-            machine_trouble=self.machine.trouble(),
+            machine_trouble=[*self.machine.trouble(), *self._signals()],
             interrupted=self.interrupted,
             unhealed=list(self.unhealed),
             partial=False,
         )
         self._write_facts()
+
+    def _signals(self) -> list[str]:
+        """Whoever signals this very process may have signalled the nodes' processes too."""
+        names = dict.fromkeys(map(name_of, self.signalled))
+        return [f"{name} was sent to the run's own processes" for name in names]
+
+    def _tell_exit(self, gone: Mapping[str, Any]) -> None:
+        by = "" if gone["killed_by"] is None else f", by fault {gone['killed_by']}"
+        what = f"{gone['daemon']} (pid {gone['pid']}) ended with status {gone['status']}{by}"
+        self.events.note(what, node=gone["node"])
 
     def _write_facts(self) -> None:
         try:

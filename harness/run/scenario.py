@@ -25,6 +25,7 @@ from harness.errors import UsageError
 from harness.plugins import Registry, unknown_name
 from harness.run.schedule import parse_nemesis
 from harness.system import SystemOption
+from harness.untrusted import MOST_JSON_BYTES, Folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +176,8 @@ def recorded(table: Mapping[str, Any], registry: Registry) -> Scenario:
     core = {name: _core_value(name, table[name]) for name in CORE if table.get(name) is not None}
     options = {name: table[name] for name in table if name not in CORE and name != "versions"}
     scenario = Scenario(**{"system": "", **core})
+    if not (math.isfinite(scenario.budget) and scenario.budget > 0):
+        raise UsageError(f"the scenario's budget of {scenario.budget} is no time", "--budget 300")
     defaults: dict[str, Any] = {}
     with contextlib.suppress(UsageError):
         names = (scenario.system, scenario.workload, scenario.nemesis, scenario.provider)
@@ -205,14 +208,58 @@ def registry_of(table: Mapping[str, Any]) -> Registry:
     return Registry([Path(path) for path in _core_value("plugin", table.get("plugin", ()))])
 
 
+def refuse_unnamed(table: Mapping[str, Any], named: Iterable[Path], where: str) -> None:
+    """``UsageError`` if a flat table of somebody's names plug-ins that the user did not name.
+
+    They are code, so a file that was only to be looked at must not bring them along.
+    """
+    known = {path.resolve() for path in named}
+    unnamed = [
+        path
+        for path in _core_value("plugin", table.get("plugin", ()))
+        if Path(path).resolve() not in known
+    ]
+    if unnamed:
+        raise UsageError(
+            f"{where} names the plug-in {unnamed[0]}, and code is loaded only where you name it",
+            f"--plugin {shlex.quote(unnamed[0])}, if you trust it",
+        )
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The flat table in ``path``; ``UsageError`` with the place where it is not TOML."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return parsed_toml(path.read_bytes())
     except OSError as error:
         raise UsageError(f"cannot read the scenario {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"the scenario {path} is not TOML: {error}") from error
+
+
+def recorded_table(run_dir: Path) -> dict[str, Any]:
+    """The flat table in the folder of a run, as :func:`read_toml`; nothing there is followed."""
+    try:
+        return parsed_toml(Folder(run_dir).read("scenario.toml", MOST_JSON_BYTES))
+    except OSError as error:
+        raise UsageError(f"{run_dir}: cannot read scenario.toml: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{run_dir}: scenario.toml is not TOML: {error}") from error
+
+
+def parsed_toml(data: bytes) -> dict[str, Any]:
+    """``data`` as TOML; ``ValueError`` also where it is nested or long beyond what can be used."""
+    try:
+        table = tomllib.loads(data.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    waiting: list[Any] = [table]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict | list):
+            waiting.extend(part.values() if isinstance(part, dict) else part)
+        elif isinstance(part, int) and not -(2**63) <= part < 2**63:
+            raise ValueError("a whole number in it has more than 64 bits")
+    return table
 
 
 def _core_value(name: str, value: Any) -> Any:
@@ -227,7 +274,7 @@ def _core_value(name: str, value: Any) -> Any:
         if kind.startswith("float"):
             return float(value)
         return str(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"{name} = {value!r} is not {_called(kind)}") from error
 
 

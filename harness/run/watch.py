@@ -30,6 +30,7 @@ class ExitWatch:
     clock: Callable[[], int]
     ledger: Callable[[], Sequence[LedgerEntry]]
     exits: list[dict[str, Any]] = field(default_factory=list)
+    tell: Callable[[dict[str, Any]], None] = lambda gone: None
     _seen: dict[int, tuple[str, Daemon]] = field(default_factory=dict)
     _noted: set[int] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -57,6 +58,7 @@ class ExitWatch:
             if status is not None:
                 self._noted.add(number)
                 self.exits.append(self._exit(node, daemon, status))
+                self.tell(self.exits[-1])
 
     def _notice(self) -> None:
         for node, daemons in list(self.stage.daemons.items()):

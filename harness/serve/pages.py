@@ -6,45 +6,61 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlencode
 
 from harness.report.display import visible
-from harness.serve.catalogue import Row
+from harness.serve.catalogue import State
+from harness.serve.rows import Row, address
 
-SIGNS = {"valid": "✓", "invalid": "✗", "unknown": "?", "none": "·"}
-WORDS = {"valid": "valid", "invalid": "invalid", "unknown": "unknown", "none": "no verdict"}
+SIGNS = {"valid": "✓", "invalid": "✗", "unknown": "?", "none": "·", "unreadable": "!"}
+WORDS = {
+    "valid": "valid",
+    "invalid": "invalid",
+    "unknown": "unknown",
+    "none": "no verdict",
+    "unreadable": "unreadable",
+}
 MOST_ROWS = 500
+"""Runs on one page."""
 MOST_DAYS = 60
-POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
-    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 
 
-def index_page(
-    rows: Sequence[Row],
-    choices: Mapping[str, Sequence[str]],
-    wanted: Mapping[str, str],
-    soaks: Sequence[Mapping[str, Any]],
-) -> str:
-    """The list of runs that fit ``wanted``, the newest first, with counts and a trend by day."""
+def index_page(state: State, wanted: Mapping[str, str], number: int) -> str:
+    """The list of runs that fit ``wanted``, the newest first, with counts and a trend by day.
+
+    ``number`` says which page of the list, from 1.
+    """
+    rows = state.rows(wanted)
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in SIGNS}
+    pages = max(1, -(-len(rows) // MOST_ROWS))
+    number = min(max(number, 1), pages)
+    first = (number - 1) * MOST_ROWS
     return _render(
         "index.html.j2",
-        rows=rows[:MOST_ROWS],
-        left_out=max(0, len(rows) - MOST_ROWS),
+        rows=rows[first : first + MOST_ROWS],
+        first=first,
+        number=number,
+        pages=pages,
+        query=urlencode(wanted),
         total=len(rows),
         counts=counts,
         rate=rate(counts),
-        choices=choices,
+        choices=state.choices,
         wanted=wanted,
-        soaks=soaks,
+        soaks=state.soaks,
         days=trend(rows),
+        troubles=state.troubles,
     )
 
 
 def live_page(path: str) -> str:
     """The page that follows a run in progress."""
     return _render("live.html.j2", path=path)
+
+
+def undrawn_page(name: str, why: str) -> str:
+    """The page instead of one that cannot be drawn."""
+    return _render("undrawn.html.j2", what=name, why=why)
 
 
 def rate(counts: Mapping[str, int]) -> str:
@@ -66,6 +82,8 @@ def trend(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Counts by day and verdict, the oldest first, as heights of bars from 0 to 100."""
     days: dict[str, dict[str, int]] = {}
     for row in rows:
+        if not row.began:
+            continue
         counts = days.setdefault(row.began[:10], dict.fromkeys(SIGNS, 0))
         counts[row.verdict] += 1
     chosen = sorted(days.items())[-MOST_DAYS:]
@@ -92,7 +110,7 @@ def _environment() -> Any:
         loader=FunctionLoader(asset),
     )
     environment.globals.update(signs=SIGNS, words=WORDS)
-    environment.filters["visible"] = visible
+    environment.filters.update(visible=visible, address=address)
     return environment
 
 

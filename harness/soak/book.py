@@ -17,7 +17,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.errors import EXIT_INVALID, EXIT_UNKNOWN, EXIT_VALID, StoreError, UsageError
+from harness.errors import (
+    EXIT_INVALID,
+    EXIT_UNKNOWN,
+    EXIT_VALID,
+    StoreError,
+    UsageError,
+    cannot_write,
+)
 
 BOOK = "soak.jsonl"
 Outcome = Literal["passed", "violation", "unknown", "infrastructure"]
@@ -89,7 +96,7 @@ class Book:
             folder.mkdir(parents=True)
             book._fd = os.open(book.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
         except OSError as error:
-            raise StoreError(f"cannot make the soak folder {folder}: {error.strerror}") from error
+            raise cannot_write(f"cannot make the soak folder {folder}", error) from error
         book._write(msgspec.json.encode(settings))
         return book
 
@@ -102,7 +109,7 @@ class Book:
             book._fd = os.open(book.path, os.O_WRONLY | os.O_APPEND)
             os.ftruncate(book._fd, length)
         except OSError as error:
-            raise StoreError(f"cannot go on with {book.path}: {error.strerror}") from error
+            raise cannot_write(f"cannot go on with {book.path}", error) from error
         for begun in book.open_runs():
             half = Entry(number=begun.number, event="half-done", seed=begun.seed, wall_ns=wall_ns)
             book.add(half)
@@ -135,7 +142,7 @@ class Book:
                 raise StoreError(f"{self.path}: the disk is full", "make room, then --resume")
             os.fsync(self._fd)
         except OSError as error:
-            raise StoreError(f"cannot write {self.path}: {error.strerror}") from error
+            raise cannot_write(f"cannot write {self.path}", error) from error
 
 
 def ended(entries: Sequence[Entry]) -> list[Entry]:

@@ -32,6 +32,7 @@ from harness.errors import (
     EXIT_VALID,
 )
 from harness.soak.book import Book, Entry, seed_of
+from harness.stopping import Wishes, handled_by
 
 POLL_S = 0.5
 STOP_GRACE_S = 60.0
@@ -51,7 +52,10 @@ class Child:
     is_asked: bool = False
 
     def ask_to_stop(self) -> None:
-        """As Ctrl-C would; a second time ends it at once, before it has healed its faults."""
+        """As Ctrl-C would; a second time ends it at once, before it has healed its faults.
+
+        What comes within half a second of the first is the same wish to the run.
+        """
         self.is_asked = True
         self.process.send_signal(signal.SIGINT)
 
@@ -75,11 +79,15 @@ class Loop:
     clock: Callable[[], float] = time.monotonic
     tick: Callable[[], None] = lambda: None
     is_stopped: bool = False
+    stopped_by: int | None = None
     _active: dict[int, Child] = field(default_factory=dict)
     _spent_s: float = 0.0
 
     def run(self) -> None:
-        """All of it. Ctrl-C stops every run cleanly and ends the loop; the book stays true."""
+        """All of it. Ctrl-C stops every run cleanly and ends the loop; the book stays true.
+
+        So do SIGTERM and SIGHUP; :attr:`stopped_by` says which it was.
+        """
         begun_s = self.clock()
         before = self._duration_used_s()
         scenario = self._write_scenario()
@@ -201,20 +209,21 @@ class Loop:
 
     @contextlib.contextmanager
     def _stopping(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM stop the loop cleanly; the runs have sessions of their own."""
+        """What asks a command to stop stops the loop; the runs have sessions of their own."""
+        wishes = Wishes()
 
         def stop(number: int, frame: Any) -> None:
-            self.stop()
+            if wishes.is_new(number):
+                self.stopped_by = wishes.number
+                self.stop()
 
-        before = [(each, signal.signal(each, stop)) for each in (signal.SIGINT, signal.SIGTERM)]
-        try:
-            yield
-        finally:
-            for number, handler in before:
-                signal.signal(number, handler)
-            for child in self._active.values():
-                child.process.kill()
-                child.process.wait()
+        with handled_by(stop):
+            try:
+                yield
+            finally:
+                for child in self._active.values():
+                    child.process.kill()
+                    child.process.wait()
 
 
 def _ending(child: Child, trouble: str, told: Mapping[str, Any]) -> tuple[int, str]:

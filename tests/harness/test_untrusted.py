@@ -49,6 +49,28 @@ def test_plain_files_are_read(folder: Folder) -> None:
     assert list(folder.files("nothing")) == list(folder.files("linked")) == []
 
 
+def test_a_folder_inside_is_reached_by_no_link(folder: Folder, tmp_path: Path) -> None:
+    below = folder.below("folder").below("deep")
+    assert below.json("one") == [1]
+    below.write("new/two", b"2")
+    assert list(folder.files("folder")) == ["folder/deep/new/two", "folder/deep/one"]
+    assert folder.folders() == ["folder"]
+    with pytest.raises(NotPlain):
+        folder.below("linked").read("secret", 10)
+    with pytest.raises(NotPlain):
+        folder.below("linked").write("new", b"")
+    with pytest.raises(NotPlain):
+        folder.below("../outside")
+    (tmp_path / "inside" / "folder" / "deep").rename(tmp_path / "gone")
+    (tmp_path / "inside" / "folder" / "deep").symlink_to(tmp_path / "outside")
+    with pytest.raises(NotPlain):
+        below.read("secret", 10)
+
+
+def test_a_folder_is_passed_over_where_it_is_not_wanted(folder: Folder) -> None:
+    assert list(folder.files(enters=lambda name: name != "folder/deep")) == ["in-file", "plain"]
+
+
 @pytest.mark.parametrize("name", ODD)
 def test_odd_files_are_refused_at_once(folder: Folder, name: str) -> None:
     with pytest.raises(NotPlain) as refused:
@@ -101,3 +123,11 @@ def test_folders_in_folders_end_somewhere(tmp_path: Path) -> None:
     os.close(here)
     (tmp_path / "plain").write_text("x")
     assert list(Folder(tmp_path).files()) == ["plain"]
+
+
+def test_a_bound_beyond_all_memory_costs_no_more_than_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * (3 << 20))
+    assert Folder(tmp_path).read("a", 1 << 62) == b"x" * (3 << 20)
+    assert Folder(tmp_path).read("a", 3 << 20) == b"x" * (3 << 20)
+    with pytest.raises(TooLarge):
+        Folder(tmp_path).read("a", (3 << 20) - 1)

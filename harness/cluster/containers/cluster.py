@@ -104,7 +104,7 @@ class DockerCluster:
             channel.close()
         self._links.clear()
         with engine.complaints("the docker cluster did not go down"):
-            left = engine.remove_project(self._client, self._layout.project)
+            left = engine.remove_project(self._client, self._layout.project, self._layout.run)
         if left:
             raise NodeError("; ".join(left), "polygraph heal")
 
@@ -186,7 +186,9 @@ class DockerCluster:
 
     def _bring_up(self) -> None:
         self.nodes.clear()
-        engine.remove_project(self._client, self._layout.project)  # what an earlier try left
+        engine.remove_project(
+            self._client, self._layout.project, self._layout.run
+        )  # what an earlier try left
         self._layout = replace(self._layout, subnet=self._make_network())
         for name in self._layout.names:
             folders.of_node(self._run_dir, name).mkdir(parents=True, exist_ok=True)

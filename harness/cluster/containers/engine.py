@@ -8,6 +8,7 @@ and only by them, it is found again and removed. The SDK is imported when an eng
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import socket
 import time
@@ -139,53 +140,84 @@ def _short(text: str) -> str:
     return line if len(line) <= 300 else f"{line[:300]}…"
 
 
-def everything(client: Any, label: str) -> tuple[list[str], list[str], list[str]]:
-    """Ids of the containers, names of the volumes, ids of the networks that carry ``label``."""
-    chosen = {"label": label}
+def project_of(run_dir: Path) -> str:
+    """The project's name: the same for the same run folder, another for any other."""
+    place = f"{socket.gethostname()}:{run_dir.resolve()}"
+    return f"polygraph-{hashlib.sha256(os.fsencode(place)).hexdigest()[:10]}"
+
+
+def labels(project: str, run: str) -> dict[str, str]:
+    """What everything carries that is made for a run, ``run`` being its folder."""
+    return {PROJECT_LABEL: project, RUN_LABEL: run, HOST_LABEL: socket.gethostname()}
+
+
+def everything(client: Any, *wanted: str) -> tuple[list[str], list[str], list[str]]:
+    """Ids of the containers, names of the volumes, ids of the networks with all these labels."""
+    chosen = {"label": list(wanted)}
     containers = [each["Id"] for each in client.containers(all=True, filters=chosen)]
     volumes = [each["Name"] for each in client.volumes(filters=chosen)["Volumes"] or []]
     networks = [each["Id"] for each in client.networks(filters=chosen)]
     return containers, volumes, networks
 
 
-def remove_project(client: Any, project: str) -> list[str]:
-    """Remove all that carries the project's label; a sentence for what is still there."""
-    label = f"{PROJECT_LABEL}={project}"
-    containers, volumes, networks = everything(client, label)
+def of_run(client: Any, project: str, run: str) -> tuple[list[str], list[str], list[str]]:
+    """:func:`everything` whose labels say all that those of a run's things say."""
+    return everything(client, *(f"{name}={value}" for name, value in labels(project, run).items()))
+
+
+def remove_project(client: Any, project: str, run: str) -> list[str]:
+    """Remove all that carries the labels of a run's project; a sentence for what is still there."""
+    containers, volumes, networks = of_run(client, project, run)
     _at_once(lambda id: client.remove_container(id, force=True, v=True), containers)
     _at_once(lambda name: client.remove_volume(name, force=True), volumes)
     _at_once(client.remove_network, networks)
     kinds = ("container", "volume", "network")
-    left = zip(kinds, everything(client, label), strict=True)
+    left = zip(kinds, of_run(client, project, run), strict=True)
     return [
         f"the {kind} {name[:12]} of {project} is still there" for kind, of in left for name in of
     ]
 
 
-def remove_project_of_the_dead(client: Any, project: str) -> list[str]:
+def remove_project_of_the_dead(client: Any, project: str, run: str) -> list[str]:
     """The same after a run that was killed: what it asked for last may be made only now."""
     for _ in range(_MOST_LOOKS):
-        left = remove_project(client, project)
+        left = remove_project(client, project, run)
         time.sleep(_SETTLE_S)
-        if not any(everything(client, f"{PROJECT_LABEL}={project}")):
+        if not any(of_run(client, project, run)):
             return []
     return left
 
 
 def remove_strays(client: Any, store: Path) -> list[str]:
-    """Remove what carries the label of a run in ``store`` that is registered no longer.
+    """Remove what carries the labels of a run in ``store`` that is registered no longer.
 
     A request of a killed run may be carried out after all that was there had been removed.
     """
-    root = f"{store.resolve()}/"
-    projects = {
-        labels[PROJECT_LABEL]
+    runs = {
+        run
         for labels in _labels(client)
-        if labels.get(HOST_LABEL) == socket.gethostname()
-        and labels.get(RUN_LABEL, "").startswith(root)
-        and registration.read(Path(labels[RUN_LABEL])) is None
+        if (run := labels.get(RUN_LABEL, "")).startswith(f"{store.resolve()}/")
+        and labels.get(HOST_LABEL) == socket.gethostname()
+        and labels.get(PROJECT_LABEL) == project_of(Path(run))
+        and _is_ours_and_forgotten(Path(run))
     }
-    return [left for project in sorted(projects) for left in remove_project(client, project)]
+    return [left for run in sorted(runs) for left in remove_project(client, *_of(run))]
+
+
+def _of(run: str) -> tuple[str, str]:
+    return project_of(Path(run)), run
+
+
+def _is_ours_and_forgotten(run_dir: Path) -> bool:
+    """Whether no registration stands there, however odd, and the folder, if any, is ours."""
+    try:
+        return os.lstat(run_dir).st_uid == os.geteuid() and not os.path.lexists(
+            registration.path(run_dir)
+        )
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _labels(client: Any) -> list[dict[str, str]]:

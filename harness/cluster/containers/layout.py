@@ -17,13 +17,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from harness.cluster.containers.engine import HOST_LABEL, NODE_LABEL, PROJECT_LABEL, RUN_LABEL
+from harness.cluster.containers import engine
 from harness.cluster.providers import MOST_NODES
 from harness.errors import SetupError, UsageError
 
@@ -81,12 +79,8 @@ class Layout:
 
     def labels(self, node: str = "") -> dict[str, str]:
         """What everything of this cluster carries."""
-        labels = {
-            PROJECT_LABEL: self.project,
-            RUN_LABEL: self.run,
-            HOST_LABEL: socket.gethostname(),
-        }
-        return {**labels, NODE_LABEL: node} if node else labels
+        labels = engine.labels(self.project, self.run)
+        return {**labels, engine.NODE_LABEL: node} if node else labels
 
     def volumes(self, node: str) -> dict[str, str]:
         """Volume to where it is mounted in side-car and database of ``node``."""
@@ -137,12 +131,6 @@ class Layout:
 def binds(volumes: Mapping[str, str]) -> list[str]:
     """Volumes as ``create_host_config`` wants them."""
     return [f"{volume}:{place}" for volume, place in volumes.items()]
-
-
-def project_of(run_dir: Path) -> str:
-    """The project's name: the same for the same run folder, another for any other."""
-    place = f"{socket.gethostname()}:{run_dir.resolve()}"
-    return f"polygraph-{hashlib.sha256(place.encode()).hexdigest()[:10]}"
 
 
 def parse_subnet(text: str) -> str:

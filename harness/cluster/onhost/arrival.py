@@ -2,7 +2,8 @@
 
 Its source comes over standard input of a bare ``python3 -c`` and is executed as ``__main__``.
 Next come settings, one line of JSON: ``base`` (where runs keep their folders; empty for the
-usual place), ``name`` (of the node's folder), ``files`` (name to text, the package ``onhost``),
+usual place), ``name`` (of the node's folder), ``run`` (whose it is, written there when it is made;
+a folder of another's is refused), ``files`` (name to text, the package ``onhost``),
 ``boot_id`` (of the boot that the controller knows, or ``""``) and ``must_exist`` (make nothing).
 The answer is one line of JSON with one key: ``met`` (the folder; relaying from now on),
 ``refused``, ``rebooted`` or ``nothing``.
@@ -64,8 +65,11 @@ def _meet(settings: dict[str, Any]) -> tuple[str, socket.socket | None]:
         return "", None
     _make_base(base)
     is_new = not os.path.isdir(root)
+    _refuse_anothers(root, settings["run"])
     try:
         _unpack(root, settings["files"])
+        if is_new:
+            _write(os.path.join(root, "run"), settings["run"])
         return root, _connect(root) or _start_keeper(root)
     except BaseException:
         if is_new:
@@ -81,14 +85,34 @@ def _make_base(base: str) -> None:
         raise Refused(f"{base} is not a folder that only this user can write")
 
 
+def _refuse_anothers(root: str, run: str) -> None:
+    """A folder of this name must be a plain one of ours; one that says whose it is, of this run."""
+    try:
+        found = os.lstat(root)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise Refused(f"{root} is not a folder of this user's")
+    try:
+        with open(os.path.join(root, "run"), encoding="utf-8", errors="replace") as file:
+            said = file.read()
+    except FileNotFoundError:
+        return  # made by an earlier version, or by one that was killed at that very moment
+    if said != run:
+        raise Refused(f"{root} is of the run {said}")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(path + ".new", path)
+
+
 def _unpack(root: str, files: dict[str, str]) -> None:
     for folder in ("data", "logs", "keeper/onhost"):
         os.makedirs(os.path.join(root, folder), mode=0o700, exist_ok=True)
     for name, text in files.items():
-        path = os.path.join(root, "keeper", "onhost", name)
-        with open(path + ".new", "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(path + ".new", path)
+        _write(os.path.join(root, "keeper", "onhost", name), text)
 
 
 def _connect(root: str) -> socket.socket | None:

@@ -80,6 +80,13 @@ def detect(data: bytes, name: str) -> str:
     )
 
 
+def opens_with(data: bytes, marks: bytes) -> bool:
+    """Whether the first character that is neither blank nor in an EDN comment is of ``marks``."""
+    match = _BLANK.match(data)
+    place = match.end() if match is not None else 0
+    return data[place : place + 1] in [marks[n : n + 1] for n in range(len(marks))]
+
+
 def _first_marks(data: bytes) -> tuple[bytes, bytes, bytes]:
     """The first three characters that are neither blank nor in an EDN comment."""
     marks = []

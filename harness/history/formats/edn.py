@@ -33,6 +33,7 @@ from harness.history.formats.jsonl import (
     is_begun,
     operation_map,
 )
+from harness.history.formats.lines import endless_notice, has_end, torn_notice
 from harness.history.formats.tags import TAG_BYTES, revived_operations, wired_header
 from harness.history.intakes import Place
 from harness.history.operation import (
@@ -46,6 +47,7 @@ from harness.history.values import Tagged, form, keyword, keyword_name, plain
 
 _NAMES: Final = ("type", "f", "process", "error", "node", "trace")
 HEADER_COMMENT: Final = ";; polygraph "
+_SHORT: Final = 1 << 10
 QUICK_BYTES: Final = 1 << 22
 """Files from this size on are tried with the compiled translation to JSON first."""
 _OPERATIONS: Final = msgspec.json.Decoder(Operation)
@@ -62,11 +64,18 @@ def read(data: bytes, name: str) -> Adopted:
     torn: list[str] = []
     quick = _quickly(data, name)
     if quick is not None:
-        return quick
+        return replace(quick, notices=end_notices(data, name))
     text = decoded(data, name, torn)
     header = header_in(text, name)
     adopted = adopt(_maps(text, name, torn), name, header)
-    return replace(adopted, notices=(*torn, *adopted.notices), torn=bool(torn))
+    told = torn or end_notices(data, name)
+    return replace(adopted, notices=(*told, *adopted.notices), torn=bool(torn))
+
+
+def end_notices(data: bytes, name: str) -> tuple[str, ...]:
+    """What is said of a file of EDN lines whose last line has no end."""
+    around = data[after_comments(data) :][:_SHORT].lstrip()[:1]
+    return () if has_end(data) or around in (b"[", b"(") else (endless_notice(name),)
 
 
 def read_part(data: bytes, name: str) -> Sequence[Operation]:
@@ -214,11 +223,6 @@ def _micro_operation(part: list[Any]) -> list[Any]:
         elif type(about[0]) is list and about[0]:
             about[0] = [plain(about[0][0]), *about[0][1:]]
     return [name, *about]
-
-
-def torn_notice(name: str) -> str:
-    """The sentence that says that the end of ``name`` was left out."""
-    return f"{name}: the last line is torn and was left out"
 
 
 def _line(operation: Operation, independent: bool) -> str:

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numba
 import numpy as np
 
+from harness.history.compiling import numba
 from harness.history.operation import MICRO_OPERATIONS
 
 _DEPTH: Final = 64

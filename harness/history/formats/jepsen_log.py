@@ -6,7 +6,8 @@ Each part is EDN. There is neither index nor time: file order stands for both. T
 completion that is a bare keyword (``:timed-out``) is the reason, as is a fifth column.
 
 A logged history is only as whole as the log, so lines that look like an operation and are not
-one are refused, never skipped. Cost: 8 us an operation.
+one are refused, never skipped. A last line without an end may stop within its value (a 12 after the
+1), so it is left out unless its last word cannot go on. Cost: 8 us an operation.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from msgspec import structs
 
 from harness.errors import HistoryError
 from harness.history.adopt import Adopted, adopt
-from harness.history.formats.edn import decoded, in_words, torn_notice
+from harness.history.formats.edn import decoded, end_notices, in_words
 from harness.history.formats.edn_forms import parse
+from harness.history.formats.lines import lines_of, torn_notice
 from harness.history.intakes import Place
 from harness.history.operation import FAIL, INFO
 
@@ -29,6 +31,8 @@ _OPERATION: Final = re.compile(
     r"(?:^|.*?[ \t])(?P<process>:?\w[\w-]*)[ \t]+:(?P<type>\w+)[ \t]+"
     r"(?P<f>:\S+|[^\t]{1,200}(?=\t))[ \t]+(?P<rest>.*)$"
 )
+_COMPLETE: Final = re.compile(r"(?:[\])}\"]|[ \t](?:nil|true|false))\s*\Z")
+"""The end of a value to which nothing can be added."""
 OPERATION_LINE: Final = re.compile(rb"[ \t]:(?:invoke|ok|fail|info)[ \t]+[:\[]")
 """How to know such a file: this among its first lines."""
 
@@ -47,25 +51,25 @@ def read(data: bytes, name: str) -> Adopted:
     return replace(
         adopted,
         header=structs.replace(adopted.header, model=model),
-        notices=(*torn, *adopted.notices),
+        notices=(*(torn or end_notices(data, name)), *adopted.notices),
         torn=bool(torn),
     )
 
 
 def _maps(text: str, name: str, torn: list[str]) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Every operation as a map with its place; tells ``torn`` if the last line was left out."""
-    lines = text.split("\n")
-    for number, line in enumerate(lines, 1):
+    for number, line, is_ended in lines_of(text):
         match = _OPERATION.match(line.rstrip("\r"))
+        if not is_ended and line.strip() and (match is None or _COMPLETE.search(line) is None):
+            torn.append(torn_notice(name))
+            return
         if match is None:
-            if line.strip() and number == len(lines):
-                torn.append(torn_notice(name))
             continue
         place = Place(number, match.start("process") + 1)
         try:
             yield place, _map(match)
         except ValueError as error:
-            if number == len(lines):
+            if not is_ended:
                 torn.append(torn_notice(name))
                 return
             where = Place(number, match.start("rest") + 1)

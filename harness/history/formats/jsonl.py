@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO, Final
@@ -27,6 +28,7 @@ import msgspec
 
 from harness.errors import HistoryError
 from harness.history.adopt import HEADER_MARKS, Adopted, adopt, adopt_part, header_from
+from harness.history.formats.lines import endless_notice, has_end, lines_of_bytes, torn_notice
 from harness.history.formats.tags import (
     TAG_BYTES,
     in_json,
@@ -46,6 +48,9 @@ REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 PLAIN: Final = frozenset((type(None), str, int, bool))
 """Types of items that are a single JSON value, and no float."""
 _SEVERAL: Final = frozenset((list, tuple, set, frozenset))
+_BLANK: Final = re.compile(rb"\s*")
+_EXTRA: Final = re.compile(b'"extra"')
+_TAGGED: Final = re.compile(TAG_BYTES)
 _ENCODER: Final = msgspec.json.Encoder()
 _OPERATIONS: Final = msgspec.json.Decoder(Operation, float_hook=number)
 _ANYTHING: Final = msgspec.json.Decoder(float_hook=number)
@@ -156,11 +161,10 @@ def read(data: bytes, name: str) -> Adopted:
 
     Raises ``HistoryError`` naming line and column of what cannot be read.
     """
-    header, start = _header(data, name)
-    end = _torn_at(data, start)
-    body = data[start:end]
+    header, start = header_and_start(data, name)
+    end, notices = end_of(data, start, name)
+    body = memoryview(data)[start:end]
     torn = end < len(data)
-    notices = (f"{name}: the last line is torn and was left out",) if torn else ()
     operations = _decoded(body)
     if operations is not None and is_begun(operations):
         return Adopted(header=header, operations=operations, notices=notices, torn=torn)
@@ -174,28 +178,31 @@ def read_part(data: bytes, name: str) -> Sequence[Operation]:
     return adopt_part(_maps(data, 1, name), name) if operations is None else operations
 
 
-def _torn_at(data: bytes, start: int) -> int:
-    """Where the last line starts if it has no end and is not JSON, else the end of ``data``."""
+def end_of(data: bytes, start: int, name: str) -> tuple[int, tuple[str, ...]]:
+    """Where the records end that begin at ``start``, and what is said of a last line without end.
+
+    If it is not JSON it is left out.
+    """
     cut = max(start, data.rfind(b"\n") + 1)
     tail = data[cut:].strip()
     if not tail:
-        return len(data)
+        return len(data), () if start < len(data) or has_end(data) else (endless_notice(name),)
     try:
         decode_json(tail, "", 1)
     except HistoryError:
-        return cut
-    return len(data)
+        return cut, (torn_notice(name),)
+    return len(data), (endless_notice(name),)
 
 
-def _decoded(body: bytes) -> list[Operation] | None:
+def _decoded(body: bytes | memoryview) -> list[Operation] | None:
     """All lines at once, or ``None`` if some line is not exactly an operation of ours."""
-    if b'"extra"' in body:
+    if _EXTRA.search(body) is not None:
         return None
     try:
         operations = _OPERATIONS.decode_lines(body)
     except REFUSED:
         return None
-    return revived_operations(operations) if TAG_BYTES in body else operations
+    return revived_operations(operations) if _TAGGED.search(body) is not None else operations
 
 
 def is_begun(operations: Sequence[Operation]) -> bool:
@@ -211,14 +218,9 @@ def header_of(found: dict[str, Any], name: str) -> Header:
     return msgspec.structs.replace(header, initial=revived(header.initial))
 
 
-def first_line_header(line: bytes, name: str) -> Header:
-    """The header in the first line of a history; an empty one if it is an operation."""
-    return _header(line, name)[0]
-
-
-def _header(data: bytes, name: str) -> tuple[Header, int]:
+def header_and_start(data: bytes, name: str) -> tuple[Header, int]:
     """The header and where the line after it starts; 0 where the file has none."""
-    first = len(data) - len(data.lstrip())
+    first = _BLANK.match(data).end()  # type: ignore[union-attr]  # always matches
     end = data.find(b"\n", first)
     line = data[first:] if end < 0 else data[first:end]
     try:
@@ -234,9 +236,9 @@ def _header(data: bytes, name: str) -> tuple[Header, int]:
     return Header(), 0
 
 
-def _maps(body: bytes, line: int, name: str) -> Iterator[tuple[Place, dict[str, Any]]]:
+def _maps(body: bytes | memoryview, line: int, name: str) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Every line as a map with its place."""
-    for row, text in enumerate(body.split(b"\n"), line):
+    for row, text in lines_of_bytes(body, line):
         if not text.strip():
             continue
         found = decode_json(text, name, row)

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from harness.errors import HistoryError
 from harness.history.adopt import Adopted
+from harness.history.formats.lines import endless_notice, has_end, lines_of
 from harness.history.intakes import ORDER, SESSION_ORDER, Place
 from harness.history.operation import FAIL, INVOKE, OK, Header, Operation
 
@@ -67,14 +68,15 @@ def read_plume(data: bytes, name: str) -> Adopted:
                 f"expected the same here, found session {session}"
             )
         found[number].parts.append(part)
-    return _adopted(order, initial=0)
+    return _adopted(order, initial=0, notices=_end_notices(data, name))
 
 
 def read_awdit(data: bytes, name: str) -> Adopted:
     """The transactions of AWDIT's test format; ``HistoryError`` names the line."""
     order: list[_Transaction] = []
-    session, present = 0, _Transaction(0)
+    session, present, is_closed = 0, _Transaction(0), True
     for _, match in _lines(data, name, _AWDIT_LINE, "r KEY VALUE, w KEY VALUE, a run of - or of ="):
+        is_closed = match["end"] is not None
         if match["end"] is None:
             if not present.parts:
                 order.append(present)
@@ -82,7 +84,17 @@ def read_awdit(data: bytes, name: str) -> Adopted:
             continue
         session += match["end"][0] == "="
         present = _Transaction(session)
-    return _adopted(order, initial=None)
+    notices = _end_notices(data, name)
+    if not is_closed:
+        open_one = (
+            f"{name}: nothing closes the last transaction, so more of it may have been cut off"
+        )
+        notices = (*notices, open_one)
+    return _adopted(order, initial=None, notices=notices)
+
+
+def _end_notices(data: bytes, name: str) -> tuple[str, ...]:
+    return () if has_end(data) else (endless_notice(name),)
 
 
 def _lines(
@@ -98,10 +110,16 @@ def _lines(
         raise HistoryError(
             f"{name}: {Place(line, column)}: expected {expected}, found {found}"
         ) from None
-    for number, row in enumerate(text.split("\n"), 1):
+    for number, row, is_ended in lines_of(text):
         if not row.strip():
             continue
         match = form.match(row)
+        if match is not None and not is_ended and row.rstrip()[-1:].isdigit():
+            raise HistoryError(
+                f"{name}: {Place(number, 1)}: the last line has no end, so its last number may have"
+                f" been cut off: {row[:40]!r}",
+                "end it with a line end if it is whole",
+            )
         if match is None:
             raise HistoryError(
                 f"{name}: {Place(number, 1)}: expected {expected}, found {row[:40]!r}"
@@ -109,7 +127,9 @@ def _lines(
         yield Place(number, 1), match
 
 
-def _adopted(transactions: Iterable[_Transaction], *, initial: Any) -> Adopted:
+def _adopted(
+    transactions: Iterable[_Transaction], *, initial: Any, notices: tuple[str, ...]
+) -> Adopted:
     """Two records a transaction, in file order: sessions stay in order, nothing else is meant.
 
     A read of ``initial`` that nobody wrote found what was there at first: nil, as elsewhere.
@@ -128,7 +148,7 @@ def _adopted(transactions: Iterable[_Transaction], *, initial: Any) -> Adopted:
         operations.append(Operation(at + 1, at + 1, process, kind, "txn", transaction.parts))
     header = Header(model=MODEL, extra={ORDER: SESSION_ORDER})
     notice = "the file knows no times: only the order within each session means anything"
-    return Adopted(header=header, operations=operations, notices=(notice,))
+    return Adopted(header=header, operations=operations, notices=(*notices, notice))
 
 
 def _read_nil_for(initial: Any, transactions: Iterable[_Transaction]) -> None:

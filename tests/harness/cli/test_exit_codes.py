@@ -99,13 +99,23 @@ def test_a_usage_error_ends_in_4(polygraph: Fixture, argv: tuple[str, ...]) -> N
     assert done.stderr.startswith("polygraph: ")
 
 
-def test_ctrl_c_ends_in_130(started: Fixture, history: str, toys: Fixture) -> None:
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (signal.SIGINT, "interrupted"),
+        (signal.SIGTERM, "stopped by SIGTERM"),
+        (signal.SIGHUP, "stopped by SIGHUP"),
+    ],
+)
+def test_being_stopped_ends_in_130_and_says_by_what(
+    started: Fixture, history: str, toys: Fixture, number: int, words: str
+) -> None:
     process = started("check", *toys, "-m", "waits", history, stderr=subprocess.PIPE)
     assert "begun\n" in process.stderr  # what shows the progress may have come before
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, told = process.communicate(timeout=250)
     assert process.returncode == 130
-    assert "interrupted" in told
+    assert told.splitlines()[-1] == f"polygraph: {words}"
 
 
 def test_a_reader_that_goes_away_is_no_verdict(started: Fixture, toys: Fixture) -> None:
@@ -142,7 +152,7 @@ def test_heal_ends_in_0_where_there_was_nothing(polygraph: Fixture, tmp_path: Pa
 def test_heal_ends_in_3_while_something_is_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(leftovers, "heal", lambda store: ["n2 is still cut off"])
+    monkeypatch.setattr(leftovers, "heal", lambda store, options: ["n2 is still cut off"])
     assert run(["heal"]) == 3
     assert "n2 is still cut off" in capsys.readouterr().err
 

@@ -100,6 +100,20 @@ def test_ctrl_c_comes_through_once(whom: str) -> None:
     assert process.returncode == 41
 
 
+def test_a_hang_up_that_is_ignored_stays_ignored() -> None:
+    process = subprocess.Popen(
+        ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *script(COUNT)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 41
+
+
 def test_whoever_kills_the_command_kills_its_child_too() -> None:
     process = subprocess.Popen(script(COUNT), cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout is not None

@@ -6,7 +6,8 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from harness.cli.progress import Watch, lines, printable, progress
+from harness.cli.progress import Watch, lines, progress
+from harness.cli.speech import printable
 
 
 def tick(time_s: float, ok: int, **more: Any) -> Mapping[str, Any]:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from harness.cluster.containers import engine, images
 from harness.cluster.containers.cluster import DockerCluster
-from harness.cluster.containers.layout import Layout, project_of
+from harness.cluster.containers.engine import project_of
+from harness.cluster.containers.layout import Layout
 from tests.harness.cluster.ssh_lab import make_key
 
 USER = "polygraph"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster import identity, registration
+from harness.cluster import belonging, identity, registration
 from harness.cluster.leftovers import down, forget, heal
 from harness.cluster.node import ProcessIdentity
 from harness.errors import HealError
@@ -22,10 +22,11 @@ from harness.run.ledger import Ledger, read_ledger, unhealed
 
 
 @pytest.fixture
-def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that would be there for long."""
+def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that would be there for long, started for the run that the test makes."""
     argv = [sys.executable, "-S", "-c", "import signal; print(flush=True); signal.pause()"]
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE)
+    marked = belonging.environment(None, tmp_path / "system" / "workload" / "run")
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, env=marked)
     assert process.stdout is not None
     process.stdout.readline()
     yield process
@@ -223,7 +224,7 @@ def test_without_registration_others_in_the_namespace_of_a_named_process_are_fou
         named = dataclasses.replace(there, pid=7, start_ticks=1)  # it was killed; its node was not
         run_dir = make_unregistered(tmp_path, ("kill", "n1", processes(named)))
         (left,) = heal(tmp_path)
-        assert left.endswith(f"kill -9 {inside}")
+        assert f"ps -fp {inside}, and end what is" in left, "nothing says that it is the run's"
         assert proofs(run_dir) == []
         parent.communicate(b"\n")
     assert heal(tmp_path) == []

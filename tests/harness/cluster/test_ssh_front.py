@@ -88,7 +88,7 @@ def test_whoever_is_killed_in_the_middle_of_faults_the_hosts_are_healed(
     assert status == (3 if who == "run process" else -signal.SIGKILL)
     if who == "front":
         assert not registration.path(run_dir).exists(), "it healed the hosts itself"
-    assert heal(store) == []
+    assert heal(store, hosts) == []
     assert unhealed(read_ledger(run_dir / "faults.jsonl")) == []
     assert nothing_left(hosts) == dict.fromkeys(NAMES, "")
 

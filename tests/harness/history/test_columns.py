@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +14,7 @@ from harness.history.columns import (
     INTEGER,
     INTERNED,
     NIL,
-    Columns,
     columns,
-    load_columns,
-    save_columns,
 )
 from harness.history.history import History
 from harness.history.operation import TYPES, Header, Operation
@@ -146,27 +141,3 @@ def test_the_view_loses_nothing(lines: list[tuple[Any, ...]], independent: bool)
         assert TYPES[view.type[position]] == operation.type
         assert view.f_names[view.f[position]] == operation.f
     assert view.pair.tolist() == recorded.pairs
-
-
-def assert_equal(left: Columns, right: Columns) -> None:
-    for a, b in ((left, right), (left.micro, right.micro)):
-        for name, item in vars(a).items():
-            if isinstance(item, np.ndarray):
-                assert item.dtype == getattr(b, name).dtype
-                assert item.tolist() == getattr(b, name).tolist()
-            elif isinstance(item, tuple):
-                assert item == getattr(b, name)
-
-
-def test_a_saved_view_is_loaded_as_it_was_and_only_for_its_file(tmp_path: Path) -> None:
-    view = columns(REGISTER)
-    out = io.BytesIO()
-    save_columns(view, out, of_bytes=99)
-    path = tmp_path / "history.npz"
-    path.write_bytes(out.getvalue())
-    found = load_columns(path, of_bytes=99)
-    assert found is not None
-    assert_equal(found, view)
-    assert load_columns(path, of_bytes=98) is None
-    path.write_bytes(out.getvalue()[:-30])
-    assert load_columns(path, of_bytes=99) is None

@@ -216,13 +216,24 @@ def test_the_unusual_is_left_to_the_ordinary_reader(tmp_path: Path, change: str)
     assert read_fast(written(tmp_path, odd(change))) is None
 
 
-@pytest.mark.parametrize(
-    "tail", ['{"index":1', "]\n", '{"index":900,,}\n', "x\n", '{"index":01,"time":0}\n']
-)
+@pytest.mark.parametrize("tail", ["]\n", '{"index":900,,}\n', "x\n", '{"index":01,"time":0}\n'])
 def test_what_is_not_json_is_left_to_the_ordinary_reader(tmp_path: Path, tail: str) -> None:
     path = written(tmp_path, transactions(6, 40, [1, 2], list(range(20))))
     path.write_text(path.read_text("utf-8") + tail, "utf-8")
     assert read_fast(path) is None
+
+
+@pytest.mark.parametrize("cut", [1, 2, 30])
+def test_a_last_line_without_end_is_told_as_by_the_ordinary_reader(
+    tmp_path: Path, cut: int
+) -> None:
+    path = written(tmp_path, transactions(6, 40, [1, 2], list(range(20))))
+    path.write_bytes(path.read_bytes()[:-cut])
+    fast, plain = read_fast(path), ordinary(path)
+    assert fast is not None
+    assert (list(fast), fast.notices) == (list(plain), plain.notices)
+    assert fast.partial == plain.partial == (cut > 1)
+    assert len(fast.notices) == 1
 
 
 def test_small_files_are_not_worth_it(tmp_path: Path) -> None:
@@ -251,3 +262,28 @@ def test_errors_are_grouped_alike_from_columns(tmp_path: Path) -> None:
     )
     assert fast_verdict == plain
     assert plain.stats["count"] > 0
+
+
+def test_long_records_are_decoded_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = read_fast(path := written(tmp_path, transactions(11, 60, [1, 2], list(range(20)))))
+    assert fast is not None
+    operations = fast.operations
+    assert isinstance(operations, LazyOperations)
+    monkeypatch.setattr(LazyOperations, "_BYTES", 500)
+    spans: list[tuple[int, int]] = []
+    decoded = LazyOperations._decoded
+
+    def noted(self: LazyOperations, first: int, last: int) -> Any:
+        spans.append((first, last))
+        return decoded(self, first, last)
+
+    monkeypatch.setattr(LazyOperations, "_decoded", noted)
+    assert list(operations) == list(ordinary(path).operations)
+    sizes = [operations._span(*span) for span in spans]
+    assert len(spans) > 10
+    assert all(
+        end - start <= 1000 or last == first + 1
+        for (start, end), (first, last) in zip(sizes, spans, strict=True)
+    )

@@ -218,3 +218,21 @@ def test_an_existing_history_is_never_written_over(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be created"):
         Journal(path, Header())
     assert path.read_text() == "precious"
+
+
+def test_what_comes_while_the_journal_closes_is_refused_and_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "history.jsonl", Header())
+    taken = [journal.append(template(0))]
+    real_fsync = os.fsync
+
+    def fsync(file: int) -> None:
+        with pytest.raises(StoreError, match="closed"):
+            taken.append(journal.append(template(1)))
+        real_fsync(file)
+
+    monkeypatch.setattr(journal_module.os, "fsync", fsync)
+    journal.close()
+    kept = (tmp_path / "history.jsonl").read_bytes().splitlines()[1:]
+    assert len(kept) == len(taken) == 1

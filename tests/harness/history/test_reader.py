@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,8 @@ def test_operations_without_process_close_the_oldest_open_one_of_their_f() -> No
         "{:type :info :f :write} {:type :ok :f :read :value 6} {:type :invoke :f :read}"
     )
     assert found.pairs == [3, 4, 5, 0, 1, 2, -1]
-    assert found.notices == ("file: no operation names a process; completions were paired by f",)
+    told = "file: no operation names a process; completions were paired by f"
+    assert found.notices[-1] == told
 
 
 def test_a_completion_without_process_that_closes_nothing_is_refused() -> None:
@@ -264,3 +266,22 @@ def test_a_missing_file_is_one_clear_message(tmp_path: Path) -> None:
 
 def test_nesting_without_end_is_an_error_and_no_crash() -> None:
     assert "nested too deeply" in refused(INVOKE + "[" * 100_000 + "]" * 100_000 + "\n")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("time", 2**63, "a time that 64 bits hold"),
+        ("time", -(2**63) - 1, "a time that 64 bits hold"),
+        ("index", 2**63, "an index that 64 bits hold"),
+        ("process", 2**31, "a process up to 2147483647"),
+    ],
+)
+def test_numbers_that_columns_cannot_hold_are_refused(
+    tmp_path: Path, field: str, value: int, told: str
+) -> None:
+    record = {"index": 0, "time": 1, "process": 0, "type": "invoke", "f": "read", "value": None}
+    path = tmp_path / "history.jsonl"
+    path.write_text(json.dumps(record | {field: value}) + "\n")
+    with pytest.raises(HistoryError, match=told):
+        read_history(path)

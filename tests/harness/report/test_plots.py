@@ -11,6 +11,7 @@ from harness.history.operation import Operation
 from harness.report.bands import Band
 from harness.report.calls import pair_calls
 from harness.report.plots import draw_plots, page_svg, window_quantiles
+from harness.untrusted import Folder
 
 
 def test_quantiles_are_those_of_each_window() -> None:
@@ -30,7 +31,7 @@ def test_a_window_without_an_operation_breaks_the_line() -> None:
 
 def test_no_completed_operation_gives_no_plot(tmp_path: Path) -> None:
     calls = pair_calls(History([Operation(0, 0, 0, "invoke", "read", None)]))
-    assert draw_plots(calls, [], tmp_path / "plots") == []
+    assert draw_plots(calls, [], Folder(tmp_path).below("plots")) == []
     assert not (tmp_path / "plots").exists()
 
 
@@ -41,7 +42,7 @@ def test_names_that_look_like_formulas_or_markup_are_drawn_as_they_are(tmp_path:
         Operation(1, 1_000_000_000, 0, "ok", name, None),
     ]
     bands = [Band(fault=name, start=0, end=900_000_000)]
-    plots = draw_plots(pair_calls(History(operations)), bands, tmp_path)
+    plots = draw_plots(pair_calls(History(operations)), bands, Folder(tmp_path))
     assert [plot.slug for plot in plots] == ["latency-raw", "latency-quantiles", "rate"]
     assert all("<script" not in plot.svg for plot in plots)
     assert any(r"$\frac{$ &lt;script&gt;" in plot.svg for plot in plots)

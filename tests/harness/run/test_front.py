@@ -14,12 +14,14 @@ import pytest
 
 from harness.run.front import _follow
 from harness.run.interrupts import Interrupts, stop_on_interrupt
+from harness.run.run_log import RunLog
+from harness.stopping import ONE_S, STOPPING, Stopped
 
 ASKED = r"""
 import json, os, sys
 events = int(sys.argv[sys.argv.index("--events") + 1])
 os.write(events, b'{"event": "phase", "name": "run"}\n')
-word = sys.stdin.readline().strip()
+word = sys.stdin.readline().split()[0]
 end = {"event": "end", "exit": 130, "message": "was told to " + word}
 os.write(events, json.dumps(end).encode() + b"\n")
 """
@@ -36,6 +38,7 @@ class Process:
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, pass_fds=pass_fds)
         assert self._process.stdin is not None
         self.stdin_fd = self._process.stdin.fileno()
+        self.run_pid = self._process.pid
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         return self._process.wait(timeout_s)
@@ -99,7 +102,8 @@ def followed(
     provider: Any = Provider(before, after)
     request: Any = type("Request", (), {"provider": "none"})
     with stop_on_interrupt(on_event) as interrupts:
-        return _follow(provider, request, False, run_dir, on_event, interrupts), told
+        log = RunLog(run_dir, "front")
+        return _follow(provider, request, False, run_dir, on_event, interrupts, log), told
 
 
 @pytest.mark.parametrize("deed", [interrupt, interrupt_where_exceptions_are_dropped])
@@ -113,11 +117,36 @@ def test_ctrl_c_at_any_moment_asks_the_run_process_to_stop(
     assert told.count("warning") == 1
 
 
-def test_a_second_ctrl_c_ends_it_at_once() -> None:
-    with stop_on_interrupt(lambda event: None):
-        interrupt()
-        with pytest.raises(KeyboardInterrupt):
-            interrupt()
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_second_one_ends_it_at_once_and_the_same_one_again_does_not(number: int) -> None:
+    """As ``timeout`` sends it: to the command, and to its group, in which the command is."""
+    now_s = 1.0
+    interrupts = Interrupts(lambda event: None, lambda: now_s)
+    interrupts.take(number, None)
+    now_s += ONE_S / 2
+    interrupts.take(number, None)
+    now_s += ONE_S
+    with pytest.raises(Stopped):
+        interrupts.take(number, None)
+    assert interrupts.number == number
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_else_ends_a_command_asks_the_run_process_to_stop(tmp_path: Path, number: int) -> None:
+    end, told = followed(tmp_path, on_phase=lambda: os.kill(os.getpid(), number))
+    assert end == (130, "was told to stop")
+    assert told.count("warning") == 1
+
+
+def test_a_hang_up_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_interrupt(lambda event: None) as interrupts:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert interrupts.number is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_nothing_is_written_once_the_run_process_is_gone() -> None:

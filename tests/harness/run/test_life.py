@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from harness.run.__main__ import EXITS, _exit_code
 from harness.run.events import Events
 from harness.run.injection import Limits
 from harness.run.judge import judge_run
-from harness.run.ledger import read_ledger
+from harness.run.ledger import read_ledger, unhealed
 from harness.run.life import Life
 from harness.run.plan import plan
 from harness.run.scenario import resolve
@@ -125,6 +126,33 @@ def test_a_heal_replaced_by_nothing_ends_with_exit_3_and_says_what_is_left(tmp_p
     assert "pause" in message
     assert "fault-heal" in grave(verdict)
     assert verdict["valid"] == "unknown"
+
+
+def test_a_history_that_cannot_be_written_any_more_ends_with_exit_3_and_is_kept(
+    tmp_path: Path,
+) -> None:
+    def fill_the_disk(life: Life) -> None:
+        real = life.plan.faults[0].inject
+
+        def inject(*given: Any, **more: Any) -> Any:
+            assert life.journal is not None
+            full = os.open("/dev/full", os.O_WRONLY)
+            os.dup2(full, life.journal._file)
+            os.close(full)
+            return real(*given, **more)
+
+        life.plan.faults[0].inject = inject  # type: ignore[method-assign]
+
+    life, verdict = live(tmp_path / "run", fill_the_disk, nemesis="pause")
+    exit_code, message = _exit_code(life, verdict)
+    assert exit_code == 3
+    assert "No space left on device" in message
+    assert "the history so far is kept" in message
+    assert verdict["valid"] == "unknown"
+    history = read_history(find_history(tmp_path / "run"))
+    assert history.partial
+    assert len(history) > 10
+    assert unhealed(read_ledger(tmp_path / "run" / "faults.jsonl")) == []
 
 
 def test_a_system_that_does_not_come_back_is_no_recovery(tmp_path: Path) -> None:
@@ -337,7 +365,7 @@ def test_a_time_limit_without_room_for_each_fault_is_refused(tmp_path: Path) -> 
 
 
 def test_every_verdict_has_an_exit_code_of_its_own() -> None:
-    fine = SimpleNamespace(unhealed=[], interrupted=False)
+    fine = SimpleNamespace(unhealed=[], interrupted=False, journal=None)
     codes = [_exit_code(fine, {"valid": valid})[0] for valid in (True, False, "unknown")]
     assert codes == [0, 1, 2]
     assert set(EXITS) == {True, False, "unknown"}

@@ -2,64 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import shutil
 import threading
-import time
 import zipfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from harness.cli.serve import is_loopback
-from harness.serve import app
 from harness.serve.app import Index, application
-from harness.serve.catalogue import Catalogue, run_folders
+from harness.serve.catalogue import Catalogue, State
+from harness.serve.listening import is_loopback, listening
+from harness.serve.rows import run_folders
+from harness.untrusted import Folder
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[31m"
 Make = Callable[..., Path]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    path = tmp_path / "store"
-    path.mkdir()
-    (tmp_path / "secret.txt").write_text("not yours")
-    return path
-
-
-@pytest.fixture
-def make(store: Path) -> Make:
-    def make(
-        name: str,
-        valid: Any = True,
-        *,
-        system: str = "etcd",
-        nemesis: str = "kill",
-        why: str = "",
-    ) -> Path:
-        run = store / system / "register" / name
-        (run / "evidence").mkdir(parents=True)
-        scenario = f'system = "etcd"\nnemesis = "{nemesis}"\nseed = 5\n'
-        (run / "scenario.toml").write_text(scenario)
-        if valid is not None:
-            counts = {"read": {"ok": 2, "fail": 1, "info": 0}}
-            verdict = {"valid": valid, "why": why, "operations": counts}
-            (run / "verdict.json").write_text(json.dumps(verdict))
-            (run / "report.html").write_text(f"<p>report of {name}</p>")
-        return run
-
-    return make
-
-
-@pytest.fixture
-def client(store: Path) -> TestClient:
-    return TestClient(application(store, None), follow_redirects=False)
 
 
 def names(client: TestClient, query: str = "") -> list[str]:
@@ -119,45 +82,51 @@ def test_folders_that_are_removed_while_they_are_looked_at_are_passed_over(
     store: Path, make: Make
 ) -> None:
     runs = {make("20261120T100000-aaaaaa", system=name) for name in ("a", "b")}
-    found = run_folders(store)
-    first = next(found)
-    (other,) = runs - {first}
+    troubles: list[str] = []
+    found = run_folders(store, troubles)
+    first, _ = next(found)
+    (other,) = runs - {store / first}
     shutil.rmtree(other.parents[1])
-    assert list(found) == []
+    assert list(found) == troubles == []
 
 
-def test_requests_that_come_at_once_use_the_catalogue_one_after_the_other(
+def test_requests_that_come_at_once_share_one_look_through_the_store(
     store: Path, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make("20261120T100000-aaaaaa")
-    inside, most, refresh = [], [], Catalogue.refresh
+    looks, refresh = [], Catalogue.refresh
+    began, go_on = threading.Event(), threading.Event()
 
-    def watched(catalogue: Catalogue) -> None:
-        inside.append(threading.get_ident())
-        time.sleep(0.02)  # an invitation to the others
-        refresh(catalogue)
-        most.append(len(inside))
-        inside.pop()
+    def watched(catalogue: Catalogue) -> State:
+        looks.append(threading.get_ident())
+        began.set()
+        assert go_on.wait(10)
+        return refresh(catalogue)
 
     monkeypatch.setattr(Catalogue, "refresh", watched)
     index = Index(store)
-    with ThreadPoolExecutor(4) as pool:
-        looks = list(pool.map(index._look, [{}] * 8))
-    assert [len(rows) for rows, _ in looks] == [1] * 8
-    assert most == [1] * 8
+    first = index.look.ask()
+    assert began.wait(10)
+    make("20261121T100000-bbbbbb")
+    # They came after that look began, so it is the next one that may answer them: one for all.
+    others = [index.look.ask() for _ in range(8)]
+    go_on.set()
+    assert {len(other.result(10).all_rows) for other in others} == {2}
+    assert first.result(10).all_rows
+    assert len(looks) == 2
 
 
 def test_a_file_that_is_gone_when_it_is_its_turn_spoils_no_zip(
     client: TestClient, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make("20261120T100000-aaaaaa")
-    files = app._files
+    files = Folder.files
 
-    def with_one_gone(folder: Path) -> Any:
-        yield folder / "evidence" / ".progress.json.1a2b3c4d"
-        yield from files(folder)
+    def with_one_gone(folder: Folder, *asked: Any, **named: Any) -> Any:
+        yield "evidence/.progress.json.1a2b3c4d"
+        yield from files(folder, *asked, **named)
 
-    monkeypatch.setattr(app, "_files", with_one_gone)
+    monkeypatch.setattr(Folder, "files", with_one_gone)
     answer = client.get("/zip/etcd/register/20261120T100000-aaaaaa")
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
     assert f"{run.name}/verdict.json" in archive.namelist()
@@ -268,11 +237,32 @@ def test_only_reading_is_possible(client: TestClient, make: Make) -> None:
         assert getattr(client, method)("/").status_code == 405
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost"])
 def test_loopback_needs_no_token(host: str) -> None:
-    assert is_loopback(host)
+    sockets = listening(host, 0)
+    assert is_loopback(sockets)
+    for each in sockets:
+        each.close()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example"])
-def test_every_other_address_needs_one(host: str) -> None:
-    assert not is_loopback(host)
+def test_every_other_address_needs_one() -> None:
+    (every,) = listening("0.0.0.0", 0)
+    assert not is_loopback([every])
+    every.close()
+
+
+def test_a_run_that_died_is_told_from_one_that_lives(client: TestClient, make: Make) -> None:
+    died = make("20261120T100000-aaaaaa", None)
+    (died / "run.log").write_text("the last thing it did")
+    living = make("20261121T100000-bbbbbb", None)
+    with (living / "run.log").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        newest, oldest = client.get("/runs.json").json()
+        assert (newest["state"], newest["why"]) == ("under way", "")
+        assert oldest["state"] == "over"
+        assert oldest["why"].startswith("it died")
+        assert client.get("/run/etcd/register/20261121T100000-bbbbbb/").status_code == 303
+    page = client.get("/run/etcd/register/20261120T100000-aaaaaa/")
+    assert "it died" in page.text
+    # Nothing in the folder has changed since, but nobody holds it any more.
+    assert client.get("/runs.json").json()[0]["state"] == "over"

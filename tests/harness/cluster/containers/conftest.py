@@ -14,7 +14,8 @@ import pytest
 
 from harness.cluster.containers import engine, images
 from harness.cluster.containers.cluster import DockerCluster
-from harness.cluster.containers.layout import Layout, project_of
+from harness.cluster.containers.engine import project_of
+from harness.cluster.containers.layout import Layout
 from tests.engine_holdings import holdings
 
 

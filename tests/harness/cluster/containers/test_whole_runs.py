@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,6 @@ from harness.cluster import registration
 from harness.cluster.containers import engine
 from harness.cluster.leftovers import down, heal
 from harness.run.ledger import read_ledger
-from tests.engine_holdings import OWN
 
 pytestmark = [pytest.mark.docker, pytest.mark.cluster, pytest.mark.usefixtures("nothing_left")]
 
@@ -116,15 +114,12 @@ def test_what_the_engine_makes_for_a_killed_run_after_all_is_removed_by_heal(
 ) -> None:
     run_dir = store / "etcd" / "register" / "killed"
     run_dir.mkdir(parents=True)
-    labels = {
-        engine.PROJECT_LABEL: OWN,
-        engine.HOST_LABEL: socket.gethostname(),
-        engine.RUN_LABEL: str(run_dir.resolve()),
-    }
-    client.create_volume(f"{OWN}-n1", labels=labels)
-    client.create_network(OWN, labels=labels)
+    project = engine.project_of(run_dir)
+    labels = engine.labels(project, str(run_dir.resolve()))
+    client.create_volume(f"{project}-n1", labels=labels)
+    client.create_network(project, labels=labels)
     beside = make(1)
     beside.up()
     assert heal(store) == []
-    assert not any(engine.everything(client, f"{engine.PROJECT_LABEL}={OWN}"))
+    assert not any(engine.everything(client, f"{engine.PROJECT_LABEL}={project}"))
     assert beside.nodes[0].run(["true"]).exit_code == 0

@@ -32,7 +32,8 @@ class Meeting:
     """One arrival at a keeper. ``said`` is the arrival's own word."""
 
     def __init__(self, base: Path, **settings: Any) -> None:
-        asked = {"base": str(base), "name": "run-n1", "boot_id": "", "must_exist": False}
+        asked: dict[str, Any] = {"base": str(base), "name": "run-n1", "boot_id": ""}
+        asked |= {"run": "here:/store/run", "must_exist": False}
         files = {path.name: path.read_text("utf-8") for path in _ONHOST.glob("*.py")}
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _BOOT],
@@ -300,6 +301,23 @@ def test_another_boot_is_told_and_nothing_is_made(meet: Meet, base: Path) -> Non
 def test_where_there_is_nothing_nothing_is_made_if_it_must_exist(meet: Meet, base: Path) -> None:
     assert meet(must_exist=True).said == {"nothing": True}
     assert list(base.iterdir()) == []
+
+
+@pytest.mark.parametrize("must_exist", [True, False])
+def test_the_folder_of_another_run_is_refused_whatever_its_name(
+    meet: Meet, base: Path, must_exist: bool
+) -> None:
+    root = meet().said["met"]
+    said = meet(run="here:/other/run", must_exist=must_exist).said
+    assert said == {"refused": f"{root} is of the run here:/store/run"}
+    assert meet(must_exist=True).said["met"] == root
+
+
+def test_a_link_in_place_of_the_folder_is_refused(meet: Meet, base: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (base / "run-n1").symlink_to(tmp_path / "elsewhere")
+    assert "is not a folder of this user's" in meet(must_exist=True).said["refused"]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_folder_that_others_can_write_is_refused(meet: Meet, base: Path) -> None:

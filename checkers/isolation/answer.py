@@ -24,7 +24,7 @@ from checkers.isolation.problem import (
     Problem,
     problem,
 )
-from checkers.isolation.telling import ANOMALIES, told
+from checkers.isolation.telling import NAMES, told
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Anomaly, Budget, Verdict
 
@@ -98,9 +98,9 @@ class Question:
         anomalies: dict[str, list[Anomaly]] = {}
         for other in (model, *(other for other in self.levels if other in least)):
             made, level = self.made.get(other), self.levels[other]
-            if made and made.refutation and ANOMALIES[level.kind] not in anomalies:
+            if made and made.refutation and NAMES[level.kind] not in anomalies:
                 case = told(made.refutation, self.stated, level, record)
-                anomalies[ANOMALIES[level.kind]] = [case]
+                anomalies[NAMES[level.kind]] = [case]
         return Verdict(
             valid=False,
             why=f"{' and '.join(anomalies)}, which {friendly(model)} forbids",

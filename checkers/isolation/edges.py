@@ -25,6 +25,7 @@ from typing import Any, Final
 import numpy as np
 
 from checkers.elle.graph import RW, WR, WW
+from checkers.elle.slices import sorted_once
 from checkers.isolation.problem import (
     FREE,
     INITIAL,
@@ -183,7 +184,7 @@ def _in_time(graph: Turns) -> Edges:
     done = done[np.argsort(ends[done], kind="stable")]
     ends = ends[done]
     behind = np.searchsorted(ends, begins)  # how many completions come before each invocation
-    last = np.unique(behind[behind > 0])
+    last = sorted_once(behind[behind > 0])
     graph.upto = ends[last - 1]
     group = np.searchsorted(last, np.arange(len(done)), side="right")
     first = graph.moments

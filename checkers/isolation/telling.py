@@ -25,7 +25,7 @@ from checkers.isolation.refutation import Circle, Finding, Pair, Refutation, Ste
 from harness.history.record import Record
 from harness.history.verdict import Anomaly
 
-ANOMALIES: Final = {
+NAMES: Final = {
     SERIAL: "no-serial-order",
     SNAPSHOT: "no-snapshot-order",
     PREFIX: "no-prefix-order",

@@ -120,6 +120,10 @@ has_compiler() { # a test of clocks compiles a program that is signalled all the
   command -v cc >/dev/null
 }
 
+has_tracer() { # a test watches what is opened in and around a hostile run folder
+  command -v strace >/dev/null
+}
+
 is_ready || install_project
 # As an ordinary user the tests that need a browser are deselected and listed instead.
 if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! find_browser; then
@@ -130,4 +134,7 @@ if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! has_ssh_server; then
 fi
 if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! has_compiler; then
   install_packages "a test of clocks needs a C compiler" gcc libc6-dev
+fi
+if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! has_tracer; then
+  install_packages "a test watches system calls" strace
 fi

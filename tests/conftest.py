@@ -11,6 +11,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -54,10 +55,19 @@ def has_browser() -> bool:
     return has_root() or any(shutil.which(name) for name in BROWSERS)
 
 
+def has_strace() -> bool:
+    """Whether system calls can be watched. Root must have strace (scripts/setup.sh gets it)."""
+    if shutil.which("strace") is None:
+        return has_root()
+    tried = subprocess.run(["strace", "-qq", "-e", "trace=none", "true"], capture_output=True)
+    return tried.returncode == 0
+
+
 NEEDS: Mapping[str, Callable[[], bool]] = {
     "root": has_root,
     "docker": has_docker,
     "browser": has_browser,
+    "strace": has_strace,
 }
 
 

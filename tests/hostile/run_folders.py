@@ -178,12 +178,12 @@ def folders_of_a_run() -> list[str]:
 def attacks(*patterns: str) -> list[Attack]:
     """Every attack whose name fits one of ``patterns`` (``link:*``), all of them if none is said.
 
-    A pattern without a star is the first word of names.
+    A pattern without a colon is the first word of names.
     """
     from tests.hostile import on_contents, on_files, on_names, on_texts
 
     every = [*on_files.attacks(), *on_names.attacks(), *on_contents.attacks(), *on_texts.attacks()]
-    wanted = [each if "*" in each else f"{each}:*" for each in patterns] or ["*"]
+    wanted = [each if ":" in each else f"{each}:*" for each in patterns] or ["*"]
     return [each for each in every if any(fnmatch.fnmatchcase(each.name, w) for w in wanted)]
 
 

@@ -19,7 +19,7 @@ accuse nobody: the database keeps its promises, and only we were killed.
 
 What was lost is measured, not deduced: every record is counted, as the journal takes it, in a page
 of memory that outlives the process (``counting/sitecustomize.py``), and the history must hold as
-many. Lost time is from the last record in the history to the last that was taken.
+many. Lost time is from the first record that is lost to the last that was taken.
 
 Needs root (it looks into every process). Hosts for ssh are made as the tests make them. Exit codes:
 0 nothing was left or lost out of reach, 1 something was; each failure says how to repeat it.
@@ -250,6 +250,7 @@ def command(kill: Kill, store: Path, more: list[str], given: argparse.Namespace)
     argv += ["--nodes", str(given.nodes), "--rate", f"{given.rate:g}", "--store", str(store)]
     argv += ["--time-limit", f"{given.time_limit:g}", "--nemesis", given.nemesis, *FAULTS]
     argv += ["--journal", kill.journal, "--seed", str(kill.seed), *more, *given.more]
+    argv += ["--recovery-timeout", "15"]
     return [*argv, "--plugin", str(given.store / "plug-in.py")] if kill.guarded else argv
 
 

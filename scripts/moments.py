@@ -85,7 +85,8 @@ def told(argv: list[str], limit_s: float) -> tuple[int | str, str]:
 
 @dataclass(frozen=True)
 class Loss:
-    """What the journal had taken and the history does not hold."""
+    """What the journal had taken and the history does not hold: ``milliseconds`` from the first
+    record that is lost to the last that was taken."""
 
     taken: int
     records: int
@@ -97,17 +98,16 @@ def loss(run_dir: Path, counted: Path) -> Loss | None:
     """Compare the history with what the journal had taken; ``None`` if that was nothing."""
     if not counted.exists():
         return None
-    taken, oks, last_ns = struct.unpack("<3Q", counted.read_bytes())
+    taken, oks, *times = (number for (number,) in struct.iter_unpack("<Q", counted.read_bytes()))
     if not taken:
         return None
-    kept, kept_oks, kept_ns = 0, 0, 0
+    kept, kept_oks = 0, 0
     for record in records_of(run_dir):
         kept += 1
         kept_oks += record["type"] == "ok"
-        kept_ns = int(str(record["time"]))
-    late_ms = (last_ns - kept_ns) / 1e6 if taken > kept else 0.0
+    since_ms = (times[(taken - 1) % len(times)] - times[kept % len(times)]) / 1e6
     # The page is written behind the append: a death between the two leaves more in the file.
-    return Loss(taken, taken - kept, max(oks - kept_oks, 0), late_ms)
+    return Loss(taken, taken - kept, max(oks - kept_oks, 0), since_ms if taken > kept else 0.0)
 
 
 def records_of(run_dir: Path) -> Iterator[Mapping[str, object]]:

@@ -80,10 +80,11 @@ def test_loss_is_what_was_taken_and_is_not_in_the_history(tmp_path: Path) -> Non
     (tmp_path / "history.jsonl").write_text("\n".join(lines) + '\n{"index": 3, "ti')
     counted = tmp_path / "counted"
     assert loss(tmp_path, counted) is None
-    counted.write_bytes(struct.pack("<3Q", 5, 4, 45_000_000))
+    times = [i * 10_000_000 for i in range(5)]
+    counted.write_bytes(struct.pack("<7Q", 5, 4, *times))
     found = loss(tmp_path, counted)
     assert found is not None
-    assert (found.taken, found.records, found.oks, found.milliseconds) == (5, 2, 1, 25.0)
+    assert (found.taken, found.records, found.oks, found.milliseconds) == (5, 2, 1, 10.0)
 
 
 @pytest.mark.root

@@ -6,7 +6,8 @@ from that buffer. Any prefix of the file is therefore a sound history: no comple
 invocation, nothing out of order.
 
 A background thread flushes at least every 20 ms, also while the event loop stalls, so that
-``kill -9`` loses at most the last 20 ms. It swaps the buffer out under the lock and writes
+``kill -9`` loses at most the last 20 ms, where the machine gives the thread its time
+(``scripts/kill_runs.py`` measures it). It swaps the buffer out under the lock and writes
 outside it: a slow disk does not stop the clients until the buffer is full. Where the thread gets
 no time from the interpreter, or starves for a lock (a thread that appends without a pause takes
 the locks of the interpreter and of the buffer again before a waiting one is awake), the next

@@ -12,7 +12,8 @@ as Python objects         :data:`MOST_OBJECT_BYTES`: every other history of one 
 in one piece              :data:`MOST_WHOLE_BYTES`: an array or a vector around all records
 one line                  :data:`MOST_LINE_BYTES`, where a record is a line
 the ledger of faults      :data:`MOST_LEDGER_BYTES`
-unpacked against packed   :data:`EXPANSION`, from :data:`EXPANDED_BYTES` on
+unpacked against packed   :data:`EXPANSION`, from :data:`EXPANDED_BYTES` on; of what becomes objects
+                          :data:`OBJECT_EXPANSION`, from :data:`EXPANDED_OBJECT_BYTES` on
 ========================  =======================================================================
 
 Who names a bound (``--max-bytes``) means it: then it is the only one.
@@ -33,6 +34,8 @@ MOST_LEDGER_BYTES: Final = 32 << 20
 """As objects it may take twenty times the room."""
 EXPANSION: Final = 200
 EXPANDED_BYTES: Final = 256 << 20
+OBJECT_EXPANSION: Final = 100
+EXPANDED_OBJECT_BYTES: Final = 64 << 20
 FLAG: Final = "--max-bytes"
 _UNITS: Final = ("", "KiB", "MiB", "GiB")
 
@@ -68,10 +71,18 @@ class Bounds:
         """``HistoryError`` if ``size`` bytes, of which ``packed`` were read, are too many."""
         if size > self.total:
             raise beyond(name, "more", self.total)
-        is_bomb = packed is not None and size > max(EXPANDED_BYTES, EXPANSION * packed)
-        if is_bomb and self.most_bytes is None:
+        if packed is not None and size > max(EXPANDED_BYTES, EXPANSION * packed):
+            self._refuse_trap(size, name, EXPANSION)
+
+    def refuse_objects(self, size: int, name: str, *, packed: int | None) -> None:
+        """:meth:`refuse_total`, of what is about to become Python objects, ten times as large."""
+        if packed is not None and size > max(EXPANDED_OBJECT_BYTES, OBJECT_EXPANSION * packed):
+            self._refuse_trap(size, name, OBJECT_EXPANSION)
+
+    def _refuse_trap(self, size: int, name: str, times: int) -> None:
+        if self.most_bytes is None:
             raise HistoryError(
-                f"{name}: the compressed data grows to more than {EXPANSION} times its size"
+                f"{name}: the compressed data grows to more than {times} times its size"
                 f" ({size >> 20} MiB so far), so it is taken for a trap",
                 f"{FLAG} {in_units(MOST_BYTES)} if you trust it",
             )

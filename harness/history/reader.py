@@ -132,6 +132,7 @@ def _by_objects(
             else f"one piece of {kind} of more",
             most,
         )
+    bounds.refuse_objects(content.size, content.name, packed=content.packed)
     if not is_whole and content.size > bounds.line and content.longest_line() > bounds.line:
         raise beyond(content.name, "a line of more", bounds.line)
     return parse_history(content.read(), content.name, format, sort_by_time=sort_by_time)

@@ -101,6 +101,8 @@ TRAPS: Final[dict[str, Callable[[Path], Path]]] = {
     "one line.zst": lambda path: packed(path, b"[1," + b"a" * (1 << 24), 2 << 30),
     "edn.zst": lambda path: packed(path, EDN * 20_000, 2 << 30),
     "log.zst": lambda path: packed(path, LOG * 50_000, 2 << 30),
+    "small lines.zst": lambda path: packed(path, LINE * 20_000, 250 << 20),
+    "one array.zst": lambda path: packed(path, b"[" + b"[]," * 100_000, 250 << 20),
     "nested.gz": nested,
     "fifty gigabytes.jsonl": lambda path: sparse(path, LINE * 1000, 50 << 30),
     "fifty gigabytes.edn": lambda path: sparse(path, EDN * 1000, 50 << 30),

@@ -74,7 +74,7 @@ def zipped(path: Path, unit: bytes, total: int) -> Path:
 
 
 def nested(path: Path) -> Path:
-    inner = packed(path.with_suffix(".inner"), LINE * 20_000, 3 << 30)
+    inner = packed(path.with_suffix(".inner"), LINE * 20_000, 1 << 30)
     path.write_bytes(gzip.compress(zstandard.compress(inner.read_bytes())))
     return path
 
@@ -95,12 +95,12 @@ def long_line(path: Path, size: int, head: bytes = b'{"index":0,"value":"') -> P
 
 
 TRAPS: Final[dict[str, Callable[[Path], Path]]] = {
-    "zeros.zst": lambda path: packed(path, bytes(1 << 24), 8 << 30),
-    "lines.zst": lambda path: packed(path, LINE * 20_000, 8 << 30),
+    "zeros.zst": lambda path: packed(path, bytes(1 << 24), 2 << 30),
+    "lines.zst": lambda path: packed(path, LINE * 20_000, 2 << 30),
     "lines.gz": lambda path: zipped(path, LINE * 20_000, 1 << 30),
-    "one line.zst": lambda path: packed(path, b"[1," + b"a" * (1 << 24), 4 << 30),
-    "edn.zst": lambda path: packed(path, EDN * 20_000, 8 << 30),
-    "log.zst": lambda path: packed(path, LOG * 50_000, 8 << 30),
+    "one line.zst": lambda path: packed(path, b"[1," + b"a" * (1 << 24), 2 << 30),
+    "edn.zst": lambda path: packed(path, EDN * 20_000, 2 << 30),
+    "log.zst": lambda path: packed(path, LOG * 50_000, 2 << 30),
     "nested.gz": nested,
     "fifty gigabytes.jsonl": lambda path: sparse(path, LINE * 1000, 50 << 30),
     "fifty gigabytes.edn": lambda path: sparse(path, EDN * 1000, 50 << 30),

@@ -181,6 +181,24 @@ def parsed_json(data: bytes | str) -> Any:
         raise ValueError("is nested too deeply") from None
 
 
+def parsed_toml(data: bytes | str) -> dict[str, Any]:
+    """``data`` as TOML; ``ValueError`` also where it is nested or long beyond what can be used."""
+    import tomllib
+
+    try:
+        table = tomllib.loads(data if isinstance(data, str) else data.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    waiting: list[Any] = [table]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict | list):
+            waiting.extend(part.values() if isinstance(part, dict) else part)
+        elif isinstance(part, int) and not -(2**63) <= part < 2**63:
+            raise ValueError("has a whole number of more than 64 bits")
+    return table
+
+
 def _parts(name: str | PurePosixPath) -> list[str]:
     parts = list(PurePosixPath(name).parts)
     if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\0" in str(name):

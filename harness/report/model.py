@@ -8,7 +8,6 @@ plain files inside it alone are opened, no link is followed, and each is read to
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from harness.history.record import LedgerEntry
 from harness.report.bands import Band, bands_of_history, bands_of_ledger
 from harness.report.calls import Calls, pair_calls
 from harness.report.display import visible
-from harness.untrusted import Folder, parsed_json
+from harness.untrusted import Folder, parsed_json, parsed_toml
 
 MOST_PART_BYTES: Final = 64 << 20
 """Of a verdict, a ledger or the evidence."""
@@ -130,10 +129,7 @@ def _read_text(inside: Folder, name: str) -> str:
 
 
 def _read_toml(inside: Folder, name: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(_read_text(inside, name))
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
+    return parsed_toml(_read_text(inside, name))
 
 
 def _read_object(inside: Folder, name: str) -> dict[str, Any]:

@@ -36,6 +36,10 @@ EXPANSION: Final = 200
 EXPANDED_BYTES: Final = 256 << 20
 OBJECT_EXPANSION: Final = 100
 EXPANDED_OBJECT_BYTES: Final = 64 << 20
+MOST_MEMORY_BYTES: Final = 768 << 20
+MEMORY_A_BYTE: Final = 12
+"""What histories that are no trap take at the most, where each byte becomes Python objects."""
+MEMORY_A_PACKED_BYTE: Final = 256
 FLAG: Final = "--max-bytes"
 _UNITS: Final = ("", "KiB", "MiB", "GiB")
 
@@ -66,6 +70,12 @@ class Bounds:
         if self.most_bytes is not None:
             return self.most_bytes
         return MOST_WHOLE_BYTES if is_whole else MOST_OBJECT_BYTES
+
+    def memory(self, size: int, packed: int) -> int | None:
+        """Bytes that the objects of ``size`` bytes, ``packed`` in the file, may take."""
+        if self.most_bytes is not None:
+            return None
+        return max(MOST_MEMORY_BYTES, min(MEMORY_A_BYTE * size, MEMORY_A_PACKED_BYTE * packed))
 
     def refuse_total(self, size: int, name: str, *, packed: int | None = None) -> None:
         """``HistoryError`` if ``size`` bytes, of which ``packed`` were read, are too many."""
@@ -98,6 +108,16 @@ def beyond(name: str, what: str, most: int) -> HistoryError:
     return HistoryError(
         f"{name}: holds {what} than {in_units(most)}, the most that is read without {FLAG}",
         f"{FLAG} {in_units(2 * most)} if you trust it and this machine has the memory",
+    )
+
+
+def beyond_memory(name: str, size: int, most: int) -> HistoryError:
+    """What is said of a file of ``size`` bytes that wants more than ``most`` of memory."""
+    enough = in_units((size >> 20) + 1 << 20)
+    return HistoryError(
+        f"{name}: takes more than {in_units(most >> 20 << 20)} of memory to read, the most that it"
+        f" may without {FLAG}",
+        f"{FLAG} {enough} if you trust it and this machine has the memory",
     )
 
 

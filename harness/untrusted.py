@@ -137,6 +137,17 @@ class Folder:
         except OSError:
             return
 
+    def odd_ones(self, under: str = "", most: int = MOST_FILES) -> Iterator[str]:
+        """The names of what :meth:`files` passes over: links, pipes, sockets and devices."""
+        look = _Look(most, lambda _: True, wants_odd=True)
+        try:
+            with self._folder(_parts(under) if under else []) as inside:
+                yield from look.below(inside, under, MOST_DEEP)
+        except NotPlain:
+            yield under
+        except OSError:
+            return
+
     def write(self, name: str | PurePosixPath, data: bytes, *, mode: int = 0o666) -> None:
         """Write a file so that a reader sees the old one or the whole new one, never a part.
 
@@ -240,9 +251,12 @@ def _refuse_odd(found: os.stat_result, shown: str) -> None:
 class _Look:
     """One look at all that lies below a folder; ``left`` is what may still be looked at."""
 
-    def __init__(self, left: int, enters: Callable[[str], bool]) -> None:
+    def __init__(
+        self, left: int, enters: Callable[[str], bool], *, wants_odd: bool = False
+    ) -> None:
         self.left = left
         self.enters = enters
+        self.wants_odd = wants_odd
 
     def below(self, inside: int, under: str, deep: int) -> Iterator[str]:
         with os.scandir(inside) as entries:
@@ -252,12 +266,15 @@ class _Look:
             name = f"{under}/{entry.name}" if under else entry.name
             try:
                 if entry.is_file(follow_symlinks=False):
-                    yield name
+                    if not self.wants_odd:
+                        yield name
                 elif deep > 0 and entry.is_dir(follow_symlinks=False) and self.enters(name):
                     number = _open_folder(entry.name, inside, name)
                     try:
                         yield from self.below(number, name, deep - 1)
                     finally:
                         os.close(number)
+                elif self.wants_odd and not entry.is_dir(follow_symlinks=False):
+                    yield name
             except OSError:  # it went meanwhile, or is not ours to read
                 continue

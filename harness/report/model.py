@@ -19,7 +19,7 @@ from harness.errors import PolygraphError, UsageError
 from harness.history.bounds import USUAL, Bounds
 from harness.history.history import History
 from harness.history.reader import read_history
-from harness.history.record import LedgerEntry
+from harness.history.record import LedgerEntry, odd_logs
 from harness.report.bands import Band, bands_of_history, bands_of_ledger
 from harness.report.calls import Calls, pair_calls
 from harness.report.display import visible
@@ -79,6 +79,9 @@ def read_run(folder: Path | Folder, bounds: Bounds = USUAL) -> Run:
     last_ns = max((operation.time for operation in history.operations[-1:]), default=0)
     ledger = _attempt(inside, "faults.jsonl", _read_ledger, notices)
     bands = bands_of_history(history, last_ns) if ledger is None else []
+    left_out = odd_logs(inside)
+    if left_out is not None:
+        notices.append(left_out)
     return Run(
         folder=path,
         inside=inside,

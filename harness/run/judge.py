@@ -24,7 +24,7 @@ from harness.history import pairings
 from harness.history.bounds import UNBOUNDED, USUAL, Bounds
 from harness.history.history import History
 from harness.history.operation import Header
-from harness.history.record import LedgerEntry, LogFile, Record
+from harness.history.record import LedgerEntry, LogFile, Record, odd_logs
 from harness.history.verdict import (
     UNKNOWN,
     Budget,
@@ -156,6 +156,9 @@ def load_record(run_dir: Path, bounds: Bounds = USUAL) -> Record:
         for path in map(Path, inside.files("nodes"))
         if len(path.parts) == 3 and path.suffix == ".log"
     ]
+    left_out = odd_logs(inside)
+    if left_out is not None:
+        history = replace(history, notices=(*history.notices, left_out))
     return Record(
         history=history,
         faults=faults,

@@ -137,6 +137,17 @@ class Folder:
         except OSError:
             return
 
+    def odd_ones(self, under: str = "", most: int = MOST_FILES) -> Iterator[str]:
+        """The names of what :meth:`files` passes over: links, pipes, sockets and devices."""
+        look = _Look(most, lambda _: True, wants_odd=True)
+        try:
+            with self._folder(_parts(under) if under else []) as inside:
+                yield from look.below(inside, under, MOST_DEEP)
+        except NotPlain:
+            yield under
+        except OSError:
+            return
+
     def write(self, name: str | PurePosixPath, data: bytes, *, mode: int = 0o666) -> None:
         """Write a file so that a reader sees the old one or the whole new one, never a part.
 
@@ -181,6 +192,24 @@ def parsed_json(data: bytes | str) -> Any:
         raise ValueError("is nested too deeply") from None
 
 
+def parsed_toml(data: bytes | str) -> dict[str, Any]:
+    """``data`` as TOML; ``ValueError`` also where it is nested or long beyond what can be used."""
+    import tomllib
+
+    try:
+        table = tomllib.loads(data if isinstance(data, str) else data.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    waiting: list[Any] = [table]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict | list):
+            waiting.extend(part.values() if isinstance(part, dict) else part)
+        elif isinstance(part, int) and not -(2**63) <= part < 2**63:
+            raise ValueError("has a whole number of more than 64 bits")
+    return table
+
+
 def _parts(name: str | PurePosixPath) -> list[str]:
     parts = list(PurePosixPath(name).parts)
     if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\0" in str(name):
@@ -222,9 +251,12 @@ def _refuse_odd(found: os.stat_result, shown: str) -> None:
 class _Look:
     """One look at all that lies below a folder; ``left`` is what may still be looked at."""
 
-    def __init__(self, left: int, enters: Callable[[str], bool]) -> None:
+    def __init__(
+        self, left: int, enters: Callable[[str], bool], *, wants_odd: bool = False
+    ) -> None:
         self.left = left
         self.enters = enters
+        self.wants_odd = wants_odd
 
     def below(self, inside: int, under: str, deep: int) -> Iterator[str]:
         with os.scandir(inside) as entries:
@@ -234,12 +266,15 @@ class _Look:
             name = f"{under}/{entry.name}" if under else entry.name
             try:
                 if entry.is_file(follow_symlinks=False):
-                    yield name
+                    if not self.wants_odd:
+                        yield name
                 elif deep > 0 and entry.is_dir(follow_symlinks=False) and self.enters(name):
                     number = _open_folder(entry.name, inside, name)
                     try:
                         yield from self.below(number, name, deep - 1)
                     finally:
                         os.close(number)
+                elif self.wants_odd and not entry.is_dir(follow_symlinks=False):
+                    yield name
             except OSError:  # it went meanwhile, or is not ours to read
                 continue

@@ -287,7 +287,6 @@ def main() -> int:
 
 
 def _show(fuzzer: Fuzzer, number: int) -> int:
-    os.environ["POLYGRAPH_TRACEBACK"] = "1"
     how, endings, faults = fuzzer.case(number)
     print(how)
     for ending in endings:

@@ -195,7 +195,8 @@ class _Reporter:
         if self.flags["artifacts"]:
             from harness.soak.ci import keep_artifacts
 
-            keep_artifacts(summary, self.folder, Path(self.flags["artifacts"]))
+            store = self.flags["store"]
+            keep_artifacts(summary, self.folder, Path(self.flags["artifacts"]), store)
         return summary
 
     def _write_junit(self, summary: Mapping[str, Any]) -> None:

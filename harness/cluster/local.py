@@ -102,16 +102,17 @@ class LocalCluster:
             raise
 
     def down(self) -> None:
-        """End everything that ``up`` made. Safe twice."""
-        for link in self._links.values():
+        """End everything that ``up`` made. Safe twice, and where ``up`` is not through yet."""
+        links = dict(self._links)  # a run that is stopped leaves ``up`` to add to it meanwhile
+        for link in links.values():
             link.tell_to_exit_once_up()
-        stuck = [name for name, link in self._links.items() if not wait_for_end(link)]
-        for link in self._links.values():
+        stuck = [name for name, link in links.items() if not wait_for_end(link)]
+        for link in links.values():
             link.close()
         self._prober.close()
-        for firewall in self._firewalls.values():
+        for firewall in list(self._firewalls.values()):
             firewall.close()
-        for fd in self._namespace_fds.values():
+        for fd in list(self._namespace_fds.values()):
             os.close(fd)
         for kept in (self._links, self._firewalls, self._namespace_fds):
             kept.clear()

@@ -35,9 +35,13 @@ Look = Callable[[bytes], object]
 class Content:
     """Bytes that somebody has opened. :meth:`path` is by which others may open them again."""
 
-    def __init__(self, file: BinaryIO, name: str, path: Path | None) -> None:
+    def __init__(
+        self, file: BinaryIO, name: str, path: Path | None, packed: int | None = None
+    ) -> None:
         self._file = file
         self.name = name
+        self.packed = packed
+        """Bytes that all of it was unpacked from; ``None`` if it was not."""
         self.size = os.fstat(file.fileno()).st_size
         self._path = path
 
@@ -98,7 +102,8 @@ def content_of(file: BinaryIO, name: str, path: Path | None, bounds: Bounds, loo
             undo.pop_all()
             return content
         packed = (lambda: source.taken) if is_packed else None
-        return Content(_spooled(_looked_at(pieces, look), name, bounds, packed), name, None)
+        spooled = _spooled(_looked_at(pieces, look), name, bounds, packed)
+        return Content(spooled, name, None, source.taken if is_packed else None)
 
 
 def opened(path: Path, name: str) -> BinaryIO:

@@ -23,10 +23,11 @@ from typing import BinaryIO, Final
 
 from harness.errors import HistoryError
 from harness.history import formats
-from harness.history.bounds import USUAL, Bounds, beyond
+from harness.history.bounds import USUAL, Bounds, beyond, beyond_memory
 from harness.history.content import STANDARD_INPUT, Content, content_of, opened
 from harness.history.history import History
 from harness.history.intakes import is_guessed, is_timed
+from harness.history.memory import TooMuch, at_most
 from harness.history.operation import Operation
 from harness.history.ordering import by_index, by_time, check_times
 from harness.history.rules import check_rules
@@ -132,9 +133,15 @@ def _by_objects(
             else f"one piece of {kind} of more",
             most,
         )
+    bounds.refuse_objects(content.size, content.name, packed=content.packed)
     if not is_whole and content.size > bounds.line and content.longest_line() > bounds.line:
         raise beyond(content.name, "a line of more", bounds.line)
-    return parse_history(content.read(), content.name, format, sort_by_time=sort_by_time)
+    memory = bounds.memory(content.size, content.packed or content.size)
+    try:
+        with at_most(memory):
+            return parse_history(content.read(), content.name, format, sort_by_time=sort_by_time)
+    except TooMuch:
+        raise beyond_memory(content.name, content.size, memory or 0) from None
 
 
 def _format_of(head: bytes, name: str, format: str | None) -> tuple[str, bool]:

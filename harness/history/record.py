@@ -15,7 +15,8 @@ from harness.untrusted import Folder
 
 LONGEST_LOG_LINE: Final = 1 << 20
 """Bytes of a line of a log that are looked at."""
-
+SHOWN: Final = 5
+"""Names of files that are told; of more it is said that there are more."""
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """A whole number that 64 bits hold."""
@@ -55,6 +56,16 @@ class LogFile:
                 while len(cut) == LONGEST_LOG_LINE and not cut.endswith(b"\n"):
                     cut = file.readline(LONGEST_LOG_LINE)
                 yield line.decode("utf-8", errors="replace")
+
+
+def odd_logs(inside: Folder) -> str | None:
+    """What is said of node logs that are left out since they are no plain files."""
+    found = inside.odd_ones("nodes")  # what a database keeps deeper down may be anything
+    odd = [name for name in found if name.endswith(".log") or name.count("/") < 2]
+    if not odd:
+        return None
+    shown = ", ".join(odd[:SHOWN]) + (", …" if len(odd) > SHOWN else "")
+    return f"left out, for they are no plain files: {shown}"
 
 
 @dataclass(frozen=True, kw_only=True)

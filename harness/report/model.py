@@ -8,7 +8,6 @@ plain files inside it alone are opened, no link is followed, and each is read to
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +19,11 @@ from harness.errors import PolygraphError, UsageError
 from harness.history.bounds import USUAL, Bounds
 from harness.history.history import History
 from harness.history.reader import read_history
-from harness.history.record import LedgerEntry
+from harness.history.record import LedgerEntry, odd_logs
 from harness.report.bands import Band, bands_of_history, bands_of_ledger
 from harness.report.calls import Calls, pair_calls
 from harness.report.display import visible
-from harness.untrusted import Folder, parsed_json
+from harness.untrusted import Folder, parsed_json, parsed_toml
 
 MOST_PART_BYTES: Final = 64 << 20
 """Of a verdict, a ledger or the evidence."""
@@ -80,6 +79,9 @@ def read_run(folder: Path | Folder, bounds: Bounds = USUAL) -> Run:
     last_ns = max((operation.time for operation in history.operations[-1:]), default=0)
     ledger = _attempt(inside, "faults.jsonl", _read_ledger, notices)
     bands = bands_of_history(history, last_ns) if ledger is None else []
+    left_out = odd_logs(inside)
+    if left_out is not None:
+        notices.append(left_out)
     return Run(
         folder=path,
         inside=inside,
@@ -130,10 +132,7 @@ def _read_text(inside: Folder, name: str) -> str:
 
 
 def _read_toml(inside: Folder, name: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(_read_text(inside, name))
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
+    return parsed_toml(_read_text(inside, name))
 
 
 def _read_object(inside: Folder, name: str) -> dict[str, Any]:

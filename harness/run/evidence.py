@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from harness.run.patterns import is_harmless
 from harness.untrusted import Folder
 
 FACTS: Final = "evidence/run.json"
@@ -121,10 +122,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "checker_origins": _table(_text),
     "claims_of": _list(_text),
     "checker_options": _fields(
-        crash_patterns=_list(_text),
-        expected_exits=_table(_list(_text)),
-        log_patterns=_table(_list(_text)),
-        expected_lines=_table(_list(_text)),
+        crash_patterns=_list(is_harmless),
+        expected_exits=_table(_list(is_harmless)),
+        log_patterns=_table(_list(is_harmless)),
+        expected_lines=_table(_list(is_harmless)),
     ),
     "start_wall_ns": _or_null(_whole),
     "partial": _flag,

@@ -7,14 +7,15 @@ what it was. Times are nanoseconds on the history's clock; phases before its sta
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import harness
 from harness.cluster.node import Cluster
-from harness.errors import PolygraphError
+from harness.errors import PolygraphError, UsageError
 from harness.fault import Stage
 from harness.run.absent import origins
+from harness.run.patterns import is_harmless
 from harness.run.plan import Plan
 from harness.system import LogKinds, LogPatterns, System
 
@@ -52,6 +53,13 @@ def log_options(system: System) -> dict[str, Any]:
     """What the checkers of logs must know of the system, kept with the run for later checks."""
     if not isinstance(system, LogPatterns):
         return {}
+    for each in _patterns(system):
+        if not is_harmless(each):
+            raise UsageError(
+                f"{system.name}: the search for the log pattern {each!r} may never end, or it is no"
+                " regular expression",
+                "a pattern without a repetition or a choice inside of a repetition",
+            )
     kinds = system.log_patterns() if isinstance(system, LogKinds) else {}
     expected = system.expected_lines() if isinstance(system, LogKinds) else {}
     return {
@@ -60,6 +68,17 @@ def log_options(system: System) -> dict[str, Any]:
         "log_patterns": {kind: list(each) for kind, each in kinds.items()},
         "expected_lines": {fault: list(each) for fault, each in expected.items()},
     }
+
+
+def _patterns(system: LogPatterns) -> Iterator[str]:
+    """Every regular expression that a system names."""
+    yield from system.crash_patterns()
+    tables = [system.expected_exits()]
+    if isinstance(system, LogKinds):
+        tables += [system.log_patterns(), system.expected_lines()]
+    for table in tables:
+        for each in table.values():
+            yield from each
 
 
 def node_states(stage: Stage) -> dict[str, str]:

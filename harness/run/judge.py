@@ -24,7 +24,7 @@ from harness.history import pairings
 from harness.history.bounds import UNBOUNDED, USUAL, Bounds
 from harness.history.history import History
 from harness.history.operation import Header
-from harness.history.record import LedgerEntry, LogFile, Record
+from harness.history.record import LedgerEntry, LogFile, Record, odd_logs
 from harness.history.verdict import (
     UNKNOWN,
     Budget,
@@ -69,7 +69,7 @@ def judge_history(
     own = [name for name in checkers if name not in RUN_CHECKERS]
     refuse_other_models(record, own, options, registry)
     verdicts, left_out = run_checkers(
-        record, checkers, options, registry, seconds=seconds, begun=begun
+        record, checkers, options, registry, seconds=seconds, begun=begun, are_the_users=True
     )
     claims = list(options.get("claims") or history.header.claims)
     answer = compose(
@@ -156,6 +156,9 @@ def load_record(run_dir: Path, bounds: Bounds = USUAL) -> Record:
         for path in map(Path, inside.files("nodes"))
         if len(path.parts) == 3 and path.suffix == ".log"
     ]
+    left_out = odd_logs(inside)
+    if left_out is not None:
+        history = replace(history, notices=(*history.notices, left_out))
     return Record(
         history=history,
         faults=faults,
@@ -173,13 +176,22 @@ def run_checkers(
     *,
     seconds: float,
     begun: Callable[[str], object] = str,
+    are_the_users: bool = False,
 ) -> tuple[dict[str, Verdict], list[str]]:
-    """The verdict of each checker, and the names of those whose parts of the record are missing."""
+    """The verdict of each checker, and the names of those whose parts of the record are missing.
+
+    Where the options are the user's own, and not of a run's folder, a checker that cannot be made
+    with them has a defect, which is raised.
+    """
     verdicts: dict[str, Verdict] = {}
     left_out: list[str] = []
     counts = record.history.outcomes
     for name in dict.fromkeys(names):
-        checker = _made(name, options, registry)
+        checker: Checker | Verdict
+        if are_the_users:
+            checker = registry.get("checkers", name)(options)
+        else:
+            checker = _made(name, options, registry)
         if isinstance(checker, Verdict):
             verdicts[name] = checker
         elif checker.reads <= record.parts:

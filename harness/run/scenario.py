@@ -14,7 +14,6 @@ import math
 import re
 import secrets
 import shlex
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from harness.errors import UsageError
 from harness.plugins import Registry, unknown_name
 from harness.run.schedule import parse_nemesis
 from harness.system import SystemOption
-from harness.untrusted import MOST_JSON_BYTES, Folder
+from harness.untrusted import MOST_JSON_BYTES, Folder, parsed_toml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,22 +243,6 @@ def recorded_table(run_dir: Path) -> dict[str, Any]:
         raise UsageError(f"{run_dir}: cannot read scenario.toml: {error.strerror}") from error
     except ValueError as error:
         raise UsageError(f"{run_dir}: scenario.toml is not TOML: {error}") from error
-
-
-def parsed_toml(data: bytes) -> dict[str, Any]:
-    """``data`` as TOML; ``ValueError`` also where it is nested or long beyond what can be used."""
-    try:
-        table = tomllib.loads(data.decode("utf-8"))
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
-    waiting: list[Any] = [table]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, dict | list):
-            waiting.extend(part.values() if isinstance(part, dict) else part)
-        elif isinstance(part, int) and not -(2**63) <= part < 2**63:
-            raise ValueError("a whole number in it has more than 64 bits")
-    return table
 
 
 def _core_value(name: str, value: Any) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import os
 import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -21,7 +20,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from harness.report.display import visible
 from harness.run.store import MARKS
-from harness.untrusted import Folder, NotPlain
+from harness.untrusted import Folder, NotPlain, parsed_toml
 
 VERDICTS: Final = {"true": "valid", "false": "invalid", "unknown": "unknown"}
 NO_VERDICT: Final = "none"
@@ -337,15 +336,13 @@ def _said(error: OSError) -> str:
 
 def _scenario(run: Folder, troubles: list[str]) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(run.read(_SCENARIO, MOST_SCENARIO_BYTES).decode())
+        return parsed_toml(run.read(_SCENARIO, MOST_SCENARIO_BYTES))
     except FileNotFoundError:
         return {}
     except OSError as error:
         troubles.append(f"{_SCENARIO} {_said(error)}")
-    except RecursionError:
-        troubles.append(f"{_SCENARIO} is nested too deeply")
     except ValueError as error:
-        troubles.append(f"{_SCENARIO}: {visible(str(error), 200)}")
+        troubles.append(f"{_SCENARIO} {visible(str(error), 200)}")
     return {}
 
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -25,8 +25,11 @@ from harness.errors import (
     UsageError,
     cannot_write,
 )
+from harness.untrusted import Folder
 
 BOOK = "soak.jsonl"
+MOST_BYTES: Final = 256 << 20
+"""Of a book: several hundred thousand runs."""
 Outcome = Literal["passed", "violation", "unknown", "infrastructure"]
 OUTCOMES: tuple[Outcome, ...] = ("passed", "violation", "unknown", "infrastructure")
 
@@ -106,7 +109,7 @@ class Book:
         settings, entries, length = read(folder)
         book = cls(folder / BOOK, settings, list(entries))
         try:
-            book._fd = os.open(book.path, os.O_WRONLY | os.O_APPEND)
+            book._fd = os.open(book.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
             os.ftruncate(book._fd, length)
         except OSError as error:
             raise cannot_write(f"cannot go on with {book.path}", error) from error
@@ -161,7 +164,7 @@ def read(folder: Path) -> tuple[Settings, list[Entry], int]:
     """Settings, entries, and how many bytes of the book are whole lines. ``UsageError`` if none."""
     path = folder / BOOK
     try:
-        data = path.read_bytes()
+        data = Folder(folder).read(BOOK, MOST_BYTES)
     except OSError as error:
         raise UsageError(f"{folder} is not the folder of a soak: {error.strerror}") from error
     whole = data[: data.rfind(b"\n") + 1]

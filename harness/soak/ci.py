@@ -6,12 +6,15 @@ output (``::error title=…::message``) and Markdown through the file ``GITHUB_S
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.soak.page import write_page
+from harness.untrusted import Folder
 
 SMALL = ("scenario.toml", "verdict.json", "faults.jsonl", "evidence/run.json")
 """What is kept of a run that passed: enough to repeat and to count it."""
@@ -44,20 +47,41 @@ def step_summary(summary: Mapping[str, Any], headline: str, needed: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def keep_artifacts(summary: Mapping[str, Any], soak: Path, target: Path) -> None:
+def keep_artifacts(
+    summary: Mapping[str, Any], soak: Path, target: Path, store: Path | None = None
+) -> None:
     """Copy into ``target`` the soak's own files, failing runs whole and passing ones small.
 
-    What was copied before is left as it is, so this may be called after every run.
+    What was copied before is left as it is, so this may be called after every run. Runs are those
+    of ``store`` (that of the soak's folder unless given), whatever a book says that somebody else
+    may have written, and only plain files are copied.
     """
     target.mkdir(parents=True, exist_ok=True)
+    inside = Folder(soak)
     for name in ("soak.jsonl", "summary.json"):
-        if (soak / name).exists():
-            shutil.copy2(soak / name, target / name)
+        if inside.has(name):
+            _copy(inside, name, target / name)
+    runs = Folder((store or soak.parent.parent).resolve())
+    kept = {run["number"]: _run_in(runs, run["run_dir"]) for run in summary["results"]}
     for run in summary["results"]:
-        if run["run_dir"] and Path(run["run_dir"]).is_dir():
-            source = Path(run["run_dir"])
-            _keep(source, target / "runs" / source.name, small=run["outcome"] == "passed")
+        source = kept[run["number"]]
+        if source is not None:
+            place = target / "runs" / Path(run["run_dir"]).name
+            _keep(source, place, small=run["outcome"] == "passed")
     write_page(target, _moved(summary, target))
+
+
+def _run_in(store: Folder, run_dir: str | None) -> Folder | None:
+    """The folder of a run of the store, reached without a link; ``None`` where it is none."""
+    path = Path(run_dir or "")
+    if ".." in path.parts or store.path not in path.parents:
+        return None
+    found = store.below(path.relative_to(store.path).as_posix())
+    try:
+        found.folders()
+    except OSError:
+        return None
+    return found
 
 
 def _moved(summary: Mapping[str, Any], target: Path) -> dict[str, Any]:
@@ -71,20 +95,26 @@ def _moved(summary: Mapping[str, Any], target: Path) -> dict[str, Any]:
     return {**summary, "results": results}
 
 
-def _keep(source: Path, target: Path, *, small: bool) -> None:
+def _keep(source: Folder, target: Path, *, small: bool) -> None:
     if target.exists():
         return
     draft = target.with_name(f".{target.name}")
     shutil.rmtree(draft, ignore_errors=True)
-    if small:
-        for name in SMALL:
-            if (source / name).is_file():
-                (draft / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source / name, draft / name)
-        draft.mkdir(parents=True, exist_ok=True)
-    else:
-        shutil.copytree(source, draft, symlinks=True)
+    draft.mkdir(parents=True, exist_ok=True)
+    for name in SMALL if small else source.files():
+        if source.has(name):
+            _copy(source, name, draft / name)
     draft.rename(target)
+
+
+def _copy(source: Folder, name: str, target: Path) -> None:
+    """One plain file with its time."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+        found = source.stat(name)
+        with source.open(name) as file, target.open("wb") as out:
+            shutil.copyfileobj(file, out)
+        os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def _message(text: str) -> str:

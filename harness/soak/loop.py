@@ -31,8 +31,10 @@ from harness.errors import (
     EXIT_USAGE,
     EXIT_VALID,
 )
+from harness.run.store import write_text
 from harness.soak.book import Book, Entry, seed_of
 from harness.stopping import Wishes, handled_by
+from harness.untrusted import MOST_JSON_BYTES, Folder, parsed_json
 
 POLL_S = 0.5
 STOP_GRACE_S = 60.0
@@ -141,14 +143,14 @@ class Loop:
 
     def _write_scenario(self) -> Path:
         path = self.book.path.with_name("scenario.json")
-        path.write_text(json.dumps(self.book.settings.scenario), "utf-8")
+        write_text(path, json.dumps(self.book.settings.scenario))
         return path
 
     def _start(self, number: int, scenario: Path) -> None:
         seed = seed_of(self.book.settings.seed, number)
         self._note(Entry(number=number, event="begun", seed=seed, wall_ns=time.time_ns()))
         words = self.book.path.parent / "words" / f"{number}.txt"
-        words.parent.mkdir(exist_ok=True)
+        write_text(words, "")  # where a link may stand that leads elsewhere
         result = words.with_suffix(".json")
         result.unlink(missing_ok=True)  # of an earlier, half-done attempt at this run
         argv = [*self.command, str(scenario), str(seed), str(self.store), str(result)]
@@ -281,15 +283,21 @@ def signatures(verdict: Mapping[str, Any]) -> list[str]:
 def _result(path: Path) -> dict[str, Any]:
     """What the run's process left to say, or nothing if it died first."""
     try:
-        told: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return told
+        told = parsed_json(_words_in(path).read(path.name, MOST_JSON_BYTES))
     except (OSError, ValueError):
         return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _words_in(path: Path) -> Folder:
+    """The folder of what runs said, in the soak's."""
+    return Folder(path.parent.parent).below(path.parent.name)
 
 
 def _last_words(path: Path) -> str:
     try:
-        lines = path.read_text("utf-8", errors="replace").strip().splitlines()
+        data = _words_in(path).read(path.name, MOST_JSON_BYTES)
+        lines = data.decode("utf-8", "replace").strip().splitlines()
     except OSError:
         lines = []
     ours = [line.removeprefix("polygraph: ") for line in lines if line.startswith("polygraph: ")]

@@ -141,6 +141,7 @@ TOML = {
     "infinite": "inf",
     "nan": "nan",
     "large": "1" + "0" * 4000,
+    "long in hexadecimal": "0x" + "f" * 5000,
     "text": '"odd"',
     "list": "[[1]]",
     "table": "{a = {}}",

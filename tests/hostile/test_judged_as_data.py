@@ -163,3 +163,17 @@ def test_odd_claims_are_exit_code_4(
     said = capfd.readouterr().err
     assert told in said
     assert "\x1b" not in said
+
+
+def test_whole_numbers_that_cannot_be_written_are_refused(
+    whole: Hostile, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Python reads hexadecimal of any length, and refuses to write what it read."""
+    scenario = whole.run / "scenario.toml"
+    scenario.write_text(f"other = 0x{'f' * 5000}\n" + scenario.read_text())
+    assert run(("check", str(whole.run))) == 4
+    assert run(("report", str(whole.run))) == 0
+    told = capfd.readouterr().err
+    assert "more than 64 bits" in told
+    assert "more than 64 bits" in (whole.run / "report.html").read_text()
+    assert "unexpected" not in told

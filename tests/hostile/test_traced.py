@@ -42,7 +42,7 @@ INSTALLED = tuple(
 READ = (*INSTALLED, "/usr", "/lib", "/lib64", "/proc", "/sys/devices/system", "/sys/fs/cgroup",
         "/dev/null", "/dev/urandom", "/dev/shm", "/etc/", "/var/cache/fontconfig")  # fmt: skip
 """Where Python and its libraries read; nobody's runs or secrets are there, see :data:`NEVER`."""
-NEVER = ("/etc/shadow", "/etc/ssh", "/root/.ssh", "/etc/gshadow", "/proc/1/")
+NEVER = ("/etc/shadow", "/etc/ssh", os.path.expanduser("~/.ssh"), "/etc/gshadow", "/proc/1/")
 WRITTEN = ("/dev/null", "/dev/shm", *(f"{place}/" for place in INSTALLED if "/lib" not in place))
 PROGRAMS = ("/usr/bin/fc-list", "/sbin/ldconfig", "/usr/sbin/ldconfig", "/usr/bin/ldconfig")
 """Of the system: what fonts there are, for matplotlib; where libraries lie, for ctypes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from harness.cluster import local
 from harness.cluster.local import CLUSTER_STEPS, LocalCluster
 from harness.cluster.namespaces import NODE_STEPS
 from harness.errors import SetupError
@@ -168,3 +170,29 @@ def test_outside_of_a_run_there_is_no_cluster(tmp_path: Path) -> None:
     assert "POLYGRAPH_CONTROL_FD" not in os.environ
     with pytest.raises(SetupError, match="only in a run process"):
         LocalCluster(tmp_path, ["n1"], "userns")
+
+
+def test_it_goes_down_while_it_is_still_coming_up(tmp_path: Path) -> None:
+    """A run that is stopped in its set-up: ``up`` goes on in its thread."""
+    mine, _others = socket.socketpair()
+    with mine, _others, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(local, "control_channel", lambda: mine)
+        patched.setattr(local, "wait_for_end", lambda link: True)
+        cluster = LocalCluster(tmp_path, ["n1", "n2"], "root")
+        links: dict[str, Any] = cluster._links
+        told: list[str] = []
+
+        class Link:
+            def __init__(self, name: str) -> None:
+                self.name = name
+
+            def tell_to_exit_once_up(self) -> None:
+                told.append(self.name)
+                links.setdefault("n2", Link("n2"))
+
+            def close(self) -> None:
+                told.append(f"{self.name} closed")
+
+        links["n1"] = Link("n1")
+        cluster.down()
+    assert told == ["n1", "n1 closed"]

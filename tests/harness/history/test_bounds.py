@@ -74,7 +74,7 @@ def zipped(path: Path, unit: bytes, total: int) -> Path:
 
 
 def nested(path: Path) -> Path:
-    inner = packed(path.with_suffix(".inner"), LINE * 20_000, 3 << 30)
+    inner = packed(path.with_suffix(".inner"), LINE * 20_000, 1 << 30)
     path.write_bytes(gzip.compress(zstandard.compress(inner.read_bytes())))
     return path
 
@@ -95,12 +95,14 @@ def long_line(path: Path, size: int, head: bytes = b'{"index":0,"value":"') -> P
 
 
 TRAPS: Final[dict[str, Callable[[Path], Path]]] = {
-    "zeros.zst": lambda path: packed(path, bytes(1 << 24), 8 << 30),
-    "lines.zst": lambda path: packed(path, LINE * 20_000, 8 << 30),
+    "zeros.zst": lambda path: packed(path, bytes(1 << 24), 2 << 30),
+    "lines.zst": lambda path: packed(path, LINE * 20_000, 2 << 30),
     "lines.gz": lambda path: zipped(path, LINE * 20_000, 1 << 30),
-    "one line.zst": lambda path: packed(path, b"[1," + b"a" * (1 << 24), 4 << 30),
-    "edn.zst": lambda path: packed(path, EDN * 20_000, 8 << 30),
-    "log.zst": lambda path: packed(path, LOG * 50_000, 8 << 30),
+    "one line.zst": lambda path: packed(path, b"[1," + b"a" * (1 << 24), 2 << 30),
+    "edn.zst": lambda path: packed(path, EDN * 20_000, 2 << 30),
+    "log.zst": lambda path: packed(path, LOG * 50_000, 2 << 30),
+    "small lines.zst": lambda path: packed(path, LINE * 20_000, 250 << 20),
+    "one array.zst": lambda path: packed(path, b"[" + b"[]," * 100_000, 250 << 20),
     "nested.gz": nested,
     "fifty gigabytes.jsonl": lambda path: sparse(path, LINE * 1000, 50 << 30),
     "fifty gigabytes.edn": lambda path: sparse(path, EDN * 1000, 50 << 30),
@@ -275,3 +277,33 @@ def test_a_report_tells_what_it_left_out_and_the_flag_brings_it(
     (folder / PLAIN).write_bytes(LINE)
     assert run(("report", str(folder), "-o", str(page), "--max-bytes", "1MiB")) == 0
     assert "No operations can be shown" not in page.read_text("utf-8")
+
+
+def test_little_that_wants_gigabytes_as_objects_is_refused_within_the_bound(
+    tmp_path: Path,
+) -> None:
+    """Sixty megabytes of empty objects, which is within every bound of size, take 1.6 GB."""
+    path = tmp_path / "history.json"
+    path.write_bytes(b"[" + b"{}," * (20 << 20) + b"{}]")
+    code = (
+        "import resource; from pathlib import Path; from harness.errors import HistoryError\n"
+        "from harness.history.reader import read_history\n"
+        f"try: read_history(Path({str(path)!r}))\n"
+        "except HistoryError as error: print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "print(resource.getrlimit(resource.RLIMIT_DATA) == (resource.RLIM_INFINITY,) * 2)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *said, peak_kib, is_as_before = done.stdout.splitlines()
+    assert "takes more than 768MiB of memory to read" in said[0]
+    assert "--max-bytes 61MiB" in said[1]
+    assert int(peak_kib) < 1 << 20
+    assert is_as_before == str(resource.getrlimit(resource.RLIMIT_DATA)[0] < 0)
+
+
+def test_a_large_file_may_take_more_memory_than_a_small_one() -> None:
+    size = 200 << 20
+    assert Bounds().memory(1000, 1000) == bounds.MOST_MEMORY_BYTES
+    assert Bounds().memory(size, 1 << 20) == bounds.MOST_MEMORY_BYTES
+    assert Bounds().memory(size, size) == bounds.MEMORY_A_BYTE * size
+    assert Bounds(5).memory(size, size) is None

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import count
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from harness.history import fast_scan, reader
 from harness.history.columns import Columns, columns
 from harness.history.formats import jsonl
 from harness.history.history import History
-from harness.history.operation import Header, Operation
+from harness.history.operation import INVOKE, OK, Header, Operation
 from harness.history.reader import parse_history, read_history
 from harness.history.seal import PLAIN, seal
 from harness.plugins import Registry
@@ -236,3 +238,30 @@ def test_a_large_sealed_run_is_checked_exported_and_reported(
     assert texts[0].count(b"\n") == lists.count(b"\n") + 1
     assert run(("report", str(folder))) == 0
     assert "No operations can be shown" not in (folder / "report.html").read_text("utf-8")
+
+
+def test_the_columns_of_an_old_run_are_not_believed(tmp_path: Path) -> None:
+    """As older versions wrote them, whole and of the right size, with other values in them."""
+    rng = Random(5)
+    out = bytearray(jsonl.encode_header(Header(workload="register", model="cas-register")))
+    for at in range(0, 120_000, 2):
+        value = rng.getrandbits(60)
+        for kind in (INVOKE, OK):
+            index = at + (kind == OK)
+            jsonl.append_operation(Operation(index, index, at % 7, kind, "write", value), out)
+    folder = run_folder(tmp_path, bytes(out), "register")
+    expected = columns(read_history(folder))
+    sealed = seal(folder)
+    assert sealed.stat().st_size > MEGABYTE
+    arrays: dict[str, Any] = {}
+    tables: dict[str, Any] = {"of_bytes": sealed.stat().st_size}
+    for prefix, part in (("", expected), ("micro.", expected.micro)):
+        for name, item in vars(part).items():
+            if isinstance(item, np.ndarray):
+                arrays[prefix + name] = item
+            elif isinstance(item, tuple):
+                tables[prefix + name] = item
+    arrays["value"] = arrays["value"] + 1
+    text = np.frombuffer(json.dumps(tables).encode(), dtype=np.uint8)
+    np.savez_compressed(folder / "history.npz", tables=text, **arrays)
+    assert np.array_equal(columns(read_history(folder)).value, expected.value)

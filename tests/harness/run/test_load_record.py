@@ -85,6 +85,15 @@ def test_logs_and_evidence_that_are_not_plain_count_as_missing(folder: Path, how
     assert record.logs == []
 
 
+def test_logs_that_are_left_out_are_named(folder: Path) -> None:
+    before = load_record(folder).history.notices
+    os.mkfifo(folder / "nodes" / "n1" / "pipe.log")
+    (folder / "nodes" / "n2").symlink_to(folder.parents[3])
+    *others, notice = load_record(folder).history.notices
+    assert tuple(others) == before
+    assert notice == "left out, for they are no plain files: nodes/n1/pipe.log, nodes/n2"
+
+
 def test_a_folder_of_evidence_that_leads_out_is_not_followed(folder: Path) -> None:
     outside = folder.parents[3] / "elsewhere"
     (folder / "evidence").rename(outside)

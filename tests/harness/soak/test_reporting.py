@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -11,7 +12,9 @@ import junitparser
 import msgspec
 import pytest
 
-from harness.soak.book import Entry, Settings
+from harness.errors import UsageError
+from harness.soak import loop
+from harness.soak.book import BOOK, Book, Entry, Settings
 from harness.soak.ci import github_annotations, keep_artifacts, step_summary
 from harness.soak.junit import junit
 from harness.soak.page import headline, needed, page, write_page
@@ -214,3 +217,58 @@ def test_artifacts_keep_failing_runs_whole_and_passing_ones_small(tmp_path: Path
     assert (kept / "bad" / "history.jsonl.zst").read_text() == "bad"
     assert not (kept / "good" / "history.jsonl.zst").exists()
     assert (kept / "good" / "evidence" / "run.json").read_text() == "good"
+
+
+def test_artifacts_are_plain_files_of_runs_of_the_store_alone(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    (secret / "evidence").mkdir(parents=True)
+    (secret / "verdict.json").write_text("secret")
+    store = tmp_path / "store"
+    soak = store / "soaks" / "1"
+    soak.mkdir(parents=True)
+    bad = store / "etcd" / "register" / "bad"
+    bad.mkdir(parents=True)
+    (bad / "verdict.json").write_text("bad")
+    (bad / "report.html").symlink_to(secret / "verdict.json")
+    (bad / "evidence").symlink_to(secret)
+    os.mkfifo(bad / "run.log")
+    (bad.parent / "linked").symlink_to(secret)
+    (soak / "soak.jsonl").symlink_to(secret / "verdict.json")
+    named = [bad, secret, bad.parent / "linked", store / "etcd" / ".." / ".." / "secret", Path("/")]
+    runs = [
+        msgspec.structs.replace(run(number, 1), run_dir=str(path))
+        for number, path in enumerate(named, 1)
+    ]
+    kept = tmp_path / "artifacts"
+    keep_artifacts(summarize(settings(), runs, interrupted=False), soak, kept, store)
+    found = sorted(path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file())
+    assert found == ["index.html", "runs/bad/verdict.json"]
+
+
+def test_a_book_that_leads_elsewhere_is_neither_read_nor_gone_on_with(tmp_path: Path) -> None:
+    book = Book.create(tmp_path / "one", settings())
+    book.close()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / BOOK).symlink_to(tmp_path / "one" / BOOK)
+    with pytest.raises(UsageError, match="a link, which is not followed"):
+        Book.resume(other, 0)
+    (other / BOOK).unlink()
+    os.mkfifo(other / BOOK)
+    with pytest.raises(UsageError, match="a pipe"):
+        Book.resume(other, 0)
+
+
+def test_what_runs_say_goes_through_no_link(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("polygraph: secret")
+    (tmp_path / "soak" / "words").mkdir(parents=True)
+    words = tmp_path / "soak" / "words" / "1.txt"
+    words.symlink_to(secret)
+    result = words.with_suffix(".json")
+    result.symlink_to(secret)
+    assert loop._last_words(words) == "the run's process died without a word"
+    assert loop._result(result) == {}
+    result.unlink()
+    result.write_text("[" * 100_000)
+    assert loop._result(result) == {}

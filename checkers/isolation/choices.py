@@ -30,7 +30,7 @@ from checkers.isolation.edges import Edges, Turns
 from checkers.isolation.problem import INITIAL, Int64s
 from harness.history.verdict import Budget
 
-MOST_STARTS: Final = 100
+MOST_STARTS: Final = 800
 """Circles looked for at one time."""
 SOLVER: Final = "g4"
 SECOND_SOLVER: Final = "cadical195"

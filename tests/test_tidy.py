@@ -36,6 +36,8 @@ LONG_FUNCTIONS: dict[str, str] = {
     "harness/history/edn_scanner.py::transaction": "as scan, of which it is the inner part",
     "checkers/elle/kernels.py::search_cycles": "one loop for numba; its calls would not be inlined",
     "checkers/elle/turns.py::take_turns": "as search_cycles, and nobody else needs its parts",
+    "checkers/isolation/guessing.py::have_turns": "as search_cycles, with a third of it parameters",
+    "checkers/isolation/spreading.py::infer": "as search_cycles, with a third of it parameters",
 }
 """``path::function`` to the reason why it is longer than :data:`FUNCTION_LINES`."""
 

@@ -12,6 +12,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from functools import cache
+from types import FunctionType
 from typing import Any, Final
 
 COMPILE_FROM: Final = 2_000_000
@@ -39,19 +40,34 @@ def is_worth_compiling(work: int) -> bool:
     return work >= (LOADED_FROM if "numba" in sys.modules else COMPILE_FROM) and has_numba()
 
 
-def kernel(loop: Callable[..., Any], work: int) -> Callable[..., Any]:
-    """``loop`` itself, or compiled if ``work`` steps make that worth it."""
+def kernel(loop: Callable[..., Any], work: int, *parts: Callable[..., Any]) -> Callable[..., Any]:
+    """``loop`` itself, or compiled if ``work`` steps make that worth it.
+
+    ``parts`` are the functions of the same file that it calls, and that these call.
+    """
     if not is_worth_compiling(work):
         return loop
-    return _compiled(loop)
+    compiled: Callable[..., Any] = _compiled(loop, parts)
+    return compiled
 
 
 @cache
-def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
+def _compiled(loop: Callable[..., Any], parts: tuple[Callable[..., Any], ...]) -> Any:
     from harness.history.compiling import numba
 
-    compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)(loop)
-    return compiled
+    if parts:
+        names = {**loop.__globals__}
+        for part in parts:
+            names[part.__name__] = numba.njit(_in(part, names))
+        loop = _in(loop, names)
+    return numba.njit(cache=True, nogil=True)(loop)
+
+
+def _in(loop: Callable[..., Any], names: dict[str, Any]) -> Callable[..., Any]:
+    """The same function where global names mean what ``names`` say."""
+    made = FunctionType(loop.__code__, names, loop.__name__, loop.__defaults__)
+    made.__module__, made.__qualname__ = loop.__module__, loop.__qualname__
+    return made
 
 
 def bucket(source: Any, target: Any, at: Any, to: Any) -> None:

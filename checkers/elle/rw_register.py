@@ -38,14 +38,15 @@ from typing import Any, Final
 import numpy as np
 
 from checkers.elle import consistent_view
-from checkers.elle.analysis import Inference, Reason, analyse
+from checkers.elle.analysis import Inference, analyse
 from checkers.elle.commit_numbers import commit_numbers
 from checkers.elle.every_order import MOST_TRANSACTIONS, settle
 from checkers.elle.explain import Teller, show
 from checkers.elle.graph import RW, WR, WW, Graph
 from checkers.elle.models import canonical, implied_models
 from checkers.elle.options import Options
-from checkers.elle.rw_anomalies import because, direct_anomalies
+from checkers.elle.rw_anomalies import direct_anomalies
+from checkers.elle.rw_reasons import RegisterReasons
 from checkers.elle.rw_versions import (
     Edges,
     Order,
@@ -60,6 +61,7 @@ from checkers.elle.rw_versions import (
 from checkers.elle.serial_order import is_explained
 from checkers.elle.transactions import OK, Int64s, Transactions, transactions
 from checkers.elle.weak_models import with_weak_models
+from checkers.isolation.answer import question
 from harness.history.columns import columns
 from harness.history.record import Record
 from harness.history.verdict import UNKNOWN, Budget, Verdict, untested
@@ -77,6 +79,12 @@ UNIQUE_VALUES: Final = (
     "a history in which no value is written twice to a key, nor the one that was there first"
 )
 STRICT: Final = "strict-serializable"
+ELLE: Final = "elle"
+ASSUMPTIONS: Final = ("wfr_keys", "sequential_keys", "linearizable_keys", "commit_order")
+MOST_NAMED: Final = 20_000
+"""Transactions up to which a broken model's weaker ones are looked at by what each sees."""
+NOTHING_DEPENDS: Final = "empty-transaction-graph"
+NOT_SOUGHT: Final = "no proof was sought"
 LINEARIZABLE_KEYS: Final = "linearizable_keys"
 REALTIME: Final = frozenset(("realtime",))
 WITHOUT_VERSIONS: Final = implied_models(["strong-read-committed"])
@@ -88,7 +96,8 @@ class RwRegister:
 
     Options: those of :class:`checkers.elle.options.Options`; ``wfr_keys``, ``sequential_keys`` and
     ``linearizable_keys`` (true: assume it of the system), else as the header's options say;
-    ``commit_order``, see :mod:`checkers.elle.commit_numbers`. Values must be unique by key.
+    ``commit_order``, see :mod:`checkers.elle.commit_numbers`; ``inference``: ``complete``, or
+    ``elle`` for what is inferred from known orders alone. Values must be unique by key.
     """
 
     name = "rw-register"
@@ -125,8 +134,62 @@ class RwRegister:
     def _decided(
         self, record: Record, options: Options, known: Versions, budget: Budget
     ) -> Verdict:
-        found = known.found
         assumed = {**record.header.options, **self.options}
+        if assumed.get("inference") == ELLE:
+            return options.as_asked(self._judged(record, options, known, assumed, budget))
+        asked = question(known, options)
+        if asked is None:
+            return options.as_asked(self._otherwise(record, options, known, assumed, budget))
+        assumes = any(assumed.get(name) for name in ASSUMPTIONS)
+        found = None if assumes else asked.guessed()
+        if found is not None:
+            return options.as_asked(found)
+        verdict = self._judged(record, options, known, assumed, budget, seek=False)
+        if verdict.valid is False or NOTHING_DEPENDS in verdict.anomalies:
+            return options.as_asked(verdict)
+        found = asked.answer(record, budget)
+        if found is not None and found.valid is True:
+            return options.as_asked(found)
+        if found is not None and found.valid is False:
+            named = self._named(record, options, known, assumed, budget, found, verdict)
+            return options.as_asked(named)
+        verdict = self._otherwise(record, options, known, assumed, budget)
+        if found is not None and verdict.valid == UNKNOWN and not verdict.anomalies:
+            verdict = replace(verdict, why=found.why, settle=found.settle)
+        return options.as_asked(verdict)
+
+    def _named(
+        self,
+        record: Record,
+        options: Options,
+        known: Versions,
+        assumed: Mapping[str, Any],
+        budget: Budget,
+        found: Verdict,
+        inferred: Verdict,
+    ) -> Verdict:
+        """``found``, or what weak models and real time by itself call it if they see it, too."""
+        if len(known.found) <= MOST_NAMED:
+            verdict = with_weak_models(inferred, known, options, record)
+            if verdict.valid is False:
+                return verdict
+        if found.not_ == (STRICT,) and is_strict(options):
+            in_time = {**assumed, LINEARIZABLE_KEYS: True}
+            strict = self._judged(record, options, known, in_time, budget, seek=False)
+            if strict.valid is False:
+                return _only_strict(strict)
+        return found
+
+    def _otherwise(
+        self,
+        record: Record,
+        options: Options,
+        known: Versions,
+        assumed: Mapping[str, Any],
+        budget: Budget,
+    ) -> Verdict:
+        """The verdict where no order of all turns decides what was asked."""
+        found = known.found
         verdict = self._judged(record, options, known, assumed, budget)
         verdict = with_weak_models(verdict, known, options, record)
         if verdict.valid == UNKNOWN and is_strict(options) and not assumed.get(LINEARIZABLE_KEYS):
@@ -142,7 +205,7 @@ class RwRegister:
             verdict = consistent_view.decided(verdict, known, options, Teller(found, record))
         if verdict.valid == UNKNOWN and len(options.asked) > 1 and not verdict.anomalies:
             return self._one_by_one(verdict, options, record, budget)
-        return options.as_asked(verdict)
+        return verdict
 
     def _one_by_one(
         self, verdict: Verdict, options: Options, record: Record, budget: Budget
@@ -166,11 +229,16 @@ class RwRegister:
         known: Versions,
         assumed: Mapping[str, Any],
         budget: Budget,
+        *,
+        seek: bool = True,
     ) -> Verdict:
+        """What is inferred; ``seek`` a proof where that shows nothing wrong."""
         order = agreed_order(known, sources(known, assumed, record))
         inference = infer(known, order, record)
         kinds = {kind for kind, cases in inference.anomalies.items() if cases}
-        if not kinds & options.prohibited:
+        if not seek:
+            inference.incomplete = NOT_SOUGHT
+        elif not kinds & options.prohibited:
             inference.incomplete = why_incomplete(inference, order, options, budget)
         return analyse(inference, options, record, budget)
 
@@ -371,95 +439,3 @@ def _longest_chain(versions_of_key: list[int], next_one: Mapping[int, list[int]]
             if not waits[after]:
                 ready.append(after)
     return max(length.values(), default=0)
-
-
-class RegisterReasons:
-    """Finds the micro-operations and versions behind an edge."""
-
-    def __init__(self, known: Versions, order: Order) -> None:
-        self.known = known
-        self.order = order
-        self._rows: dict[tuple[int, int], tuple[Edges, int]] | None = None
-
-    def reason(self, label: int, before: int, after: int) -> Reason:
-        """Why ``before`` comes before ``after``."""
-        if label == WR:
-            return self._wr(before, after)
-        touched = self._written(before) if label == WW else self._read(before)
-        verb = "wrote" if label == WW else "read"
-        for first in touched:
-            for second in self._written(after):
-                why = self._why(first, second, before, after)
-                if why is not None:
-                    return self._ordered(verb, first, second, why)
-        raise AssertionError((label, before, after))
-
-    def _wr(self, before: int, after: int) -> Reason:
-        written = set(self._written(before))
-        version = next(version for version in self._read(after) if version in written)
-        key, value = self._key(version), self.known.name(version)
-        text = f"{{a}} wrote key {show(key)} = {show(value)}, which was read by {{b}}"
-        return Reason(text=text, data={"key": key, "value": value})
-
-    def _ordered(self, verb: str, first: int, second: int, why: str) -> Reason:
-        key = self._key(first)
-        old, new = self.known.name(first), self.known.name(second)
-        data = {"key": key, "value": old, "value'": new}
-        if self.known.value[first] < 0:
-            state = "nil" if old is None else show(old)
-            text = (
-                f"{{a}} read the initial ({state}) state of key {show(key)}, which {{b}} set to"
-                f" {show(new)}"
-            )
-            return Reason(text=text, data=data)
-        text = (
-            f"{{a}} {verb} key {show(key)} = {show(old)}, and {{b}} set it to {show(new)}, which"
-            f" came later in the version order: {why}"
-        )
-        return Reason(text=text, data=data)
-
-    def _why(self, first: int, second: int, before: int, after: int) -> str | None:
-        """Why the version ``first`` comes before ``second``, or ``None`` if that is not known."""
-        if self.known.key[first] != self.known.key[second] or first == second:
-            return None
-        if self.known.value[first] < 0:
-            return ""
-        edge = self._edges().get((first, second))
-        if edge is None:
-            return None
-        edges, row = edge
-        names = {before: "{a}", after: "{b}"}
-        one, other = int(edges.one[row]), int(edges.other[row])
-        a, b = (
-            names.get(txn, f"the transaction at index {self._index(txn)}") for txn in (one, other)
-        )
-        return because(self.known, edges, row).format(a=a, b=b)
-
-    def _index(self, txn: int) -> int:
-        return self.known.found.index(txn) if txn >= 0 else -1
-
-    def _edges(self) -> dict[tuple[int, int], tuple[Edges, int]]:
-        """Each known pair of versions with the first source that says so; made when first asked."""
-        if self._rows is None:
-            self._rows = {}
-            for part in reversed(self.order.agreed):
-                pairs = zip(part.before.tolist(), part.after.tolist(), strict=True)
-                self._rows.update({pair: (part, row) for row, pair in enumerate(pairs)})
-        return self._rows
-
-    def _key(self, version: int) -> Any:
-        return self.known.found.keys[int(self.known.key[version])]
-
-    def _span(self, txn: int) -> slice:
-        found = self.known.found
-        return slice(int(found.first[txn]), int(found.first[txn + 1]))
-
-    def _written(self, txn: int) -> list[int]:
-        span = self._span(txn)
-        final: list[int] = self.known.of[span][self.known.chains.is_final[span]].tolist()
-        return final
-
-    def _read(self, txn: int) -> list[int]:
-        rows = np.arange(self._span(txn).start, self._span(txn).stop)
-        read: list[int] = self.known.of[rows[np.isin(rows, self.known.external)]].tolist()
-        return read

@@ -87,6 +87,7 @@ def _with_initial(
     found: Transactions, of: Int64s, names: Sequence[Any], declared: Mapping[int, Any]
 ) -> Values:
     """The declared values as -1, and what was nil on their keys as a value of its own."""
+    names = names[: int(of.max(initial=-1)) + 1]  # of a large file: every number there might be
     codes: dict[str, int] = {}
     plain = {value for value in declared.values() if isinstance(value, str | int | float)}
     for code, name in enumerate(names):

@@ -39,6 +39,7 @@ from checkers.elle.components import strong_components
 from checkers.elle.rw_reads import Reads, reads
 from checkers.elle.rw_values import Values, values
 from checkers.elle.same_key import Chains, chains
+from checkers.elle.slices import sorted_once
 from checkers.elle.transactions import FAIL, OK, WRITE, Int32s, Int64s, Transactions
 
 NOBODY: Final = -1
@@ -110,7 +111,7 @@ def versions(found: Transactions, initial: Any = None, *, infos: bool = True) ->
     width = len(held.names) + 1
     codes = found.key.astype(np.int64) * width + (held.of + 1)
     nils = np.arange(len(found.keys), dtype=np.int64) * width
-    table = np.unique(np.concatenate((codes, nils)))
+    table = sorted_once(np.concatenate((codes, nils)))
     of = np.searchsorted(table, codes)
     value = (table % width - 1).astype(np.int32)
     status = found.status[found.txn]
@@ -321,7 +322,7 @@ class Order:
             nothing = np.zeros(0, dtype=np.int64)
             return nothing, nothing
         width = len(self.known) + 1
-        pairs = np.unique(np.concatenate([part.before * width + part.after for part in parts]))
+        pairs = sorted_once(np.concatenate([part.before * width + part.after for part in parts]))
         return pairs // width, pairs % width
 
 

@@ -30,6 +30,7 @@ import numpy as np
 from checkers.elle.graph import RW, WR, WW, Graph
 from checkers.elle.kernels import COMPILE_FROM, is_worth_compiling, kernel
 from checkers.elle.rw_versions import Bools, Versions
+from checkers.elle.slices import sorted_once
 from checkers.elle.transactions import OK, Int64s, Transactions
 from checkers.elle.turns import (
     ACTIVE,
@@ -238,20 +239,12 @@ def _fresh(edges: Edges, more: list[Edges], moments: Moments, size: int) -> Edge
     source = np.concatenate([part.source for part in more])
     target = np.concatenate([part.target for part in more])
     keep = (source != target) & ~(moments.latest[source] < moments.earliest[target])
-    pairs = _sorted_once(source[keep] * size + target[keep])
+    pairs = sorted_once(source[keep] * size + target[keep])
     there = np.sort(edges.source * size + edges.target)
     if len(there):
         at = np.minimum(np.searchsorted(there, pairs), len(there) - 1)
         pairs = pairs[there[at] != pairs]
     return Edges(pairs // size, pairs % size)
-
-
-def _sorted_once(numbers: Int64s) -> Int64s:
-    """The numbers in order, each once (faster here than ``np.unique``, which hashes)."""
-    numbers = np.sort(numbers)
-    first = np.ones(len(numbers), dtype=bool)
-    first[1:] = numbers[1:] != numbers[:-1]
-    return numbers[first]
 
 
 def _each_of(owner: Int64s, wanted: Int64s, each: Int64s, size: int) -> tuple[Int64s, Int64s]:
@@ -294,7 +287,7 @@ def taking_part(known: Versions) -> Bools | None:
 
 def _play(known: Versions, edges: Edges, parts: Bools) -> _Play:
     found, size = known.found, len(known.found)
-    pairs = _sorted_once(edges.source * size + edges.target)
+    pairs = sorted_once(edges.source * size + edges.target)
     source, target = pairs // size, pairs % size
     final = known.final[parts[found.txn[known.final]]]
     reads = known.external

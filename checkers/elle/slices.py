@@ -50,3 +50,15 @@ def mapped(length: int, kind: Any, value: Callable[[slice], NDArray[Any]]) -> ND
     for some in slices(length):
         found[some] = value(some)
     return found
+
+
+def sorted_once(numbers: NDArray[Any]) -> NDArray[Any]:
+    """The numbers in order, each once.
+
+    ``np.unique`` hashes, and of numbers put together from several (key times width plus value) so
+    many fall on one another that a million take minutes.
+    """
+    numbers = np.sort(numbers)
+    first = np.ones(len(numbers), dtype=bool)
+    first[1:] = numbers[1:] != numbers[:-1]
+    return numbers[first]

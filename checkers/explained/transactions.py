@@ -162,11 +162,13 @@ TRANSACTION_ENTRIES: Final = table(
     ),
     anomaly(
         "no-serial-order",
-        """No serial order of the transactions explains all reads. No single circle shows it: every
-        order was tried, with each session's own order, or real time, where the model asks so. Here
-        x and y each had two values, and all four mixtures of them were read.""",
+        """No serial order of the transactions explains all reads, with each session's own order, or
+        real time, kept where the model asks so. What must be so of the order of versions makes a
+        circle; or nothing tells which of some versions came first, and each choice makes one. Here
+        two transactions read what a third wrote, one x and one y, and each overwrote what the other
+        had read: a write skew of blind writes, which nobody read.""",
         elle_registers(
-            "p: [wx1] [rx1 ry8]\nq: [wy2] [rx9 ry2]\nr: [wx9] [rx1 ry2]\ns: [wy8] [rx9 ry8]",
+            "p: [wx2 wy2]\nq: [wy1 rx2]\nr: [wx1 ry2]",
             "no-serial-order",
             models="serializable",
         ),
@@ -175,16 +177,28 @@ TRANSACTION_ENTRIES: Final = table(
     anomaly(
         "no-snapshot-order",
         """No order of snapshots and commits explains all reads, if of two transactions that write
-        the same key one commits before the other takes its snapshot. No single circle shows it:
-        every order was tried, with each session's own order, or real time, where the model asks
-        so. The history is that of no-serial-order: no single store went through all four mixtures
-        of two values of x and two of y.""",
+        the same key one commits before the other takes its snapshot, with each session's own
+        order, or real time, kept where the model asks so. Here the first missed x = 2, so it began
+        before that was committed, and as both wrote x it committed first; but who read x = 2 missed
+        the y that it wrote.""",
         elle_registers(
-            "p: [wx1] [rx1 ry8]\nq: [wy2] [rx9 ry2]\nr: [wx9] [rx1 ry2]\ns: [wy8] [rx9 ry8]",
+            "p: [rx_ wx1 wy1      ]\nq: [wx2] [rx2 ry_ wx3]",
             "no-snapshot-order",
             models="snapshot-isolation",
         ),
         papers="cerone, biswas",
+    ),
+    anomaly(
+        "no-prefix-order",
+        """No order of snapshots and commits explains all reads, though two transactions that write
+        the same key may even be under way at once. Here x and y each had two values, and all four
+        mixtures of them were read: no single store went through them all.""",
+        elle_registers(
+            "p: [wx1] [rx1 ry8]\nq: [wy2] [rx9 ry2]\nr: [wx9] [rx1 ry2]\ns: [wy8] [rx9 ry8]",
+            "no-prefix-order",
+            models="prefix",
+        ),
+        papers="cerone",
     ),
     anomaly(
         "lost-update",

@@ -110,6 +110,12 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
 @click.option("--sequential-keys", is_flag=True, help="rw-register: each key is sequential.")
 @click.option("--linearizable-keys", is_flag=True, help="rw-register: each key is linearizable.")
 @click.option(
+    "--inference",
+    type=click.Choice(("complete", "elle")),
+    help="rw-register: whether a history is explained at all, or Elle's own rules alone."
+    "  [default: complete]",
+)
+@click.option(
     "--additional-graphs",
     multiple=True,
     help="Elle: process or realtime order, also where no model needs it.",

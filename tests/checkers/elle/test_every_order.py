@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from checkers.elle import consistent_view, every_order
+from checkers.elle import consistent_view, every_order, rw_register
 from checkers.elle.every_order import SNAPSHOTS
 from checkers.elle.explain import Teller
 from checkers.elle.models import friendly
@@ -42,6 +42,12 @@ LEVELS = [
     "strong-session-serializable",
     "strict-serializable",
 ]
+
+
+@pytest.fixture(autouse=True)
+def _only_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What checkers.isolation decides is left to what is tried here."""
+    monkeypatch.setattr(rw_register, "question", lambda *given: None)
 
 
 @cache

@@ -26,6 +26,8 @@ BACKWARDS = "p: [ax1] [rx ]"
 """A process that misses its own append."""
 UNREAD = "p: [ax1    ry1]\nq: [ax2    ay1]"
 """The first read what the second wrote, and nobody read x."""
+MIXED = "p: [wx1] [rx1 ry8]\nq: [wy2] [rx9 ry2]\nr: [wx9] [rx1 ry2]\ns: [wy8] [rx9 ry8]"
+"""All four mixtures of two versions of x and two of y, whose order nothing tells."""
 SLOW = "p: [ax1 ry1]\nq: [ay1 rx1]"
 
 
@@ -46,6 +48,9 @@ ROWS: list[tuple[Callable[..., History], str, Sequence[str], object, str]] = [
     (drawn, OVERWRITTEN, ["-c", "serializable", "--linearizable-keys"], False, "cyclic-versions"),
     (drawn, OVERTAKEN, ["-c", "consistent-view"], False, "no-consistent-view"),
     (drawn, OVERTAKEN, ["-c", "consistent-view", "--wfr-keys"], False, "G-single-item"),
+    (drawn, MIXED, ["-c", "serializable"], False, "no-serial-order"),
+    (drawn, MIXED, ["-c", "serializable", "--inference", "complete"], False, "no-serial-order"),
+    (drawn, MIXED, ["-c", "serializable", "--inference", "elle"], "unknown", ""),
     (drawn_lists, BACKWARDS, ["-c", "serializable"], True, ""),
     (drawn_lists, BACKWARDS, ["-c", "strong-session-serializable"], False, "G-single-item-process"),
     (drawn_lists, BACKWARDS, ["-c", "serializable", "-a", "G-single-process"], False, "G-single"),

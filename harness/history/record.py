@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,12 @@ import msgspec
 
 from harness.history.history import History
 from harness.history.operation import Header
-from harness.untrusted import Folder
+from harness.untrusted import Folder, TooLarge
 
 LONGEST_LOG_LINE: Final = 1 << 20
 """Bytes of a line of a log that are looked at."""
+ENDLESS_LOG_LINE: Final = 64 << 20
+"""Bytes of what is no line of a log any more, but a hole or rubbish."""
 SHOWN: Final = 5
 """Names of files that are told; of more it is said that there are more."""
 
@@ -48,13 +51,17 @@ class LogFile:
     def lines(self) -> Iterator[str]:
         """Its lines with their ends; of one that is longer than a log's line ever is, the start.
 
-        ``OSError`` where it is no plain file any more.
+        ``OSError`` where it is no plain file any more, ``TooLarge`` where a line does not end.
         """
         with Folder(self.path.parent).open(self.path.name) as file:
             while line := file.readline(LONGEST_LOG_LINE):
-                cut = line
+                cut, size = line, len(line)
                 while len(cut) == LONGEST_LOG_LINE and not cut.endswith(b"\n"):
                     cut = file.readline(LONGEST_LOG_LINE)
+                    size += len(cut)
+                    if size > ENDLESS_LOG_LINE:
+                        why = f"holds a line of more than {ENDLESS_LOG_LINE >> 20} MiB"
+                        raise TooLarge(errno.EFBIG, why, f"{self.path.name} of {self.node}")
                 yield line.decode("utf-8", errors="replace")
 
 

@@ -66,8 +66,10 @@ def run(
     with written_by_owner_alone():
         run_dir = new_run_dir(store, scenario.system, scenario.workload, datetime.now())
         with _last_word(store, run_dir, RunLog(run_dir, "front")) as log:
-            write_text(run_dir / "scenario.toml", scenario.to_toml(parts.system.versions()))
+            kept = run_dir / "scenario.toml"
+            write_text(kept, scenario.to_toml({}))  # a run that cannot be begun is one to ask about
             log.write(f"begin, by {request.provider}: {scenario.command()}")
+            write_text(kept, scenario.to_toml(parts.system.versions()))
             remember = _remembering(run_dir, on_event)
             with stop_on_interrupt(remember) as interrupts:
                 on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})

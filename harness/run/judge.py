@@ -40,7 +40,7 @@ from harness.run.composing import compose
 from harness.run.evidence import read_facts, read_states
 from harness.run.foreign import refuse_other_models, unmodelled
 from harness.run.store import write_json
-from harness.untrusted import Folder
+from harness.untrusted import Folder, TooLarge
 
 RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
@@ -226,6 +226,9 @@ def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -
         return _understood(name, pairings.judged(checker.check, record, budget))
     except BudgetExceeded as error:
         return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of budget: {error}")
+    except TooLarge as error:
+        why = f"{error.filename} {error.strerror}, so {name} did not search the rest of it"
+        return Verdict(valid=UNKNOWN, why=why, settle="read that log yourself, or run it again")
     except MemoryError:
         return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of memory")
     except (Exception, SystemExit) as error:

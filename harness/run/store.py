@@ -22,7 +22,14 @@ from harness.untrusted import Folder
 LATEST: Final = "latest"
 CURRENT: Final = "current"
 OWNERS_ALONE: Final = 0o755
-MARKS = ("scenario.toml", "history.jsonl", "history.jsonl.gz", "history.jsonl.zst", "faults.jsonl")
+MARKS = (
+    "scenario.toml",
+    "history.jsonl",
+    "history.jsonl.gz",
+    "history.jsonl.zst",
+    "faults.jsonl",
+    "run.log",
+)
 
 
 def new_run_dir(store: Path, system: str, workload: str, now: datetime) -> Path:

@@ -15,7 +15,8 @@ from harness.cli.main import run
 from harness.errors import HistoryError, UsageError
 from harness.history.record import LONGEST_LOG_LINE, LogFile
 from harness.history.seal import PLAIN, seal
-from harness.run.judge import load_record
+from harness.plugins import Registry
+from harness.run.judge import load_record, run_checkers
 from harness.run.ledger import read_ledger
 from harness.run.scenario import recorded_table
 
@@ -126,6 +127,16 @@ def test_a_line_of_a_log_without_end_is_cut(folder: Path) -> None:
     assert [lines[0], lines[2]] == ["first\n", "last\n"]
     assert lines[1] == "x" * LONGEST_LOG_LINE
     assert len(lines) == 3
+
+
+def test_a_log_that_is_a_hole_is_left_alone_at_once_and_makes_unknown(folder: Path) -> None:
+    log = folder / "nodes" / "n1" / "etcd.log"
+    os.truncate(log, 1 << 40)
+    record = load_record(folder)
+    options = {"crash_patterns": ["^panic"], "log_patterns": {"panic": ["^panic"]}}
+    verdicts, _ = run_checkers(record, ["crash", "logs"], options, Registry(), seconds=60)
+    assert "etcd.log of n1 holds a line of more than 64 MiB" in verdicts["logs"].why
+    assert verdicts["logs"].valid == "unknown"
 
 
 def test_a_ledger_nested_too_deeply_is_an_error_that_names_the_line(folder: Path) -> None:

@@ -136,6 +136,9 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
     is_flag=True,
     help="Try the checkers on planted anomalies; with FILE, on it with one read changed.",
 )
+@click.option(
+    "--partial", is_flag=True, help="Judge what is left of a FILE that was cut off in a record."
+)
 @max_bytes_option
 @json_option
 @plugin_option
@@ -159,6 +162,7 @@ def VERB(
     ignore_f: tuple[str, ...],
     budget: float | None,
     max_bytes: int | None,
+    partial: bool,
     **flags: Any,
 ) -> int:
     """Judge recorded histories or runs; prints FILE<TAB>true|false|unknown for each.
@@ -179,6 +183,7 @@ def VERB(
         ignore_f=names(joined(ignore_f)),
         budget=budget,
         bounds=Bounds(max_bytes),
+        partial=partial,
         store=store,
         registry=registry,
         session=context.ensure_object(Session),

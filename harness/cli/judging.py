@@ -24,6 +24,7 @@ from harness.errors import (
     EXIT_INVALID,
     EXIT_UNKNOWN,
     EXIT_VALID,
+    HistoryError,
     PolygraphError,
     StoreError,
     UsageError,
@@ -43,7 +44,8 @@ STDIN = "-"
 class Request:
     """What the flags ask for: ``model`` is ``-m``, ``header`` replaces what the history says of
     itself, ``options`` go to the checkers, operations named in ``ignore_f`` are left out;
-    ``folders`` say where proofs of a file are kept; ``budget`` is what each checker may take.
+    ``folders`` say where proofs of a file are kept; ``partial`` takes what is left of a file that
+    was cut off; ``budget`` is what each checker may take.
     """
 
     model: str | None
@@ -58,6 +60,7 @@ class Request:
     folders: Mapping[str, Path] = field(default_factory=dict)
     sort_by_time: int | None = None
     bounds: Bounds = USUAL
+    partial: bool = False
     begun: Begun = str
 
     @property
@@ -151,10 +154,18 @@ def _judge_file(name: str, request: Request) -> dict[str, Any]:
 
 def _read(name: str, request: Request) -> Any:
     from harness.history.reader import read_history
+    from harness.history.seal import is_unsealed
 
-    return read_history(
-        Path(name), request.format, sort_by_time=request.sort_by_time, bounds=request.bounds
+    path = Path(name)
+    history = read_history(
+        path, request.format, sort_by_time=request.sort_by_time, bounds=request.bounds
     )
+    if history.partial and not (request.partial or path.is_dir() or is_unsealed(path)):
+        raise HistoryError(
+            f"{name}: ends within a record, so the rest of it was cut off",
+            "the whole file, or --partial to judge what there is",
+        )
+    return history
 
 
 def judge_bare(

@@ -199,3 +199,33 @@ def test_numbers_of_a_log_that_may_go_on_are_left_out() -> None:
     assert (len(found), found.partial) == (3, True)
     assert found.notices[0] == "log: the last line is torn and was left out"
     assert len(parse_history(text + b"\n", "log", "jepsen-log")) == 4
+
+
+@pytest.mark.parametrize("format", ["jsonl", "edn", "jepsen-log"])
+def test_half_a_record_of_a_named_file_is_refused_and_judged_where_that_is_asked(
+    format: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"history.{format}"
+    log = b"INFO  jepsen.util - 0\t:invoke\t:write\t12\nINFO  jepsen.util - 0\t:ok\t:write\t12\n"
+    whole = log * 2 if format == "jepsen-log" else exported(registers(), format)
+    path.write_bytes(whole[:-3])
+    check = ("check", "-m", "cas-register", "-f", format, str(path))
+    assert run(check) == 4
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert "ends within a record" in said.err
+    assert "--partial" in said.err
+    assert run((*check, "--partial")) in (0, 2)
+    said = capfd.readouterr()
+    assert said.out.startswith(f"{path}\t")
+    assert "torn and was left out" in said.err
+
+
+def test_what_a_killed_run_left_is_judged(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scenario.toml").write_text('system = "etcd"\n')
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(exported(registers(), "jsonl")[:-3])
+    assert run(("check", "-m", "cas-register", str(path))) in (0, 2)
+    assert "torn and was left out" in capfd.readouterr().err

@@ -159,7 +159,7 @@ def _exit_code(life: Any, verdict: dict[str, Any] | None) -> tuple[int, str]:
         return EXIT_INFRASTRUCTURE, "not healed: " + "; ".join(life.unhealed)
     if life.interrupted or verdict is None:
         return EXIT_INTERRUPTED, how_stopped(life.stopped_by)
-    broken = life.journal.failure if life.journal is not None else None
+    broken = getattr(getattr(life, "journal", None), "failure", None)
     why = getattr(life, "defect", None) or (broken.message if broken is not None else None)
     if why and verdict["valid"] is not False:  # what was proved before it stays proved
         return EXIT_INFRASTRUCTURE, f"{why}; the history so far is kept"

@@ -41,8 +41,7 @@ def test_a_plugin_that_leaves_ends_in_3(
 ) -> None:
     (tmp_path / "rude.py").write_text(WHEN[when], "utf-8")
     (tmp_path / "scenario.toml").write_text('system = "rude"\nplugin = ["rude.py"]\n')
-    flags = () if argv[0] == "validate" else ("--plugin", "rude.py")
-    done = polygraph(*argv, *flags)
+    done = polygraph(*argv, "--plugin", "rude.py")
     assert (done.returncode, done.stdout) == (3, ""), done.stderr
     assert "a plug-in ended the command with exit code 0: there is no verdict" in done.stderr
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from harness.cli.side_by_side import Begun, Outcome, judge_all
+from harness.stopping import Stopped
 
 RUDE = """
 import os, sys
@@ -197,7 +198,7 @@ def test_an_interrupt_that_python_dropped_still_ends_the_judging(
     before = signal.getsignal(signal.SIGINT)
     outcomes = judge_all(["one"], never, 1)
     Dropping()
-    assert dropped == [KeyboardInterrupt]
+    assert dropped == [Stopped]
     with pytest.raises(KeyboardInterrupt):
         list(outcomes)
     assert signal.getsignal(signal.SIGINT) is before

@@ -145,7 +145,7 @@ def test_no_cut_is_silent(case: str, how: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_a_cut_leaves_is_a_prefix(case: str, tmp_path: Path) -> None:
-    """No value is cut short: what is kept of a last line without an end is all of it."""
+    """No answer is cut short: what is kept of a last line without an end is all of it."""
     data, _ = CASES[case]
     path = tmp_path / "history"
     path.write_bytes(data)
@@ -160,9 +160,19 @@ def test_what_a_cut_leaves_is_a_prefix(case: str, tmp_path: Path) -> None:
             continue
         if whole:
             assert found == whole[: len(found)], cut
-        else:
-            numbers = {part[2] for _, _, _, value in found for part in value}
+        else:  # but nobody is said to have read what is half a number
+            numbers = {part[2] for _, _, _, value in found for part in value if part[0] == "r"}
             assert numbers <= {12, 345, None}
+
+
+def test_a_last_number_that_somebody_wrote_is_kept_with_a_notice() -> None:
+    found = parse_history(b"w 1 7\n===\nr 1 7", "sessions")
+    assert [each.value for each in found][-1] == [["r", 1, 7]]
+    assert found.notices[0] == (
+        "sessions: the last line has no end, so more may have followed that was cut off"
+    )
+    with pytest.raises(HistoryError, match="nobody wrote the 7 to 2 that it read"):
+        parse_history(b"w 1 7\n===\nr 2 7", "sessions")
 
 
 def test_a_last_line_without_end_is_told_with_the_verdict(

@@ -14,6 +14,7 @@ before, so that whatever is read, written, run or ended is seen.
 
 from __future__ import annotations
 
+import atexit
 import fnmatch
 import os
 import shutil
@@ -160,7 +161,14 @@ def poisoned_run() -> Path:
     """What links lead to: files as of a run, with the secret in each of them. Read only."""
     from tests.hostile.poison import poison
 
-    return poison(write_run(Path(mkdtemp(prefix="poisoned-")) / "run", stale=True, count=60))
+    folder, maker = mkdtemp(prefix="poisoned-"), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == maker:  # not at the end of a fork
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return poison(write_run(Path(folder) / "run", stale=True, count=60))
 
 
 def files_of_a_run() -> list[str]:

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 LONGEST: Final = 1000
-ENDLESS: Final = 32
-"""A repetition that may go on for more rounds than this counts as one without an end."""
+MOST_ROUNDS: Final = 16
+"""Repetitions within each other that may come to more rounds than this count as without an end."""
 _PARSER: Final = importlib.import_module("re._parser")
 _REPEATS: Final = frozenset({"MAX_REPEAT", "MIN_REPEAT"})
 
@@ -26,26 +26,30 @@ def is_harmless(value: Any) -> bool:
         return False
     try:
         re.compile(value)
-        return not _grows(_PARSER.parse(value), is_repeated=False)
+        return not _grows(_PARSER.parse(value), rounds=1)
     except (re.error, RecursionError, OverflowError, MemoryError):
         return False
 
 
-def _grows(parts: Iterable[Any], *, is_repeated: bool) -> bool:
-    """Whether something in a parsed pattern may be matched in ever more ways."""
-    return any(_part_grows(str(kind), found, is_repeated) for kind, found in parts)
+def _grows(parts: Iterable[Any], *, rounds: int) -> bool:
+    """Whether something in a parsed pattern, gone through ``rounds`` times, may be matched in ever
+    more ways.
+    """
+    return any(_part_grows(str(kind), found, rounds) for kind, found in parts)
 
 
-def _part_grows(kind: str, found: Any, is_repeated: bool) -> bool:
+def _part_grows(kind: str, found: Any, rounds: int) -> bool:
     if kind in _REPEATS:
-        _, most, inner = found
-        is_endless = int(most) > ENDLESS
-        return (is_endless and is_repeated) or _grows(inner, is_repeated=is_repeated or is_endless)
+        least, most, inner = int(found[0]), int(found[1]), found[2]
+        within = rounds * most
+        if least != most and rounds > 1 and within > MOST_ROUNDS:
+            return True
+        return _grows(inner, rounds=within)
     if kind == "BRANCH":
-        return is_repeated or any(_grows(each, is_repeated=is_repeated) for each in found[1])
+        return rounds > MOST_ROUNDS or any(_grows(each, rounds=rounds) for each in found[1])
     if kind == "GROUPREF":
-        return is_repeated
-    return any(_grows(inner, is_repeated=is_repeated) for inner in _inside(found))
+        return rounds > MOST_ROUNDS
+    return any(_grows(inner, rounds=rounds) for inner in _inside(found))
 
 
 def _inside(found: Any) -> Iterable[Any]:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness.cluster.onhost.node_clock import NodeClock
+from harness.cluster.hands.node_clock import NodeClock
 
 ROUNDS = 50
 READS = 200_000

@@ -29,10 +29,10 @@ from statistics import median
 from typing import Any
 
 from harness.cluster import leftovers
-from harness.cluster.containers import engine, images
-from harness.cluster.containers.cluster import DockerCluster
-from harness.cluster.containers.engine import project_of
-from harness.cluster.docker_provider import PROVIDER
+from harness.cluster.docker import engine, images
+from harness.cluster.docker.cluster import DockerCluster
+from harness.cluster.docker.engine import project_of
+from harness.cluster.docker.provider import PROVIDER
 from harness.cluster.providers import Request
 
 LONGEST_LIFE_S = 4.0

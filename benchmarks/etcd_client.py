@@ -22,9 +22,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness.client import Failed, Indeterminate
-from systems.etcd_binary import find_binary
-from systems.etcd_client import EtcdClient
+from harness.contract.client import Failed, Indeterminate
+from systems.etcd.client import EtcdClient
+from systems.etcd.install import find_binary
 
 ADDRESS = "127.77.77.77"
 START_S = 30.0

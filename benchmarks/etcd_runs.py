@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import PolygraphError
-from harness.history.record import Record
-from harness.run.health import fault_spans
-from harness.run.judge import load_record
-from harness.run.store import find_run
+from harness.judge.health import fault_spans
+from harness.judge.judge import load_record
+from harness.store.runs import find_run
+from harness.verdict.record import Record
 
 SETTLE_NS = 2 * 10**9
 RATE = 200
@@ -74,7 +74,7 @@ def provider_flags(provider: str) -> Iterator[list[str]]:
     if provider != "ssh":
         yield flags
         return
-    from tests.harness.cluster.ssh_lab import standing
+    from tests.harness.cluster.ssh.lab import standing
 
     names = tuple(f"n{number}" for number in range(1, 6))
     with tempfile.TemporaryDirectory() as folder, standing(Path(folder), names) as options:

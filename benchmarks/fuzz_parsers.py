@@ -30,8 +30,8 @@ from typing import Any, Final
 from harness.errors import HistoryError
 from harness.history.formats import READERS
 from harness.history.reader import read_bytes
-from harness.history.record import Record
-from harness.history.verdict import Budget
+from harness.verdict.record import Record
+from harness.verdict.verdict import Budget
 
 JSON_LINE: Final = '{"index":0,"time":1,"process":0,"type":"invoke","f":"add","value":1}\n'
 SEEDS: Final = (

@@ -26,11 +26,11 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from harness.contract.workload import WorkloadOptions
 from harness.generator import Liftable, clients, invoke, limit, repeat, stagger, time_limit
 from harness.history.journal import Journal
 from harness.history.operation import Header, Operation
 from harness.run.dispatcher import Dispatcher
-from harness.workload import WorkloadOptions
 from workloads.register import Register
 
 NODES = 5

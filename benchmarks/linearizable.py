@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from checkers.linearizable import Linearizable
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.record import Record
-from harness.history.verdict import Budget
+from harness.verdict.record import Record
+from harness.verdict.verdict import Budget
 
 OPERATIONS_PER_KEY = 200
 PROCESSES = 10

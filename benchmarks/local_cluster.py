@@ -50,8 +50,8 @@ def main() -> None:
 
 def be_run_process(run_dir: Path, mode: str, nodes: int) -> None:
     """Up, say how long it took, wait for a word, down, say how long that took."""
-    from harness.cluster.local import LocalCluster
-    from harness.cluster.plain import PlainCluster
+    from harness.cluster.namespaces.cluster import LocalCluster
+    from harness.cluster.plain.cluster import PlainCluster
 
     names = [f"n{i + 1}" for i in range(nodes)]
     system: Any = None  # none runs here, and no link is cut
@@ -73,7 +73,7 @@ def be_run_process(run_dir: Path, mode: str, nodes: int) -> None:
 
 def be_front(run_dir: Path, mode: str, nodes: int) -> None:
     """Spawn the run process with our own input and output, and wait for it."""
-    from harness.cluster.enter import spawn
+    from harness.cluster.namespaces.enter import spawn
 
     start_s = time.monotonic()
     own = [sys.executable, __file__, "--as", "run", "--run-dir", str(run_dir), "--mode", mode]

@@ -26,10 +26,10 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 from benchmarks import register_histories as made  # noqa: E402
 from checkers.linearizable.columnar import rows_of  # noqa: E402
-from checkers.linearizable.judging import judge_rows  # noqa: E402
-from checkers.linearizable.models import CAS_REGISTER  # noqa: E402
+from checkers.linearizable.deciding import judge_rows  # noqa: E402
+from checkers.linearizable.registers import CAS_REGISTER  # noqa: E402
 from harness.history.columns import Columns  # noqa: E402
-from harness.history.verdict import Budget  # noqa: E402
+from harness.verdict.verdict import Budget  # noqa: E402
 
 
 class Invalid(Exception):

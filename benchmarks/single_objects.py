@@ -25,10 +25,10 @@ from typing import Any
 
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.record import Record
-from harness.history.verdict import Budget
+from harness.judge.apart import collect_seldom
 from harness.plugins import Registry
-from harness.run.judging import collect_seldom
+from harness.verdict.record import Record
+from harness.verdict.verdict import Budget
 
 PROCESSES = 20
 KEY_OPERATIONS = 500

@@ -28,11 +28,11 @@ from statistics import median
 from typing import Any
 
 from harness.cluster import leftovers, registration
-from harness.cluster.identity import identify
 from harness.cluster.providers import Request
-from harness.cluster.ssh_cluster import SshCluster
-from harness.cluster.ssh_provider import PROVIDER, facts_of
-from tests.harness.cluster.ssh_lab import standing
+from harness.cluster.ssh.cluster import SshCluster
+from harness.cluster.ssh.provider import PROVIDER, facts_of
+from harness.linux.identity import identify
+from tests.harness.cluster.ssh.lab import standing
 
 PAUSE = ["python3", "-S", "-c", "import signal; signal.pause()"]
 LONGEST_LIFE_S = 2.0
@@ -75,7 +75,7 @@ def life(asked: Request, folder: Path, rounds: int) -> dict[str, float]:
 
 def commands(cluster: SshCluster) -> dict[str, float]:
     """Requests, commands, cuts and probes on a cluster that is up."""
-    from harness.cluster.ssh_link import on_all
+    from harness.cluster.ssh.link import on_all
 
     node, daemon = cluster.nodes[0], cluster.nodes[0].start(PAUSE, name="db")
     names = [each.name for each in cluster.nodes]
@@ -149,7 +149,7 @@ def traces(folder: Path) -> list[str]:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
-        if (mark in environ or b"onhost import keeper" in command) and b"run" in environ + command:
+        if (mark in environ or b"hands import keeper" in command) and b"run" in environ + command:
             found.append(f"process {pid}: {command[-60:]!r}")
     return found
 

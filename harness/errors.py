@@ -11,7 +11,7 @@
     └── StoreError            3   the store cannot be written (disk full, no permission);
                                   cannot_write says what would help, by the number of the error
 
-What a *client operation* became is not told by these: see :mod:`harness.client`, whose
+What a *client operation* became is not told by these: see :mod:`harness.contract.client`, whose
 ``Failed`` and ``Indeterminate`` become ``fail`` and ``info`` in the history.
 """
 

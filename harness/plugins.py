@@ -29,7 +29,7 @@ from harness.errors import EXIT_INFRASTRUCTURE, UsageError
 
 Kind = Literal["systems", "workloads", "nemeses", "checkers", "explanations", "trials"]
 KINDS: tuple[Kind, ...] = ("systems", "workloads", "nemeses", "checkers")
-"""What runs are made of. Explanations (:mod:`harness.history.explanation`) go with checkers, and
+"""What runs are made of. Explanations (:mod:`harness.verdict.explanation`) go with checkers, and
 so do trials, further examples for the self-test."""
 
 BUILT_IN: Final = "built in"
@@ -111,12 +111,18 @@ def unknown_name(what: str, name: str, names: Sequence[str], errors: Sequence[st
 
 
 def _built_in_modules(kind: Kind) -> Iterator[ModuleType]:
+    """The modules with a table of ``kind``: of a package, or of a family without a table."""
     top = kind if kind in KINDS else "checkers"
-    package = importlib.import_module(top)
+    yield from _modules_below(importlib.import_module(top), kind)
+
+
+def _modules_below(package: ModuleType, kind: Kind) -> Iterator[ModuleType]:
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-        module = importlib.import_module(f"{top}.{info.name}")
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
         if hasattr(module, kind.upper()):
             yield module
+        elif info.ispkg:
+            yield from _modules_below(module, kind)
 
 
 def _entries(module: ModuleType, kind: Kind, origin: str) -> Iterator[tuple[str, Found]]:

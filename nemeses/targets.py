@@ -13,11 +13,11 @@ from dataclasses import asdict
 from random import Random
 from typing import Any
 
-from harness.cluster.node import Daemon, HasProcesses, ProcessIdentity
+from harness.contract.fault import Stage
+from harness.contract.node import Daemon, HasProcesses, ProcessIdentity
+from harness.contract.system import Primaries, System, WithoutDaemons
 from harness.errors import UsageError
-from harness.fault import Stage
 from harness.plugins import unknown_name
-from harness.system import Primaries, System, WithoutDaemons
 
 TARGETS = ("one", "minority", "majority", "primaries", "all")
 PRIMARIES = "primaries"

@@ -40,8 +40,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from harness.cluster import kernel  # noqa: E402
-from harness.run.store import read_json  # noqa: E402
+from harness.linux import kernel  # noqa: E402
+from harness.store.runs import read_json  # noqa: E402
 from scripts.left_behind import TOKEN_VARIABLE, Traces, litter  # noqa: E402
 from scripts.moments import (  # noqa: E402
     BEFORE,

@@ -42,7 +42,7 @@ from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness.run.judge import judge_run
+from harness.judge.judge import judge_run
 from scripts.mutations import Case, change
 from tests.hostile import verbs
 from tests.hostile.real_run import write_run

@@ -175,7 +175,7 @@ def lane(
     with contextlib.ExitStack() as stack:
         options, lab = [], None
         if given.provider == "ssh" and not given.nodes_file:
-            from tests.harness.cluster.ssh_lab import standing
+            from tests.harness.cluster.ssh.lab import standing
 
             folder = given.store / f"lab-{os.getpid()}-{number}"
             names = tuple(f"n{i}" for i in range(1, given.nodes + 1))

@@ -20,7 +20,7 @@ from typing import Any
 
 from harness.cluster import registration
 from harness.errors import PolygraphError
-from harness.run.ledger import read_ledger, unhealed
+from harness.history.ledger import read_ledger, unhealed
 
 TOKEN_VARIABLE = "POLYGRAPH_KILL_TOKEN"
 KINDS = ("net", "mnt", "uts", "ipc", "pid", "user")
@@ -139,18 +139,18 @@ def role(one: Process, all: Mapping[int, Process]) -> str:
     """What a process is, known by its words and its parents; ``database`` is not ours."""
     above = all.get(one.parent)
     parent = role(above, all) if above is not None else ""
-    if "harness.run.judge" in one.words:
+    if "harness.judge.judge" in one.words:
         return "checker" if parent in ("judge", "checker") else "judge"
     if "-m harness.run " in one.words:
         return "fork" if parent in ("run process", "fork") else "run process"
-    if "harness.cluster.reaper" in one.words:
+    if "harness.cluster.namespaces.reaper" in one.words:
         return {"launcher": "reaper", "reaper": "agent", "agent": "agent"}.get(parent, "launcher")
     return next((name for mark, name in MARKS.items() if mark in one.words), "database")
 
 
 MARKS = {
     "class Sidecar": "side-car program",
-    "harness.cluster.links": "links",
+    "harness.cluster.plain.links": "links",
     "clock_probe": "clock probe",
     "clock_server": "clock tracer",
     "machine_service": "clock service",
@@ -225,7 +225,7 @@ def engine_of(run_dir: Path | None) -> Any:
         return None
     if 'provider = "docker"' not in (run_dir / "scenario.toml").read_text("utf-8"):
         return None
-    from harness.cluster.containers import engine
+    from harness.cluster.docker import engine
 
     try:
         return engine.connect()
@@ -238,7 +238,7 @@ def containers_of(run_dir: Path | None) -> list[str]:
     client = engine_of(run_dir)
     if client is None:
         return []
-    from harness.cluster.containers import engine
+    from harness.cluster.docker import engine
 
     with contextlib.closing(client):
         return engine.everything(client, f"{engine.RUN_LABEL}={run_dir}")[0]
@@ -249,7 +249,7 @@ def engine_left(run_dir: Path | None) -> list[str]:
     client = engine_of(run_dir)
     if client is None:
         return []
-    from harness.cluster.containers import engine
+    from harness.cluster.docker import engine
 
     with contextlib.closing(client):
         left = engine.everything(client, f"{engine.RUN_LABEL}={run_dir}")
@@ -258,7 +258,7 @@ def engine_left(run_dir: Path | None) -> list[str]:
 
 
 def hosts_left(lab: Path) -> list[str]:
-    """What is on hosts that :mod:`tests.harness.cluster.ssh_lab` made in the folder ``lab``."""
+    """What is on hosts that :mod:`tests.harness.cluster.ssh.lab` made in the folder ``lab``."""
     found = [f"folder {path} on a host" for path in (lab / "var-tmp").glob("polygraph-*/*")]
     networks: dict[str, int] = {}
     for pid in pids():

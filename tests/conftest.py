@@ -41,7 +41,7 @@ def has_root() -> bool:
 
 def has_docker() -> bool:
     """Whether a Docker engine answers (CI starts one where none does: scripts/engine.sh)."""
-    from harness.cluster.containers.engine import connect
+    from harness.cluster.docker.engine import connect
 
     try:
         connect(timeout_s=5).close()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cluster.containers.engine import RUN_LABEL
+from harness.cluster.docker.engine import RUN_LABEL
 
 COMPOSE_LABEL = "com.docker.compose.project"
 OWN = f"polygraph-test-{os.getpid()}"

@@ -13,9 +13,9 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-from harness.cluster.node import Grudge, Link, ProcessIdentity
+from harness.contract.fault import Stage
+from harness.contract.node import Grudge, Link, ProcessIdentity
 from harness.errors import SetupError
-from harness.fault import Stage
 
 
 class HonestDaemon:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.cluster.ssh_lab import standing
+from tests.harness.cluster.ssh.lab import standing
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 ALL_FAULTS = frozenset({"partition", "kill", "pause", "clock"})
@@ -52,6 +52,6 @@ def furnish(place: Place, folder: Path) -> Iterator[dict[str, Any]]:
         return
     make = standing
     if place.in_containers:
-        from tests.harness.cluster.ssh_containers import in_containers as make
+        from tests.harness.cluster.ssh.containers import in_containers as make
     with make(folder, NODES) as options:
         yield options

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.cluster import registration
-from harness.cluster.identity import identify
-from harness.run.ledger import Ledger
+from harness.history.ledger import Ledger
+from harness.linux.identity import identify
 from scripts.left_behind import TOKEN_VARIABLE, Traces, folder_left, litter
 from scripts.moments import loss
 

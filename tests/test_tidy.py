@@ -30,10 +30,10 @@ MAY_IMPORT = {
 FUNCTION_LINES = 70
 FILE_LINES = 500
 LONG_FUNCTIONS: dict[str, str] = {
-    "harness/history/byte_scanner.py::scan": "a call at each byte would cost more than the byte",
-    "harness/history/byte_scanner.py::transaction": "as scan, of which it is the inner part",
-    "harness/history/edn_scanner.py::scan": "as the scanner of JSON, whose twin it is",
-    "harness/history/edn_scanner.py::transaction": "as scan, of which it is the inner part",
+    "harness/history/compiled/byte_scanner.py::scan": "a call a byte would cost more than the byte",
+    "harness/history/compiled/byte_scanner.py::transaction": "its inner part",
+    "harness/history/compiled/edn_scanner.py::scan": "as that of JSON",
+    "harness/history/compiled/edn_scanner.py::transaction": "its inner part",
     "checkers/elle/kernels.py::search_cycles": "one loop for numba; its calls would not be inlined",
     "checkers/elle/turns.py::take_turns": "as search_cycles, and nobody else needs its parts",
     "checkers/isolation/guessing.py::have_turns": "as search_cycles, with a third of it parameters",
@@ -123,10 +123,10 @@ def test_imports_go_one_way(package: str) -> None:
 
 
 def test_what_runs_on_hosts_needs_nothing_but_python() -> None:
-    """Files of ``onhost`` are copied to machines that have none of our packages."""
+    """Files of ``hands`` are copied to machines that have none of our packages."""
     found = [
         f"{name_of(path)} imports {name}"
-        for path in (ROOT / "harness/cluster/onhost").glob("*.py")
+        for path in (ROOT / "harness/cluster/hands").glob("*.py")
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "level", 0)
         for name in ([node.module] if isinstance(node, ast.ImportFrom) else node_names(node))

@@ -49,7 +49,7 @@ def test_every_file_of_the_packages_is_inside(wheel: Path) -> None:
     images = {f"images/{path.name}" for path in (ROOT / "images").iterdir()}
     docker = {f"harness/cluster/assets/{name}" for name in (*images, "docker-compose.yml")}
     assert docker - inside == set()
-    programs = {p.relative_to(ROOT).as_posix() for p in (ROOT / "harness").rglob("onhost/*")}
+    programs = {p.relative_to(ROOT).as_posix() for p in (ROOT / "harness").rglob("hands/*")}
     assert {name for name in programs if "__pycache__" not in name} - inside == set()
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
 from harness.history.operation import Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 
 
 def completed(invocation: Operation, kind: str, value: Any, error: Any = None) -> Operation:

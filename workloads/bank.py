@@ -10,7 +10,7 @@ first half again. A transaction that is never open for long cannot see what a da
 that is. What it found the second time, where that is something else, stands beside the value:
 ``"again": {"0": 12}``.
 
-Any system with :class:`harness.client.Transactions` can run it. Values are JSON: a read is
+Any system with :class:`harness.contract.client.Transactions` can run it. Values are JSON: a read is
 ``{"0": 13, ...}``, a transfer ``{"from": 0, "to": 3, "amount": 2}``.
 """
 
@@ -22,7 +22,9 @@ from typing import Any, ClassVar, Final
 
 from msgspec.structs import replace
 
-from harness.client import SystemClient, Transaction, Transactions
+from harness.contract.client import SystemClient, Transaction, Transactions
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError, UsageError
 from harness.generator import (
     Context,
@@ -34,8 +36,6 @@ from harness.generator import (
     on_threads,
 )
 from harness.history.operation import FAIL, OK, Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.micro_operations import PAUSES, pauses_of
 
 READ: Final = "read"

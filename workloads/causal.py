@@ -16,7 +16,9 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar, Final
 
-from harness.client import SystemClient, Transactions
+from harness.contract.client import SystemClient, Transactions
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
 from harness.generator import (
     Generator,
@@ -29,8 +31,6 @@ from harness.generator import (
     reserve,
 )
 from harness.history.operation import Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import with_last
 from workloads.micro_operations import carry_out
 

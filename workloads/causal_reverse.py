@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar, Final
 
-from harness.client import SystemClient, Transactions
+from harness.contract.client import SystemClient, Transactions
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
 from harness.generator import Generator, concurrent_generator, invoke, lift
 from harness.history.operation import OK, Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import key_of, with_last
 from workloads.micro_operations import begin, completed
 

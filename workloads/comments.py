@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar
 
-from harness.client import SystemClient, Transactions
+from harness.contract.client import SystemClient, Transactions
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.generator import (
     Generator,
     concurrent_generator,
@@ -22,8 +24,6 @@ from harness.generator import (
     repeat,
 )
 from harness.history.operation import OK, Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import chosen, completed, key_of, with_last
 
 

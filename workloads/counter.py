@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from harness.client import Counters, SystemClient
+from harness.contract.client import Counters, SystemClient
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError
 from harness.generator import (
     Context,
@@ -21,8 +23,6 @@ from harness.generator import (
     repeat,
 )
 from harness.history.operation import OK, Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import completed
 
 NAME = "total"

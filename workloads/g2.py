@@ -12,12 +12,12 @@ from __future__ import annotations
 from itertools import count
 from typing import ClassVar, Final
 
-from harness.client import SystemClient, Transactions
+from harness.contract.client import SystemClient, Transactions
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
 from harness.generator import Generator, concurrent_generator, invoke, lift
 from harness.history.operation import FAIL, OK, Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.micro_operations import begin, completed
 
 FINAL_KEYS: Final = 20

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar
 
-from harness.client import Failed, Indeterminate, Registers, SystemClient
+from harness.contract.client import Failed, Indeterminate, Registers, SystemClient
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError
 from harness.generator import Context, Generator, each_thread, function, invoke, mix, on_threads
 from harness.history.operation import OK, Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import chosen, completed, with_last
 
 RECENT = 8

@@ -11,7 +11,9 @@ from __future__ import annotations
 from itertools import count
 from typing import ClassVar
 
-from harness.client import Locks, SystemClient
+from harness.contract.client import Locks, SystemClient
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError
 from harness.generator import (
     Generator,
@@ -22,8 +24,6 @@ from harness.generator import (
     limit,
 )
 from harness.history.operation import FAIL, OK, Operation, Process
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import chosen, completed
 
 FINAL_OPERATIONS = 4

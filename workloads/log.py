@@ -11,12 +11,12 @@ from __future__ import annotations
 from itertools import count
 from typing import Any, ClassVar
 
-from harness.client import Logs, SystemClient
+from harness.contract.client import Logs, SystemClient
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError
 from harness.generator import Generator, each_thread, invoke, mix, on_threads, repeat
 from harness.history.operation import OK, Operation, Process
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import chosen, completed
 
 START = -1

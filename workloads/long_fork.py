@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from harness.client import SystemClient, Transactions
+from harness.contract.client import SystemClient, Transactions
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
 from harness.generator import PENDING, Combinator, Context, Generator, Random, Step, invoke, lift
 from harness.generator.leaves import fill_in, waiting
 from harness.history.operation import Operation, Process
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import with_last
 from workloads.micro_operations import carry_out
 from workloads.transactions import greatest_key

@@ -20,7 +20,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from harness.client import SystemClient, Transaction
+from harness.contract.client import SystemClient, Transaction
 from harness.history.operation import OK, Operation
 
 PAUSES: Final = "pauses_s"

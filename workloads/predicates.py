@@ -19,13 +19,13 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, ClassVar, Final
 
-from checkers.predicates import matches
-from harness.client import Predicates, PredicateTransaction, SystemClient
+from checkers.isolation.predicates import matches
+from harness.contract.client import Predicates, PredicateTransaction, SystemClient
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
 from harness.generator import Context, Generator, concurrent_generator, deferred, invoke
 from harness.history.operation import OK, Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.micro_operations import completed
 
 TXN: Final = "txn"

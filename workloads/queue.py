@@ -11,12 +11,12 @@ from __future__ import annotations
 from itertools import count
 from typing import Any, ClassVar
 
-from harness.client import Failed, Indeterminate, Queues, SystemClient
+from harness.contract.client import Failed, Indeterminate, Queues, SystemClient
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError
 from harness.generator import Generator, invoke, mix, on_threads, phases, repeat, until_ok
 from harness.history.operation import OK, Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import completed
 
 NAME = "jobs"

@@ -19,7 +19,9 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, ClassVar, Final
 
-from harness.client import Registers, SystemClient
+from harness.contract.client import Registers, SystemClient
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError, UsageError
 from harness.generator import (
     Combinator,
@@ -38,8 +40,6 @@ from harness.generator import (
 )
 from harness.generator.streams import split
 from harness.history.operation import FAIL, OK, Operation, Process
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import key_of, with_last
 
 READ: Final = "read"

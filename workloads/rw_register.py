@@ -11,7 +11,7 @@ Transactions and other options: :mod:`workloads.transactions`.
 
 from __future__ import annotations
 
-from harness.system import SystemOption
+from harness.contract.system import SystemOption
 from workloads.transactions import OPTIONS, RandomTransactions
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from harness.client import SystemClient, Transactions
+from harness.contract.client import SystemClient, Transactions
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
 from harness.generator import Context, Generator, each_thread, function, invoke, on_threads
 from harness.history.operation import OK, Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.micro_operations import begin, completed
 
 INC: Final = "inc"

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar
 
-from harness.client import Sets, SystemClient
+from harness.contract.client import Sets, SystemClient
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError
 from harness.generator import (
     Generator,
@@ -24,8 +26,6 @@ from harness.generator import (
     repeat,
 )
 from harness.history.operation import OK, Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import chosen, completed, key_of, with_last
 
 ADDS_TO_A_READ = 4

@@ -13,13 +13,13 @@ from typing import ClassVar, Final
 
 from msgspec.structs import replace
 
-from harness.client import SystemClient, Transactions
+from harness.contract.client import SystemClient, Transactions
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
 from harness.generator import PENDING, Combinator, Context, Generator, Random, Step, invoke, lift
 from harness.generator.leaves import fill_in, waiting
 from harness.history.operation import Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.micro_operations import PAUSES, MicroOperation, carry_out
 
 TXN: Final = "txn"

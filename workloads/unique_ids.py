@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from harness.client import Ids, SystemClient
+from harness.contract.client import Ids, SystemClient
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.generator import Generator, invoke, repeat
 from harness.history.operation import OK, Operation
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import completed
 
 

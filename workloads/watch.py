@@ -10,12 +10,12 @@ from __future__ import annotations
 from itertools import count
 from typing import ClassVar
 
-from harness.client import SystemClient, Watches
+from harness.contract.client import SystemClient, Watches
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError
 from harness.generator import Context, Generator, each_thread, function, invoke, mix, on_threads
 from harness.history.operation import OK, Operation, Process
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
 from workloads.answers import chosen, completed
 
 

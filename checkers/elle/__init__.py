@@ -22,7 +22,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from harness.history.verdict import Checker
+from harness.verdict.verdict import Checker
 
 
 def _later(module: str, name: str) -> Callable[[Mapping[str, Any]], Checker]:

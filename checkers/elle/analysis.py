@@ -19,8 +19,8 @@ from checkers.elle.graph import Graph
 from checkers.elle.inference import Inference, Reason, Reasons
 from checkers.elle.options import Options
 from checkers.elle.search import Findings
-from harness.history.record import Record
-from harness.history.verdict import Anomaly, Budget, Verdict
+from harness.verdict.record import Record
+from harness.verdict.verdict import Anomaly, Budget, Verdict
 
 NOTHING_DEPENDS: Final = (
     "no transaction depends on another one, so the history says nothing of isolation"

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from checkers.elle.transactions import FAIL, Int64s, Transactions
-from harness.history.record import Record
+from harness.verdict.record import Record
 
 NONE: Final = -1
 

@@ -21,12 +21,12 @@ from typing import Final
 import numpy as np
 
 from checkers.elle.explain import Teller, show
-from checkers.elle.models import canonical, friendly, implied_models, stronger_models
 from checkers.elle.options import Options
 from checkers.elle.rw_versions import Versions
 from checkers.elle.saturation import Step
 from checkers.elle.serial_order import taking_part
-from harness.history.verdict import UNKNOWN, Anomaly, Verdict
+from checkers.proof.models import canonical, friendly, implied_models, stronger_models
+from harness.verdict.verdict import UNKNOWN, Anomaly, Verdict
 
 MODEL: Final = "PL-2+"
 NO_VIEW: Final = "no-consistent-view"

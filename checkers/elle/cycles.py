@@ -29,8 +29,8 @@ from checkers.elle.kernels import (
     kernel,
     search_cycles,
 )
-from checkers.elle.models import CYCLES, EXISTENCE, implied_anomalies, prohibited
 from checkers.elle.transactions import Int8s, Int32s, Int64s
+from checkers.proof.models import CYCLES, EXISTENCE, implied_anomalies, prohibited
 
 PLAIN_STEPS: Final = 200_000
 COMPILED_STEPS: Final = 20_000_000

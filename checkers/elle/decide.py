@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from checkers.elle.inference import Inference
-from checkers.elle.models import (
+from checkers.elle.options import Options
+from checkers.elle.search import Findings
+from checkers.proof.models import (
     EXISTENCE,
     EXISTS,
     UNKNOWN_MAKING,
@@ -21,9 +23,7 @@ from checkers.elle.models import (
     friendly,
     impossible,
 )
-from checkers.elle.options import Options
-from checkers.elle.search import Findings
-from harness.history.verdict import UNKNOWN, Anomaly, Valid, Verdict
+from harness.verdict.verdict import UNKNOWN, Anomaly, Valid, Verdict
 
 
 def decide(

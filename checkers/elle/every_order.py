@@ -1,10 +1,10 @@
 """Every order of a small history: one that explains all reads, or the proof that there is none.
 
 :mod:`checkers.elle.serial_order` looks for an order and gives up; this tries them all, within a
-limit of steps (:mod:`checkers.elle.trials`). That settles (strict, session) serializability, which
-is NP-complete otherwise (Papadimitriou, 1979; for few sessions: Biswas & Enea, OOPSLA 2019), and
-snapshot isolation with its session and real-time forms, which without an order of versions is no
-easier.
+limit of steps (:mod:`checkers.elle.tried_orders`). That settles (strict, session) serializability,
+which is NP-complete otherwise (Papadimitriou, 1979; for few sessions: Biswas & Enea, OOPSLA 2019),
+and snapshot isolation with its session and real-time forms, which without an order of versions is
+no easier.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Final
 
 from checkers.elle.explain import Teller, show
 from checkers.elle.graph import Graph
-from checkers.elle.models import canonical, friendly, implied_models, stronger_models, weakest
 from checkers.elle.options import Options
 from checkers.elle.rw_versions import Versions
-from checkers.elle.trials import MOST_STEPS, Search, SnapshotTrial, Trial
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Anomaly, Verdict
+from checkers.elle.tried_orders import MOST_STEPS, Search, SnapshotTrial, Trial
+from checkers.proof.models import canonical, friendly, implied_models, stronger_models, weakest
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Anomaly, Verdict
 
 MOST_TRANSACTIONS: Final = 2_000
 TOLD: Final = 6

@@ -1,7 +1,7 @@
 """Is there a cycle at all? For each model that is the absence of cycles in a part of the graph.
 
 Finding a cycle costs a search; that there is one shows in the strong components of the part.
-So this is asked first, for all models of :data:`checkers.elle.models.EXISTENCE`, and the search
+So this is asked first, for all models of :data:`checkers.proof.models.EXISTENCE`, and the search
 is spared where the answer is no.
 
 Snapshot isolation allows cycles in which two rw edges follow each other (Cerone & Gotsman,
@@ -23,8 +23,8 @@ import numpy as np
 
 from checkers.elle.components import Tangle, strong_components
 from checkers.elle.graph import LABELS, PROCESS, REALTIME, RW, WR, WW
-from checkers.elle.models import EXISTENCE, stronger_models
 from checkers.elle.transactions import Int32s
+from checkers.proof.models import EXISTENCE, stronger_models
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,13 @@ from typing import Any, Final
 from checkers.elle.cycles import Cycle
 from checkers.elle.graph import LABELS, PROCESS, REALTIME
 from checkers.elle.inference import Reason, Reasons
-from checkers.elle.models import EXISTS, friendly
 from checkers.elle.search import Exists, TimedOut
 from checkers.elle.transactions import Transactions
-from checkers.faults_active import while_it_ran
-from harness.history.record import Record
+from checkers.proof.faults_active import while_it_ran
+from checkers.proof.models import EXISTS, friendly
 from harness.history.values import form, is_rich
-from harness.history.verdict import Anomaly
+from harness.verdict.record import Record
+from harness.verdict.verdict import Anomaly
 
 LONGEST_LIST: Final = 40
 _STATUS: Final = {1: "ok", 2: "fail", 3: "info"}

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from checkers.elle.graph import Graph
 from checkers.elle.transactions import Int32s
-from harness.history.verdict import Anomaly
+from harness.verdict.verdict import Anomaly
 
 Edges = tuple[Int32s, Int32s]
 """Sources and targets, transactions."""

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from checkers.calls import name
 from checkers.elle.explain import Teller, show
 from checkers.elle.slices import places
 from checkers.elle.transactions import OK, READ, WRITE, Bools, Transactions
-from harness.history.record import Record
+from harness.history.calls import name
 from harness.history.values import key_text
-from harness.history.verdict import Anomaly
+from harness.verdict.record import Record
+from harness.verdict.verdict import Anomaly
 
 Lists = Mapping[int, Sequence[Any]]
 """By key (its position): the elements that it begins with."""

@@ -34,8 +34,8 @@ from checkers.elle.transactions import (
     Transactions,
 )
 from checkers.elle.versions import Versions
-from harness.history.record import Record
-from harness.history.verdict import Anomaly
+from harness.verdict.record import Record
+from harness.verdict.verdict import Anomaly
 
 TOLD: Final = 20
 """Cases of one type that are told of."""

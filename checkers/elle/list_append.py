@@ -55,8 +55,8 @@ from checkers.elle.transactions import (
 )
 from checkers.elle.versions import NOBODY, Versions, version_orders
 from harness.history.columns import columns
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict, untested
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Budget, Verdict, untested
 
 APPENDS: Final = frozenset(("append",))
 ANSWER_ALL: Final = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from checkers.elle.models import (
+from checkers.proof.models import (
     BESIDE,
     EXISTENCE,
     IN_NO_HISTORY,
@@ -28,7 +28,7 @@ from checkers.elle.models import (
 )
 from harness.history.intakes import is_timed
 from harness.history.operation import Header
-from harness.history.verdict import Verdict
+from harness.verdict.verdict import Verdict
 
 DEFAULT_MODELS: Final = ("strict-serializable",)
 UNTIMED_DEFAULT: Final = ("strong-session-serializable",)

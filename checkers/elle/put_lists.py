@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from checkers.calls import name
 from checkers.elle.options import Options
 from checkers.elle.rw_register import RwRegister
+from harness.history.calls import name
 from harness.history.operation import OK
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 
 APPENDS: Final = "appends"
 """The header's option that tells how the workload appended."""

@@ -39,8 +39,8 @@ from checkers.elle.rw_versions import (
     Versions,
 )
 from checkers.elle.transactions import FAIL, OK, READ, WRITE, Int64s
-from harness.history.record import Record
-from harness.history.verdict import Anomaly
+from harness.verdict.record import Record
+from harness.verdict.verdict import Anomaly
 
 TOLD: Final = 8
 """Cases of one anomaly that are told."""

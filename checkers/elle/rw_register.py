@@ -43,7 +43,6 @@ from checkers.elle.commit_numbers import commit_numbers
 from checkers.elle.every_order import MOST_TRANSACTIONS, settle
 from checkers.elle.explain import Teller, show
 from checkers.elle.graph import RW, WR, WW, Graph
-from checkers.elle.models import canonical, implied_models
 from checkers.elle.options import Options
 from checkers.elle.rw_anomalies import direct_anomalies
 from checkers.elle.rw_reasons import RegisterReasons
@@ -62,9 +61,10 @@ from checkers.elle.serial_order import is_explained
 from checkers.elle.transactions import OK, Int64s, Transactions, transactions
 from checkers.elle.weak_models import with_weak_models
 from checkers.isolation.answer import question
+from checkers.proof.models import canonical, implied_models
 from harness.history.columns import columns
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict, untested
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Budget, Verdict, untested
 
 WRITES: Final = frozenset(("w", "write"))
 MOST_PAIRS: Final = 20_000_000

@@ -20,10 +20,10 @@ from checkers.elle.cycles import Component, Cycle, Harvest, search_component
 from checkers.elle.existence import PARTS, Existence, existence
 from checkers.elle.graph import REALTIME, WW, Graph
 from checkers.elle.inference import Edges
-from checkers.elle.models import canonical, stronger_models
 from checkers.elle.options import Options
 from checkers.elle.transactions import Int32s
-from harness.history.verdict import Budget
+from checkers.proof.models import canonical, stronger_models
+from harness.verdict.verdict import Budget
 
 SEARCHED_OF_A_GROUP: Final = 50
 RESERVED_SHARE: Final = 0.2
@@ -158,7 +158,7 @@ def _components(
 
 
 def _models(there: dict[int, Existence]) -> list[str]:
-    from checkers.elle.models import EXISTENCE
+    from checkers.proof.models import EXISTENCE
 
     present = {model for each in there.values() for model in each.smallest}
     return [model for model in EXISTENCE if model in present]

@@ -42,7 +42,7 @@ from checkers.elle.turns import (
     TURNS,
     take_turns,
 )
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 
 MOST_PASSES_WITHOUT_END: Final = 2_000
 ROUNDS: Final = 3

@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from checkers.elle.explain import Teller
-from checkers.elle.models import (
+from checkers.elle.options import OF_SESSIONS, Options
+from checkers.elle.rw_versions import Versions
+from checkers.elle.saturation import CAUSAL, READ_ATOMIC, READ_COMMITTED, Step, contradiction
+from checkers.proof.models import (
     UNKNOWN_MAKING,
     canonical,
     friendly,
     implied_models,
     stronger_models,
 )
-from checkers.elle.options import OF_SESSIONS, Options
-from checkers.elle.rw_versions import Versions
-from checkers.elle.saturation import CAUSAL, READ_ATOMIC, READ_COMMITTED, Step, contradiction
-from harness.history.record import Record
-from harness.history.verdict import Anomaly, Verdict
+from harness.verdict.record import Record
+from harness.verdict.verdict import Anomaly, Verdict
 
 NO_ORDER: Final = "no-commit-order"
 _SESSION_SI: Final = "strong-session-snapshot-isolation"

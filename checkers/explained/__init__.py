@@ -20,10 +20,10 @@ from typing import Final
 from checkers.explained.cycles import CYCLE_ENTRIES
 from checkers.explained.entries import Catalogue
 from checkers.explained.logs_and_runs import LOG_ENTRIES, RUN_ENTRIES
-from checkers.explained.models import model_entries
+from checkers.explained.model_texts import model_entries
 from checkers.explained.objects import OBJECT_ENTRIES
 from checkers.explained.transactions import TRANSACTION_ENTRIES
-from harness.history.explanation import Example, Explanation
+from harness.verdict.explanation import Example, Explanation
 
 ANOMALIES: Final[Catalogue] = (
     CYCLE_ENTRIES | TRANSACTION_ENTRIES | OBJECT_ENTRIES | LOG_ENTRIES | RUN_ENTRIES

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from checkers.elle.models import BASES, EXISTENCE, EXISTS, FRIENDLY
 from checkers.explained.entries import Catalogue, anomaly, lists, script, table
-from checkers.predicates import PredicateReads
-from harness.history.explanation import Example
+from checkers.isolation.predicates import PredicateReads
+from checkers.proof.models import BASES, EXISTENCE, EXISTS, FRIENDLY
+from harness.verdict.explanation import Example
 
 _KINDS: Final = {
     "G0": """A circle of writes: T1 wrote before T2 at one key and after it at another, so

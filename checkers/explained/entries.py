@@ -1,7 +1,7 @@
 """Puts entries of the catalogue together: examples by notation, and which models are ruled out.
 
 What an anomaly rules out is never written down here: it follows from the lattice
-(:mod:`checkers.elle.models`) where the name is one of the lattice's, and else from the verdict of
+(:mod:`checkers.proof.models`) where the name is one of the lattice's, and else from the verdict of
 the checker on the entry's first example.
 """
 
@@ -14,14 +14,14 @@ from textwrap import dedent
 from typing import Any, Final, Protocol
 
 from checkers.elle.list_append import ListAppend
-from checkers.elle.models import boundary, impossible
 from checkers.elle.rw_register import RwRegister
 from checkers.explained import notation
 from checkers.explained.sources import sources
 from checkers.linearizable import Linearizable
-from harness.history.explanation import Example, Explanation
-from harness.history.record import Record
-from harness.history.verdict import Checker
+from checkers.proof.models import boundary, impossible
+from harness.verdict.explanation import Example, Explanation
+from harness.verdict.record import Record
+from harness.verdict.verdict import Checker
 
 Catalogue = dict[str, Callable[[], Explanation]]
 

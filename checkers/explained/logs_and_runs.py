@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from checkers.agreement import Agreement
-from checkers.crash import Crash
 from checkers.explained.entries import anomaly, run, script, table
 from checkers.explained.notation import scripted
 from checkers.linearizable import Linearizable
 from checkers.log import Log
-from checkers.logs import Logs
-from checkers.no_recovery import NoRecovery
+from checkers.run.agreement import Agreement
+from checkers.run.crash import Crash
+from checkers.run.logs import Logs
+from checkers.run.no_recovery import NoRecovery
 from harness.history.history import History
-from harness.history.record import LedgerEntry, LogFile, Record
+from harness.verdict.record import LedgerEntry, LogFile, Record
 
 _ONE: Final = '0 send [["send", "x", 1]] = [["send", "x", [0, 1]]]\n'
 _TWO: Final = _ONE + '0 send [["send", "x", 2]] = [["send", "x", [1, 2]]]\n'

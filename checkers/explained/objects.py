@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from checkers.bank import Bank
-from checkers.comments import Comments
-from checkers.counter import Counter
 from checkers.explained.entries import anomaly, register, run, script, table
 from checkers.explained.notation import scripted
-from checkers.insert_order import InsertOrder
-from checkers.lock import Lock
-from checkers.monotonic import Monotonic
-from checkers.queue import Queue
-from checkers.sequential import Sequential
-from checkers.session_monotonic import SessionMonotonic
-from checkers.set_full import SetFull
-from checkers.sets import Set
-from checkers.total_queue import TotalQueue
-from checkers.unique_ids import UniqueIds
-from checkers.watch import Watch
+from checkers.isolation.monotonic import Monotonic
+from checkers.isolation.sequential import Sequential
+from checkers.objects.bank import Bank
+from checkers.objects.comments import Comments
+from checkers.objects.counter import Counter
+from checkers.objects.insert_order import InsertOrder
+from checkers.objects.lock import Lock
+from checkers.objects.queue import Queue
+from checkers.objects.session_monotonic import SessionMonotonic
+from checkers.objects.set_full import SetFull
+from checkers.objects.sets import Set
+from checkers.objects.total_queue import TotalQueue
+from checkers.objects.unique_ids import UniqueIds
+from checkers.objects.watch import Watch
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.record import Record
+from harness.verdict.record import Record
 
 _BANK: Final = {"model": "bank", "initial": {"0": 10, "1": 10}}
 _TWICE: Final = """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from harness.history.explanation import Source
+from harness.verdict.explanation import Source
 
 _WORKS: Final = {
     "adya99": (

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from checkers.causal import Causal
-from checkers.causal_reverse import CausalReverse
 from checkers.explained.entries import anomaly, elle_registers, lists, registers, script, table
-from checkers.long_fork import LongFork
-from checkers.predicates import PredicateReads
-from checkers.torn import Torn
-from checkers.write_skew import WriteSkew
-from harness.history.verdict import UNKNOWN
+from checkers.isolation.causal import Causal
+from checkers.isolation.causal_reverse import CausalReverse
+from checkers.isolation.long_fork import LongFork
+from checkers.isolation.predicates import PredicateReads
+from checkers.isolation.torn import Torn
+from checkers.isolation.write_skew import WriteSkew
+from harness.verdict.verdict import UNKNOWN
 
 _LOST: Final = "a: [rx ax1]\nb: [rx ax2]"
 

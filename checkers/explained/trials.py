@@ -13,13 +13,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from checkers.agreement import Agreement
-from checkers.bank import Bank
-from checkers.causal import Causal
-from checkers.causal_reverse import CausalReverse
-from checkers.comments import Comments
-from checkers.counter import Counter
-from checkers.crash import Crash
 from checkers.elle.list_append import ListAppend
 from checkers.explained import simulated as store
 from checkers.explained.entries import (
@@ -31,32 +24,39 @@ from checkers.explained.entries import (
     run,
     script,
 )
-from checkers.g2 import G2
-from checkers.insert_order import InsertOrder
+from checkers.isolation.causal import Causal
+from checkers.isolation.causal_reverse import CausalReverse
+from checkers.isolation.g2 import G2
+from checkers.isolation.long_fork import LongFork
+from checkers.isolation.monotonic import Monotonic
+from checkers.isolation.predicates import PredicateReads
+from checkers.isolation.sequential import Sequential
+from checkers.isolation.torn import Torn
+from checkers.isolation.write_skew import WriteSkew
 from checkers.linearizable import CHECKERS as LINEARIZABLE
 from checkers.linearizable import Linearizable
-from checkers.lock import Lock
 from checkers.log import Log
-from checkers.logs import Logs
-from checkers.long_fork import LongFork
-from checkers.monotonic import Monotonic
-from checkers.no_recovery import NoRecovery
-from checkers.predicates import PredicateReads
-from checkers.queue import Queue
-from checkers.sequential import Sequential
-from checkers.session_monotonic import SessionMonotonic
-from checkers.set_full import SetFull
-from checkers.sets import Set
-from checkers.stats import Stats
-from checkers.torn import Torn
-from checkers.total_queue import TotalQueue
-from checkers.unhandled_exceptions import UnhandledExceptions
-from checkers.unique_ids import UniqueIds
-from checkers.watch import Watch
-from checkers.write_skew import WriteSkew
-from harness.history.explanation import Example
+from checkers.objects.bank import Bank
+from checkers.objects.comments import Comments
+from checkers.objects.counter import Counter
+from checkers.objects.insert_order import InsertOrder
+from checkers.objects.lock import Lock
+from checkers.objects.queue import Queue
+from checkers.objects.session_monotonic import SessionMonotonic
+from checkers.objects.set_full import SetFull
+from checkers.objects.sets import Set
+from checkers.objects.total_queue import TotalQueue
+from checkers.objects.unique_ids import UniqueIds
+from checkers.objects.watch import Watch
+from checkers.run.agreement import Agreement
+from checkers.run.crash import Crash
+from checkers.run.logs import Logs
+from checkers.run.no_recovery import NoRecovery
+from checkers.run.stats import Stats
+from checkers.run.unhandled_exceptions import UnhandledExceptions
 from harness.history.history import History
-from harness.history.record import Record
+from harness.verdict.explanation import Example
+from harness.verdict.record import Record
 
 NOWHERE: Final = 10**15
 """A value that nobody writes."""

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from checkers.elle.models import canonical, friendly, implied_models, stronger_models, weakest
 from checkers.elle.options import Options
 from checkers.elle.rw_versions import Versions
 from checkers.isolation.decide import Decision, decide, guessed
@@ -25,8 +24,9 @@ from checkers.isolation.problem import (
     problem,
 )
 from checkers.isolation.telling import NAMES, told
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Anomaly, Budget, Verdict
+from checkers.proof.models import canonical, friendly, implied_models, stronger_models, weakest
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Verdict
 
 MOST_WEAKER: Final = 50_000
 """Transactions up to which weaker models are looked at, too, where one is broken."""

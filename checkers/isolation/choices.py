@@ -28,7 +28,7 @@ from checkers.elle.graph import RW, WW
 from checkers.isolation.clocks import Clocks
 from checkers.isolation.edges import Edges, Turns
 from checkers.isolation.problem import INITIAL, Int64s
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 
 MOST_STARTS: Final = 800
 """Circles looked for at one time."""

@@ -24,7 +24,7 @@ from checkers.isolation.problem import FREE, PROCESS, Int64s, Level, Problem
 from checkers.isolation.refutation import Refutation, fault_in
 from checkers.isolation.replay import explains
 from checkers.isolation.rules import saturate
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 
 NO_SOLVER: Final = (
     "which of two versions came first has to be tried, and for that python-sat is not installed"

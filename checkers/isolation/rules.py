@@ -29,7 +29,7 @@ from checkers.isolation.clocks import EVERY_CHAIN, Clocks, clocks, last_of_chain
 from checkers.isolation.edges import KNOWN, Edges, Turns
 from checkers.isolation.problem import INITIAL, Int64s, firsts
 from checkers.isolation.spreading import infer, latest_before
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 
 MOST_AT_ONCE: Final = 1 << 20
 """Edges inferred before what they tell is carried on."""

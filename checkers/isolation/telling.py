@@ -22,8 +22,8 @@ from checkers.elle.graph import LABELS, PROCESS, REALTIME, RW, WR, WW
 from checkers.isolation.edges import INSIDE
 from checkers.isolation.problem import INITIAL, PREFIX, SERIAL, SNAPSHOT, Level, Problem
 from checkers.isolation.refutation import Circle, Finding, Pair, Refutation, Step
-from harness.history.record import Record
-from harness.history.verdict import Anomaly
+from harness.verdict.record import Record
+from harness.verdict.verdict import Anomaly
 
 NAMES: Final = {
     SERIAL: "no-serial-order",

@@ -20,9 +20,9 @@ from functools import partial
 from typing import Any, Final
 
 from checkers.linearizable.checker import Linearizable
-from checkers.linearizable.models import MODELS
 from checkers.linearizable.objects import OBJECTS
-from harness.history.verdict import Checker
+from checkers.linearizable.registers import MODELS
+from harness.verdict.verdict import Checker
 
 CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {
     Linearizable.name: Linearizable,

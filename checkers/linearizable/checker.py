@@ -1,11 +1,11 @@
 """The checker ``linearizable``: every key a register that might as well sit in one place.
 
 Keys are judged apart, which loses nothing (Herlihy & Wing, *Linearizability*, 1990: a history
-is linearizable exactly if its part on each object is); :mod:`checkers.linearizable.judging` decides
-them. What is not decided when time or memory is spent is ``unknown`` and names the key; a key
-proven wrong wins over it and is explained by :mod:`checkers.linearizable.explain`. Contradictions
-that came about while a fault was in force are told first, for those are what a run with faults
-looks for.
+is linearizable exactly if its part on each object is); :mod:`checkers.linearizable.deciding`
+decides them. What is not decided when time or memory is spent is ``unknown`` and names the key; a
+key proven wrong wins over it and is explained by :mod:`checkers.linearizable.explain`.
+Contradictions that came about while a fault was in force are told first, for those are what a run
+with faults looks for.
 
 In a run a key may also have lost what was acknowledged (:mod:`checkers.linearizable.lost_writes`):
 ``lost-write``, which durability forbids whatever else is claimed, is told first.
@@ -15,7 +15,7 @@ compare-and-set that succeeded, what came out of a queue; of locks two answers),
 tested; keys without one are neutral beside others. Operations that the model does not have,
 answers of another shape than the object's, and an initial state that it cannot begin with accuse
 nobody: ``unknown`` names the place. Pairs are independent keys only as
-:mod:`checkers.independence` says. To a register any JSON is a value, and ``"1"`` is not 1.
+:mod:`checkers.proof.independence` says. To a register any JSON is a value, and ``"1"`` is not 1.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from checkers.faults_active import faults_active, while_it_ran
-from checkers.independence import agreed, independence
 from checkers.linearizable import sequential
+from checkers.linearizable.deciding import Broken, Outcome, judge, judge_rows
 from checkers.linearizable.entries import (
     INITIAL,
     NOTHING,
@@ -39,17 +38,18 @@ from checkers.linearizable.entries import (
     until,
 )
 from checkers.linearizable.explain import Proof, overwritten, told, untold, without_order
-from checkers.linearizable.judging import Broken, Outcome, judge, judge_rows
 from checkers.linearizable.lost_writes import Losses, losses, proofs_of
 from checkers.linearizable.minimal import Part, minimal
-from checkers.linearizable.models import CAS_REGISTER, MODELS, Model
 from checkers.linearizable.objects import OBJECTS, Sequential
 from checkers.linearizable.problem import Allowance, Exhausted
+from checkers.linearizable.registers import CAS_REGISTER, MODELS, Model
 from checkers.linearizable.search import Impossible, first_impossible
 from checkers.linearizable.zones import NeverMade, earliest_contradiction, has_unique_values
+from checkers.proof.faults_active import faults_active, while_it_ran
+from checkers.proof.independence import agreed, independence
 from harness.history.history import History
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Anomaly, Budget, Verdict, untested
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Verdict, untested
 
 LONG: Final = 5_000
 """Records from which on a history is decided on columns."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkers.linearizable.entries import BEFORE_ALL, NEVER, NOTHING, initial_of, json_name
-from checkers.linearizable.models import CAS, READ, Model
+from checkers.linearizable.registers import CAS, READ, Model
 from harness.history.columns import INTEGER, NIL, Columns
 from harness.history.operation import INVOKE, OK, TYPES
 

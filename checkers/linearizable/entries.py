@@ -22,8 +22,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from checkers.independence import is_pair
-from checkers.linearizable.models import CAS, READ, WRITE, Model
+from checkers.linearizable.registers import CAS, READ, WRITE, Model
+from checkers.proof.independence import is_pair
 from harness.history.history import History
 from harness.history.operation import FAIL, INVOKE, OK, Operation
 from harness.history.values import exact, key_text, kind_name

@@ -19,14 +19,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from checkers.linearizable.deciding import Broken
 from checkers.linearizable.entries import INITIAL, NOTHING, Entry, KeyHistory
 from checkers.linearizable.explain import Proof, of_key, untold
-from checkers.linearizable.judging import Broken
 from checkers.linearizable.prose import Narrator
 from checkers.linearizable.zones import START
-from checkers.promises import Promises, promises
+from checkers.proof.promises import Promises, promises
 from harness.history.history import History
-from harness.history.record import Record
+from harness.verdict.record import Record
 
 LOST_WRITE: Final = "lost-write"
 TOLD: Final = 50

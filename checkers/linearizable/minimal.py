@@ -27,7 +27,7 @@ from typing import Final
 from checkers.linearizable.entries import INITIAL, NEVER, NOTHING, Entry, without_idle_infos
 from checkers.linearizable.problem import Allowance, Exhausted
 from checkers.linearizable.search import first_impossible
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 
 TRIAL: Final = 10_000
 """Configurations for one trial."""

@@ -7,7 +7,7 @@ its kind and its interval. Two operations are of one kind if they ask and answer
 
 A register with compare-and-set is the machine that the compiled engine knows by heart
 (:class:`RegisterMachine`: a kind *sees* a value or not and *makes* one or not); any other object is
-known by its transitions, asked for as they are needed (:mod:`checkers.linearizable.models`).
+known by its transitions, asked for as they are needed (:mod:`checkers.linearizable.registers`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from checkers.linearizable.entries import INITIAL, NEVER, NOTHING, Entry
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 
 REFUSED: Final = -1
 """What :meth:`Machine.step` answers where the operation does not fit the state."""

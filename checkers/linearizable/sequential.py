@@ -1,8 +1,8 @@
 """Judging objects other than registers, and telling why there is no order.
 
-Parts of an object that may be judged apart are (see :mod:`checkers.linearizable.calls`). Queues and
-sets with distinct elements are decided by the rules of :mod:`checkers.linearizable.containers`, all
-else by the exact search, in rounds.
+Parts of an object that may be judged apart are (see :mod:`checkers.linearizable.object_entries`).
+Queues and sets with distinct elements are decided by the rules of
+:mod:`checkers.linearizable.containers`, all else by the exact search, in rounds.
 
 A proof shows a part of what is known at the first impossible answer that has no order by itself
 and gets stuck at the same answer. By chunks that halve (Zeller's delta debugging) are left out
@@ -23,7 +23,11 @@ from typing import Any, Final
 
 from checkers.linearizable.answers import Call
 from checkers.linearizable.attempts import attempts
-from checkers.linearizable.calls import (
+from checkers.linearizable.containers import Clash, NotDecided, decided
+from checkers.linearizable.deciding import Broken, Outcome, in_rounds
+from checkers.linearizable.entries import NOTHING, Entry, KeyHistory, json_name
+from checkers.linearizable.explain import NONLINEARIZABLE, Proof, of_key, precedence
+from checkers.linearizable.object_entries import (
     Part,
     StepMachine,
     Timed,
@@ -32,17 +36,13 @@ from checkers.linearizable.calls import (
     problem_of,
     until,
 )
-from checkers.linearizable.containers import Clash, NotDecided, decided
-from checkers.linearizable.entries import NOTHING, Entry, KeyHistory, json_name
-from checkers.linearizable.explain import NONLINEARIZABLE, Proof, of_key, precedence
-from checkers.linearizable.judging import Broken, Outcome, in_rounds
 from checkers.linearizable.objects import Sequential
 from checkers.linearizable.problem import Allowance, Exhausted, Stuck
 from checkers.linearizable.prose import Narrator, show
 from checkers.linearizable.search import Impossible, first_stuck, first_stuck_of_any
 from checkers.linearizable.stacks import decided as decided_stack
 from harness.history.history import History
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 
 TRIAL: Final = 500
 """Configurations for one trial of a smaller proof, beside thirty for each operation."""
@@ -97,7 +97,7 @@ def judge_objects(
     """Decide every part, as far as ``budget`` goes; the wrong ones in order of time.
 
     ``reading`` says how values are to be read, see
-    :func:`~checkers.linearizable.calls.parts_of`. Raises
+    :func:`~checkers.linearizable.object_entries.parts_of`. Raises
     :class:`~checkers.linearizable.entries.Unjudgeable`.
     """
     parts = parts_of(history, model, **reading)

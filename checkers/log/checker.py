@@ -9,9 +9,9 @@ from checkers.log.contents import find_contents
 from checkers.log.cycles import find_cycles
 from checkers.log.evidence import ASSIGNS, OTHERS, WORKS, Evidence, Unreadable
 from checkers.log.order import find_order, worst_lag
-from checkers.telling import Findings
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict, untested
+from checkers.proof.objects import Findings
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Budget, Verdict, untested
 
 POLL_ALL: Final = "poll every log to its end after the last send"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from checkers.calls import Call
 from checkers.log.evidence import FINAL_POLL, Evidence, Message, Shelf, call_number
-from checkers.telling import Findings
+from checkers.proof.objects import Findings
+from harness.history.calls import Call
 
 INCONSISTENT: Final = "inconsistent-offsets"
 DUPLICATE: Final = "duplicate"

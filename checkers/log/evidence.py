@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from checkers.calls import Call, calls, name, short
+from harness.history.calls import Call, calls, name, short
 from harness.history.history import History
 from harness.history.values import key_text
 
@@ -39,7 +39,7 @@ class Unreadable(Exception):
 class Message:
     """One message as one micro-operation of ``call`` sent or polled it.
 
-    ``value`` is a :func:`checkers.calls.name`; ``offset`` is ``None`` where it is not known.
+    ``value`` is a :func:`harness.history.calls.name`; ``offset`` is ``None`` where it is not known.
     """
 
     call: Call

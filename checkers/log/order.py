@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from checkers.calls import Call
 from checkers.log.evidence import (
     ASSIGNS,
     FINAL_POLL,
@@ -25,7 +24,8 @@ from checkers.log.evidence import (
     call_number,
     key_name,
 )
-from checkers.telling import Findings
+from checkers.proof.objects import Findings
+from harness.history.calls import Call
 
 POLL_SKIP: Final = "poll-skip"
 POLL_BACK: Final = "nonmonotonic-poll"

@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from harness.cli.judging import (
+from harness.cli.check_one import (
     Begun,
     Outcome,
     Request,
@@ -27,7 +27,8 @@ from harness.cli.judging import (
     judge_safely,
     safely,
 )
-from harness.cli.models import initial_state, joined, known_anomalies, refuse_unknown
+from harness.cli.kept_proofs import folders
+from harness.cli.model_names import initial_state, joined, known_anomalies, refuse_unknown
 from harness.cli.options import (
     READABLE,
     json_option,
@@ -37,7 +38,6 @@ from harness.cli.options import (
     plugin_option,
     store_option,
 )
-from harness.cli.proofs import folders
 from harness.cli.session import Session
 from harness.cli.speech import on_one_line, say
 from harness.cli.verbs import Verb
@@ -50,9 +50,9 @@ from harness.errors import (
     UsageError,
 )
 from harness.history.bounds import Bounds
-from harness.history.consistency import known_models
+from harness.judge.apart import CHECK_SECONDS, GRACE_S
 from harness.plugins import Registry
-from harness.run.judging import CHECK_SECONDS, GRACE_S
+from harness.verdict.consistency import known_models
 
 GRAPHS = ("process", "realtime")
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)

@@ -17,11 +17,11 @@ from typing import Any
 import click
 
 from harness.cli.options import names
+from harness.contract.system import SystemOption
 from harness.errors import UsageError
 from harness.plugins import Registry, unknown_name
 from harness.run.scenario import Scenario, declared_options, read_toml, registry_of
 from harness.scenarios import shipped
-from harness.system import SystemOption
 
 
 @dataclass(frozen=True)

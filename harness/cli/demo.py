@@ -28,9 +28,9 @@ from harness.errors import (
     EXIT_INVALID,
     EXIT_VALID,
 )
-from harness.standard_streams import prepare
-from harness.stopping import handled_by
-from harness.surroundings import program
+from harness.linux.standard_streams import prepare
+from harness.linux.stopping import handled_by
+from harness.linux.surroundings import program
 
 STORE = Path("store")
 

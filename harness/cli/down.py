@@ -19,7 +19,7 @@ from harness.errors import EXIT_VALID
 def VERB(run: str, store: Path, ssh_config: str | None) -> int:
     """End the cluster of RUN (a folder, or latest). Safe twice."""
     from harness.cluster.leftovers import down
-    from harness.run.store import find_run
+    from harness.store.runs import find_run
 
     folder = find_run(store, run)
     down(folder, store, {"ssh_config": ssh_config})

@@ -1,7 +1,7 @@
 """``polygraph explain NAME``: what an anomaly or a consistency model is, shown by an example.
 
 Without a name every name is listed. The entries come from the packages of checkers by the
-plug-in table (:mod:`harness.history.explanation`), those of ``--plugin`` files too. With
+plug-in table (:mod:`harness.verdict.explanation`), those of ``--plugin`` files too. With
 ``--history FILE`` the example is written as a history, for ``polygraph check`` or another tool to
 judge; ``--markdown`` prints the whole catalogue as the page docs/anomalies.md.
 """
@@ -21,11 +21,11 @@ from harness.cli.options import json_option, plugin_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID, UsageError, cannot_write
-from harness.history.verdict import UNKNOWN
 from harness.plugins import Registry
+from harness.verdict.verdict import UNKNOWN
 
 if TYPE_CHECKING:
-    from harness.history.explanation import Example, Explanation
+    from harness.verdict.explanation import Example, Explanation
 
 WIDTH = 96
 

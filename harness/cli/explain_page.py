@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.cli.explain import sections, verdict_of
 
 if TYPE_CHECKING:
-    from harness.history.explanation import Explanation
+    from harness.verdict.explanation import Explanation
 
 INTRODUCTION = """# Anomalies and consistency models
 

@@ -67,7 +67,7 @@ def _remove_half(output: Path) -> None:
 
 
 def _history_of(run: str, store: Path) -> Path:
-    from harness.run.store import find_run
+    from harness.store.runs import find_run
 
     path = Path(run)
     is_file = run == "-" or (path.exists() and not path.is_dir())

@@ -20,8 +20,8 @@ from harness.errors import (
     EXIT_USAGE,
     PolygraphError,
 )
-from harness.standard_streams import NotTold, silence_output
-from harness.stopping import Stopped
+from harness.linux.standard_streams import NotTold, silence_output
+from harness.linux.stopping import Stopped
 
 
 def exit_code_of(error: BaseException, session: Session) -> int:

@@ -73,7 +73,7 @@ def guarded(work: Callable[[], int]) -> int:
 
 def _carried_out(work: Callable[[], int], writer: int, parent: int, mask: set[int]) -> int:
     """In the child: do the work, and tell its code unless somebody else does so for us."""
-    from harness.cluster.kernel import end_with_this_parent
+    from harness.linux.kernel import end_with_this_parent
 
     own = os.getpid()
     os.setsid()

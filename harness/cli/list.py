@@ -1,7 +1,7 @@
 """``polygraph list``: everything that can be named on the command line, and where it came from.
 
 With ``--matrix``, which workload runs on which system: it needs abilities that the system's
-clients must have (:data:`harness.client.ABILITIES`).
+clients must have (:data:`harness.contract.client.ABILITIES`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import click
 from harness.cli.options import json_option, plugin_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
+from harness.contract.workload import WorkloadOptions
 from harness.errors import EXIT_VALID
 from harness.plugins import KINDS, Registry
-from harness.workload import WorkloadOptions
 
 
 @click.command("list", cls=Verb)

@@ -26,8 +26,8 @@ from harness.cli.session import Session
 from harness.cli.speech import say, speak_in_any_encoding
 from harness.cli.verbs import VerbGroup, group_help
 from harness.errors import EXIT_INFRASTRUCTURE
-from harness.standard_streams import prepare
-from harness.stopping import stop_by_exception
+from harness.linux.standard_streams import prepare
+from harness.linux.stopping import stop_by_exception
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ def VERB(run: str, output: Path | None, max_bytes: int | None, store: Path) -> i
     from harness.history.bounds import Bounds
     from harness.report import render
     from harness.report.page import page_of
-    from harness.run.store import find_run
+    from harness.store.runs import find_run
 
     run_dir, bounds = find_run(store, run), Bounds(max_bytes)
     if output is None:
@@ -47,7 +47,7 @@ def VERB(run: str, output: Path | None, max_bytes: int | None, store: Path) -> i
 
 def _write(page: Path, text: str) -> None:
     """Where the user says, which may also be a device or lie behind a link."""
-    from harness.run.store import write_text
+    from harness.store.runs import write_text
 
     if page.is_file() or not page.exists():
         write_text(page.resolve(), text)

@@ -1,7 +1,7 @@
 """``polygraph check --self-test``: would the checkers notice? Tried, not believed.
 
 Without a file: every planted anomaly (the examples of ``polygraph explain`` and further trials,
-:mod:`harness.history.explanation`) is given to the checker that it names, which must tell exactly
+:mod:`harness.verdict.explanation`) is given to the checker that it names, which must tell exactly
 what was planted, and clean histories, which it must not accuse. One line each.
 
 With files: one answered read of each is changed to what nobody can have written, and the verdict
@@ -23,15 +23,15 @@ from typing import Any
 
 from msgspec import structs
 
+from harness.cli.check_one import Begun, Outcome, Request, history_of, judge_bare
 from harness.cli.failure import exit_code_of
-from harness.cli.judging import Begun, Outcome, Request, history_of, judge_bare
 from harness.cli.speech import say
 from harness.errors import EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_USAGE, EXIT_VALID
-from harness.history.explanation import Example
 from harness.history.history import History
 from harness.history.operation import OK, Operation
-from harness.history.verdict import UNKNOWN
 from harness.plugins import Registry
+from harness.verdict.explanation import Example
+from harness.verdict.verdict import UNKNOWN
 
 NOWHERE = 10**15
 """Added to a value, so that it becomes one that nobody wrote."""

@@ -29,18 +29,18 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Final
 
-from harness.cli.judging import Begun, Outcome
+from harness.cli.check_one import Begun, Outcome
 from harness.cli.speech import say
 from harness.errors import EXIT_UNKNOWN
-from harness.run.interrupts import Insistent
-from harness.run.judging import (
+from harness.judge.apart import (
     CHECK_SECONDS,
     GRACE_S,
     MEMORY_SHARE,
     collect_seldom,
     unjudged,
 )
-from harness.stopping import STOPPING
+from harness.linux.stopping import STOPPING
+from harness.run.interrupts import Insistent
 
 Judge = Callable[[str, Begun], Outcome]
 """From a name to its outcome; calls its second argument with each checker that begins."""
@@ -204,7 +204,7 @@ def _live(
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.setsid()
         if sys.platform == "linux":
-            from harness.cluster.kernel import end_with_parent
+            from harness.linux.kernel import end_with_parent
 
             end_with_parent(signal.SIGKILL)
             if os.getppid() != parent:

@@ -22,8 +22,8 @@ from harness.cli.speech import say
 from harness.cli.test import VERB as TEST
 from harness.cli.test import SystemVerb, scenario_of, told_or_kept
 from harness.errors import EXIT_INTERRUPTED, StoreError, UsageError, cannot_write
-from harness.stopping import how_stopped
-from harness.surroundings import program
+from harness.linux.stopping import how_stopped
+from harness.linux.surroundings import program
 
 if TYPE_CHECKING:
     from harness.run.scenario import Scenario
@@ -97,7 +97,7 @@ def _resumed(flags: Mapping[str, Any]) -> Book:
 
 
 def _begun(flags: Mapping[str, Any]) -> Book:
-    from harness.run.plan import plan
+    from harness.run.preparation import plan
     from harness.run.scenario import registry_of
     from harness.soak.book import Book
 
@@ -180,9 +180,9 @@ class _Reporter:
 
     def write(self, *, interrupted: bool, under_way: bool = False) -> dict[str, Any]:
         """Summary, page and JUnit as the book has it now."""
-        from harness.run.store import write_json
         from harness.soak.page import write_page
         from harness.soak.summary import summarize
+        from harness.store.runs import write_json
 
         settings = self.book.settings
         summary = summarize(

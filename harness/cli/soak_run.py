@@ -13,10 +13,10 @@ from pathlib import Path
 
 from harness.cli.failure import exit_code_of
 from harness.cli.session import Session
+from harness.linux.standard_streams import spare_people
+from harness.linux.stopping import stop_by_exception
 from harness.run.scenario import registry_of, resolve
-from harness.run.store import write_json
-from harness.standard_streams import spare_people
-from harness.stopping import stop_by_exception
+from harness.store.runs import write_json
 
 
 def main(argv: Sequence[str]) -> int:

@@ -23,10 +23,10 @@ from harness.cli.speech import say
 from harness.cli.verbs import ENVIRONMENT_PREFIX, Verb
 from harness.cluster.providers import NAMES
 from harness.errors import EXIT_VALID
-from harness.history.consistency import known_models
+from harness.linux.standard_streams import NotTold, silence_output
 from harness.plugins import Registry
 from harness.run.scenario import Scenario, registry_of, resolve
-from harness.standard_streams import NotTold, silence_output
+from harness.verdict.consistency import known_models
 
 if TYPE_CHECKING:
     from harness.run.front import Outcome

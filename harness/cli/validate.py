@@ -44,10 +44,10 @@ def _would_run(name: str, plugin: tuple[str, ...], session: Session) -> bool:
 
 def _command(name: str, plugin: tuple[str, ...]) -> str:
     """The command that the scenario stands for; raises what is wrong with it."""
-    from harness.history.consistency import known_models
     from harness.plugins import Registry
-    from harness.run.plan import plan
+    from harness.run.preparation import plan
     from harness.run.scenario import refuse_unnamed, resolve
+    from harness.verdict.consistency import known_models
 
     table = scenario_table(name)
     files = [Path(path) for path in plugin]

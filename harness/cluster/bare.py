@@ -15,11 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import belonging, identity, registration
-from harness.cluster.node import ProcessIdentity
+from harness.cluster import belonging, registration
 from harness.cluster.registration import Registration
+from harness.contract.node import ProcessIdentity
 from harness.errors import HealError, SetupError, cannot_write
-from harness.stopping import held_back
+from harness.linux import identity
+from harness.linux.stopping import held_back
 
 _END_TIMEOUT_S = 10.0
 

@@ -11,8 +11,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.cluster import identity
-from harness.cluster.node import ProcessIdentity
+from harness.contract.node import ProcessIdentity
+from harness.linux import identity
 
 RUN_VARIABLE = "POLYGRAPH_RUN_FOLDER"
 

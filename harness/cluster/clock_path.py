@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cluster.onhost.syscalls import READS, SETS, WAITS
-from harness.system import BYPASSES, CLOCK_PATHS, FAITHFUL, WAITS_ON_TRUE_CLOCK
+from harness.cluster.hands.syscalls import READS, SETS, WAITS
+from harness.contract.system import BYPASSES, CLOCK_PATHS, FAITHFUL, WAITS_ON_TRUE_CLOCK
 
 UNSEEN = (
     "not seen by a trace: the processor's tick counter, time-outs inside io_uring, and what the "

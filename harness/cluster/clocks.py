@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.cluster.node import ClockMethod
-from harness.cluster.onhost.machine_clock import REFUSAL
+from harness.cluster.hands.machine_clock import REFUSAL
+from harness.contract.node import ClockMethod
 
-_PROBE = "import sys; sys.path.append(sys.argv[1]); import harness.cluster.onhost.clock_probe as p"
+_PROBE = "import sys; sys.path.append(sys.argv[1]); import harness.cluster.hands.clock_probe as p"
 _TIMEOUT_S = 20.0
 
 

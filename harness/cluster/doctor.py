@@ -1,8 +1,8 @@
 """What this machine can do, what not, why, and what would change that.
 
 Nothing is inferred that can be tried: each mode of the local provider is rehearsed (see
-:mod:`harness.cluster.rehearsal`), the others are asked whether they answer (``Provider.examine``).
-Cost: about 0.2 s.
+:mod:`harness.cluster.namespaces.rehearsal`), the others are asked whether they answer
+(``Provider.examine``). Cost: about 0.2 s.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cluster import providers, reasons
-from harness.cluster.enter import MODES, Mode, refusal_of
+from harness.cluster import providers
+from harness.cluster.namespaces import reasons
+from harness.cluster.namespaces.enter import MODES, Mode, refusal_of
 
 LEAST_FREE_BYTES = 1 << 30
 

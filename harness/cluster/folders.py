@@ -13,7 +13,7 @@ import os
 import shutil
 from pathlib import Path
 
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 _NODES = "nodes"
 _DATA = "data"

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import HealError
-from harness.run.ledger import NAME as LEDGER
+from harness.history.ledger import NAME as LEDGER
 
 _FILES = ("cluster.json", LEDGER)
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH

@@ -27,23 +27,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
+from harness.contract.system import System, SystemOption
 from harness.errors import UsageError
 from harness.plugins import unknown_name
-from harness.system import System, SystemOption
 
 if TYPE_CHECKING:
     from harness.cluster.doctor import Finding
-    from harness.cluster.node import Cluster
     from harness.cluster.registration import Registration
+    from harness.contract.node import Cluster
 
-_NAMESPACES = "harness.cluster.local_provider"
+_NAMESPACES = "harness.cluster.namespaces.provider"
 _MODULES: Mapping[str, str] = {
     "local": _NAMESPACES,
     "local:root": _NAMESPACES,
     "local:userns": _NAMESPACES,
-    "local:plain": "harness.cluster.plain_provider",
-    "docker": "harness.cluster.docker_provider",
-    "ssh": "harness.cluster.ssh_provider",
+    "local:plain": "harness.cluster.plain.provider",
+    "docker": "harness.cluster.docker.provider",
+    "ssh": "harness.cluster.ssh.provider",
 }
 """Name as given to ``--provider`` to the module whose ``PROVIDER`` serves it."""
 

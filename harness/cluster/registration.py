@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from harness.cluster.identity import identify, is_running
-from harness.cluster.node import ProcessIdentity
+from harness.contract.node import ProcessIdentity
 from harness.errors import StoreError
-from harness.untrusted import Folder, parsed_json
+from harness.linux.identity import identify, is_running
+from harness.store.untrusted import Folder, parsed_json
 
 NAME: Final = "cluster.json"
 MODE: Final = 0o644

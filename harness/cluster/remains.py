@@ -18,10 +18,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import belonging, identity
-from harness.cluster.node import ProcessIdentity
+from harness.cluster import belonging
 from harness.cluster.registration import understood_process
-from harness.history.record import LedgerEntry
+from harness.contract.node import ProcessIdentity
+from harness.linux import identity
+from harness.verdict.record import LedgerEntry
 
 _PARTS = {field.name for field in fields(ProcessIdentity)}
 

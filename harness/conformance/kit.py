@@ -32,10 +32,10 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from harness.client import SystemClient
 from harness.conformance.server import Act, Received, ScriptedServer, Then
 from harness.conformance.speaker import Kind, Speaker
 from harness.conformance.trial import TRIALS, Trial
+from harness.contract.client import SystemClient
 from harness.generator import invoke
 from harness.history.operation import FAIL, INFO, OK, Operation
 from harness.run.dispatcher import Dispatcher

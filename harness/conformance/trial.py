@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from harness.client import (
+from harness.contract.client import (
     Counters,
     Ids,
     Locks,

@@ -12,8 +12,8 @@ names, keys or values. Two values are the same entry if and only if they are the
 
 Where the header says ``independent``, a client's ``[key, value]`` is split into the two columns.
 
-Columns straight from a large file (:mod:`harness.history.fast_columns`) have narrower types than
-those named below where all that stands in them fits.
+Columns straight from a large file (:mod:`harness.history.compiled.fast_columns`) have narrower
+types than those named below where all that stands in them fits.
 
 Cost: about 2 us a record to build, O(records + list elements) of memory.
 """

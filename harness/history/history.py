@@ -19,7 +19,7 @@ class History:
 
     ``notices`` are sentences for the user ("the last line is torn and was left out").
     ``partial`` is true where the run did not seal its history. ``is_paired_by_guess``: no record
-    names a process, so :mod:`harness.history.pairings` judges all pairings. ``stricter`` is the
+    names a process, so :mod:`harness.judge.pairings` judges all pairings. ``stricter`` is the
     same with more order than is certain (:func:`harness.history.ordering.by_time`): what is false
     here is false, but only what is true in both is true. ``prepared`` is the
     columnar view where the reader made it on the way (:func:`harness.history.columns.columns`).

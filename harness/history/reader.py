@@ -7,7 +7,8 @@ killed) is left out with a notice; everything else that cannot be read is an err
 line, column and what was expected. How much is read at all: :mod:`harness.history.bounds`.
 
 Cost: the whole file in memory; JSON lines of ours take about 1 us a record. Large histories of
-transactions go straight into columns, block by block (:mod:`harness.history.fast_columns`).
+transactions go straight into columns, block by block
+(:mod:`harness.history.compiled.fast_columns`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from harness.history.ordering import by_index, by_time, check_times
 from harness.history.rules import check_rules
 from harness.history.seal import history_in, is_unsealed
 from harness.history.unpacking import unpacked
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 SMALLEST_SCANNED: Final = 8 << 20
 """Bytes from which the compiled scanners are worth loading."""
@@ -111,7 +112,7 @@ def _scanned(content: Content, format: str | None) -> History | None:
     path = content.path
     if format not in (None, "jsonl", "edn") or content.size < SMALLEST_SCANNED or path is None:
         return None
-    from harness.history import fast_edn, fast_jsonl
+    from harness.history.compiled import fast_edn, fast_jsonl
 
     history = None if format == "edn" else fast_jsonl.read_fast(path, content.name)
     if history is None and format != "jsonl":

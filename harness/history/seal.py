@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from harness.errors import HistoryError, cannot_write
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 PLAIN: Final = "history.jsonl"
 SEALED: Final = ("history.jsonl.zst", "history.jsonl.gz")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from harness.report.calls import OPEN_TYPE, Calls
+from harness.report.intervals import OPEN_TYPE, Calls
 
 
 def thread_count(calls: Calls, scenario: Mapping[str, Any]) -> int | None:

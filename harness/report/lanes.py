@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from harness.history.operation import TYPES
 from harness.report.bands import Band
-from harness.report.calls import Calls
 from harness.report.display import duration, seconds
+from harness.report.intervals import Calls
 from harness.report.wording import Wording
 
 MOST_BESIDE = 12

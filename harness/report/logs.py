@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from harness.history.log_times import run_time_ns
 from harness.report.display import visible
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
+from harness.verdict.log_times import run_time_ns
 
 TOTAL_BYTES = 3_000_000
 """Log text on the page, over all files."""

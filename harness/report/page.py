@@ -19,7 +19,6 @@ from typing import Any
 from harness.history.bounds import USUAL, Bounds
 from harness.history.operation import TYPES
 from harness.report.bands import Band
-from harness.report.calls import Calls
 from harness.report.concurrency import thread_count
 from harness.report.display import duration, seconds, shown, visible
 from harness.report.facts import run_facts
@@ -34,15 +33,16 @@ from harness.report.findings import (
     texts,
     word_of,
 )
+from harness.report.intervals import Calls
 from harness.report.lanes import draw
 from harness.report.logs import NodeLog, read_logs
 from harness.report.model import Run, read_run
 from harness.report.plots import Plot, draw_plots
 from harness.report.timeline import script_json, timeline_data
 from harness.report.wording import Wording
-from harness.run.ended import why_no_verdict
-from harness.run.store import write_text
-from harness.untrusted import Folder
+from harness.store.ended import why_no_verdict
+from harness.store.runs import write_text
+from harness.store.untrusted import Folder
 
 SCRIPTS = (
     "dom.js",

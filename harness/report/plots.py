@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from harness.linux.surroundings import stand_elsewhere
 from harness.report.bands import Band
-from harness.report.calls import Calls
 from harness.report.display import visible
-from harness.surroundings import stand_elsewhere
-from harness.untrusted import Folder
+from harness.report.intervals import Calls
+from harness.store.untrusted import Folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

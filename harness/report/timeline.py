@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 
 from harness.report.bands import Band
-from harness.report.calls import Calls
 from harness.report.display import visible
+from harness.report.intervals import Calls
 from harness.report.wording import Wording
 
 MOST_CALLS: Final = 250_000

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from harness.report.calls import Calls, split_key
 from harness.report.display import shown, visible
+from harness.report.intervals import Calls, split_key
 
 
 class Wording:

@@ -31,14 +31,14 @@ from harness.errors import (
     StoreError,
     cannot_write,
 )
-from harness.run.ended import write_end
+from harness.linux.standard_streams import spare_people
+from harness.linux.stopping import how_stopped, take_calmly
 from harness.run.events import Events
 from harness.run.interrupts import STOP
-from harness.run.run_log import RunLog
 from harness.run.scenario import read_toml, registry_of, resolve
-from harness.run.store import write_text
-from harness.standard_streams import spare_people
-from harness.stopping import how_stopped, take_calmly
+from harness.store.ended import write_end
+from harness.store.run_log import RunLog
+from harness.store.runs import write_text
 
 QUICK_SEAL_BYTES = 4 << 20
 
@@ -108,7 +108,7 @@ def _live(
     """
     from harness.cluster import providers
     from harness.run.life import Life
-    from harness.run.plan import plan, request_of
+    from harness.run.preparation import plan, request_of
 
     table = read_toml(scenario_path)
     registry = registry_of(table)

@@ -18,10 +18,10 @@ from typing import Any
 
 from harness.cluster import providers
 from harness.cluster.clock_path import Examined, sum_up
+from harness.contract.system import ClockPath, System
 from harness.errors import PolygraphError, SetupError, UsageError
+from harness.linux.surroundings import program
 from harness.plugins import Registry
-from harness.surroundings import program
-from harness.system import ClockPath, System
 
 NODES = ("n1", "n2", "n3")
 PATIENCE_S = 120.0

@@ -15,9 +15,9 @@ a new client takes over. Clients that never let go are counted, and end the run 
 concurrency.
 
 A process is at most as long as one session of its client: it is also retired where the client
-lost its connection with a ``Failed``, or may have (:mod:`harness.client`), once it has had an
-answer; and :meth:`Dispatcher.renew` retires all of them. An exception that nobody should raise is
-a *defect*: its operation is ``info``, and the run's owner is told of the first one.
+lost its connection with a ``Failed``, or may have (:mod:`harness.contract.client`), once it has had
+an answer; and :meth:`Dispatcher.renew` retires all of them. An exception that nobody should raise
+is a *defect*: its operation is ``info``, and the run's owner is told of the first one.
 
 Cost: see ``benchmarks/interpreter.py``.
 """
@@ -28,7 +28,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from harness.client import SystemClient
+from harness.contract.client import SystemClient
 from harness.errors import PolygraphError, StoreError
 from harness.generator.context import Context, initial_context, next_rotation
 from harness.generator.core import (

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
-from harness.run.run_log import RunLog
+from harness.store.run_log import RunLog
 
 Event = Literal["phase", "progress", "fault", "warning", "verdict", "end"]
 AFTERWARDS: Final = ("report", "teardown")

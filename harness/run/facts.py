@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import harness
-from harness.cluster.node import Cluster
+from harness.contract.fault import Stage
+from harness.contract.node import Cluster
+from harness.contract.system import LogKinds, LogPatterns, System
 from harness.errors import PolygraphError, UsageError
-from harness.fault import Stage
-from harness.run.absent import origins
-from harness.run.patterns import is_harmless
-from harness.run.plan import Plan
-from harness.system import LogKinds, LogPatterns, System
+from harness.judge.absent import origins
+from harness.judge.patterns import is_harmless
+from harness.run.preparation import Plan
 
 
 def first_facts(plan: Plan, cluster: Cluster, run: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ new operation of another process, until it is answered or the phase ends: a node
 answer is an error is no node that was read. Reads that several threads were given (one a node)
 are asked again, too, while their answers differ, for a node that lags behind is not one that lost
 something: *lost* is what every last read lacks. What was never answered makes the run unknown
-(:mod:`harness.run.health`).
+(:mod:`harness.judge.health`).
 
 The generator here keeps its state in one place that only *events* change, each recorded once, so
 that asking it has no effect, as with any other. Cost: a comparison of all answers whenever nothing

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
-from harness.client import SystemClient
+from harness.contract.client import SystemClient
+from harness.contract.workload import ReadsKeys
 from harness.generator import Generator, clients, limit, stagger, time_limit
 from harness.generator.core import NS_PER_S
 from harness.history.operation import Operation
-from harness.history.record import LedgerEntry
+from harness.judge.health import fault_spans
 from harness.run.final import FinalReads
-from harness.run.health import fault_spans
-from harness.run.plan import Plan
+from harness.run.preparation import Plan
 from harness.run.workers import Invoke
-from harness.workload import ReadsKeys
+from harness.verdict.record import LedgerEntry
 
 FINAL_PHASE_S: Final = 30.0
 LEAST_RATE: Final = 200.0

@@ -18,13 +18,15 @@ from typing import Any
 
 from harness.cluster import providers
 from harness.errors import EXIT_INFRASTRUCTURE, EXIT_INTERRUPTED, PolygraphError, StoreError
+from harness.linux.stopping import Stopped, name_of
+from harness.linux.surroundings import program
 from harness.plugins import Registry
-from harness.run.ended import write_end
 from harness.run.interrupts import Interrupts, stop_on_interrupt
-from harness.run.plan import plan, request_of
-from harness.run.run_log import RunLog
+from harness.run.preparation import plan, request_of
 from harness.run.scenario import Scenario
-from harness.run.store import (
+from harness.store.ended import write_end
+from harness.store.run_log import RunLog
+from harness.store.runs import (
     is_over,
     new_run_dir,
     read_json,
@@ -32,8 +34,6 @@ from harness.run.store import (
     write_text,
     written_by_owner_alone,
 )
-from harness.stopping import Stopped, name_of
-from harness.surroundings import program
 
 
 @dataclass(frozen=True)

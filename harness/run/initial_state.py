@@ -14,12 +14,12 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from harness.client import Failed, Indeterminate
-from harness.cluster.node import Cluster, Daemon, LogsElsewhere
+from harness.contract.client import Failed, Indeterminate
+from harness.contract.fault import NeedsProcesses, Stage
+from harness.contract.node import Cluster, Daemon, LogsElsewhere
 from harness.errors import PolygraphError, SetupError, UsageError
-from harness.fault import NeedsProcesses, Stage
 from harness.run.completions import placed
-from harness.run.plan import Plan
+from harness.run.preparation import Plan
 
 CLOSE_S: Final = 1.0
 LAST_LINES: Final = 8

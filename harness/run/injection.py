@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.contract.fault import Fault, Proof, Stage
 from harness.errors import PolygraphError, StoreError
-from harness.fault import Fault, Proof, Stage
-from harness.run.ledger import BIT, FAILED, HEAL, HEALED, INJECTED, Ledger
+from harness.history.ledger import BIT, FAILED, HEAL, HEALED, INJECTED, Ledger
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from harness.stopping import Clock, Stopped, Wishes, handled_by, how_stopped, name_of
+from harness.linux.stopping import Clock, Stopped, Wishes, handled_by, how_stopped, name_of
 
 STOP: Final = "stop"
 """What the run process reads from its standard input as a request to stop; the signal follows."""

@@ -19,15 +19,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.client import SystemClient
-from harness.cluster.node import Cluster, LogsElsewhere, Losable
+from harness.contract.client import SystemClient
+from harness.contract.fault import Stage
+from harness.contract.node import Cluster, LogsElsewhere, Losable
+from harness.contract.system import FinalState
 from harness.errors import NotReady, PolygraphError, StoreError, UsageError
-from harness.fault import Stage
 from harness.generator import Generator, any_, clients, nemesis, stagger, time_limit
 from harness.history.journal import Journal
+from harness.history.ledger import Ledger
 from harness.history.operation import Header
-from harness.history.record import LedgerEntry
 from harness.history.seal import seal
+from harness.judge.apart import judge_apart
+from harness.linux.stopping import how_stopped, name_of
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
 from harness.run.facts import first_facts, node_states, summary
@@ -38,16 +41,13 @@ from harness.run.initial_state import (
     watch_for_ends,
 )
 from harness.run.injection import Limits
-from harness.run.judging import judge_apart
-from harness.run.ledger import Ledger
 from harness.run.machine import MachineWatch
 from harness.run.nemesis import Nemesis
-from harness.run.plan import Plan
-from harness.run.store import write_json
+from harness.run.preparation import Plan
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import Watchdog, stall_limit_s
-from harness.stopping import how_stopped, name_of
-from harness.system import FinalState
+from harness.store.runs import write_json
+from harness.verdict.record import LedgerEntry
 
 T = TypeVar("T")
 

@@ -21,11 +21,11 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from harness.contract.fault import Fault, Stage
 from harness.errors import UsageError
-from harness.fault import Fault, Stage
+from harness.history.ledger import Ledger
 from harness.history.operation import INFO, Operation
 from harness.run.injection import Injection, Limits, said
-from harness.run.ledger import Ledger
 from harness.run.schedule import START, STOP
 
 T = TypeVar("T")

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster import providers
+from harness.contract.system import SystemOption
 from harness.errors import UsageError
 from harness.plugins import Registry, unknown_name
 from harness.run.schedule import parse_nemesis
-from harness.system import SystemOption
-from harness.untrusted import MOST_JSON_BYTES, Folder, parsed_toml
+from harness.store.untrusted import MOST_JSON_BYTES, Folder, parsed_toml
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.cluster.node import Daemon
-from harness.fault import Stage
-from harness.history.record import LedgerEntry
+from harness.contract.fault import Stage
+from harness.contract.node import Daemon
+from harness.verdict.record import LedgerEntry
 
 POLL_S = 0.1
 

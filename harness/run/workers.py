@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from harness.client import Failed, Indeterminate, SystemClient
+from harness.contract.client import Failed, Indeterminate, SystemClient
 from harness.errors import PolygraphError
 from harness.history.operation import FAIL, INFO, Operation
 from harness.run.completions import described, ended, placed

@@ -45,7 +45,7 @@ from harness.serve.present import present_of
 from harness.serve.rows import Row, address, is_run, path_of, row
 from harness.serve.soaks import FOLDER
 from harness.serve.zipped import plain_name, zipped
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 STORED_POLICY: Final = (
     "sandbox allow-scripts allow-forms; default-src 'none'; script-src 'unsafe-inline';"

@@ -20,7 +20,7 @@ from typing import Final
 from harness.serve.kept import Kept, Stamped
 from harness.serve.rows import Row, row, run_folders
 from harness.serve.soaks import Soak, soaks_of
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 KEEP_INTERVAL_S: Final = 60.0
 """Between two times that the rows are written to the cache."""

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Literal
 
-from harness.surroundings import program
-from harness.untrusted import Folder
+from harness.linux.surroundings import program
+from harness.store.untrusted import Folder
 
 Kind = Literal["report", "soak"]
 TIMEOUT_S: Final = 180.0

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.serve.rows import Row, row_of
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 VERSION: Final = 2
 MOST_BYTES: Final = 128 << 20

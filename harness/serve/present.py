@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from harness.report.display import visible
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 MOST_BYTES: Final = 1 << 20
 MOST_ENTRIES: Final = 200

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.errors import PolygraphError
 from harness.report.display import visible
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 
 def main() -> int:

@@ -19,8 +19,8 @@ from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes
 
 from harness.report.display import visible
-from harness.run.store import MARKS
-from harness.untrusted import Folder, NotPlain, parsed_toml
+from harness.store.runs import MARKS
+from harness.store.untrusted import Folder, NotPlain, parsed_toml
 
 VERDICTS: Final = {"true": "valid", "false": "invalid", "unknown": "unknown"}
 NO_VERDICT: Final = "none"
@@ -248,7 +248,7 @@ def read_row(inside: Folder, path: str) -> Row:
 
 def _state(run_dir: Path) -> tuple[str, str]:
     """Whether a run without a verdict is over, and if it is, why it has none."""
-    from harness.run.ended import ending, why_no_verdict
+    from harness.store.ended import ending, why_no_verdict
 
     state = ending(run_dir).state
     if state in ("under way", "not known"):

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import uvicorn
 
+from harness.linux.stopping import Stopped, Wishes, handled_by
 from harness.serve.app import application
 from harness.serve.kept import Kept, cache_folder
 from harness.serve.patience import REQUEST_TIMEOUT_S, patient_protocol
-from harness.stopping import Stopped, Wishes, handled_by
 
 MOST_FILES: Final = 4096
 """Connections and files that may be open at once, where the system lets us have so many."""

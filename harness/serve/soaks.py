@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from harness.report.display import visible
 from harness.serve.rows import address, is_run
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 FOLDER: Final = "soaks"
 MOST_SHOWN: Final = 20

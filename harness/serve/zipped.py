@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any, Final
 
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 CHUNK: Final = 1 << 20
 _ODD: Final = re.compile(r"[\x00-\x1f\x7f\\:\ud800-\udfff]")

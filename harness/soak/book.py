@@ -25,7 +25,7 @@ from harness.errors import (
     UsageError,
     cannot_write,
 )
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 BOOK = "soak.jsonl"
 MOST_BYTES: Final = 256 << 20

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.soak.page import write_page
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 SMALL = ("scenario.toml", "verdict.json", "faults.jsonl", "evidence/run.json")
 """What is kept of a run that passed: enough to repeat and to count it."""

@@ -31,10 +31,10 @@ from harness.errors import (
     EXIT_USAGE,
     EXIT_VALID,
 )
-from harness.run.store import write_text
+from harness.linux.stopping import Wishes, handled_by
 from harness.soak.book import Book, Entry, seed_of
-from harness.stopping import Wishes, handled_by
-from harness.untrusted import MOST_JSON_BYTES, Folder, parsed_json
+from harness.store.runs import write_text
+from harness.store.untrusted import MOST_JSON_BYTES, Folder, parsed_json
 
 POLL_S = 0.5
 STOP_GRACE_S = 60.0

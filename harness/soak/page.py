@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.report.display import visible
-from harness.run.store import write_text
+from harness.store.runs import write_text
 
 SIGNS = (("passed", "✓"), ("violation", "✗"), ("unknown", "?"), ("infrastructure", "!"))
 WORDS = {

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from checkers.explained import ANOMALIES
-from harness.history.verdict import Verdict
+from harness.verdict.verdict import Verdict
 
 
 @pytest.fixture(autouse=True, scope="module")

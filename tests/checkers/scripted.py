@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from checkers.explained.notation import scripted
-from harness.history.record import Record
-from harness.history.verdict import Budget, Verdict
+from harness.verdict.record import Record
+from harness.verdict.verdict import Budget, Verdict
 
 __all__ = ["judged", "kinds", "scripted"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from checkers.calls import Call, calls
+from harness.history.calls import Call, calls
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 

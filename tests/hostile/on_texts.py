@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from harness.cluster.identity import identify
+from harness.linux.identity import identify
 from tests.hostile import run_folders
 from tests.hostile.on_contents import HISTORY, REGISTRATION, rewrite_header, rewrite_text
 from tests.hostile.run_folders import Attack, Hostile

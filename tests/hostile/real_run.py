@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.history.seal import seal
+from harness.judge.judge import judge_run
 from harness.report import render
-from harness.run.judge import judge_run
-from harness.run.store import write_json, write_text
+from harness.store.runs import write_json, write_text
 
 NODES = ("n1", "n2", "n3")
 LOG = "etcd.log"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import run
-from harness.run.judge import judge_run
+from harness.judge.judge import judge_run
 from tests.hostile.on_contents import (
     NESTED,
     ODD,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.run.judge import judge_run
+from harness.judge.judge import judge_run
 from tests.hostile.run_folders import (
     SECRET,
     Attack,

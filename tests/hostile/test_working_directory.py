@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.run.judging import judge_apart
+from harness.judge.apart import judge_apart
 from tests.hostile.on_texts import BESIDE
 from tests.hostile.run_folders import Hostile, attacks, lay
 
@@ -67,7 +67,7 @@ def test_settings_of_numba_are_not_those_of_the_working_directory(hostile: Hosti
     """One of them names the folder of compiled code, which is kept as pickles."""
     (hostile.run / ".numba_config.yaml").write_text("cache_dir: evil\ndebug_cache: 1\n")
     program = (
-        "from harness.history.compiling import load_numba\n"
+        "from harness.history.compiled.compiling import load_numba\n"
         "load_numba()\n"
         "import numba\n"
         "assert numba.njit(lambda number: number + 1)(1) == 2\n"
@@ -90,7 +90,7 @@ def test_the_judging_process_imports_nothing_from_the_working_directory(
 
 
 def test_no_module_of_ours_is_started_from_the_working_directory() -> None:
-    """``python -m`` looks there first; ``harness.surroundings.program`` does not."""
+    """``python -m`` looks there first; ``harness.linux.surroundings.program`` does not."""
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in (ROOT / "harness").rglob("*.py")

@@ -17,18 +17,18 @@ from random import Random
 from typing import Any
 
 from harness.cluster import providers
-from harness.fault import Stage
+from harness.contract.fault import Stage
+from harness.history.ledger import Ledger, unhealed
 from harness.history.operation import NEMESIS, Operation
-from harness.history.record import LedgerEntry
-from harness.run.counting import count_faults
-from harness.run.ledger import Ledger, unhealed
+from harness.judge.counting import count_faults
 from harness.run.nemesis import Nemesis
-from nemeses import shapes
-from nemeses.clock import Clock
-from nemeses.kill import Kill
-from nemeses.partition import Partition
-from nemeses.pause import Pause
-from tests.nemeses.gossip import Gossip
+from harness.verdict.record import LedgerEntry
+from nemeses.clock.skew import Clock
+from nemeses.network import shapes
+from nemeses.network.partition import Partition
+from nemeses.process.kill import Kill
+from nemeses.process.pause import Pause
+from tests.nemeses.network.gossip import Gossip
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 BITE_TIMEOUT_S = 40.0

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from harness.cluster import providers
-from harness.run.ledger import read_ledger
-from tests.nemeses.gossip import Gossip
+from harness.history.ledger import read_ledger
+from tests.nemeses.network.gossip import Gossip
 from tests.places import NODES, PLACES, Place, furnish
 
 PROGRAM = Path(__file__).with_name("faults_on_a_cluster.py")

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from harness.client import Failed, Indeterminate
+from harness.contract.client import Failed, Indeterminate
 from harness.generator import clients, limit
 from harness.generator.simulate import invocations, perfect, simulate
 from harness.history.history import History
 from harness.history.operation import FAIL, INFO, Header, Operation
-from harness.history.record import Record
-from harness.history.verdict import Budget, Verdict
 from harness.plugins import Registry
+from harness.verdict.record import Record
+from harness.verdict.verdict import Budget, Verdict
 
 
 class Memory:

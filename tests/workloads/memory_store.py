@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.client import Failed
+from harness.contract.client import Failed
 
 
 class Store:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from harness.client import Failed
+from harness.contract.client import Failed
+from harness.contract.workload import WorkloadOptions
 from harness.generator import Generator, initial_context
 from harness.generator.core import PENDING, bind
 from harness.history.history import History
 from harness.history.operation import FAIL, Header, Operation
-from harness.history.record import Record
-from harness.history.verdict import Budget, Verdict
 from harness.plugins import Registry
-from harness.workload import WorkloadOptions
+from harness.verdict.record import Record
+from harness.verdict.verdict import Budget, Verdict
 from tests.workloads.memory_store import Store
 
 

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from checkers.bank import Bank as BankChecker
-from harness.client import Failed, Indeterminate
+from checkers.objects.bank import Bank as BankChecker
+from harness.contract.client import Failed, Indeterminate
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError, UsageError
 from harness.generator import limit
 from harness.generator.simulate import invocations, perfect, simulate
 from harness.history.history import History
 from harness.history.operation import FAIL, INFO, Header, Operation
-from harness.history.record import Record
-from harness.history.verdict import Budget, Verdict
 from harness.plugins import Registry
-from harness.workload import WorkloadOptions
+from harness.verdict.record import Record
+from harness.verdict.verdict import Budget, Verdict
 from workloads.bank import Bank
 
 

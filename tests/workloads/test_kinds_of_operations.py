@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from harness.contract.workload import WorkloadOptions
 from harness.generator import clients, limit
 from harness.generator.simulate import invocations, perfect, simulate
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.record import Record
+from harness.judge.foreign import refuse_other_models, unmodelled
 from harness.plugins import Registry
-from harness.run.foreign import refuse_other_models, unmodelled
-from harness.workload import WorkloadOptions
+from harness.verdict.record import Record
 
 REGISTRY = Registry()
 

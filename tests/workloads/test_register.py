@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.client import Indeterminate
+from harness.contract.client import Indeterminate
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError, UsageError
 from harness.generator import limit
 from harness.generator.simulate import crashing, erratic, invocations, perfect, simulate
 from harness.history.operation import Operation
 from harness.plugins import Registry
-from harness.workload import WorkloadOptions
 from workloads.register import Register
 
 

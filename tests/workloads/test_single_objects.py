@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from harness.client import ABILITIES, Failed, Indeterminate
+from harness.contract.client import ABILITIES, Failed, Indeterminate
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError, UsageError
 from harness.generator import limit
 from harness.generator.simulate import invocations, perfect, simulate
 from harness.history.operation import Operation
 from harness.plugins import Registry
-from harness.workload import WorkloadOptions
 from tests.workloads.memory import Memory, ran, verdicts
 
 BROKEN = [

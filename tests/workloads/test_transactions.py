@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError, UsageError
 from harness.generator import limit
 from harness.generator.simulate import invocations, perfect, simulate
 from harness.history.operation import Operation
-from harness.workload import WorkloadOptions
 from tests.workloads.memory_store import Store
 from tests.workloads.running import judged, made, ran
 from workloads.list_append import ListAppend

@@ -92,7 +92,7 @@ def json_lines(data: bytes) -> memoryview | None:
         return None
     import numpy as np
 
-    from harness.history.formats.edn_kernel import LONGER, translate
+    from harness.history.compiled.edn_kernel import LONGER, translate
 
     source = np.frombuffer(data, np.uint8)
     target = np.empty(LONGER * source.size + 64, np.uint8)

@@ -8,8 +8,8 @@ from typing import Any
 from checkers.elle.list_append import ListAppend
 from checkers.explained.notation import lanes, lists
 from harness.history.history import History
-from harness.history.record import Record
-from harness.history.verdict import Budget, Verdict
+from harness.verdict.record import Record
+from harness.verdict.verdict import Budget, Verdict
 
 
 def drawn_lists(text: str, **header: Any) -> History:

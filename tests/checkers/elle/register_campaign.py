@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from checkers.elle.models import canonical, friendly
 from checkers.elle.options import OF_SESSIONS
 from checkers.elle.saturation import CAUSAL, READ_ATOMIC, READ_COMMITTED
+from checkers.proof.models import canonical, friendly
 from harness.history.history import History
-from harness.history.verdict import UNKNOWN, Verdict
+from harness.verdict.verdict import UNKNOWN, Verdict
 from tests.checkers.elle.register_axioms import is_allowed
 from tests.checkers.elle.register_histories import (
     judged,

@@ -17,8 +17,8 @@ from checkers.elle.rw_register import RwRegister
 from checkers.explained.notation import lanes, registers
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 
 
 def drawn(text: str, **header: Any) -> History:

@@ -14,14 +14,14 @@ from checkers.elle.cycles import SEARCHES, Cycle
 from checkers.elle.graph import PROCESS, REALTIME, RW, WR, WW, Graph
 from checkers.elle.kernels import FREE, has_numba, search_cycles
 from checkers.elle.list_append import APPENDS
-from checkers.elle.models import implied_anomalies
 from checkers.elle.options import Options
 from checkers.elle.search import search
 from checkers.elle.transactions import transactions
+from checkers.proof.models import implied_anomalies
 from harness.history.columns import columns
 from harness.history.history import History
 from harness.history.operation import Operation
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 
 Edge = tuple[int, int, int]
 

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 from checkers.elle.draw import layout
 from checkers.elle.list_append import ListAppend
-from harness.history.record import LedgerEntry, Record
-from harness.history.verdict import Budget, Verdict
+from harness.verdict.record import LedgerEntry, Record
+from harness.verdict.verdict import Budget, Verdict
 from tests.checkers.elle.drawing_lists import drawn_lists
 
 SKEW = "a: [ax1 ay1]\nb: [rx  ry1]"

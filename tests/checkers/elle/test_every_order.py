@@ -9,18 +9,18 @@ import pytest
 from checkers.elle import consistent_view, every_order, rw_register
 from checkers.elle.every_order import SNAPSHOTS
 from checkers.elle.explain import Teller
-from checkers.elle.models import friendly
 from checkers.elle.options import Options
 from checkers.elle.rw_register import WRITES, infer
 from checkers.elle.rw_versions import agreed_order, versions
 from checkers.elle.serial_order import taking_part
 from checkers.elle.transactions import transactions
-from checkers.elle.trials import SnapshotTrial
+from checkers.elle.tried_orders import SnapshotTrial
+from checkers.proof.models import friendly
 from harness.history.columns import columns
 from harness.history.history import History
 from harness.history.reader import parse_history
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Verdict
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Verdict
 from tests.checkers.elle.register_histories import judged, odd_history, random_history, says_nothing
 from tests.checkers.elle.register_oracle import allowed
 

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from harness.history.history import History
-from harness.history.verdict import UNKNOWN, Verdict
+from harness.verdict.verdict import UNKNOWN, Verdict
 from tests.checkers.elle.brute_force import LEVELS, has_an_order, txns_of
 from tests.checkers.elle.drawing_lists import judged
 from tests.checkers.elle.random_lists import (

@@ -8,7 +8,7 @@ import pytest
 
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.verdict import UNKNOWN, Verdict
+from harness.verdict.verdict import UNKNOWN, Verdict
 from tests.checkers.elle.drawing_lists import judged
 
 Record = tuple[int, str, Any]

@@ -8,7 +8,7 @@ import pytest
 
 from harness.history.history import History
 from harness.history.operation import Operation
-from harness.history.verdict import UNKNOWN
+from harness.verdict.verdict import UNKNOWN
 from tests.checkers.elle.drawing_lists import drawn_lists, judged
 
 

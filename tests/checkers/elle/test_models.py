@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.elle.models import (
+from checkers.proof.models import (
     CYCLES,
     EXISTENCE,
     FORBIDDEN_BY,
@@ -22,8 +22,8 @@ from checkers.elle.models import (
     strongest,
     weakest,
 )
-from harness.history.consistency import MODELS as NAMED_MODELS
-from harness.history.consistency import SYNONYMS
+from harness.verdict.consistency import MODELS as NAMED_MODELS
+from harness.verdict.consistency import SYNONYMS
 
 
 def out_by(*anomalies: str) -> set[str]:

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.verdict import UNKNOWN
+from harness.verdict.verdict import UNKNOWN
 from tests.checkers.elle.drawing_lists import drawn_lists, judged
 
 PUTS = Header(options={"appends": "get-and-put"})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.history.reader import read_history
-from harness.history.verdict import Verdict
+from harness.verdict.verdict import Verdict
 from tests.checkers.elle.drawing_lists import judged
 
 HISTORIES = Path(

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from checkers.causal import Causal
-from checkers.torn import Torn
+from checkers.isolation.causal import Causal
+from checkers.isolation.torn import Torn
 from harness.history.history import History
 from harness.history.intakes import ORDER, SESSION_ORDER, with_fact
 from harness.history.operation import Header, Operation
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Budget
 from tests.checkers.elle.register_histories import judged
 
 ROOT = Path(__file__).parents[3]

@@ -8,7 +8,7 @@ import pytest
 
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.verdict import UNKNOWN
+from harness.verdict.verdict import UNKNOWN
 from tests.checkers.elle.register_campaign import Tally, judge_one
 from tests.checkers.elle.register_histories import judged
 

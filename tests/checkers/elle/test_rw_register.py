@@ -9,8 +9,8 @@ import pytest
 from checkers.elle.rw_register import RwRegister
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.record import LedgerEntry, Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
+from harness.verdict.record import LedgerEntry, Record
+from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 from tests.checkers.elle.register_histories import drawn, judged, odd_history, random_history
 from tests.checkers.elle.register_oracle import LEVELS, UNDECIDED, allowed
 from tests.checkers.elle.register_stores import LEVELS as STORES

@@ -11,7 +11,7 @@ from checkers.elle.transactions import transactions
 from harness.history.columns import columns
 from harness.history.history import History
 from harness.history.reader import parse_history
-from harness.history.verdict import UNKNOWN
+from harness.verdict.verdict import UNKNOWN
 from tests.checkers.elle.register_axioms import is_allowed, is_odd
 from tests.checkers.elle.register_histories import drawn, judged, odd_history, random_history
 

@@ -16,8 +16,8 @@ from checkers.elle.transactions import transactions
 from checkers.elle.versions import version_orders
 from harness.history.columns import columns, outcomes
 from harness.history.history import History
-from harness.history.record import Record
-from harness.history.verdict import Budget
+from harness.verdict.record import Record
+from harness.verdict.verdict import Budget
 from tests.checkers.elle.random_lists import random_history
 
 

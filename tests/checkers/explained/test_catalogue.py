@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 import checkers
-from checkers.elle.models import (
+from checkers.explained import ANOMALIES, EXPLANATIONS
+from checkers.proof.models import (
     EXISTENCE,
     EXISTS,
     FORBIDS,
@@ -30,11 +31,10 @@ from checkers.elle.models import (
     friendly,
     impossible,
 )
-from checkers.explained import ANOMALIES, EXPLANATIONS
-from harness.history.consistency import MODELS
-from harness.history.explanation import Example, Explanation
+from harness.contract.system import LogKinds
 from harness.plugins import Registry
-from harness.system import LogKinds
+from harness.verdict.consistency import MODELS
+from harness.verdict.explanation import Example, Explanation
 
 ENTRIES: dict[str, Explanation] = {
     entry.name: entry for entry in (factory() for factory in EXPLANATIONS.values())

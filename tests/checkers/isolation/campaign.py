@@ -15,15 +15,15 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
-from checkers.elle.models import canonical
 from checkers.elle.rw_register import WRITES
 from checkers.elle.rw_versions import Versions, versions
 from checkers.elle.transactions import transactions
 from checkers.isolation.decide import decide
 from checkers.isolation.problem import LEVELS, problem
+from checkers.proof.models import canonical
 from harness.history.columns import columns
 from harness.history.history import History
-from harness.history.verdict import UNKNOWN, Budget
+from harness.verdict.verdict import UNKNOWN, Budget
 from tests.checkers.elle.register_campaign import history_of
 from tests.checkers.elle.register_histories import judged, says_nothing
 from tests.checkers.isolation.contested import contested

@@ -9,15 +9,15 @@ import pytest
 
 from checkers.elle import kernels
 from checkers.elle.kernels import has_numba
-from checkers.elle.models import canonical
 from checkers.isolation import clocks, guess, replay
 from checkers.isolation.decide import decide
 from checkers.isolation.edges import turns_of
 from checkers.isolation.problem import LEVELS, problem
 from checkers.isolation.rules import saturate
+from checkers.proof.models import canonical
 from harness.history.history import History
 from harness.history.operation import Operation
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 from tests.checkers.elle.register_stores import recorded
 from tests.checkers.isolation.campaign import known_of
 from tests.checkers.isolation.contested import contested

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from checkers.elle.models import canonical
 from checkers.isolation import proof
 from checkers.isolation.choices import choose
 from checkers.isolation.edges import Turns, turns_of
@@ -17,7 +16,8 @@ from checkers.isolation.problem import LEVELS, Level, problem
 from checkers.isolation.refutation import Circle, Finding, Refutation, fault_in
 from checkers.isolation.replay import explains
 from checkers.isolation.rules import saturate
-from harness.history.verdict import Budget
+from checkers.proof.models import canonical
+from harness.verdict.verdict import Budget
 from tests.checkers.elle.register_histories import drawn, judged
 from tests.checkers.isolation.campaign import known_of
 from tests.checkers.isolation.contested import contested

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.elle.models import canonical
 from checkers.isolation import decide as deciding
 from checkers.isolation import guess
 from checkers.isolation.decide import decide
 from checkers.isolation.problem import LEVELS, problem
-from harness.history.verdict import UNKNOWN, Budget
+from checkers.proof.models import canonical
+from harness.verdict.verdict import UNKNOWN, Budget
 from tests.checkers.elle.register_histories import drawn, judged
 from tests.checkers.isolation.campaign import Tally, decide_one, known_of
 from tests.checkers.isolation.contested import contested

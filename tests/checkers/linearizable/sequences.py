@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from checkers.linearizable.calls import Part as CallPart
-from checkers.linearizable.calls import Timed
 from checkers.linearizable.entries import NEVER
+from checkers.linearizable.object_entries import Part as CallPart
+from checkers.linearizable.object_entries import Timed
 from checkers.linearizable.objects import INCONSISTENT, OBJECTS, Call, Sequential
 from checkers.linearizable.problem import REFUSED, Problem
 

@@ -10,8 +10,8 @@ import pytest
 from checkers.linearizable import CHECKERS, Linearizable
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 from tests.checkers.drawing import drawn
 
 

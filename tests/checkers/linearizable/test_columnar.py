@@ -11,13 +11,13 @@ import pytest
 
 from checkers.linearizable import Linearizable, checker
 from checkers.linearizable.columnar import rows_of
-from checkers.linearizable.models import CAS_REGISTER
+from checkers.linearizable.registers import CAS_REGISTER
 from checkers.linearizable.zone_columns import first_impossible, has_unique_values, impossible
 from harness.history.columns import columns
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Budget
 from tests.checkers.linearizable.orders import (
     ordered_entries,
     random_entries,

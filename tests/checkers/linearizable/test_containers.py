@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from checkers.linearizable import frontier
-from checkers.linearizable.calls import Timed, problem_of, until
 from checkers.linearizable.containers import NotDecided, decided
 from checkers.linearizable.entries import NEVER
+from checkers.linearizable.object_entries import Timed, problem_of, until
 from checkers.linearizable.objects import OBJECTS, Call
 from checkers.linearizable.problem import Allowance
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 from tests.checkers.linearizable.sequences import has_order, part
 
 

@@ -11,8 +11,8 @@ import pytest
 from checkers.linearizable import CHECKERS, checker
 from harness.history.history import History
 from harness.history.operation import Operation
-from harness.history.record import Record
-from harness.history.verdict import Anomaly, Budget, Verdict
+from harness.verdict.record import Record
+from harness.verdict.verdict import Anomaly, Budget, Verdict
 from tests.checkers.linearizable.definitions import (
     NOT_KNOWN,
     has_order,

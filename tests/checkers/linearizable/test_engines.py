@@ -9,7 +9,7 @@ import pytest
 from checkers.linearizable import frontier, search
 from checkers.linearizable.entries import INITIAL, NEVER, NOTHING, Entry, without_idle_infos
 from checkers.linearizable.problem import Allowance, Exhausted, Problem, register_problem
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 from tests.checkers.linearizable.orders import (
     ordered_entries,
     random_entries,

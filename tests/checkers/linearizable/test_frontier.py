@@ -9,7 +9,7 @@ import pytest
 from checkers.linearizable.entries import NEVER, NOTHING, Entry, until, without_idle_infos
 from checkers.linearizable.problem import Allowance, Exhausted
 from checkers.linearizable.search import first_impossible
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 from tests.checkers.linearizable.orders import (
     has_order,
     ordered_entries,

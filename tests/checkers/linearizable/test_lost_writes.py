@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from checkers.explained.notation import scripted
 from checkers.linearizable import Linearizable
 from harness.history.history import History
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
-from harness.run.composing import against_claims, compose
+from harness.judge.composing import against_claims, compose
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 
 RECOVERED_MS = 100
 """Everything of a script after its line ``--`` is sent later than that."""

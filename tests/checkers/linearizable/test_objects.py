@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from checkers.linearizable import CHECKERS, Linearizable, frontier, search, sequential, wgl
-from checkers.linearizable.calls import Timed, problem_of, until
+from checkers.linearizable.object_entries import Timed, problem_of, until
 from checkers.linearizable.objects import INCONSISTENT, OBJECTS, Call, Sequential
 from checkers.linearizable.problem import Allowance, Exhausted
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 from tests.checkers.linearizable.sequences import (
     acted_out,
     has_order,

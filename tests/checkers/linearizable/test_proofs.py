@@ -8,14 +8,14 @@ from random import Random
 
 from checkers.linearizable import Linearizable
 from checkers.linearizable.checker import TOLD, prove
+from checkers.linearizable.deciding import judge
 from checkers.linearizable.entries import Entry, by_key
-from checkers.linearizable.judging import judge
 from checkers.linearizable.minimal import minimal
-from checkers.linearizable.models import CAS_REGISTER
+from checkers.linearizable.registers import CAS_REGISTER
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.record import LedgerEntry, Record
-from harness.history.verdict import Anomaly, Budget
+from harness.verdict.record import LedgerEntry, Record
+from harness.verdict.verdict import Anomaly, Budget
 from tests.checkers.drawing import drawn
 from tests.checkers.linearizable.orders import (
     has_order,

@@ -15,8 +15,8 @@ from checkers.linearizable import CHECKERS
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.history.reader import read_history
-from harness.history.record import Record
-from harness.history.verdict import Budget, Verdict
+from harness.verdict.record import Record
+from harness.verdict.verdict import Budget, Verdict
 
 ROOT = Path(__file__).parents[3]
 HISTORIES = Path(os.environ.get("POLYGRAPH_HISTORIES", ROOT.parent / "shared/histories"))

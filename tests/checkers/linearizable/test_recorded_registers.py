@@ -11,8 +11,8 @@ import pytest
 from checkers.linearizable import Linearizable
 from harness.history.history import History
 from harness.history.reader import read_history
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Valid
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Budget, Valid
 
 ROOT = Path(__file__).parents[3]
 HISTORIES = Path(os.environ.get("POLYGRAPH_HISTORIES", ROOT.parent / "shared/histories"))

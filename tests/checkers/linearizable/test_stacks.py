@@ -7,13 +7,13 @@ from functools import cache
 from random import Random
 
 from checkers.linearizable import frontier
-from checkers.linearizable.calls import Timed, problem_of, until
 from checkers.linearizable.containers import NotDecided
 from checkers.linearizable.nesting import Stay, knot, smallest_knot
+from checkers.linearizable.object_entries import Timed, problem_of, until
 from checkers.linearizable.objects import OBJECTS, Call
 from checkers.linearizable.problem import Allowance
 from checkers.linearizable.stacks import decided
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 from tests.checkers.linearizable.sequences import has_order, part
 from tests.checkers.linearizable.test_containers import blind
 

@@ -17,7 +17,7 @@ from checkers.linearizable.zones import (
     earliest_contradiction,
     has_unique_values,
 )
-from harness.history.verdict import Budget
+from harness.verdict.verdict import Budget
 from tests.checkers.linearizable.orders import (
     has_order,
     ordered_entries,

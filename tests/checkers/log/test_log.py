@@ -9,8 +9,8 @@ import pytest
 
 from checkers.log import Log
 from harness.history.operation import Operation
-from harness.history.record import Record
-from harness.history.verdict import Budget
+from harness.verdict.record import Record
+from harness.verdict.verdict import Budget
 from tests.checkers.scripted import judged, kinds, scripted
 
 

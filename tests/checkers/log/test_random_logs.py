@@ -9,8 +9,8 @@ import pytest
 from checkers.log import Log
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.history.record import Record
-from harness.history.verdict import UNKNOWN, Budget, Verdict
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 from tests.checkers.log.random_logs import errors, random_log_history
 
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.contract.system import BYPASSES, FAITHFUL, WAITS_ON_TRUE_CLOCK
 from harness.errors import SetupError
-from harness.system import BYPASSES, FAITHFUL, WAITS_ON_TRUE_CLOCK
 
 PROGRAM = """
 import ctypes, sys, time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.cluster.node import Cluster
+from harness.contract.node import Cluster
 from systems.etcd import Etcd
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from harness.cli.models import KNOWN, checker_for, initial_state, refuse_unknown
-from harness.cli.proofs import folders
+from harness.cli.kept_proofs import folders
+from harness.cli.model_names import KNOWN, checker_for, initial_state, refuse_unknown
 from harness.cli.side_by_side import Begun, Outcome, judge_all
 from harness.errors import UsageError
 from harness.history.history import History

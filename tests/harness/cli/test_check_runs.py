@@ -10,7 +10,7 @@ import pytest
 
 from harness.cli.main import run
 from harness.cluster import registration
-from harness.cluster.identity import identify
+from harness.linux.identity import identify
 
 HEADER = {"polygraph": 1, "workload": "register", "model": "cas-register", "independent": True}
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from harness.cluster.clock_path import Examined, sum_up
-from harness.cluster.onhost import syscalls
-from harness.cluster.onhost.syscalls import READS, SETS, WAITS
-from harness.system import BYPASSES, FAITHFUL, WAITS_ON_TRUE_CLOCK
+from harness.cluster.hands import syscalls
+from harness.cluster.hands.syscalls import READS, SETS, WAITS
+from harness.contract.system import BYPASSES, FAITHFUL, WAITS_ON_TRUE_CLOCK
 
 TOYS = Path(__file__).with_name("clock_toys.py")
 ROOT = Path(__file__).parents[3]

@@ -86,7 +86,7 @@ def test_a_plug_in_brings_its_own_entries(
 ) -> None:
     plugin = tmp_path / "plugin.py"
     plugin.write_text(
-        "from harness.history.explanation import Explanation\n"
+        "from harness.verdict.explanation import Explanation\n"
         "EXPLANATIONS = {'odd': lambda: Explanation(kind='anomaly', names=('odd',), text='Odd.')}\n"
     )
     assert run(["explain", "odd", "--plugin", str(plugin)]) == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import run
-from harness.run.store import is_run_dir
+from harness.store.runs import is_run_dir
 
 
 def test_a_program_that_does_not_say_its_version_is_told_by_the_report(

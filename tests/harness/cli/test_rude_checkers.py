@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness.cli.side_by_side import Begun, Outcome, judge_all
-from harness.stopping import Stopped
+from harness.linux.stopping import Stopped
 
 RUDE = """
 import os, sys
@@ -29,7 +29,7 @@ class Rude:
         return self
 
     def check(self, record, budget):
-        from harness.history.verdict import Verdict
+        from harness.verdict.verdict import Verdict
         self.deed()
         return Verdict(valid=True, why="")
 

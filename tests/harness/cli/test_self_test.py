@@ -13,7 +13,7 @@ from harness.history.history import History
 from harness.history.operation import Operation
 
 CHECKER = """
-from harness.history.verdict import Anomaly, Verdict
+from harness.verdict.verdict import Anomaly, Verdict
 
 class Odd:
     name = "bank"

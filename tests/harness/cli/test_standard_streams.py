@@ -98,7 +98,7 @@ def test_what_cannot_be_said_to_people_costs_nothing(shell: Fixture, words: str)
 
 def test_a_verdict_that_a_folder_holds_outlives_its_answer() -> None:
     program = (
-        "from harness.standard_streams import prepare\nprepare()\n"
+        "from harness.linux.standard_streams import prepare\nprepare()\n"
         "from harness.cli.test import told_or_kept\n"
         "with told_or_kept():\n    print('INVALID')\nprint('more')\nraise SystemExit(1)"
     )

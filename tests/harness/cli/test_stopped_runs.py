@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from harness.run.ended import ending, why_no_verdict
-from harness.run.run_log import is_held
+from harness.store.ended import ending, why_no_verdict
+from harness.store.run_log import is_held
 
 Fixture = Any
 

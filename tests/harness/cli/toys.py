@@ -7,11 +7,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.client import Registers
-from harness.history.record import Record
-from harness.history.verdict import Anomaly, Budget, Valid, Verdict
-from harness.system import SystemOption
-from harness.workload import WorkloadOptions
+from harness.contract.client import Registers
+from harness.contract.system import SystemOption
+from harness.contract.workload import WorkloadOptions
+from harness.verdict.record import Record
+from harness.verdict.verdict import Anomaly, Budget, Valid, Verdict
 
 
 class Says:

@@ -16,9 +16,9 @@ from typing import Any
 
 from inside import Inside, python, wait_until
 
-from harness.cluster.identity import state
-from harness.cluster.node import Daemon, Node
+from harness.contract.node import Daemon, Node
 from harness.errors import NodeError
+from harness.linux.identity import state
 
 LOOK = """
 import ctypes, json, os, subprocess, sys, threading, time

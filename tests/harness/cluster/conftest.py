@@ -22,8 +22,9 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import enter, kernel
-from harness.cluster.netlink import DUMP, NETFILTER, Netlink, Request
+from harness.cluster.namespaces import enter
+from harness.cluster.namespaces.netlink import DUMP, NETFILTER, Netlink, Request
+from harness.linux import kernel
 
 ROOT = Path(__file__).parents[3]
 INSIDE = Path(__file__).with_name("inside.py")

@@ -16,9 +16,9 @@ from typing import Any
 
 from inside import Inside, python
 
-from harness.fault import Stage
-from nemeses.kill import Kill
-from nemeses.pause import Pause
+from harness.contract.fault import Stage
+from nemeses.process.kill import Kill
+from nemeses.process.pause import Pause
 
 KINDS = ("main", "session", "twice", "bare", "forker", "forked")
 QUIET_S = 0.3

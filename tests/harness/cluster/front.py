@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from harness.cluster.enter import spawn
+from harness.cluster.namespaces.enter import spawn
 
 
 def main() -> None:

@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import sockets
-from harness.cluster.enter import choose_mode
-from harness.cluster.local import LocalCluster
-from harness.cluster.netlink import in_network
-from harness.cluster.node import Daemon
-from harness.cluster.plain import PlainCluster
+from harness.cluster.namespaces.cluster import LocalCluster
+from harness.cluster.namespaces.enter import choose_mode
+from harness.cluster.namespaces.netlink import in_network
+from harness.cluster.plain.cluster import PlainCluster
+from harness.contract.node import Daemon
 from harness.errors import NodeError, PolygraphError
+from harness.linux import sockets
 
 NAMES = ("n1", "n2", "n3", "n4", "n5")
 WAIT_S = 60.0

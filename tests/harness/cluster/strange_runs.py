@@ -18,10 +18,11 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import identity, registration
+from harness.cluster import registration
 from harness.cluster.leftovers import heal
-from harness.cluster.node import ProcessIdentity
-from harness.run.ledger import Ledger, read_ledger, unhealed
+from harness.contract.node import ProcessIdentity
+from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.linux import identity
 
 LIMIT_S = 8.0
 """No odd file holds anybody for longer."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.cluster.clocks import refusal_on_this_machine
-from harness.cluster.onhost.machine_clock import REFUSAL
+from harness.cluster.hands.machine_clock import REFUSAL
 
 INSIDE = Path(__file__).with_name("clock_inside.py")
 ROOT = Path(__file__).parents[3]
@@ -119,7 +119,7 @@ def test_the_clock_of_this_machine_is_not_moved(start: Start) -> None:
 
 def test_only_the_machine_method_knows_how_to_set_a_machines_clock() -> None:
     tops = ("harness", "nemeses", "systems", "workloads", "checkers")
-    allowed = ROOT / "harness" / "cluster" / "onhost" / "machine_clock.py"
+    allowed = ROOT / "harness" / "cluster" / "hands" / "machine_clock.py"
     found = {
         f"{path.relative_to(ROOT)}: {name}"
         for top in tops

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.cluster import doctor
-from harness.cluster.containers.examination import examine as of_docker
+from harness.cluster.docker.examination import examine as of_docker
 from harness.cluster.doctor import Finding, any_provider_works, examine, examine_local
 
 
@@ -38,7 +38,7 @@ def test_a_machine_that_cannot_says_why_and_what_would_change_it(
 
 def test_without_pyroute2_no_mode_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "refusal_of", lambda mode: None)
-    monkeypatch.setattr("harness.cluster.reasons.has_pyroute2", lambda: False)
+    monkeypatch.setattr("harness.cluster.namespaces.reasons.has_pyroute2", lambda: False)
     findings = examine_local()
     assert not any_provider_works(findings)
     assert "pip install" in next(f for f in findings if f.name == "local:root").would_change
@@ -47,9 +47,9 @@ def test_without_pyroute2_no_mode_works(monkeypatch: pytest.MonkeyPatch) -> None
 def test_closed_locks_are_findings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "refusal_of", lambda mode: None)
     monkeypatch.setattr(
-        "harness.cluster.reasons.closed_locks", lambda: [("a.b = 0", "sysctl -w a.b=1")]
+        "harness.cluster.namespaces.reasons.closed_locks", lambda: [("a.b = 0", "sysctl -w a.b=1")]
     )
-    monkeypatch.setattr("harness.cluster.reasons.seccomp_filtered", lambda: True)
+    monkeypatch.setattr("harness.cluster.namespaces.reasons.seccomp_filtered", lambda: True)
     names = [finding.name for finding in examine() if not finding.ok]
     assert "user namespaces" in names
     assert "seccomp" in names

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import enter
-from harness.cluster.namespaces import NODE_STEPS, RUN_STEPS
-from harness.cluster.reasons import closed_locks, hint_for, seccomp_filtered
-from harness.cluster.rehearsal import REHEARSAL_STEPS
+from harness.cluster.namespaces import enter
+from harness.cluster.namespaces.reasons import closed_locks, hint_for, seccomp_filtered
+from harness.cluster.namespaces.rehearsal import REHEARSAL_STEPS
+from harness.cluster.namespaces.steps import NODE_STEPS, RUN_STEPS
 from harness.errors import NeedsError, SetupError, StoreError, UsageError
 
 Start = Callable[..., Any]

@@ -21,10 +21,10 @@ import pytest
 
 from harness.cluster import registration
 from harness.cluster.leftovers import down
-from harness.cluster.node import ProcessIdentity
+from harness.contract.node import ProcessIdentity
 from harness.errors import HealError
-from harness.run.ledger import Ledger
-from harness.run.store import new_run_dir
+from harness.history.ledger import Ledger
+from harness.store.runs import new_run_dir
 from tests.harness.cluster.strange_runs import (
     LIMIT_S,
     folder_of,
@@ -247,7 +247,7 @@ class Engine:
 @pytest.fixture
 def engine_at(monkeypatch: pytest.MonkeyPatch) -> dict[str | None, Engine]:
     """Engines by their address, in place of the SDK; the user's own is ``unix:///own``."""
-    from harness.cluster.containers import engine
+    from harness.cluster.docker import engine
 
     engines: dict[str | None, Engine] = {}
     monkeypatch.setenv("DOCKER_HOST", "unix:///own")

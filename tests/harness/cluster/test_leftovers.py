@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster import belonging, identity, registration
+from harness.cluster import belonging, registration
 from harness.cluster.leftovers import down, forget, heal
-from harness.cluster.node import ProcessIdentity
+from harness.contract.node import ProcessIdentity
 from harness.errors import HealError
-from harness.run.ledger import Ledger, read_ledger, unhealed
+from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.linux import identity
 
 
 @pytest.fixture

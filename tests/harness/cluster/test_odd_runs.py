@@ -16,9 +16,9 @@ import pytest
 
 from harness.cluster import registration
 from harness.cluster.leftovers import down
-from harness.cluster.node import ProcessIdentity
+from harness.contract.node import ProcessIdentity
 from harness.errors import HealError
-from harness.run.ledger import Ledger, read_ledger, unhealed
+from harness.history.ledger import Ledger, read_ledger, unhealed
 from tests.harness.cluster.strange_runs import (
     folder_of,
     gone,

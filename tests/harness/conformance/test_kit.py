@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from harness.client import Failed, Indeterminate
 from harness.conformance import kit
 from harness.conformance.kit import Case, Nonconformance, cases
 from harness.conformance.speaker import Kind, Misanswer
+from harness.contract.client import Failed, Indeterminate
 
 
 class LineSpeaker:

@@ -20,17 +20,18 @@ from typing import Any
 
 import pytest
 
-from harness.cli.models import checker_for
+from harness.cli.model_names import checker_for
 from harness.errors import HistoryError, UsageError
-from harness.history import fast_scan, reader
+from harness.history import reader
 from harness.history.columns import columns
+from harness.history.compiled import fast_scan
 from harness.history.formats import FORMATS, edn, export
 from harness.history.history import History
 from harness.history.operation import Operation
 from harness.history.reader import read_history
 from harness.history.values import Tagged, exact, is_rich
+from harness.judge.judge import judge_history
 from harness.plugins import Registry
-from harness.run.judge import judge_history
 from tests.harness.history.shapes import history as random_history
 
 HISTORIES = int(os.environ.get("POLYGRAPH_FORMAT_HISTORIES", "66"))

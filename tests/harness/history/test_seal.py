@@ -19,7 +19,7 @@ from harness.history.journal import Journal
 from harness.history.operation import Header, Operation
 from harness.history.reader import read_history
 from harness.history.seal import PLAIN, find_history, seal
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 
 @pytest.fixture

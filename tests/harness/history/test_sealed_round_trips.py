@@ -23,8 +23,9 @@ from msgspec import structs
 
 from benchmarks.list_histories import Plan, write_history
 from harness.cli.main import run
-from harness.history import fast_scan, reader
+from harness.history import reader
 from harness.history.columns import Columns, columns
+from harness.history.compiled import fast_scan
 from harness.history.formats import jsonl
 from harness.history.history import History
 from harness.history.operation import INVOKE, OK, Header, Operation

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.report.bands import Band
-from harness.report.calls import Calls, pair_calls
+from harness.report.intervals import Calls, pair_calls
 from harness.report.lanes import draw
 from harness.report.wording import Wording
 

@@ -9,9 +9,9 @@ import numpy as np
 from harness.history.history import History
 from harness.history.operation import Operation
 from harness.report.bands import Band
-from harness.report.calls import pair_calls
+from harness.report.intervals import pair_calls
 from harness.report.plots import draw_plots, page_svg, window_quantiles
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 
 def test_quantiles_are_those_of_each_window() -> None:

@@ -10,7 +10,7 @@ import pytest
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.report import timeline
-from harness.report.calls import Calls, pair_calls
+from harness.report.intervals import Calls, pair_calls
 from harness.report.timeline import timeline_data
 from harness.report.wording import Wording
 

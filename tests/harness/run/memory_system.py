@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.client import Registers
+from harness.contract.client import Registers
+from harness.contract.system import SystemOption
 from harness.errors import NotReady
-from harness.system import SystemOption
 
 _PATH = Path(__file__).parents[2] / "honest_cluster.py"
 _SPEC = importlib.util.spec_from_file_location("honest_cluster_for_memory", _PATH)

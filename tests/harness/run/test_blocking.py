@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.client import Failed, Indeterminate, Registers
+from harness.contract.client import Failed, Indeterminate, Registers
 from harness.generator import clients, invoke, limit, repeat
 from harness.history.operation import Operation
 from harness.run.blocking import BlockingClient

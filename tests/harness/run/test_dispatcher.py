@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import uvloop
 
-from harness.client import Indeterminate
+from harness.contract.client import Indeterminate
 from harness.errors import StoreError
 from harness.generator import (
     NOTHING,

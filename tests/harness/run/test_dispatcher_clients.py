@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.client import Failed, Indeterminate
+from harness.contract.client import Failed, Indeterminate
 from harness.generator import clients, invoke, limit, on_threads, repeat
 from harness.history.operation import Operation
 from tests.harness.run.dispatching import Bench, Client, Invoke, carried_out

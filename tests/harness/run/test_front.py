@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from harness.linux.stopping import ONE_S, STOPPING, Stopped
 from harness.run.front import _follow
 from harness.run.interrupts import Interrupts, stop_on_interrupt
-from harness.run.run_log import RunLog
-from harness.stopping import ONE_S, STOPPING, Stopped
+from harness.store.run_log import RunLog
 
 ASKED = r"""
 import json, os, sys

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from harness.cluster import registration
-from harness.cluster.containers import engine
+from harness.cluster.docker import engine
 from harness.cluster.leftovers import heal
 from harness.cluster.registration import Registration
 from harness.errors import NeedsError
-from harness.run.ledger import read_ledger, unhealed
+from harness.history.ledger import read_ledger, unhealed
 from tests.engine_holdings import holdings
 from tests.places import PLACES, Place, furnish
 

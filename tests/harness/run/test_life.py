@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 
 from harness.errors import NotReady, SetupError, UsageError
+from harness.history.ledger import read_ledger, unhealed
 from harness.history.reader import read_history
 from harness.history.seal import find_history
+from harness.judge.judge import judge_run
 from harness.plugins import Registry
 from harness.run import life as life_module
 from harness.run.__main__ import EXITS, _exit_code
 from harness.run.events import Events
 from harness.run.injection import Limits
-from harness.run.judge import judge_run
-from harness.run.ledger import read_ledger, unhealed
 from harness.run.life import Life
-from harness.run.plan import plan
+from harness.run.preparation import plan
 from harness.run.scenario import resolve
 from tests.disturbance import ATTEMPTS, was_held_up
 

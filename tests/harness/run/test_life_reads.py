@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.client import Failed, Indeterminate
+from harness.contract.client import Failed, Indeterminate
 from harness.errors import SetupError, UsageError
 from harness.history.operation import Operation
 from harness.history.reader import read_history

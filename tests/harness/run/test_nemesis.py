@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from harness.fault import Stage
+from harness.contract.fault import Stage
+from harness.history.ledger import Ledger, read_ledger, unhealed
 from harness.history.operation import NEMESIS, Operation
-from harness.history.record import LedgerEntry
 from harness.run.injection import Limits
-from harness.run.ledger import Ledger, read_ledger, unhealed
 from harness.run.nemesis import Nemesis
-from nemeses.kill import Kill
-from nemeses.partition import Partition
-from nemeses.pause import Pause
+from harness.verdict.record import LedgerEntry
+from nemeses.network.partition import Partition
+from nemeses.process.kill import Kill
+from nemeses.process.pause import Pause
 from tests import honest_cluster
 
 NODES = ["n1", "n2", "n3"]

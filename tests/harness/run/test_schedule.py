@@ -23,9 +23,9 @@ from harness.run.schedule import (
     parse_nemesis,
     schedule,
 )
-from nemeses.kill import Kill
-from nemeses.partition import Partition
-from nemeses.pause import Pause
+from nemeses.network.partition import Partition
+from nemeses.process.kill import Kill
+from nemeses.process.pause import Pause
 
 NODES = ["n1", "n2", "n3", "n4", "n5"]
 ALL: dict[str, Any] = {"partition": Partition({}), "kill": Kill({}), "pause": Pause({})}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from harness.cluster.node import Daemon, ProcessIdentity
-from harness.fault import Stage
-from harness.history.record import LedgerEntry
+from harness.contract.fault import Stage
+from harness.contract.node import Daemon, ProcessIdentity
 from harness.run.watch import ExitWatch, SleepWatch, killer
+from harness.verdict.record import LedgerEntry
 
 
 @dataclass

@@ -19,7 +19,7 @@ from harness.serve.app import Index, application
 from harness.serve.catalogue import Catalogue, State
 from harness.serve.listening import is_loopback, listening
 from harness.serve.rows import run_folders
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[31m"
 Make = Callable[..., Path]

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from harness.serve import drawn
 from harness.serve.app import application
 from harness.serve.drawn import Drawn, Undrawn
-from harness.untrusted import Folder
+from harness.store.untrusted import Folder
 
 NAME = "20261120T100000-aaaaaa"
 AT = f"etcd/register/{NAME}"

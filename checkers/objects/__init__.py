@@ -1,0 +1,1 @@
+"""Single objects: sets, counters, queues, locks, accounts; one file a checker."""

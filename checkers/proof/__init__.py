@@ -1,0 +1,1 @@
+"""What checkers share: claims and models, proofs in words, answers of the wrong shape."""

@@ -1,0 +1,107 @@
+"""The checker ``agreement``: after the last heal all nodes hold the same.
+
+Replicas may lag while there are faults; once everything is healed and all nodes say that they
+are ready, they were given time to agree (``waited_s``), and what each of them then holds by
+itself is compared, key by key: value and version. Two that differ have diverged, whatever the
+clients happened to read (etcd issue 13766 is of this kind: a member that forgot a transaction).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from harness.history.operation import FAIL, INVOKE, Operation
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
+
+DIVERGENCE: Final = "replica-divergence"
+SHOWN: Final = 20
+"""Keys told; all are counted."""
+
+
+class Agreement:
+    """No options."""
+
+    name = "agreement"
+    reads = frozenset({"history", "states"})
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        del options
+
+    def check(self, record: Record, budget: Budget) -> Verdict:
+        """Invalid if two nodes differ; ``unknown`` if a node's state could not be had."""
+        found = record.states or {}
+        states, unread = found.get("states") or {}, found.get("unread") or {}
+        keys = sorted({key for state in states.values() for key in state})
+        apart = [key for key in keys if len(_holders(states, key)) > 1]
+        stats = {"nodes": len(states), "keys": len(keys), "keys-apart": len(apart)}
+        if apart:
+            budget.spend_check("comparing the nodes")
+            cases = list(_cases(record, states, apart[:SHOWN], float(found.get("waited_s", 0))))
+            why = f"{len(apart)} of {len(keys)} keys are not the same on all nodes after the heal"
+            return Verdict(valid=False, why=why, anomalies={DIVERGENCE: cases}, stats=stats)
+        if unread or not states:
+            told = ", ".join(f"{node}: {why}" for node, why in unread.items()) or "nobody was asked"
+            return Verdict(valid=UNKNOWN, why=f"not every node's state is known ({told})")
+        return Verdict(valid=True, stats=stats)
+
+
+def _holders(states: Mapping[str, Any], key: str) -> dict[bytes, list[str]]:
+    """The nodes by what they hold for ``key`` (``null`` where it is absent)."""
+    holders: dict[bytes, list[str]] = {}
+    for node, state in states.items():
+        holders.setdefault(msgspec.json.encode(state.get(key)), []).append(node)
+    return holders
+
+
+def _cases(
+    record: Record, states: Mapping[str, Any], keys: Sequence[str], waited_s: float
+) -> Iterator[Anomaly]:
+    for key in keys:
+        holders = _holders(states, key)
+        writers = {held: _last_writer(record, key, held) for held in holders}
+        lines = [_line(held, nodes, writers[held]) for held, nodes in holders.items()]
+        yield Anomaly(
+            message=(
+                f"The nodes hold different things for key {key}, {waited_s:.1f} s after all was"
+                " healed and ready:\n" + "\n".join(f"  - {line}" for line in lines)
+            ),
+            witness=tuple(writer.index for writer in writers.values() if writer is not None),
+            key=key,
+            data={"held": {held.decode(): nodes for held, nodes in holders.items()}},
+        )
+
+
+def _line(held: bytes, nodes: Sequence[str], writer: Operation | None) -> str:
+    entry = msgspec.json.decode(held)
+    what = "nothing" if entry is None else f"{entry.get('value')} (version {entry.get('version')})"
+    told = f"{', '.join(nodes)}: {what}"
+    if writer is None:
+        return told
+    when = f"index {writer.index}, {writer.time / 1e9:.3f} s"
+    return f"{told}, last written by process {writer.process} ({writer.f}, {writer.type}, {when})"
+
+
+def _last_writer(record: Record, key: str, held: bytes) -> Operation | None:
+    """The last completion that wrote what is held, where values name their key as ``[key, v]``."""
+    entry = msgspec.json.decode(held)
+    if entry is None:
+        return None
+    last = None
+    for operation in record.history:
+        if operation.is_client and operation.type not in (INVOKE, FAIL) and operation.f != "read":
+            value = operation.value
+            if isinstance(value, list) and len(value) == 2 and _text(value[0]) == key:
+                new = value[1][-1] if isinstance(value[1], list) and value[1] else value[1]
+                last = operation if _text(new) == entry.get("value") else last
+    return last
+
+
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {Agreement.name: Agreement}

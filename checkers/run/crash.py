@@ -1,0 +1,201 @@
+"""The checker ``crash``: no process of the system ends, panics or races of its own accord.
+
+Two sources. The run's facts list every daemon that ended, and which fault killed it; an end that
+no fault caused is the system's own. The logs are searched for the system's crash patterns (panic
+lines, fatal errors, reports of a race detector), unless it names its patterns by kind, which are
+the business of :mod:`checkers.run.logs`. A system may list lines that are *expected*
+under a fault: such a line is excused if that fault was injected, and so is an exit beside it if
+the fault was in force shortly before.
+
+What ended on a node that the machines lost (a reboot, an engine that died) ended by that.
+A line that was cut off proves nothing (:func:`checkers.run.logs.is_cut_off`). SIGKILL from nobody
+here is most likely the machine's out-of-memory killer, and a process that dies of a full disk dies
+of the machine: infrastructure, not a verdict, so ``unknown``.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from checkers.proof.faults_active import faults_active, while_it_ran
+from checkers.run.logs import is_cut_off
+from harness.verdict.record import LedgerEntry, LogFile, Record
+from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
+
+CRASH: Final = "crash"
+SHOWN: Final = 20
+"""Log lines told; all are counted."""
+AFTERMATH_NS: Final = 10_000_000_000
+"""An exit this long after a fault may still be that fault's doing, if the log says so."""
+LONGEST_LINE: Final = 2000
+_LINES_BETWEEN_LOOKS: Final = 50_000
+_FULL_DISK: Final = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Cry:
+    """A log line that matches a crash pattern."""
+
+    log: LogFile
+    line: int
+    text: str
+
+
+class Crash:
+    """Options: ``crash_patterns`` (regular expressions) and ``expected_exits`` (fault to the
+    regular expressions of lines that it excuses)."""
+
+    name = "crash"
+    reads = frozenset({"logs", "run"})
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        patterns = options.get("crash_patterns") or ()
+        self.tells_lines = not options.get("log_patterns")
+        self.pattern = (
+            re.compile("|".join(f"(?:{each})" for each in patterns)) if patterns else None
+        )
+        self.expected = {
+            fault: re.compile("|".join(f"(?:{each})" for each in lines))
+            for fault, lines in (options.get("expected_exits") or {}).items()
+            if lines
+        }
+
+    def check(self, record: Record, budget: Budget) -> Verdict:
+        """Invalid if a process crashed; ``unknown`` if it may have been killed by the machine."""
+        run, ledger = record.run or {}, record.faults or ()
+        excuses = self._excuses(ledger)
+        cries = [
+            cry for cry in self._cries(record.logs or (), budget) if not _excused(cry, excuses)
+        ]
+        full = [cry for cry in cries if _FULL_DISK.search(cry.text)]
+        cries = [cry for cry in cries if cry.log.node not in {each.log.node for each in full}]
+        ends = [end for end in run.get("exits") or () if end.get("killed_by") is None]
+        lost = run.get("lost_nodes") or ()
+        ends = [end for end in ends if end.get("node") not in lost]
+        ends = [end for end in ends if end.get("node") not in {each.log.node for each in full}]
+        ends = [end for end in ends if not self._is_expected(end, record, budget)]
+        killed = [end for end in ends if end.get("status") == -signal.SIGKILL]
+        crashed = [end for end in ends if end not in killed]
+        stats = {"exits": len(ends), "log-lines": len(cries), "killed-by-nobody": len(killed)}
+        told = [_exit_told(end, record) for end in crashed]
+        if self.tells_lines:
+            told += [_cry_told(cry) for cry in cries[:SHOWN]]
+        if told:
+            return Verdict(
+                valid=False, why=_first_line(told[0]), anomalies={CRASH: told}, stats=stats
+            )
+        doubt = self._doubt(run, killed, full)
+        return Verdict(valid=UNKNOWN if doubt else True, why=doubt, stats=stats)
+
+    def _doubt(
+        self,
+        run: Mapping[str, Any],
+        killed: Sequence[Mapping[str, Any]],
+        full: Sequence[Cry],
+    ) -> str:
+        if full:
+            return (
+                f"the disk under {full[0].log.node} was full (line {full[0].line} of its"
+                f" {full[0].log.path.name}): what happened there is this machine's doing"
+            )
+        if killed:
+            end = killed[0]
+            return (
+                f"{end.get('daemon')} on {end.get('node')} was killed (signal 9) at"
+                f" {_seconds(end)}, by no fault of this run: probably for lack of memory"
+            )
+        if run.get("lost_nodes"):
+            return f"{' '.join(run['lost_nodes'])} went with the machine under it, and all there"
+        if run.get("partial"):
+            return "the run was cut short, so nobody knows which processes had ended"
+        return ""
+
+    def _excuses(self, ledger: Sequence[LedgerEntry]) -> list[re.Pattern[str]]:
+        """Lines expected under the faults that were injected at all (log lines carry no time)."""
+        injected = {entry.fault for entry in ledger}
+        return [pattern for fault, pattern in self.expected.items() if fault in injected]
+
+    def _cries(self, logs: Sequence[LogFile], budget: Budget) -> Iterator[Cry]:
+        if self.pattern is None:
+            return
+        for log in logs:
+            yield from _matching(log, self.pattern, budget)
+
+    def _is_expected(self, end: Mapping[str, Any], record: Record, budget: Budget) -> bool:
+        """Whether a fault in force shortly before excuses it by a line in the node's log."""
+        time = int(end.get("time", 0))
+        active = {
+            fault.fault for fault in faults_active(record.faults or (), time - AFTERMATH_NS, time)
+        }
+        patterns = [pattern for fault, pattern in self.expected.items() if fault in active]
+        logs = [log for log in record.logs or () if log.node == end.get("node")]
+        return any(
+            next(_matching(log, pattern, budget, lines_cut=True), None) is not None
+            for pattern in patterns
+            for log in logs
+        )
+
+
+def _excused(cry: Cry, excuses: Sequence[re.Pattern[str]]) -> bool:
+    return any(excuse.search(cry.text) for excuse in excuses)
+
+
+def _matching(
+    log: LogFile, pattern: re.Pattern[str], budget: Budget, *, lines_cut: bool = False
+) -> Iterator[Cry]:
+    """The lines of ``log`` that match, with ``lines_cut`` also what is left of cut-off ones.
+
+    Raises ``BudgetExceeded``.
+    """
+    for number, line in enumerate(log.lines(), 1):
+        if number % _LINES_BETWEEN_LOOKS == 0:
+            budget.spend_check(f"reading {log.path.name} of {log.node}")
+        text = line.rstrip("\n")[:LONGEST_LINE]
+        if pattern.search(text) and (lines_cut or not is_cut_off(line)):
+            yield Cry(log, number, text)
+
+
+def _exit_told(end: Mapping[str, Any], record: Record) -> Anomaly:
+    status = end.get("status")
+    how = _how(status)
+    message = (
+        f"{end.get('daemon')} on {end.get('node')} ended by itself at {_seconds(end)}, {how}; no"
+        " fault of this run killed it."
+    )
+    time = int(end.get("time", 0))
+    faults = while_it_ran(record.faults, time - AFTERMATH_NS, time)
+    if faults:
+        message += f" In the {AFTERMATH_NS / 1e9:.0f} s before: {faults}"
+    return Anomaly(message=message, data=dict(end))
+
+
+def _how(status: Any) -> str:
+    if isinstance(status, int) and status < 0:
+        try:
+            return f"by {signal.Signals(-status).name}"
+        except ValueError:
+            return f"by signal {-status}"
+    return f"with exit status {status}"
+
+
+def _seconds(end: Mapping[str, Any]) -> str:
+    return f"{int(end.get('time', 0)) / 1e9:.1f} s"
+
+
+def _cry_told(cry: Cry) -> Anomaly:
+    log = cry.log
+    return Anomaly(
+        message=f"The log {log.path.name} of {log.node} says in line {cry.line}: {cry.text}",
+        data={"node": log.node, "file": log.path.name, "line": cry.line},
+    )
+
+
+def _first_line(anomaly: Anomaly) -> str:
+    return anomaly.message.splitlines()[0][:300]
+
+
+CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {Crash.name: Crash}

@@ -1,0 +1,108 @@
+"""The checker ``no-recovery``: when every fault is gone, the cluster must serve again.
+
+A run ends by healing all faults and waiting for the system to be ready. If each heal is proved
+in the ledger and the system still is not ready in the time it was given, that is the system's
+own failure: it lost its availability for good, which is no matter of the models it claims. If a
+heal is not proved, or the machine killed a process for lack of memory, nobody knows whose failure
+it is; if no fault was injected at all there was nothing to recover from, and a system that is slow
+by itself breaks no promise. (What this machine's own trouble excuses is the judge's business.)
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from harness.verdict.record import LedgerEntry, Record
+from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
+
+NO_RECOVERY: Final = "no-recovery"
+
+
+class NoRecovery:
+    """Reads the run's ``recovery`` fact and the ledger."""
+
+    name = "no-recovery"
+    reads = frozenset({"run"})
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+
+    def check(self, record: Record, budget: Budget) -> Verdict:
+        """Invalid if all was healed and the system did not come back."""
+        run = record.run or {}
+        recovery = run.get("recovery")
+        if not isinstance(recovery, Mapping) or recovery.get("ready") is None:
+            return Verdict(valid=UNKNOWN, why="the run ended before it had waited for recovery")
+        stats = {"ready": bool(recovery["ready"]), "seconds": recovery.get("seconds")}
+        if recovery["ready"]:
+            return Verdict(valid=True, stats=stats)
+        if not any(entry.event == "injected" for entry in record.faults or ()):
+            return Verdict(
+                valid=UNKNOWN,
+                why=f"the system was not ready {_waited(recovery)}, and no fault was injected that"
+                " it had to recover from",
+                settle="a longer --recovery-timeout on a quieter machine; the nodes' logs say what"
+                " it waited for",
+                stats=stats,
+            )
+        left = _not_proved_healed(record.faults or ())
+        waited = _waited(recovery)
+        if left:
+            named = ", ".join(f"{entry.fault} (fault {entry.id})" for entry in left)
+            why = f"the system was not ready {waited}, but these were not proved healed: {named}"
+            return Verdict(valid=UNKNOWN, why=why, stats=stats)
+        if any(_killed_by_machine(end) for end in run.get("exits") or ()):
+            why = f"the system was not ready {waited}, but the machine had killed a part of it"
+            return Verdict(valid=UNKNOWN, why=why, stats=stats)
+        why = f"every fault was healed, and the system was still not ready {waited}"
+        message = f"{_healed_sentence(record.faults or ())} {_reason(recovery, waited)}"
+        return Verdict(
+            valid=False,
+            why=why,
+            anomalies={NO_RECOVERY: [Anomaly(message=message, data=dict(recovery))]},
+            stats=stats,
+        )
+
+
+def _not_proved_healed(ledger: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    """The first entry of each injection without a ``healed`` after its last ``intend``."""
+    open_faults: dict[int, LedgerEntry] = {}
+    for entry in ledger:
+        if entry.event in ("intend", "injected"):
+            open_faults.setdefault(entry.id, entry)
+        elif entry.event == "healed":
+            open_faults.pop(entry.id, None)
+    return list(open_faults.values())
+
+
+def _killed_by_machine(end: Mapping[str, Any]) -> bool:
+    """SIGKILL from nobody here: most likely for lack of memory."""
+    return end.get("status") == -signal.SIGKILL and end.get("killed_by") is None
+
+
+def _waited(recovery: Mapping[str, Any]) -> str:
+    seconds = recovery.get("seconds")
+    return "in the time given" if seconds is None else f"after {float(seconds):.1f} s"
+
+
+def _healed_sentence(ledger: Sequence[LedgerEntry]) -> str:
+    heals = [entry for entry in ledger if entry.event == "healed"]
+    last = max(heals, key=lambda entry: entry.time)
+    injected = len({entry.id for entry in ledger})
+    return (
+        f"All {injected} faults were proved healed, the last ({last.fault}, fault {last.id}) at"
+        f" {last.time / 1e9:.1f} s."
+    )
+
+
+def _reason(recovery: Mapping[str, Any], waited: str) -> str:
+    why = recovery.get("why")
+    words = f": {why}" if why else ""
+    return f"{waited[0].upper()}{waited[1:]} the system was still not ready{words}."
+
+
+CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {
+    NoRecovery.name: NoRecovery
+}

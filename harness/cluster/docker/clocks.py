@@ -1,0 +1,52 @@
+"""What a side-car needs to set its node's clock, and whether it can, tried in a container."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+from harness.cluster import hands
+from harness.cluster.docker import clock_server
+from harness.cluster.docker.engine import complaints
+from harness.cluster.docker.layout import TOOLS_DIR, Layout
+from harness.cluster.docker.node import packed
+from harness.cluster.hands.machine_clock import REFUSAL
+from harness.contract.node import ClockMethod
+
+_FOLDER = TOOLS_DIR.rpartition("/")[2]
+_PROBE = (
+    f"import sys; sys.path.insert(0, '/{_FOLDER}');"
+    "from hands import clock_probe; clock_probe.main()"
+)
+_TIMEOUT_S = 30
+
+
+def tools() -> io.BytesIO:
+    """An archive of the clock's program and the package ``hands`` beside it."""
+    package = Path(hands.__file__).parent
+    files = {f"{_FOLDER}/hands/{path.name}": path for path in sorted(package.glob("*.py"))}
+    return packed({**files, f"{_FOLDER}/clock_server.py": Path(clock_server.__file__)})
+
+
+def refusal(client: Any, layout: Layout, method: ClockMethod) -> str | None:
+    """Why the clock of processes in containers cannot be set here, or ``None``. Cost: 1 s."""
+    if method == "machine":
+        return REFUSAL
+    with complaints("a first try of the clock fault"):
+        made = client.create_container(
+            layout.image,
+            ["python3", "-c", _PROBE],
+            labels=layout.labels(),
+            host_config=client.create_host_config(cap_add=["SYS_PTRACE"], network_mode="none"),
+        )
+        try:
+            client.put_archive(made["Id"], "/", tools())
+            client.start(made["Id"])
+            code = client.wait(made["Id"], timeout=_TIMEOUT_S)["StatusCode"]
+            said = client.logs(made["Id"]).decode(errors="replace").strip()
+        finally:
+            with contextlib.suppress(Exception):
+                client.remove_container(made["Id"], force=True, v=True)
+    return f"the probe failed: {said[-300:]}" if code != 0 else said or None

@@ -1,0 +1,236 @@
+"""A node of a local cluster, and the daemons on it, as :mod:`harness.contract.node` promises them.
+
+The node's agent starts everything and is its parent. Outputs go to files that the controller
+opens and hands over: a log file for a daemon, an unnamed file in memory for a command, never a
+pipe, which a grandchild could hold open or a chatty program could fill.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.cluster.hands import machine_clock
+from harness.cluster.hands.family import WHOLE
+from harness.cluster.namespaces.agent_link import AgentLink, Started
+from harness.contract.node import ClockMethod, Completed, Daemon, ProcessIdentity
+from harness.errors import NodeError
+from harness.linux import identity
+
+_KILL_TIMEOUT_S = 30.0
+
+
+class LocalDaemon:
+    """A daemon on a local node."""
+
+    def __init__(self, name: str, link: AgentLink, started: Started) -> None:
+        self.name = name
+        self._link = link
+        self._started = started
+
+    @property
+    def identity(self) -> ProcessIdentity:
+        """Who it is, as the run process sees it."""
+        return self._started.identity
+
+    def alive(self) -> bool:
+        """Whether it runs (a stopped process is alive)."""
+        return self._started.status is None and identity.is_running(self.identity)
+
+    def exit_status(self) -> int | None:
+        """``None`` while it runs, its exit code, or minus the signal that ended it."""
+        return self._started.status
+
+    def state(self) -> str:
+        """The letter of ``/proc/PID/stat`` (``T`` stopped), or ``"gone"``."""
+        return "gone" if self._started.status is not None else identity.state(self.identity)
+
+    def processes(self) -> Mapping[int, str]:
+        """What runs of it, by number within the node (``HasProcesses``)."""
+        members: dict[str, str] = self._link.ask({"op": "family", **self._who()}).body["members"]
+        return {int(pid): letters for pid, letters in members.items()}
+
+    def signal(self, number: int) -> None:
+        """Signal all that runs of it, or, politely, its process group alone.
+
+        The agent looks again: as the daemon's parent it knows whether the number is still its.
+        """
+        if self._started.status is None:
+            is_it = identity.identify(self.identity.pid) == self.identity
+        else:
+            is_it = number in WHOLE  # what it left behind, which the agent knows
+        if is_it:
+            self._link.ask({"op": "signal", **self._who(), "number": int(number)})
+
+    def _who(self) -> dict[str, int]:
+        return {"pid": self._started.inner_pid, "start_ticks": self.identity.start_ticks}
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for the end; the exit status, or ``None`` at the time-out."""
+        return self._started.wait(timeout_s)
+
+
+class LocalNode:
+    """One node in namespaces of its own, or, with ports in its addresses, without any.
+
+    ``address`` serves clients and peers unless ``peers`` is given: where it listens for the other
+    nodes, and where these reach it, through a proxy.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        log_dir: Path,
+        link: AgentLink,
+        *,
+        peers: tuple[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.client_address = address
+        self.peer_listen_address, self.peer_address = peers or (address, address)
+        self.log_dir = log_dir
+        self.data_dir = str(log_dir / "data")
+        self._link = link
+
+    def run(self, argv: Sequence[str], *, timeout_s: float = 30.0, check: bool = True) -> Completed:
+        """Run a short command; ``NodeError`` at the time-out or, if ``check``, on a bad exit.
+
+        At the time-out its whole process group is killed.
+        """
+        with _memory_file("stdout") as stdout, _memory_file("stderr") as stderr:
+            started = self._start(argv, {}, None, (stdout, stderr))
+            code = started.wait(timeout_s)
+            if code is None:
+                LocalDaemon(argv[0], self._link, started).signal(signal.SIGKILL)
+                started.wait(_KILL_TIMEOUT_S)
+            done = Completed(
+                exit_code=-1 if code is None else code,
+                stdout=_content(stdout),
+                stderr=_content(stderr),
+            )
+        if code is None:
+            raise NodeError(f"{self.name}: {argv[0]} did not end in {timeout_s:g} s and was killed")
+        if check and code != 0:
+            said = (done.stderr or done.stdout).decode(errors="replace").strip()[-500:]
+            raise NodeError(f"{self.name}: {' '.join(argv)} ended with {code}: {said}")
+        return done
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> Daemon:
+        """Start a daemon; both outputs are appended to ``log_dir/<name>.log``.
+
+        ``env`` is added to the controller's environment; ``cwd`` is the data folder unless given.
+        """
+        with _log_file(self.log_dir / f"{name}.log") as log:
+            started = self._start(argv, env or {}, cwd, (log, log), is_daemon=True)
+        return LocalDaemon(name, self._link, started)
+
+    def bring(self, program: Path) -> str:
+        """The program itself: the node sees the controller's files."""
+        return str(program)
+
+    def upload(self, source: Path, destination: str) -> None:
+        """Copy a file of the controller to the node, its permissions too."""
+        mode = source.stat().st_mode & 0o7777
+        with source.open("rb") as from_file:
+            fd = self._open(destination, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with open(fd, "wb") as to_file:
+                shutil.copyfileobj(from_file, to_file)
+                os.fchmod(to_file.fileno(), mode)
+
+    def download(self, source: str, destination: Path) -> None:
+        """Copy a file of the node to the controller."""
+        fd = self._open(source, os.O_RDONLY)
+        with open(fd, "rb") as from_file, destination.open("wb") as to_file:
+            shutil.copyfileobj(from_file, to_file)
+
+    def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
+        """Set the clock that the node's processes read (``ClockSettable``)."""
+        if method != "process":
+            raise NodeError(f"{self.name}: {machine_clock.REFUSAL}")
+        return self._clock({"do": "set", "program": dict(program)})
+
+    def heal_clock(self) -> Mapping[str, Any]:
+        """Have every process of the node read the true time again."""
+        return self._clock({"do": "heal"})
+
+    def read_clock(self) -> Mapping[str, Any]:
+        """How the node's clock is set now, and how many processes are changed."""
+        return self._clock({"do": "read"})
+
+    def watch_syscalls(self) -> None:
+        """Trace every system call of the node's processes until it goes down. It gets slow."""
+        self._link.ask({"op": "syscalls"})
+
+    def read_syscalls(self) -> Mapping[str, Any]:
+        """How many there were, and which matter for the clock (``SyscallWatch.state``)."""
+        seen: Mapping[str, Any] = self._link.ask({"op": "syscalls"}).body["syscalls"]
+        return seen
+
+    def _clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._link.ask({"op": "clock", **request}).body["clock"]
+        return answer
+
+    def _open(self, path: str, flags: int) -> int:
+        request = {"op": "open", "path": path, "flags": flags, "mode": 0o600}
+        return self._link.ask(request).fds[0]
+
+    def _start(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str | None,
+        outputs: tuple[int, int],
+        *,
+        is_daemon: bool = False,
+    ) -> Started:
+        words = [os.fspath(word) for word in argv]
+        request = {
+            "argv": words,
+            "env": dict(env),
+            "cwd": cwd or self.data_dir,
+            "show": with_real_paths([words[0], cwd or self.data_dir]),
+            "is_daemon": is_daemon,
+        }
+        return self._link.start(request, outputs)
+
+
+def with_real_paths(paths: Sequence[str]) -> list[str]:
+    """The absolute ones among ``paths`` and where their symbolic links lead, each once."""
+    absolute = [path for path in paths if os.path.isabs(path)]
+    return list(dict.fromkeys([*absolute, *(os.path.realpath(path) for path in absolute)]))
+
+
+@contextmanager
+def _memory_file(name: str) -> Iterator[int]:
+    fd = os.memfd_create(name)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _log_file(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _content(fd: int) -> bytes:
+    size = os.fstat(fd).st_size
+    return os.pread(fd, size, 0)

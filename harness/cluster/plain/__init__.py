@@ -1,0 +1,1 @@
+"""Nodes that are plain processes on loopback, where namespaces are forbidden."""

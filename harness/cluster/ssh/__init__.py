@@ -1,0 +1,1 @@
+"""Existing hosts as nodes, over ssh."""

@@ -1,0 +1,1 @@
+"""What a plug-in sees: clients, systems, nodes and clusters, faults, workloads."""

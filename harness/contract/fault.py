@@ -1,0 +1,76 @@
+"""A fault: something that goes wrong on purpose, proved to bite and proved to be healed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol, runtime_checkable
+
+from harness.contract.node import Cluster, Daemon
+from harness.contract.system import System
+
+
+@dataclass
+class Stage:
+    """What a fault acts on: the cluster, the system and the daemons that run now.
+
+    ``daemons`` maps a node to its daemons and is kept true by whoever restarts them.
+    """
+
+    cluster: Cluster
+    system: System
+    daemons: dict[str, list[Daemon]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """A measurement: whether the thing is so, in a sentence, with the figures (JSON)."""
+
+    holds: bool
+    what: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Fault(Protocol):
+    """One kind of fault. A module exposes ``NEMESES: dict[str, Factory]``, ``Factory(options)``.
+
+    ``name`` is the word given to ``--nemesis``. Calls block and are made from a worker thread.
+    """
+
+    name: str
+
+    def refusal(self, cluster: Cluster, system: System) -> str | None:
+        """Why this cluster or system cannot take the fault, or ``None``. Asked before set-up."""
+        ...
+
+    def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
+        """Draw the next shape and targets from ``rng`` alone (JSON; the seed fixes it)."""
+        ...
+
+    def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
+        """Turn a plan into node names and details now (``primaries`` are known only now)."""
+        ...
+
+    def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
+        """Do it. Called after the ledger holds the intention on disk."""
+        ...
+
+    def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
+        """Measure whether it bites now. May be asked again until the heal."""
+        ...
+
+    def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
+        """Undo it. Safe twice, and where nothing was injected."""
+        ...
+
+    def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
+        """Measure whether it is gone."""
+        ...
+
+
+@runtime_checkable
+class NeedsProcesses(Protocol):
+    """A fault that hits a system's processes, and so makes no sense where it starts none."""
+
+    needs_processes: bool

@@ -1,0 +1,202 @@
+"""The fault ledger: what was meant, done, seen to bite and healed, on disk before it happens.
+
+A run may die at any moment, and a fault that nobody remembers is never undone. So every step
+of a fault is a line of ``faults.jsonl``, and the line is on the disk (one ``write``, then
+``fsync``) *before* the step is taken: ``intend`` before the injection, ``heal`` before the
+healing. Whoever finds the file later can undo what it says (``polygraph heal``), and the judge
+can tell a fault that bit from one that was merely asked for.
+
+The writer is used from worker threads only; a line costs one ``fsync``, some milliseconds,
+which is why it is never called on the loop that serves the clients. The first failed or short
+write breaks the ledger for good: nothing is appended after a hole.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from harness.errors import HistoryError, StoreError, cannot_write
+from harness.history.bounds import USUAL, Bounds, beyond
+from harness.store.untrusted import Folder, TooLarge
+from harness.verdict.record import LedgerEntry
+
+NAME: Final = "faults.jsonl"
+
+INTEND: Final = "intend"
+INJECTED: Final = "injected"
+BIT: Final = "bit"
+HEAL: Final = "heal"
+HEALED: Final = "healed"
+FAILED: Final = "failed"
+_CHUNK_BYTES: Final = 1 << 16
+EVENTS: Final = (INTEND, INJECTED, BIT, HEAL, HEALED, FAILED)
+
+
+class Ledger:
+    """The one writer of a run's ``faults.jsonl``; safe from any thread.
+
+    ``clock`` gives nanoseconds since the start of the run, on the history's clock.
+    ``listener`` is called with every entry after it is on disk (live view); it must not raise.
+    Opening an existing file goes on after its highest id.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], int],
+        listener: Callable[[LedgerEntry], None] | None = None,
+    ) -> None:
+        self.path = path
+        self._clock = clock
+        self._listener = listener
+        self._lock = threading.Lock()
+        self._entries = read_ledger(path)
+        self._broken: str | None = None
+        self._file = _open(path)
+
+    def intend(self, fault: str, targets: Sequence[str], detail: Mapping[str, Any]) -> int:
+        """Write down that ``fault`` is about to be injected; gives the id of this injection.
+
+        Raises ``StoreError`` if it is not on disk: then do not inject.
+        """
+        with self._lock:
+            number = max((entry.id for entry in self._entries), default=-1) + 1
+            entry = self._append(number, fault, list(targets), INTEND, detail)
+        self._tell(entry)
+        return entry.id
+
+    def record(self, id: int, event: str, detail: Mapping[str, Any] | None = None) -> LedgerEntry:
+        """Write down ``event`` of the injection ``id``; ``StoreError`` if it is not on disk."""
+        if event not in EVENTS:
+            raise ValueError(f"{event!r} is not an event of the ledger: {', '.join(EVENTS)}")
+        with self._lock:
+            first = next((entry for entry in self._entries if entry.id == id), None)
+            if first is None:
+                raise ValueError(f"the ledger {self.path} has no injection {id}")
+            entry = self._append(id, first.fault, first.targets, event, detail or {})
+        self._tell(entry)
+        return entry
+
+    @property
+    def entries(self) -> list[LedgerEntry]:
+        """A copy of all entries so far, in order."""
+        with self._lock:
+            return list(self._entries)
+
+    def close(self) -> None:
+        """Close the file. Safe twice; later writes raise ``StoreError``."""
+        with self._lock:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
+                self._broken = self._broken or "it is closed"
+
+    def _append(
+        self, id: int, fault: str, targets: list[str], event: str, detail: Mapping[str, Any]
+    ) -> LedgerEntry:
+        if self._broken is not None:
+            raise StoreError(f"the fault ledger {self.path} cannot be written: {self._broken}")
+        entry = LedgerEntry(id, fault, targets, event, self._clock(), dict(detail))
+        self._write(msgspec.json.encode(entry) + b"\n")
+        self._entries.append(entry)
+        return entry
+
+    def _write(self, line: bytes) -> None:
+        try:
+            written = os.write(self._file, line)
+            if written < len(line):
+                raise OSError(f"only {written} of {len(line)} bytes were written")
+            os.fsync(self._file)
+        except OSError as error:
+            self._broken = str(error)
+            what = f"the fault ledger {self.path} cannot be written"
+            raise cannot_write(what, error, "faults in force are still healed") from error
+
+    def _tell(self, entry: LedgerEntry) -> None:
+        if self._listener is not None:
+            self._listener(entry)
+
+
+def _open(path: Path) -> int:
+    """Open for appending; a torn last line of an earlier writer is cut off first.
+
+    Only a plain file is written: what a link, a pipe or a device leads to is not ours.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        if os.path.lexists(path):
+            Folder(path.parent).stat(path.name)  # before it is opened, which may already do harm
+        # Whatever the umask, nobody else may write it: else ``heal`` would not obey it.
+        file = os.open(path, flags, 0o644)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise OSError(errno.EINVAL, "is no plain file")
+            os.ftruncate(file, _whole_lines(file))
+        except BaseException:
+            os.close(file)
+            raise
+    except OSError as error:
+        raise cannot_write(f"the fault ledger {path} cannot be opened", error) from error
+    return file
+
+
+def _whole_lines(file: int) -> int:
+    """How many bytes of the file are whole lines."""
+    end = os.fstat(file).st_size
+    while end:
+        start = max(0, end - _CHUNK_BYTES)
+        newline = os.pread(file, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def read_ledger(path: Path, bounds: Bounds = USUAL) -> list[LedgerEntry]:
+    """The entries of ``path`` in order; none where there is no file (nothing was ever meant).
+
+    A last line without its newline is what a killed writer leaves: it is left out, for its
+    step was not taken. Any other unreadable line raises ``HistoryError`` with its number, as do
+    a ledger beyond ``bounds`` and what is no plain file.
+    """
+    try:
+        data = Folder(path.parent).read(path.name, bounds.ledger)
+    except FileNotFoundError:
+        return []
+    except TooLarge:
+        raise beyond(f"the fault ledger {path}", "more", bounds.ledger) from None
+    except OSError as error:
+        why = error.strerror or error
+        raise HistoryError(f"the fault ledger {path} cannot be read: {why}") from error
+    lines = data[: data.rfind(b"\n") + 1].split(b"\n")
+    return [_decode(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _decode(path: Path, number: int, line: bytes) -> LedgerEntry:
+    try:
+        return msgspec.json.decode(line, type=LedgerEntry)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise HistoryError(f"{path}, line {number}: not a ledger entry: {error}") from error
+
+
+def unhealed(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
+    """For each injection without a ``healed``, its ``intend`` entry, the last meant first.
+
+    One that failed to be injected counts: a part of it may be in force. Healing in this order
+    undoes faults that stand on each other from the top.
+    """
+    meant: dict[int, LedgerEntry] = {}
+    for entry in entries:
+        if entry.event == INTEND:
+            meant[entry.id] = entry
+        elif entry.event == HEALED:
+            meant.pop(entry.id, None)
+    return list(reversed(meant.values()))

@@ -1,0 +1,180 @@
+"""One verdict out of many: the worst of the parts wins, and a sentence says which it was.
+
+A verdict is against a claim: an anomaly that none of the claimed models forbids is told, but makes
+``unknown``, not invalid. What is no matter of consistency is never named so: losses are judged
+against durability, recovery as availability after the faults, and what trouble of this machine may
+have caused is nobody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from harness.judge.beside import with_beside
+from harness.judge.calm import Calm, calm_first
+from harness.judge.counting import count_faults
+from harness.judge.health import Ailment
+from harness.judge.settling import steps
+from harness.judge.trouble import excused
+from harness.judge.witnesses import witnesses
+from harness.verdict.record import Record
+from harness.verdict.verdict import UNKNOWN, Valid, Verdict, worst
+
+PROMISES: Final = {
+    "no-recovery": "availability after the faults",
+    "crash": "that no process ends by itself",
+    "logs": "what the logs must never say",
+    "agreement": "that all nodes come to hold the same",
+}
+"""What the checkers of runs judge: no model of consistency, so never named as the one claimed."""
+SCHEMA: Final = 1
+LOSSES: Final = frozenset({"lost", "lost-write"})
+"""Anomalies that are the loss of what was acknowledged: no matter of isolation."""
+DURABILITY: Final = "durability of what was acknowledged"
+
+
+def compose(
+    record: Record,
+    verdicts: Mapping[str, Verdict],
+    *,
+    claims: Sequence[str],
+    ailments: Sequence[Ailment],
+    requested_faults: Sequence[str],
+    anomalies: Sequence[str] = (),
+) -> dict[str, Any]:
+    """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was.
+
+    With ``anomalies`` that were asked for by name, an invalid verdict is against these, too.
+    """
+    not_durable = record.header.not_durable
+    run = record.run or {}
+    found = witnesses(record.history, verdicts.values())
+    ordered, calm = calm_first(record, verdicts, found)
+    answers = {
+        name: excused(
+            name, verdict if anomalies else against_claims(verdict, claims, not_durable), run
+        )
+        for name, verdict in ordered.items()
+    }
+    answers = {name: with_beside(answer, found) for name, answer in answers.items()}
+    of = [str(ability) for ability in run.get("claims_of") or ()]
+    parts = [_part(name, answer, claims, calm.get(name, {})) for name, answer in answers.items()]
+    parts += [Part(UNKNOWN, each.message) for each in ailments if each.level == "unknown"]
+    operations = record.history.outcomes
+    bare = [] if verdicts else ["no checker could be applied"]
+    bare += [] if operations else ["the history has no client operation"]
+    parts += [Part(UNKNOWN, reason) for reason in bare]
+    valid = worst(part.valid for part in parts)
+    return {
+        "valid": valid,
+        "why": _why(valid, parts, claims, of),
+        "claims": list(claims),
+        "claims_of": of,
+        "not_durable": not_durable,
+        "schema": SCHEMA,
+        "seed": record.header.seed,
+        "reproduce": None,
+        "operations": operations,
+        "faults": count_faults(record.faults or (), requested_faults),
+        "health": [ailment.as_json() for ailment in ailments],
+        "settle": steps(valid, ailments, answers, bare, is_run=_is_run(record)),
+        "checkers": {
+            name: answer.as_json() | _calm_json(calm.get(name, {}))
+            for name, answer in answers.items()
+        },
+        "notices": list(record.history.notices),
+        "partial": record.history.partial,
+    }
+
+
+def against_claims(
+    verdict: Verdict, claims: Sequence[str], not_durable: str | None = None
+) -> Verdict:
+    """``verdict`` as it stands against ``claims``.
+
+    An invalid one whose anomalies rule out models, none of which is claimed, is no broken
+    promise: it becomes ``unknown``, because this checker cannot decide the claimed model either.
+    :data:`LOSSES` are judged by durability, whatever the models: what was acknowledged must be
+    there, unless ``not_durable`` says why it need not.
+    """
+    if verdict.valid is not False:
+        return verdict
+    losses = LOSSES & verdict.anomalies.keys()
+    if losses and not_durable is None:
+        return verdict
+    if losses and losses == verdict.anomalies.keys():
+        return replace(
+            verdict,
+            valid=UNKNOWN,
+            why=f"{verdict.why} (with {not_durable} what was acknowledged may be lost)",
+            settle=f"run it without {not_durable}, where nothing acknowledged may be lost",
+        )
+    if _breaks(verdict, claims):
+        return verdict
+    return replace(
+        verdict,
+        valid=UNKNOWN,
+        why=f"{verdict.why} (that breaks {', '.join(verdict.not_)}, which is not claimed;"
+        f" whether {', '.join(claims)} holds is not decided by this checker)",
+    )
+
+
+def _breaks(verdict: Verdict, claims: Sequence[str]) -> bool:
+    """Whether the models that an invalid ``verdict`` rules out are among ``claims``."""
+    ruled_out = {*verdict.not_, *verdict.also_not}
+    return not ruled_out or not claims or bool(ruled_out & set(claims))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One reason for the verdict; ``promise`` is what it is about, if not the models claimed."""
+
+    valid: Valid
+    why: str
+    promise: str = ""
+
+
+def _part(name: str, answer: Verdict, claims: Sequence[str], calm: Mapping[str, Calm]) -> Part:
+    count = Calm(sum(each.count for each in calm.values()), sum(each.of for each in calm.values()))
+    placed = f", {count}" if count.of else ""
+    promise = PROMISES.get(name, "")
+    if not promise and LOSSES & answer.anomalies.keys():
+        is_all = answer.anomalies.keys() <= LOSSES
+        promise = DURABILITY if is_all or not _breaks(answer, claims) else ""
+    return Part(answer.valid, f"{answer.why.rstrip('.')} ({name}{placed})", promise)
+
+
+def _calm_json(calm: Mapping[str, Calm]) -> dict[str, Any]:
+    """``{"no_fault": {TYPE: [cases with no fault in force, cases placed in time]}}``."""
+    counts = {kind: [each.count, each.of] for kind, each in calm.items()}
+    return {"no_fault": counts} if counts else {}
+
+
+def _is_run(record: Record) -> bool:
+    """Whether this is a run, of which there is more than a history."""
+    return record.parts != {"history"}
+
+
+def _why(valid: Valid, parts: Sequence[Part], claims: Sequence[str], of: Sequence[str]) -> str:
+    promised = f" (of {', '.join(of)})" if of else ""
+    claim = f"the claim {', '.join(claims)}{promised}" if claims else ""
+    if valid is True:
+        return f"No anomaly was found against {claim}" if claim else "No anomaly was found"
+    bad = [part for part in parts if part.valid == valid]
+    if valid is UNKNOWN:
+        reasons = "; ".join(part.why for part in bad)
+        return f"{_sentence(claim or 'the history')} is not decided: {reasons}"
+    broken: dict[str, list[str]] = {}
+    for part in bad:
+        broken.setdefault(part.promise or claim, []).append(part.why)
+    told = (
+        f"{promise} is broken: {'; '.join(reasons)}" if promise else "; ".join(reasons)
+        for promise, reasons in broken.items()
+    )
+    return _sentence("; ".join(told))
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -1,0 +1,456 @@
+"""Did enough happen for a verdict to mean anything?
+
+A run in which nothing was read, or whose faults never bit, passes every checker; it must not be
+called valid. Each rule here looks at the record and answers with an :class:`Ailment` where the
+run is too weak (``unknown``) or worth a remark (``warning``), together with what would settle
+it. The rules judge runs only; a bare history file has no faults and no machine to look at.
+(etcd's robustness tests ask for a least rate of operations for the same reason.)
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.history.operation import INVOKE, OK, Operation, is_transaction
+from harness.judge.facts_read import UNREADABLE
+from harness.run.final import is_final_read, read_key
+from harness.verdict.record import LedgerEntry, Record
+
+LEAST_OK_OF_A_KIND = 10
+LAG_WARNING_MS = 20.0
+LAG_STALL_MS = 1000.0
+SUSPENDED_MS = 500.0
+NEVER = 2**63
+READS = frozenset({"read", "get", "dequeue", "drain"})
+READ_STEPS = frozenset({"r", "read", "rp", "poll"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ailment:
+    """One weakness of a run: which rule, how grave, what was seen, and what would settle it."""
+
+    check: str
+    level: Literal["unknown", "warning"]
+    message: str
+    settle: str
+
+    def as_json(self) -> dict[str, Any]:
+        """An entry of ``health`` in ``verdict.json``."""
+        return {
+            "check": self.check,
+            "level": self.level,
+            "message": self.message,
+            "settle": self.settle,
+        }
+
+
+def examine(record: Record, requested_faults: Sequence[str]) -> list[Ailment]:
+    """Every ailment of the run, the gravest first."""
+    rules: Sequence[Callable[[], Iterator[Ailment]]] = (
+        lambda: _too_little_happened(record),
+        lambda: _ok_around_faults(record),
+        lambda: _unread_after_recovery(record),
+        lambda: _keys_beyond_the_bound(record),
+        lambda: _reads_that_saw_nothing(record),
+        lambda: _faults_that_never_bit(record, requested_faults),
+        lambda: _faults_without_operations(record, requested_faults),
+        lambda: _faults_never_healed(record),
+        lambda: _unfinished_run(record),
+        lambda: _stalls(record),
+        lambda: _machine_trouble(record),
+    )
+    found = [ailment for rule in rules for ailment in rule()]
+    return sorted(found, key=lambda ailment: ailment.level != "unknown")
+
+
+def missing_evidence(
+    record: Record, requested: Sequence[str], left_out: Sequence[str]
+) -> list[Ailment]:
+    """What a run must hold and does not: a verdict must not get better by losing files."""
+    missing = []
+    if requested and record.faults is None:
+        missing.append("the ledger faults.jsonl, though faults were asked for")
+    if record.run is None:
+        missing.append("the run's facts evidence/run.json")
+    elif record.run.get(UNREADABLE):
+        odd = ", ".join(map(str, record.run[UNREADABLE]))
+        missing.append(f"facts that can be understood in evidence/run.json: {odd} cannot")
+    patterns = ((record.run or {}).get("checker_options") or {}).get("crash_patterns")
+    if patterns and not record.logs:
+        missing.append("the logs of the nodes")
+    if left_out:
+        missing.append(f"what the checkers {', '.join(left_out)} read")
+    return [
+        Ailment(
+            check="evidence",
+            level="unknown",
+            message=f"the run's folder lacks {what}",
+            settle="look for it in a copy of the folder, or run again",
+        )
+        for what in missing
+    ]
+
+
+def _more(record: Record, option: str, factor: float, wish: str) -> str:
+    """``--time-limit 40 (it was 20)`` where the run's own flags are known, else ``wish``."""
+    was = record.header.options.get(option)
+    if isinstance(was, bool) or not isinstance(was, int | float) or was <= 0:
+        return wish
+    return f"--{option.replace('_', '-')} {math.ceil(was * factor):g} (it was {was:g})"
+
+
+def _longer_fault(record: Record) -> str:
+    """A longer fault needs a longer interval, of which it takes half unless it is said."""
+    if record.header.options.get("nemesis_duration"):
+        return _more(record, "nemesis_duration", 2, "a longer --nemesis-duration")
+    wish = "a longer --nemesis-duration or --nemesis-interval"
+    return _more(record, "nemesis_interval", 2, wish)
+
+
+def _lighter(record: Record) -> str:
+    rate = _more(record, "rate", 0.5, "a lower --rate")
+    return f"a quieter machine, {rate} or fewer --concurrency; in a soak a smaller --parallel"
+
+
+def _client_operations(record: Record) -> Iterator[Operation]:
+    return (operation for operation in record.history if operation.is_client)
+
+
+def _too_little_happened(record: Record) -> Iterator[Ailment]:
+    ok: dict[str, int] = {}
+    for operation in _client_operations(record):
+        if operation.type == INVOKE:
+            ok.setdefault(operation.f, 0)
+        elif operation.type == OK:
+            ok[operation.f] = ok.get(operation.f, 0) + 1
+    if not ok:
+        yield Ailment(
+            check="operations",
+            level="unknown",
+            message="no client operation was invoked",
+            settle="look at the node logs and warnings: did the clients reach the nodes? then"
+            + " run again with "
+            + _more(record, "time_limit", 2, "a longer --time-limit"),
+        )
+    final = _only_in_the_end(record)
+    for f, count in sorted(ok.items()):
+        if count < (1 if f in final else LEAST_OK_OF_A_KIND):
+            yield Ailment(
+                check="operations",
+                level="unknown",
+                message=f"only {count} operations {f!r} were ok; at least {LEAST_OK_OF_A_KIND}"
+                " are needed before their silence means anything",
+                settle=_more(
+                    record,
+                    "time_limit",
+                    max(2.0, LEAST_OK_OF_A_KIND / max(count, 1)),
+                    "a longer --time-limit or a higher --rate",
+                )
+                + "; fewer or shorter faults; polygraph report RUN shows the errors",
+            )
+
+
+def _only_in_the_end(record: Record) -> set[str]:
+    """The kinds of operations that belong to the final reads alone: a drain, a final poll."""
+    final = ((record.run or {}).get("phases") or {}).get("final")
+    if not final:
+        return set()
+    before: set[str] = set()
+    after: set[str] = set()
+    for operation in _client_operations(record):
+        if operation.type == INVOKE:
+            (after if operation.time >= final[0] else before).add(operation.f)
+    return after - before
+
+
+def _ok_around_faults(record: Record) -> Iterator[Ailment]:
+    entries = record.faults or ()
+    begun = [entry.time for entry in entries if entry.event == "injected"]
+    ended = [entry.time for entry in entries if entry.event == "healed"]
+    oks = [operation.time for operation in _client_operations(record) if operation.type == OK]
+    if begun and not any(time < min(begun) for time in oks):
+        yield Ailment(
+            check="before-faults",
+            level="unknown",
+            message="no operation was ok before the first fault: the system may never have worked",
+            settle=_more(record, "nemesis_interval", 2, "a longer --nemesis-interval")
+            + ", so that operations come first",
+        )
+    if begun and ended and not any(time > max(ended) for time in oks):
+        yield Ailment(
+            check="after-heal",
+            level="unknown",
+            message="no operation was ok after the last heal: what the faults left was never read",
+            settle=_more(record, "recovery_timeout", 2, "a longer --recovery-timeout")
+            + "; look at the node logs after the last heal",
+        )
+
+
+def _unread_after_recovery(record: Record) -> Iterator[Ailment]:
+    """A final read (a kind, a key, a node) that was asked and never answered shows nothing.
+
+    A node that answered no client in the whole run is no node of clients, and only told.
+    """
+    final = ((record.run or {}).get("phases") or {}).get("final")
+    if not final:
+        return
+    asked: dict[str, dict[Any, None]] = {"kind": {}, "key": {}, "node": {}}
+    answered: dict[str, set[Any]] = {what: set() for what in asked}
+    ever: set[str | None] = set()
+    for invocation, is_ok in _ends(record):
+        if is_ok:
+            ever.add(invocation.node)
+        if invocation.time < final[0] or not is_final_read(invocation):
+            continue
+        f, value = read_key(invocation)
+        for what, part in (("kind", f), ("key", f"{f} {value}"), ("node", invocation.node)):
+            asked[what][part] = None
+            if is_ok:
+                answered[what].add(part)
+    for what, parts in asked.items():
+        lacking = [part for part in parts if part is not None and part not in answered[what]]
+        silent = [part for part in lacking if what == "node" and part not in ever]
+        lacking = [part for part in lacking if part not in silent]
+        if lacking:
+            yield _unread(record, f"{_NEVER[what]} {_some(lacking)}")
+        if silent:
+            yield Ailment(
+                check="silent-node",
+                level="warning",
+                message=f"no client operation was ever ok on {_some(silent)}, before or after the"
+                " faults",
+                settle="look at its log, or give clients only the nodes that serve them",
+            )
+        if lacking and what == "kind":
+            return
+
+
+_NEVER = {
+    "kind": "no final read of this kind was ever answered:",
+    "key": "these final reads were never answered:",
+    "node": "no final read was ever answered by",
+}
+
+
+def _unread(record: Record, what: str) -> Ailment:
+    return Ailment(
+        check="final-reads",
+        level="unknown",
+        message=f"after recovery {what}; what the faults left there was never seen",
+        settle="look at the errors of the last operations and at the node's log; then run again"
+        " with " + _more(record, "recovery_timeout", 2, "a longer --recovery-timeout"),
+    )
+
+
+def _some(parts: Sequence[Any], most: int = 5) -> str:
+    shown = ", ".join(str(part) for part in parts[:most])
+    return shown if len(parts) <= most else f"{shown} and {len(parts) - most} more"
+
+
+def _ends(record: Record) -> Iterator[tuple[Operation, bool]]:
+    """Every client invocation, and whether it was ok."""
+    open_now: dict[Any, Operation] = {}
+    for operation in _client_operations(record):
+        if operation.type == INVOKE:
+            open_now[operation.process] = operation
+        elif operation.process in open_now:
+            yield open_now.pop(operation.process), operation.type == OK
+    for invocation in open_now.values():
+        yield invocation, False
+
+
+def _keys_beyond_the_bound(record: Record) -> Iterator[Ailment]:
+    keys = (record.run or {}).get("final_keys") or {}
+    if keys.get("read", 0) < keys.get("open_under_faults", 0):
+        yield Ailment(
+            check="final-keys",
+            level="warning",
+            message=f"the final reads took {keys['read']} of the {keys['open_under_faults']} keys"
+            " that were open under a fault; what the others lost afterwards was not looked for",
+            settle="a larger --key-operations, where the workload has it, or "
+            + _more(record, "time_limit", 0.5, "a shorter --time-limit"),
+        )
+
+
+def _reads_that_saw_nothing(record: Record) -> Iterator[Ailment]:
+    reads = 0
+    for operation in _client_operations(record):
+        if operation.type == OK:
+            for seen in _seen(operation, record.header.independent):
+                if seen not in (None, [], {}):
+                    return
+                reads += 1
+    if reads:
+        yield Ailment(
+            check="reads",
+            level="unknown",
+            message=f"all {reads} ok reads saw nothing, so no write was ever observed",
+            settle=_more(record, "time_limit", 2, "a longer --time-limit")
+            + "; check that readers and writers use the same keys",
+        )
+
+
+def _seen(operation: Operation, keyed: bool) -> Iterator[Any]:
+    """What each read of an operation was answered: of a transaction, each of its steps."""
+    value = operation.value
+    if keyed and isinstance(value, list) and len(value) == 2:
+        value = value[1]
+    if operation.f in READS:
+        yield value
+    elif is_transaction(value):
+        yield from (step[-1] for step in value if step[0] in READ_STEPS)
+
+
+def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator[Ailment]:
+    if record.faults is None:
+        return
+    bitten = {entry.fault for entry in record.faults if entry.event == "bit"}
+    for fault in requested:
+        if fault not in bitten:
+            yield Ailment(
+                check="fault-bit",
+                level="unknown",
+                message=f"the fault {fault!r} was asked for but never seen to bite"
+                + _last_word(record.faults, fault),
+                settle=_longer_fault(record) + "; faults.jsonl says what was measured",
+            )
+
+
+def _last_word(entries: Sequence[LedgerEntry], fault: str) -> str:
+    events = [entry for entry in entries if entry.fault == fault]
+    if not events:
+        return ": it was never begun"
+    reasons = [str(entry.detail.get("why") or "") for entry in events if entry.event == "failed"]
+    said = [reason for reason in reasons if reason]
+    return f" ({said[-1]})" if said else ""
+
+
+def _faults_without_operations(record: Record, requested: Sequence[str]) -> Iterator[Ailment]:
+    if record.faults is None:
+        return
+    spans = fault_spans(record.faults)
+    begun = sorted(op.time for op in _client_operations(record) if op.type == INVOKE)
+    over = sorted(op.time for op in _client_operations(record) if op.type != INVOKE)
+    for fault in requested:
+        mine = [span for span in spans if span.fault == fault]
+        # Under way at some time of the span: begun by its end, and not over before its start.
+        if mine and not any(
+            bisect_right(begun, span.end) > bisect_left(over, span.start) for span in mine
+        ):
+            yield Ailment(
+                check="fault-overlap",
+                level="unknown",
+                message=f"no operation was under way while the fault {fault!r} was in force",
+                settle=_longer_fault(record) + ", or a higher --rate",
+            )
+
+
+def _faults_never_healed(record: Record) -> Iterator[Ailment]:
+    for span in fault_spans(record.faults or ()):
+        if span.end == NEVER:
+            yield Ailment(
+                check="fault-heal",
+                level="unknown",
+                message=f"the fault {span.fault!r} of {span.start / 1e9:.1f} s was never proved"
+                " healed, so what came after it was no healthy system",
+                settle="faults.jsonl says what was measured; polygraph heal ends what is left",
+            )
+
+
+@dataclass(frozen=True)
+class Span:
+    """When one fault was in force, ns since the start of the run."""
+
+    fault: str
+    start: int
+    end: int
+
+
+def fault_spans(entries: Sequence[LedgerEntry]) -> list[Span]:
+    """The time of each injection, from ``injected`` to ``healed`` (or for ever)."""
+    starts: dict[int, LedgerEntry] = {}
+    ends: dict[int, int] = {}
+    for entry in entries:
+        if entry.event == "injected":
+            starts[entry.id] = entry
+        elif entry.event == "healed":
+            ends[entry.id] = entry.time
+    return [
+        Span(entry.fault, entry.time, ends.get(number, NEVER)) for number, entry in starts.items()
+    ]
+
+
+def _unfinished_run(record: Record) -> Iterator[Ailment]:
+    run = record.run or {}
+    if record.history.partial or run.get("partial"):
+        yield Ailment(
+            check="partial",
+            level="unknown",
+            message="the run ended before its history was sealed: this judges what there is",
+            settle="run it again to its end",
+        )
+    elif run.get("interrupted"):
+        yield Ailment(
+            check="interrupted",
+            level="unknown",
+            message="the run was interrupted before its time limit",
+            settle="run it again to its end",
+        )
+    if run.get("ended_early"):
+        yield Ailment(
+            check="ended-early",
+            level="unknown",
+            message=f"the run ended early: {run['ended_early']}",
+            settle="see the message; the history up to there was judged",
+        )
+
+
+def _stalls(record: Record) -> Iterator[Ailment]:
+    run = record.run or {}
+    lag = run.get("lag_ms") or {}
+    p99, longest = float(lag.get("p99", 0)), float(lag.get("max", 0))
+    if longest >= LAG_STALL_MS:
+        yield Ailment(
+            check="loop-stall",
+            level="unknown",
+            message=f"the client loop stood still for {longest:.0f} ms: completions were recorded"
+            " late, which widens intervals and hides violations",
+            settle=_lighter(record),
+        )
+    elif p99 > LAG_WARNING_MS:
+        yield Ailment(
+            check="loop-lag",
+            level="warning",
+            message=f"the client loop was late by {p99:.1f} ms at the 99th percentile",
+            settle=_lighter(record),
+        )
+    if int(run.get("stuck_threads") or 0):
+        yield Ailment(
+            check="stuck-clients",
+            level="warning",
+            message=f"{run['stuck_threads']} blocking calls of clients never came back and were"
+            " left behind",
+            settle="the driver's own time-out must be shorter than --op-timeout",
+        )
+    if float(run.get("suspended_ms", 0)) > SUSPENDED_MS:
+        yield Ailment(
+            check="suspended",
+            level="unknown",
+            message=f"the machine was suspended for {run['suspended_ms']:.0f} ms during the run",
+            settle="run it again on a machine that stays awake",
+        )
+
+
+def _machine_trouble(record: Record) -> Iterator[Ailment]:
+    trouble = (record.run or {}).get("machine_trouble") or []
+    if trouble:
+        yield Ailment(
+            check="machine",
+            level="warning",
+            message=_some(trouble, 3).replace("\n", " ") + ": what that may explain is no finding",
+            settle=_lighter(record),
+        )

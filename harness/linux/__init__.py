@@ -1,0 +1,1 @@
+"""What Python lacks of Linux, once: calls, who a process is, signals, streams."""

@@ -1,0 +1,110 @@
+"""Everything a scenario names, found and checked before anything is started.
+
+Impossible combinations are refused here, with the reason, while there is nothing to clean up:
+a workload whose abilities the system lacks, a time limit that leaves a fault without its turn,
+a concurrency that the workload cannot use, a claim that is no model's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.cluster.providers import Request
+from harness.contract.fault import Fault
+from harness.contract.system import Durability, FaultDurations, System
+from harness.contract.workload import Workload, WorkloadOptions
+from harness.errors import UsageError
+from harness.judge.claims import Claim, claim_of
+from harness.plugins import Registry
+from harness.run.scenario import Scenario
+from harness.run.schedule import Schedule, schedule
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parts of one run, made but not started."""
+
+    scenario: Scenario
+    registry: Registry
+    system: System
+    workload: Workload
+    faults: Sequence[Fault]
+    schedule: Schedule | None
+    claim: Claim
+    """What the verdict is against."""
+
+    @property
+    def claims(self) -> list[str]:
+        """The models that the verdict is against, under their usual names."""
+        return list(self.claim.models)
+
+    @property
+    def not_durable(self) -> str | None:
+        """Why acknowledged writes may be lost with the options given, if they may."""
+        return self.system.not_durable() if isinstance(self.system, Durability) else None
+
+
+def plan(scenario: Scenario, registry: Registry) -> Plan:
+    """Make every part of ``scenario``; ``UsageError`` says why a combination is impossible."""
+    system: System = registry.get("systems", scenario.system)(scenario.options)
+    workload: Workload = registry.get("workloads", scenario.workload)(
+        WorkloadOptions(
+            nodes=scenario.nodes,
+            concurrency=scenario.threads,
+            seed=scenario.seed,
+            extra=scenario.options,
+        )
+    )
+    _refuse_missing_abilities(system, workload)
+    faults = [registry.get("nemeses", name)(scenario.options) for name in scenario.nemesis]
+    return Plan(
+        scenario,
+        registry,
+        system,
+        workload,
+        faults,
+        _schedule(scenario, system, faults),
+        claim_of(system, workload, scenario.consistency_models),
+    )
+
+
+def request_of(parts: Plan, chosen: str | None = None) -> Request:
+    """What the run asks of its provider; ``chosen`` is its full name where that is known."""
+    scenario = parts.scenario
+    return Request(
+        provider=chosen or scenario.provider,
+        nodes=scenario.node_names,
+        system=parts.system,
+        options=scenario.options,
+    )
+
+
+def _refuse_missing_abilities(system: System, workload: Workload) -> None:
+    has = set(system.abilities())
+    missing = [ability.__name__ for ability in workload.needs if ability not in has]
+    if missing:
+        raise UsageError(
+            f"the workload {workload.name!r} needs {', '.join(missing)},"
+            f" which the clients of {system.name!r} do not have",
+            "polygraph list --matrix",
+        )
+
+
+def _schedule(scenario: Scenario, system: System, faults: Sequence[Fault]) -> Schedule | None:
+    if not faults:
+        return None
+    least = {
+        fault.name: system.least_duration_s(fault.name)
+        for fault in faults
+        if isinstance(system, FaultDurations)
+    }
+    return schedule(
+        faults,
+        nodes=scenario.node_names,
+        seed=scenario.seed,
+        interval_s=scenario.nemesis_interval,
+        duration_s=scenario.nemesis_duration,
+        time_limit_s=scenario.time_limit,
+        least_duration_s=least if scenario.nemesis_duration is None else {},
+    )

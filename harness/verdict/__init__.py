@@ -1,0 +1,1 @@
+"""What a checker may see and say: record, facts, verdict."""

@@ -1,0 +1,150 @@
+"""Partition: cut directed links between nodes by dropping packets on their way in.
+
+Shapes are in :mod:`nemeses.network.shapes`; ``primaries`` isolates, one by one, the nodes that
+believe they lead when the cut comes. A cut proves nothing by being asked for. It bit when both
+hold:
+
+* its counters saw packets of the *database* on the links that it cuts; they are read before any
+  probe of ours is sent, since a probe on a cut link is dropped and counted too; and
+* the matrix of links that carry packets is exactly all links less those that were to be cut.
+
+A cut that no packet ran into (the node was down, the system idle) has not bitten. Healed is the
+full matrix. Cost: one rule set a node, and a probe of n² links for each measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from random import Random
+from typing import Any, cast
+
+from harness.contract.fault import Proof, Stage
+from harness.contract.node import Cluster, Link, MayRefuseCuts, Partitionable
+from harness.contract.system import System, SystemOption
+from harness.errors import UsageError
+from nemeses.network import shapes
+from nemeses.targets import PRIMARIES, choices, current_primaries
+
+KNOWN = (*shapes.SHAPES, PRIMARIES)
+
+
+class Partition:
+    """Directed links cut between the nodes of a :class:`Partitionable` cluster."""
+
+    name = "partition"
+    options = (
+        SystemOption(
+            name="partition_targets",
+            kind=str,
+            default=",".join(KNOWN),
+            help=f"shapes of the cut: a list of {', '.join(KNOWN)}",
+        ),
+    )
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._shapes = choices(options, "partition_targets", KNOWN, "partition shape")
+
+    def refusal(self, cluster: Cluster, system: System) -> str | None:
+        """Why not: no way to drop packets here, or too few nodes for the shapes asked for."""
+        if not isinstance(cluster, Partitionable):
+            return f"provider {cluster.provider} cannot drop packets between nodes"
+        if isinstance(cluster, MayRefuseCuts) and (why := cluster.cut_refusal()) is not None:
+            return why
+        count = len(cluster.nodes)  # none yet where the cluster is not up; then plan() refuses
+        return self._too_few(count) if count and not self._possible(count) else None
+
+    def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
+        """A shape and its grudge (as JSON); ``primaries`` names who stands in if nobody leads.
+
+        ``UsageError`` if there are too few nodes for the shapes asked for.
+        """
+        possible = self._possible(len(nodes))
+        if not possible:
+            raise UsageError(f"--nemesis partition: {self._too_few(len(nodes))}", "more --nodes")
+        shape = rng.choice(possible)
+        if shape == PRIMARIES:
+            return {"shape": shape, "fallback": rng.choice(nodes)}
+        return {"shape": shape, "grudge": shapes.as_json(shapes.SHAPES[shape](nodes, rng))}
+
+    def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
+        """The grudge now; the targets are the nodes outside the largest group that is left."""
+        nodes = [node.name for node in stage.cluster.nodes]
+        detail: dict[str, Any] = {"shape": plan["shape"]}
+        if plan["shape"] == PRIMARIES:
+            leading, why = current_primaries(stage)
+            if not leading:
+                detail["fallback"] = why
+            detail["primaries"] = leading
+            grudge = shapes.isolated(nodes, leading or [plan["fallback"]])
+        else:
+            grudge = shapes.from_json(plan["grudge"])
+        detail["grudge"] = shapes.as_json(grudge)
+        detail["what"] = shapes.describe(nodes, grudge)
+        return shapes.outsiders(nodes, grudge), detail
+
+    def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
+        """Cut, replacing any earlier cut."""
+        _cuttable(stage).cut(shapes.from_json(detail["grudge"]))
+
+    def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
+        """Whether database packets were dropped and exactly the links asked for are dead."""
+        cut = shapes.cut_links(detail["grudge"])
+        counted = _cuttable(stage).dropped()
+        dropped = {link: count for link, count in counted.items() if link in cut and count > 0}
+        figures: dict[str, Any] = {"dropped": {_named(k): n for k, n in sorted(dropped.items())}}
+        if not dropped:
+            return Proof(holds=False, what="no packet has run into the cut", figures=figures)
+        wanted = _all_links(stage) - cut
+        what, is_exact = _compare(_cuttable(stage).reachable(), wanted, figures)
+        shown_as = getattr(stage.cluster, "cut_shows_as", "packets of the database dropped")
+        packets = f"{sum(dropped.values())} {shown_as}"
+        return Proof(holds=is_exact, what=f"{packets}; {what}", figures=figures)
+
+    def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
+        """Let every packet pass."""
+        _cuttable(stage).heal_cuts()
+
+    def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
+        """Whether every directed link carries packets."""
+        figures: dict[str, Any] = {}
+        what, is_exact = _compare(_cuttable(stage).reachable(), _all_links(stage), figures)
+        return Proof(holds=is_exact, what=what, figures=figures)
+
+    def _too_few(self, count: int) -> str:
+        return f"a cut of shape {' or '.join(self._shapes)} needs more than {count} nodes"
+
+    def _possible(self, count: int) -> list[str]:
+        return [each for each in self._shapes if count >= shapes.LEAST_NODES.get(each, 2)]
+
+
+def _cuttable(stage: Stage) -> Partitionable:
+    return cast(Partitionable, stage.cluster)  # refused before set-up if it is not
+
+
+def _all_links(stage: Stage) -> frozenset[Link]:
+    return shapes.links(node.name for node in stage.cluster.nodes)
+
+
+def _named(link: Link) -> str:
+    return f"{link[0]}->{link[1]}"
+
+
+def _compare(
+    measured: Collection[Link], wanted: Collection[Link], figures: dict[str, Any]
+) -> tuple[str, bool]:
+    """A sentence and whether the matrix is as wanted; the matrix goes into ``figures``."""
+    missing, extra = set(wanted) - set(measured), set(measured) - set(wanted)
+    figures["reachable"] = [_named(link) for link in sorted(measured)]
+    if missing:
+        figures["dead_but_wanted"] = [_named(link) for link in sorted(missing)]
+    if extra:
+        figures["alive_but_cut"] = [_named(link) for link in sorted(extra)]
+    if missing or extra:
+        return (
+            f"{len(missing)} links dead that should work, {len(extra)} work that should not",
+            False,
+        )
+    return f"exactly the {len(wanted)} links that should work do", True
+
+
+NEMESES = {"partition": Partition}

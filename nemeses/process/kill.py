@@ -1,0 +1,204 @@
+"""Kill: end a node's processes with SIGKILL, and start them again on the same data.
+
+A killed process answers nothing, flushes nothing and loses what it kept in memory alone; what
+comes back must be what the system promised to keep. With a daemon ends all that it started, in
+whatever session or group (PostgreSQL's backends, what was forked twice). The proof of bite is the
+exit status of exactly the processes that the ledger names, or, where nobody could learn it, that a
+process which lived when our signal went out to it is gone, and that nothing is left of any of
+them; one that ended by itself before was not killed. The proof of healing is that the system's
+processes run on every target again.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from random import Random
+from typing import Any
+
+from harness.contract.fault import Proof, Stage
+from harness.contract.node import Cluster, Daemon, ProcessIdentity
+from harness.contract.system import System, SystemOption
+from harness.errors import NodeError
+from nemeses.targets import (
+    TARGETS,
+    choices,
+    find_daemon,
+    live_daemons,
+    members,
+    no_processes,
+    plan_targets,
+    processes,
+    resolve_targets,
+    signal_if_alive,
+)
+
+END_S = 10.0
+"""A process that SIGKILL has not ended by then hangs in the kernel."""
+
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class _End:
+    """How one process ended: exit status if known, state, and whether our signal did it.
+
+    ``left`` is how many processes that it had started run on.
+    """
+
+    status: int | None
+    state: str
+    is_killed: bool
+    left: int = 0
+
+
+class Kill:
+    """SIGKILL to all that is of each daemon of the targets; healed by ``System.start``."""
+
+    name = "kill"
+    needs_processes = True
+    options = (
+        SystemOption(
+            name="kill_targets",
+            kind=str,
+            default=",".join(TARGETS),
+            help="whom to kill: a list of one, minority, majority, primaries, all",
+        ),
+    )
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._words = choices(options, "kill_targets", TARGETS, "target")
+        self._shot: set[ProcessIdentity] = set()
+        self._ends: dict[ProcessIdentity, _End] = {}
+
+    def refusal(self, cluster: Cluster, system: System) -> str | None:
+        """Only where the system says that it has no processes."""
+        return no_processes(system)
+
+    def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
+        """A target word and the order in which nodes are taken."""
+        return plan_targets(self._words, nodes, rng)
+
+    def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
+        """The targets that run now, and their processes."""
+        return resolve_targets(plan, stage)
+
+    def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
+        """Kill them all at once, then see each one end."""
+        doomed = [
+            (node, daemon)
+            for node, identity in processes(detail)
+            if (daemon := find_daemon(stage, node, identity)) is not None
+        ]
+        trouble = []
+        for node, daemon in doomed:
+            trouble += _attempt(node, partial(self._shoot, daemon))
+        for node, daemon in doomed:
+            trouble += _attempt(node, partial(_wait_for_end, daemon))
+            # Kept, because a restart puts another daemon in its place.
+            self._ends[daemon.identity] = self._end_of(daemon)
+        _raise_all(trouble)
+
+    def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
+        """Whether every named process ended by SIGKILL, and all that was of it with it."""
+        ends: dict[str, list[dict[str, Any]]] = {node: [] for node in targets}
+        for node, identity in processes(detail):
+            end = asdict(self._end(stage, node, identity))
+            ends.setdefault(node, []).append({"pid": identity.pid, **end})
+        every = [end for of_node in ends.values() for end in of_node]
+        count, left = sum(end["is_killed"] for end in every), sum(end["left"] for end in every)
+        holds = bool(every) and count == len(every) and not left
+        what = f"{count} of {len(every)} processes on {' '.join(targets)} ended by SIGKILL"
+        what += f"; {left} that they had started run on" if left else ""
+        return Proof(holds=holds, what=what, figures={"processes": ends})
+
+    def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
+        """Start the system again on each target that does not run whole."""
+        trouble = []
+        for node in targets:
+            trouble += _attempt(node, partial(_restart, stage, node))
+        _raise_all(trouble)
+
+    def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
+        """Whether the daemons of every target run."""
+        up = {node: [d.identity.pid for d in live_daemons(stage, node)] for node in targets}
+        down = [node for node in targets if not _is_whole(stage, node)]
+        what = f"no process of {' '.join(down)} runs" if down else "every target runs again"
+        return Proof(holds=not down, what=what, figures={"running": up})
+
+    def _shoot(self, daemon: Daemon) -> None:
+        """SIGKILL; noted only if the process lived and the signal went out."""
+        was_alive = daemon.alive()
+        try:
+            daemon.signal(signal.SIGKILL)
+        except Exception:
+            if daemon.alive():
+                raise
+            return
+        if was_alive:
+            self._shot.add(daemon.identity)
+
+    def _end(self, stage: Stage, node: str, identity: ProcessIdentity) -> _End:
+        """How the process ended, as far as that is known by now."""
+        daemon = find_daemon(stage, node, identity)
+        if daemon is not None:
+            return self._end_of(daemon)
+        return self._ends.get(identity, _End(status=None, state="replaced", is_killed=False))
+
+    def _end_of(self, daemon: Daemon) -> _End:
+        status, state = daemon.exit_status(), daemon.state()
+        was_ours = status is None and state == "gone" and daemon.identity in self._shot
+        is_killed = status == -signal.SIGKILL or was_ours
+        left = 0 if status is None and state != "gone" else len(members(daemon))
+        return _End(status=status, state=state, is_killed=is_killed, left=left)
+
+
+def _is_whole(stage: Stage, node: str) -> bool:
+    daemons = stage.daemons.get(node, [])
+    return bool(daemons) and all(daemon.alive() for daemon in daemons)
+
+
+def _restart(stage: Stage, node: str) -> None:
+    """Start ``node`` again unless it runs whole; a part that survived is ended first."""
+    if _is_whole(stage, node):
+        return
+    for daemon in stage.daemons.get(node, []):
+        if daemon.alive() or members(daemon):
+            signal_if_alive(daemon, signal.SIGKILL)
+            _wait_for_end(daemon)
+    cluster = stage.cluster
+    stage.daemons[node] = list(stage.system.start(cluster.node(node), cluster))
+
+
+def _wait_for_end(daemon: Daemon) -> None:
+    deadline = time.monotonic() + END_S
+    daemon.wait(END_S)
+    if daemon.alive():
+        raise NodeError(
+            f"{daemon.name}: process {daemon.identity.pid} outlived SIGKILL by {END_S:g} s"
+        )
+    while left := members(daemon):
+        if time.monotonic() > deadline:
+            numbers = " ".join(map(str, sorted(left)))
+            raise NodeError(f"{daemon.name}: its processes {numbers} outlived SIGKILL")
+        time.sleep(_POLL_S)
+
+
+def _attempt(node: str, step: Callable[[], None]) -> list[str]:
+    """Run ``step``; what went wrong, so that one node's trouble does not keep others waiting."""
+    try:
+        step()
+    except Exception as error:
+        return [f"{node}: {error}" if str(error) else f"{node}: {error!r}"]
+    return []
+
+
+def _raise_all(trouble: Sequence[str]) -> None:
+    if trouble:
+        raise NodeError("; ".join(trouble))
+
+
+NEMESES = {"kill": Kill}

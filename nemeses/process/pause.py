@@ -1,0 +1,168 @@
+"""Pause: stop a node's processes where they stand (SIGSTOP), and let them go on (SIGCONT).
+
+To the others a paused process looks dead, but it comes back with its memory, its connections
+and its belief that it still leads. The kernel stops a thread when it next leaves the kernel, so
+the proof of bite is the state of every thread of every process: of the daemon, of all that it
+started in whatever session or group, and of what fell away from it, for any of them may answer
+clients (PostgreSQL's backends do). One that waits in the kernel, state ``D``, is not proved to
+stand, and is looked at again until the heal. A process
+that ended meanwhile (a kill came on top) needs no healing, and its successor is another process,
+never paused by this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from harness.contract.fault import Proof, Stage
+from harness.contract.node import Cluster, HasProcesses, ProcessIdentity
+from harness.contract.system import System, SystemOption
+from harness.errors import NodeError
+from harness.linux.identity import state
+from nemeses.targets import (
+    TARGETS,
+    choices,
+    find_daemon,
+    no_processes,
+    plan_targets,
+    processes,
+    resolve_targets,
+    signal_if_alive,
+)
+
+STOPPED = "T"
+_ENDED = ("Z", "X")
+_TRACED = "t"
+"""A thread whose process the clock fault traces; stopped by SIGSTOP, it shows this."""
+GONE = "gone"
+
+
+class Pause:
+    """SIGSTOP to all that is of each daemon of the targets; healed by SIGCONT."""
+
+    name = "pause"
+    needs_processes = True
+    options = (
+        SystemOption(
+            name="pause_targets",
+            kind=str,
+            default=",".join(TARGETS),
+            help="whom to pause: a list of one, minority, majority, primaries, all",
+        ),
+    )
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._words = choices(options, "pause_targets", TARGETS, "target")
+
+    def refusal(self, cluster: Cluster, system: System) -> str | None:
+        """Only where the system says that it has no processes."""
+        return no_processes(system)
+
+    def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
+        """A target word and the order in which nodes are taken."""
+        return plan_targets(self._words, nodes, rng)
+
+    def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
+        """The targets that run now, and their processes."""
+        return resolve_targets(plan, stage)
+
+    def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
+        """Stop every named process and all that is of it."""
+        _signal_all(stage, detail, signal.SIGSTOP)
+
+    def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
+        """Whether every thread of every named process, and of all that is of it, is stopped."""
+        states = _states(stage, detail)
+        every = [letters for of_node in states.values() for letters in of_node]
+        stopped = every.count(STOPPED)
+        return Proof(
+            holds=bool(every) and stopped == len(every),
+            what=f"{stopped} of {len(every)} processes on {' '.join(targets)} are stopped",
+            figures={"states": states},
+        )
+
+    def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
+        """Let every named process go on; those that ended need nothing."""
+        _signal_all(stage, detail, signal.SIGCONT)
+
+    def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
+        """Whether no named process is stopped any more."""
+        states = _states(stage, detail)
+        held = [node for node, of_node in states.items() if any(STOPPED in s for s in of_node)]
+        what = f"still stopped: {' '.join(held)}" if held else "no process is stopped"
+        return Proof(holds=not held, what=what, figures={"states": states})
+
+
+def _signal_all(stage: Stage, detail: Mapping[str, Any], number: int) -> None:
+    trouble = []
+    for node, identity in processes(detail):
+        daemon = find_daemon(stage, node, identity)
+        try:
+            if daemon is not None:
+                signal_if_alive(daemon, number)
+        except Exception as error:
+            trouble.append(f"{node}: {error or repr(error)}")
+    if trouble:
+        raise NodeError("; ".join(trouble))
+
+
+def _states(stage: Stage, detail: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Per node and process ``T`` (all of it stopped), another letter, a mix (``ST``), ``gone``.
+
+    Of every process of each named daemon; ``gone`` where none is left.
+    """
+    states: dict[str, list[str]] = {}
+    for node, identity in processes(detail):
+        daemon = find_daemon(stage, node, identity)
+        if isinstance(daemon, HasProcesses):
+            found = [_told(letters) for letters in daemon.processes().values()]
+            states.setdefault(node, []).extend(found or [GONE])
+            continue
+        whole = GONE if daemon is None or not daemon.alive() else daemon.state()
+        letters = {whole} if whole == GONE else {whole, *_thread_letters(identity)}
+        states.setdefault(node, []).append(GONE if GONE in letters else _told(letters))
+    return states
+
+
+def _told(letters: Iterable[str]) -> str:
+    return "".join(sorted({STOPPED if letter == _TRACED else letter for letter in letters}))
+
+
+def _thread_letters(identity: ProcessIdentity) -> set[str]:
+    """State letters of all threads of its process group, if this machine runs this process.
+
+    On a provider whose processes are elsewhere the daemon's own ``state`` is all there is.
+    """
+    letters: set[str] = set()
+    if state(identity) == GONE:
+        return letters
+    for process in _group(identity.pid):
+        with contextlib.suppress(OSError):  # one that ended while it was read is not running
+            for task in (process / "task").iterdir():
+                letters.add(_stat_fields(task)[0])
+    # What has ended runs no more, and its stopped parent cannot take note of its end.
+    return letters - set(_ENDED)
+
+
+def _group(leader: int) -> list[Path]:
+    """``/proc`` folders of the process group that ``leader`` leads, itself at least."""
+    members = [Path(f"/proc/{leader}")]
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and process != members[0]:
+            with contextlib.suppress(OSError):
+                if _stat_fields(process)[2] == str(leader):
+                    members.append(process)
+    return members
+
+
+def _stat_fields(process: Path) -> list[str]:
+    """Fields of ``stat`` from the third (state) on; the name before may hold spaces."""
+    return (process / "stat").read_text().rpartition(")")[2].split()
+
+
+NEMESES = {"pause": Pause}

@@ -1,0 +1,1 @@
+"""What clients of several systems share."""

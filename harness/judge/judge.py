@@ -75,7 +75,7 @@ def judge_history(
         record,
         {**absent, **verdicts},
         claims=claims,
-        ailments=[],
+        health_findings=[],
         requested_faults=[],
         anomalies=options.get("anomalies") or (),
     )
@@ -118,13 +118,13 @@ def judge_run(
         begun=begun,
     )
     asked = models_of(scenario.consistency_models, "the run's consistency_models")
-    ailments = health.examine(record, scenario.nemesis)
-    ailments += health.missing_evidence(record, scenario.nemesis, left_out)
+    health_findings = health.examine(record, scenario.nemesis)
+    health_findings += health.missing_evidence(record, scenario.nemesis, left_out)
     answer = compose(
         record,
         absent | verdicts,
         claims=list(asked or record.header.claims),
-        ailments=ailments,
+        health_findings=health_findings,
         requested_faults=scenario.nemesis,
     )
     answer.update(seed=scenario.seed, reproduce=scenario.command(), left_out=left_out)

@@ -3,7 +3,7 @@
 A verdict ``unknown`` that leaves a team without a next step is passed over, and so is one whose
 step cannot be taken. So a step fits what was judged: flags of ``polygraph test`` are advice for a
 run, not for a file; what a run that was cut short lacks, it gets by running to its end. Whoever
-knows says it: a checker (:attr:`Verdict.settle`), an ailment (:mod:`harness.judge.health`); other
+knows says it: a checker (:attr:`Verdict.settle`), a finding (:mod:`harness.judge.health`); other
 reasons are recognized here by the words that the judge and the checkers use. Each step is told
 once, with all the reasons that it settles.
 """
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from harness.judge.health import Ailment
+from harness.judge.health import HealthFinding
 from harness.verdict.verdict import UNKNOWN, Verdict
 
 RUN_AGAIN: Final = "run it again to its end"
@@ -132,7 +132,7 @@ _OTHER_FILE: Final = "-v tells more; -m MODEL judges it by another model (polygr
 
 def steps(
     valid: Any,
-    ailments: Sequence[Ailment],
+    health_findings: Sequence[HealthFinding],
     answers: Mapping[str, Verdict],
     others: Sequence[str] = (),
     *,
@@ -140,14 +140,14 @@ def steps(
 ) -> list[dict[str, str]]:
     """``[{"about", "do"}]`` for the reasons why it is unknown; none for any other verdict.
 
-    ``others`` are reasons of neither ailment nor checker. A step that settles several reasons is
+    ``others`` are reasons of neither finding nor checker. A step that settles several reasons is
     told once, about all of them.
     """
     if valid != UNKNOWN:
         return []
-    was_cut = is_run and any(ailment.check in CUT_SHORT for ailment in ailments)
+    was_cut = is_run and any(finding.check in CUT_SHORT for finding in health_findings)
     found: dict[str, list[str]] = {}
-    for about, todo in _reasons(ailments, answers, others, is_run):
+    for about, todo in _reasons(health_findings, answers, others, is_run):
         wants_more = _MORE_WANTED.search(todo) and "--budget" not in todo
         if was_cut and (wants_more or UNTESTED in about):
             todo = RUN_AGAIN
@@ -158,14 +158,14 @@ def steps(
 
 
 def _reasons(
-    ailments: Sequence[Ailment],
+    health_findings: Sequence[HealthFinding],
     answers: Mapping[str, Verdict],
     others: Sequence[str],
     is_run: bool,
 ) -> Iterator[tuple[str, str]]:
-    for ailment in ailments:
-        if ailment.level == "unknown":
-            yield ailment.message, ailment.settle
+    for finding in health_findings:
+        if finding.level == "unknown":
+            yield finding.message, finding.settle
     for name, answer in answers.items():
         if answer.valid == UNKNOWN:
             todo = answer.settle if is_run or not _RUN_FLAGS.search(answer.settle) else ""

@@ -108,12 +108,12 @@ def _live(
     """
     from harness.cluster import providers
     from harness.run.life import Life
-    from harness.run.preparation import plan, request_of
+    from harness.run.preparation import prepare, request_of
 
     table = read_toml(scenario_path)
     registry = registry_of(table)
     scenario = resolve(table, registry)
-    parts = plan(scenario, registry)
+    parts = prepare(scenario, registry)
     request = request_of(parts, os.environ.get(providers.PROVIDER_VARIABLE))
     cluster = providers.of(request.provider).cluster(request, run_dir)
     life: Life | None = None

@@ -199,7 +199,7 @@ class Dispatcher:
     async def close(self) -> None:
         """Close all clients; one that will not be closed is left behind. Safe twice."""
         for worker in self._workers:
-            self._departures.see_off(worker.client, worker.task)
+            self._departures.close_in_background(worker.client, worker.task)
         self._workers = []
         await self._departures.wait(CLOSING_S)
 
@@ -330,7 +330,7 @@ class Dispatcher:
 
     def _replace_process(self, worker: Worker) -> None:
         client, worker.client = worker.client, None
-        self._departures.see_off(client)
+        self._departures.close_in_background(client)
         self._retire(worker.thread)
 
     def _expire(self, worker: Worker, invocation: Operation) -> None:
@@ -339,7 +339,7 @@ class Dispatcher:
         worker.operation = None
         timeout = ended(invocation, INFO, f"timeout: no answer within {limit_s:g} s")
         recorded = self._complete(thread, invocation, timeout)
-        self._departures.see_off(worker.client, worker.task)
+        self._departures.close_in_background(worker.client, worker.task)
         self._workers[thread] = self._new_worker(thread)
         self._retire(thread)
         if recorded is not None:

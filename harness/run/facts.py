@@ -17,35 +17,35 @@ from harness.contract.system import LogKinds, LogPatterns, System
 from harness.errors import PolygraphError, UsageError
 from harness.judge.absent import origins
 from harness.judge.patterns import is_harmless
-from harness.run.preparation import Plan
+from harness.run.preparation import Parts
 
 
-def first_facts(plan: Plan, cluster: Cluster, run: str) -> dict[str, Any]:
+def first_facts(parts: Parts, cluster: Cluster, run: str) -> dict[str, Any]:
     """What is known before the first operation; ``partial`` until the run comes to its end."""
     return {
         "id": run,
         "provider": cluster.provider,
-        "versions": versions(plan),
+        "versions": versions(parts),
         "phases": {},
-        "checkers": list(plan.workload.checkers),
-        "checker_origins": origins(plan.workload.checkers, plan.registry),
-        "claims": plan.claims,
-        "claims_of": list(plan.claim.of),
-        "checker_options": log_options(plan.system),
-        "schedule": plan.schedule.as_json() if plan.schedule else None,
+        "checkers": list(parts.workload.checkers),
+        "checker_origins": origins(parts.workload.checkers, parts.registry),
+        "claims": parts.claims,
+        "claims_of": list(parts.claim.of),
+        "checker_options": log_options(parts.system),
+        "schedule": parts.schedule.as_json() if parts.schedule else None,
         "partial": True,
         "recovery": None,
         "exits": [],
     }
 
 
-def versions(plan: Plan) -> dict[str, str]:
+def versions(parts: Parts) -> dict[str, str]:
     """What took part: Polygraph, Python, the kernel and what is under test."""
     return {
         "polygraph": harness.__version__,
         "python": platform.python_version(),
         "kernel": platform.release(),
-        **plan.system.versions(),
+        **parts.system.versions(),
     }
 
 

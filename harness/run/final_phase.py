@@ -18,7 +18,7 @@ from harness.generator.core import NS_PER_S
 from harness.history.operation import Operation
 from harness.judge.health import fault_spans
 from harness.run.final import FinalReads
-from harness.run.preparation import Plan
+from harness.run.preparation import Parts
 from harness.run.workers import Invoke
 from harness.verdict.record import LedgerEntry
 
@@ -34,15 +34,15 @@ CLOSE_BEFORE_S: Final = 1.0
 class FinalPhase:
     """Notes what is in use during the run, and makes the generator of its end."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, parts: Parts) -> None:
         self.facts: dict[str, int] | None = None
-        self._plan = plan
-        workload = plan.workload
+        self._parts = parts
+        workload = parts.workload
         self._keys = KeyTimes(workload.keys_of) if isinstance(workload, ReadsKeys) else None
 
     def invoke(self) -> Invoke:
         """The workload's ``invoke``, with the keys noted that it is asked for."""
-        keys, invoke = self._keys, self._plan.workload.invoke
+        keys, invoke = self._keys, self._parts.workload.invoke
         if keys is None:
             return invoke
 
@@ -54,7 +54,7 @@ class FinalPhase:
 
     def generator(self, ledger: Sequence[LedgerEntry]) -> Generator:
         """The workload's final reads, or a few more of its operations where it has none."""
-        scenario, workload = self._plan.scenario, self._plan.workload
+        scenario, workload = self._parts.scenario, self._parts.workload
         final = self._reads(ledger)
         if final is None:
             final = limit(4 * scenario.threads, workload.generator())
@@ -62,7 +62,7 @@ class FinalPhase:
         return time_limit(FINAL_PHASE_S, clients(pace))
 
     def _reads(self, ledger: Sequence[LedgerEntry]) -> Generator | None:
-        workload = self._plan.workload
+        workload = self._parts.workload
         if self._keys is None or not isinstance(workload, ReadsKeys):
             return workload.final_generator()
         spans = [(span.start, span.end) for span in fault_spans(ledger)]

@@ -22,7 +22,7 @@ from harness.linux.stopping import Stopped, name_of
 from harness.linux.surroundings import program
 from harness.plugins import Registry
 from harness.run.interrupts import Interrupts, stop_on_interrupt
-from harness.run.preparation import plan, request_of
+from harness.run.preparation import prepare, request_of
 from harness.run.scenario import Scenario
 from harness.store.ended import write_end
 from harness.store.run_log import RunLog
@@ -59,7 +59,7 @@ def run(
     run before it starts.
     """
     provider = providers.of(scenario.provider)  # an unknown name is refused before all else
-    parts = plan(scenario, registry)
+    parts = prepare(scenario, registry)
     request = providers.choose(request_of(parts))
     provider = providers.of(request.provider)
     provider.prepare(request, _teller(on_event))

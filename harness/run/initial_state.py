@@ -19,7 +19,7 @@ from harness.contract.fault import NeedsProcesses, Stage
 from harness.contract.node import Cluster, Daemon, LogsElsewhere
 from harness.errors import PolygraphError, SetupError, UsageError
 from harness.run.completions import placed
-from harness.run.preparation import Plan
+from harness.run.preparation import Parts
 
 CLOSE_S: Final = 1.0
 LAST_LINES: Final = 8
@@ -28,22 +28,22 @@ _POLL_S: Final = 0.1
 _AGAIN_S: Final = 0.2
 
 
-async def make_initial_state(plan: Plan, cluster: Cluster, logs: Path, patience_s: float) -> Any:
+async def make_initial_state(parts: Parts, cluster: Cluster, logs: Path, patience_s: float) -> Any:
     """What ``Workload.setup`` gives, tried again until it is proved or patience ends."""
     deadline = time.monotonic() + patience_s
     while True:
         try:
-            return await _once(plan, cluster)
+            return await _once(parts, cluster)
         except (Failed, Indeterminate, PolygraphError, _TimedOut) as error:
             if time.monotonic() > deadline:
                 raise SetupError(
-                    f"the workload {plan.workload.name!r} could not make its initial"
+                    f"the workload {parts.workload.name!r} could not make its initial"
                     f" state on {cluster.nodes[0].name}: {error}",
                     f"look at the logs in {logs}",
                 ) from error
         except Exception as error:
             raise SetupError(
-                f"the client of {plan.system.name!r} or the workload {plan.workload.name!r}"
+                f"the client of {parts.system.name!r} or the workload {parts.workload.name!r}"
                 f" has a defect, which the set-up ran into: {placed(error)}",
                 "mend it; what a client cannot know it raises as Failed or Indeterminate",
             ) from error
@@ -54,14 +54,14 @@ class _TimedOut(Exception):
     """The whole attempt took too long; no exception of the client's."""
 
 
-async def _once(plan: Plan, cluster: Cluster) -> Any:
-    limit_s = plan.scenario.op_timeout * 2
-    client = plan.system.client(plan.scenario.op_timeout)
+async def _once(parts: Parts, cluster: Cluster) -> Any:
+    limit_s = parts.scenario.op_timeout * 2
+    client = parts.system.client(parts.scenario.op_timeout)
     limit = asyncio.timeout(limit_s)
     try:
         async with limit:
             await client.open(cluster.nodes[0].client_address)
-            return await plan.workload.setup(client)
+            return await parts.workload.setup(client)
     except TimeoutError as error:
         if not limit.expired():
             raise
@@ -71,14 +71,14 @@ async def _once(plan: Plan, cluster: Cluster) -> Any:
             await asyncio.wait_for(client.close(), CLOSE_S)
 
 
-def refuse_without_processes(plan: Plan, stage: Stage) -> None:
+def refuse_without_processes(parts: Parts, stage: Stage) -> None:
     """``UsageError`` for a fault that needs processes where the system has started none."""
     if any(stage.daemons.values()):
         return
-    for fault in plan.faults:
+    for fault in parts.faults:
         if isinstance(fault, NeedsProcesses) and fault.needs_processes:
             raise UsageError(
-                f"the fault {fault.name!r} is not possible here: {plan.system.name!r} starts no"
+                f"the fault {fault.name!r} is not possible here: {parts.system.name!r} starts no"
                 " processes that it could hit",
                 "leave it out of --nemesis",
             )

@@ -43,7 +43,7 @@ from harness.run.initial_state import (
 from harness.run.injection import Limits
 from harness.run.machine import MachineWatch
 from harness.run.nemesis import Nemesis
-from harness.run.preparation import Plan
+from harness.run.preparation import Parts
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import Watchdog, stall_limit_s
 from harness.store.runs import write_json
@@ -65,7 +65,7 @@ class Interrupted(Exception):
 class Life:
     """One run in its own process. ``run`` lives it; ``stop`` ends it early."""
 
-    plan: Plan
+    parts: Parts
     cluster: Cluster
     run_dir: Path
     events: Events
@@ -96,8 +96,8 @@ class Life:
         self._loop = asyncio.get_running_loop()
         if self.interrupted:
             self._stopped.set()
-        self.facts = first_facts(self.plan, self.cluster, self.run_dir.name)
-        stage = Stage(self.cluster, self.plan.system)
+        self.facts = first_facts(self.parts, self.cluster, self.run_dir.name)
+        stage = Stage(self.cluster, self.parts.system)
         try:
             await self._bring_up(stage)
             initial = await self._unless_stopped(self._set_up())
@@ -113,8 +113,8 @@ class Life:
                 judge_apart,
                 self.run_dir,
                 self._warn,
-                plugins=self.plan.scenario.plugin,
-                seconds=self.plan.scenario.budget,
+                plugins=self.parts.scenario.plugin,
+                seconds=self.parts.scenario.budget,
             )
         self.events.emit("verdict", self.now(), verdict=summary(verdict))
         return verdict
@@ -147,8 +147,8 @@ class Life:
     # -- before the first operation ------------------------------------------------------------
 
     async def _bring_up(self, stage: Stage) -> None:
-        system, cluster = self.plan.system, self.cluster
-        for fault in self.plan.faults:
+        system, cluster = self.parts.system, self.cluster
+        for fault in self.parts.faults:
             refusal = fault.refusal(cluster, system)
             if refusal:
                 raise UsageError(f"the fault {fault.name!r} is not possible here: {refusal}")
@@ -157,19 +157,19 @@ class Life:
         with self._phase("start"):
             starts = [asyncio.to_thread(self._start_node, stage, node) for node in cluster.nodes]
             await self._unless_stopped(_unless_ended(stage, _all(starts)))
-        refuse_without_processes(self.plan, stage)
+        refuse_without_processes(self.parts, stage)
         with self._phase("ready"):
-            await _unless_ended(stage, self._ready(self.plan.scenario.recovery_timeout))
+            await _unless_ended(stage, self._ready(self.parts.scenario.recovery_timeout))
 
     async def _ready(self, timeout_s: float) -> None:
         """The system's readiness; :class:`NotReady` also where asking for it never returns."""
         limit_s = timeout_s + READY_GRACE_S
-        work = asyncio.to_thread(self.plan.system.ready, self.cluster, timeout_s)
+        work = asyncio.to_thread(self.parts.system.ready, self.cluster, timeout_s)
         try:
             await self._unless_stopped(asyncio.wait_for(work, limit_s))
         except TimeoutError as error:
             raise NotReady(
-                f"asking {self.plan.system.name} whether it is ready did not return in"
+                f"asking {self.parts.system.name} whether it is ready did not return in"
                 f" {limit_s:g} s",
                 f"look at the logs in {self.run_dir / 'nodes'}",
             ) from error
@@ -190,18 +190,18 @@ class Life:
             stop.cancel()
 
     def _start_node(self, stage: Stage, node: Any) -> None:
-        self.plan.system.install(node)
-        daemons = stage.daemons[node.name] = list(self.plan.system.start(node, self.cluster))
+        self.parts.system.install(node)
+        daemons = stage.daemons[node.name] = list(self.parts.system.start(node, self.cluster))
         started = ", ".join(f"{daemon.name} (pid {daemon.identity.pid})" for daemon in daemons)
         self.events.note(f"started {started or 'no process'}", node=node.name)
 
     async def _set_up(self) -> Any:
         logs = self.run_dir / "nodes"
         with self._phase("setup"):
-            return await make_initial_state(self.plan, self.cluster, logs, SETUP_PATIENCE_S)
+            return await make_initial_state(self.parts, self.cluster, logs, SETUP_PATIENCE_S)
 
     def _open_journal(self, initial: Any) -> None:
-        scenario, workload = self.plan.scenario, self.plan.workload
+        scenario, workload = self.parts.scenario, self.parts.workload
         header = Header(
             run=self.run_dir.name,
             seed=scenario.seed,
@@ -210,8 +210,8 @@ class Life:
             workload=scenario.workload,
             model=workload.model,
             initial=initial,
-            claims=self.plan.claims,
-            not_durable=self.plan.not_durable,
+            claims=self.parts.claims,
+            not_durable=self.parts.not_durable,
             independent=workload.independent,
             options={**scenario.flat(), **getattr(workload, "facts", {})},
         )
@@ -230,11 +230,11 @@ class Life:
     async def _operate(self, stage: Stage) -> None:
         assert self.journal is not None
         ledger = Ledger(self.run_dir / "faults.jsonl", self.journal.now, self._tell_fault)
-        self.nemesis = Nemesis(self.plan.faults, stage, ledger, self.limits)
+        self.nemesis = Nemesis(self.parts.faults, stage, ledger, self.limits)
         watch = ExitWatch(stage, self.journal.now, lambda: ledger.entries, tell=self._tell_exit)
         self.machine = MachineWatch(self.run_dir, self.journal.now)
-        self._final = FinalPhase(self.plan)
-        limit_s = stall_limit_s(self.plan.scenario.op_timeout)
+        self._final = FinalPhase(self.parts)
+        limit_s = stall_limit_s(self.parts.scenario.op_timeout)
         self._watchdog = Watchdog(limit_s, self._stalled)
         self.dispatcher = self._dispatcher()
         if self.interrupted:
@@ -293,14 +293,14 @@ class Life:
     def _dispatcher(self) -> Dispatcher:
         assert self.journal is not None
         assert self.nemesis is not None
-        scenario = self.plan.scenario
+        scenario = self.parts.scenario
         return Dispatcher(
             journal=self.journal,
             nodes=[(node.name, node.client_address) for node in self.cluster.nodes],
             concurrency=scenario.threads,
             open_client=self._open_client,
             invoke=self._final.invoke(),
-            nemesis=self.nemesis.invoke if self.plan.faults else None,
+            nemesis=self.nemesis.invoke if self.parts.faults else None,
             seed=scenario.seed,
             op_timeout_s=scenario.op_timeout,
             watchdog=self._watchdog,
@@ -333,13 +333,13 @@ class Life:
         self.give_up(why)
 
     def _open_client(self) -> SystemClient:
-        return self.plan.system.client(self.plan.scenario.op_timeout)
+        return self.parts.system.client(self.parts.scenario.op_timeout)
 
     def _main_generator(self) -> Generator:
-        scenario = self.plan.scenario
-        work: Generator = clients(stagger(1 / scenario.rate, self.plan.workload.generator()))
-        if self.plan.schedule is not None:
-            work = any_(work, nemesis(self.plan.schedule.generator()))
+        scenario = self.parts.scenario
+        work: Generator = clients(stagger(1 / scenario.rate, self.parts.workload.generator()))
+        if self.parts.schedule is not None:
+            work = any_(work, nemesis(self.parts.schedule.generator()))
         return time_limit(scenario.time_limit, work)
 
     # -- after the faults ----------------------------------------------------------------------
@@ -367,7 +367,7 @@ class Life:
 
     async def _recover(self) -> dict[str, Any]:
         """Wait until every node agrees and serves again; never raises."""
-        timeout_s, begun = self.plan.scenario.recovery_timeout, time.monotonic()
+        timeout_s, begun = self.parts.scenario.recovery_timeout, time.monotonic()
         stalls = len(self.machine.stalls)
         try:
             try:
@@ -390,7 +390,7 @@ class Life:
 
     def _read_states(self) -> None:
         """What every node holds in the end, for the checker of their agreement."""
-        system = self.plan.system
+        system = self.parts.system
         if isinstance(system, FinalState):
             found = system.final_states(self.cluster, AGREEMENT_PATIENCE_S)
             write_json(self.run_dir / "evidence" / "final_states.json", asdict(found))
@@ -461,7 +461,7 @@ class Life:
             self.events.emit(
                 "progress",
                 self.now(),
-                limit_s=self.plan.scenario.time_limit,
+                limit_s=self.parts.scenario.time_limit,
                 operations={f: dict(counts) for f, counts in self.dispatcher.counts.items()},
                 faults=self.nemesis.open_faults(),
                 nodes=await asyncio.to_thread(node_states, stage),

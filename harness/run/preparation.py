@@ -22,7 +22,7 @@ from harness.run.schedule import Schedule, schedule
 
 
 @dataclass(frozen=True)
-class Plan:
+class Parts:
     """The parts of one run, made but not started."""
 
     scenario: Scenario
@@ -45,7 +45,7 @@ class Plan:
         return self.system.not_durable() if isinstance(self.system, Durability) else None
 
 
-def plan(scenario: Scenario, registry: Registry) -> Plan:
+def prepare(scenario: Scenario, registry: Registry) -> Parts:
     """Make every part of ``scenario``; ``UsageError`` says why a combination is impossible."""
     system: System = registry.get("systems", scenario.system)(scenario.options)
     workload: Workload = registry.get("workloads", scenario.workload)(
@@ -58,7 +58,7 @@ def plan(scenario: Scenario, registry: Registry) -> Plan:
     )
     _refuse_missing_abilities(system, workload)
     faults = [registry.get("nemeses", name)(scenario.options) for name in scenario.nemesis]
-    return Plan(
+    return Parts(
         scenario,
         registry,
         system,
@@ -69,7 +69,7 @@ def plan(scenario: Scenario, registry: Registry) -> Plan:
     )
 
 
-def request_of(parts: Plan, chosen: str | None = None) -> Request:
+def request_of(parts: Parts, chosen: str | None = None) -> Request:
     """What the run asks of its provider; ``chosen`` is its full name where that is known."""
     scenario = parts.scenario
     return Request(

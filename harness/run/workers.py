@@ -128,7 +128,9 @@ class Departures:
     def __len__(self) -> int:
         return len(self._open)
 
-    def see_off(self, client: SystemClient | None, task: asyncio.Task[None] | None = None) -> None:
+    def close_in_background(
+        self, client: SystemClient | None, task: asyncio.Task[None] | None = None
+    ) -> None:
         """Cancel ``task`` and close ``client`` in the background, however long that takes."""
         if task is not None:
             task.cancel()

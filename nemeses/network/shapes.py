@@ -22,10 +22,7 @@ from itertools import permutations
 from random import Random
 from typing import Any
 
-from harness.contract.node import Link
-
-Drops = dict[str, frozenset[str]]
-"""A grudge: destination to sources whose packets it drops; no empty entries."""
+from harness.contract.node import Grudge, Link
 
 
 def links(nodes: Iterable[str]) -> frozenset[Link]:
@@ -33,20 +30,20 @@ def links(nodes: Iterable[str]) -> frozenset[Link]:
     return frozenset(permutations(nodes, 2))
 
 
-def cut_links(drops: Mapping[str, Collection[str]]) -> frozenset[Link]:
+def cut_links(grudge: Mapping[str, Collection[str]]) -> frozenset[Link]:
     """The directed links that a grudge cuts."""
-    return frozenset((source, target) for target, sources in drops.items() for source in sources)
+    return frozenset((source, target) for target, sources in grudge.items() for source in sources)
 
 
-def from_links(cut: Iterable[Link]) -> Drops:
+def from_links(cut: Iterable[Link]) -> Grudge:
     """The grudge that cuts exactly these directed links."""
-    drops: dict[str, set[str]] = {}
+    grudge: dict[str, set[str]] = {}
     for source, target in cut:
-        drops.setdefault(target, set()).add(source)
-    return {target: frozenset(drops[target]) for target in sorted(drops)}
+        grudge.setdefault(target, set()).add(source)
+    return {target: frozenset(grudge[target]) for target in sorted(grudge)}
 
 
-def apart(components: Sequence[Collection[str]]) -> Drops:
+def apart(components: Sequence[Collection[str]]) -> Grudge:
     """The symmetric grudge by which no node hears a node of another component."""
     nodes = {node for component in components for node in component}
     return {
@@ -57,46 +54,46 @@ def apart(components: Sequence[Collection[str]]) -> Drops:
     }
 
 
-def isolated(nodes: Sequence[str], alone: Collection[str]) -> Drops:
+def isolated(nodes: Sequence[str], alone: Collection[str]) -> Grudge:
     """Each node of ``alone`` by itself, all the others together."""
     others = [node for node in nodes if node not in alone]
     return apart([*([node] for node in alone), others])
 
 
-def halves(nodes: Sequence[str], rng: Random) -> Drops:
+def halves(nodes: Sequence[str], rng: Random) -> Grudge:
     """A random minority (half, if n is even) and the rest."""
     shuffled = rng.sample(nodes, len(nodes))
     middle = len(nodes) // 2
     return apart([shuffled[:middle], shuffled[middle:]])
 
 
-def one(nodes: Sequence[str], rng: Random) -> Drops:
+def one(nodes: Sequence[str], rng: Random) -> Grudge:
     """One random node alone."""
     return isolated(nodes, [rng.choice(nodes)])
 
 
-def bridge(nodes: Sequence[str], rng: Random) -> Drops:
+def bridge(nodes: Sequence[str], rng: Random) -> Grudge:
     """Two random halves apart, and one node that hears and is heard by all."""
     _bridge, *rest = rng.sample(nodes, len(nodes))
     half = len(rest) // 2
     return apart([rest[:half], rest[half:]])
 
 
-def one_way(nodes: Sequence[str], rng: Random) -> Drops:
+def one_way(nodes: Sequence[str], rng: Random) -> Grudge:
     """One random node that hears nobody, or that nobody hears."""
     node, is_deaf = rng.choice(nodes), rng.random() < 0.5
     others = frozenset(nodes) - {node}
     return {node: others} if is_deaf else {other: frozenset({node}) for other in sorted(others)}
 
 
-def random_links(nodes: Sequence[str], rng: Random) -> Drops:
+def random_links(nodes: Sequence[str], rng: Random) -> Grudge:
     """Each directed link cut with probability one half; at least one is."""
     every = sorted(links(nodes))
     cut = [link for link in every if rng.random() < 0.5]
     return from_links(cut or [rng.choice(every)])
 
 
-def majorities_ring(nodes: Sequence[str], rng: Random) -> Drops:
+def majorities_ring(nodes: Sequence[str], rng: Random) -> Grudge:
     """Every node hears a majority (itself included), no two nodes the same one.
 
     The nodes stand in a random ring and hear their nearest neighbours. Where the least
@@ -123,7 +120,7 @@ def _ring_steps(count: int) -> Iterable[tuple[int, int]]:
         yield from ((place, count // 2) for place in range(count // 2 + count % 2))
 
 
-Shape = Callable[[Sequence[str], Random], Drops]
+Shape = Callable[[Sequence[str], Random], Grudge]
 
 SHAPES: Mapping[str, Shape] = {
     "halves": halves,
@@ -139,43 +136,43 @@ LEAST_NODES: Mapping[str, int] = {"majorities-ring": 3, "bridge": 3}
 """Shapes that need more than two nodes to cut anything."""
 
 
-def as_json(drops: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+def as_json(grudge: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
     """A grudge as JSON, sorted."""
-    return {target: sorted(drops[target]) for target in sorted(drops)}
+    return {target: sorted(grudge[target]) for target in sorted(grudge)}
 
 
-def from_json(drops: Mapping[str, Any]) -> Drops:
+def from_json(grudge: Mapping[str, Any]) -> Grudge:
     """The grudge of its JSON."""
-    return {target: frozenset(sources) for target, sources in drops.items()}
+    return {target: frozenset(sources) for target, sources in grudge.items()}
 
 
-def groups(nodes: Sequence[str], drops: Mapping[str, Collection[str]]) -> list[list[str]] | None:
+def groups(nodes: Sequence[str], grudge: Mapping[str, Collection[str]]) -> list[list[str]] | None:
     """The groups that the nodes fall into, largest first; ``None`` if the cut is no such split.
 
     In a split every node speaks with exactly its own group.
     """
-    cut = cut_links(drops)
+    cut = cut_links(grudge)
     speaks = {
         node: frozenset(o for o in nodes if (o, node) not in cut and (node, o) not in cut)
         for node in nodes
     }
     found = sorted({tuple(sorted(group)) for group in speaks.values()})
-    if sum(map(len, found)) != len(nodes) or apart(found) != dict(drops):
+    if sum(map(len, found)) != len(nodes) or apart(found) != dict(grudge):
         return None
     return sorted((list(group) for group in found), key=lambda group: (-len(group), group))
 
 
-def describe(nodes: Sequence[str], drops: Mapping[str, Collection[str]]) -> str:
+def describe(nodes: Sequence[str], grudge: Mapping[str, Collection[str]]) -> str:
     """``n1 n2 n3 | n4 n5`` for a split, else who does not hear whom."""
-    split = groups(nodes, drops)
+    split = groups(nodes, grudge)
     if split is not None:
         return " | ".join(" ".join(group) for group in split)
-    return "; ".join(f"{node} hears not {' '.join(s)}" for node, s in as_json(drops).items())
+    return "; ".join(f"{node} hears not {' '.join(s)}" for node, s in as_json(grudge).items())
 
 
-def outsiders(nodes: Sequence[str], drops: Mapping[str, Collection[str]]) -> list[str]:
+def outsiders(nodes: Sequence[str], grudge: Mapping[str, Collection[str]]) -> list[str]:
     """Whom the cut is about: all but the largest group, or, if it is no split, who drops."""
-    split = groups(nodes, drops)
+    split = groups(nodes, grudge)
     if split is None:
-        return sorted(drops)
+        return sorted(grudge)
     return sorted(node for group in split[1:] for node in group)

@@ -44,7 +44,7 @@ def judged(record: Record, **options: Any) -> Verdict:
 def composed(record: Record) -> Mapping[str, Any]:
     header = record.history.header
     answers = {"linearizable": judged(record)}
-    return compose(record, answers, claims=header.claims, ailments=[], requested_faults=[])
+    return compose(record, answers, claims=header.claims, health_findings=[], requested_faults=[])
 
 
 LOST = {

@@ -47,7 +47,7 @@ def composed(
         Record(history=history or timed([1.0]), faults=faults, run=run or {}),
         verdicts,
         claims=["serializable"],
-        ailments=[],
+        health_findings=[],
         requested_faults=[],
     )
 

@@ -42,7 +42,7 @@ def healthy() -> Record:
 
 
 def levels(record: Record, requested: Sequence[str] = ("kill",)) -> dict[str, str]:
-    return {ailment.check: ailment.level for ailment in examine(record, requested)}
+    return {finding.check: finding.level for finding in examine(record, requested)}
 
 
 def test_a_healthy_run_has_no_ailment(healthy: Record) -> None:
@@ -215,8 +215,8 @@ def test_a_final_read_that_was_never_answered_is_unknown(
     answers: list[tuple[str, str, str, int]], named: str
 ) -> None:
     found = examine(finals(*answers), ())
-    assert "final-reads" in {ailment.check for ailment in found if ailment.level == "unknown"}
-    assert named in " ".join(ailment.message for ailment in found)
+    assert "final-reads" in {finding.check for finding in found if finding.level == "unknown"}
+    assert named in " ".join(finding.message for finding in found)
 
 
 def test_a_node_that_never_answered_anybody_is_only_told() -> None:

@@ -12,7 +12,7 @@ from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.judge.composing import against_claims, compose
 from harness.judge.counting import count_faults
-from harness.judge.health import Ailment
+from harness.judge.health import HealthFinding
 from harness.judge.judge import judge_history
 from harness.plugins import Found, Registry
 from harness.verdict.record import LedgerEntry, Record
@@ -155,10 +155,10 @@ def test_an_anomaly_without_a_model_breaks_every_claim() -> None:
 
 
 def test_grave_ailments_make_a_valid_run_unknown_and_never_an_invalid_one() -> None:
-    ailment = Ailment(check="reads", level="unknown", message="saw nothing", settle="longer")
+    finding = HealthFinding(check="reads", level="unknown", message="saw nothing", settle="longer")
     record = Record(history=history("invoke", "ok"))
     fine, bad = {"fine": Verdict(valid=True)}, {"bad": BROKEN}
-    parts = {"claims": [], "ailments": [ailment], "requested_faults": []}
+    parts = {"claims": [], "health_findings": [finding], "requested_faults": []}
     assert compose(record, fine, **parts)["valid"] == "unknown"
     assert "saw nothing" in compose(record, fine, **parts)["why"]
     assert compose(record, bad, **parts)["valid"] is False

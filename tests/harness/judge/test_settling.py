@@ -14,15 +14,15 @@ from harness.history.history import History
 from harness.history.operation import Operation
 from harness.judge.apart import unjudged
 from harness.judge.composing import compose
-from harness.judge.health import Ailment
+from harness.judge.health import HealthFinding
 from harness.judge.judge import judge_history
 from harness.judge.settling import _OTHERWISE, RUN_AGAIN, step, steps
 from harness.plugins import Found, Registry
 from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Anomaly, Verdict, untested
 
-ILL = Ailment(check="reads", level="unknown", message="saw nothing", settle="--time-limit 40")
-WARNED = Ailment(check="loop-lag", level="warning", message="late", settle="a lower --rate")
+ILL = HealthFinding(check="reads", level="unknown", message="saw nothing", settle="--time-limit 40")
+WARNED = HealthFinding(check="loop-lag", level="warning", message="late", settle="a lower --rate")
 DOUBT = Verdict(valid=UNKNOWN, why="the checker bank ran out of budget: 300 s were not enough")
 BAD = Verdict(valid=False, why="no", anomalies={"x": [Anomaly(message="no")]})
 
@@ -59,7 +59,7 @@ def test_advice_on_a_file_names_no_flag_of_a_run(why: str) -> None:
             assert flag not in told["do"]
 
 
-CUT = Ailment(check="interrupted", level="unknown", message="it was", settle=RUN_AGAIN)
+CUT = HealthFinding(check="interrupted", level="unknown", message="it was", settle=RUN_AGAIN)
 
 
 def test_a_run_that_was_cut_short_is_told_once_to_come_to_its_end() -> None:
@@ -85,7 +85,9 @@ def test_a_verdict_that_is_decided_needs_no_step() -> None:
     assert steps(False, [ILL], {"x": BAD}) == []
 
 
-def composed(*, ailments: list[Ailment], verdicts: dict[str, Verdict]) -> dict[str, Any]:
+def composed(
+    *, health_findings: list[HealthFinding], verdicts: dict[str, Verdict]
+) -> dict[str, Any]:
     operations = [
         Operation(0, 0, 0, "invoke", "read", None),
         Operation(1, 1, 0, "ok", "read", 1),
@@ -94,22 +96,24 @@ def composed(*, ailments: list[Ailment], verdicts: dict[str, Verdict]) -> dict[s
         Record(history=History(operations)),
         verdicts,
         claims=[],
-        ailments=ailments,
+        health_findings=health_findings,
         requested_faults=[],
     )
 
 
 def test_the_verdict_file_and_the_console_say_it() -> None:
-    verdict = composed(ailments=[ILL], verdicts={"stats": Verdict(valid=True)})
+    verdict = composed(health_findings=[ILL], verdicts={"stats": Verdict(valid=True)})
     assert verdict["settle"] == [{"about": "saw nothing", "do": "--time-limit 40"}]
     assert "    to settle it: --time-limit 40" in list(verdict_lines(verdict))
-    assert composed(ailments=[], verdicts={"stats": Verdict(valid=True)})["settle"] == []
+    assert composed(health_findings=[], verdicts={"stats": Verdict(valid=True)})["settle"] == []
 
 
 def test_every_unknown_verdict_has_at_least_one_step() -> None:
     assert unjudged("the judging process was ended by signal 9")["settle"]
-    assert composed(ailments=[], verdicts={})["settle"]
-    assert composed(ailments=[], verdicts={"x": Verdict(valid=UNKNOWN, why="who knows")})["settle"]
+    assert composed(health_findings=[], verdicts={})["settle"]
+    assert composed(health_findings=[], verdicts={"x": Verdict(valid=UNKNOWN, why="who knows")})[
+        "settle"
+    ]
 
 
 def test_a_crashed_checker_is_told_as_a_defect_and_not_as_the_systems() -> None:
@@ -167,7 +171,7 @@ def test_answers_in_another_shape_are_to_be_mended_where_they_stand(why: str) ->
 def test_what_the_checkers_say_is_still_recognized() -> None:
     """The words that steps go by are spelled in the sources of judge and checkers."""
     root = Path(checkers.__file__).parents[1]
-    said_by = [root / f"harness/run/{name}.py" for name in ("judge", "composing", "foreign")]
+    said_by = [root / f"harness/judge/{name}.py" for name in ("judge", "composing", "foreign")]
     sources = [*said_by, *sorted((root / "checkers").rglob("*.py"))]
     words = " ".join(
         node.value

@@ -25,7 +25,7 @@ from harness.run.__main__ import EXITS, _exit_code
 from harness.run.events import Events
 from harness.run.injection import Limits
 from harness.run.life import Life
-from harness.run.preparation import plan
+from harness.run.preparation import prepare
 from harness.run.scenario import resolve
 from tests.disturbance import ATTEMPTS, was_held_up
 
@@ -40,7 +40,7 @@ def make_life(run_dir: Path, **table: Any) -> Life:
     small = {"system": "memory", "nodes": 2, "time_limit": 3, "nemesis_interval": 0.3, "seed": 1}
     scenario = resolve({**small, "plugin": [str(PLUGIN)], "op_timeout": 0.5, **table}, registry)
     (run_dir / "scenario.toml").write_text(scenario.to_toml({}))
-    parts = plan(scenario, registry)
+    parts = prepare(scenario, registry)
     cluster = _honest().HonestCluster(2)
     cluster.provider = "memory"
     return Life(parts, cluster, run_dir, Events(None))
@@ -78,7 +78,7 @@ def undisturbed(
 
 def grave(verdict: dict[str, Any]) -> list[str]:
     """The health checks that made the verdict unknown (a busy machine may add warnings)."""
-    return [ailment["check"] for ailment in verdict["health"] if ailment["level"] == "unknown"]
+    return [finding["check"] for finding in verdict["health"] if finding["level"] == "unknown"]
 
 
 def nothing(*args: Any, **keywords: Any) -> None:
@@ -104,7 +104,7 @@ def test_stale_registers_are_invalid(tmp_path: Path) -> None:
 
 def test_an_inject_replaced_by_nothing_makes_the_run_unknown(tmp_path: Path) -> None:
     def cut_the_wires(life: Life) -> None:
-        for fault in life.plan.faults:
+        for fault in life.parts.faults:
             fault.inject = nothing  # type: ignore[method-assign]
 
     life, verdict = undisturbed(tmp_path / "run", cut_the_wires, nemesis="pause")
@@ -117,7 +117,7 @@ def test_an_inject_replaced_by_nothing_makes_the_run_unknown(tmp_path: Path) -> 
 def test_a_heal_replaced_by_nothing_ends_with_exit_3_and_says_what_is_left(tmp_path: Path) -> None:
     def cut_the_wires(life: Life) -> None:
         life.limits = Limits(heal_s=0.3)
-        for fault in life.plan.faults:
+        for fault in life.parts.faults:
             fault.heal = nothing  # type: ignore[method-assign]
 
     life, verdict = live(tmp_path / "run", cut_the_wires, nemesis="pause")
@@ -132,7 +132,7 @@ def test_a_history_that_cannot_be_written_any_more_ends_with_exit_3_and_is_kept(
     tmp_path: Path,
 ) -> None:
     def fill_the_disk(life: Life) -> None:
-        real = life.plan.faults[0].inject
+        real = life.parts.faults[0].inject
 
         def inject(*given: Any, **more: Any) -> Any:
             assert life.journal is not None
@@ -141,7 +141,7 @@ def test_a_history_that_cannot_be_written_any_more_ends_with_exit_3_and_is_kept(
             os.close(full)
             return real(*given, **more)
 
-        life.plan.faults[0].inject = inject  # type: ignore[method-assign]
+        life.parts.faults[0].inject = inject  # type: ignore[method-assign]
 
     life, verdict = live(tmp_path / "run", fill_the_disk, nemesis="pause")
     exit_code, message = _exit_code(life, verdict)
@@ -173,7 +173,7 @@ def test_a_readiness_that_never_returns_is_a_set_up_failure(
     monkeypatch.setattr(life_module, "READY_GRACE_S", 0.1)
     life = make_life(tmp_path / "run", recovery_timeout=0.1)
     never = threading.Event()
-    life.plan.system.ready = lambda cluster, timeout_s: never.wait()  # type: ignore[assignment]
+    life.parts.system.ready = lambda cluster, timeout_s: never.wait()  # type: ignore[assignment]
 
     async def run_and_release() -> None:
         try:
@@ -208,7 +208,7 @@ def test_a_verdict_does_not_get_better_by_losing_evidence(tmp_path: Path, lost: 
 
 def test_a_daemon_that_ends_by_itself_is_a_crash(tmp_path: Path) -> None:
     def end_one(life: Life) -> None:
-        ready = life.plan.system.ready
+        ready = life.parts.system.ready
 
         def then_end(cluster: Any, timeout_s: float) -> None:
             """The first time it goes on to end a little later; once it has, it recovers."""
@@ -221,14 +221,14 @@ def test_a_daemon_that_ends_by_itself_is_a_crash(tmp_path: Path) -> None:
 
         started: list[Any] = []
         timers: list[threading.Timer] = []
-        start = life.plan.system.start
+        start = life.parts.system.start
 
         def remember(node: Any, cluster: Any) -> Any:
             started.extend(daemons := start(node, cluster))
             return daemons
 
-        life.plan.system.start = remember  # type: ignore[method-assign]
-        life.plan.system.ready = then_end  # type: ignore[method-assign]
+        life.parts.system.start = remember  # type: ignore[method-assign]
+        life.parts.system.ready = then_end  # type: ignore[method-assign]
 
     _, verdict = live(tmp_path / "run", end_one, time_limit=1)
     assert verdict["valid"] is False
@@ -251,7 +251,7 @@ def test_a_client_that_blocks_the_loop_is_noticed_from_outside_it(
     def bend(life: Life) -> None:
         def give_up(why: str) -> None:
             told.append(why)
-            life.plan.system.unblocked.set()  # type: ignore[attr-defined]
+            life.parts.system.unblocked.set()  # type: ignore[attr-defined]
 
         life.give_up = give_up
 
@@ -278,14 +278,14 @@ def test_an_initial_state_that_cannot_be_made_is_a_set_up_failure(
 
     monkeypatch.setattr(life_module, "SETUP_PATIENCE_S", 0.0)
     life = make_life(tmp_path / "run")
-    life.plan.workload.setup = refuse  # type: ignore[method-assign]
+    life.parts.workload.setup = refuse  # type: ignore[method-assign]
     with pytest.raises(SetupError, match="read-only"):
         asyncio.run(life.run())
 
 
 def test_stop_ends_the_run_early_healed_and_judged(tmp_path: Path) -> None:
     def stop_in_the_fault(life: Life) -> None:
-        fault = life.plan.faults[0]
+        fault = life.parts.faults[0]
         inject = fault.inject
 
         def inject_and_stop(*args: Any) -> None:
@@ -316,7 +316,7 @@ def test_a_generator_that_raises_ends_the_run_early_and_keeps_the_history(tmp_pa
                 raise ValueError("a defect in a plug-in")
             return None
 
-        workload = life.plan.workload
+        workload = life.parts.workload
         good = workload.generator
         workload.generator = lambda: SimpleGenerator(good())  # type: ignore[method-assign]
 

@@ -26,7 +26,7 @@ Misbehave = Callable[[Any], None]
 
 def bent_reads(before_read: Callable[[Life, Any], None]) -> Callable[[Life], None]:
     def bend(life: Life) -> None:
-        make = life.plan.system.client
+        make = life.parts.system.client
 
         def client(op_timeout_s: float) -> Any:
             made: Any = make(op_timeout_s)
@@ -43,7 +43,7 @@ def bent_reads(before_read: Callable[[Life, Any], None]) -> Callable[[Life], Non
             made.read, made.open = bent, note
             return made
 
-        life.plan.system.client = client  # type: ignore[method-assign]
+        life.parts.system.client = client  # type: ignore[method-assign]
 
     return bend
 
@@ -136,7 +136,7 @@ def test_a_slip_during_set_up_is_told_at_once(tmp_path: Path) -> None:
         raise AttributeError("no such table")
 
     life = make_life(tmp_path / "run")
-    life.plan.workload.setup = slip  # type: ignore[method-assign]
+    life.parts.workload.setup = slip  # type: ignore[method-assign]
     began = time.monotonic()
     with pytest.raises(SetupError, match=r"AttributeError: no such table .*reads\.py:\d+"):
         asyncio.run(life.run())
@@ -148,7 +148,7 @@ def test_a_daemon_that_dies_while_it_starts_ends_the_run_at_once_with_its_last_w
     tmp_path: Path, when: str
 ) -> None:
     life = make_life(tmp_path / "run")
-    system: Any = life.plan.system
+    system: Any = life.parts.system
     start = system.start
     life.cluster.node("n2").log_dir = tmp_path  # type: ignore[misc]
     (tmp_path / "database-n2.log").write_text("loading\nFATAL: no such locale\n\n")
@@ -176,11 +176,11 @@ def test_a_daemon_that_dies_while_it_starts_ends_the_run_at_once_with_its_last_w
 @pytest.mark.parametrize("fault", ["kill", "pause"])
 def test_a_system_without_daemons_refuses_what_hits_processes(tmp_path: Path, fault: str) -> None:
     life = make_life(tmp_path / "run", nemesis=fault)
-    life.plan.system.start = lambda node, cluster: []  # type: ignore[method-assign]
+    life.parts.system.start = lambda node, cluster: []  # type: ignore[method-assign]
     with pytest.raises(UsageError, match="starts no processes"):
         asyncio.run(life.run())
     said = make_life(tmp_path / "other", nemesis=fault)
-    said.plan.system.without_daemons = lambda: True  # type: ignore[attr-defined]
+    said.parts.system.without_daemons = lambda: True  # type: ignore[attr-defined]
     said.cluster.up = lambda: pytest.fail("brought up")  # type: ignore[method-assign]
     with pytest.raises(UsageError, match="starts no processes"):
         asyncio.run(said.run())

@@ -18,7 +18,7 @@ def names(count: int) -> list[str]:
     return [f"n{i}" for i in range(1, count + 1)]
 
 
-def hears(nodes: list[str], drops: shapes.Drops) -> dict[str, frozenset[str]]:
+def hears(nodes: list[str], drops: shapes.Grudge) -> dict[str, frozenset[str]]:
     """Whom each node hears, itself included."""
     return {node: frozenset(nodes) - drops.get(node, frozenset()) for node in nodes}
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster import belonging
-from harness.cluster.registration import understood_process
-from harness.contract.node import ProcessIdentity
 from harness.linux import identity
+from harness.linux.identity import ProcessIdentity
+from harness.store.registration import understood_process
 from harness.verdict.record import LedgerEntry
 
 _PARTS = {field.name for field in fields(ProcessIdentity)}

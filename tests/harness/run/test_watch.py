@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from harness.contract.fault import Stage
-from harness.contract.node import Daemon, ProcessIdentity
+from harness.contract.node import Daemon
+from harness.linux.identity import ProcessIdentity
 from harness.run.watch import ExitWatch, SleepWatch, killer
 from harness.verdict.record import LedgerEntry
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, ClassVar, Final
 
-from checkers.isolation.predicates import matches
+from checkers.isolation.predicates.checker import matches
 from harness.contract.client import Predicates, PredicateTransaction, SystemClient
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions

@@ -139,7 +139,7 @@ def role(one: Process, all: Mapping[int, Process]) -> str:
     """What a process is, known by its words and its parents; ``database`` is not ours."""
     above = all.get(one.parent)
     parent = role(above, all) if above is not None else ""
-    if "harness.judge.judge" in one.words:
+    if "-m harness.judge " in one.words:
         return "checker" if parent in ("judge", "checker") else "judge"
     if "-m harness.run " in one.words:
         return "fork" if parent in ("run process", "fork") else "run process"

@@ -13,8 +13,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, Final, Protocol
 
-from checkers.elle.list_append import ListAppend
-from checkers.elle.rw_register import RwRegister
+from checkers.elle.lists.dependencies import ListAppend
+from checkers.elle.registers.dependencies import RwRegister
 from checkers.explained import notation
 from checkers.explained.sources import sources
 from checkers.linearizable import Linearizable

@@ -36,8 +36,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
-from checkers.isolation import odd_reads
-from checkers.isolation.odd_reads import EARLY_READ, THIN_AIR
+from checkers.isolation import impossible_reads as odd_reads
+from checkers.isolation.impossible_reads import EARLY_READ, THIN_AIR
 from checkers.proof.claim import Cases, Meaning, judged
 from checkers.proof.prose import proof, shown
 from harness.history.calls import short

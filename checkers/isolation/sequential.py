@@ -23,8 +23,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from checkers.isolation import odd_reads
-from checkers.isolation.odd_reads import THIN_AIR
+from checkers.isolation import impossible_reads as odd_reads
+from checkers.isolation.impossible_reads import THIN_AIR
 from checkers.proof.claim import Cases, Meaning, judged
 from checkers.proof.prose import proof
 from harness.history.calls import name, short

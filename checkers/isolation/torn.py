@@ -11,7 +11,7 @@ that values are unique in their key:
 - ``torn-write``: the same, seen by a read that was invoked after every writer of both keys had
   completed, so that not only the read but the store itself is in two parts.
 - reads of what nobody wrote, or only later, or only a failed or passing write, and transactions
-  that disagree with themselves (:mod:`checkers.isolation.odd_reads`).
+  that disagree with themselves (:mod:`checkers.isolation.impossible_reads`).
 
 Every read of a transaction counts, also the second one of a key.
 
@@ -27,8 +27,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from checkers.isolation import odd_reads
-from checkers.isolation.odd_reads import displayed_key, look_for_odd_reads
+from checkers.isolation import impossible_reads as odd_reads
+from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
 from checkers.isolation.register_transactions import (
     READS,
     WRITES,

@@ -128,12 +128,12 @@ def budget_of(name: str, request: Request) -> float:
     if request.budget is not None:
         return request.budget
     if name != STDIN and not Path(name).is_file():
-        from harness.run.scenario import recorded, recorded_table
         from harness.store.runs import find_run
+        from harness.store.scenario import recorded, recorded_table
 
         with contextlib.suppress(PolygraphError):  # what is wrong with it is told when it is judged
             run_dir = find_run(request.store, name)
-            return recorded(recorded_table(run_dir), Registry()).budget
+            return recorded(recorded_table(run_dir)).budget
     return CHECK_SECONDS
 
 

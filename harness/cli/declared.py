@@ -20,8 +20,9 @@ from harness.cli.options import names
 from harness.contract.system import SystemOption
 from harness.errors import UsageError
 from harness.plugins import Registry, unknown_name
-from harness.run.scenario import Scenario, declared_options, read_toml, registry_of
+from harness.run.scenario import declared_options
 from harness.scenarios import shipped
+from harness.store.scenario import Scenario, read_toml, registry_of
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from harness.linux.stopping import how_stopped
 from harness.linux.surroundings import program
 
 if TYPE_CHECKING:
-    from harness.run.scenario import Scenario
     from harness.soak.book import Book, Entry, Settings
+    from harness.store.scenario import Scenario
 
 FINISH_S = 120.0
 """What a run may take beyond its time limit, recovery and judging: set-up, its report."""
@@ -87,8 +87,8 @@ VERB.params[0:0] = SHARED
 
 def _resumed(flags: Mapping[str, Any]) -> Book:
     """The book to go on with, which may be another's: its plug-ins are loaded only if named."""
-    from harness.run.scenario import refuse_unnamed
     from harness.soak.book import Book, read
+    from harness.store.scenario import refuse_unnamed
 
     folder = Path(flags["resume"])
     settings, _, _ = read(folder)
@@ -98,8 +98,8 @@ def _resumed(flags: Mapping[str, Any]) -> Book:
 
 def _begun(flags: Mapping[str, Any]) -> Book:
     from harness.run.preparation import prepare
-    from harness.run.scenario import registry_of
     from harness.soak.book import Book
+    from harness.store.scenario import registry_of
 
     names = ("runs", "duration", "until_failure", "parallel", "confidence", "at_most")
     own = {*names, *OUTPUTS, "hard_limit", "resume", "as_json"}

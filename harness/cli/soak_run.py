@@ -15,8 +15,9 @@ from harness.cli.failure import exit_code_of
 from harness.cli.session import Session
 from harness.linux.standard_streams import spare_people
 from harness.linux.stopping import stop_by_exception
-from harness.run.scenario import registry_of, resolve
+from harness.run.scenario import resolve
 from harness.store.runs import write_json
+from harness.store.scenario import registry_of
 
 
 def main(argv: Sequence[str]) -> int:

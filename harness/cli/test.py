@@ -25,7 +25,8 @@ from harness.cluster.providers import NAMES
 from harness.errors import EXIT_VALID
 from harness.linux.standard_streams import NotTold, silence_output
 from harness.plugins import Registry
-from harness.run.scenario import Scenario, registry_of, resolve
+from harness.run.scenario import resolve
+from harness.store.scenario import Scenario, registry_of
 from harness.verdict.consistency import known_models
 
 if TYPE_CHECKING:

@@ -46,7 +46,8 @@ def _command(name: str, plugin: tuple[str, ...]) -> str:
     """The command that the scenario stands for; raises what is wrong with it."""
     from harness.plugins import Registry
     from harness.run.preparation import prepare
-    from harness.run.scenario import refuse_unnamed, resolve
+    from harness.run.scenario import resolve
+    from harness.store.scenario import refuse_unnamed
     from harness.verdict.consistency import known_models
 
     table = scenario_table(name)

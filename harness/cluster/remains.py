@@ -21,8 +21,8 @@ from typing import Any
 from harness.cluster import belonging
 from harness.cluster.registration import understood_process
 from harness.contract.node import ProcessIdentity
+from harness.history.ledger import LedgerEntry
 from harness.linux import identity
-from harness.verdict.record import LedgerEntry
 
 _PARTS = {field.name for field in fields(ProcessIdentity)}
 

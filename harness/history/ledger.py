@@ -19,14 +19,13 @@ import stat
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from harness.errors import HistoryError, StoreError, cannot_write
 from harness.history.bounds import USUAL, Bounds, beyond
 from harness.store.untrusted import Folder, TooLarge
-from harness.verdict.record import LedgerEntry
 
 NAME: Final = "faults.jsonl"
 
@@ -38,6 +37,26 @@ HEALED: Final = "healed"
 FAILED: Final = "failed"
 _CHUNK_BYTES: Final = 1 << 16
 EVENTS: Final = (INTEND, INJECTED, BIT, HEAL, HEALED, FAILED)
+
+
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A whole number that 64 bits hold."""
+
+
+class LedgerEntry(msgspec.Struct, frozen=True):
+    """One line of ``faults.jsonl``: what was meant, done, seen to bite and healed, and when.
+
+    ``event`` is one of ``intend injected bit heal healed failed``; ``fault`` is the word given
+    to ``--nemesis``; ``time`` is nanoseconds since the start of the run, on the history's clock;
+    ``detail`` carries shape, resolved targets and the measured proof.
+    """
+
+    id: Whole
+    fault: str
+    targets: list[str]
+    event: str
+    time: Whole
+    detail: dict[str, Any] = {}
 
 
 class Ledger:

@@ -49,7 +49,7 @@ def judge_apart(
 
     ``plugins`` are the files of the run's own scenario, ``seconds`` what each checker may take.
     """
-    argv = program("harness.judge.judge", str(run_dir), str(seconds), *plugins)
+    argv = program("harness.judge", str(run_dir), str(seconds), *plugins)
     log = run_dir / "evidence" / "judge.log"
     failure = _run_limited(argv, log, seconds + GRACE_S)
     verdict: dict[str, Any] | None = read_json(run_dir / "verdict.json")

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.history.ledger import LedgerEntry
 from harness.judge.witnesses import Witness, span_of
 from harness.verdict.faults_in_force import faults_active
-from harness.verdict.record import LedgerEntry, Record
+from harness.verdict.record import Record
 from harness.verdict.verdict import Anomaly, Verdict
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.verdict.record import LedgerEntry
+from harness.history.ledger import LedgerEntry
 
 
 def count_faults(

@@ -127,6 +127,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         log_patterns=_table(_list(is_harmless)),
         expected_lines=_table(_list(is_harmless)),
     ),
+    "option_defaults": _table(_anything),
     "start_wall_ns": _or_null(_whole),
     "partial": _flag,
     "interrupted": _flag,

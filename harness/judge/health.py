@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.history.ledger import LedgerEntry
 from harness.history.operation import INVOKE, OK, Operation, is_transaction
 from harness.judge.facts_read import UNREADABLE
-from harness.run.final import is_final_read, read_key
-from harness.verdict.record import LedgerEntry, Record
+from harness.judge.final_reads import is_final_read, read_key
+from harness.verdict.record import Record
 
 LEAST_OK_OF_A_KIND = 10
 LAG_WARNING_MS = 20.0

@@ -1,6 +1,6 @@
 """From record to verdict: every checker, the health of the run, and the worst of them wins.
 
-Used by the run itself (as a process of its own, ``python -m harness.judge.judge RUN``, so that a
+Used by the run itself (as a process of its own, ``python -m harness.judge RUN``, so that a
 checker that dies takes nothing with it) and by ``polygraph check``. A checker that raises or
 runs out of budget is ``unknown`` with the reason, never valid. A verdict is against a claim:
 an anomaly that none of the claimed models forbids is told, but makes ``unknown``, not invalid.
@@ -8,10 +8,8 @@ an anomaly that none of the claimed models forbids is told, but makes ``unknown`
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -20,9 +18,11 @@ from types import MappingProxyType
 from typing import Any
 
 from harness.errors import EXIT_INFRASTRUCTURE, PolygraphError
-from harness.history.bounds import UNBOUNDED, USUAL, Bounds
+from harness.history.bounds import USUAL, Bounds
 from harness.history.history import History
+from harness.history.ledger import LedgerEntry, read_ledger
 from harness.history.operation import Header
+from harness.history.reader import read_history
 from harness.judge import health, pairings
 from harness.judge.absent import absent_checkers
 from harness.judge.claims import models_of, with_known_claims
@@ -30,9 +30,9 @@ from harness.judge.composing import compose
 from harness.judge.facts_read import read_facts, read_states
 from harness.judge.foreign import refuse_other_models, unmodelled
 from harness.plugins import Registry
-from harness.store.runs import write_json
+from harness.store.scenario import recorded, recorded_table
 from harness.store.untrusted import Folder, TooLarge
-from harness.verdict.record import LedgerEntry, LogFile, Record, odd_logs
+from harness.verdict.record import LogFile, Record, odd_logs
 from harness.verdict.verdict import (
     UNKNOWN,
     Budget,
@@ -98,13 +98,12 @@ def judge_run(
     it, or not by the same hand, is not run, and what it said then is told. ``seconds`` is the
     budget of each checker (that of the scenario unless given).
     """
-    from harness.run.scenario import recorded, recorded_table
-
     registry = Registry() if registry is None else registry
-    scenario = recorded(recorded_table(run_dir), registry)
+    table = recorded_table(run_dir)
     record = load_record(run_dir, bounds)
     record = replace(record, history=with_known_claims(record.history))
     run = record.run or {}
+    scenario = recorded(table, run.get("option_defaults"))
     names = [*_own_checkers(record, scenario.workload, registry), *RUN_CHECKERS]
     if record.states is not None:
         names.append("agreement")
@@ -139,9 +138,6 @@ def load_record(run_dir: Path, bounds: Bounds = USUAL) -> Record:
     be anybody's, so no link in it is followed: a history or a ledger that is one, or is beyond
     ``bounds``, is a ``HistoryError``; logs and evidence that are odd count as missing.
     """
-    from harness.history.ledger import read_ledger
-    from harness.history.reader import read_history
-
     if any(run_dir.glob("history.jsonl*")):
         history = read_history(run_dir, bounds=bounds)
     else:
@@ -263,27 +259,3 @@ def _own_checkers(record: Record, workload: str, registry: Registry) -> Sequence
         return tuple(map(str, recorded))
     found = registry.found("workloads").get(workload)
     return () if found is None else tuple(getattr(found.factory, "checkers", ()))
-
-
-def main(argv: Sequence[str]) -> int:
-    """``python -m harness.judge.judge RUN SECONDS [PLUGIN...]``: the verdict, into its folder.
-
-    The plug-in files are those that the run itself was made with.
-    """
-    from harness.judge.apart import collect_seldom
-
-    run_dir, seconds = Path(argv[0]), float(argv[1])
-    registry = Registry(tuple(map(Path, argv[2:])))
-    collect_seldom()
-    try:
-        verdict = judge_run(run_dir, seconds=seconds, registry=registry, bounds=UNBOUNDED)
-        write_json(run_dir / "verdict.json", verdict)
-    except PolygraphError as error:
-        with contextlib.suppress(OSError):  # its log may be on the full disk as well
-            os.write(sys.stderr.fileno(), f"{error}\n".encode("utf-8", "backslashreplace"))
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.history.history import History
+from harness.history.ledger import LedgerEntry
 from harness.report.display import shown, visible
-from harness.verdict.record import LedgerEntry
 
 _OPENS = re.compile(r"^(?:start|begin|inject)(?:[-_](?P<what>.+))?$")
 _CLOSES = re.compile(r"^(?:stop|heal|end)(?:[-_](?P<what>.+))?$")

@@ -18,12 +18,13 @@ import msgspec
 from harness.errors import PolygraphError, UsageError
 from harness.history.bounds import USUAL, Bounds
 from harness.history.history import History
+from harness.history.ledger import LedgerEntry
 from harness.history.reader import read_history
 from harness.report.bands import Band, bands_of_history, bands_of_ledger
 from harness.report.display import visible
 from harness.report.intervals import Calls, pair_calls
 from harness.store.untrusted import Folder, parsed_json, parsed_toml
-from harness.verdict.record import LedgerEntry, odd_logs
+from harness.verdict.record import odd_logs
 
 MOST_PART_BYTES: Final = 64 << 20
 """Of a verdict, a ledger or the evidence."""

@@ -35,10 +35,11 @@ from harness.linux.standard_streams import spare_people
 from harness.linux.stopping import how_stopped, take_calmly
 from harness.run.events import Events
 from harness.run.interrupts import STOP
-from harness.run.scenario import read_toml, registry_of, resolve
+from harness.run.scenario import resolve
 from harness.store.ended import write_end
 from harness.store.run_log import RunLog
 from harness.store.runs import write_text
+from harness.store.scenario import read_toml, registry_of
 
 QUICK_SEAL_BYTES = 4 << 20
 

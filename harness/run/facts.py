@@ -32,6 +32,11 @@ def first_facts(parts: Parts, cluster: Cluster, run: str) -> dict[str, Any]:
         "claims": parts.claims,
         "claims_of": list(parts.claim.of),
         "checker_options": log_options(parts.system),
+        "option_defaults": {
+            name: value
+            for name, value in parts.scenario.option_defaults.items()
+            if value is None or isinstance(value, str | int | float)
+        },
         "schedule": parts.schedule.as_json() if parts.schedule else None,
         "partial": True,
         "recovery": None,

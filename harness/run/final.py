@@ -23,26 +23,12 @@ from typing import Any, Final
 from harness.generator import PENDING, Context, Generator, Step
 from harness.generator.context import threads_in
 from harness.generator.core import NS_PER_S, Wrapper
-from harness.history.operation import INVOKE, OK, Operation, is_transaction
+from harness.history.operation import INVOKE, OK, Operation
+from harness.judge.final_reads import is_final_read, read_key
 
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 1.0
-_READS: Final = frozenset({"read", "get", "drain", "poll", "watch"})
 _COMPARED: Final = frozenset({"read", "get", "final-poll"})
-_READ_STEPS: Final = frozenset({"r", "read", "rp", "poll", "get"})
-
-
-def is_final_read(operation: Operation) -> bool:
-    """Whether an operation of the final phase only reads, by its name or by its steps."""
-    value = operation.value
-    if is_transaction(value):
-        return all(step[0] in _READ_STEPS for step in value)
-    return operation.f in _READS or operation.f.startswith("final-")
-
-
-def read_key(operation: Operation) -> tuple[str, str]:
-    """What an invocation asks: its kind, and its value as text."""
-    return operation.f, json.dumps(operation.value, sort_keys=True, default=str)
 
 
 @dataclass

@@ -15,12 +15,12 @@ from harness.contract.client import SystemClient
 from harness.contract.workload import ReadsKeys
 from harness.generator import Generator, clients, limit, stagger, time_limit
 from harness.generator.core import NS_PER_S
+from harness.history.ledger import LedgerEntry
 from harness.history.operation import Operation
 from harness.judge.health import fault_spans
 from harness.run.final import FinalReads
 from harness.run.preparation import Parts
 from harness.run.workers import Invoke
-from harness.verdict.record import LedgerEntry
 
 FINAL_PHASE_S: Final = 30.0
 LEAST_RATE: Final = 200.0

@@ -23,7 +23,6 @@ from harness.linux.surroundings import program
 from harness.plugins import Registry
 from harness.run.interrupts import Interrupts, stop_on_interrupt
 from harness.run.preparation import prepare, request_of
-from harness.run.scenario import Scenario
 from harness.store.ended import write_end
 from harness.store.run_log import RunLog
 from harness.store.runs import (
@@ -34,6 +33,7 @@ from harness.store.runs import (
     write_text,
     written_by_owner_alone,
 )
+from harness.store.scenario import Scenario
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from harness.contract.system import FinalState
 from harness.errors import NotReady, PolygraphError, StoreError, UsageError
 from harness.generator import Generator, any_, clients, nemesis, stagger, time_limit
 from harness.history.journal import Journal
-from harness.history.ledger import Ledger
+from harness.history.ledger import Ledger, LedgerEntry
 from harness.history.operation import Header
 from harness.history.seal import seal
 from harness.judge.apart import judge_apart
@@ -47,7 +47,6 @@ from harness.run.preparation import Parts
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import Watchdog, stall_limit_s
 from harness.store.runs import write_json
-from harness.verdict.record import LedgerEntry
 
 T = TypeVar("T")
 

@@ -15,10 +15,11 @@ from harness.contract.fault import Fault
 from harness.contract.system import Durability, FaultDurations, System
 from harness.contract.workload import Workload, WorkloadOptions
 from harness.errors import UsageError
-from harness.judge.claims import Claim, claim_of
+from harness.judge.claims import Claim
 from harness.plugins import Registry
-from harness.run.scenario import Scenario
+from harness.run.claims import claim_of
 from harness.run.schedule import Schedule, schedule
+from harness.store.scenario import Scenario
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.contract.fault import Stage
 from harness.contract.node import Daemon
-from harness.verdict.record import LedgerEntry
+from harness.history.ledger import LedgerEntry
 
 POLL_S = 0.1
 

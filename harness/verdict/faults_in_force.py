@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.verdict.record import LedgerEntry
+from harness.history.ledger import LedgerEntry
 
 
 @dataclass(frozen=True)

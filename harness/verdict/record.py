@@ -6,11 +6,10 @@ import errno
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final
-
-import msgspec
+from typing import Any, Final
 
 from harness.history.history import History
+from harness.history.ledger import LedgerEntry as LedgerEntry
 from harness.history.operation import Header
 from harness.store.untrusted import Folder, TooLarge
 
@@ -20,25 +19,6 @@ ENDLESS_LOG_LINE: Final = 64 << 20
 """Bytes of what is no line of a log any more, but a hole or rubbish."""
 SHOWN: Final = 5
 """Names of files that are told; of more it is said that there are more."""
-
-Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""A whole number that 64 bits hold."""
-
-
-class LedgerEntry(msgspec.Struct, frozen=True):
-    """One line of ``faults.jsonl``: what was meant, done, seen to bite and healed, and when.
-
-    ``event`` is one of ``intend injected bit heal healed failed``; ``fault`` is the word given
-    to ``--nemesis``; ``time`` is nanoseconds since the start of the run, on the history's clock;
-    ``detail`` carries shape, resolved targets and the measured proof.
-    """
-
-    id: Whole
-    fault: str
-    targets: list[str]
-    event: str
-    time: Whole
-    detail: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, kw_only=True)

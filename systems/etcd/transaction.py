@@ -27,37 +27,30 @@ Cost: one request a read call, and one to commit if there are puts.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from harness.contract.client import Failed
 from systems.etcd import gateway
+from systems.etcd.asks import Asks
 
-_Shape = TypeVar("_Shape")
 
+class EtcdTransactions:
+    """The abilities ``Transactions`` and ``Predicates``."""
 
-class Asks(Protocol):
-    """The part of the client that a transaction needs."""
+    def __init__(self, asks: Asks) -> None:
+        self._asks = asks
 
-    async def ask(
-        self,
-        path: str,
-        request: Mapping[str, Any],
-        shape: type[_Shape],
-        *,
-        mutates: bool,
-        deadline: float | None = None,
-    ) -> _Shape:
-        """Send one request once; the answer, or ``Failed`` / ``Indeterminate``."""
-        ...
+    def transaction(self) -> EtcdTransaction:
+        """Begin a transaction; all its requests share one operation's time from now on."""
+        return EtcdTransaction(self._asks)
 
 
 class EtcdTransaction:
-    """One transaction. ``deadline`` (the loop's clock) holds for all its requests together."""
+    """One transaction. Its one operation's time, from here on, holds for all its requests."""
 
-    def __init__(self, client: Asks, deadline: float, *, serializable: bool = False) -> None:
-        self._client = client
-        self._deadline = deadline
-        self._serializable = serializable
+    def __init__(self, asks: Asks) -> None:
+        self._asks = asks
+        self._deadline = asks.deadline()
         self._revision = 0
         self._seen: dict[bytes, tuple[int, Any]] = {}
         self._puts: dict[bytes, bytes | None] = {}  # None: deleted
@@ -129,7 +122,7 @@ class EtcdTransaction:
             else {"request_put": gateway.put_of(key, value)}
             for key, value in self._puts.items()
         ]
-        answer = await self._client.ask(
+        answer = await self._asks.ask(
             gateway.TXN,
             {"compare": compares, "success": puts, "failure": []},
             gateway.TxnAnswer,
@@ -150,10 +143,10 @@ class EtcdTransaction:
     async def _read(self, keys: Sequence[bytes]) -> None:
         """Read all ``keys`` in one request at this transaction's revision, and fix it if new."""
         ranges = [
-            gateway.range_of(key, serializable=self._serializable, revision=self._revision)
+            gateway.range_of(key, serializable=self._asks.serializable, revision=self._revision)
             for key in keys
         ]
-        answer = await self._client.ask(
+        answer = await self._asks.ask(
             gateway.TXN,
             {"compare": [], "success": [{"request_range": part} for part in ranges], "failure": []},
             gateway.TxnAnswer,
@@ -172,9 +165,9 @@ class EtcdTransaction:
     async def _scan(self, start: bytes, end: bytes) -> Sequence[gateway.KeyValue]:
         """All pairs of a range at this transaction's revision, which is fixed if it is new."""
         request = gateway.range_from(
-            start, end, serializable=self._serializable, revision=self._revision
+            start, end, serializable=self._asks.serializable, revision=self._revision
         )
-        answer = await self._client.ask(
+        answer = await self._asks.ask(
             gateway.TXN,
             {"compare": [], "success": [{"request_range": request}], "failure": []},
             gateway.TxnAnswer,

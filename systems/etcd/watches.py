@@ -11,7 +11,7 @@ Cost: two requests, and a connection of its own for the stream.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -19,37 +19,33 @@ import msgspec
 
 from harness.contract.client import Failed
 from systems.etcd import gateway
-from systems.etcd.objects import EtcdObjects
+from systems.etcd.asks import Asks
 
 
-class EtcdWatches(EtcdObjects):
+class EtcdWatches:
     """The ability ``Watches``."""
 
-    def follow(
-        self, path: str, request: Mapping[str, Any], deadline: float
-    ) -> AsyncGenerator[bytes, None]:
-        """See :class:`systems.etcd.client.EtcdClient`."""
-        raise Failed(["request", "this client cannot follow anything"], session_ended=False)
+    def __init__(self, asks: Asks) -> None:
+        self._asks = asks
 
     async def write_watched(self, key: Any, value: Any) -> int:
         """One put; its revision."""
-        return await self._put(_watched(key), value)
+        return await self._asks.put(_watched(key), gateway.stored(value))
 
     async def watch(self, key: Any, after: int) -> tuple[int, Sequence[tuple[int, Any]]]:
         """Every change after revision ``after`` up to the last one acknowledged by now."""
-        deadline, stored_key = self.deadline(), _watched(key)
+        deadline, stored_key = self._asks.deadline(), _watched(key)
         request = gateway.range_of(stored_key)
-        answer = await self.ask(
+        answer = await self._asks.ask(
             gateway.RANGE, request, gateway.RangeAnswer, mutates=False, deadline=deadline
         )
         target, _ = gateway.sole(answer.kvs, stored_key)
         if target <= after:
             return after, []
         create = {"key": stored_key, "start_revision": str(after + 1)}
+        stream = self._asks.follow(gateway.WATCH, {"create_request": create}, deadline)
         events: list[tuple[int, Any]] = []
-        async with aclosing(
-            self.follow(gateway.WATCH, {"create_request": create}, deadline)
-        ) as lines:
+        async with aclosing(stream) as lines:
             async for line in lines:
                 events += _events(line, stored_key)
                 if events and events[-1][0] >= target:

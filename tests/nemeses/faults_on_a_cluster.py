@@ -18,11 +18,10 @@ from typing import Any
 
 from harness.cluster import providers
 from harness.contract.fault import Stage
-from harness.history.ledger import Ledger, unhealed
+from harness.history.ledger import Ledger, LedgerEntry, unhealed
 from harness.history.operation import NEMESIS, Operation
 from harness.judge.counting import count_faults
 from harness.run.nemesis import Nemesis
-from harness.verdict.record import LedgerEntry
 from nemeses.clock.skew import Clock
 from nemeses.network import shapes
 from nemeses.network.partition import Partition

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from checkers.linearizable import CHECKERS, Linearizable, frontier, search, sequential, wgl
+from checkers.linearizable import CHECKERS, Linearizable, frontier, search, wgl
+from checkers.linearizable import judge_objects as sequential
 from checkers.linearizable.object_entries import Timed, problem_of, until
-from checkers.linearizable.objects import INCONSISTENT, OBJECTS, Call, Sequential
-from checkers.linearizable.problem import Allowance, Exhausted
+from checkers.linearizable.object_models import INCONSISTENT, OBJECTS, Call, Sequential
+from checkers.linearizable.search_problem import Allowance, Exhausted
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.verdict.record import Record

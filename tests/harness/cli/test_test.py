@@ -12,7 +12,7 @@ import pytest
 import harness.run.front
 from harness.cli.main import run
 from harness.run.front import Outcome
-from harness.run.scenario import Scenario
+from harness.store.scenario import Scenario
 
 TOYS = str(Path(__file__).with_name("toys.py"))
 BASE = ("test", "toy", "--workload", "toy-work", "--plugin", TOYS)

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from harness.errors import HistoryError, StoreError
-from harness.history.ledger import EVENTS, Ledger, read_ledger, unhealed
-from harness.verdict.record import LedgerEntry
+from harness.history.ledger import EVENTS, Ledger, LedgerEntry, read_ledger, unhealed
 
 
 @pytest.fixture

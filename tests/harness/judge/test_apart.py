@@ -24,7 +24,7 @@ def test_a_verdict_that_cannot_be_kept_is_none_and_says_what_to_do(tmp_path: Pat
 
 
 def test_a_judging_process_whose_log_is_full_still_ends_in_its_own_code(tmp_path: Path) -> None:
-    argv = [sys.executable, "-m", "harness.judge.judge", str(tmp_path / "none"), "10"]
+    argv = [sys.executable, "-m", "harness.judge", str(tmp_path / "none"), "10"]
     with open("/dev/full", "wb") as full:
         done = subprocess.run(argv, stderr=full, check=False, timeout=60)
     assert done.returncode == 4

@@ -11,10 +11,11 @@ from harness.contract.client import Predicates, Registers, Sets, Transactions
 from harness.errors import UsageError
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.judge.claims import Claim, claim_of, models_of, with_known_claims
+from harness.judge.claims import Claim, models_of, with_known_claims
 from harness.judge.composing import against_claims
 from harness.judge.judge import judge_history
 from harness.plugins import Registry
+from harness.run.claims import claim_of
 from harness.verdict.verdict import UNKNOWN, Anomaly, Verdict
 
 

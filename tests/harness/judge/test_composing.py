@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from checkers.proof.objects import SHOWN, Findings
+from checkers.proof.findings import SHOWN, Findings
 from harness.cli.ending import verdict_lines
 from harness.history.calls import Call
 from harness.history.columns import columns
 from harness.history.history import History
+from harness.history.ledger import LedgerEntry
 from harness.history.operation import Operation
 from harness.judge.composing import compose
-from harness.verdict.record import LedgerEntry, Record
+from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Anomaly, Verdict
 
 SECOND = 10**9

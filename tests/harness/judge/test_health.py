@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from harness.history.history import History
+from harness.history.ledger import LedgerEntry
 from harness.history.operation import Header, Operation
 from harness.judge.health import examine
-from harness.verdict.record import LedgerEntry, Record
+from harness.verdict.record import Record
 
 SECOND = 10**9
 

@@ -9,13 +9,14 @@ import numpy
 import pytest
 
 from harness.history.history import History
+from harness.history.ledger import LedgerEntry
 from harness.history.operation import Header, Operation
 from harness.judge.composing import against_claims, compose
 from harness.judge.counting import count_faults
 from harness.judge.health import HealthFinding
 from harness.judge.judge import judge_history
 from harness.plugins import Found, Registry
-from harness.verdict.record import LedgerEntry, Record
+from harness.verdict.record import Record
 from harness.verdict.verdict import (
     UNKNOWN,
     Anomaly,

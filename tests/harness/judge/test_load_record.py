@@ -17,7 +17,7 @@ from harness.history.ledger import read_ledger
 from harness.history.seal import PLAIN, seal
 from harness.judge.judge import load_record, run_checkers
 from harness.plugins import Registry
-from harness.run.scenario import recorded_table
+from harness.store.scenario import recorded_table
 from harness.verdict.record import LONGEST_LOG_LINE, LogFile
 
 SECRET: Final = "the secret of another"

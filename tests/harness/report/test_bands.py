@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from harness.history.history import History
+from harness.history.ledger import LedgerEntry
 from harness.history.operation import Operation
 from harness.report.bands import bands_of_history, bands_of_ledger
-from harness.verdict.record import LedgerEntry
 
 
 def entry(id: int, event: str, time: int, **detail: Any) -> LedgerEntry:

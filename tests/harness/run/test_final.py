@@ -10,7 +10,8 @@ import msgspec
 from harness.generator import Context, clients, each_thread, invoke, lift, on_threads, time_limit
 from harness.generator.simulate import Client, simulate
 from harness.history.operation import Operation
-from harness.run.final import FinalReads, is_final_read
+from harness.judge.final_reads import is_final_read
+from harness.run.final import FinalReads
 from harness.run.final_phase import KeyTimes, bounded
 
 MS = 10**6

@@ -99,6 +99,7 @@ def test_stale_registers_are_invalid(tmp_path: Path) -> None:
     life, verdict = undisturbed(tmp_path / "run", misbehave="stale", time_limit=1)
     assert verdict["valid"] is False
     assert "stale-read" in verdict["checkers"]["linearizable"]["anomaly_types"]
+    assert verdict["reproduce"] == life.parts.scenario.command()
     assert _exit_code(life, verdict)[0] == 1
 
 

@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 
 from harness.contract.fault import Stage
-from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.history.ledger import Ledger, LedgerEntry, read_ledger, unhealed
 from harness.history.operation import NEMESIS, Operation
 from harness.run.injection import Limits
 from harness.run.nemesis import Nemesis
-from harness.verdict.record import LedgerEntry
 from nemeses.network.partition import Partition
 from nemeses.process.kill import Kill
 from nemeses.process.pause import Pause

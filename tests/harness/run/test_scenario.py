@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from harness.contract.system import SystemOption
 from harness.errors import UsageError
 from harness.plugins import Found, Registry
-from harness.run.scenario import Scenario, resolve, threads
+from harness.run.scenario import resolve
+from harness.store.scenario import Scenario, threads
 
 STALE = SystemOption(name="serializable_reads", kind=bool, default=False, help="stale reads")
 BINARY = SystemOption(name="binary", kind=Path, default=None, help="the program")

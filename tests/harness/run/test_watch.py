@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from harness.contract.fault import Stage
 from harness.contract.node import Daemon, ProcessIdentity
+from harness.history.ledger import LedgerEntry
 from harness.run.watch import ExitWatch, SleepWatch, killer
-from harness.verdict.record import LedgerEntry
 
 
 @dataclass

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import sys, threading
 sys.setswitchinterval(1e-6)
-from systems import etcd_gateway as gateway
+from systems.etcd import gateway
 BODY = b'{"header":{"cluster_id":"1","member_id":"2","revision":"3","raft_term":"4"}}'
 SHAPES = (gateway.Status, gateway.PutAnswer, gateway.RangeAnswer, gateway.TxnAnswer)
 start = threading.Barrier(5)

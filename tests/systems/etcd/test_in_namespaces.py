@@ -12,7 +12,7 @@ import pytest
 from harness.cluster.namespaces.enter import choose_mode, spawn
 
 REPOSITORY = Path(__file__).parents[3]
-RUN_PROCESS = Path(__file__).with_name("etcd_in_namespaces.py")
+RUN_PROCESS = Path(__file__).with_name("in_namespaces.py")
 
 
 @pytest.mark.cluster

@@ -1,0 +1,63 @@
+"""What a run is to be judged against: what its user asked for, or what its system promises.
+
+A system may promise different things of different abilities (serializable transactions,
+linearizable registers); a run is then against what it promises of the abilities that its workload
+needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.contract.client import ABILITIES
+from harness.contract.system import System
+from harness.contract.workload import Workload
+from harness.errors import UsageError
+from harness.judge.claims import Claim, models_of
+
+INCLUDES: Mapping[str, str] = {"Predicates": "Transactions"}
+"""An ability that is another one and more: what is claimed of that one holds of it."""
+
+
+def claim_of(system: System, workload: Workload, asked: Sequence[str]) -> Claim:
+    """What a run of ``workload`` on ``system`` is judged against; ``UsageError`` for odd claims."""
+    if asked:
+        return Claim(models_of(asked, "--consistency-models"))
+    where = f"claims() of the system {system.name!r}"
+    claimed: Any = system.claims()
+    if not isinstance(claimed, Mapping):
+        return Claim(models_of(claimed, where))
+    by_ability = {
+        _ability(key, where): models_of(models, f"{where}, {_ability(key, where)}")
+        for key, models in claimed.items()
+    }
+    needed = [ability.__name__ for ability in workload.needs]
+    found = [name if name in by_ability else INCLUDES.get(name, name) for name in needed]
+    missing = [name for name in found if name not in by_ability]
+    if missing:
+        raise UsageError(
+            f"{where} says nothing of {', '.join(missing)}, which the workload"
+            f" {workload.name!r} needs (only of {', '.join(by_ability)})",
+            "--consistency-models MODEL, to judge against that",
+        )
+    common = _common([by_ability[name] for name in found])
+    if not common:
+        raise UsageError(
+            f"{where} promises no model of all that {workload.name!r} needs ({', '.join(found)})",
+            "--consistency-models MODEL, to judge against that",
+        )
+    return Claim(common, tuple(found))
+
+
+def _ability(key: Any, where: str) -> str:
+    name = getattr(key, "__name__", key)
+    if name not in ABILITIES:
+        raise UsageError(f"{where}: {key!r} is no ability (known: {', '.join(ABILITIES)})")
+    return str(name)
+
+
+def _common(lists: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """The models that all of ``lists`` promise, in the order of the first."""
+    first, *others = lists or ((),)
+    return tuple(model for model in first if all(model in other for other in others))

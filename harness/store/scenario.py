@@ -1,0 +1,243 @@
+"""What one run is asked to be: one flat table whose keys are the long flags with ``_``.
+
+A scenario comes from the command line, the environment or a TOML file, is completed with the
+defaults and a seed (:mod:`harness.run.scenario`), and is kept beside the run, so that the run's
+own ``scenario.toml`` runs again as it is. Keys that belong to the system, the workload or a
+nemesis (``serializable_reads``) stand in the same flat table.
+
+Here a scenario is data: it is written, and read back, without asking any plug-in what it means.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+from harness.plugins import Registry
+from harness.store.untrusted import MOST_JSON_BYTES, Folder, parsed_toml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One run, complete. Times are seconds, ``rate`` is operations a second over all clients.
+
+    ``concurrency`` is a number or a multiple of the nodes (``4n``); ``nemesis_duration_s`` of
+    ``None`` is half an interval; ``budget`` is what each checker may take; ``options`` belong to
+    system, workload and nemeses.
+    """
+
+    system: str
+    workload: str = "register"
+    nemesis: tuple[str, ...] = ()
+    nodes: int = 5
+    provider: str = "local"
+    concurrency: str = "4n"
+    rate: float = 200.0
+    time_limit: float = 60.0
+    nemesis_interval: float = 10.0
+    nemesis_duration: float | None = None
+    op_timeout: float = 5.0
+    recovery_timeout: float = 60.0
+    leave_db_running: bool = False
+    consistency_models: tuple[str, ...] = ()
+    budget: float = 300.0
+    journal: str = "buffered"
+    seed: int = 0
+    plugin: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    option_defaults: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def threads(self) -> int:
+        """The concurrency as a number of client threads."""
+        return threads(self.concurrency, self.nodes)
+
+    @property
+    def fault_duration_s(self) -> float:
+        """How long each fault lasts."""
+        return self.nemesis_interval / 2 if self.nemesis_duration is None else self.nemesis_duration
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """``n1``, ``n2``, …"""
+        return tuple(f"n{number}" for number in range(1, self.nodes + 1))
+
+    def flat(self) -> dict[str, Any]:
+        """The flat table, complete, options included."""
+        table = {name: getattr(self, name) for name in CORE}
+        for name in ("nemesis", "consistency_models"):
+            table[name] = ",".join(table[name])
+        table["plugin"] = list(self.plugin)
+        table.update(self.options)
+        return {name: value for name, value in table.items() if value is not None}
+
+    def to_toml(self, versions: Mapping[str, str]) -> str:
+        """The table as TOML, with what was under test at the end."""
+        lines = [f"{name} = {_toml(value)}" for name, value in self.flat().items()]
+        lines += ["", "[versions]"]
+        lines += [f"{_toml_key(name)} = {_toml(value)}" for name, value in versions.items()]
+        return "\n".join(lines) + "\n"
+
+    def command(self) -> str:
+        """The command that repeats this run, to paste."""
+        plain = Scenario(system=self.system, options=self.option_defaults).flat()
+        words = ["polygraph", "test", self.system]
+        for name, value in self.flat().items():
+            default = plain.get(name)
+            if name == "system" or (value == default and name not in ("seed", "workload")):
+                continue
+            words += _flag(name, value)
+        return shlex.join(words)
+
+
+CORE: Mapping[str, str] = {
+    each.name: str(each.type) for each in fields(Scenario) if not each.name.startswith("option")
+}
+"""Every key that each run has, with its type as written."""
+
+
+def threads(concurrency: str, nodes: int) -> int:
+    """A concurrency like ``20`` or ``4n`` as a number of threads; ``UsageError`` if it is none."""
+    match = re.fullmatch(r"\s*(\d+)(n?)\s*", str(concurrency))
+    number = int(match[1]) * (nodes if match[2] else 1) if match else 0
+    if number < 1:
+        raise UsageError(
+            f"--concurrency {concurrency!r} is neither a positive number nor like 3n",
+            "--concurrency 4n (four clients a node)",
+        )
+    return number
+
+
+def recorded(
+    table: Mapping[str, Any], option_defaults: Mapping[str, Any] | None = None
+) -> Scenario:
+    """The scenario of a run that was, by what stands in its folder alone.
+
+    Options of systems, workloads and faults are taken as they were recorded: whoever declared
+    them may be gone, or may have changed. ``option_defaults`` are what they were by themselves,
+    where the run says so: they shorten the command that repeats it.
+    """
+    core = {name: core_value(name, table[name]) for name in CORE if table.get(name) is not None}
+    options = {name: table[name] for name in table if name not in CORE and name != "versions"}
+    defaults = dict(option_defaults or {})
+    scenario = Scenario(**{"system": "", **core}, options=options, option_defaults=defaults)
+    if not (math.isfinite(scenario.budget) and scenario.budget > 0):
+        raise UsageError(f"the scenario's budget of {scenario.budget} is no time", "--budget 300")
+    return scenario
+
+
+def registry_of(table: Mapping[str, Any]) -> Registry:
+    """The registry with the plug-in files that a flat table names."""
+    return Registry([Path(path) for path in core_value("plugin", table.get("plugin", ()))])
+
+
+def refuse_unnamed(table: Mapping[str, Any], named: Iterable[Path], where: str) -> None:
+    """``UsageError`` if a flat table of somebody's names plug-ins that the user did not name.
+
+    They are code, so a file that was only to be looked at must not bring them along.
+    """
+    known = {path.resolve() for path in named}
+    unnamed = [
+        path
+        for path in core_value("plugin", table.get("plugin", ()))
+        if Path(path).resolve() not in known
+    ]
+    if unnamed:
+        raise UsageError(
+            f"{where} names the plug-in {unnamed[0]}, and code is loaded only where you name it",
+            f"--plugin {shlex.quote(unnamed[0])}, if you trust it",
+        )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The flat table in ``path``; ``UsageError`` with the place where it is not TOML."""
+    try:
+        return parsed_toml(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"cannot read the scenario {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"the scenario {path} is not TOML: {error}") from error
+
+
+def recorded_table(run_dir: Path) -> dict[str, Any]:
+    """The flat table in the folder of a run, as :func:`read_toml`; nothing there is followed."""
+    try:
+        return parsed_toml(Folder(run_dir).read("scenario.toml", MOST_JSON_BYTES))
+    except OSError as error:
+        raise UsageError(f"{run_dir}: cannot read scenario.toml: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{run_dir}: scenario.toml is not TOML: {error}") from error
+
+
+def core_value(name: str, value: Any) -> Any:
+    """What the key ``name`` of every run is set to, as its type; ``UsageError`` if it is none."""
+    kind = CORE[name]
+    try:
+        if kind.startswith("tuple"):
+            return _names(value)
+        if kind == "bool":
+            return boolean(value)
+        if kind == "int":
+            return whole_number(value)
+        if kind.startswith("float"):
+            return float(value)
+        return str(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UsageError(f"{name} = {value!r} is not {called(kind)}") from error
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    parts: Sequence[Any] = value.split(",") if isinstance(value, str) else value
+    names = tuple(str(part).strip() for part in parts if str(part).strip())
+    return names
+
+
+def boolean(value: Any) -> bool:
+    """``value`` as true or false, also by a word for it; ``ValueError`` if it is neither."""
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    return known[str(value).lower()] if str(value).lower() in known else bool(whole_number(value))
+
+
+def whole_number(value: Any) -> int:
+    """``value`` as a whole number; ``ValueError`` if it is none."""
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(value)
+    return int(value)
+
+
+def called(kind: str) -> str:
+    """What a kind of value is called when somebody is told that his is none."""
+    names = {"bool": "true or false", "int": "a whole number", "float": "a number"}
+    return names.get(kind.split(" ")[0], "of the right kind")
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, int | float):
+        return repr(value)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _toml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    flag = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return [flag] if value else [f"--no-{flag[2:]}"]
+    if isinstance(value, list):
+        return [word for item in value for word in (flag, str(item))]
+    return [flag, repr(value).removesuffix(".0") if isinstance(value, float) else str(value)]

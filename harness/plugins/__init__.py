@@ -12,12 +12,10 @@ authors the rest. Inside:
     changes    the contract's version, and what moved between versions
     old_names  redirects what moved, for plug-ins of before
     notices    says so once, however many processes load the plug-in
-    suggestions  the nearest names
 
 Nothing here imports a plug-in, or a module of ours, before somebody asks for its name.
 """
 
 from harness.plugins.registry import BUILT_IN, KINDS, Found, Kind, Registry
-from harness.plugins.suggestions import unknown_name
 
-__all__ = ["BUILT_IN", "KINDS", "Found", "Kind", "Registry", "unknown_name"]
+__all__ = ["BUILT_IN", "KINDS", "Found", "Kind", "Registry"]

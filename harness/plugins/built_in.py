@@ -35,7 +35,7 @@ _CHECKERS: Final = {
     "isolation.g2": "g2",
     "isolation.long_fork": "long-fork",
     "isolation.monotonic": "monotonic",
-    "isolation.predicates": "predicates",
+    "isolation.predicates.checker": "predicates",
     "isolation.sequential": "sequential",
     "isolation.torn": "torn",
     "isolation.write_skew": "write-skew",

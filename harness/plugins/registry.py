@@ -23,11 +23,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal, NoReturn
 
-from harness.errors import PolygraphError, UsageError
+from harness.errors import PolygraphError, UsageError, unknown_name
 from harness.plugins import built_in
 from harness.plugins.files import load_file
 from harness.plugins.installed import Entry
-from harness.plugins.suggestions import unknown_name
 from harness.plugins.tables import overridden_in, refuse_odd_overrides, table_in
 
 Kind = Literal["systems", "workloads", "nemeses", "checkers", "explanations", "trials"]

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 from harness.history.reader import read_history
 from harness.verdict.verdict import Verdict
 from tests.checkers.elle.lists.drawing import judged
+from tests.shared_data import HISTORIES
 
-HISTORIES = Path(
-    os.environ.get("POLYGRAPH_HISTORIES", Path(__file__).parents[5] / "shared" / "histories")
-)
-pytestmark = pytest.mark.skipif(
-    not HISTORIES.is_dir(), reason="the recorded histories are not here (set POLYGRAPH_HISTORIES)"
-)
+pytestmark = pytest.mark.histories
 
 
 def verdict(name: str, *models: str) -> Verdict:

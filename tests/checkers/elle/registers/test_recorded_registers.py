@@ -7,7 +7,6 @@ asked for what it says of its own model alone: ``unknown`` is an answer, a wrong
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,9 @@ from harness.history.operation import Header, Operation
 from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Budget
 from tests.checkers.elle.registers.drawing import judged
+from tests.shared_data import HISTORIES
 
-ROOT = Path(__file__).parents[4]
-HISTORIES = Path(os.environ.get("POLYGRAPH_HISTORIES", ROOT.parent / "shared/histories"))
-recorded = pytest.mark.skipif(
-    not HISTORIES.is_dir(), reason="the recorded histories are not here (set POLYGRAPH_HISTORIES)"
-)
+recorded = pytest.mark.histories
 AWDIT = {  # what holds, by folder
     "causal": {"read-committed", "read-atomic", "causal"},
     "read-atomic": {"read-committed", "read-atomic"},

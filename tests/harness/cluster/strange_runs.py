@@ -21,7 +21,8 @@ import pytest
 from harness.cluster import registration
 from harness.cluster.leftovers import heal
 from harness.contract.node import ProcessIdentity
-from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, read_ledger
 from harness.linux import identity
 
 LIMIT_S = 8.0

@@ -18,7 +18,8 @@ from harness.cluster import registration
 from harness.cluster.leftovers import down
 from harness.contract.node import ProcessIdentity
 from harness.errors import HealError
-from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, read_ledger
 from tests.harness.cluster.strange_runs import (
     folder_of,
     gone,

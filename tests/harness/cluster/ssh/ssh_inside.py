@@ -27,7 +27,8 @@ from harness.cluster.ssh.cluster import SshCluster
 from harness.cluster.ssh.connection import connect
 from harness.cluster.ssh.provider import PROVIDER, hosts_of
 from harness.errors import PolygraphError
-from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, read_ledger
 from harness.linux.identity import identify, wait_for_end
 
 PAUSE = ["python3", "-S", "-c", "import signal; print('up', flush=True); signal.pause()"]

@@ -25,9 +25,9 @@ sys.path.insert(0, str(ROOT))
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 from benchmarks import register_histories as made  # noqa: E402
-from checkers.linearizable.columnar import rows_of  # noqa: E402
-from checkers.linearizable.deciding import judge_rows  # noqa: E402
-from checkers.linearizable.registers import CAS_REGISTER  # noqa: E402
+from checkers.linearizable.judge_registers import judge_rows  # noqa: E402
+from checkers.linearizable.register_columns import rows_of  # noqa: E402
+from checkers.linearizable.register_models import CAS_REGISTER  # noqa: E402
 from harness.history.columns import Columns  # noqa: E402
 from harness.verdict.verdict import Budget  # noqa: E402
 

@@ -1,6 +1,6 @@
 """Small histories of every kind that was once judged wrongly, each with the outcomes it may have.
 
-They lie beside the checkout (or where ``POLYGRAPH_CASES`` says): each folder's ``INDEX.md`` has a
+They lie where ``tests/shared_data.py`` says: each folder's ``INDEX.md`` has a
 line a case with the file, the flags of ``polygraph check`` and the accepted outcomes, of which
 ``exit4`` means that it is refused with a reason. The whole way is taken, from the words of a
 command line to the printed line.
@@ -8,19 +8,17 @@ command line to the printed line.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from harness.cli.main import run
+from tests.shared_data import CASES
 
-CASES = Path(
-    os.environ.get("POLYGRAPH_CASES", Path(__file__).parents[1].parent / "shared/cases")
-).resolve()
+pytestmark = pytest.mark.cases
+
 FOLDERS = ("public", "sound")
 LEAST = 100
 """Cases that the index files must hold, so that a change of their form does not empty this test."""
@@ -52,8 +50,6 @@ def cases() -> list[Case]:
 
 
 def test_the_index_files_are_read() -> None:
-    if not CASES.is_dir():
-        pytest.skip("the cases are not here (set POLYGRAPH_CASES)")
     assert len(cases()) >= LEAST
     known = {"true", "false", "unknown", "exit4"}
     assert {word for case in cases() for word in case.accepted} <= known

@@ -35,9 +35,15 @@ LONG_FUNCTIONS: dict[str, str] = {
     "harness/history/compiled/edn_scanner.py::scan": "as that of JSON",
     "harness/history/compiled/edn_scanner.py::transaction": "its inner part",
     "checkers/elle/kernels.py::search_cycles": "one loop for numba; its calls would not be inlined",
-    "checkers/elle/turns.py::take_turns": "as search_cycles, and nobody else needs its parts",
-    "checkers/isolation/guessing.py::have_turns": "as search_cycles, with a third of it parameters",
-    "checkers/isolation/spreading.py::infer": "as search_cycles, with a third of it parameters",
+    "checkers/elle/registers/serial_order_kernel.py::take_turns": (
+        "as search_cycles, and nobody else needs its parts"
+    ),
+    "checkers/isolation/rw_register/greedy_schedule_kernel.py::have_turns": (
+        "as search_cycles, with a third of it parameters"
+    ),
+    "checkers/isolation/rw_register/saturation_kernels.py::infer": (
+        "as search_cycles, with a third of it parameters"
+    ),
 }
 """``path::function`` to the reason why it is longer than :data:`FUNCTION_LINES`."""
 

@@ -22,26 +22,30 @@ from typing import Any, ClassVar, Final
 
 from msgspec.structs import replace
 
-from harness.contract.client import SystemClient, Transaction, Transactions
+from harness.contract.client import Transaction, Transactions
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import SetupError, UsageError
-from harness.generator import (
-    Context,
-    Generator,
-    each_thread,
-    function,
-    invoke,
-    mix,
-    on_threads,
-)
+from harness.errors import SetupError
+from harness.generator import Context, Generator, function, invoke, mix
 from harness.history.operation import FAIL, OK, Operation
+from workloads.kit import completed, flag, on_every_node, seconds, share, whole
 from workloads.micro_operations import PAUSES, pauses_of
 
 READ: Final = "read"
 TRANSFER: Final = "transfer"
 AGAIN: Final = "again"
 """The key beside a held read's value of what it found otherwise the second time."""
+
+ACCOUNTS = whole("accounts", 8, "how many accounts there are", least=2)
+TOTAL = whole("total", 100, "what they hold together", least=0)
+MAX_TRANSFER = whole("max_transfer", 5, "the largest transfer")
+NEGATIVE_BALANCES = flag("negative_balances", False, "let transfers take an account below zero")
+HELD_SHARE = share(
+    "held_share", 0.02, "share of reads that are held open halfway and read the first half again"
+)
+HELD_S = seconds(
+    "held_s", 2.0, "the longest that a held read pauses in all (keep it below --op-timeout)"
+)
 
 
 class Bank:
@@ -53,66 +57,38 @@ class Bank:
     model = "bank"
     independent = False
     options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(name="accounts", kind=int, default=8, help="how many accounts there are"),
-        SystemOption(name="total", kind=int, default=100, help="what they hold together"),
-        SystemOption(name="max_transfer", kind=int, default=5, help="the largest transfer"),
-        SystemOption(
-            name="negative_balances",
-            kind=bool,
-            default=False,
-            help="let transfers take an account below zero",
-        ),
-        SystemOption(
-            name="held_share",
-            kind=float,
-            default=0.02,
-            help="share of reads that are held open halfway and read the first half again",
-        ),
-        SystemOption(
-            name="held_s",
-            kind=float,
-            default=2.0,
-            help="the longest that a held read pauses in all (keep it below --op-timeout)",
-        ),
+        *(ACCOUNTS, TOTAL, MAX_TRANSFER, NEGATIVE_BALANCES),
+        *(HELD_SHARE, HELD_S),
     )
 
     def __init__(self, options: WorkloadOptions) -> None:
-        chosen = {option.name: option.default for option in self.options}
-        chosen.update({k: v for k, v in options.extra.items() if k in chosen and v is not None})
-        self._accounts: int = chosen["accounts"]
-        self._total: int = chosen["total"]
-        self._max_transfer: int = chosen["max_transfer"]
-        self._negative_balances: bool = chosen["negative_balances"]
-        self._held_share: float = chosen["held_share"]
-        self._held_s: float = chosen["held_s"]
+        self._accounts = ACCOUNTS.of(options, self.name)
+        self._total = TOTAL.of(options, self.name)
+        self._max_transfer = MAX_TRANSFER.of(options, self.name)
+        self._negative_balances = NEGATIVE_BALANCES.of(options, self.name)
+        self._held_share = HELD_SHARE.of(options, self.name)
+        self._held_s = HELD_S.of(options, self.name)
         self._nodes = options.nodes
-        if not 0 <= self._held_share <= 1:
-            raise UsageError(f"bank: held_share must be between 0 and 1, not {self._held_share}")
-        if self._held_s < 0:
-            raise UsageError(f"bank: held_s must not be negative, and is {self._held_s}")
-        for name, least in (("accounts", 2), ("total", 0), ("max_transfer", 1)):
-            if chosen[name] < least:
-                raise UsageError(f"bank: {name} must be at least {least}, not {chosen[name]}")
 
     def initial(self) -> dict[str, int]:
         """The balances at the start: the total spread evenly, the first ones a little richer."""
         share, rest = divmod(self._total, self._accounts)
         return {str(n): share + (n < rest) for n in range(self._accounts)}
 
-    async def setup(self, client: SystemClient) -> dict[str, int]:
+    async def setup(self, client: Transactions) -> dict[str, int]:
         """Make the accounts unless they are there; prove by a read that they hold the initial.
 
         Raises ``SetupError`` if they hold anything else: somebody has been here before.
         """
         initial = self.initial()
-        transaction = _begin(client)
+        transaction = client.transaction()
         if all(balance is None for balance in (await self._balances(transaction)).values()):
             for account, balance in initial.items():
                 await transaction.put(_key(account), balance)
             await transaction.commit()
         else:
             await transaction.abort()
-        proof = _begin(client)
+        proof = client.transaction()
         found = await self._balances(proof)
         await proof.commit()
         if found != initial:
@@ -128,7 +104,7 @@ class Bank:
 
     def final_generator(self) -> Generator:
         """One read of all accounts on every node."""
-        return on_threads(range(self._nodes), each_thread(invoke(READ)))
+        return on_every_node(self._nodes, invoke(READ))
 
     def _read(self, context: Context) -> Operation:
         if context.random.random() >= self._held_share:
@@ -145,16 +121,16 @@ class Bank:
         amount = 1 + context.random.below(self._max_transfer)
         return invoke(TRANSFER, {"from": source, "to": target, "amount": amount})
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Transactions, operation: Operation) -> Operation:
         """One transaction. A refused commit passes through as ``Failed``."""
-        transaction = _begin(client)
+        transaction = client.transaction()
         pauses = pauses_of(operation)
         if operation.f == READ and len(pauses) == 2:
             return await self._held_read(transaction, operation, pauses)
         if operation.f == READ:
             balances = await self._balances(transaction)
             await transaction.commit()
-            return _completed(operation, OK, balances)
+            return completed(operation, OK, balances)
         return await self._move(transaction, operation)
 
     async def _held_read(
@@ -169,7 +145,7 @@ class Bank:
         again = await self._some(transaction, range(half))
         await transaction.commit()
         changed = {name: balance for name, balance in again.items() if balance != first[name]}
-        done = _completed(operation, OK, first | rest)
+        done = completed(operation, OK, first | rest)
         return replace(done, extra={AGAIN: changed}) if changed else done
 
     async def _move(self, transaction: Transaction, operation: Operation) -> Operation:
@@ -179,11 +155,11 @@ class Bank:
         refusal = self._refusal(found[source], found[target], amount)
         if refusal is not None:
             await transaction.abort()
-            return _completed(operation, FAIL, operation.value, refusal)
+            return completed(operation, FAIL, operation.value, refusal)
         await transaction.put(source, found[source] - amount)
         await transaction.put(target, found[target] + amount)
         await transaction.commit()
-        return _completed(operation, OK, operation.value)
+        return completed(operation, OK, operation.value)
 
     def _refusal(self, source: Any, target: Any, amount: int) -> list[Any] | None:
         """Why the transfer must not be made, given the balances found."""
@@ -204,14 +180,6 @@ class Bank:
 
 def _key(account: int | str) -> str:
     return f"account-{account}"
-
-
-def _begin(client: SystemClient) -> Transaction:
-    return client.transaction()  # type: ignore[attr-defined, no-any-return]
-
-
-def _completed(invocation: Operation, kind: str, value: Any, error: Any = None) -> Operation:
-    return Operation(-1, -1, invocation.process, kind, invocation.f, value, error)
 
 
 WORKLOADS = {"bank": Bank}

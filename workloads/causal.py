@@ -16,14 +16,13 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar, Final
 
-from harness.contract.client import SystemClient, Transactions
+from harness.contract.client import Transactions
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
 from harness.generator import (
     Generator,
     concurrent_generator,
-    each_thread,
     invoke,
     lift,
     map_,
@@ -31,13 +30,12 @@ from harness.generator import (
     reserve,
 )
 from harness.history.operation import Operation
-from workloads.answers import with_last
-from workloads.micro_operations import carry_out
+from workloads.kit import on_every_node, with_last
+from workloads.micro_operations import TXN, carry_out
 
 SITES: Final = 3
 ROUNDS: Final = 4
 FINAL_PAIRS: Final = 20
-TXN: Final = "txn"
 
 
 class Causal:
@@ -60,7 +58,7 @@ class Causal:
         self._nodes = options.nodes
         self._last_pair = 0
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Transactions) -> None:
         """Nothing to make: no key is there before."""
 
     def generator(self) -> Generator:
@@ -80,9 +78,9 @@ class Causal:
         """The same of the pairs ``keys``, and of those used last."""
         pairs = with_last(keys, self._last_pair, FINAL_PAIRS)
         reads = [_read(f"{name}{number}") for number in pairs for name in "yx"]
-        return on_threads(range(self._nodes), each_thread(reads))
+        return on_every_node(self._nodes, reads)
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Transactions, operation: Operation) -> Operation:
         """One transaction of one step."""
         self._last_pair = max(self._last_pair, int(operation.value[0][1][1:]))
         return await carry_out(client, operation, lambda key: f"causal-{key}")

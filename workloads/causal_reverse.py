@@ -13,19 +13,19 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar, Final
 
-from harness.contract.client import SystemClient, Transactions
+from harness.contract.client import Transactions
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import UsageError
 from harness.generator import Generator, concurrent_generator, invoke, lift
 from harness.history.operation import OK, Operation
-from workloads.answers import key_of, with_last
-from workloads.micro_operations import begin, completed
+from workloads.kit import completed, groups_of, key_of, whole, with_last
 
 WRITE: Final = "write"
 READ: Final = "read"
 THREADS_PER_KEY: Final = 2
 FINAL_KEYS: Final = 50
+
+ROWS = whole("rows", 16, "rows that a table has in the end", least=2)
 
 
 class CausalReverse:
@@ -36,22 +36,14 @@ class CausalReverse:
     checkers = ("causal-reverse",)
     model = "causal-reverse"
     independent = True
-    options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(name="rows", kind=int, default=16, help="rows that a table has in the end"),
-    )
+    options: ClassVar[tuple[SystemOption, ...]] = (ROWS,)
 
     def __init__(self, options: WorkloadOptions) -> None:
-        self._rows: int = options.extra.get("rows") or 16
+        groups_of(THREADS_PER_KEY, self.name, options)
+        self._rows = ROWS.of(options, self.name)
         self._last_key = -1
-        if self._rows < 2:
-            raise UsageError(f"causal-reverse: rows must be at least 2, not {self._rows}")
-        if options.concurrency % THREADS_PER_KEY:
-            raise UsageError(
-                f"causal-reverse works in pairs, and the concurrency {options.concurrency} is odd",
-                f"--concurrency {options.concurrency + 1}",
-            )
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Transactions) -> None:
         """Nothing to make: no row of any table is there before."""
 
     def generator(self) -> Generator:
@@ -75,11 +67,11 @@ class CausalReverse:
         steps = [[invoke(WRITE, row), invoke(READ)] for row in range(self._rows)]
         return lift([step for both in steps for step in both])
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Transactions, operation: Operation) -> Operation:
         """One transaction. A refused commit passes through as ``Failed``."""
         key, row = operation.value
         self._last_key = max(self._last_key, key)
-        transaction = begin(client)
+        transaction = client.transaction()
         if operation.f == WRITE:
             await transaction.put(_name(key, row), row)
             await transaction.commit()

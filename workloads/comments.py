@@ -11,20 +11,14 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar
 
-from harness.contract.client import SystemClient, Transactions
+from harness.contract.client import Transactions
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.generator import (
-    Generator,
-    concurrent_generator,
-    each_thread,
-    invoke,
-    mix,
-    on_threads,
-    repeat,
-)
+from harness.generator import Generator, concurrent_generator, invoke, mix, repeat
 from harness.history.operation import OK, Operation
-from workloads.answers import chosen, completed, key_of, with_last
+from workloads.kit import completed, key_of, on_every_node, whole, with_last
+
+IDS = whole("ids", 50, "ids of one key")
 
 
 class Comments:
@@ -35,16 +29,14 @@ class Comments:
     checkers = ("comments",)
     model = "comments"
     independent = True
-    options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(name="ids", kind=int, default=50, help="ids of one key"),
-    )
+    options: ClassVar[tuple[SystemOption, ...]] = (IDS,)
 
     def __init__(self, options: WorkloadOptions) -> None:
         self._nodes, self._concurrency = options.nodes, options.concurrency
-        self._ids = chosen(self.name, self.options, options)["ids"]
+        self._ids = IDS.of(options, self.name)
         self._last_key = -1
 
-    async def setup(self, client: SystemClient) -> dict[str, Any]:
+    async def setup(self, client: Transactions) -> dict[str, Any]:
         """Nothing to make; proves that a transaction that reads answers."""
         await self._read(client, 0)
         return {}
@@ -63,26 +55,26 @@ class Comments:
     def final_reads(self, keys: Sequence[Any]) -> Generator:
         """The same of ``keys``, and the two used last."""
         reads = [invoke("read", [key, None]) for key in with_last(keys, self._last_key, 2)]
-        return on_threads(range(self._nodes), each_thread(reads))
+        return on_every_node(self._nodes, reads)
 
     def keys_of(self, operation: Operation) -> Sequence[Any]:
         """The key of an operation."""
         return key_of(operation)
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Transactions, operation: Operation) -> Operation:
         """One transaction. A refused commit passes through as ``Failed``."""
         key, comment = operation.value
         self._last_key = max(self._last_key, key)
         if operation.f == "read":
             return completed(operation, OK, [key, await self._read(client, key)])
-        transaction = _begin(client)
+        transaction = client.transaction()
         await transaction.put(_name(key, comment), comment)
         await transaction.commit()
         return completed(operation, OK, operation.value)
 
-    async def _read(self, client: SystemClient, key: int) -> list[Any]:
+    async def _read(self, client: Transactions, key: int) -> list[Any]:
         names = [_name(key, comment) for comment in range(self._ids)]
-        transaction = _begin(client)
+        transaction = client.transaction()
         found = await transaction.get_many(names)
         await transaction.commit()
         return [found[name] for name in names if found[name] is not None]
@@ -90,10 +82,6 @@ class Comments:
 
 def _name(key: int, comment: int) -> str:
     return f"comment-{key}-{comment}"
-
-
-def _begin(client: SystemClient) -> Any:
-    return client.transaction()  # type: ignore[attr-defined]
 
 
 WORKLOADS = {Comments.name: Comments}

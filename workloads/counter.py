@@ -8,22 +8,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from harness.contract.client import Counters, SystemClient
+from harness.contract.client import Counters
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import SetupError
-from harness.generator import (
-    Context,
-    Generator,
-    each_thread,
-    function,
-    invoke,
-    mix,
-    on_threads,
-    repeat,
-)
+from harness.generator import Context, Generator, function, invoke, mix, repeat
 from harness.history.operation import OK, Operation
-from workloads.answers import completed
+from workloads.kit import completed, not_new, on_every_node
 
 NAME = "total"
 DELTAS = (-3, -2, -1, 1, 2, 3, 4, 5)
@@ -42,13 +32,11 @@ class Counter:
     def __init__(self, options: WorkloadOptions) -> None:
         self._nodes = options.nodes
 
-    async def setup(self, client: SystemClient) -> int:
+    async def setup(self, client: Counters) -> int:
         """Nothing to make; proves that a read answers and that nothing is counted yet."""
-        found = await _counters(client).read_counter(NAME)
+        found = await client.read_counter(NAME)
         if found != 0:
-            raise SetupError(
-                f"counter: it stands at {found} before the first operation", "an empty database"
-            )
+            raise not_new(self.name, f"it stands at {found}")
         return 0
 
     def generator(self) -> Generator:
@@ -60,18 +48,14 @@ class Counter:
 
     def final_generator(self) -> Generator:
         """One read on every node."""
-        return on_threads(range(self._nodes), each_thread(invoke("read")))
+        return on_every_node(self._nodes, invoke("read"))
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Counters, operation: Operation) -> Operation:
         """One call of the client."""
         if operation.f == "read":
-            return completed(operation, OK, await _counters(client).read_counter(NAME))
-        await _counters(client).add_to_counter(NAME, operation.value)
+            return completed(operation, OK, await client.read_counter(NAME))
+        await client.add_to_counter(NAME, operation.value)
         return completed(operation, OK, operation.value)
-
-
-def _counters(client: SystemClient) -> Counters:
-    return client  # type: ignore[return-value]
 
 
 WORKLOADS = {Counter.name: Counter}

@@ -12,14 +12,14 @@ from __future__ import annotations
 from itertools import count
 from typing import ClassVar, Final
 
-from harness.contract.client import SystemClient, Transactions
+from harness.contract.client import Transactions
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import UsageError
 from harness.generator import Generator, concurrent_generator, invoke, lift
 from harness.history.operation import FAIL, OK, Operation
-from workloads.micro_operations import begin, completed
+from workloads.kit import completed, groups_of
 
+THREADS_PER_KEY: Final = 2
 FINAL_KEYS: Final = 20
 
 
@@ -34,31 +34,27 @@ class G2:
     options: ClassVar[tuple[SystemOption, ...]] = ()
 
     def __init__(self, options: WorkloadOptions) -> None:
-        if options.concurrency % 2:
-            raise UsageError(
-                f"g2 works in pairs, and the concurrency {options.concurrency} is odd",
-                f"--concurrency {options.concurrency + 1}",
-            )
+        groups_of(THREADS_PER_KEY, self.name, options)
         self._last_key = -1
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Transactions) -> None:
         """Nothing to make: no row of any key is there before."""
 
     def generator(self) -> Generator:
         """Endless: two inserts for each key."""
-        return concurrent_generator(2, count(), _pair)
+        return concurrent_generator(THREADS_PER_KEY, count(), _pair)
 
     def final_generator(self) -> Generator:
         """A few more pairs, on fresh keys: that an insert was ok is all there is to know."""
         first = self._last_key + 1
-        return concurrent_generator(2, range(first, first + FINAL_KEYS), _pair)
+        return concurrent_generator(THREADS_PER_KEY, range(first, first + FINAL_KEYS), _pair)
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Transactions, operation: Operation) -> Operation:
         """One insert, in one transaction; ``fail`` if there is a row of the key already."""
         key, (a, b) = operation.value
         self._last_key = max(self._last_key, key)
         rows = {f"g2-a-{key}": a, f"g2-b-{key}": b}
-        transaction = begin(client)
+        transaction = client.transaction()
         found = await transaction.get_many(list(rows))
         if any(row is not None for row in found.values()):
             await transaction.abort()

@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar
 
-from harness.contract.client import Failed, Indeterminate, Registers, SystemClient
+from harness.contract.client import Failed, Indeterminate, Registers
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import SetupError
-from harness.generator import Context, Generator, each_thread, function, invoke, mix, on_threads
+from harness.generator import Context, Generator, function, invoke, mix
 from harness.history.operation import OK, Operation
-from workloads.answers import chosen, completed, with_last
+from workloads.kit import completed, not_new, on_every_node, whole, with_last
 
 RECENT = 8
 """Readers look at one of so many keys written last."""
+
+PARTS = whole("parts", 5, "parts of a key", least=2)
 
 
 class InsertOrder:
@@ -31,20 +32,18 @@ class InsertOrder:
     checkers = ("insert-order",)
     model = "insert-order"
     independent = False
-    options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(name="parts", kind=int, default=5, help="parts of a key"),
-    )
+    options: ClassVar[tuple[SystemOption, ...]] = (PARTS,)
 
     def __init__(self, options: WorkloadOptions) -> None:
         self._nodes = options.nodes
-        self._parts = chosen(self.name, self.options, options, least=2)["parts"]
+        self._parts = PARTS.of(options, self.name)
         self._last = 0
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Registers) -> None:
         """Nothing to make; proves that a read answers and that the first key is not there."""
-        found = await _registers(client).read(_part(0, 0))
+        found = await client.read(_part(0, 0))
         if found is not None:
-            raise SetupError("insert-order: key 0 is there already", "an empty database")
+            raise not_new(self.name, "key 0 is there")
 
     def generator(self) -> Generator:
         """Endless: writes of new keys and reads of recent ones, as likely."""
@@ -60,23 +59,23 @@ class InsertOrder:
     def final_reads(self, keys: Sequence[Any]) -> Generator:
         """The same of ``keys``, and those written last."""
         taken = with_last(keys, self._last, RECENT + 1)
-        return on_threads(range(self._nodes), each_thread([invoke("read", key) for key in taken]))
+        return on_every_node(self._nodes, [invoke("read", key) for key in taken])
 
     def keys_of(self, operation: Operation) -> Sequence[Any]:
         """The key of an operation."""
         return [operation.value]
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Registers, operation: Operation) -> Operation:
         """One call of the client for each part."""
-        registers, key = _registers(client), operation.value
+        key = operation.value
         if operation.f == "read":
             order = range(self._parts - 1, -1, -1)
-            parts = [await registers.read(_part(key, part)) for part in order]
+            parts = [await client.read(_part(key, part)) for part in order]
             return completed(operation, OK, [key, parts])
         self._last = max(self._last, key)
         for part in range(self._parts):
             try:
-                await registers.write(_part(key, part), part)
+                await client.write(_part(key, part), part)
             except Failed as error:
                 if not part:
                     raise
@@ -86,10 +85,6 @@ class InsertOrder:
 
 def _part(key: int, part: int) -> str:
     return f"part-{key}-{part}"
-
-
-def _registers(client: SystemClient) -> Registers:
-    return client  # type: ignore[return-value]
 
 
 WORKLOADS = {InsertOrder.name: InsertOrder}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from itertools import count
 from typing import ClassVar
 
-from harness.contract.client import Locks, SystemClient
+from harness.contract.client import Locks
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError
@@ -24,12 +24,15 @@ from harness.generator import (
     limit,
 )
 from harness.history.operation import FAIL, OK, Operation, Process
-from workloads.answers import chosen, completed
+from workloads.kit import completed, whole
 
 FINAL_OPERATIONS = 4
 """Operations a thread after recovery."""
 
 _PROBE = "probe"
+
+KEY_OPERATIONS = whole("key_operations", 200, "operations after which a lock ends")
+KEY_INFOS = whole("key_infos", 2, "operations of unknown outcome after which a lock ends")
 
 
 class Lock:
@@ -40,29 +43,19 @@ class Lock:
     checkers = ("lock",)
     model = "lock"
     independent = True
-    options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(
-            name="key_operations", kind=int, default=200, help="operations after which a lock ends"
-        ),
-        SystemOption(
-            name="key_infos",
-            kind=int,
-            default=2,
-            help="operations of unknown outcome after which a lock ends",
-        ),
-    )
+    options: ClassVar[tuple[SystemOption, ...]] = (KEY_OPERATIONS, KEY_INFOS)
 
     def __init__(self, options: WorkloadOptions) -> None:
         self._concurrency = options.concurrency
-        self._chosen = chosen(self.name, self.options, options)
+        self._key_operations = KEY_OPERATIONS.of(options, self.name)
+        self._key_infos = KEY_INFOS.of(options, self.name)
         self._tokens: dict[tuple[Process, int], int] = {}
         self._last_key = -1
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Locks) -> None:
         """Proves that a lock can be taken and given back."""
-        locks = _locks(client)
-        token = await locks.acquire(_PROBE)
-        if token is None or not await locks.release(_PROBE, token):
+        token = await client.acquire(_PROBE)
+        if token is None or not await client.release(_PROBE, token):
             raise SetupError(
                 "lock: the probe lock could not be taken and given back", "an empty database"
             )
@@ -76,8 +69,8 @@ class Lock:
             self._concurrency,
             count(key),
             self._key,
-            operations=self._chosen["key_operations"],
-            infos=self._chosen["key_infos"],
+            operations=self._key_operations,
+            infos=self._key_infos,
         )
 
     def _key(self, key: int) -> Generator:
@@ -87,13 +80,12 @@ class Lock:
         """A few more of fresh locks: who held the others may be gone, and nobody gets them then."""
         return limit(FINAL_OPERATIONS * self._concurrency, self._from(self._last_key + 1))
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Locks, operation: Operation) -> Operation:
         """One call of the client; a release of what is not held sends nothing."""
-        locks, process = _locks(client), operation.process
-        key = operation.value[0]
+        process, key = operation.process, operation.value[0]
         self._last_key = max(self._last_key, key)
         if operation.f == "acquire":
-            token = await locks.acquire(key)
+            token = await client.acquire(key)
             if token is None:
                 return completed(operation, FAIL, [key, None])  # held by another
             self._tokens[process, key] = token
@@ -101,13 +93,9 @@ class Lock:
         if (process, key) not in self._tokens:
             return completed(operation, FAIL, [key, None], ["not held"])
         token = self._tokens.pop((process, key))
-        if await locks.release(key, token):
+        if await client.release(key, token):
             return completed(operation, OK, [key, token])
         return completed(operation, FAIL, [key, token])  # held no more
-
-
-def _locks(client: SystemClient) -> Locks:
-    return client  # type: ignore[return-value]
 
 
 WORKLOADS = {Lock.name: Lock}

@@ -11,16 +11,17 @@ from __future__ import annotations
 from itertools import count
 from typing import Any, ClassVar
 
-from harness.contract.client import Logs, SystemClient
+from harness.contract.client import Logs
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import SetupError
-from harness.generator import Generator, each_thread, invoke, mix, on_threads, repeat
+from harness.generator import Generator, invoke, mix, repeat
 from harness.history.operation import OK, Operation, Process
-from workloads.answers import chosen, completed
+from workloads.kit import completed, not_new, on_every_node, whole
 
 START = -1
 """The position before the first message."""
+
+LOGS = whole("logs", 4, "how many logs there are")
 
 
 class Log:
@@ -31,25 +32,20 @@ class Log:
     checkers = ("log",)
     model = "log"
     independent = False
-    options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(name="logs", kind=int, default=4, help="how many logs there are"),
-    )
+    options: ClassVar[tuple[SystemOption, ...]] = (LOGS,)
 
     def __init__(self, options: WorkloadOptions) -> None:
         self._nodes = options.nodes
-        self._logs = chosen(self.name, self.options, options)["logs"]
+        self._logs = LOGS.of(options, self.name)
         self._positions: dict[tuple[Process, int], int] = {}
         self._turns: dict[Process, int] = {}
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Logs) -> None:
         """Nothing to make; proves that polls answer and that the logs are empty."""
         for log in range(self._logs):
-            found = await _logs(client).poll_log(log, START)
+            found = await client.poll_log(log, START)
             if found:
-                raise SetupError(
-                    f"log: log {log} holds {found[0]} before the first operation",
-                    "an empty database",
-                )
+                raise not_new(self.name, f"log {log} holds {found[0]}")
 
     def generator(self) -> Generator:
         """Endless: sends and polls, as likely."""
@@ -58,19 +54,18 @@ class Log:
 
     def final_generator(self) -> Generator:
         """Every log from its beginning, on every node."""
-        return on_threads(range(self._nodes), each_thread(invoke("final-poll", [["poll"]])))
+        return on_every_node(self._nodes, invoke("final-poll", [["poll"]]))
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Logs, operation: Operation) -> Operation:
         """One call of the client; a final poll is one for each log."""
-        logs = _logs(client)
         if operation.f == "send":
             ((_, log, value),) = operation.value
-            offset = await logs.append_to_log(log, value)
+            offset = await client.append_to_log(log, value)
             return completed(operation, OK, [["send", log, [offset, value]]])
         if operation.f == "final-poll":
-            all_of_them = {str(log): await _polled(logs, log, START) for log in range(self._logs)}
+            all_of_them = {str(log): await _polled(client, log, START) for log in range(self._logs)}
             return completed(operation, OK, [["poll", all_of_them]])
-        return completed(operation, OK, [["poll", await self._poll(logs, operation.process)]])
+        return completed(operation, OK, [["poll", await self._poll(client, operation.process)]])
 
     async def _poll(self, logs: Logs, process: Process) -> dict[str, list[Any]]:
         turn = self._turns.get(process, 0)
@@ -84,10 +79,6 @@ class Log:
 
 async def _polled(logs: Logs, log: int, after: int) -> list[Any]:
     return [list(message) for message in await logs.poll_log(log, after)]
-
-
-def _logs(client: SystemClient) -> Logs:
-    return client  # type: ignore[return-value]
 
 
 WORKLOADS = {Log.name: Log}

@@ -17,11 +17,15 @@ isolation level allows lost updates, so the header tells which it was (:data:`AP
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeGuard
 
-from harness.contract.client import SystemClient, Transaction
+from harness.contract.client import AppendingTransaction, Transaction, Transactions
 from harness.history.operation import OK, Operation
+from workloads.kit import completed
+
+TXN: Final = "txn"
+"""The ``f`` of such a transaction."""
 
 PAUSES: Final = "pauses_s"
 """The key beside an invocation's value under which its pauses stand."""
@@ -33,19 +37,19 @@ OWN, GET_AND_PUT = "own", "get-and-put"
 MicroOperation = list[Any]
 
 
-def has_append(transaction: Transaction) -> bool:
-    """Whether ``transaction`` can ``await append(key, element)`` to a list (absent: empty)."""
+def has_append(transaction: Transaction) -> TypeGuard[AppendingTransaction]:
+    """Whether ``transaction`` appends in one statement."""
     return callable(getattr(transaction, "append", None))
 
 
-def begin(client: SystemClient) -> Transaction:
-    """A transaction of a client that has the ability ``Transactions``."""
-    return client.transaction()  # type: ignore[attr-defined, no-any-return]
+def reads_of(keys: Iterable[Any]) -> list[MicroOperation]:
+    """A read of each key."""
+    return [["r", key, None] for key in keys]
 
 
-def completed(invocation: Operation, kind: str, value: Any, error: Any = None) -> Operation:
-    """The completion of ``invocation``, as a workload returns it."""
-    return Operation(-1, -1, invocation.process, kind, invocation.f, value, error)
+def greatest_key(value: Sequence[MicroOperation]) -> int:
+    """The greatest key of some micro-operations; -1 if there are none."""
+    return max((int(step[1]) for step in value), default=-1)
 
 
 def pauses_of(operation: Operation) -> Sequence[float]:
@@ -55,14 +59,14 @@ def pauses_of(operation: Operation) -> Sequence[float]:
 
 
 async def carry_out(
-    client: SystemClient, operation: Operation, name_of: Callable[[Any], str]
+    client: Transactions, operation: Operation, name_of: Callable[[Any], str]
 ) -> Operation:
     """Do the transaction ``operation`` once and commit it; ``ok`` with what its reads found.
 
     ``name_of`` gives the name under which the system stores a key of the workload. ``Failed`` and
     ``Indeterminate`` pass through.
     """
-    transaction = begin(client)
+    transaction = client.transaction()
     done: list[MicroOperation] = []
     steps = operation.value
     pauses = pauses_of(operation)
@@ -104,7 +108,7 @@ async def _write(
     f, key, value = step
     name = name_of(key)
     if f == "append" and has_append(transaction):
-        await transaction.append(name, value)  # type: ignore[attr-defined]
+        await transaction.append(name, value)
         return
     if f == "append":
         value = [*(await transaction.get(name) or ()), value]

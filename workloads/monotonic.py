@@ -11,16 +11,17 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from harness.contract.client import SystemClient, Transactions
+from harness.contract.client import Transactions
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import UsageError
-from harness.generator import Context, Generator, each_thread, function, invoke, on_threads
+from harness.generator import Context, Generator, function, invoke
 from harness.history.operation import OK, Operation
-from workloads.micro_operations import begin, completed
+from workloads.kit import completed, on_every_node, whole
 
 ADD: Final = "add"
 READ: Final = "read"
+
+PARTITIONS = whole("partitions", 4, "rows that are looked at")
 
 
 class Monotonic:
@@ -31,17 +32,13 @@ class Monotonic:
     checkers = ("monotonic",)
     model = "monotonic"
     independent = False
-    options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(name="partitions", kind=int, default=4, help="rows that are looked at"),
-    )
+    options: ClassVar[tuple[SystemOption, ...]] = (PARTITIONS,)
 
     def __init__(self, options: WorkloadOptions) -> None:
-        self._partitions: int = options.extra.get("partitions") or 4
+        self._partitions = PARTITIONS.of(options, self.name)
         self._nodes = options.nodes
-        if self._partitions < 1:
-            raise UsageError(f"monotonic: partitions must be at least 1, not {self._partitions}")
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Transactions) -> None:
         """Nothing to make: a row that is not there counts as 0."""
 
     def generator(self) -> Generator:
@@ -55,12 +52,12 @@ class Monotonic:
 
     def final_generator(self) -> Generator:
         """All rows, read on every node."""
-        return on_threads(range(self._nodes), each_thread(invoke(READ)))
+        return on_every_node(self._nodes, invoke(READ))
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Transactions, operation: Operation) -> Operation:
         """One transaction. A refused commit passes through as ``Failed``."""
         names = {str(row): f"monotonic-{row}" for row in range(self._partitions)}
-        transaction = begin(client)
+        transaction = client.transaction()
         stored = await transaction.get_many(list(names.values()))
         found = {row: stored[name] for row, name in names.items()}
         if operation.f == READ:

@@ -19,19 +19,20 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, ClassVar, Final
 
-from checkers.isolation.predicates import matches
-from harness.contract.client import Predicates, PredicateTransaction, SystemClient
+from checkers.isolation.predicates.checker import matches
+from harness.contract.client import Predicates
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import UsageError
 from harness.generator import Context, Generator, concurrent_generator, deferred, invoke
 from harness.history.operation import OK, Operation
-from workloads.micro_operations import completed
+from workloads.kit import completed, groups_of, whole
+from workloads.micro_operations import TXN
 
-TXN: Final = "txn"
 THREADS_PER_GROUP: Final = 4
 FINAL_GROUPS: Final = 20
 VALUES: Final = 10
+
+ROWS = whole("rows", 4, "rows that a group has in the end")
 
 
 class PredicatesWorkload:
@@ -42,24 +43,14 @@ class PredicatesWorkload:
     checkers = ("predicates",)
     model = "predicates"
     independent = True
-    options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(name="rows", kind=int, default=4, help="rows that a group has in the end"),
-    )
+    options: ClassVar[tuple[SystemOption, ...]] = (ROWS,)
 
     def __init__(self, options: WorkloadOptions) -> None:
-        self._rows: int = options.extra.get("rows") or 4
+        groups_of(THREADS_PER_GROUP, self.name, options)
+        self._rows = ROWS.of(options, self.name)
         self._last_group = -1
-        if self._rows < 1:
-            raise UsageError(f"predicates: rows must be at least 1, not {self._rows}")
-        if options.concurrency % THREADS_PER_GROUP:
-            lower = options.concurrency // THREADS_PER_GROUP * THREADS_PER_GROUP
-            raise UsageError(
-                f"predicates puts {THREADS_PER_GROUP} threads on every group, and the concurrency"
-                f" is {options.concurrency}",
-                f"--concurrency {lower + THREADS_PER_GROUP}",
-            )
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Predicates) -> None:
         """Nothing to make: no row is there before."""
 
     def generator(self) -> Generator:
@@ -86,12 +77,12 @@ class PredicatesWorkload:
 
         return made
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Predicates, operation: Operation) -> Operation:
         """One transaction. A refused commit passes through as ``Failed``."""
         group, steps = operation.value
         self._last_group = max(self._last_group, group)
         prefix = f"predicates-{group}-"
-        transaction: PredicateTransaction = client.transaction()  # type: ignore[attr-defined]
+        transaction = client.transaction()
         done: list[list[Any]] = []
         for step in steps:
             if step[0] == "rp":

@@ -11,13 +11,12 @@ from __future__ import annotations
 from itertools import count
 from typing import Any, ClassVar
 
-from harness.contract.client import Failed, Indeterminate, Queues, SystemClient
+from harness.contract.client import Failed, Indeterminate, Queues
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import SetupError
 from harness.generator import Generator, invoke, mix, on_threads, phases, repeat, until_ok
 from harness.history.operation import OK, Operation
-from workloads.answers import completed
+from workloads.kit import completed, not_new
 
 NAME = "jobs"
 DRAINS = 20
@@ -37,13 +36,11 @@ class Queue:
     def __init__(self, options: WorkloadOptions) -> None:
         pass
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Queues) -> None:
         """Nothing to make; proves that a dequeue answers and that the queue is empty."""
-        found = await _queues(client).dequeue(NAME)
+        found = await client.dequeue(NAME)
         if found is not None:
-            raise SetupError(
-                f"queue: it holds {found!r} before the first operation", "an empty database"
-            )
+            raise not_new(self.name, f"it holds {found!r}")
 
     def generator(self) -> Generator:
         """Endless: enqueues and dequeues, as likely."""
@@ -58,15 +55,14 @@ class Queue:
         drains = until_ok(repeat(invoke("drain"), DRAINS))
         return on_threads([0], phases(dequeues, drains))
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Queues, operation: Operation) -> Operation:
         """One call of the client; a drain is many."""
-        queues = _queues(client)
         if operation.f == "enqueue":
-            await queues.enqueue(NAME, operation.value)
+            await client.enqueue(NAME, operation.value)
             return completed(operation, OK, operation.value)
         if operation.f == "dequeue":
-            return completed(operation, OK, await queues.dequeue(NAME))
-        return completed(operation, OK, await _drained(queues))
+            return completed(operation, OK, await client.dequeue(NAME))
+        return completed(operation, OK, await _drained(client))
 
 
 async def _drained(queues: Queues) -> list[Any]:
@@ -82,10 +78,6 @@ async def _drained(queues: Queues) -> list[Any]:
         if value is None:
             return taken
         taken.append(value)
-
-
-def _queues(client: SystemClient) -> Queues:
-    return client  # type: ignore[return-value]
 
 
 WORKLOADS = {Queue.name: Queue}

@@ -19,10 +19,9 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, ClassVar, Final
 
-from harness.contract.client import Registers, SystemClient
+from harness.contract.client import Registers
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import SetupError, UsageError
 from harness.generator import (
     Combinator,
     Context,
@@ -31,20 +30,34 @@ from harness.generator import (
     Step,
     bind,
     concurrent_generator,
-    each_thread,
     invoke,
     mix,
-    on_threads,
     repeat,
     reserve,
 )
 from harness.generator.streams import split
 from harness.history.operation import FAIL, OK, Operation, Process
-from workloads.answers import key_of, with_last
+from workloads.kit import (
+    completed,
+    groups_of,
+    key_of,
+    not_new,
+    on_every_node,
+    whole,
+    whole_or_none,
+    with_last,
+)
 
 READ: Final = "read"
 WRITE: Final = "write"
 CAS: Final = "cas"
+
+VALUE_RANGE = whole_or_none(
+    "value_range",
+    "write values below this number, again and again (default: every value once)",
+)
+KEY_OPERATIONS = whole("key_operations", 200, "operations after which a key ends")
+KEY_INFOS = whole("key_infos", 8, "operations of unknown outcome after which a key ends")
 
 
 class Register:
@@ -55,46 +68,23 @@ class Register:
     checkers = ("linearizable",)
     model = "cas-register"
     independent = True
-    options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(
-            name="value_range",
-            kind=int,
-            default=None,
-            help="write values below this number, again and again (default: every value once)",
-        ),
-        SystemOption(
-            name="key_operations", kind=int, default=200, help="operations after which a key ends"
-        ),
-        SystemOption(
-            name="key_infos",
-            kind=int,
-            default=8,
-            help="operations of unknown outcome after which a key ends",
-        ),
-    )
+    options: ClassVar[tuple[SystemOption, ...]] = (VALUE_RANGE, KEY_OPERATIONS, KEY_INFOS)
 
     def __init__(self, options: WorkloadOptions) -> None:
         self._nodes = options.nodes
         self._threads_per_key = 2 * options.nodes
-        if options.concurrency % self._threads_per_key:
-            raise _does_not_fit(options)
-        self._groups = options.concurrency // self._threads_per_key
-        chosen = {option.name: option.default for option in self.options}
-        chosen.update({k: v for k, v in options.extra.items() if k in chosen and v is not None})
-        self._value_range: int | None = chosen["value_range"]
-        self._key_operations: int = chosen["key_operations"]
-        self._key_infos: int = chosen["key_infos"]
-        _refuse_below_one(chosen)
+        said = f"2 threads a node ({options.nodes} nodes)"
+        self._groups = groups_of(self._threads_per_key, self.name, options, said)
+        self._value_range = VALUE_RANGE.of(options, self.name)
+        self._key_operations = KEY_OPERATIONS.of(options, self.name)
+        self._key_infos = KEY_INFOS.of(options, self.name)
         self._last_key = -1
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Registers) -> None:
         """Nothing to make; proves that a read answers and that the first key is not there yet."""
-        found = await _registers(client).read(0)
+        found = await client.read(0)
         if found is not None:
-            raise SetupError(
-                f"register: key 0 holds {found!r} before the first operation",
-                "an empty database: what others wrote would be taken for a wrong answer",
-            )
+            raise not_new(self.name, f"key 0 holds {found!r}")
 
     def generator(self) -> Generator:
         """Endless: reads on the first half of each key's threads, writes and cas on the rest."""
@@ -119,25 +109,24 @@ class Register:
         """The same of ``keys``, and the keys used last."""
         taken = with_last(keys, self._last_key, 2 * self._groups)
         reads = [invoke(READ, [key, None]) for key in taken]
-        return on_threads(range(self._nodes), each_thread(reads))
+        return on_every_node(self._nodes, reads)
 
     def keys_of(self, operation: Operation) -> Sequence[Any]:
         """The key of an operation."""
         return key_of(operation)
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Registers, operation: Operation) -> Operation:
         """One call of the client; a compare-and-set that found another value is ``fail``."""
-        registers = _registers(client)
         key, value = operation.value
         if key > self._last_key:
             self._last_key = key
         if operation.f == READ:
-            return _completed(operation, OK, [key, await registers.read(key)])
+            return completed(operation, OK, [key, await client.read(key)])
         if operation.f == WRITE:
-            await registers.write(key, value)
-            return _completed(operation, OK, operation.value)
-        happened = await registers.compare_and_set(key, *value)
-        return _completed(operation, OK if happened else FAIL, operation.value)
+            await client.write(key, value)
+            return completed(operation, OK, operation.value)
+        happened = await client.compare_and_set(key, *value)
+        return completed(operation, OK if happened else FAIL, operation.value)
 
 
 class Filled(Combinator, frozen=True, gc=False):
@@ -183,30 +172,6 @@ class Filled(Combinator, frozen=True, gc=False):
         """The inner generator is child 0; values draw from ``stream``."""
         gen = bind(self.gen, split(stream, 0))
         return Filled(gen, self.value_range, self.seen, self.used, stream)
-
-
-def _completed(invocation: Operation, kind: str, value: Any) -> Operation:
-    return Operation(-1, -1, invocation.process, kind, invocation.f, value)
-
-
-def _registers(client: SystemClient) -> Registers:
-    return client  # type: ignore[return-value]
-
-
-def _does_not_fit(options: WorkloadOptions) -> UsageError:
-    size = 2 * options.nodes
-    lower = options.concurrency // size * size
-    return UsageError(
-        f"register puts 2 threads a node on every key: with {options.nodes} nodes the "
-        f"concurrency must be a multiple of {size}, which {options.concurrency} is not",
-        f"--concurrency {lower or size}" + (f" or {lower + size}" if lower else ""),
-    )
-
-
-def _refuse_below_one(chosen: Mapping[str, Any]) -> None:
-    for name, value in chosen.items():
-        if value is not None and value < 1:
-            raise UsageError(f"register: {name} must be at least 1, not {value}")
 
 
 WORKLOADS = {"register": Register}

@@ -12,6 +12,7 @@ Transactions and other options: :mod:`workloads.transactions`.
 from __future__ import annotations
 
 from harness.contract.system import SystemOption
+from workloads.kit import flag
 from workloads.transactions import OPTIONS, RandomTransactions
 
 
@@ -24,18 +25,12 @@ class RwRegister(RandomTransactions):
     model = "rw-register"
     options = (
         *OPTIONS,
-        SystemOption(
-            name="wfr_keys",
-            kind=bool,
-            default=True,
-            help="assume that in a transaction the value written to a key follows the value read",
+        flag(
+            "wfr_keys",
+            True,
+            "assume that in a transaction the value written to a key follows the value read",
         ),
-        SystemOption(
-            name="sequential_keys",
-            kind=bool,
-            default=False,
-            help="assume that each key is sequentially consistent",
-        ),
+        flag("sequential_keys", False, "assume that each key is sequentially consistent"),
         SystemOption(
             name="linearizable_keys",
             kind=bool,

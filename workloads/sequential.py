@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from harness.contract.client import SystemClient, Transactions
+from harness.contract.client import Transactions
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import UsageError
-from harness.generator import Context, Generator, each_thread, function, invoke, on_threads
+from harness.generator import Context, Generator, function, invoke
 from harness.history.operation import OK, Operation
-from workloads.micro_operations import begin, completed
+from workloads.kit import completed, on_every_node, whole
 
 INC: Final = "inc"
 READ: Final = "read"
+
+COUNTERS = whole("counters", 8, "how many counters there are")
 
 
 class Sequential:
@@ -29,17 +30,13 @@ class Sequential:
     checkers = ("sequential",)
     model = "sequential"
     independent = False
-    options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(name="counters", kind=int, default=8, help="how many counters there are"),
-    )
+    options: ClassVar[tuple[SystemOption, ...]] = (COUNTERS,)
 
     def __init__(self, options: WorkloadOptions) -> None:
-        self._counters: int = options.extra.get("counters") or 8
+        self._counters = COUNTERS.of(options, self.name)
         self._nodes = options.nodes
-        if self._counters < 1:
-            raise UsageError(f"sequential: counters must be at least 1, not {self._counters}")
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Transactions) -> None:
         """Nothing to make: a counter that is not there counts as 0."""
 
     def generator(self) -> Generator:
@@ -53,13 +50,13 @@ class Sequential:
     def final_generator(self) -> Generator:
         """Every counter, read on every node."""
         reads = [invoke(READ, [key, None]) for key in range(self._counters)]
-        return on_threads(range(self._nodes), each_thread(reads))
+        return on_every_node(self._nodes, reads)
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Transactions, operation: Operation) -> Operation:
         """One transaction. A refused commit passes through as ``Failed``."""
         key = operation.value[0]
         name = f"sequential-{key}"
-        transaction = begin(client)
+        transaction = client.transaction()
         value = await transaction.get(name)
         if operation.f == INC:
             value = (value or 0) + 1

@@ -12,23 +12,16 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, ClassVar
 
-from harness.contract.client import Sets, SystemClient
+from harness.contract.client import Sets
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import SetupError
-from harness.generator import (
-    Generator,
-    concurrent_generator,
-    each_thread,
-    invoke,
-    mix,
-    on_threads,
-    repeat,
-)
+from harness.generator import Generator, concurrent_generator, invoke, mix, repeat
 from harness.history.operation import OK, Operation
-from workloads.answers import chosen, completed, key_of, with_last
+from workloads.kit import completed, key_of, not_new, on_every_node, whole, with_last
 
 ADDS_TO_A_READ = 4
+
+KEY_OPERATIONS = whole("key_operations", 500, "operations after which a set ends")
 
 
 class Set:
@@ -39,24 +32,18 @@ class Set:
     checkers = ("set", "set-full")
     model = "set"
     independent = True
-    options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(
-            name="key_operations", kind=int, default=500, help="operations after which a set ends"
-        ),
-    )
+    options: ClassVar[tuple[SystemOption, ...]] = (KEY_OPERATIONS,)
 
     def __init__(self, options: WorkloadOptions) -> None:
         self._nodes, self._concurrency = options.nodes, options.concurrency
-        self._key_operations = chosen(self.name, self.options, options)["key_operations"]
+        self._key_operations = KEY_OPERATIONS.of(options, self.name)
         self._last_key = -1
 
-    async def setup(self, client: SystemClient) -> dict[str, list[Any]]:
+    async def setup(self, client: Sets) -> dict[str, list[Any]]:
         """Nothing to make; proves that a read answers and that the first set is empty."""
-        found = list(await _sets(client).read_set(0))
+        found = list(await client.read_set(0))
         if found:
-            raise SetupError(
-                f"set: set 0 holds {found[:5]} before the first operation", "an empty database"
-            )
+            raise not_new(self.name, f"set 0 holds {found[:5]}")
         return {}
 
     def generator(self) -> Generator:
@@ -77,24 +64,20 @@ class Set:
     def final_reads(self, keys: Sequence[Any]) -> Generator:
         """The same of ``keys``, and the two used last."""
         reads = [invoke("read", [key, None]) for key in with_last(keys, self._last_key, 2)]
-        return on_threads(range(self._nodes), each_thread(reads))
+        return on_every_node(self._nodes, reads)
 
     def keys_of(self, operation: Operation) -> Sequence[Any]:
         """The set of an operation."""
         return key_of(operation)
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Sets, operation: Operation) -> Operation:
         """One call of the client."""
         key, element = operation.value
         self._last_key = max(self._last_key, key)
         if operation.f == "read":
-            return completed(operation, OK, [key, list(await _sets(client).read_set(key))])
-        await _sets(client).add_to_set(key, element)
+            return completed(operation, OK, [key, list(await client.read_set(key))])
+        await client.add_to_set(key, element)
         return completed(operation, OK, operation.value)
-
-
-def _sets(client: SystemClient) -> Sets:
-    return client  # type: ignore[return-value]
 
 
 WORKLOADS = {Set.name: Set}

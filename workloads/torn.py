@@ -9,20 +9,22 @@ is held open between its steps (:mod:`workloads.micro_operations` says why). Val
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from msgspec.structs import replace
 
-from harness.contract.client import SystemClient, Transactions
+from harness.contract.client import Transactions
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import UsageError
-from harness.generator import PENDING, Combinator, Context, Generator, Random, Step, invoke, lift
-from harness.generator.leaves import fill_in, waiting
+from harness.generator import Generator, invoke, lift
 from harness.history.operation import Operation
-from workloads.micro_operations import PAUSES, MicroOperation, carry_out
+from workloads.kit import Draw, draws, seconds, share, whole
+from workloads.micro_operations import PAUSES, TXN, MicroOperation, carry_out, reads_of
 
-TXN: Final = "txn"
+GROUPS = whole("groups", 3, "groups of keys")
+GROUP_SIZE = whole("group_size", 4, "keys that are written together", least=2)
+HELD_SHARE = share("held_share", 0.02, "share of reads held open")
+HELD_S = seconds("held_s", 2.0, "the longest that a held read pauses")
 
 
 class Torn:
@@ -33,79 +35,43 @@ class Torn:
     checkers = ("torn",)
     model = "torn"
     independent = False
-    options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(name="groups", kind=int, default=3, help="groups of keys"),
-        SystemOption(name="group_size", kind=int, default=4, help="keys that are written together"),
-        SystemOption(name="held_share", kind=float, default=0.02, help="share of reads held open"),
-        SystemOption(
-            name="held_s", kind=float, default=2.0, help="the longest that a held read pauses"
-        ),
-    )
+    options: ClassVar[tuple[SystemOption, ...]] = (GROUPS, GROUP_SIZE, HELD_SHARE, HELD_S)
 
     def __init__(self, options: WorkloadOptions) -> None:
-        chosen = {option.name: option.default for option in self.options}
-        chosen.update({k: v for k, v in options.extra.items() if k in chosen and v is not None})
-        if chosen["groups"] < 1 or chosen["group_size"] < 2:
-            raise UsageError("torn: there must be at least one of groups, and a group_size of 2")
-        if not 0 <= chosen["held_share"] <= 1 or chosen["held_s"] < 0:
-            raise UsageError("torn: held_share must be between 0 and 1, and held_s not negative")
-        self._groups: int = chosen["groups"]
-        self._size: int = chosen["group_size"]
-        self._held = (chosen["held_share"], chosen["held_s"])
+        self._groups = GROUPS.of(options, self.name)
+        self._size = GROUP_SIZE.of(options, self.name)
+        self._held_share = HELD_SHARE.of(options, self.name)
+        self._held_s = HELD_S.of(options, self.name)
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Transactions) -> None:
         """Nothing to make: a key that was not written is absent."""
 
     def generator(self) -> Generator:
         """Endless: writes and reads of whole groups."""
-        return Tearing(self._groups, self._size, *self._held)
+        return draws(self._next, 1)
+
+    def _next(self, draw: Draw, value: int) -> tuple[Operation, int]:
+        """A write of a whole group, or a read of it in any order; a fresh value in any case."""
+        random = draw.random
+        steps = random.shuffled(self._group(random.below(self._groups)))
+        if random.below(2):
+            return invoke(TXN, [["w", key, value] for _, key, _ in steps]), value + 1
+        if random.random() >= self._held_share:
+            return invoke(TXN, steps), value + 1
+        share_s = self._held_s * random.random() / (self._size - 1)
+        pauses = [0.0] + [round(share_s, 3)] * (self._size - 1)
+        return replace(invoke(TXN, steps), extra={PAUSES: pauses}), value + 1
+
+    def _group(self, number: int) -> list[MicroOperation]:
+        return reads_of(range(number * self._size, (number + 1) * self._size))
 
     def final_generator(self) -> Generator | None:
         """Every group, read once more."""
-        return lift([invoke(TXN, _reads(group, self._size)) for group in range(self._groups)])
+        return lift([invoke(TXN, self._group(group)) for group in range(self._groups)])
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Transactions, operation: Operation) -> Operation:
         """One transaction. A refused commit passes through as ``Failed``."""
         return await carry_out(client, operation, lambda key: f"torn-{key}")
-
-
-def _reads(group: int, size: int) -> list[MicroOperation]:
-    return [["r", key, None] for key in range(group * size, (group + 1) * size)]
-
-
-class Tearing(Combinator, frozen=True, gc=False):
-    """See :class:`Torn`."""
-
-    groups: int
-    size: int
-    held_share: float
-    held_s: float
-    stream: int = 0
-    emitted: int = 0
-
-    def op(self, context: Context) -> Step:
-        """A write of a whole group, or a read of it in any order."""
-        if not context.free:
-            return waiting(context)
-        random = Random(self.stream, self.emitted)
-        group = random.below(self.groups)
-        steps = random.shuffled(_reads(group, self.size))
-        if random.below(2):
-            steps = [["w", key, self.emitted + 1] for _, key, _ in steps]
-        template = invoke(TXN, steps)
-        if steps[0][0] == "r" and random.random() < self.held_share:
-            share_s = self.held_s * random.random() / (self.size - 1)
-            pauses = [0.0] + [round(share_s, 3)] * (self.size - 1)
-            template = replace(template, extra={PAUSES: pauses})
-        operation = fill_in(template, context)
-        if operation is PENDING:
-            return PENDING
-        assert isinstance(operation, Operation)
-        return operation, replace(self, emitted=self.emitted + 1)
-
-    def bound(self, stream: int) -> Generator:
-        """Draws from ``stream``."""
-        return replace(self, stream=stream)
 
 
 WORKLOADS = {Torn.name: Torn}

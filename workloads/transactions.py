@@ -18,66 +18,61 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
-from harness.contract.client import SystemClient, Transactions
+from harness.contract.client import Transactions
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import SetupError, UsageError
-from harness.generator import PENDING, Combinator, Context, Generator, Random, Step, invoke, lift
-from harness.generator.leaves import fill_in, waiting
+from harness.errors import UsageError
+from harness.generator import Generator, Random, invoke, lift
 from harness.history.operation import Operation
+from workloads.kit import Draw, draws, not_new, seconds, share, whole, whole_or_none, word
 from workloads.micro_operations import (
     APPENDS,
     GET_AND_PUT,
     OWN,
     PAUSES,
+    TXN,
     MicroOperation,
-    begin,
     carry_out,
+    greatest_key,
     has_append,
+    reads_of,
 )
 
-TXN: Final = "txn"
 READ: Final = "r"
 KEYS_PER_FINAL_READ: Final = 8
-DISTRIBUTIONS: Final = ("exponential", "uniform", "zipf")
+
+KEY_COUNT = whole_or_none("key_count", "keys in use at any time")
+KEY_DIST = word(
+    "key_dist",
+    "exponential",
+    "exponential, uniform or zipf",
+    one_of=("exponential", "uniform", "zipf"),
+)
+MAX_WRITES_PER_KEY = whole("max_writes_per_key", 256, "the most writes that a key gets")
+MIN_TXN_LENGTH = whole("min_txn_length", 1, "the fewest steps of a transaction")
+MAX_TXN_LENGTH = whole("max_txn_length", 4, "the most steps of a transaction")
+READ_ONLY_SHARE = share(
+    "read_only_share",
+    0.0,
+    "share of transactions that only read, beside those that do so by chance",
+)
+HELD_SHARE = share(
+    "held_share",
+    0.02,
+    "share of transactions that are held open between their steps and read a key again",
+)
+HELD_S = seconds(
+    "held_s", 2.0, "the longest that a held transaction pauses in all (keep it below --op-timeout)"
+)
 
 OPTIONS: Final = (
-    SystemOption(name="key_count", kind=int, default=None, help="keys in use at any time"),
-    SystemOption(
-        name="key_dist", kind=str, default="exponential", help="exponential, uniform or zipf"
-    ),
-    SystemOption(
-        name="max_writes_per_key", kind=int, default=256, help="the most writes that a key gets"
-    ),
-    SystemOption(
-        name="min_txn_length", kind=int, default=1, help="the fewest steps of a transaction"
-    ),
-    SystemOption(
-        name="max_txn_length", kind=int, default=4, help="the most steps of a transaction"
-    ),
-    SystemOption(
-        name="read_only_share",
-        kind=float,
-        default=0.0,
-        help="share of transactions that only read, beside those that do so by chance",
-    ),
-    SystemOption(
-        name="held_share",
-        kind=float,
-        default=0.02,
-        help="share of transactions that are held open between their steps and read a key again",
-    ),
-    SystemOption(
-        name="held_s",
-        kind=float,
-        default=2.0,
-        help="the longest that a held transaction pauses in all (keep it below --op-timeout)",
-    ),
+    *(KEY_COUNT, KEY_DIST, MAX_WRITES_PER_KEY, MIN_TXN_LENGTH, MAX_TXN_LENGTH),
+    *(READ_ONLY_SHARE, HELD_SHARE, HELD_S),
 )
 """The options of every workload that asks these transactions."""
 
@@ -99,35 +94,23 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     life_weights: tuple[float, ...]
 
 
-def shape(write: str, options: WorkloadOptions) -> Shape:
+def shape(write: str, options: WorkloadOptions, workload: str) -> Shape:
     """The shape that ``options`` ask for; ``UsageError`` for numbers that make no sense."""
-    chosen = {option.name: option.default for option in OPTIONS}
-    chosen.update({k: v for k, v in options.extra.items() if k in chosen and v is not None})
-    dist = chosen["key_dist"]
-    if dist not in DISTRIBUTIONS:
-        raise UsageError(f"key_dist is {dist!r}", f"one of {', '.join(DISTRIBUTIONS)}")
-    if chosen["key_count"] is None:
-        chosen["key_count"] = 3 if dist == "uniform" else 10
-    for name in ("key_count", "max_writes_per_key", "min_txn_length", "max_txn_length"):
-        if chosen[name] < 1:
-            raise UsageError(f"{name} must be at least 1, not {chosen[name]}")
-    for name in ("read_only_share", "held_share"):
-        if not 0 <= chosen[name] <= 1:
-            raise UsageError(f"{name} must be between 0 and 1, not {chosen[name]}")
-    if chosen["max_txn_length"] < chosen["min_txn_length"]:
-        raise UsageError("max_txn_length is below min_txn_length")
-    if chosen["held_s"] < 0:
-        raise UsageError(f"held_s must not be negative, and is {chosen['held_s']}")
-    return Shape(
+    dist = KEY_DIST.of(options, workload)
+    key_count = KEY_COUNT.of(options, workload) or (3 if dist == "uniform" else 10)
+    made = Shape(
         write=write,
-        min_length=chosen["min_txn_length"],
-        max_length=chosen["max_txn_length"],
-        read_only_share=chosen["read_only_share"],
-        held_share=chosen["held_share"],
-        held_s=chosen["held_s"],
-        key_weights=_weights(dist, chosen["key_count"]),
-        life_weights=_weights("zipf", chosen["max_writes_per_key"]),
+        min_length=MIN_TXN_LENGTH.of(options, workload),
+        max_length=MAX_TXN_LENGTH.of(options, workload),
+        read_only_share=READ_ONLY_SHARE.of(options, workload),
+        held_share=HELD_SHARE.of(options, workload),
+        held_s=HELD_S.of(options, workload),
+        key_weights=_weights(dist, key_count),
+        life_weights=_weights("zipf", MAX_WRITES_PER_KEY.of(options, workload)),
     )
+    if made.max_length < made.min_length:
+        raise UsageError(f"{workload}: max_txn_length is below min_txn_length")
+    return made
 
 
 def _weights(dist: str, count: int) -> tuple[float, ...]:
@@ -174,60 +157,39 @@ def _with(items: tuple[int, ...], place: int, item: int) -> tuple[int, ...]:
     return (*items[:place], item, *items[place + 1 :])
 
 
-class Transactional(Combinator, frozen=True, gc=False):
-    """Endless random transactions of one shape. ``pool`` is ``None`` until the first is made."""
-
-    shape: Shape
-    stream: int = 0
-    emitted: int = 0
-    pool: Pool | None = None
-
-    def op(self, context: Context) -> Step:
-        """The next transaction, if a thread is free; held ones carry their pauses."""
-        if not context.free:
-            return waiting(context)
-        random = Random(self.stream, self.emitted)
-        pool = self.pool or self._first_pool(random)
-        micro_operations, pool = self._transaction(random, pool)
-        made = invoke(TXN, micro_operations)
-        if random.random() < self.shape.held_share:
-            made = held(micro_operations, random, self.shape.held_s)
-        operation = fill_in(made, context)
-        if operation is PENDING:
-            return PENDING
-        assert isinstance(operation, Operation)
-        return operation, Transactional(self.shape, self.stream, self.emitted + 1, pool)
-
-    def bound(self, stream: int) -> Generator:
-        """Draws from ``stream``."""
-        return replace(self, stream=stream)
-
-    def _first_pool(self, random: Random) -> Pool:
-        count = len(self.shape.key_weights)
-        lives = tuple(1 + _drawn(self.shape.life_weights, random) for _ in range(count))
-        return Pool(tuple(range(count)), (1,) * count, lives, count)
-
-    def _transaction(self, random: Random, pool: Pool) -> tuple[list[MicroOperation], Pool]:
-        shape = self.shape
-        length = shape.min_length + random.below(shape.max_length - shape.min_length + 1)
-        only_reads = random.random() < shape.read_only_share
-        made: list[MicroOperation] = []
-        while len(made) < length:
-            reads = only_reads or random.below(2) == 0
-            place = _drawn(shape.key_weights, random)
-            if reads:
-                made.append([READ, pool.keys[place], None])
-            elif pool.next_values[place] > pool.last_values[place]:
-                pool = pool.renewed(place, 1 + _drawn(shape.life_weights, random))
-            else:
-                made.append([shape.write, pool.keys[place], pool.next_values[place]])
-                pool = pool.written(place)
-        return made, pool
-
-
 def transactions(of: Shape) -> Generator:
     """Endless random transactions: operations ``txn`` with a list of micro-operations."""
-    return Transactional(of)
+
+    def make(draw: Draw, so_far: Pool | None) -> tuple[Operation, Pool]:
+        steps, pool = _transaction(of, draw.random, so_far or _first_pool(of, draw.random))
+        if draw.random.random() < of.held_share:
+            return held(steps, draw.random, of.held_s), pool
+        return invoke(TXN, steps), pool
+
+    return draws(make, None)
+
+
+def _first_pool(of: Shape, random: Random) -> Pool:
+    count = len(of.key_weights)
+    lives = tuple(1 + _drawn(of.life_weights, random) for _ in range(count))
+    return Pool(tuple(range(count)), (1,) * count, lives, count)
+
+
+def _transaction(of: Shape, random: Random, pool: Pool) -> tuple[list[MicroOperation], Pool]:
+    length = of.min_length + random.below(of.max_length - of.min_length + 1)
+    only_reads = random.random() < of.read_only_share
+    made: list[MicroOperation] = []
+    while len(made) < length:
+        reads = only_reads or random.below(2) == 0
+        place = _drawn(of.key_weights, random)
+        if reads:
+            made.append([READ, pool.keys[place], None])
+        elif pool.next_values[place] > pool.last_values[place]:
+            pool = pool.renewed(place, 1 + _drawn(of.life_weights, random))
+        else:
+            made.append([of.write, pool.keys[place], pool.next_values[place]])
+            pool = pool.written(place)
+    return made, pool
 
 
 def held(micro_operations: Sequence[MicroOperation], random: Random, longest_s: float) -> Operation:
@@ -259,12 +221,7 @@ def final_reads(last_key: int) -> Generator | None:
     chunks = [
         keys[at : at + KEYS_PER_FINAL_READ] for at in range(0, len(keys), KEYS_PER_FINAL_READ)
     ]
-    return lift([invoke(TXN, [[READ, key, None] for key in chunk]) for chunk in chunks])
-
-
-def greatest_key(value: Any) -> int:
-    """The greatest key in a list of micro-operations."""
-    return max((int(step[1]) for step in value), default=-1)
+    return lift([invoke(TXN, reads_of(chunk)) for chunk in chunks])
 
 
 class RandomTransactions:
@@ -282,24 +239,21 @@ class RandomTransactions:
     options: tuple[SystemOption, ...] = OPTIONS
 
     def __init__(self, options: WorkloadOptions) -> None:
-        self._shape = shape(self.write, options)
+        self._shape = shape(self.write, options, self.name)
         self._last_key = -1
         self.facts: dict[str, str] = {}
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Transactions) -> None:
         """Nothing to make; proves that a transaction is served and that no key is there yet."""
         names = [self.stored_name(key) for key in range(len(self._shape.key_weights))]
-        transaction = begin(client)
+        transaction = client.transaction()
         if self.write == "append":
             self.facts = {APPENDS: OWN if has_append(transaction) else GET_AND_PUT}
         found = await transaction.get_many(names)
         await transaction.commit()
         for name, value in found.items():
             if value is not None:
-                raise SetupError(
-                    f"{self.name}: key {name} holds {value!r} before the first operation",
-                    "an empty database: what others wrote would be taken for a wrong answer",
-                )
+                raise not_new(self.name, f"key {name} holds {value!r}")
 
     def stored_name(self, key: int) -> str:
         """Under what name the system stores ``key``."""
@@ -313,7 +267,7 @@ class RandomTransactions:
         """Every key that was used, read once."""
         return final_reads(self._last_key)
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Transactions, operation: Operation) -> Operation:
         """One transaction. A refused commit passes through as ``Failed``."""
         self._last_key = max(self._last_key, greatest_key(operation.value))
         return await carry_out(client, operation, self.stored_name)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from harness.contract.client import Ids, SystemClient
+from harness.contract.client import Ids
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Generator, invoke, repeat
 from harness.history.operation import OK, Operation
-from workloads.answers import completed
+from workloads.kit import completed
 
 
 class UniqueIds:
@@ -25,9 +25,9 @@ class UniqueIds:
     def __init__(self, options: WorkloadOptions) -> None:
         pass
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Ids) -> None:
         """Proves that an id can be had."""
-        await _ids(client).generate_id()
+        await client.generate_id()
 
     def generator(self) -> Generator:
         """Endless."""
@@ -36,13 +36,9 @@ class UniqueIds:
     def final_generator(self) -> None:
         """Nothing to read."""
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Ids, operation: Operation) -> Operation:
         """One call of the client."""
-        return completed(operation, OK, await _ids(client).generate_id())
-
-
-def _ids(client: SystemClient) -> Ids:
-    return client  # type: ignore[return-value]
+        return completed(operation, OK, await client.generate_id())
 
 
 WORKLOADS = {UniqueIds.name: UniqueIds}

@@ -10,13 +10,14 @@ from __future__ import annotations
 from itertools import count
 from typing import ClassVar
 
-from harness.contract.client import SystemClient, Watches
+from harness.contract.client import Watches
 from harness.contract.system import SystemOption
 from harness.contract.workload import WorkloadOptions
-from harness.errors import SetupError
-from harness.generator import Context, Generator, each_thread, function, invoke, mix, on_threads
+from harness.generator import Context, Generator, function, invoke, mix
 from harness.history.operation import OK, Operation, Process
-from workloads.answers import chosen, completed
+from workloads.kit import completed, not_new, on_every_node, whole
+
+KEYS = whole("keys", 4, "how many keys there are")
 
 
 class Watch:
@@ -27,24 +28,19 @@ class Watch:
     checkers = ("watch",)
     model = "watch"
     independent = True
-    options: ClassVar[tuple[SystemOption, ...]] = (
-        SystemOption(name="keys", kind=int, default=4, help="how many keys there are"),
-    )
+    options: ClassVar[tuple[SystemOption, ...]] = (KEYS,)
 
     def __init__(self, options: WorkloadOptions) -> None:
         self._nodes = options.nodes
-        self._keys = chosen(self.name, self.options, options)["keys"]
+        self._keys = KEYS.of(options, self.name)
         self._seen: dict[tuple[Process, int], int] = {}
 
-    async def setup(self, client: SystemClient) -> None:
+    async def setup(self, client: Watches) -> None:
         """Proves that every key can be followed and has never changed."""
         for key in range(self._keys):
-            _, events = await _watches(client).watch(key, 0)
+            _, events = await client.watch(key, 0)
             if events:
-                raise SetupError(
-                    f"watch: key {key} changed {len(events)} times before the first operation",
-                    "an empty database",
-                )
+                raise not_new(self.name, f"key {key} changed {len(events)} times")
 
     def generator(self) -> Generator:
         """Endless: writes and watches, as likely."""
@@ -57,25 +53,21 @@ class Watch:
     def final_generator(self) -> Generator:
         """Every key from its start, on every node."""
         watches = [invoke("final-watch", [key, None]) for key in range(self._keys)]
-        return on_threads(range(self._nodes), each_thread(watches))
+        return on_every_node(self._nodes, watches)
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Watches, operation: Operation) -> Operation:
         """One call of the client."""
-        watches, (key, value) = _watches(client), operation.value
+        key, value = operation.value
         if operation.f == "write":
-            revision = await watches.write_watched(key, value)
+            revision = await client.write_watched(key, value)
             return completed(operation, OK, [key, [value, revision]])
         is_final = operation.f == "final-watch"
         after = 0 if is_final else self._seen.get((operation.process, key), 0)
-        to, events = await watches.watch(key, after)
+        to, events = await client.watch(key, after)
         if not is_final:
             self._seen[operation.process, key] = to
         answer = {"after": after, "to": to, "events": [list(event) for event in events]}
         return completed(operation, OK, [key, answer])
-
-
-def _watches(client: SystemClient) -> Watches:
-    return client  # type: ignore[return-value]
 
 
 WORKLOADS = {Watch.name: Watch}

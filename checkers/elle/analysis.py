@@ -1,6 +1,6 @@
 """From inference to verdict: what every kind of value has in common.
 
-A checker of one kind of value (:mod:`checkers.elle.list_append` and others) infers
+A checker of one kind of value (:mod:`checkers.elle.lists.dependencies` and others) infers
 
 - the data dependencies, added to a :class:`~checkers.elle.graph.Graph`;
 - the anomalies that are no cycle (``G1a``, ``internal``, ...), as cases in words;

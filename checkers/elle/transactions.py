@@ -4,7 +4,7 @@ A transaction is a client's invocation with its completion. Its micro-operations
 the completion (an ``ok`` tells what was read), else of the invocation. Status: ``ok`` happened,
 ``fail`` certainly did not, and ``info`` (also an invocation that nothing completed) may have.
 An ``ok`` answer that is not the one to what was asked leaves the history undecided
-(:mod:`checkers.elle.answers`).
+(:mod:`checkers.elle.completions`).
 
 A completion whose invocation is missing may have begun at any time before it: nothing comes before
 it by the clock, and of its own process only what was completed before.
@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from checkers.elle.answers import unlike, whole_values
+from checkers.elle.completions import unlike, whole_values
 from checkers.elle.kernels import gather, is_worth_compiling, kernel
 from checkers.elle.slices import mapped, places, slices
 from harness.history.columns import NIL, NONE, Columns
@@ -36,6 +36,10 @@ READ: Final = 0
 WRITE: Final = 1
 """Codes of micro-operations; ``WRITE`` is an append or a write, as the history has it."""
 
+ANSWER_ALL: Final = (
+    "complete each transaction with the micro-operations that it was invoked with, reads filled in"
+)
+"""What would settle a history in which an ``ok`` answer does not answer."""
 READS: Final = frozenset(("r", "read"))
 
 Int8s = NDArray[np.int8]

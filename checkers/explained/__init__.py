@@ -6,7 +6,7 @@
 - :mod:`notation`       small histories as text
 - :mod:`entries`        how an entry is put together
 - :mod:`cycles`, :mod:`transactions`, :mod:`objects`, :mod:`logs_and_runs`  the anomalies
-- :mod:`models`         the consistency models
+- :mod:`model_entries`  the consistency models
 - :mod:`sources`        the papers
 - :mod:`trials`, :mod:`simulated`  what the self-test tries beside the examples
 """
@@ -20,7 +20,7 @@ from typing import Final
 from checkers.explained.cycles import CYCLE_ENTRIES
 from checkers.explained.entries import Catalogue
 from checkers.explained.logs_and_runs import LOG_ENTRIES, RUN_ENTRIES
-from checkers.explained.model_texts import model_entries
+from checkers.explained.model_entries import model_entries
 from checkers.explained.objects import OBJECT_ENTRIES
 from checkers.explained.transactions import TRANSACTION_ENTRIES
 from harness.verdict.explanation import Example, Explanation

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from checkers.explained.entries import Catalogue, anomaly, lists, script, table
-from checkers.isolation.predicates import PredicateReads
+from checkers.isolation.predicates.checker import PredicateReads
 from checkers.proof.models import BASES, EXISTENCE, EXISTS, FRIENDLY
 from harness.verdict.explanation import Example
 

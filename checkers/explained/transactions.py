@@ -9,7 +9,7 @@ from checkers.explained.entries import anomaly, elle_registers, lists, registers
 from checkers.isolation.causal import Causal
 from checkers.isolation.causal_reverse import CausalReverse
 from checkers.isolation.long_fork import LongFork
-from checkers.isolation.predicates import PredicateReads
+from checkers.isolation.predicates.checker import PredicateReads
 from checkers.isolation.torn import Torn
 from checkers.isolation.write_skew import WriteSkew
 from harness.verdict.verdict import UNKNOWN

@@ -1,18 +1,7 @@
-"""Isolation of plain registers, decided: is there an order of all that explains every read?
+"""Transactional isolation, one checker a file or folder: what is inferred, looked for or decided.
 
-A history of blind writes does not tell in which order the versions of a key came, so inference in
-the manner of Elle leaves most histories open. Here that order is looked for, or shown not to be
-there, at snapshot isolation, serializability, their session and strict forms, and prefix
-consistency:
-
-- :mod:`problem`    what has to be explained, and the levels
-- :mod:`edges`      turns (begins and commits) and what must come before what
-- :mod:`guess`      one order of all turns, put together greedily; :mod:`replay` proves it
-- :mod:`clocks`, :mod:`rules`   what must be so of the order of versions; a circle is a refutation
-- :mod:`choices`    what is left open is tried, with a solver that learns from circles
-- :mod:`proof`, :mod:`refutation`, :mod:`telling`   a circle as a proof, checked again, in words
-- :mod:`decide`, :mod:`answer`   these one after the other, and the verdict
-
-After PolySI (Huang et al., VLDB 2023), Viper (Zhang et al., EuroSys 2023) and AWDIT (2025), whose
-rules these are; graph and guess are our own.
+- :mod:`list_append`, :mod:`rw_register`   all models, by what :mod:`checkers.elle` infers
+- :mod:`predicates`   what conditions found, and did not
+- :mod:`causal`, :mod:`torn`, :mod:`long_fork`, …   one thing each, with its own rules
+- :mod:`register_transactions`, :mod:`impossible_reads`   what those share
 """

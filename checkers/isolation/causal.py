@@ -12,8 +12,8 @@ consistent if and only if it has none of a few patterns:
 - ``causal-conflict``: the reads demand an order among writes of a key that is no order. This one
   breaks causal convergence, and everything stronger, not plain causal consistency;
 - reads of what nobody wrote, or only later, or only a failed or passing write, and transactions
-  that disagree with themselves (:mod:`checkers.isolation.odd_reads`). What was read before its
-  write was sent breaks no order of causes, only that of time, and is told where nothing else is
+  that disagree with themselves (:mod:`checkers.isolation.impossible_reads`). What was read before
+  its write was sent breaks no order of causes, only that of time, and is told where nothing else is
   wrong.
 
 jepsen.tests.causal issues five operations a key by one process (read, write 1, read, write 2,
@@ -34,8 +34,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from checkers.isolation import odd_reads
-from checkers.isolation.odd_reads import displayed_key, look_for_odd_reads
+from checkers.isolation import impossible_reads
+from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
 from checkers.isolation.register_transactions import (
     READS,
     WRITES,
@@ -64,7 +64,7 @@ _GUARANTEES: Final = (
     "writes-follow-reads",
 )
 MEANINGS: Final = {
-    **odd_reads.MEANINGS,
+    **impossible_reads.MEANINGS,
     CYCLE: Meaning(anomalies=("G1c-process",), models=("causal",), undecided=_GUARANTEES),
     INITIAL_READ: Meaning(models=("causal", _SESSIONS), undecided=_GUARANTEES),
     STALE_READ: Meaning(models=("causal", _SESSIONS), undecided=_GUARANTEES),
@@ -139,9 +139,9 @@ class Causal:
 
 def _leave_out_early_reads(cases: Cases, claimed: Sequence[str]) -> None:
     """What was read before it was sent is no matter of causes: told where nothing else is wrong."""
-    others = [kind for kind in cases.counts if kind != odd_reads.EARLY_READ]
+    others = [kind for kind in cases.counts if kind != impossible_reads.EARLY_READ]
     if any(not claimed or forbids(claimed, MEANINGS[kind]) for kind in others):
-        cases.forget(odd_reads.EARLY_READ)
+        cases.forget(impossible_reads.EARLY_READ)
 
 
 def causal_order(

@@ -8,9 +8,9 @@ are a *long fork*: the store had two histories for a while (parallel snapshot is
 that). After jepsen.tests.long-fork.
 
 A read of a key that was written more than once makes the answer unknown. Told by the way: reads
-that no store can answer so (:mod:`checkers.isolation.odd_reads`), of every read, the second of a
-key as well; a transaction of which one read is odd shows no state. Below the models that forbid a
-fork (read committed) nothing is tested.
+that no store can answer so (:mod:`checkers.isolation.impossible_reads`), of every read, the second
+of a key as well; a transaction of which one read is odd shows no state. Below the models that
+forbid a fork (read committed) nothing is tested.
 
 Cost: per group, sorting the distinct states by size; a chain of sets is found by comparing
 neighbours only.
@@ -22,8 +22,8 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
-from checkers.isolation import odd_reads
-from checkers.isolation.odd_reads import displayed_key, look_for_odd_reads
+from checkers.isolation import impossible_reads
+from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
 from checkers.isolation.register_transactions import (
     READS,
     WRITES,
@@ -42,7 +42,7 @@ from harness.verdict.verdict import Anomaly, Budget, Checker, Verdict
 
 LONG_FORK: Final = "long-fork"
 MEANINGS: Final = {
-    **odd_reads.MEANINGS,
+    **impossible_reads.MEANINGS,
     LONG_FORK: Meaning(anomalies=("G-nonadjacent-item",), models=("prefix",)),
 }
 

@@ -9,7 +9,7 @@ That T2 comes after T1 is taken as proved only where T1 read some version of a k
 *same version* of that key and then wrote it, or where T1 read the key's initial state (nil) and
 T2 wrote it; and every read counts, not only the first of a key. Values are unique, so no order of
 versions is needed. Longer cycles are left to :mod:`checkers.elle`. Told by the way: reads that no
-store can answer so (:mod:`checkers.isolation.odd_reads`).
+store can answer so (:mod:`checkers.isolation.impossible_reads`).
 
 Nothing is tested where nothing was read, nor against a model that forbids neither (read
 committed).
@@ -24,8 +24,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from checkers.isolation import odd_reads
-from checkers.isolation.odd_reads import displayed_key, look_for_odd_reads
+from checkers.isolation import impossible_reads
+from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
 from checkers.isolation.register_transactions import (
     READS,
     WRITES,
@@ -46,7 +46,7 @@ WRITE_SKEW: Final = "write-skew"
 LOST_UPDATE: Final = "lost-update"
 MAIN: Final = (WRITE_SKEW, LOST_UPDATE)
 MEANINGS: Final = {
-    **odd_reads.MEANINGS,
+    **impossible_reads.MEANINGS,
     WRITE_SKEW: Meaning(anomalies=("G2-item",)),
     LOST_UPDATE: Meaning(anomalies=(LOST_UPDATE,)),
 }

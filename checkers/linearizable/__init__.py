@@ -1,14 +1,16 @@
 """Linearizability: does one order explain every answer?
 
-- :mod:`models`, :mod:`objects`   what there is: registers; locks, queues, sets, one's own
-- :mod:`answers`   what asks and what answers, what nil means, which shapes are refused
-- :mod:`entries`, :mod:`calls`, :mod:`columnar`   from a history to intervals, key by key
+- :mod:`register_models`, :mod:`object_models`   what there is: registers; locks, queues, sets,
+  one's own
+- :mod:`object_answers`   what asks and what answers, what nil means, which shapes are refused
+- :mod:`register_entries`, :mod:`register_columns`, :mod:`object_entries`   from a history to
+  intervals, key by key
 - :mod:`zones`, :mod:`zone_columns`, :mod:`containers`   near-linear rules for distinct values
-- :mod:`problem`   what every exact search is given
+- :mod:`search_problem`, :mod:`key_problems`   what every exact search is given
 - :mod:`frontier`, :mod:`sweep`, :mod:`wgl`   exact searches: plain, compiled, depth first
-- :mod:`search`, :mod:`judging`, :mod:`sequential`   who decides what, in which order
+- :mod:`search`, :mod:`judge_registers`, :mod:`judge_objects`   who decides what, in which order
 - :mod:`minimal`, :mod:`attempts`   the few operations that have no order by themselves
-- :mod:`explain`, :mod:`prose`   the proof in words
+- :mod:`explain`, :mod:`narrator`   the proof in words
 - :mod:`lost_writes`   what a run acknowledged and has no longer
 - :mod:`checker`   the checker itself
 """
@@ -20,8 +22,8 @@ from functools import partial
 from typing import Any, Final
 
 from checkers.linearizable.checker import Linearizable
-from checkers.linearizable.objects import OBJECTS
-from checkers.linearizable.registers import MODELS
+from checkers.linearizable.object_models import OBJECTS
+from checkers.linearizable.register_models import MODELS
 from harness.verdict.verdict import Checker
 
 CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {

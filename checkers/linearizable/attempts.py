@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from checkers.linearizable.entries import NEVER
-from checkers.linearizable.problem import REFUSED, Problem
+from checkers.linearizable.register_entries import NEVER
+from checkers.linearizable.search_problem import REFUSED, Problem
 
 STEPS: Final = 2_000
 KEPT: Final = 10

@@ -1,7 +1,7 @@
 """The checker ``linearizable``: every key a register that might as well sit in one place.
 
 Keys are judged apart, which loses nothing (Herlihy & Wing, *Linearizability*, 1990: a history
-is linearizable exactly if its part on each object is); :mod:`checkers.linearizable.deciding`
+is linearizable exactly if its part on each object is); :mod:`checkers.linearizable.judge_registers`
 decides them. What is not decided when time or memory is spent is ``unknown`` and names the key; a
 key proven wrong wins over it and is explained by :mod:`checkers.linearizable.explain`.
 Contradictions that came about while a fault was in force are told first, for those are what a run
@@ -26,9 +26,13 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from checkers.linearizable import sequential
-from checkers.linearizable.deciding import Broken, Outcome, judge, judge_rows
-from checkers.linearizable.entries import (
+from checkers.linearizable import judge_objects
+from checkers.linearizable.explain import Proof, overwritten, told, untold, without_order
+from checkers.linearizable.judge_registers import Broken, Outcome, judge, judge_rows
+from checkers.linearizable.lost_writes import Losses, losses, proofs_of
+from checkers.linearizable.minimal import Part, minimal
+from checkers.linearizable.object_models import OBJECTS, Sequential
+from checkers.linearizable.register_entries import (
     INITIAL,
     NOTHING,
     KeyHistory,
@@ -37,13 +41,9 @@ from checkers.linearizable.entries import (
     json_name,
     until,
 )
-from checkers.linearizable.explain import Proof, overwritten, told, untold, without_order
-from checkers.linearizable.lost_writes import Losses, losses, proofs_of
-from checkers.linearizable.minimal import Part, minimal
-from checkers.linearizable.objects import OBJECTS, Sequential
-from checkers.linearizable.problem import Allowance, Exhausted
-from checkers.linearizable.registers import CAS_REGISTER, MODELS, Model
+from checkers.linearizable.register_models import CAS_REGISTER, MODELS, Model
 from checkers.linearizable.search import Impossible, first_impossible
+from checkers.linearizable.search_problem import Allowance, Exhausted
 from checkers.linearizable.zones import NeverMade, earliest_contradiction, has_unique_values
 from checkers.proof.faults_active import faults_active, while_it_ran
 from checkers.proof.independence import agreed, independence
@@ -67,8 +67,9 @@ class Linearizable:
     ``nil_read_is_unknown``.
 
     ``model`` is ``register`` or ``cas-register`` (which takes plain registers too and is meant
-    if none is named), or one of :mod:`checkers.linearizable.objects`; ``initial`` is the state
-    before the first operation, or a mapping from key to it; ``independent`` says that values are
+    if none is named), or one of :mod:`checkers.linearizable.object_models`; ``initial`` is the
+    state before the first operation, or a mapping from key to it; ``independent`` says that values
+    are
     ``[key, value]``; with ``nil_read_is_unknown`` a read of nil says nothing, as in Knossos'
     models. That is the default for the histories of others (whose header names no model) where
     the initial value is not nil.
@@ -117,7 +118,7 @@ class Linearizable:
     ) -> Outcome:
         """Decided on columns if the history is long, else on objects."""
         if len(history) >= LONG:
-            from checkers.linearizable.columnar import rows_of
+            from checkers.linearizable.register_columns import rows_of
             from harness.history.columns import columns
 
             split = structs.replace(history.header, independent=reading["independent"])
@@ -162,12 +163,12 @@ def _judged_objects(
     history: History, model: Sequential, reading: dict[str, Any], budget: Budget
 ) -> tuple[Outcome, list[tuple[Broken, Proof]]]:
     """What became of the parts of another object, with the proofs of those that are wrong."""
-    outcome, wrongs = sequential.judge_objects(history, model, budget=budget, **reading)
-    outcome.broken = [sequential.broken(wrong) for wrong in wrongs]
+    outcome, wrongs = judge_objects.judge_objects(history, model, budget=budget, **reading)
+    outcome.broken = [judge_objects.broken(wrong) for wrong in wrongs]
     proofs = []
     for broken, wrong in zip(outcome.broken[:TOLD], wrongs, strict=False):
         try:
-            proof = sequential.prove(history, wrong, budget)
+            proof = judge_objects.prove(history, wrong, budget)
         except Exception as error:
             proof = untold(history, broken.home, broken.late, error)
         proofs.append((broken, proof))

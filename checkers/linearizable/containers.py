@@ -33,8 +33,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
 
-from checkers.linearizable.entries import NEVER, json_name
 from checkers.linearizable.object_entries import Part, Timed, until
+from checkers.linearizable.register_entries import NEVER, json_name
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,9 @@ from itertools import pairwise
 from typing import Any
 
 from checkers.linearizable.attempts import attempts
-from checkers.linearizable.entries import (
+from checkers.linearizable.minimal import Part
+from checkers.linearizable.narrator import Narrator, show
+from checkers.linearizable.register_entries import (
     BEFORE_ALL,
     INITIAL,
     NOTHING,
@@ -27,10 +29,8 @@ from checkers.linearizable.entries import (
     until,
     without_idle_infos,
 )
-from checkers.linearizable.minimal import Part
-from checkers.linearizable.problem import register_problem
-from checkers.linearizable.prose import Narrator, show
 from checkers.linearizable.search import Impossible
+from checkers.linearizable.search_problem import register_problem
 from checkers.linearizable.zones import (
     START,
     Backwards,

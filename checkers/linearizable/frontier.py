@@ -24,7 +24,7 @@ The number of configurations is exponential in the operations open at once, so:
 
 A configuration is one Python integer (a bit per open operation, so there is no limit on how
 many are open) in the set of its state. Cost: O(records) sets, each exponential at worst;
-therefore an :class:`~checkers.linearizable.problem.Allowance`. The same search, compiled, is
+therefore an :class:`~checkers.linearizable.search_problem.Allowance`. The same search, compiled, is
 :mod:`checkers.linearizable.sweep`.
 """
 
@@ -37,8 +37,8 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final
 
-from checkers.linearizable.entries import NEVER
-from checkers.linearizable.problem import REFUSED, Allowance, Problem, Stuck
+from checkers.linearizable.register_entries import NEVER
+from checkers.linearizable.search_problem import REFUSED, Allowance, Problem, Stuck
 
 BYTES_PER_CONFIGURATION: Final = 120
 """A Python integer in a set, with the set's spare room and its place in the work list."""
@@ -54,7 +54,7 @@ Front = dict[int, set[int]]
 def first_stuck(problem: Problem, allowance: Allowance) -> Stuck | None:
     """The first completion that no order allows, or ``None`` if there is an order.
 
-    Exact. Raises :class:`~checkers.linearizable.problem.Exhausted`.
+    Exact. Raises :class:`~checkers.linearizable.search_problem.Exhausted`.
     """
     search = _Search(problem, allowance)
     for event in problem.events():

@@ -19,10 +19,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from checkers.linearizable.deciding import Broken
-from checkers.linearizable.entries import INITIAL, NOTHING, Entry, KeyHistory
 from checkers.linearizable.explain import Proof, of_key, untold
-from checkers.linearizable.prose import Narrator
+from checkers.linearizable.judge_registers import Broken
+from checkers.linearizable.narrator import Narrator
+from checkers.linearizable.register_entries import INITIAL, NOTHING, Entry, KeyHistory
 from checkers.linearizable.zones import START
 from checkers.proof.promises import Promises, promises
 from harness.history.history import History

@@ -11,7 +11,7 @@ Only removals that prove something about the whole history are made:
 - *Forget the answer of a change*: it may then happen at any later time or never, which allows
   more orders, not fewer. (Leaving it out would prove nothing: somebody may have seen it.) If
   nobody who is left needs its value it vanishes by itself
-  (:func:`checkers.linearizable.entries.without_idle_infos`).
+  (:func:`checkers.linearizable.register_entries.without_idle_infos`).
 
 Removal goes by chunks that halve (Zeller's delta debugging), then singly. It is bounded: a trial
 that the search gives up on counts as "still needed", so the result may be larger than least but
@@ -24,9 +24,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from checkers.linearizable.entries import INITIAL, NEVER, NOTHING, Entry, without_idle_infos
-from checkers.linearizable.problem import Allowance, Exhausted
+from checkers.linearizable.register_entries import (
+    INITIAL,
+    NEVER,
+    NOTHING,
+    Entry,
+    without_idle_infos,
+)
 from checkers.linearizable.search import first_impossible
+from checkers.linearizable.search_problem import Allowance, Exhausted
 from harness.verdict.verdict import Budget
 
 TRIAL: Final = 10_000

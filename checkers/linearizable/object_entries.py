@@ -1,10 +1,10 @@
 """From a history to what a search over any object needs: the calls of each part, as a problem.
 
-As :mod:`checkers.linearizable.entries` does for registers, for the objects of
-:mod:`checkers.linearizable.objects`: intervals in positions of the history, ``fail`` left out,
-looks without an answer left out, each call as the model takes it
-(:mod:`checkers.linearizable.answers`), so that only completions answer. An object that is nothing
-but independent parts is taken apart, which loses nothing (Herlihy & Wing, 1990).
+As :mod:`checkers.linearizable.register_entries` does for registers, for the objects of
+:mod:`checkers.linearizable.object_models`: intervals in positions of the history, ``fail`` left
+out, looks without an answer left out, each call as the model takes it
+(:mod:`checkers.linearizable.object_answers`), so that only completions answer. An object that is
+nothing but independent parts is taken apart, which loses nothing (Herlihy & Wing, 1990).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from sys import getsizeof
 from typing import Any, Final
 
-from checkers.linearizable.answers import TAKES, Call, Unfit
-from checkers.linearizable.entries import (
+from checkers.linearizable.object_answers import TAKES, Call, Unfit
+from checkers.linearizable.object_models import INCONSISTENT, Sequential
+from checkers.linearizable.register_entries import (
     BEFORE_ALL,
     NEVER,
     Unjudgeable,
@@ -26,8 +27,7 @@ from checkers.linearizable.entries import (
     other_key,
     where,
 )
-from checkers.linearizable.objects import INCONSISTENT, Sequential
-from checkers.linearizable.problem import REFUSED, Problem
+from checkers.linearizable.search_problem import REFUSED, Problem
 from checkers.proof.independence import LOOKS, is_pair
 from harness.history.calls import said_empty
 from harness.history.history import History
@@ -74,7 +74,8 @@ def parts_of(
 ) -> list[Part]:
     """The calls on each key, in order of first sight; one key ``None`` if not independent.
 
-    Raises :class:`~checkers.linearizable.entries.Unjudgeable` for what the model does not have.
+    Raises :class:`~checkers.linearizable.register_entries.Unjudgeable` for what the model does not
+    have.
     """
     found: dict[Any, Part] = {}
     for position, operation in enumerate(history.operations):
@@ -178,7 +179,7 @@ def _pieces(part: Part) -> list[Part]:
 
 
 class StepMachine:
-    """A :class:`~checkers.linearizable.problem.Machine` out of a model and its calls."""
+    """A :class:`~checkers.linearizable.search_problem.Machine` out of a model and its calls."""
 
     def __init__(self, model: Sequential, initial: Any, every: Sequence[Call] = ()) -> None:
         """``every`` are all calls that it will be asked about, if known."""
@@ -204,7 +205,7 @@ class StepMachine:
         return kind
 
     def step(self, state: int, kind: int) -> int:
-        """See :class:`~checkers.linearizable.problem.Machine`."""
+        """See :class:`~checkers.linearizable.search_problem.Machine`."""
         known = self._steps.get((state, kind))
         if known is None:
             known = self._steps[state, kind] = self._step(self.states[state], self.calls[kind])

@@ -16,8 +16,8 @@ from functools import cache
 from typing import Final
 
 from checkers.linearizable import frontier, wgl
-from checkers.linearizable.entries import INITIAL, NEVER, Entry, without_idle_infos
-from checkers.linearizable.problem import (
+from checkers.linearizable.register_entries import INITIAL, NEVER, Entry, without_idle_infos
+from checkers.linearizable.search_problem import (
     Allowance,
     Exhausted,
     Problem,
@@ -45,7 +45,7 @@ def first_impossible(
     """The first completion that no order of ``entries`` allows, or ``None`` if there is an order.
 
     ``start`` are the values that may be held at first. Exact. Raises
-    :class:`~checkers.linearizable.problem.Exhausted`.
+    :class:`~checkers.linearizable.search_problem.Exhausted`.
     """
     needed = without_idle_infos(entries)
     found = first_stuck(register_problem(needed, start), allowance)

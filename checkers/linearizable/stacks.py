@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from checkers.linearizable.containers import Clash, Element, NotDecided, seen_empty
-from checkers.linearizable.entries import NEVER, json_name
 from checkers.linearizable.frontier import first_stuck
 from checkers.linearizable.nesting import Stay, knot, smallest_knot
 from checkers.linearizable.object_entries import Part, Timed, problem_of, until
-from checkers.linearizable.problem import Allowance, Exhausted
+from checkers.linearizable.register_entries import NEVER, json_name
+from checkers.linearizable.search_problem import Allowance, Exhausted
 from harness.verdict.verdict import Budget
 
 WHY_NOT_NESTED: Final = (

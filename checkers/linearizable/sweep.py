@@ -18,8 +18,8 @@ import numpy as np
 
 from checkers.linearizable import sweep_kernel as kernel
 from checkers.linearizable import sweep_space as register
-from checkers.linearizable.entries import NEVER, NOTHING
-from checkers.linearizable.problem import (
+from checkers.linearizable.register_entries import NEVER, NOTHING
+from checkers.linearizable.search_problem import (
     Allowance,
     Problem,
     RegisterMachine,
@@ -35,7 +35,7 @@ _BIT: Final = 64
 def first_stuck(problem: Problem, allowance: Allowance) -> Stuck | None:
     """The first completion that no order allows, or ``None`` if there is an order.
 
-    Exact. Raises :class:`~checkers.linearizable.problem.Exhausted`.
+    Exact. Raises :class:`~checkers.linearizable.search_problem.Exhausted`.
     """
     return _Sweep(problem, allowance).run()
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from checkers.linearizable.problem import REFUSED, Allowance, Problem
+from checkers.linearizable.search_problem import REFUSED, Allowance, Problem
 
 _LOOKS: Final = 2048
 
@@ -31,7 +31,7 @@ class Order:
 def find_order(problem: Problem, allowance: Allowance) -> Order | None:
     """An order of the operations that the object allows, or ``None`` if there is none.
 
-    Exact. Raises :class:`~checkers.linearizable.problem.Exhausted`.
+    Exact. Raises :class:`~checkers.linearizable.search_problem.Exhausted`.
     """
     for state in problem.start:
         order = _Walk(problem, allowance).run(state)

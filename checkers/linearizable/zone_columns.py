@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from checkers.linearizable.columnar import Bools, Ints, Rows
-from checkers.linearizable.entries import NEVER, NOTHING
+from checkers.linearizable.register_columns import Bools, Ints, Rows
+from checkers.linearizable.register_entries import NEVER, NOTHING
 
 _BEFORE = -3
 """The interval of whatever made the initial values, before every record."""

@@ -40,7 +40,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from checkers.linearizable.entries import (
+from checkers.linearizable.register_entries import (
     INITIAL,
     NOTHING,
     Entry,

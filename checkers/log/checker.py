@@ -9,7 +9,7 @@ from checkers.log.contents import find_contents
 from checkers.log.cycles import find_cycles
 from checkers.log.evidence import ASSIGNS, OTHERS, WORKS, Evidence, Unreadable
 from checkers.log.order import find_order, worst_lag
-from checkers.proof.objects import Findings
+from checkers.proof.findings import Findings
 from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict, untested
 

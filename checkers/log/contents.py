@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from checkers.log.evidence import FINAL_POLL, Evidence, Message, Shelf, call_number
-from checkers.proof.objects import Findings
+from checkers.proof.findings import Findings
 from harness.history.calls import Call
 
 INCONSISTENT: Final = "inconsistent-offsets"

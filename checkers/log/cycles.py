@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Final
 
 from checkers.log.evidence import Evidence, Message, call_number
-from checkers.proof.objects import Findings
+from checkers.proof.findings import Findings
 
 G1C: Final = "G1c"
 Edges = dict[int, dict[int, tuple[str, Message]]]

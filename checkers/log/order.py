@@ -24,7 +24,7 @@ from checkers.log.evidence import (
     call_number,
     key_name,
 )
-from checkers.proof.objects import Findings
+from checkers.proof.findings import Findings
 from harness.history.calls import Call
 
 POLL_SKIP: Final = "poll-skip"

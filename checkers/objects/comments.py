@@ -23,8 +23,8 @@ from typing import Any, Final
 
 from checkers.objects.sets import ADD, READ, Elements
 from checkers.proof.claim import claims
+from checkers.proof.findings import Findings, each_key
 from checkers.proof.models import canonical, friendly
-from checkers.proof.objects import Findings, each_key
 from harness.history.calls import Call, name, names, short
 from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict

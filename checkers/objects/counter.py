@@ -32,7 +32,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from checkers.proof.objects import LISTED, SHOWN, Findings, each_key
+from checkers.proof.findings import LISTED, SHOWN, Findings, each_key
 from checkers.proof.promises import STALE_ALSO_NOT, STALE_NOT, Promises, promises
 from checkers.proof.shapes import HINT, is_pair
 from harness.history.calls import NEVER, Call, calls, of, short

@@ -26,8 +26,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from checkers.proof.claim import claims
+from checkers.proof.findings import LISTED, Findings
 from checkers.proof.models import canonical, friendly, stronger_models
-from checkers.proof.objects import LISTED, Findings
 from harness.history.calls import Call, calls, name, of, short
 from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict

@@ -36,7 +36,7 @@ from checkers.objects.queue import (
     find_too_many,
     takes_by_value,
 )
-from checkers.proof.objects import LISTED, Findings, each_key
+from checkers.proof.findings import LISTED, Findings, each_key
 from checkers.proof.promises import promises
 from harness.history.calls import BEFORE_ALL, Call, said_empty, short
 from harness.verdict.record import Record

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from checkers.proof.objects import LISTED
+from checkers.proof.findings import LISTED
 from harness.history.calls import short
 from harness.history.history import History
 from harness.history.operation import INFO, TYPES, Operation

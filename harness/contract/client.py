@@ -84,9 +84,7 @@ class Registers(Protocol):
 class Transaction(Protocol):
     """One open transaction. After ``commit``, ``abort`` or an exception it is finished.
 
-    It may also have ``async append(key, element)``: one statement that adds an element to a list
-    (an absent one is empty), which the workload ``list-append`` then uses instead of a get and a
-    put.
+    It may also be an :class:`AppendingTransaction`.
     """
 
     async def get(self, key: Any) -> Any:
@@ -107,6 +105,15 @@ class Transaction(Protocol):
 
     async def abort(self) -> None:
         """Give up; nothing of it happens."""
+        ...
+
+
+@runtime_checkable
+class AppendingTransaction(Transaction, Protocol):
+    """A transaction that can append in one statement, instead of a get and a put."""
+
+    async def append(self, key: Any, element: Any) -> None:
+        """Add ``element`` to the list ``key`` (an absent one is empty) when this commits."""
         ...
 
 

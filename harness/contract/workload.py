@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from harness.contract.client import SystemClient
 from harness.generator import Generator
 from harness.history.operation import Operation
 
@@ -26,6 +25,10 @@ class Workload(Protocol):
 
     ``Factory.options`` is a tuple of :class:`harness.contract.system.SystemOption`. ``checkers``
     are names to look up among the checkers. ``final_generator`` gives the final reads.
+
+    The ``client`` that it is handed has every ability in ``needs``, for a run with a system that
+    lacks one is refused before. So a workload may write the ability as the parameter's type:
+    ``async def invoke(self, client: Registers, operation: Operation)``.
     """
 
     name: str
@@ -34,7 +37,7 @@ class Workload(Protocol):
     model: str
     independent: bool
 
-    async def setup(self, client: SystemClient) -> Any:
+    async def setup(self, client: Any) -> Any:
         """Once, before the run: make the initial state, prove it by a read and return it.
 
         May be called again after an exception; it must be idempotent.
@@ -49,7 +52,7 @@ class Workload(Protocol):
         """Reads after the last heal and recovery, or ``None``."""
         ...
 
-    async def invoke(self, client: SystemClient, operation: Operation) -> Operation:
+    async def invoke(self, client: Any, operation: Operation) -> Operation:
         """Do ``operation`` once; returns its completion (``ok`` or ``fail``).
 
         ``Failed`` and ``Indeterminate`` may pass through: the caller turns them into ``fail``

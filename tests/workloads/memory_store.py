@@ -49,7 +49,7 @@ class Transaction:
     async def scan(self, prefix: str) -> Mapping[str, Any]:
         self.scanned.append(prefix)
         await self.get_many([])  # from here on the snapshot stands
-        keys = [key for key in {*self.store.rows, *self.puts} if key.startswith(prefix)]
+        keys = sorted(k for k in {*self.store.rows, *self.puts} if k.startswith(prefix))
         found = await self.get_many(keys)
         return {key: value for key, value in found.items() if value is not None}
 

@@ -11,7 +11,7 @@ from checkers.elle import components
 from checkers.elle.components import strong_components, tangle
 from checkers.elle.graph import RW, WR, WW, Graph
 from checkers.elle.kernels import has_numba
-from checkers.elle.list_append import APPENDS
+from checkers.elle.lists.dependencies import APPENDS
 from checkers.elle.transactions import transactions
 from harness.history.columns import columns
 from harness.history.history import History

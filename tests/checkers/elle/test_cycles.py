@@ -13,7 +13,7 @@ from checkers.elle.components import tangle
 from checkers.elle.cycles import SEARCHES, Cycle
 from checkers.elle.graph import PROCESS, REALTIME, RW, WR, WW, Graph
 from checkers.elle.kernels import FREE, has_numba, search_cycles
-from checkers.elle.list_append import APPENDS
+from checkers.elle.lists.dependencies import APPENDS
 from checkers.elle.options import Options
 from checkers.elle.search import search
 from checkers.elle.transactions import transactions

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkers.elle.drawing_lists import judged as judged_lists
-from tests.checkers.elle.register_histories import judged as judged_registers
+from tests.checkers.elle.lists.drawing import judged as judged_lists
+from tests.checkers.elle.registers.drawing import judged as judged_registers
 
 PAGE = Path(__file__).parents[3] / "docs" / "elle-differences.md"
 BLOCKS = re.findall(r"```history\n(.*?)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)

@@ -7,10 +7,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from checkers.elle.draw import layout
-from checkers.elle.list_append import ListAppend
+from checkers.isolation.list_append.checker import ListAppend
 from harness.verdict.record import LedgerEntry, Record
 from harness.verdict.verdict import Budget, Verdict
-from tests.checkers.elle.drawing_lists import drawn_lists
+from tests.checkers.elle.lists.drawing import drawn_lists
 
 SKEW = "a: [ax1 ay1]\nb: [rx  ry1]"
 LONG_FORK = "a: [ax1    ]\nb: [ay1    ]\nc: [rx1 ry ]\nd: [rx  ry1]"

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from checkers.elle import slices as module
-from checkers.elle.list_append import APPENDS, ListAppend, infer
+from checkers.elle.lists.dependencies import APPENDS, infer
+from checkers.elle.lists.versions import version_orders
 from checkers.elle.slices import collected, mapped, places, slices
 from checkers.elle.transactions import transactions
-from checkers.elle.versions import version_orders
+from checkers.isolation.list_append.checker import ListAppend
 from harness.history.columns import columns, outcomes
 from harness.history.history import History
 from harness.verdict.record import Record
 from harness.verdict.verdict import Budget
-from tests.checkers.elle.random_lists import random_history
+from tests.checkers.elle.lists.random_lists import random_history
 
 
 def histories() -> list[History]:

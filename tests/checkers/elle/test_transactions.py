@@ -12,11 +12,11 @@ import pytest
 
 from checkers.elle import transactions as module
 from checkers.elle.kernels import has_numba, kernel
-from checkers.elle.list_append import APPENDS
+from checkers.elle.lists.dependencies import APPENDS
 from checkers.elle.transactions import Transactions, transactions
 from harness.history.columns import columns
 from harness.history.history import History
-from tests.checkers.elle.random_lists import random_history
+from tests.checkers.elle.lists.random_lists import random_history
 
 READS_ALONE: frozenset[str] = frozenset()
 

@@ -11,8 +11,8 @@ from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict
-from tests.checkers.elle.register_histories import drawn
-from tests.checkers.elle.register_stores import recorded
+from tests.checkers.elle.registers.drawing import drawn
+from tests.checkers.elle.registers.stores import recorded
 
 
 def judged(history: str | History, **options: Any) -> Verdict:

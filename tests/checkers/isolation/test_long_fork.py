@@ -9,7 +9,7 @@ import pytest
 from checkers.isolation.long_fork import LongFork
 from harness.verdict.record import LedgerEntry, Record
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict
-from tests.checkers.elle.register_histories import drawn
+from tests.checkers.elle.registers.drawing import drawn
 
 FORK = """
 p: [wx1  ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from checkers.isolation.predicates import PredicateReads, matches
+from checkers.isolation.predicates.checker import PredicateReads, matches
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.history.values import Tagged

@@ -9,9 +9,9 @@ import pytest
 from checkers.isolation.torn import Torn
 from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict
-from tests.checkers.elle.register_histories import drawn
-from tests.checkers.elle.register_histories import judged as elle
-from tests.checkers.elle.register_stores import recorded
+from tests.checkers.elle.registers.drawing import drawn
+from tests.checkers.elle.registers.drawing import judged as elle
+from tests.checkers.elle.registers.stores import recorded
 
 
 def judged(text: str, **options: Any) -> Verdict:

@@ -18,14 +18,14 @@ from checkers.isolation.causal_reverse import CausalReverse
 from checkers.isolation.g2 import G2
 from checkers.isolation.long_fork import LongFork
 from checkers.isolation.monotonic import Monotonic
-from checkers.isolation.predicates import PredicateReads
+from checkers.isolation.predicates.checker import PredicateReads
 from checkers.isolation.sequential import Sequential
 from checkers.isolation.torn import Torn
 from checkers.isolation.write_skew import WriteSkew
 from checkers.objects.comments import Comments
 from checkers.objects.insert_order import InsertOrder
 from checkers.objects.session_monotonic import SessionMonotonic
-from checkers.proof.objects import NOTHING_JUDGED
+from checkers.proof.findings import NOTHING_JUDGED
 from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Budget
 from tests.checkers.isolation import weak_definitions as defined

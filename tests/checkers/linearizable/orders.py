@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
-from checkers.linearizable.entries import INITIAL, NEVER, NOTHING, Entry
+from checkers.linearizable.register_entries import INITIAL, NEVER, NOTHING, Entry
 from checkers.linearizable.zones import START
 
 

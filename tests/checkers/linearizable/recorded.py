@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from checkers.linearizable.entries import Entry
+from checkers.linearizable.register_entries import Entry
 from harness.history.history import History
 from harness.history.operation import Operation
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from checkers.linearizable.entries import NEVER
 from checkers.linearizable.object_entries import Part as CallPart
 from checkers.linearizable.object_entries import Timed
-from checkers.linearizable.objects import INCONSISTENT, OBJECTS, Call, Sequential
-from checkers.linearizable.problem import REFUSED, Problem
+from checkers.linearizable.object_models import INCONSISTENT, OBJECTS, Call, Sequential
+from checkers.linearizable.register_entries import NEVER
+from checkers.linearizable.search_problem import REFUSED, Problem
 
 ASK: dict[str, Callable[[Random, int], tuple[str, Any]]] = {
     "mutex": lambda r, n: (r.choice(["acquire", "release"]), None),

@@ -10,10 +10,10 @@ import pytest
 
 from checkers.linearizable import frontier
 from checkers.linearizable.containers import NotDecided, decided
-from checkers.linearizable.entries import NEVER
 from checkers.linearizable.object_entries import Timed, problem_of, until
-from checkers.linearizable.objects import OBJECTS, Call
-from checkers.linearizable.problem import Allowance
+from checkers.linearizable.object_models import OBJECTS, Call
+from checkers.linearizable.register_entries import NEVER
+from checkers.linearizable.search_problem import Allowance
 from harness.verdict.verdict import Budget
 from tests.checkers.linearizable.sequences import has_order, part
 

@@ -7,8 +7,14 @@ from random import Random
 import pytest
 
 from checkers.linearizable import frontier, search
-from checkers.linearizable.entries import INITIAL, NEVER, NOTHING, Entry, without_idle_infos
-from checkers.linearizable.problem import Allowance, Exhausted, Problem, register_problem
+from checkers.linearizable.register_entries import (
+    INITIAL,
+    NEVER,
+    NOTHING,
+    Entry,
+    without_idle_infos,
+)
+from checkers.linearizable.search_problem import Allowance, Exhausted, Problem, register_problem
 from harness.verdict.verdict import Budget
 from tests.checkers.linearizable.orders import (
     ordered_entries,

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from checkers.linearizable.entries import NEVER, NOTHING, Entry, until, without_idle_infos
-from checkers.linearizable.problem import Allowance, Exhausted
+from checkers.linearizable.register_entries import NEVER, NOTHING, Entry, until, without_idle_infos
 from checkers.linearizable.search import first_impossible
+from checkers.linearizable.search_problem import Allowance, Exhausted
 from harness.verdict.verdict import Budget
 from tests.checkers.linearizable.orders import (
     has_order,

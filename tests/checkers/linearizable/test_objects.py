@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from checkers.linearizable import CHECKERS, Linearizable, frontier, search, sequential, wgl
+from checkers.linearizable import CHECKERS, Linearizable, frontier, judge_objects, search, wgl
 from checkers.linearizable.object_entries import Timed, problem_of, until
-from checkers.linearizable.objects import INCONSISTENT, OBJECTS, Call, Sequential
-from checkers.linearizable.problem import Allowance, Exhausted
+from checkers.linearizable.object_models import INCONSISTENT, OBJECTS, Call, Sequential
+from checkers.linearizable.search_problem import Allowance, Exhausted
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.verdict.record import Record
@@ -66,9 +66,9 @@ def test_one_changed_answer_is_judged_as_by_trying_every_order(name: str) -> Non
     assert verdicts == ({True} if name in deaf else {True, False})
 
 
-def first_wrong(name: str, calls: list[Timed]) -> sequential.Wrong:
+def first_wrong(name: str, calls: list[Timed]) -> judge_objects.Wrong:
     """What the checker would say of ``calls``, by search alone."""
-    wrong = sequential.by_search(part(name, calls))(allowance())
+    wrong = judge_objects.by_search(part(name, calls))(allowance())
     assert wrong is not None
     return wrong
 

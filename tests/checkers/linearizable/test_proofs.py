@@ -8,10 +8,10 @@ from random import Random
 
 from checkers.linearizable import Linearizable
 from checkers.linearizable.checker import TOLD, prove
-from checkers.linearizable.deciding import judge
-from checkers.linearizable.entries import Entry, by_key
+from checkers.linearizable.judge_registers import judge
 from checkers.linearizable.minimal import minimal
-from checkers.linearizable.registers import CAS_REGISTER
+from checkers.linearizable.register_entries import Entry, by_key
+from checkers.linearizable.register_models import CAS_REGISTER
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.verdict.record import LedgerEntry, Record

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,9 @@ from harness.history.operation import Header, Operation
 from harness.history.reader import read_history
 from harness.verdict.record import Record
 from harness.verdict.verdict import Budget, Verdict
+from tests.shared_data import HISTORIES
 
-ROOT = Path(__file__).parents[3]
-HISTORIES = Path(os.environ.get("POLYGRAPH_HISTORIES", ROOT.parent / "shared/histories"))
-NO_HISTORIES = "the recorded histories are not here (set POLYGRAPH_HISTORIES)"
-pytestmark = pytest.mark.skipif(not HISTORIES.is_dir(), reason=NO_HISTORIES)
+pytestmark = pytest.mark.histories
 
 LINE = re.compile(r':process (\d+), :type :(\w+), :f :(\w+), :key "(.*?)", :value (?:nil|"(.*)")\}')
 

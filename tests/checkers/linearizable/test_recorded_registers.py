@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +11,9 @@ from harness.history.history import History
 from harness.history.reader import read_history
 from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Budget, Valid
+from tests.shared_data import HISTORIES
 
-ROOT = Path(__file__).parents[3]
-HISTORIES = Path(os.environ.get("POLYGRAPH_HISTORIES", ROOT.parent / "shared/histories"))
-NO_HISTORIES = "the recorded histories are not here (set POLYGRAPH_HISTORIES)"
-pytestmark = pytest.mark.skipif(not HISTORIES.is_dir(), reason=NO_HISTORIES)
+pytestmark = pytest.mark.histories
 
 NOTHING_ANSWERED = {"mongodb-v0-ack-rollback-9.edn", "mongodb-v0-ack-rollback-10.edn"}
 """All of it failed."""

@@ -10,8 +10,8 @@ from checkers.linearizable import frontier
 from checkers.linearizable.containers import NotDecided
 from checkers.linearizable.nesting import Stay, knot, smallest_knot
 from checkers.linearizable.object_entries import Timed, problem_of, until
-from checkers.linearizable.objects import OBJECTS, Call
-from checkers.linearizable.problem import Allowance
+from checkers.linearizable.object_models import OBJECTS, Call
+from checkers.linearizable.search_problem import Allowance
 from checkers.linearizable.stacks import decided
 from harness.verdict.verdict import Budget
 from tests.checkers.linearizable.sequences import has_order, part

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from checkers.linearizable.entries import until
-from checkers.linearizable.problem import Allowance
+from checkers.linearizable.register_entries import until
 from checkers.linearizable.search import first_impossible
+from checkers.linearizable.search_problem import Allowance
 from checkers.linearizable.zones import (
     Backwards,
     Circle,

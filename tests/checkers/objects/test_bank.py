@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,12 +14,9 @@ from harness.history.operation import Header, Operation
 from harness.history.reader import read_history
 from harness.verdict.record import LedgerEntry, Record
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict
+from tests.shared_data import HISTORIES
 
-ROOT = Path(__file__).parents[3]
-HISTORIES = Path(os.environ.get("POLYGRAPH_HISTORIES", ROOT.parent / "shared/histories"))
-recorded = pytest.mark.skipif(
-    not HISTORIES.is_dir(), reason="the recorded histories are not here (set POLYGRAPH_HISTORIES)"
-)
+recorded = pytest.mark.histories
 START = {"0": 60, "1": 40}
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,13 +17,9 @@ from harness.plugins import Registry
 from harness.verdict.record import Record
 from harness.verdict.verdict import Budget
 from tests.checkers.simulated import COMMENTS, COUNTER, LOG, QUEUE, SET, WATCH, Kind, simulated
+from tests.shared_data import HISTORIES
 
-HISTORIES = Path(
-    os.environ.get("POLYGRAPH_HISTORIES", Path(__file__).parents[3].parent / "shared/histories")
-)
-recorded = pytest.mark.skipif(
-    not HISTORIES.is_dir(), reason="the recorded histories are not here (set POLYGRAPH_HISTORIES)"
-)
+recorded = pytest.mark.histories
 INDEX: list[tuple[str, str, bool | str]] = [
     ("elle-cli/jepsen/bank-neg.edn", "bank", True),
     ("elle-cli/jepsen/bank-tidb.edn.gz", "bank", False),

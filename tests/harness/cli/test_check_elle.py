@@ -13,8 +13,8 @@ from msgspec import structs
 
 from harness.history.formats import export
 from harness.history.history import History
-from tests.checkers.elle.drawing_lists import drawn_lists
-from tests.checkers.elle.register_histories import drawn
+from tests.checkers.elle.lists.drawing import drawn_lists
+from tests.checkers.elle.registers.drawing import drawn
 
 Fixture = Any
 

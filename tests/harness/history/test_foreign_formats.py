@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,8 @@ from harness.history.formats import READERS, detect
 from harness.history.history import History
 from harness.history.reader import parse_history, read_bytes, read_history
 from harness.history.values import Tagged
+from tests.shared_data import HISTORIES
 
-HISTORIES = Path(
-    os.environ.get("POLYGRAPH_HISTORIES", Path(__file__).parents[3].parent / "shared/histories")
-)
 LOG = (
     "INFO  jepsen.core - nothing to see here\n"
     "INFO  jepsen.util - 0\t:invoke\t:write\t4\n"
@@ -190,7 +187,7 @@ def test_completions_without_a_process_close_what_they_are_like() -> None:
     ]
 
 
-@pytest.mark.skipif(not HISTORIES.is_dir(), reason="the recorded histories are not here")
+@pytest.mark.histories
 def test_every_recorded_history_is_read() -> None:
     paths = [
         path

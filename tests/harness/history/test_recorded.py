@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,8 @@ from harness.history.columns import columns
 from harness.history.formats import FORMATS, export
 from harness.history.operation import Operation
 from harness.history.reader import parse_history, read_history
+from tests.shared_data import HISTORIES
 
-HISTORIES = Path(
-    os.environ.get("POLYGRAPH_HISTORIES", Path(__file__).parents[3].parent / "shared/histories")
-)
 RECORDED = sorted(
     path
     for folder in ("dgraph", "elle", "elle-cli", "knossos")
@@ -28,8 +25,7 @@ RECORDED = sorted(
 )
 NO_JSON = ("multi-register.edn", "bank-tidb.edn.gz")
 """Where keywords are keys or values, which elle-cli could not tell from text."""
-NO_HISTORIES = "the recorded histories are not here (set POLYGRAPH_HISTORIES)"
-pytestmark = pytest.mark.skipif(not RECORDED, reason=NO_HISTORIES)
+pytestmark = pytest.mark.histories
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name)

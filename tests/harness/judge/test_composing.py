@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from checkers.proof.objects import SHOWN, Findings
+from checkers.proof.findings import SHOWN, Findings
 from harness.cli.ending import verdict_lines
 from harness.history.calls import Call
 from harness.history.columns import columns

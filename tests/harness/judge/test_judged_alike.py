@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -18,10 +16,8 @@ from harness.history.operation import Header, Operation
 from harness.history.reader import parse_history, read_history
 from harness.verdict.record import Record
 from harness.verdict.verdict import Budget
+from tests.shared_data import HISTORIES
 
-HISTORIES = Path(
-    os.environ.get("POLYGRAPH_HISTORIES", Path(__file__).parents[3].parent / "shared/histories")
-)
 TABLE = {**BANK, **LINEARIZABLE, **STATS}
 
 
@@ -63,7 +59,7 @@ def test_a_register_run(format: str, last_read: int, valid: bool, name: str) -> 
     assert judged(name, exported(history, format)) == expected
 
 
-@pytest.mark.skipif(not HISTORIES.is_dir(), reason="the recorded histories are not here")
+@pytest.mark.histories
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", ["v1.1.1-moves", "v25.4.0-held"])
 def test_a_recorded_bank(format: str, name: str) -> None:
@@ -73,7 +69,7 @@ def test_a_recorded_bank(format: str, name: str) -> None:
     assert judged("bank", exported(history, format)) == expected
 
 
-@pytest.mark.skipif(not HISTORIES.is_dir(), reason="the recorded histories are not here")
+@pytest.mark.histories
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", ["good/memstress3-37", "bad/rethink-fail-minimal"])
 def test_a_recorded_register(format: str, name: str) -> None:

@@ -11,7 +11,6 @@ Cost: modules are imported only when something of their kind is looked up.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.metadata
@@ -25,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal
 
-from harness.errors import EXIT_INFRASTRUCTURE, UsageError
+from harness.errors import EXIT_INFRASTRUCTURE, UsageError, unknown_name
 
 Kind = Literal["systems", "workloads", "nemeses", "checkers", "explanations", "trials"]
 KINDS: tuple[Kind, ...] = ("systems", "workloads", "nemeses", "checkers")
@@ -99,15 +98,6 @@ _SINGULAR: Mapping[Kind, str] = {
     "explanations": "anomaly or consistency model",
     "trials": "trial",
 }
-
-
-def unknown_name(what: str, name: str, names: Sequence[str], errors: Sequence[str] = ()) -> str:
-    """A sentence that says that ``name`` is not known, with the nearest names."""
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    guess = f"; did you mean {' or '.join(near)}?" if near else ""
-    known = f" (known: {', '.join(names)})" if names else ""
-    broken = f"; not loaded: {'; '.join(errors)}" if errors else ""
-    return f"there is no {what} called {name!r}{guess}{known}{broken}"
 
 
 def _built_in_modules(kind: Kind) -> Iterator[ModuleType]:

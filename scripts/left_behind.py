@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import registration
 from harness.errors import PolygraphError
 from harness.history.ledger import read_ledger, unhealed
+from harness.store import registration
 
 TOKEN_VARIABLE = "POLYGRAPH_KILL_TOKEN"
 KINDS = ("net", "mnt", "uts", "ipc", "pid", "user")

@@ -28,12 +28,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import belonging, folders, ownership, providers, registration, remains
-from harness.cluster.registration import Registration
+from harness.cluster import belonging, folders, ownership, providers, remains
 from harness.errors import HealError, HistoryError, PolygraphError, StoreError
 from harness.history.ledger import HEAL, HEALED, Ledger, read_ledger, unhealed
 from harness.history.ledger import NAME as LEDGER
 from harness.linux import identity
+from harness.store import registration
+from harness.store.registration import Registration
 from harness.store.untrusted import Folder, parsed_json
 
 _END_TIMEOUT_S = 30.0

@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 
 from harness.cluster import providers
+from harness.cluster.provider import PROVIDER_VARIABLE, Request
 from harness.contract.fault import Stage
 from harness.history.ledger import Ledger, LedgerEntry, unhealed
 from harness.history.operation import NEMESIS, Operation
@@ -135,8 +136,8 @@ def measure(cluster: Any, system: Any, run_dir: Path) -> dict[str, Any]:
 def main() -> None:
     run_dir, options = Path(sys.argv[1]), json.loads(sys.argv[2])
     system: Any = Gossip()
-    name = os.environ[providers.PROVIDER_VARIABLE]
-    request = providers.Request(provider=name, nodes=NODES, system=system, options=options)
+    name = os.environ[PROVIDER_VARIABLE]
+    request = Request(provider=name, nodes=NODES, system=system, options=options)
     cluster: Any = providers.of(name).cluster(request, run_dir)
     try:
         result = measure(cluster, system, run_dir)

@@ -13,8 +13,8 @@ import pytest
 
 from harness.cli.main import run
 from harness.cluster import doctor, leftovers
-from harness.cluster.doctor import Finding
 from harness.cluster.providers import NAMES
+from harness.contract.finding import Finding
 
 Fixture = Any
 

@@ -23,7 +23,7 @@ demo:
 	@.venv/bin/python -m harness.cli.demo
 
 quick:
-	@scripts/setup.sh test
+	@scripts/setup.sh quick
 	@env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest --group quick \
 		-n $$(nproc) --dist worksteal $(ARGS)
 
@@ -32,13 +32,13 @@ test:
 	@scripts/test.sh $(ARGS)
 
 lint:
-	@scripts/setup.sh test
+	@scripts/setup.sh quick
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
 release:
-	@scripts/setup.sh test
+	@scripts/setup.sh quick
 	@.venv/bin/python scripts/release.py
 
 clean:

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Gets this checkout ready for `make demo` or `make test`: a virtual environment in .venv with
-# the packages of constraints.txt. Run again it compares one stamp and ends at once. System
-# packages are installed only as root, only when something is missing, and said first.
+# Gets this checkout ready for `make demo`, `make quick` or `make test`: a virtual environment in
+# .venv with the packages of constraints.txt. Run again it compares one stamp and ends at once.
+# System packages are installed only as root, only when something is missing, and said first.
 # Exit codes: 0 ready, 3 something is missing that only you can provide.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-purpose=${1:?demo or test}
-case $purpose in
-  demo) extras=local,etcd,plots,zstd,uvloop ;;
-  test) extras=test ;;
-  *) echo "setup: unknown purpose $purpose (demo or test)" >&2; exit 4 ;;
-esac
+purpose=${1:?demo, quick or test}
 venv=.venv
+stamp=$venv/ready-test
+case $purpose in
+  demo) extras=local,etcd,plots,zstd,uvloop stamp=$venv/ready-demo ;;
+  quick | test) extras=test ;; # quick does without the system packages
+  *) echo "setup: unknown purpose $purpose (demo, quick or test)" >&2; exit 4 ;;
+esac
 
 need() { # what is missing, and how to get it
   printf 'setup: %s\n  needed: %s\n' "$1" "$2" >&2
@@ -46,10 +47,10 @@ stamp_text() { cat pyproject.toml constraints.txt | sha256sum; }
 
 is_ready() {
   [ -x $venv/bin/polygraph ] && [ -x $venv/bin/python ] || return 1
-  local stamp text
+  local each text
   text=$(stamp_text)
-  for stamp in "$venv/ready-$purpose" "$venv/ready-test"; do
-    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$text" ] && return 0
+  for each in "$stamp" "$venv/ready-test"; do
+    [ -f "$each" ] && [ "$(cat "$each")" = "$text" ] && return 0
   done
   return 1
 }
@@ -79,7 +80,7 @@ install_project() {
   $venv/bin/python -m pip install --quiet --disable-pip-version-check \
     -c constraints.txt -e ".[$extras]" ||
     need "pip could not install polygraph-db[$extras]" "a package index that pip can reach"
-  stamp_text >"$venv/ready-$purpose"
+  stamp_text >"$stamp"
 }
 
 find_browser() {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from checkers.elle.registers.dependencies import RwRegister
+from checkers.isolation.rw_register.checker import RwRegister
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.verdict.record import LedgerEntry, Record

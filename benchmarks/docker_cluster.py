@@ -33,7 +33,7 @@ from harness.cluster.docker import engine, images
 from harness.cluster.docker.cluster import DockerCluster
 from harness.cluster.docker.engine import project_of
 from harness.cluster.docker.provider import PROVIDER
-from harness.cluster.providers import Request
+from harness.cluster.provider import Request
 
 LONGEST_LIFE_S = 4.0
 ROOT = Path(__file__).parents[1]

@@ -27,11 +27,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.cluster import leftovers, registration
-from harness.cluster.providers import Request
+from harness.cluster import leftovers
+from harness.cluster.provider import Request
 from harness.cluster.ssh.cluster import SshCluster
 from harness.cluster.ssh.provider import PROVIDER, facts_of
 from harness.linux.identity import identify
+from harness.store import registration
 from tests.harness.cluster.ssh.lab import standing
 
 PAUSE = ["python3", "-S", "-c", "import signal; signal.pause()"]

@@ -17,8 +17,9 @@ What a *client operation* became is not told by these: see :mod:`harness.contrac
 
 from __future__ import annotations
 
+import difflib
 import errno
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 EXIT_VALID = 0
@@ -114,3 +115,12 @@ def cannot_write(what: str, error: OSError, beside: str = "") -> StoreError:
     """
     hint = "; ".join(filter(None, (advice_for(error), beside)))
     return StoreError(f"{what}: {error.strerror or error}", hint or None)
+
+
+def unknown_name(what: str, name: str, names: Sequence[str], errors: Sequence[str] = ()) -> str:
+    """A sentence that says that ``name`` is not known, with the nearest names."""
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    guess = f"; did you mean {' or '.join(near)}?" if near else ""
+    known = f" (known: {', '.join(names)})" if names else ""
+    broken = f"; not loaded: {'; '.join(errors)}" if errors else ""
+    return f"there is no {what} called {name!r}{guess}{known}{broken}"

@@ -14,10 +14,10 @@ from random import Random
 from typing import Any
 
 from harness.contract.fault import Stage
-from harness.contract.node import Daemon, HasProcesses, ProcessIdentity
+from harness.contract.node import Daemon, HasProcesses
 from harness.contract.system import Primaries, System, WithoutDaemons
-from harness.errors import UsageError
-from harness.plugins import unknown_name
+from harness.errors import UsageError, unknown_name
+from harness.linux.identity import ProcessIdentity
 
 TARGETS = ("one", "minority", "majority", "primaries", "all")
 PRIMARIES = "primaries"

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import registration
 from harness.errors import PolygraphError
-from harness.history.ledger import read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import read_ledger
+from harness.store import registration
 
 TOKEN_VARIABLE = "POLYGRAPH_KILL_TOKEN"
 KINDS = ("net", "mnt", "uts", "ipc", "pid", "user")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster import registration
 from harness.history.ledger import Ledger
 from harness.linux.identity import identify
+from harness.store import registration
 from scripts.left_behind import TOKEN_VARIABLE, Traces, folder_left, litter
 from scripts.moments import loss
 

@@ -14,29 +14,5 @@ models.
 - :mod:`explain`, :mod:`draw`       the proof in words and as a picture
 - :mod:`analysis`      from inference to verdict, the same for every kind of value
 
-Nothing heavy is imported until a history is judged.
+The checkers that judge by it are in :mod:`checkers.isolation`.
 """
-
-from __future__ import annotations
-
-import importlib
-from collections.abc import Callable, Mapping
-from typing import Any, Final
-
-from harness.verdict.verdict import Checker
-
-
-def _later(module: str, name: str) -> Callable[[Mapping[str, Any]], Checker]:
-    """A factory that imports the checker when one is made."""
-
-    def factory(options: Mapping[str, Any]) -> Checker:
-        checker: Checker = getattr(importlib.import_module(module), name)(options)
-        return checker
-
-    return factory
-
-
-CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {
-    "list-append": _later("checkers.elle.lists.dependencies", "ListAppend"),
-    "rw-register": _later("checkers.elle.registers.dependencies", "RwRegister"),
-}

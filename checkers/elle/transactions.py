@@ -36,6 +36,10 @@ READ: Final = 0
 WRITE: Final = 1
 """Codes of micro-operations; ``WRITE`` is an append or a write, as the history has it."""
 
+ANSWER_ALL: Final = (
+    "complete each transaction with the micro-operations that it was invoked with, reads filled in"
+)
+"""What would settle a history in which an ``ok`` answer does not answer."""
 READS: Final = frozenset(("r", "read"))
 
 Int8s = NDArray[np.int8]

@@ -13,10 +13,10 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, Final, Protocol
 
-from checkers.elle.lists.dependencies import ListAppend
-from checkers.elle.registers.dependencies import RwRegister
 from checkers.explained import notation
 from checkers.explained.sources import sources
+from checkers.isolation.list_append.checker import ListAppend
+from checkers.isolation.rw_register.checker import RwRegister
 from checkers.linearizable import Linearizable
 from checkers.proof.models import boundary, impossible
 from harness.verdict.explanation import Example, Explanation

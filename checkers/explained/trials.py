@@ -13,7 +13,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from checkers.elle.lists.dependencies import ListAppend
 from checkers.explained import simulated as store
 from checkers.explained.entries import (
     Named,
@@ -27,6 +26,7 @@ from checkers.explained.entries import (
 from checkers.isolation.causal import Causal
 from checkers.isolation.causal_reverse import CausalReverse
 from checkers.isolation.g2 import G2
+from checkers.isolation.list_append.checker import ListAppend
 from checkers.isolation.long_fork import LongFork
 from checkers.isolation.monotonic import Monotonic
 from checkers.isolation.predicates.checker import PredicateReads

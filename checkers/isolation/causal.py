@@ -34,7 +34,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from checkers.isolation import impossible_reads as odd_reads
+from checkers.isolation import impossible_reads
 from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
 from checkers.isolation.register_transactions import (
     READS,
@@ -64,7 +64,7 @@ _GUARANTEES: Final = (
     "writes-follow-reads",
 )
 MEANINGS: Final = {
-    **odd_reads.MEANINGS,
+    **impossible_reads.MEANINGS,
     CYCLE: Meaning(anomalies=("G1c-process",), models=("causal",), undecided=_GUARANTEES),
     INITIAL_READ: Meaning(models=("causal", _SESSIONS), undecided=_GUARANTEES),
     STALE_READ: Meaning(models=("causal", _SESSIONS), undecided=_GUARANTEES),
@@ -139,9 +139,9 @@ class Causal:
 
 def _leave_out_early_reads(cases: Cases, claimed: Sequence[str]) -> None:
     """What was read before it was sent is no matter of causes: told where nothing else is wrong."""
-    others = [kind for kind in cases.counts if kind != odd_reads.EARLY_READ]
+    others = [kind for kind in cases.counts if kind != impossible_reads.EARLY_READ]
     if any(not claimed or forbids(claimed, MEANINGS[kind]) for kind in others):
-        cases.forget(odd_reads.EARLY_READ)
+        cases.forget(impossible_reads.EARLY_READ)
 
 
 def causal_order(

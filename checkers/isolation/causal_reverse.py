@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from checkers.isolation import impossible_reads as odd_reads
+from checkers.isolation import impossible_reads
 from checkers.isolation.impossible_reads import ABORTED_READ, EARLY_READ, THIN_AIR
 from checkers.isolation.register_transactions import displayed
 from checkers.proof.claim import Cases, Meaning, judged
@@ -36,7 +36,10 @@ from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Budget, Checker, Verdict
 
 REVERSED: Final = "causal-reverse"
-MEANINGS: Final = {**odd_reads.MEANINGS, REVERSED: Meaning(anomalies=("G-single-item-realtime",))}
+MEANINGS: Final = {
+    **impossible_reads.MEANINGS,
+    REVERSED: Meaning(anomalies=("G-single-item-realtime",)),
+}
 _WRITES: Final = ("write", "add")
 _READ: Final = "read"
 AT_FIRST: Final = -1

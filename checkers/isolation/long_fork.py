@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
-from checkers.isolation import impossible_reads as odd_reads
+from checkers.isolation import impossible_reads
 from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
 from checkers.isolation.register_transactions import (
     READS,
@@ -42,7 +42,7 @@ from harness.verdict.verdict import Anomaly, Budget, Checker, Verdict
 
 LONG_FORK: Final = "long-fork"
 MEANINGS: Final = {
-    **odd_reads.MEANINGS,
+    **impossible_reads.MEANINGS,
     LONG_FORK: Meaning(anomalies=("G-nonadjacent-item",), models=("prefix",)),
 }
 

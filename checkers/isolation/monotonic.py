@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
-from checkers.isolation import impossible_reads as odd_reads
+from checkers.isolation import impossible_reads
 from checkers.isolation.impossible_reads import EARLY_READ, THIN_AIR
 from checkers.proof.claim import Cases, Meaning, judged
 from checkers.proof.prose import proof, shown
@@ -55,7 +55,7 @@ LOST_SESSION: Final = "lost-value-process"
 FORK: Final = "long-fork"
 MAIN: Final = (LOST_UPDATE, WRITE_SKEW, FALLING, FALLING_SESSION, LOST, LOST_SESSION, FORK)
 MEANINGS: Final = {
-    **odd_reads.MEANINGS,
+    **impossible_reads.MEANINGS,
     LOST_UPDATE: Meaning(anomalies=("lost-update",)),
     WRITE_SKEW: Meaning(anomalies=("G2-item",)),
     FALLING: Meaning(anomalies=("G-single-item-realtime",)),

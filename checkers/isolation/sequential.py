@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from checkers.isolation import impossible_reads as odd_reads
+from checkers.isolation import impossible_reads
 from checkers.isolation.impossible_reads import THIN_AIR
 from checkers.proof.claim import Cases, Meaning, judged
 from checkers.proof.prose import proof
@@ -35,7 +35,7 @@ from harness.verdict.verdict import Anomaly, Budget, Checker, Verdict
 FALLING: Final = "falling-value"
 DUPLICATE: Final = "duplicate-value"
 MEANINGS: Final = {
-    **odd_reads.MEANINGS,
+    **impossible_reads.MEANINGS,
     FALLING: Meaning(anomalies=("G-single-item-process",), models=("monotonic-reads",)),
     DUPLICATE: Meaning(anomalies=("lost-update",)),
 }

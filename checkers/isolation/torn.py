@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from checkers.isolation import impossible_reads as odd_reads
+from checkers.isolation import impossible_reads
 from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
 from checkers.isolation.register_transactions import (
     READS,
@@ -48,7 +48,7 @@ from harness.verdict.verdict import Anomaly, Budget, Checker, Verdict
 TORN: Final = "torn-transaction"
 TORN_STORE: Final = "torn-write"
 _FRACTURED: Final = Meaning(anomalies=("G-single-item",), models=("read-atomic",))
-MEANINGS: Final = {**odd_reads.MEANINGS, TORN: _FRACTURED, TORN_STORE: _FRACTURED}
+MEANINGS: Final = {**impossible_reads.MEANINGS, TORN: _FRACTURED, TORN_STORE: _FRACTURED}
 
 
 class Torn:
@@ -85,7 +85,9 @@ class Torn:
             MEANINGS,
             stats={"transaction-count": len(found), "reads-of-several-keys": several},
             unknown=transactions.odd or odd or twice_told(known),
-            tested=(TORN, odd_reads.ABORTED_READ, odd_reads.THIN_AIR) if several else (),
+            tested=(TORN, impossible_reads.ABORTED_READ, impossible_reads.THIN_AIR)
+            if several
+            else (),
             untested="no transaction read several keys",
         )
 

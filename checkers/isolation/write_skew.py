@@ -24,7 +24,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from checkers.isolation import impossible_reads as odd_reads
+from checkers.isolation import impossible_reads
 from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
 from checkers.isolation.register_transactions import (
     READS,
@@ -46,7 +46,7 @@ WRITE_SKEW: Final = "write-skew"
 LOST_UPDATE: Final = "lost-update"
 MAIN: Final = (WRITE_SKEW, LOST_UPDATE)
 MEANINGS: Final = {
-    **odd_reads.MEANINGS,
+    **impossible_reads.MEANINGS,
     WRITE_SKEW: Meaning(anomalies=("G2-item",)),
     LOST_UPDATE: Meaning(anomalies=(LOST_UPDATE,)),
 }

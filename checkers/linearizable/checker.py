@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from checkers.linearizable import judge_objects as sequential
+from checkers.linearizable import judge_objects
 from checkers.linearizable.explain import Proof, overwritten, told, untold, without_order
 from checkers.linearizable.judge_registers import Broken, Outcome, judge, judge_rows
 from checkers.linearizable.lost_writes import Losses, losses, proofs_of
@@ -163,12 +163,12 @@ def _judged_objects(
     history: History, model: Sequential, reading: dict[str, Any], budget: Budget
 ) -> tuple[Outcome, list[tuple[Broken, Proof]]]:
     """What became of the parts of another object, with the proofs of those that are wrong."""
-    outcome, wrongs = sequential.judge_objects(history, model, budget=budget, **reading)
-    outcome.broken = [sequential.broken(wrong) for wrong in wrongs]
+    outcome, wrongs = judge_objects.judge_objects(history, model, budget=budget, **reading)
+    outcome.broken = [judge_objects.broken(wrong) for wrong in wrongs]
     proofs = []
     for broken, wrong in zip(outcome.broken[:TOLD], wrongs, strict=False):
         try:
-            proof = sequential.prove(history, wrong, budget)
+            proof = judge_objects.prove(history, wrong, budget)
         except Exception as error:
             proof = untold(history, broken.home, broken.late, error)
         proofs.append((broken, proof))

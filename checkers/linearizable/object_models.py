@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from checkers.linearizable import object_answers as answers
+from checkers.linearizable import object_answers
 from checkers.linearizable.object_answers import READS, WRITES, Call, Unfit
 from checkers.linearizable.register_entries import json_name
 from harness.history.values import key_text
@@ -85,10 +85,10 @@ class Sequential:
     functions: frozenset[str] = frozenset()
     owned: bool = False
     fold: Callable[[Sequence[Call]], Callable[[Any], Any]] | None = None
-    settled: Callable[[Call], Call | None] = answers.as_it_is
+    settled: Callable[[Call], Call | None] = object_answers.as_it_is
     hears_unknown: bool = False
     objection: Callable[[Sequence[Call], Any], str] = _no_objection
-    nil: Callable[[Call], Call | None] = answers.as_it_is
+    nil: Callable[[Call], Call | None] = object_answers.as_it_is
     tests: Callable[[Call], bool] = _is_answer
     least: int = 1
     takes_out: bool = False
@@ -168,7 +168,7 @@ def _set(state: Any, call: Call) -> Any:
 
 
 def _elements(initial: Any) -> Any:
-    return frozenset(map(json_name, answers.listed(initial)))
+    return frozenset(map(json_name, object_answers.listed(initial)))
 
 
 def _set_part(value: Any) -> Any:
@@ -196,7 +196,7 @@ def _stack(state: Any, call: Call) -> Any:
 
 
 def _sequence(initial: Any) -> Any:
-    return tuple(map(json_name, answers.listed(initial)))
+    return tuple(map(json_name, object_answers.listed(initial)))
 
 
 def _bag(state: Any, call: Call) -> Any:
@@ -225,7 +225,7 @@ def _bag(state: Any, call: Call) -> Any:
 
 def _bag_of(initial: Any) -> Any:
     counts: dict[Any, int] = {}
-    for element in answers.listed(initial):
+    for element in object_answers.listed(initial):
         counts[json_name(element)] = counts.get(json_name(element), 0) + 1
     return (frozenset(counts.items()), 0)
 
@@ -323,13 +323,13 @@ def _is_known(*names: str) -> Callable[[Call], bool]:
 
 
 def _lock(name: str, step: Step, start: Callable[[Any], Any], **more: Any) -> Sequential:
-    more.setdefault("settled", answers.of_lock)
+    more.setdefault("settled", object_answers.of_lock)
     return Sequential(
         name,
         step,
         start,
         functions=frozenset({"acquire", "release"}),
-        objection=answers.one_lock,
+        objection=object_answers.one_lock,
         least=2,
         lacking="the lock was not taken or given back twice",
         **more,
@@ -344,7 +344,7 @@ def _container(
         step,
         start,
         functions=frozenset({puts, takes}),
-        settled=answers.of_queue,
+        settled=object_answers.of_queue,
         tests=_is_known(takes),
         lacking=f"no {takes} was answered",
         takes_out=True,
@@ -363,7 +363,7 @@ OBJECTS: Final[Mapping[str, Sequential]] = {
             _fenced_mutex,
             _fenced_owner,
             owned=True,
-            settled=answers.of_fenced_lock,
+            settled=object_answers.of_fenced_lock,
         ),
         Sequential(
             "linearizable-set",
@@ -372,7 +372,7 @@ OBJECTS: Final[Mapping[str, Sequential]] = {
             _is_f("read", "contains"),
             _set_part,
             functions=frozenset({"add", "remove", "contains", "read"}),
-            settled=answers.of_set,
+            settled=object_answers.of_set,
             tests=_is_known("read", "contains"),
             lacking="no read and no contains was answered",
         ),
@@ -382,10 +382,10 @@ OBJECTS: Final[Mapping[str, Sequential]] = {
         Sequential(
             "linearizable-counter",
             _counter,
-            answers.counted,
+            object_answers.counted,
             _is_f("read"),
             functions=frozenset({"add", "increment", "decrement", "read"}),
-            settled=answers.of_counter,
+            settled=object_answers.of_counter,
             tests=_is_known("read"),
             lacking="no read was answered with a number",
         ),
@@ -396,9 +396,9 @@ OBJECTS: Final[Mapping[str, Sequential]] = {
             _is_f("get"),
             functions=frozenset({"get", "put", "append"}),
             fold=_readable,
-            settled=answers.of_map,
-            objection=answers.one_kind,
-            nil=answers.without_nil_get,
+            settled=object_answers.of_map,
+            objection=object_answers.one_kind,
+            nil=object_answers.without_nil_get,
             tests=_is_known("get"),
             lacking="no get was answered",
         ),
@@ -409,9 +409,9 @@ OBJECTS: Final[Mapping[str, Sequential]] = {
             _only_reads,
             _one_key,
             functions=frozenset({"txn", "read", "write"}),
-            settled=answers.of_registers,
+            settled=object_answers.of_registers,
             hears_unknown=True,
-            nil=answers.without_nil_reads,
+            nil=object_answers.without_nil_reads,
             tests=_has_reads,
             lacking="no read was answered",
         ),

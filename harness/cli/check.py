@@ -196,7 +196,7 @@ def VERB(
     if self_test:
         from harness.cli.self_test import try_all, try_files
 
-        return try_files(files, request) if files else try_all(registry)
+        return try_files(files, request) if files else try_all(registry, request.session)
     codes = set()
     for name, outcome in _outcomes(files, request):
         codes.add(outcome.code)

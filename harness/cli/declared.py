@@ -18,8 +18,8 @@ import click
 
 from harness.cli.options import names
 from harness.contract.system import SystemOption
-from harness.errors import UsageError
-from harness.plugins import Registry, unknown_name
+from harness.errors import UsageError, unknown_name
+from harness.plugins import Registry
 from harness.run.scenario import declared_options
 from harness.scenarios import shipped
 from harness.store.scenario import Scenario, read_toml, registry_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.cli.explain import sections, verdict_of
+from harness.cli.explain_text import sections, verdict_of
 
 if TYPE_CHECKING:
     from harness.verdict.explanation import Explanation

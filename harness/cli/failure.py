@@ -52,7 +52,7 @@ def exit_code_of(error: BaseException, session: Session) -> int:
 def _usage_message(error: click.ClickException) -> str:
     message = error.format_message()
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
-        from harness.plugins import unknown_name
+        from harness.errors import unknown_name
 
         flags = [flag for p in error.ctx.command.get_params(error.ctx) for flag in p.opts]
         long_flags = sorted(flag for flag in flags if flag.startswith("--"))

@@ -2,6 +2,9 @@
 
 With ``--matrix``, which workload runs on which system: it needs abilities that the system's
 clients must have (:data:`harness.contract.client.ABILITIES`).
+
+Everything is loaded once, to tell what cannot be: that is left out, named on standard error with
+the reason and what to try, and takes nothing else along.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from harness.cli.options import json_option, plugin_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.contract.workload import WorkloadOptions
-from harness.errors import EXIT_VALID
+from harness.errors import EXIT_USAGE, EXIT_VALID
 from harness.plugins import KINDS, Registry
 
 
@@ -26,8 +29,11 @@ from harness.plugins import KINDS, Registry
 @json_option
 @plugin_option
 def VERB(matrix: bool, as_json: bool, plugin: tuple[str, ...]) -> int:
-    """Name every system, workload, nemesis and checker, and where each came from."""
-    registry = Registry(tuple(Path(path) for path in plugin))
+    """Name every system, workload, nemesis and checker, and where each came from.
+
+    What cannot be loaded is told on standard error; exits 4 if that is a file of --plugin.
+    """
+    registry = Registry(tuple(Path(path) for path in plugin), tolerant=True)
     if as_json:
         table = missing_abilities(registry) if matrix else origins(registry)
         say(json.dumps(table, indent=2))
@@ -37,36 +43,37 @@ def VERB(matrix: bool, as_json: bool, plugin: tuple[str, ...]) -> int:
         _show_origins(origins(registry))
     for error in registry.errors:
         say(f"not loaded: {error}", err=True)
-    return EXIT_VALID
+    return EXIT_USAGE if registry.is_file_refused else EXIT_VALID
 
 
 def origins(registry: Registry) -> dict[str, dict[str, str]]:
     """Kind to name to origin."""
     return {
-        kind: {name: found.origin for name, found in sorted(registry.found(kind).items())}
+        kind: {name: found.origin for name, found in sorted(registry.usable(kind).items())}
         for kind in KINDS
     }
 
 
 def missing_abilities(registry: Registry) -> dict[str, dict[str, list[str]]]:
     """Workload to system to the abilities that are missing (none: it runs)."""
-    systems = {name: _abilities(registry, name) for name in registry.names("systems")}
+    systems = {
+        name: _abilities(found.factory) for name, found in registry.usable("systems").items()
+    }
     return {
         workload: {
-            system: sorted(need.__name__ for need in _needs(registry, workload) - abilities)
-            for system, abilities in systems.items()
+            system: sorted(need.__name__ for need in needs - abilities)
+            for system, abilities in sorted(systems.items())
         }
-        for workload in registry.names("workloads")
+        for workload, found in sorted(registry.usable("workloads").items())
+        for needs in [_needs(found.factory)]
     }
 
 
-def _abilities(registry: Registry, system: str) -> set[type]:
-    factory = registry.get("systems", system)
+def _abilities(factory: Any) -> set[type]:
     return set(factory(_defaults(factory)).abilities())
 
 
-def _needs(registry: Registry, workload: str) -> set[type]:
-    factory = registry.get("workloads", workload)
+def _needs(factory: Any) -> set[type]:
     options = WorkloadOptions(nodes=5, concurrency=20, seed=0, extra=_defaults(factory))
     return set(factory(options).needs)
 

@@ -36,8 +36,16 @@ def main() -> None:
     stop_by_exception()
     argv = sys.argv[1:]
     if may_load_plugins(argv, os.environ):
-        sys.exit(guarded(lambda: run(argv)))
+        sys.exit(guarded(lambda: _run_with_plugins(argv)))
     sys.exit(run(argv))
+
+
+def _run_with_plugins(argv: Sequence[str]) -> int:
+    """As :func:`run`; what the authors of plug-ins should know is said on standard error."""
+    from harness.plugins.notices import listen
+
+    listen(lambda notice: say(f"polygraph: {notice}", err=True))
+    return run(argv)
 
 
 def run(argv: Sequence[str]) -> int:

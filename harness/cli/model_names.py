@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from harness.errors import UsageError
+from harness.errors import UsageError, unknown_name
 from harness.history.history import History
 from harness.history.operation import OK
-from harness.plugins import Registry, unknown_name
+from harness.plugins import Registry
 from harness.verdict.consistency import MODELS
 from harness.verdict.consistency import SYNONYMS as CONSISTENCY
 

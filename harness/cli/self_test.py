@@ -25,8 +25,15 @@ from msgspec import structs
 
 from harness.cli.check_one import Begun, Outcome, Request, history_of, judge_bare
 from harness.cli.failure import exit_code_of
+from harness.cli.session import Session
 from harness.cli.speech import say
-from harness.errors import EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_USAGE, EXIT_VALID
+from harness.errors import (
+    EXIT_INFRASTRUCTURE,
+    EXIT_UNKNOWN,
+    EXIT_USAGE,
+    EXIT_VALID,
+    PolygraphError,
+)
 from harness.history.history import History
 from harness.history.operation import OK, Operation
 from harness.plugins import Registry
@@ -39,7 +46,7 @@ NAMED = 30
 WORST_FIRST = (EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
 
 
-def try_all(registry: Registry) -> int:
+def try_all(registry: Registry, session: Session) -> int:
     """Try every checker of the registry, a line for each trial; the exit code.
 
     In a process of its own, like all judging: a checker that ends it must not look like success.
@@ -47,8 +54,11 @@ def try_all(registry: Registry) -> int:
 
     def judge(name: str, begun: Begun) -> Outcome:
         said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            code = _try_all(registry)
+        try:
+            with contextlib.redirect_stdout(said):
+                code = _try_all(registry)
+        except PolygraphError as error:  # a plug-in that cannot be loaded, or has a taken name
+            code = exit_code_of(error, session)
         return Outcome(code, None, said.getvalue())
 
     return _show(["the self-test"], judge)
@@ -94,7 +104,7 @@ def _try_all(registry: Registry) -> int:
         planted = ", ".join(example.expects) or ("nothing" if example.valid is True else "doubt")
         verdict = f"MISSED: {trouble}" if trouble else "told" if example.expects else "not accused"
         say(f"{name:<{NAMED}} {example.checker:<20} planted {planted}: {verdict}")
-    checkers = registry.found("checkers")
+    checkers = registry.usable("checkers")
     known = {checkers[name].factory for name in tried}
     untried = [name for name, found in sorted(checkers.items()) if found.factory not in known]
     for checker in untried:

@@ -75,7 +75,7 @@ class VerbGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click's, but an unknown verb names the nearest ones."""
         if args[0] not in VERBS and not args[0].startswith("-"):
-            from harness.plugins import unknown_name
+            from harness.errors import unknown_name
 
             raise UsageError(unknown_name("verb", args[0], list(VERBS)), "polygraph --help")
         return super().resolve_command(ctx, args)

@@ -15,12 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import belonging, registration
-from harness.cluster.registration import Registration
-from harness.contract.node import ProcessIdentity
+from harness.cluster import belonging
 from harness.errors import HealError, SetupError, cannot_write
 from harness.linux import identity
+from harness.linux.identity import ProcessIdentity
 from harness.linux.stopping import held_back
+from harness.store import registration
+from harness.store.registration import Registration
 
 _END_TIMEOUT_S = 10.0
 

@@ -11,8 +11,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.contract.node import ProcessIdentity
 from harness.linux import identity
+from harness.linux.identity import ProcessIdentity
 
 RUN_VARIABLE = "POLYGRAPH_RUN_FOLDER"
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster import belonging
-from harness.cluster.registration import understood_process
-from harness.contract.node import ProcessIdentity
 from harness.history.ledger import LedgerEntry
 from harness.linux import identity
+from harness.linux.identity import ProcessIdentity
+from harness.store.registration import understood_process
 
 _PARTS = {field.name for field in fields(ProcessIdentity)}
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from harness.linux.identity import ProcessIdentity as ProcessIdentity
+
 Link = tuple[str, str]
 """A directed link: (source node, destination node)."""
 
@@ -20,20 +22,6 @@ Grudge = Mapping[str, frozenset[str]]
 
 ClockMethod = Literal["process", "machine"]
 """Whose clock is set: each process's of the node, or, where it is given up to the test, its own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProcessIdentity:
-    """A process that can be told from any other: only a full match is ever signalled.
-
-    ``pid`` is as the controller sees it, ``start_ticks`` field 22 of ``/proc/PID/stat``,
-    ``pid_namespace`` the inode of ``/proc/PID/ns/pid``.
-    """
-
-    pid: int
-    start_ticks: int
-    boot_id: str
-    pid_namespace: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,13 +23,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HistoryError
-from harness.history.history import History
 from harness.history.operation import FAIL, INFO, OK, TYPES, Header, Operation, is_transaction
 from harness.history.values import RICH, exact
 
@@ -157,7 +156,31 @@ class _Table:
         return [known[item] for item in items]
 
 
-def columns(history: History) -> Columns:
+class Listed(Protocol):
+    """What is turned into columns: a history (:class:`harness.history.history.History`)."""
+
+    @property
+    def operations(self) -> Sequence[Operation]:
+        """All records, in their order."""
+        ...
+
+    @property
+    def header(self) -> Header:
+        """What was said of them beforehand."""
+        ...
+
+    @property
+    def pairs(self) -> list[int]:
+        """For each position, that of its other half, or -1."""
+        ...
+
+    @property
+    def prepared(self) -> Columns | None:
+        """The view where somebody made it already."""
+        ...
+
+
+def columns(history: Listed) -> Columns:
     """The columnar view of ``history``; ``HistoryError`` if a number in it is out of range."""
     if history.prepared is not None and not history.header.independent:
         return history.prepared

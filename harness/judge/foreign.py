@@ -108,8 +108,7 @@ def _fitting(
     """Our checkers that know most kinds of the operations, those with the fewest others first."""
     fits = {
         name: _declared(found, options).fit(history, counts)
-        for name, found in registry.found("checkers").items()
-        if found.origin == BUILT_IN
+        for name, found in registry.usable("checkers", BUILT_IN).items()
     }
     most = max((known for known, _ in fits.values()), default=0)
     best = [name for name, (known, _) in fits.items() if known == most > 0]

@@ -11,10 +11,24 @@ import os
 import select
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from harness.contract.node import ProcessIdentity
 from harness.linux import kernel
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessIdentity:
+    """A process that can be told from any other: only a full match is ever signalled.
+
+    ``pid`` is as the controller sees it, ``start_ticks`` field 22 of ``/proc/PID/stat``,
+    ``pid_namespace`` the inode of ``/proc/PID/ns/pid``.
+    """
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+    pid_namespace: int
 
 
 def boot_id() -> str:

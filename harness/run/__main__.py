@@ -108,6 +108,7 @@ def _live(
     ``signalled`` gains the signals that ask to stop and were sent to this very process.
     """
     from harness.cluster import providers
+    from harness.cluster.provider import PROVIDER_VARIABLE
     from harness.run.life import Life
     from harness.run.preparation import prepare, request_of
 
@@ -115,7 +116,7 @@ def _live(
     registry = registry_of(table)
     scenario = resolve(table, registry)
     parts = prepare(scenario, registry)
-    request = request_of(parts, os.environ.get(providers.PROVIDER_VARIABLE))
+    request = request_of(parts, os.environ.get(PROVIDER_VARIABLE))
     cluster = providers.of(request.provider).cluster(request, run_dir)
     life: Life | None = None
     try:
@@ -214,8 +215,8 @@ def end_cluster(cluster: Any, run_dir: Path) -> None:
 
     Faults that nobody could note as healed ended with it, which the ledger then says.
     """
-    from harness.cluster import registration
     from harness.cluster.leftovers import forget
+    from harness.store import registration
 
     registered = registration.read(run_dir)
     cluster.down()

@@ -18,6 +18,7 @@ from typing import Any
 
 from harness.cluster import providers
 from harness.cluster.clock_path import Examined, sum_up
+from harness.cluster.provider import Request
 from harness.contract.system import ClockPath, System
 from harness.errors import PolygraphError, SetupError, UsageError
 from harness.linux.surroundings import program
@@ -45,7 +46,7 @@ def examine(
     return Examined(**told)
 
 
-def _run(request: providers.Request, run_dir: Path, asked: dict[str, Any]) -> dict[str, Any]:
+def _run(request: Request, run_dir: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """Start the run process and wait for what it found."""
     run = providers.of(request.provider).spawn(
         program("harness.run.clock_check", str(run_dir), json.dumps(asked)),
@@ -65,10 +66,10 @@ def _run(request: providers.Request, run_dir: Path, asked: dict[str, Any]) -> di
     return told
 
 
-def _request(asked: dict[str, Any], provider: str) -> providers.Request:
+def _request(asked: dict[str, Any], provider: str) -> Request:
     registry = Registry([Path(path) for path in asked["plugins"]])
     system: System = registry.get("systems", asked["system"])({})
-    return providers.Request(provider=provider, nodes=NODES, system=system)
+    return Request(provider=provider, nodes=NODES, system=system)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster import providers
+from harness.cluster.provider import PROVIDER_VARIABLE, Provider, Request
 from harness.errors import EXIT_INFRASTRUCTURE, EXIT_INTERRUPTED, PolygraphError, StoreError
 from harness.linux.stopping import Stopped, name_of
 from harness.linux.surroundings import program
@@ -135,8 +136,8 @@ def _teller(on_event: Callable[[Mapping[str, Any]], None]) -> Callable[[str], No
 
 
 def _follow(
-    provider: providers.Provider,
-    request: providers.Request,
+    provider: Provider,
+    request: Request,
     leave_running: bool,
     run_dir: Path,
     on_event: Callable[[Mapping[str, Any]], None],
@@ -147,7 +148,7 @@ def _follow(
     events_read, events_write = os.pipe()
     argv = program("harness.run", str(run_dir / "scenario.toml"))
     argv += ["--run-dir", str(run_dir), "--events", str(events_write)]
-    env = {**os.environ, providers.PROVIDER_VARIABLE: request.provider}
+    env = {**os.environ, PROVIDER_VARIABLE: request.provider}
     try:
         entered = provider.spawn(
             argv, request=request, run_dir=run_dir, pass_fds=[events_write], env=env

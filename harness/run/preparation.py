@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.cluster.providers import Request
+from harness.cluster.provider import Request
 from harness.contract.fault import Fault
 from harness.contract.system import Durability, FaultDurations, System
 from harness.contract.workload import Workload, WorkloadOptions

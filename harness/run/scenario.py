@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster import providers
+from harness.cluster.provider import MOST_NODES, BringsNodes
 from harness.contract.system import SystemOption
-from harness.errors import UsageError
-from harness.plugins import Registry, unknown_name
+from harness.errors import UsageError, unknown_name
+from harness.plugins import Registry
 from harness.run.schedule import parse_nemesis
 from harness.store.scenario import (
     CORE,
@@ -70,7 +71,7 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> Scenario:
         for name, option in declared.items()
     }
     defaults = {name: option.default for name, option in declared.items()}
-    if isinstance(provider, providers.BringsNodes):
+    if isinstance(provider, BringsNodes):
         options, count = provider.settle(options, core.get("nodes"))
         scenario = replace(scenario, nodes=count)
     return check_limits(replace(scenario, options=options, option_defaults=defaults))
@@ -86,8 +87,8 @@ def check_limits(scenario: Scenario) -> Scenario:
             raise UsageError(f"{flag} must be above zero")
     if scenario.journal not in ("buffered", "sync"):
         raise UsageError(unknown_name("journal mode", scenario.journal, ["buffered", "sync"]))
-    if scenario.nodes > providers.MOST_NODES:
-        most = providers.MOST_NODES
+    if scenario.nodes > MOST_NODES:
+        most = MOST_NODES
         raise UsageError(f"--nodes {scenario.nodes}: a cluster has at most {most} nodes")
     threads(scenario.concurrency, scenario.nodes)
     return scenario

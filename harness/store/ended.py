@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from harness.cluster import registration
 from harness.errors import StoreError
+from harness.store import registration
 from harness.store.run_log import is_held
 from harness.store.runs import read_json, write_json
 from harness.store.untrusted import Folder

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from harness.errors import UsageError
-from harness.plugins import unknown_name
+from harness.errors import UsageError, unknown_name
 
 MODELS: Final = (
     "read-uncommitted",

@@ -38,8 +38,7 @@ from harness.contract.system import (
     System,
     SystemOption,
 )
-from harness.errors import NodeError, UsageError
-from harness.plugins import unknown_name
+from harness.errors import NodeError, UsageError, unknown_name
 from nemeses.clock.reported_time import ClockOf, Faces, Flips, clock_of
 from nemeses.targets import TARGETS, choices, live_daemons, plan_targets, resolve_targets
 

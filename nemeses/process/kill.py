@@ -20,9 +20,10 @@ from random import Random
 from typing import Any
 
 from harness.contract.fault import Proof, Stage
-from harness.contract.node import Cluster, Daemon, ProcessIdentity
+from harness.contract.node import Cluster, Daemon
 from harness.contract.system import System, SystemOption
 from harness.errors import NodeError
+from harness.linux.identity import ProcessIdentity
 from nemeses.targets import (
     TARGETS,
     choices,

@@ -17,8 +17,10 @@ from random import Random
 from typing import Any
 
 from harness.cluster import providers
+from harness.cluster.provider import PROVIDER_VARIABLE, Request
 from harness.contract.fault import Stage
-from harness.history.ledger import Ledger, LedgerEntry, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, LedgerEntry
 from harness.history.operation import NEMESIS, Operation
 from harness.judge.counting import count_faults
 from harness.run.nemesis import Nemesis
@@ -135,8 +137,8 @@ def measure(cluster: Any, system: Any, run_dir: Path) -> dict[str, Any]:
 def main() -> None:
     run_dir, options = Path(sys.argv[1]), json.loads(sys.argv[2])
     system: Any = Gossip()
-    name = os.environ[providers.PROVIDER_VARIABLE]
-    request = providers.Request(provider=name, nodes=NODES, system=system, options=options)
+    name = os.environ[PROVIDER_VARIABLE]
+    request = Request(provider=name, nodes=NODES, system=system, options=options)
     cluster: Any = providers.of(name).cluster(request, run_dir)
     try:
         result = measure(cluster, system, run_dir)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness.cluster import providers
+from harness.cluster.provider import Request
 from harness.history.ledger import read_ledger
 from tests.places import NODES, PLACES, Place, furnish
 from tests.toys.gossip import Gossip
@@ -23,9 +24,7 @@ def outcome(place: Place, run_dir: Path) -> dict[str, Any]:
     """What the program measured as the run process of this place's provider."""
     system: Any = Gossip()
     with furnish(place, run_dir) as options:
-        asked = providers.Request(
-            provider=place.provider, nodes=NODES, system=system, options=options
-        )
+        asked = Request(provider=place.provider, nodes=NODES, system=system, options=options)
         request = providers.choose(asked)
         assert request.provider == place.provider
         provider = providers.of(request.provider)

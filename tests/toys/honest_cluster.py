@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.contract.fault import Stage
-from harness.contract.node import Grudge, Link, ProcessIdentity
+from harness.contract.node import Grudge, Link
 from harness.errors import SetupError
+from harness.linux.identity import ProcessIdentity
 
 
 class HonestDaemon:

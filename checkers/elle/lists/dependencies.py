@@ -1,4 +1,4 @@
-"""The checker ``list-append``: transactions that read lists and append to them.
+"""Dependencies of transactions that read lists and append to them.
 
 A list shows its own history, so every read tells the version order of its key up to there
 (:mod:`checkers.elle.lists.versions`). From the orders follow the dependencies (Elle, section 4.3):
@@ -20,28 +20,17 @@ comes every reader of their key's last state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
-from checkers.elle.analysis import Inference, Reason, analyse
-from checkers.elle.commit_numbers import commit_numbers
+from checkers.elle.analysis import Inference, Reason
 from checkers.elle.explain import show
 from checkers.elle.graph import RW, WR, WW, Edges, Graph
 from checkers.elle.lists.anomalies import direct_anomalies
-from checkers.elle.lists.initial import (
-    NoLists,
-    appended_again,
-    declared,
-    misshapen,
-    told,
-    without_initial,
-)
 from checkers.elle.lists.snapshot_schedule import commit_places
-from checkers.elle.lists.versions import NOBODY, Versions, version_orders
-from checkers.elle.options import Options
-from checkers.elle.slices import mapped, places, slices
+from checkers.elle.lists.versions import NOBODY, Versions
+from checkers.elle.slices import mapped, places
 from checkers.elle.transactions import (
     FAIL,
     OK,
@@ -51,90 +40,12 @@ from checkers.elle.transactions import (
     Int32s,
     Int64s,
     Transactions,
-    transactions,
 )
-from checkers.isolation.list_append.put_lists import are_registers, judged_as_registers
-from harness.history.columns import columns
 from harness.verdict.record import Record
-from harness.verdict.verdict import UNKNOWN, Budget, Verdict, untested
 
 APPENDS: Final = frozenset(("append",))
-ANSWER_ALL: Final = (
-    "complete each transaction with the micro-operations that it was invoked with, reads filled in"
-)
 MOST_PAIRS: Final = 20_000_000
 """Edges from readers of a last state to unread appends; more are not drawn."""
-
-
-class ListAppend:
-    """Judges transactions of ``["append", key, value]`` and ``["r", key, list]``.
-
-    Options: those of :class:`checkers.elle.options.Options`; ``commit_order``, see
-    :mod:`checkers.elle.commit_numbers`; the header's ``initial``
-    (:mod:`checkers.elle.lists.initial`). What it promises:
-
-    - values must be unique by key, answers must be those to what was asked, and there must be no
-      other micro-operations: else nothing is said;
-    - a read that shows what is no list (text, a number, a map) is never taken for a list; with
-      one, or an ``ok`` that does not say what it read, nothing is called valid;
-    - only reads of what was committed count, and all of them (:mod:`checkers.elle.lists.versions`);
-    - valid is only what a read could have told: some committed transaction read a list to which
-      something was appended;
-    - appends that the workload made of a get and a put (the header says so) are judged as puts
-      where the claim allows lost updates (:mod:`checkers.isolation.list_append.put_lists`);
-    - in a history of completions alone nothing is known of real time, so nothing that needs it
-      is called valid.
-    """
-
-    name = "list-append"
-    reads = frozenset({"history"})
-    needs_no_times = True
-    micro_operations = frozenset(("append", "r"))
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self.options = options
-
-    def check(self, record: Record, budget: Budget) -> Verdict:
-        """The verdict on all transactions of ``record``."""
-        options = Options.of(self.options, record.header)
-        found = transactions(columns(record.history), APPENDS)
-        options = options if found.have_invocations else options.without_realtime()
-        found = found if options.timed else found.without_times()
-        if found.unexpected:
-            return Verdict(valid=UNKNOWN, why=unexpected(found))
-        if found.unanswered:
-            return Verdict(valid=UNKNOWN, why=found.unanswered, settle=ANSWER_ALL)
-        doubts = {"no-answer": found.untold, "no-list": misshapen(found)}
-        try:
-            lists = declared(found, record.header.initial)
-        except NoLists as error:
-            return Verdict(valid=UNKNOWN, why=str(error), settle="declare lists, or nothing")
-        whole, (found, odd) = found, without_initial(found, lists) if lists else (found, [])
-        again = appended_again(found, lists)
-        versions = version_orders(found, reading_proves=options.reading_proves)
-        if versions.writers.duplicates or again >= 0:
-            row = versions.writers.duplicates[0] if again < 0 else again
-            return Verdict(valid=UNKNOWN, why=duplicate_appends(found, row))
-        numbered = self.options.get("commit_order") or record.header.options.get("commit_order")
-        numbers = commit_numbers(found, numbered, record) if numbered else None
-        inference = infer(found, versions, record, numbers)
-        inference.doubts.update({kind: text for kind, text in doubts.items() if text})
-        inference.anomalies["incompatible-order"] += told(whole, odd, lists, record)
-        verdict = options.as_asked(analyse(inference, options, record, budget))
-        verdict = verdict if verdict.valid is not True else _tested(verdict, found, versions)
-        if are_registers(options, record):
-            return judged_as_registers(verdict, self.options, record, budget)
-        return verdict
-
-
-def _tested(verdict: Verdict, found: Transactions, versions: Versions) -> Verdict:
-    """``verdict``, which is valid, if some read could have told of an append."""
-    appended = versions.writers.highest >= 0
-    for some in slices(len(found.f)):
-        if (versions.known[some] & appended[found.key[some]]).any():
-            return verdict
-    why = "no committed transaction read a list to which anything was appended"
-    return untested(why, settle="transactions that read what others append", stats=verdict.stats)
 
 
 def unexpected(found: Transactions) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from checkers.elle.options import Options
-from checkers.elle.registers.dependencies import RwRegister
+from checkers.isolation.rw_register.checker import RwRegister
 from harness.history.calls import name
 from harness.history.operation import OK
 from harness.verdict.record import Record

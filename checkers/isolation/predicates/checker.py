@@ -36,7 +36,7 @@ from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import Any, Final
 
-from checkers.isolation import impossible_reads as odd_reads
+from checkers.isolation import impossible_reads
 from checkers.isolation.predicates.groups import STEPS, Group, Txn, matches, taken_in
 from checkers.isolation.predicates.orders import Limit, has_order
 from checkers.isolation.predicates.reads import MISMATCH, MISS, Edge, Reader
@@ -55,7 +55,7 @@ NO_ORDER: Final = "no-serial-order"
 SERIAL: Final = (("PL-3", ""), ("strong-session-serializable", "process"), ("PL-SS", "realtime"))
 """Serial models with the order that each keeps, the weakest first."""
 MEANINGS: Final = {
-    **odd_reads.MEANINGS,
+    **impossible_reads.MEANINGS,
     MISS: Meaning(anomalies=(MISS,)),
     MISMATCH: Meaning(models=("PL-1",)),
     **{
@@ -64,7 +64,7 @@ MEANINGS: Final = {
         for name in (base, f"{base}-process", f"{base}-realtime")
     },
 }
-MAIN: Final = (MISS, MISMATCH, odd_reads.THIN_AIR, odd_reads.OWN_UNREAD)
+MAIN: Final = (MISS, MISMATCH, impossible_reads.THIN_AIR, impossible_reads.OWN_UNREAD)
 ORDERS: Final = ("realtime", "process")
 MOST_STARTS: Final = 1_000
 """Edges from which a shortest cycle is looked for, once it is known that there is one."""

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from checkers.isolation.rw_register import derivation as proof
+from checkers.isolation.rw_register import derivation
 from checkers.isolation.rw_register.begin_commit_graph import Turns, turns_of
 from checkers.isolation.rw_register.greedy_schedule import guess
 from checkers.isolation.rw_register.problem import FREE, PROCESS, Int64s, Level, Problem
@@ -88,7 +88,7 @@ def _decide_slowly(graph: Turns, budget: Budget) -> Decision:
     now = saturate(graph, budget)
     stats = {"inferred": int(np.count_nonzero(graph.edges.round)), "chains": now.clock.shape[1]}
     if now.is_circular:
-        return _refuted(graph, proof.of_a_circle(graph, now.left), "rules", stats)
+        return _refuted(graph, derivation.of_a_circle(graph, now.left), "rules", stats)
     second = guess(graph, patient=True)
     if second.harm == 0 and _explains(graph, second.order):
         return Decision(True, "rules", stats=stats)
@@ -97,7 +97,7 @@ def _decide_slowly(graph: Turns, budget: Budget) -> Decision:
     made = choose(now, second.order, budget)
     stats |= made.stats
     if made.order is None:
-        return _refuted(graph, proof.of_choices(graph, made.circles), "choices", stats)
+        return _refuted(graph, derivation.of_choices(graph, made.circles), "choices", stats)
     if _explains(graph, made.order):
         return Decision(True, "choices", stats=stats)
     return Decision(None, why="an order that should explain every read does not", stats=stats)

@@ -16,7 +16,7 @@ import numpy as np
 from checkers.elle.components import strong_components
 from checkers.elle.graph import PROCESS, REALTIME, RW, WR, WW
 from checkers.elle.kernels import kernel
-from checkers.isolation.rw_register import solver as choices
+from checkers.isolation.rw_register import solver
 from checkers.isolation.rw_register.begin_commit_graph import INSIDE, KNOWN, MOMENT, SESSION, Turns
 from checkers.isolation.rw_register.problem import INITIAL, SNAPSHOT, firsts
 from checkers.isolation.rw_register.refutation import Circle, Finding, Pair, Refutation, Step
@@ -157,7 +157,7 @@ def _starts(graph: Turns, left: np.ndarray) -> list[int]:
     return [int(node) for node in nodes[:MOST_STARTS]]
 
 
-def of_choices(graph: Turns, found: Sequence[choices.Circle]) -> Refutation:
+def of_choices(graph: Turns, found: Sequence[solver.Circle]) -> Refutation:
     """The proof from circles of which every choice has one."""
     builder = _Builder(graph)
     circles = []

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.cluster import folders, registration
+from harness.cluster import folders
 from harness.cluster.docker import clocks, engine, link
 from harness.cluster.docker.layout import (
     DATA_DIR,
@@ -35,6 +35,7 @@ from harness.cluster.docker.node import DockerNode, Programs
 from harness.cluster.namespaces.firewall import PROBE_PORT
 from harness.contract.node import ClockMethod, Grudge, Link
 from harness.errors import NodeError, PolygraphError, SetupError
+from harness.store import registration
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import registration
 from harness.errors import NeedsError, NodeError, PolygraphError, SetupError
+from harness.store import registration
 
 PROJECT_LABEL = "org.polygraph.project"
 RUN_LABEL = "org.polygraph.run"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.cluster.docker import engine, images
-from harness.cluster.doctor import Finding
+from harness.contract.finding import Finding
 from harness.errors import PolygraphError
 
 _TIMEOUT_S = 5

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.cluster.docker import engine
-from harness.cluster.providers import MOST_NODES
+from harness.cluster.provider import MOST_NODES
 from harness.errors import SetupError, UsageError
 
 CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_PTRACE")

@@ -35,8 +35,9 @@ from harness.cluster.docker.layout import (
 from harness.cluster.docker.link import SidecarLink
 from harness.cluster.hands import machine_clock
 from harness.cluster.hands.family import WHOLE
-from harness.contract.node import ClockMethod, Completed, Daemon, ProcessIdentity
+from harness.contract.node import ClockMethod, Completed, Daemon
 from harness.errors import NodeError
+from harness.linux.identity import ProcessIdentity
 
 SHELL = f"{PROGRAMS_DIR}/busybox"
 _LAUNCH = (

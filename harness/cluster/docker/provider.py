@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cluster import bare
-from harness.cluster.providers import PROVIDER_VARIABLE, Request, RunProcess
+from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
 from harness.contract.system import ClientPorts, SystemOption
 from harness.errors import HealError, PolygraphError
 
 if TYPE_CHECKING:
     from harness.cluster.docker.cluster import DockerCluster
-    from harness.cluster.doctor import Finding
-    from harness.cluster.registration import Registration
+    from harness.contract.finding import Finding
+    from harness.store.registration import Registration
 
 
 class DockerProvider:

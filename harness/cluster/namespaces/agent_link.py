@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.cluster.namespaces import wire
-from harness.contract.node import ProcessIdentity
 from harness.errors import NodeError, SetupError
+from harness.linux.identity import ProcessIdentity
 
 _ANSWER_TIMEOUT_S = 30.0
 _KILLED = -9

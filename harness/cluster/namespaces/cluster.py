@@ -35,7 +35,7 @@ from harness.cluster.namespaces.reachability import Prober
 from harness.cluster.namespaces.reaper import CONTROL_FD_VARIABLE
 from harness.cluster.namespaces.steps import StepFailed, step
 from harness.cluster.namespaces.switch import Switch, join
-from harness.cluster.providers import MOST_NODES
+from harness.cluster.provider import MOST_NODES
 from harness.contract.node import ClockMethod, Grudge, Link
 from harness.errors import NodeError, SetupError
 from harness.linux import identity

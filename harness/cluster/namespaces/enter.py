@@ -23,14 +23,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.cluster import belonging, leftovers, registration
+from harness.cluster import belonging, leftovers
 from harness.cluster.namespaces import wire
 from harness.cluster.namespaces.reaper import GRACE_S
 from harness.cluster.namespaces.reasons import PYROUTE2_HINT, has_pyroute2, hint_for
-from harness.contract.node import ProcessIdentity
 from harness.errors import NeedsError, SetupError, UsageError, cannot_write
 from harness.linux import identity
+from harness.linux.identity import ProcessIdentity
 from harness.linux.stopping import held_back
+from harness.store import registration
 
 Mode = Literal["root", "userns"]
 MODES: tuple[Mode, ...] = ("root", "userns")

@@ -18,9 +18,10 @@ from typing import Any
 from harness.cluster.hands import machine_clock
 from harness.cluster.hands.family import WHOLE
 from harness.cluster.namespaces.agent_link import AgentLink, Started
-from harness.contract.node import ClockMethod, Completed, Daemon, ProcessIdentity
+from harness.contract.node import ClockMethod, Completed, Daemon
 from harness.errors import NodeError
 from harness.linux import identity
+from harness.linux.identity import ProcessIdentity
 
 _KILL_TIMEOUT_S = 30.0
 

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.cluster.namespaces.reaper import GRACE_S
-from harness.cluster.providers import PROVIDER_VARIABLE, Request, RunProcess
+from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
 from harness.contract.system import SystemOption
-from harness.errors import NeedsError, PolygraphError
 from harness.linux import identity
 
 if TYPE_CHECKING:
-    from harness.cluster.doctor import Finding
     from harness.cluster.namespaces.cluster import LocalCluster
     from harness.cluster.namespaces.enter import Mode
-    from harness.cluster.registration import Registration
+    from harness.contract.finding import Finding
+    from harness.store.registration import Registration
 
 
 class LocalProvider:
@@ -31,18 +30,10 @@ class LocalProvider:
     proof_of_end = "the run's namespaces, and with them its processes, mounts and cuts, are gone"
 
     def choose(self, request: Request) -> str:
-        """``local:root`` or ``local:userns``, whichever this machine lets us make.
-
-        Where it forbids both, and none was asked for by name, ``local:plain``.
-        """
+        """``local:root`` or ``local:userns``, whichever this machine lets us make."""
         from harness.cluster.namespaces.enter import choose_mode
 
-        try:
-            return f"local:{choose_mode(request.provider)}"
-        except NeedsError as refused:
-            if request.provider != "local":
-                raise
-            return _without_namespaces(request, refused)
+        return f"local:{choose_mode(request.provider)}"
 
     def prepare(self, request: Request, tell: Callable[[str], None]) -> None:
         """Nothing: the kernel has it all."""
@@ -89,23 +80,10 @@ class LocalProvider:
 
     def examine(self, folder: Path) -> list[Finding]:
         """Each mode, rehearsed, and what stands in its way."""
-        from harness.cluster.doctor import examine_local
+        from harness.cluster.namespaces.examination import examine_local
 
         return examine_local()
 
 
-def _without_namespaces(request: Request, refused: NeedsError) -> str:
-    """``local:plain``, or the refusal of namespaces with that of plain processes."""
-    from harness.cluster.plain.provider import PROVIDER as PLAIN_PROVIDER
-
-    try:
-        return PLAIN_PROVIDER.choose(request)
-    except PolygraphError as error:
-        raise NeedsError(f"{refused.message}; {error.message}", refused.hint) from error
-
-
 def _mode(provider: str) -> Mode:
     return cast("Mode", provider.partition(":")[2])
-
-
-PROVIDER = LocalProvider()

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cluster import belonging
 from harness.cluster.namespaces.reaper import GRACE_S
-from harness.cluster.providers import PROVIDER_VARIABLE, Request, RunProcess
-from harness.contract.node import ProcessIdentity
+from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
 from harness.contract.system import SystemOption
 from harness.errors import NeedsError, UsageError
 from harness.linux import identity
+from harness.linux.identity import ProcessIdentity
 
 if TYPE_CHECKING:
-    from harness.cluster.doctor import Finding
     from harness.cluster.plain.cluster import PlainCluster
-    from harness.cluster.registration import Registration
+    from harness.contract.finding import Finding
+    from harness.store.registration import Registration
 
 NAME = "local:plain"
 _END_TIMEOUT_S = 30.0
@@ -95,8 +95,8 @@ class PlainProvider:
 
     def examine(self, folder: Path) -> list[Finding]:
         """Whether plain processes can run here, and their clocks be set."""
-        from harness.cluster.doctor import Finding
         from harness.cluster.plain.cluster import ALLOWING_CUTS
+        from harness.contract.finding import Finding
 
         detail = f"processes on loopback, links cut by proxies; real packets: {ALLOWING_CUTS}"
         return [Finding(NAME, sys.platform.startswith("linux"), detail)]

@@ -19,13 +19,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from harness.cluster import folders, registration
+from harness.cluster import folders
 from harness.cluster.namespaces.firewall import PROBE_PORT
 from harness.cluster.ssh.hosts import Host, resolved
 from harness.cluster.ssh.link import KeeperLink, on_all
 from harness.cluster.ssh.node import SshNode, ask_clock, end_keeper
 from harness.contract.node import ClockMethod, Grudge, Link
 from harness.errors import NodeError, SetupError
+from harness.store import registration
 
 T = TypeVar("T")
 

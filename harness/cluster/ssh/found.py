@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from harness.cluster.providers import MOST_NODES
+from harness.cluster.provider import MOST_NODES
 from harness.errors import HealError, UsageError
 
 _NODE: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -33,7 +33,7 @@ _ADDRESS: Final = re.compile(r"[A-Za-z0-9_:\[][A-Za-z0-9._:%\]-]{0,252}")
 def believed(run_dir: Path, facts: Mapping[str, Any], ssh_config: str | None) -> dict[str, Any]:
     """The facts to act on; ``HealError`` says what does not fit. Nothing is connected."""
     from harness.cluster.ssh import host_keys as ssh_host_keys
-    from harness.cluster.ssh.provider import hosts_of
+    from harness.cluster.ssh.hosts import hosts_of
 
     kept = {
         "hosts": _hosts(facts.get("hosts")),

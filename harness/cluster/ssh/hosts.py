@@ -250,3 +250,13 @@ def _jumps(node: str, word: str, config: SSHConfig, depth: int) -> tuple[Host, .
         host = complete(Line(node=node, word=each.strip()), config, depth - 1)
         jumps += [*(host.jumps if not jumps else ()), host]
     return tuple(jumps)
+
+
+def hosts_of(facts: Mapping[str, Any]) -> list[Host]:
+    """The hosts that a run's facts name, as the ssh configuration now completes them."""
+    need_paramiko()
+    config = read_config(facts["ssh_config"])
+    return [
+        complete(Line(node=node, word=word, peer=peer), config)
+        for node, word, peer in facts["hosts"]
+    ]

@@ -20,9 +20,9 @@ from harness.cluster.hands.family import WHOLE
 from harness.cluster.ssh.connection import ANSWER_TIMEOUT_S, send
 from harness.cluster.ssh.hosts import resolved
 from harness.cluster.ssh.link import KeeperLink
-from harness.contract.node import ClockMethod, Completed, Daemon, ProcessIdentity
+from harness.contract.node import ClockMethod, Completed, Daemon
 from harness.errors import NodeError, cannot_write
-from harness.linux.identity import boot_id
+from harness.linux.identity import ProcessIdentity, boot_id
 
 _TRANSFER_TIMEOUT_S = 30.0
 _CLOCK_TIMEOUT_S = 30.0

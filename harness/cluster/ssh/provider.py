@@ -15,16 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cluster import bare
-from harness.cluster.providers import PROVIDER_VARIABLE, Request, RunProcess
+from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
+from harness.cluster.ssh.hosts import (
+    NODES_FILE_HINT,
+    PARAMIKO_HINT,
+    expanded,
+    hosts_of,
+    read_nodes_file,
+)
 from harness.contract.system import SystemOption
 from harness.errors import NodeError, SetupError, UsageError
 
 if TYPE_CHECKING:
-    from harness.cluster.doctor import Finding
-    from harness.cluster.registration import Registration
     from harness.cluster.ssh.cluster import SshCluster
-    from harness.cluster.ssh.hosts import Host
     from harness.cluster.ssh.link import KeeperLink
+    from harness.contract.finding import Finding
+    from harness.store.registration import Registration
 
 
 class SshProvider:
@@ -55,8 +61,6 @@ class SshProvider:
 
     def settle(self, options: Mapping[str, Any], nodes: int | None) -> tuple[dict[str, Any], int]:
         """The options with absolute paths, and how many nodes there are: the file's, or fewer."""
-        from harness.cluster.ssh.hosts import NODES_FILE_HINT, expanded, read_nodes_file
-
         settled = dict(options)
         for name in ("nodes_file", "ssh_config"):
             if settled.get(name):
@@ -152,8 +156,7 @@ class SshProvider:
 
     def examine(self, folder: Path) -> list[Finding]:
         """Whether the library is there; hosts are tried when a run names them."""
-        from harness.cluster.doctor import Finding
-        from harness.cluster.ssh.hosts import PARAMIKO_HINT
+        from harness.contract.finding import Finding
 
         if importlib.util.find_spec("paramiko") is None:
             return [Finding("ssh", False, "paramiko is missing", PARAMIKO_HINT)]
@@ -161,22 +164,8 @@ class SshProvider:
         return [Finding("ssh", True, detail)]
 
 
-def hosts_of(facts: Mapping[str, Any]) -> list[Host]:
-    """The hosts that a run's facts name, as the ssh configuration now completes them."""
-    from harness.cluster.ssh.hosts import Line, complete, need_paramiko, read_config
-
-    need_paramiko()
-    config = read_config(facts["ssh_config"])
-    return [
-        complete(Line(node=node, word=word, peer=peer), config)
-        for node, word, peer in facts["hosts"]
-    ]
-
-
 def facts_of(request: Request) -> dict[str, Any]:
     """What must be known to find the hosts again (JSON). No secret is in it."""
-    from harness.cluster.ssh.hosts import read_nodes_file
-
     options, _ = PROVIDER.settle(request.options, len(request.nodes))
     lines = read_nodes_file(Path(options["nodes_file"]))
     return {

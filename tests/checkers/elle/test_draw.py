@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from checkers.elle.draw import layout
-from checkers.elle.lists.dependencies import ListAppend
+from checkers.isolation.list_append.checker import ListAppend
 from harness.verdict.record import LedgerEntry, Record
 from harness.verdict.verdict import Budget, Verdict
 from tests.checkers.elle.lists.drawing import drawn_lists

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from checkers.elle import slices as module
-from checkers.elle.lists.dependencies import APPENDS, ListAppend, infer
+from checkers.elle.lists.dependencies import APPENDS, infer
 from checkers.elle.lists.versions import version_orders
 from checkers.elle.slices import collected, mapped, places, slices
 from checkers.elle.transactions import transactions
+from checkers.isolation.list_append.checker import ListAppend
 from harness.history.columns import columns, outcomes
 from harness.history.history import History
 from harness.verdict.record import Record

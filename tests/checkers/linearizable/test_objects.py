@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from checkers.linearizable import CHECKERS, Linearizable, frontier, search, wgl
-from checkers.linearizable import judge_objects as sequential
+from checkers.linearizable import CHECKERS, Linearizable, frontier, judge_objects, search, wgl
 from checkers.linearizable.object_entries import Timed, problem_of, until
 from checkers.linearizable.object_models import INCONSISTENT, OBJECTS, Call, Sequential
 from checkers.linearizable.search_problem import Allowance, Exhausted
@@ -40,6 +39,7 @@ def engines_agree(name: str, calls: list[Timed]) -> bool:
     return stuck is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OBJECTS)
 def test_what_was_acted_out_on_the_model_has_an_order(name: str) -> None:
     for seed in range(60):
@@ -67,9 +67,9 @@ def test_one_changed_answer_is_judged_as_by_trying_every_order(name: str) -> Non
     assert verdicts == ({True} if name in deaf else {True, False})
 
 
-def first_wrong(name: str, calls: list[Timed]) -> sequential.Wrong:
+def first_wrong(name: str, calls: list[Timed]) -> judge_objects.Wrong:
     """What the checker would say of ``calls``, by search alone."""
-    wrong = sequential.by_search(part(name, calls))(allowance())
+    wrong = judge_objects.by_search(part(name, calls))(allowance())
     assert wrong is not None
     return wrong
 

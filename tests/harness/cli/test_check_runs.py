@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import run
-from harness.cluster import registration
 from harness.linux.identity import identify
+from harness.store import registration
 
 HEADER = {"polygraph": 1, "workload": "register", "model": "cas-register", "independent": True}
 

@@ -24,6 +24,7 @@ class Odd:
         return %s
 
 CHECKERS = {"bank": Odd}
+OVERRIDES = {"checkers": ["bank"]}
 """
 
 
@@ -69,6 +70,14 @@ def test_a_file_with_one_impossible_read_must_be_called_invalid(
     code = run(["check", "--self-test", "-m", store.checker.name, str(file)])
     told = capsys.readouterr().out
     assert (code, "self-test passed" in told) == (0, True), told
+
+
+def test_a_plug_in_that_takes_a_name_of_ours_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin = tmp_path / "odd.py"
+    plugin.write_text((CHECKER % "Verdict(valid=True)").replace("OVERRIDES", "NOTHING"))
+    assert run(["check", "--self-test", "--plugin", str(plugin)]) == 4
 
 
 def test_a_deaf_checker_fails_on_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

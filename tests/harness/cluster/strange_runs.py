@@ -18,11 +18,12 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import registration
 from harness.cluster.leftovers import heal
-from harness.contract.node import ProcessIdentity
-from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, read_ledger
 from harness.linux import identity
+from harness.linux.identity import ProcessIdentity
+from harness.store import registration
 
 LIMIT_S = 8.0
 """No odd file holds anybody for longer."""

@@ -10,7 +10,10 @@ import pytest
 
 from harness.cluster import doctor
 from harness.cluster.docker.examination import examine as of_docker
-from harness.cluster.doctor import Finding, any_provider_works, examine, examine_local
+from harness.cluster.doctor import any_provider_works, examine
+from harness.cluster.namespaces import examination
+from harness.cluster.namespaces.examination import examine_local
+from harness.contract.finding import Finding
 
 
 @pytest.mark.userns
@@ -27,7 +30,7 @@ def test_a_machine_that_can_says_so() -> None:
 def test_a_machine_that_cannot_says_why_and_what_would_change_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(doctor, "refusal_of", lambda mode: "firewall table: Not supported")
+    monkeypatch.setattr(examination, "refusal_of", lambda mode: "firewall table: Not supported")
     findings = {finding.name: finding for finding in examine_local()}
     assert not any_provider_works(list(findings.values()))
     for name in ("local:root", "local:userns", "nf_tables"):
@@ -37,7 +40,7 @@ def test_a_machine_that_cannot_says_why_and_what_would_change_it(
 
 
 def test_without_pyroute2_no_mode_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "refusal_of", lambda mode: None)
+    monkeypatch.setattr(examination, "refusal_of", lambda mode: None)
     monkeypatch.setattr("harness.cluster.namespaces.reasons.has_pyroute2", lambda: False)
     findings = examine_local()
     assert not any_provider_works(findings)
@@ -45,7 +48,7 @@ def test_without_pyroute2_no_mode_works(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_closed_locks_are_findings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "refusal_of", lambda mode: None)
+    monkeypatch.setattr(examination, "refusal_of", lambda mode: None)
     monkeypatch.setattr(
         "harness.cluster.namespaces.reasons.closed_locks", lambda: [("a.b = 0", "sysctl -w a.b=1")]
     )
@@ -80,7 +83,7 @@ def test_an_engine_that_answers_is_named_with_its_image() -> None:
 
 
 def test_too_little_disk_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(doctor, "refusal_of", lambda mode: None)
+    monkeypatch.setattr(examination, "refusal_of", lambda mode: None)
     monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 1 << 62)
     finding = {finding.name: finding for finding in examine(tmp_path)}["disk space"]
     assert finding == Finding("disk space", False, finding.detail, finding.would_change)

@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import registration
 from harness.cluster.leftovers import down
-from harness.contract.node import ProcessIdentity
 from harness.errors import HealError
 from harness.history.ledger import Ledger
+from harness.linux.identity import ProcessIdentity
+from harness.store import registration
 from harness.store.runs import new_run_dir
 from tests.harness.cluster.strange_runs import (
     LIMIT_S,

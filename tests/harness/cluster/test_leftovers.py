@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster import belonging, registration
+from harness.cluster import belonging
 from harness.cluster.leftovers import down, forget, heal
-from harness.contract.node import ProcessIdentity
 from harness.errors import HealError
-from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, read_ledger
 from harness.linux import identity
+from harness.linux.identity import ProcessIdentity
+from harness.store import registration
 
 
 @pytest.fixture

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import registration
 from harness.cluster.leftovers import down
-from harness.contract.node import ProcessIdentity
 from harness.errors import HealError
-from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, read_ledger
+from harness.linux.identity import ProcessIdentity
+from harness.store import registration
 from tests.harness.cluster.strange_runs import (
     folder_of,
     gone,

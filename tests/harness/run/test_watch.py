@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from harness.contract.fault import Stage
-from harness.contract.node import Daemon, ProcessIdentity
+from harness.contract.node import Daemon
 from harness.history.ledger import LedgerEntry
+from harness.linux.identity import ProcessIdentity
 from harness.run.watch import ExitWatch, SleepWatch, killer
 
 

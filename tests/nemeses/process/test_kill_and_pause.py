@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from harness.contract.fault import Stage
-from harness.contract.node import ProcessIdentity
 from harness.errors import NodeError, UsageError
-from harness.linux.identity import identify
+from harness.linux.identity import ProcessIdentity, identify
 from nemeses.process.kill import Kill
 from nemeses.process.pause import Pause
 from nemeses.targets import TARGETS, how_many

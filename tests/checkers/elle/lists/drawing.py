@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from checkers.elle.lists.dependencies import ListAppend
 from checkers.explained.notation import lanes, lists
+from checkers.isolation.list_append.checker import ListAppend
 from harness.history.history import History
 from harness.verdict.record import Record
 from harness.verdict.verdict import Budget, Verdict

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from checkers.elle.registers.dependencies import RwRegister
 from checkers.explained.notation import lanes, registers
+from checkers.isolation.rw_register.checker import RwRegister
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.verdict.record import Record

@@ -8,15 +8,14 @@ import pytest
 
 from checkers.elle.explain import Teller
 from checkers.elle.options import Options
-from checkers.elle.registers import consistent_view
-from checkers.elle.registers import dependencies as rw_register
-from checkers.elle.registers import exhaustive as every_order
+from checkers.elle.registers import consistent_view, exhaustive
 from checkers.elle.registers.dependencies import WRITES, infer
 from checkers.elle.registers.exhaustive import SNAPSHOTS
 from checkers.elle.registers.exhaustive_search import SnapshotTrial
 from checkers.elle.registers.serial_order import taking_part
 from checkers.elle.registers.versions import agreed_order, versions
 from checkers.elle.transactions import transactions
+from checkers.isolation.rw_register import checker
 from checkers.proof.models import friendly
 from harness.history.columns import columns
 from harness.history.history import History
@@ -49,7 +48,7 @@ LEVELS = [
 @pytest.fixture(autouse=True)
 def _only_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """What checkers.isolation decides is left to what is tried here."""
-    monkeypatch.setattr(rw_register, "question", lambda *given: None)
+    monkeypatch.setattr(checker, "question", lambda *given: None)
 
 
 @cache
@@ -144,7 +143,7 @@ def test_several_models_are_settled_together() -> None:
 
 
 def test_what_is_too_much_to_try_stays_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(every_order, "MOST_STEPS", 3)
+    monkeypatch.setattr(exhaustive, "MOST_STEPS", 3)
     for level in ("serializable", "snapshot-isolation"):
         verdict = judged(FORK, level)
         assert verdict.valid == UNKNOWN

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from checkers.elle.kernels import has_numba
-from checkers.elle.registers import dependencies as rw_register
 from checkers.elle.registers import serial_order
+from checkers.isolation.rw_register import checker
 from harness.history.history import History
 from harness.history.operation import Operation
 from tests.checkers.elle.registers.drawing import judged, random_history
@@ -77,7 +77,7 @@ def histories() -> list[History]:
 def test_the_compiled_loop_finds_the_orders_that_the_plain_one_finds(
     model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rw_register, "question", lambda *given: None)  # which would tell before
+    monkeypatch.setattr(checker, "question", lambda *given: None)  # which would tell before
     answers = []
     for compiled in (False, True):
         monkeypatch.setattr(

@@ -9,9 +9,7 @@ import pytest
 
 from checkers.elle import kernels
 from checkers.elle.kernels import has_numba
-from checkers.isolation.rw_register import greedy_schedule as guess
-from checkers.isolation.rw_register import replay
-from checkers.isolation.rw_register import vector_clocks as clocks
+from checkers.isolation.rw_register import greedy_schedule, replay, vector_clocks
 from checkers.isolation.rw_register.begin_commit_graph import turns_of
 from checkers.isolation.rw_register.decision import decide
 from checkers.isolation.rw_register.problem import LEVELS, problem
@@ -43,7 +41,7 @@ def decisions() -> list[object]:
 @pytest.mark.skipif(not has_numba(), reason="needs numba")
 def test_compiled_loops_decide_as_plain_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = decisions()
-    for module in (kernels, guess, replay):
+    for module in (kernels, greedy_schedule, replay):
         monkeypatch.setattr(module, "is_worth_compiling", lambda work: True)
     assert decisions() == plain
     assert {made[2] for made in plain if isinstance(made, tuple)} == {True, False}
@@ -72,7 +70,7 @@ def test_chains_go_on_where_a_process_ended() -> None:
     stated = problem(known_of(History(operations)))
     assert stated is not None
     for keeps in ("PL-SS", "strong-session-serializable", "PL-SI"):
-        now = clocks.clocks(turns_of(stated, LEVELS[keeps]))
+        now = vector_clocks.clocks(turns_of(stated, LEVELS[keeps]))
         assert now.clock.shape[1] == 1
         assert now.place.tolist() == list(range(50))
 
@@ -81,8 +79,8 @@ def test_what_has_no_chain_for_want_of_memory_is_decided_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole = decisions()
-    monkeypatch.setattr(clocks, "MOST_BYTES", 0)
-    monkeypatch.setattr(clocks, "FEWEST_CHAINS", 1)
+    monkeypatch.setattr(vector_clocks, "MOST_BYTES", 0)
+    monkeypatch.setattr(vector_clocks, "FEWEST_CHAINS", 1)
     few = decisions()
     assert [made[:3] for made in few] == [made[:3] for made in whole]  # type: ignore[index]
 
@@ -110,10 +108,10 @@ def test_clocks_tell_who_reaches_whom() -> None:
 
 
 def test_edges_are_inferred_in_small_portions_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    from checkers.isolation.rw_register import saturation as rules
+    from checkers.isolation.rw_register import saturation
 
     whole = decisions()
-    monkeypatch.setattr(rules, "MOST_AT_ONCE", 3)
+    monkeypatch.setattr(saturation, "MOST_AT_ONCE", 3)
     assert [made[:3] for made in decisions()] == [made[:3] for made in whole]  # type: ignore[index]
 
 

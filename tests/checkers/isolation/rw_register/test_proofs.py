@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from checkers.isolation.rw_register import derivation as proof
+from checkers.isolation.rw_register import derivation
 from checkers.isolation.rw_register.begin_commit_graph import Turns, turns_of
 from checkers.isolation.rw_register.greedy_schedule import guess
 from checkers.isolation.rw_register.problem import LEVELS, Level, problem
@@ -97,7 +97,7 @@ def refutations(levels: tuple[str, ...]) -> list[tuple[Turns, Refutation]]:
                 continue
             now = saturate(graph, Budget.start(60))
             if now.is_circular:
-                found.append((graph, proof.of_a_circle(graph, now.left)))
+                found.append((graph, derivation.of_a_circle(graph, now.left)))
     return found
 
 
@@ -142,7 +142,7 @@ def test_a_proof_by_choices_covers_every_choice() -> None:
     assert not now.is_circular
     made = choose(now, guess(graph, patient=True).order, Budget.start(60))
     assert made.order is None
-    refutation = proof.of_choices(graph, made.circles)
+    refutation = derivation.of_choices(graph, made.circles)
     assert fault_in(refutation, stated, graph.level) == ""
     assert len(refutation.circles) > 1
     for circle in refutation.circles:

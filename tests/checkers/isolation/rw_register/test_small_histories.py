@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.isolation.rw_register import decision as deciding
-from checkers.isolation.rw_register import greedy_schedule as guess
+from checkers.isolation.rw_register import decision, greedy_schedule
 from checkers.isolation.rw_register.decision import decide
 from checkers.isolation.rw_register.problem import LEVELS, problem
 from checkers.proof.models import canonical
@@ -51,7 +50,7 @@ def test_a_fork_of_blind_writes_is_refuted_at_every_level(model: str) -> None:
 def test_what_is_open_without_a_solver_says_what_would_settle_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(deciding, "has_solver", lambda: False)
+    monkeypatch.setattr(decision, "has_solver", lambda: False)
     stated = problem(known_of(drawn(FORK)))
     assert stated is not None
     made = decide(stated, LEVELS["PL-3"], Budget.start(60))
@@ -64,10 +63,10 @@ def test_what_is_open_without_a_solver_says_what_would_settle_it(
 def test_a_larger_history_without_a_solver_is_unknown_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from checkers.elle.registers import dependencies as rw_register
+    from checkers.isolation.rw_register import checker
 
-    monkeypatch.setattr(deciding, "has_solver", lambda: False)
-    monkeypatch.setattr(rw_register, "MOST_TRANSACTIONS", 5)
+    monkeypatch.setattr(decision, "has_solver", lambda: False)
+    monkeypatch.setattr(checker, "MOST_TRANSACTIONS", 5)
     verdict = judged(FORK, "serializable")
     assert verdict.valid == UNKNOWN
     assert "python-sat" in verdict.why
@@ -75,8 +74,8 @@ def test_a_larger_history_without_a_solver_is_unknown_and_says_so(
 
 
 def test_without_a_solver_no_answer_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deciding, "has_solver", lambda: False)
-    monkeypatch.setattr(guess, "BEGINS", (0.0,))  # so that some are left to choices
+    monkeypatch.setattr(decision, "has_solver", lambda: False)
+    monkeypatch.setattr(greedy_schedule, "BEGINS", (0.0,))  # so that some are left to choices
     open_ = 0
     for seed in range(80):
         history = contested(seed, transactions=6, keys=2)

@@ -13,9 +13,9 @@ from harness.cluster.docker import engine, images, layout
 from harness.cluster.docker.layout import Layout, parse_subnet
 from harness.cluster.docker.node import DockerDaemon
 from harness.cluster.docker.provider import PROVIDER
-from harness.cluster.providers import Request
-from harness.contract.node import ProcessIdentity
+from harness.cluster.provider import Request
 from harness.errors import NeedsError, NodeError, SetupError, UsageError
+from harness.linux.identity import ProcessIdentity
 from systems.etcd import Etcd
 from tests.engine_holdings import own_subnets
 

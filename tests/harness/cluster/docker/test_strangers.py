@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import registration
 from harness.cluster.docker import engine
 from harness.cluster.leftovers import down, heal
-from harness.contract.node import ProcessIdentity
 from harness.errors import HealError
+from harness.linux.identity import ProcessIdentity
+from harness.store import registration
 from tests.harness.cluster.strange_runs import folder_of, gone, register, store
 
 __all__ = ["gone", "store"]

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import registration
 from harness.cluster.docker import engine
 from harness.cluster.leftovers import down, heal
 from harness.history.ledger import read_ledger
+from harness.store import registration
 
 pytestmark = [pytest.mark.docker, pytest.mark.cluster, pytest.mark.usefixtures("nothing_left")]
 

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from harness.cluster.hands.keeper import Client
-from harness.cluster.ssh.connection import _BOOT, _ONHOST
+from harness.cluster.ssh.connection import _BOOT, _HANDS
 from harness.linux import identity
 
 WAIT_S = 30.0
@@ -34,13 +34,13 @@ class Meeting:
     def __init__(self, base: Path, **settings: Any) -> None:
         asked: dict[str, Any] = {"base": str(base), "name": "run-n1", "boot_id": ""}
         asked |= {"run": "here:/store/run", "must_exist": False}
-        files = {path.name: path.read_text("utf-8") for path in _ONHOST.glob("*.py")}
+        files = {path.name: path.read_text("utf-8") for path in _HANDS.glob("*.py")}
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _BOOT],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        source = (_ONHOST / "arrival.py").read_bytes()
+        source = (_HANDS / "arrival.py").read_bytes()
         self._write(str(len(source)).encode() + b"\n" + source)
         self._write(json.dumps({**asked, "files": files, **settings}).encode() + b"\n")
         self.said = self.next()
@@ -283,7 +283,7 @@ def test_the_end_takes_daemons_what_daemonized_and_the_folder(meet: Meet, base: 
 def test_a_folder_that_cannot_be_removed_is_left_and_removed_by_a_later_end(
     meet: Meet, base: Path
 ) -> None:
-    files = {path.name: path.read_text("utf-8") for path in _ONHOST.glob("*.py")}
+    files = {path.name: path.read_text("utf-8") for path in _HANDS.glob("*.py")}
     keeper = files["keeper.py"].replace("shutil.rmtree(", "(lambda *it, **how: None)(")
     meeting = meet(files={**files, "keeper.py": keeper})
     root = meeting.said["met"]

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from inside import Inside, other_processes, python, wait_until
+from tests.harness.cluster.inside import Inside, other_processes, python, wait_until
 
 SERVE = """
 import socket, sys
@@ -85,7 +85,7 @@ def keeps_its_ports(inside: Inside) -> str:
 def probes_while_links_stand_still(inside: Inside) -> list[Any]:
     """Probe while the process that carries the links does not run, for longer than all rounds."""
     with inside.up(("n1", "n2")) as cluster:
-        (carrier,) = [pid for pid in other_processes() if b"cluster.links" in command_of(pid)]
+        (carrier,) = [pid for pid in other_processes() if b"plain.links" in command_of(pid)]
         os.kill(carrier, signal.SIGSTOP)
         wakes = threading.Timer(1.0, os.kill, (carrier, signal.SIGCONT))
         wakes.start()

@@ -20,6 +20,7 @@ from harness.cluster.plain.cluster import (
     refusal_of_system,
 )
 from harness.cluster.plain.ports import Reservations
+from harness.cluster.provider import Request
 from harness.errors import SetupError, UsageError
 
 INSIDE = Path(__file__).with_name("plain_inside.py")
@@ -117,7 +118,7 @@ def test_links_that_carry_late_on_a_busy_machine_carry() -> None:
 
 def test_a_system_whose_ports_are_fixed_is_refused_with_what_would_allow_it() -> None:
     system: Any = FixedPorts()
-    request = providers.Request(provider="local:plain", nodes=NAMES, system=system)
+    request = Request(provider="local:plain", nodes=NAMES, system=system)
     with pytest.raises(UsageError, match="ports of the node's choosing") as refused:
         providers.of("local:plain").choose(request)
     assert "local:userns" in str(refused.value.hint)

@@ -18,17 +18,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from inside import Inside, refusal, wait_until
-from ssh_lab import Lab, make_key
-
-from harness.cluster import leftovers, registration
-from harness.cluster.providers import Request
+from harness.cluster import leftovers
+from harness.cluster.provider import Request
 from harness.cluster.ssh.cluster import SshCluster
 from harness.cluster.ssh.connection import connect
-from harness.cluster.ssh.provider import PROVIDER, hosts_of
+from harness.cluster.ssh.hosts import hosts_of
+from harness.cluster.ssh.provider import PROVIDER
 from harness.errors import PolygraphError
-from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, read_ledger
 from harness.linux.identity import identify, wait_for_end
+from harness.store import registration
+from tests.harness.cluster.inside import Inside, refusal, wait_until
+from tests.harness.cluster.ssh.lab import Lab, make_key
 
 PAUSE = ["python3", "-S", "-c", "import signal; print('up', flush=True); signal.pause()"]
 TALK = (

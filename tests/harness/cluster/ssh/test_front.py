@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import registration
 from harness.cluster.leftovers import heal
-from harness.cluster.registration import Registration
+from harness.cluster.ssh.hosts import hosts_of
 from harness.cluster.ssh.link import KeeperLink
-from harness.cluster.ssh.provider import hosts_of
-from harness.history.ledger import read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import read_ledger
+from harness.store import registration
+from harness.store.registration import Registration
 from tests.harness.cluster.ssh.lab import standing
 
 pytestmark = [pytest.mark.cluster, pytest.mark.root]

@@ -19,9 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from harness.contract.node import ProcessIdentity
 from harness.errors import StoreError
-from harness.linux.identity import identify, is_running
+from harness.linux.identity import ProcessIdentity, identify, is_running
 from harness.store.untrusted import Folder, parsed_json
 
 NAME: Final = "cluster.json"

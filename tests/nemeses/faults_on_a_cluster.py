@@ -19,7 +19,8 @@ from typing import Any
 from harness.cluster import providers
 from harness.cluster.provider import PROVIDER_VARIABLE, Request
 from harness.contract.fault import Stage
-from harness.history.ledger import Ledger, LedgerEntry, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, LedgerEntry
 from harness.history.operation import NEMESIS, Operation
 from harness.judge.counting import count_faults
 from harness.run.nemesis import Nemesis

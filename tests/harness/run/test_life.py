@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from harness.errors import NotReady, SetupError, UsageError
-from harness.history.ledger import read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import read_ledger
 from harness.history.reader import read_history
 from harness.history.seal import find_history
 from harness.judge.judge import judge_run

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from harness.contract.fault import Stage
-from harness.history.ledger import Ledger, LedgerEntry, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, LedgerEntry, read_ledger
 from harness.history.operation import NEMESIS, Operation
 from harness.run.injection import Limits
 from harness.run.nemesis import Nemesis

@@ -13,27 +13,30 @@ are no aborted transactions. Time stamps are of each client's own clock, so they
 
 Sources: DBCobra/CobraVerifier, src/main/java/verifier/AbstractVerifier.java
 (``ExtractClientLogFromStream``) and src/main/java/util/VeriConstants.java; amnore/PolySI,
-src/main/java/history/loaders/CobraHistoryLoader.java; lassemoldrup/AWDIT, src/formats.rs.
+src/main/java/history/loaders/CobraHistoryLoader.java; lassemoldrup/AWDIT, src/formats.rs;
+CzxingcHen/VeriStrong, veristrong/src/history/history.cpp.
 
-Cost: a step of Python a record (0.1 us) and array passes.
+Cost: a step of Python a transaction and array passes over reads and writes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from harness.errors import HistoryError
+from harness.history.columns import Int64s
 from harness.history.formats.losses import Losses, Target
 from harness.history.formats.transactions import (
     Bools,
     Numbers,
     Transactions,
     history_of,
+    numbers_at,
 )
 from harness.history.history import History
 
@@ -42,29 +45,34 @@ INITIAL_IDS: Final = (0xBEBEEBEE, 0xDEADBEEF)
 _GARBAGE_IDS: Final = (0x23332333, 0x66666666)
 _DELETE: Final = 0xABCDEFAB
 _MISSING: Final = 0xADEAFBEE
+_NOT_TOLD: Final = 0xABDDEFEE
+"""Where VeriStrong's authors put this in the place of an id, the value itself counts."""
 TARGET: Final = Target(
     name=NAME,
     initial=INITIAL_IDS[0],
     keeps_aborted=False,
-    reserved=frozenset((*INITIAL_IDS, *_GARBAGE_IDS, _DELETE, _MISSING)),
+    reserved=frozenset((*INITIAL_IDS, *_GARBAGE_IDS, _DELETE, _MISSING, _NOT_TOLD)),
 )
 _START, _COMMIT, _WRITE, _READ = b"SCWR"
 _SHORT: Final = 9
 _LONG: Final = 17
-_SIZES: Final = {_WRITE: 25, _READ: 33}
-_NUMBER: Final = np.arange(8)
+_SIZES: Final = (25, 33)
+_ROWS: Final = rb"((?:W.{24}|R.{32})*+)"
+_PLAIN: Final = re.compile(rb"S(.{8})" + _ROWS + rb"C\1", re.DOTALL)
+_STAMPED: Final = re.compile(rb"S(.{8}).{8}" + _ROWS + rb"C\1.{8}", re.DOTALL)
+_FEW: Final = 32
 _LETTERS: Final = b"SCWR\0"
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Log:
-    """Where the rows of one file stand, and how many each transaction has; ``step`` is of S, C."""
+    """Where the rows of one file stand, and how many each transaction has."""
 
     data: bytes
     name: str
-    step: int
-    rows: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
+    is_stamped: bool
+    rows: Int64s
+    sizes: Int64s
 
 
 def looks_so(head: bytes) -> bool:
@@ -81,7 +89,7 @@ def read_files(files: Mapping[str, bytes], name: str) -> History:
     """The history of files that each are a session; ``HistoryError`` names file and byte."""
     logs = [_walked(data, each) for each, data in sorted(files.items(), key=_place_of)]
     parts = [_rows(log) for log in logs]
-    sizes = [np.diff(np.array([0, *log.ends], dtype=np.int64)) for log in logs]
+    sizes = [log.sizes for log in logs]
     sessions = [np.full(len(each), number) for number, each in enumerate(sizes)]
     count = sum(map(len, sizes))
     joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
@@ -95,7 +103,7 @@ def read_files(files: Mapping[str, bytes], name: str) -> History:
         value=value,
         nil=nil,
     )
-    stamped = any(log.step == _LONG for log in logs)
+    stamped = any(log.is_stamped for log in logs)
     notices = (f"{name}: its time stamps, of each client's own clock, are not used",)
     return history_of(found, name, notices if stamped else ())
 
@@ -110,44 +118,91 @@ def _place_of(item: tuple[str, Any]) -> list[Any]:
 
 def _walked(data: bytes, name: str) -> _Log:
     """The records of one file, of which no number was read yet."""
-    log = _Log(data, name, _LONG if data[_SHORT : _SHORT + 1] == b"\0" else _SHORT)
-    at, size, start = 0, len(data), -1
-    rows, ends, step = log.rows, log.ends, log.step
-    while at < size:
+    is_stamped = data[_SHORT : _SHORT + 1] == b"\0"
+    form = _STAMPED if is_stamped else _PLAIN
+    begins, ends, at = [], [], 0
+    while at < len(data):
+        found = form.match(data, at)
+        if found is None:
+            raise _odd(data, name, at, is_stamped=is_stamped)
+        begins.append(found.start(2))
+        ends.append(found.end(2))
+        at = found.end()
+    marks = np.frombuffer(data, dtype=np.uint8)
+    return _Log(data, name, is_stamped, *_row_places(marks, _int64s(begins), _int64s(ends)))
+
+
+def _row_places(marks: Any, at: Int64s, ends: Int64s) -> tuple[Int64s, Int64s]:
+    """Where the rows of all transactions stand, and how many each has.
+
+    A step is taken in all transactions at once, until only few of them go on.
+    """
+    sizes = np.zeros(len(at), dtype=np.int64)
+    places, owners = [_int64s([])], [_int64s([])]
+    owner = np.flatnonzero(at < ends)
+    while len(owner) > _FEW:
+        here = at[owner]
+        places.append(here)
+        owners.append(owner)
+        sizes[owner] += 1
+        at[owner] = here + np.where(marks[here] == _WRITE, *_SIZES)
+        owner = owner[at[owner] < ends[owner]]
+    for number in owner.tolist():
+        rest = _rest(marks, int(at[number]), int(ends[number]))
+        places.append(rest)
+        owners.append(np.full(len(rest), number))
+        sizes[number] += len(rest)
+    order = np.argsort(np.concatenate(owners), kind="stable")
+    return np.concatenate(places)[order], sizes
+
+
+def _rest(marks: Any, at: int, end: int) -> Int64s:
+    letters = bytes(marks[at:end])
+    places, here = [], 0
+    while here < len(letters):
+        places.append(at + here)
+        here += _SIZES[letters[here] == _READ]
+    return _int64s(places)
+
+
+def _int64s(found: Sequence[int]) -> Int64s:
+    return np.array(found, dtype=np.int64)
+
+
+def _odd(data: bytes, name: str, at: int, *, is_stamped: bool) -> HistoryError:
+    """What is wrong with the transaction that begins at ``at``: its first record that is."""
+    step = _LONG if is_stamped else _SHORT
+    start, expected = at, "S (a transaction)"
+    while at < len(data):
         letter = data[at]
-        if letter in _SIZES and start >= 0:
-            rows.append(at)
-            at += _SIZES[letter]
-        elif letter == _START and start < 0:
-            start = at
+        is_open = at > start
+        if letter in (_WRITE, _READ) and is_open:
+            at += _SIZES[letter == _READ]
+        elif letter == _START and not is_open:
             at += step
-        elif letter == _COMMIT and start >= 0 and data[at + 1 : at + 9] == data[start + 1 :][:8]:
-            ends.append(len(rows))
-            start = -1
-            at += step
+            expected = "W, R or the C of the transaction that is open"
         else:
-            raise _odd(log, at, is_open=start >= 0)
-    if at > size or start >= 0:
-        what = "a record" if at > size else "a transaction"
-        raise HistoryError(f"{name}: byte {size}: the file ends within {what}: it was cut off")
-    return log
-
-
-def _odd(log: _Log, at: int, *, is_open: bool) -> HistoryError:
-    """What is said of a record that cannot stand at ``at``."""
-    letter = chr(log.data[at])
-    expected = "W, R or the C of the transaction that is open" if is_open else "S (a transaction)"
-    found = "an abort, which Cobra does not log" if letter == "A" else repr(letter)
-    return HistoryError(f"{log.name}: byte {at}: expected {expected}, found {found}")
+            break
+    left = len(data) - at
+    if left <= 0 or (data[at] == _COMMIT and 0 < left < step and expected[0] == "W"):
+        what = "a record" if left else "a transaction"
+        return HistoryError(
+            f"{name}: byte {len(data)}: the file ends within {what}: it was cut off"
+        )
+    letter = chr(data[at])
+    told = "an abort, which Cobra does not log" if letter == "A" else repr(letter)
+    return HistoryError(f"{name}: byte {at}: expected {expected}, found {told}")
 
 
 def _rows(log: _Log) -> tuple[Bools, Numbers, Numbers, Bools]:
     """Whether each row writes, its key, its value, and whether it found the initial state."""
     marks = np.frombuffer(log.data, dtype=np.uint8)
-    at = np.array(log.rows, dtype=np.int64)
+    at = log.rows
     writes = marks[at] == _WRITE
-    first, identity = _numbers(marks, at + 1), _numbers(marks, at + np.where(writes, 1, 9))
-    key = _numbers(marks, at + np.where(writes, 9, 17))
+    data, kind, inner = log.data, ">u8", at + np.where(writes, 1, 9)
+    first, identity = (numbers_at(data, places, kind) for places in (at + 1, inner))
+    key, value = (numbers_at(data, inner + more, kind) for more in (8, 16))
+    identity = np.where(identity == _NOT_TOLD, value, identity)
     is_initial = np.isin(identity, np.array(INITIAL_IDS, dtype=np.uint64))
     of_initial = ~writes & np.isin(first, np.array(INITIAL_IDS, dtype=np.uint64))
     is_garbage = np.isin(identity, np.array(_GARBAGE_IDS, dtype=np.uint64))
@@ -163,12 +218,6 @@ def _rows(log: _Log) -> tuple[Bools, Numbers, Numbers, Bools]:
         if len(places):
             raise HistoryError(f"{log.name}: byte {int(places[0])}: the record {why}")
     return writes, key, identity, ~writes & (is_initial | of_initial)
-
-
-def _numbers(marks: Any, at: Any) -> Numbers:
-    """The big-endian numbers at some places, which lie within the file."""
-    found: Numbers = marks[at[:, None] + _NUMBER].view(">u8").ravel().astype(np.uint64)
-    return found
 
 
 def write_files(history: History, losses: Losses) -> Sequence[tuple[str, bytes]]:

@@ -31,6 +31,7 @@ from harness.history.formats.transactions import (
     Transactions,
     history_of,
     in_groups,
+    numbers_at,
     reading_nil_for,
 )
 from harness.history.history import History
@@ -39,9 +40,10 @@ NAME: Final = "dbcop"
 INITIAL: Final = 0
 TARGET: Final = Target(name=NAME, initial=INITIAL, keeps_aborted=True)
 _HEAD: Final = 40
+_NO_TIME: Final = b"1970-01-01T00:00:00+00:00"
 _LONGEST_TEXT: Final = 4096
 _LARGEST_COUNT: Final = 1 << 40
-_EVENT: Final = np.dtype([("writes", "u1"), ("key", "<u8"), ("value", "<u8"), ("success", "u1")])
+_EVENT: Final = 18
 _COUNT: Final = struct.Struct("<Q")
 
 
@@ -96,7 +98,7 @@ def _short(name: str, at: int, expected: str, found: int) -> HistoryError:
 def _walked(data: bytes, at: int, name: str) -> _Walked:
     """Where the transactions stand."""
     found = _Walked()
-    size, width, count_at = len(data), _EVENT.itemsize, _COUNT.unpack_from
+    size, width, count_at = len(data), _EVENT, _COUNT.unpack_from
     sessions, at = _count(data, at, name)
     for session in range(sessions):
         transactions, at = _count(data, at, name)
@@ -130,17 +132,17 @@ def _transactions(data: bytes, walked: _Walked, name: str) -> Transactions:
     start = np.array(walked.at, dtype=np.int64)
     before = np.cumsum(size) - size
     within = np.arange(int(size.sum())) - np.repeat(before, size)
-    at = np.repeat(start, size) + within * _EVENT.itemsize
+    at = np.repeat(start, size) + within * _EVENT
     marks = np.frombuffer(data, dtype=np.uint8)
-    events = marks[at[:, None] + np.arange(_EVENT.itemsize)].view(_EVENT).ravel()
-    for part, place in (("writes", 0), ("success", _EVENT.itemsize - 1)):
-        odd = np.flatnonzero(events[part] > 1)
+    truths = [(place, marks[at + place]) for place in (0, _EVENT - 1)]
+    for place, found in truths:
+        odd = np.flatnonzero(found > 1)
         if len(odd):
-            raise _no_truth(name, int(at[odd[0]]) + place, int(events[part][odd[0]]))
+            raise _no_truth(name, int(at[odd[0]]) + place, int(found[odd[0]]))
     owner = np.repeat(np.arange(len(size)), size)
     session = np.array(walked.session, dtype=np.int64)
     happened = np.array(walked.happened, dtype=np.bool_)
-    writes, succeeded = events["writes"] == 1, events["success"] == 1
+    writes, succeeded = (found == 1 for _, found in truths)
     lost = np.flatnonzero(writes & ~succeeded)
     kept = np.concatenate((np.flatnonzero(succeeded), lost))
     return in_groups(
@@ -148,8 +150,8 @@ def _transactions(data: bytes, walked: _Walked, name: str) -> Transactions:
         np.concatenate((happened, np.zeros(len(lost), dtype=np.bool_))),
         np.concatenate((owner[succeeded], len(size) + np.arange(len(lost)))),
         writes[kept],
-        events["key"][kept].astype(np.uint64),
-        events["value"][kept].astype(np.uint64),
+        numbers_at(data, at[kept] + 1, "<u8"),
+        numbers_at(data, at[kept] + 9, "<u8"),
     )
 
 
@@ -172,6 +174,3 @@ def write(history: History, out: BinaryIO, losses: Losses) -> None:
             for writes, key, value in rows:
                 out.write(struct.pack("<BQQB", writes, key, value, 1))
             out.write(struct.pack("<B", found.happened[number]))
-
-
-_NO_TIME: Final = b"1970-01-01T00:00:00+00:00"

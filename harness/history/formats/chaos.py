@@ -169,7 +169,10 @@ def _number(found: Mapping[str, Any], key: str) -> int:
 
 
 def _op(request: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    number = int(request["Op"]) if isinstance(request["Op"], bool) else _number(request, "Op")
+    found = request.get("Op")
+    if type(found) not in (bool, int):
+        raise _Odd(f"expected a number as Op, found {found!r}")
+    number = int(found or 0)
     if not 0 <= number < len(names):
         raise _Odd(f"expected an Op below {len(names)}, found {number}")
     return names[number]
@@ -235,7 +238,7 @@ def _balances(found: Any) -> dict[str, int]:
 
 def _kv_asked(request: Mapping[str, Any]) -> tuple[str, Any]:
     f = _op(request, ("read", "write", "write"))
-    is_deletion = request["Op"] == 2
+    is_deletion = request.get("Op") == 2
     value = None if f == "read" or is_deletion else _number(request, "Val")
     return f, [_number(request, "Key"), value]
 

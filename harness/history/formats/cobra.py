@@ -186,11 +186,10 @@ def _odd(data: bytes, name: str, at: int, *, is_stamped: bool) -> HistoryError:
     left = len(data) - at
     if left <= 0 or (data[at] == _COMMIT and 0 < left < step and expected[0] == "W"):
         what = "a record" if left else "a transaction"
-        return HistoryError(
-            f"{name}: byte {len(data)}: the file ends within {what}: it was cut off"
-        )
-    letter = chr(data[at])
-    told = "an abort, which Cobra does not log" if letter == "A" else repr(letter)
+        where = f"{name}: byte {len(data)}"
+        return HistoryError(f"{where}: the file ends within {what}: it was cut off")
+    is_abort = data[at] == ord("A")
+    told = "an abort, which Cobra does not log" if is_abort else repr(chr(data[at]))
     return HistoryError(f"{name}: byte {at}: expected {expected}, found {told}")
 
 

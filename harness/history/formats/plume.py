@@ -117,6 +117,7 @@ def _is_plain(data: bytes) -> bool:
         and data.count(b"\nr(") + data.count(b"\nw(") == count - 1
         and data[1:2] == b"("
         and data.count(b")\n") == count
+        and data.endswith(b"\n")
     )
 
 

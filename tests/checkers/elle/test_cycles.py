@@ -116,6 +116,7 @@ def is_one_component(graph: Graph) -> bool:
     return found is not None and found.count == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [[WW, WR, RW], [RW], [WR, RW, RW], [WW, PROCESS, RW]])
 def test_the_shortest_cycle_of_each_type_is_found(labels: list[int]) -> None:
     rng = Random(f"cycles {labels}")

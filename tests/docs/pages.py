@@ -93,4 +93,3 @@ def run(command: Command, folder: Path) -> str:
     missing = [line for line in command.printed if line.strip() not in said]
     assert missing == [], f"{shlex.join(command.argv)}\n{said}"
     return said
-

@@ -1,4 +1,4 @@
-"""The page on architecture is true: its walks name what there is, its arrows are those that hold."""
+"""The page on architecture is true: its walks name what there is, its arrows are those held."""
 
 from __future__ import annotations
 
@@ -63,7 +63,5 @@ def row(folder: str) -> str:
 
 
 def test_the_page_draws_the_arrows_that_a_test_holds() -> None:
-    drawn = [
-        line for line in section("Who may import whom").splitlines() if line.startswith("| `")
-    ]
+    drawn = [line for line in section("Who may import whom").splitlines() if line.startswith("| `")]
     assert drawn == [row(folder) for folder in ARROWS]

@@ -53,7 +53,7 @@ def kernel(loop: Callable[..., Any], work: int, *parts: Callable[..., Any]) -> C
 
 @cache
 def _compiled(loop: Callable[..., Any], parts: tuple[Callable[..., Any], ...]) -> Any:
-    from harness.history.compiled.compiling import numba
+    from harness.history.compiling import numba
 
     if parts:
         names = {**loop.__globals__}

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from harness.history.compiled.compiling import numba
+from harness.history.compiling import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.history.operation import Operation
-from harness.verdict.faults_in_force import ActiveFault, faults_active
+from harness.verdict.faults_in_force import faults_active
 from harness.verdict.record import LedgerEntry
 
-__all__ = ["ActiveFault", "faults_active", "was_disturbed", "while_it_ran", "while_they_ran"]
+__all__ = ["faults_active", "was_disturbed", "while_it_ran", "while_they_ran"]
 
 
 def while_it_ran(ledger: Sequence[LedgerEntry] | None, start_ns: int, end_ns: int) -> str:

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from checkers.proof.faults_active import faults_active, while_it_ran
 from checkers.run.logs import is_cut_off
+from harness.history.faults import recorded_faults
 from harness.verdict.record import LedgerEntry, LogFile, Record
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
 
@@ -120,7 +121,7 @@ class Crash:
 
     def _excuses(self, ledger: Sequence[LedgerEntry]) -> list[re.Pattern[str]]:
         """Lines expected under the faults that were injected at all (log lines carry no time)."""
-        injected = {entry.fault for entry in ledger}
+        injected = {fault.fault for fault in recorded_faults(ledger)}
         return [pattern for fault, pattern in self.expected.items() if fault in injected]
 
     def _panic_lines(self, logs: Sequence[LogFile], budget: Budget) -> Iterator[PanicLine]:

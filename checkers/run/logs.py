@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from checkers.proof.faults_active import faults_active, while_it_ran
+from harness.history.faults import recorded_faults
 from harness.verdict.log_times import run_time_ns
 from harness.verdict.record import LogFile, Record
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
@@ -119,7 +120,8 @@ class Logs:
     def _is_expected(self, line: Line, record: Record) -> bool:
         """Whether a fault explains it that was in force then, or shortly before."""
         if line.time_ns is None or _clocks_were_wrong(record):
-            active = {entry.fault for entry in record.faults or () if entry.event == "injected"}
+            faults = recorded_faults(record.faults or ())
+            active = {fault.fault for fault in faults if fault.injected_ns is not None}
         else:
             since = line.time_ns - AFTERMATH_NS
             spans = faults_active(record.faults or (), since, line.time_ns)
@@ -154,7 +156,7 @@ def _doubtful(line: Line, stats: Mapping[str, Any]) -> Verdict:
 
 def _clocks_were_wrong(record: Record) -> bool:
     """Whether a fault moved what the nodes read of the clock, their logs' times included."""
-    return any(entry.fault.startswith("clock") for entry in record.faults or ())
+    return any(fault.fault.startswith("clock") for fault in recorded_faults(record.faults or ()))
 
 
 def _compiled(table: Mapping[str, Sequence[str]]) -> dict[str, re.Pattern[str]]:

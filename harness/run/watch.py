@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.contract.fault import Stage
 from harness.contract.node import Daemon
+from harness.history.faults import recorded_faults
 from harness.history.ledger import LedgerEntry
 
 POLL_S = 0.1
@@ -85,15 +86,11 @@ def killer(entries: Sequence[LedgerEntry], node: str, pid: int) -> int | None:
 
     The latest one aimed at the node; where the ledger names processes, the pid must be named.
     """
-    for entry in reversed(entries):
-        if (
-            entry.fault == "kill"
-            and entry.event in ("intend", "injected")
-            and node in entry.targets
-        ):
-            pids = named_pids(entry.detail)
+    for fault in reversed(recorded_faults(entries)):
+        if fault.fault == "kill" and fault.begun_ns is not None and node in fault.targets:
+            pids = named_pids(fault.detail)
             if not pids or pid in pids:
-                return entry.id
+                return fault.id
     return None
 
 

@@ -67,7 +67,7 @@ def test_settings_of_numba_are_not_those_of_the_working_directory(hostile: Hosti
     """One of them names the folder of compiled code, which is kept as pickles."""
     (hostile.run / ".numba_config.yaml").write_text("cache_dir: evil\ndebug_cache: 1\n")
     program = (
-        "from harness.history.compiled.compiling import load_numba\n"
+        "from harness.history.compiling import load_numba\n"
         "load_numba()\n"
         "import numba\n"
         "assert numba.njit(lambda number: number + 1)(1) == 2\n"

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from harness.history.compiled.byte_tokens import anything, blank, named, number, scalar, text
-from harness.history.compiled.compiling import numba
+from harness.history.compiling import numba
 
 DONE: Final = 0
 ODD: Final = 1

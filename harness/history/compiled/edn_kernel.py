@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from harness.history.compiled.compiling import numba
+from harness.history.compiling import numba
 from harness.history.operation import MICRO_OPERATIONS
 
 _DEPTH: Final = 64

@@ -21,7 +21,6 @@ from typing import Any, Final
 import numpy as np
 
 from harness.history.compiled.byte_tokens import named, text
-from harness.history.compiled.compiling import numba
 from harness.history.compiled.edn_tokens import (
     any_form,
     blank,
@@ -33,6 +32,7 @@ from harness.history.compiled.edn_tokens import (
     scalar,
     tag,
 )
+from harness.history.compiling import numba
 
 _KEYS: Final = 24
 """The most fields of a record beyond those that we know."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from harness.history.compiled.byte_tokens import named, text
-from harness.history.compiled.compiling import numba
+from harness.history.compiling import numba
 
 _compiled: Final[Any] = numba.njit(cache=True, nogil=True)
 _ENDS: Final = b'\0\t\n\r ,()[]{}"'

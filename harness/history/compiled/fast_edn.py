@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from harness.errors import HistoryError
-from harness.history.compiled.compiling import load_numba
 from harness.history.compiled.fast_columns import read_scanned
 from harness.history.compiled.fast_scan import Dialect
+from harness.history.compiling import load_numba
 from harness.history.formats import edn
 from harness.history.formats.lines import endless_notice, has_end
 from harness.history.history import History

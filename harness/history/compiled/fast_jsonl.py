@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import HistoryError
-from harness.history.compiled.compiling import load_numba
 from harness.history.compiled.fast_columns import read_scanned
 from harness.history.compiled.fast_scan import Dialect
+from harness.history.compiling import load_numba
 from harness.history.formats import jsonl
 from harness.history.history import History
 from harness.history.operation import Operation

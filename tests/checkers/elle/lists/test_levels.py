@@ -45,6 +45,7 @@ def agrees(level: str, history: History, verdict: Verdict) -> bool:
     return verdict.valid is allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", sorted(LEVELS))
 def test_a_verdict_is_what_trying_everything_gives(level: str) -> None:
     rng = Random(f"levels {level}")

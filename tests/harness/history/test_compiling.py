@@ -12,7 +12,7 @@ pytest.importorskip("numba")
 LOADED = """
 import gc, sys
 {before}
-from harness.history.compiled.compiling import load_numba
+from harness.history.compiling import load_numba
 load_numba()
 import numba
 print(numba.njit(lambda n: n + 1)(41), "scipy.linalg" in sys.modules, gc.isenabled())

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import PolygraphError
-from harness.judge.health import fault_spans
+from harness.history.faults import recorded_faults
 from harness.judge.judge import load_record
 from harness.store.runs import find_run
 from harness.verdict.record import Record
@@ -47,10 +47,12 @@ EXPECTED = {"honest": True, "clock": True, "bank": True, "stale": False}
 def healthy_windows(record: Record, end_ns: int) -> Iterator[tuple[int, int]]:
     """Spans of the main phase in which no fault was in force or had just been healed."""
     begin_ns = 0
-    for span in sorted(fault_spans(record.faults or ()), key=lambda span: span.start):
-        if span.start > begin_ns:
-            yield begin_ns, min(span.start, end_ns)
-        begin_ns = max(begin_ns, span.end + SETTLE_NS)
+    faults = recorded_faults(record.faults or ())
+    spans = [span for fault in faults if (span := fault.proved_span_ns)]
+    for start_ns, healed_ns in sorted(spans):
+        if start_ns > begin_ns:
+            yield begin_ns, min(start_ns, end_ns)
+        begin_ns = max(begin_ns, healed_ns + SETTLE_NS)
     if begin_ns < end_ns:
         yield begin_ns, end_ns
 

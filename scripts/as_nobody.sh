@@ -31,7 +31,8 @@ git ls-files -z --cached --others --exclude-standard |
   while IFS= read -r -d '' file; do [ -e "$file" ] && printf '%s\0' "$file"; done |
   tar --null --files-from=- -cf - | tar -xf - -C "$copy/tree"
 /usr/bin/python3 -m venv "$copy/venv"
-"$copy/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+# What the tests of this group import: no browser, no linters, and modules are compiled when used.
+"$copy/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
   -c constraints.txt -e "$copy/tree[local,docker,ssh,etcd,plots,zstd,uvloop,web,fast]" \
   build hatchling httpx2 hypothesis jsonschema junitparser pytest pytest-timeout pyyaml
 chown -R $user:$user "$copy"

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import PolygraphError
-from harness.history.ledger import read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import read_ledger
 from harness.store import registration
 
 TOKEN_VARIABLE = "POLYGRAPH_KILL_TOKEN"

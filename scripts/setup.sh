@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Gets this checkout ready for `make demo` or `make test`: a virtual environment in .venv with
-# the packages of constraints.txt. Run again it compares one stamp and ends at once. System
-# packages are installed only as root, only when something is missing, and said first.
+# Gets this checkout ready for `make demo`, `make quick` or `make test`: a virtual environment in
+# .venv with the packages of constraints.txt. Run again it compares one stamp and ends at once.
+# System packages are installed only as root, only when something is missing, and said first.
 # Exit codes: 0 ready, 3 something is missing that only you can provide.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-purpose=${1:?demo or test}
-case $purpose in
-  demo) extras=local,etcd,plots,zstd,uvloop ;;
-  test) extras=test ;;
-  *) echo "setup: unknown purpose $purpose (demo or test)" >&2; exit 4 ;;
-esac
+purpose=${1:?demo, quick or test}
 venv=.venv
+stamp=$venv/ready-test
+case $purpose in
+  demo) extras=local,etcd,plots,zstd,uvloop stamp=$venv/ready-demo ;;
+  quick | test) extras=test ;; # quick does without the system packages
+  *) echo "setup: unknown purpose $purpose (demo, quick or test)" >&2; exit 4 ;;
+esac
 
 need() { # what is missing, and how to get it
   printf 'setup: %s\n  needed: %s\n' "$1" "$2" >&2
@@ -46,10 +47,10 @@ stamp_text() { cat pyproject.toml constraints.txt | sha256sum; }
 
 is_ready() {
   [ -x $venv/bin/polygraph ] && [ -x $venv/bin/python ] || return 1
-  local stamp text
+  local each text
   text=$(stamp_text)
-  for stamp in "$venv/ready-$purpose" "$venv/ready-test"; do
-    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$text" ] && return 0
+  for each in "$stamp" "$venv/ready-test"; do
+    [ -f "$each" ] && [ "$(cat "$each")" = "$text" ] && return 0
   done
   return 1
 }
@@ -70,13 +71,16 @@ make_venv() {
   "$python" -m venv --clear $venv
 }
 
-install_project() {
+prepare_venv() {
   [ -x $venv/bin/python ] && is_recent $venv/bin/python || make_venv
+}
+
+install_project() {
   echo "setup: installing polygraph-db[$extras]"
   $venv/bin/python -m pip install --quiet --disable-pip-version-check \
     -c constraints.txt -e ".[$extras]" ||
     need "pip could not install polygraph-db[$extras]" "a package index that pip can reach"
-  stamp_text >"$venv/ready-$purpose"
+  stamp_text >"$stamp"
 }
 
 find_browser() {
@@ -87,13 +91,8 @@ find_browser() {
   return 1
 }
 
-install_browser() { # Ubuntu's package is a snap that containers cannot run: playwright's there
+fetch_browser() { # where the system has no package of it (that of Ubuntu is a snap)
   local fetched
-  command -v apt-get >/dev/null && apt-get update -qq || true
-  if apt-cache show chromium 2>/dev/null | grep -q '^Filename'; then
-    install_packages "the report's tests need a browser" chromium
-    return
-  fi
   echo "setup: the report's tests need a browser; fetching playwright's, with its system packages"
   $venv/bin/playwright install --with-deps chromium ||
     need "no browser could be installed" "chromium or google-chrome on the path"
@@ -102,39 +101,44 @@ with start() as playwright: print(playwright.chromium.executable_path)')
   ln -sf "$fetched" $venv/bin/chromium
 }
 
-has_ssh_server() { # what the ssh provider's tests make hosts of
+has() { # all of these programs
   local program
-  for program in sshd ssh-keygen nft iptables sudo; do
-    PATH=$PATH:/usr/sbin:/sbin command -v $program >/dev/null || return 1
+  for program; do
+    PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || return 1
   done
 }
 
-install_ssh_server() { # the tests start their own sshd; the package must not start one
-  local policy=/usr/sbin/policy-rc.d
+has_compose() { docker compose version >/dev/null 2>&1 || has docker-compose; }
+
+install_for_tests() { # in one go, as apt-get may run once at a time; none of it may start a server
+  local wanted=() policy=/usr/sbin/policy-rc.d made=""
+  # hosts of the ssh provider, whose tests start their own sshd
+  has sshd ssh-keygen nft iptables sudo || wanted+=(openssh-server nftables iptables sudo)
+  has cc as || wanted+=(gcc libc6-dev) # a test of clocks compiles a program that is signalled
+  has strace || wanted+=(strace) # tests watch what is opened in and around a hostile run folder
+  # scripts/engine.sh starts the engine; a test compares what compose starts with our own cluster
+  has dockerd docker || wanted+=(docker.io iptables mmdebstrap)
+  has_compose || wanted+=(docker-compose)
+  if ! find_browser; then
+    command -v apt-get >/dev/null && apt-get update -qq || true
+    ! apt-cache show chromium 2>/dev/null | grep -q '^Filename' || wanted+=(chromium)
+  fi
+  [ ${#wanted[@]} -gt 0 ] || return 0
   [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; made=$policy; }
-  install_packages "the ssh provider's tests need hosts" openssh-server nftables iptables sudo
-  [ -z "${made:-}" ] || rm -f "$made"
+  ( install_packages "tests of this machine need more" "${wanted[@]}" ) || { rm -f "$made"; return 3; }
+  [ -z "$made" ] || rm -f "$made"
 }
 
-has_compiler() { # a test of clocks compiles a program that is signalled all the time
-  command -v cc >/dev/null
-}
-
-has_tracer() { # a test watches what is opened in and around a hostile run folder
-  command -v strace >/dev/null
-}
-
+# The interpreter may be one of the system's packages, so it comes before the others; those are
+# unpacked while pip works. As an ordinary user the tests that need them are deselected and listed.
+is_ready || prepare_venv
+packages=
+if [ "$purpose" = test ] && [ "$(id -u)" = 0 ]; then
+  install_for_tests &
+  packages=$!
+fi
 is_ready || install_project
-# As an ordinary user the tests that need a browser are deselected and listed instead.
-if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! find_browser; then
-  install_browser
-fi
-if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! has_ssh_server; then
-  install_ssh_server
-fi
-if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! has_compiler; then
-  install_packages "a test of clocks needs a C compiler" gcc libc6-dev
-fi
-if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && ! has_tracer; then
-  install_packages "a test watches system calls" strace
+[ -z "$packages" ] || wait $packages
+if [ -n "$packages" ] && ! find_browser; then
+  fetch_browser
 fi

@@ -1,20 +1,92 @@
 #!/usr/bin/env bash
-# Everything that `make test` checks: lint, types, tests; as root also the user-namespace tests
-# again as an ordinary user (scripts/as_nobody.sh). Where no Docker engine answers one is started
-# for the tests, as root (scripts/engine.sh). Ends with the first failure's code.
-set -euo pipefail
+# What `make test` checks: lint, types, tests; as root also the user-namespace tests again as an
+# ordinary user (scripts/as_nobody.sh). With arguments, which go to pytest, only those tests:
+#   scripts/test.sh tests/checkers -k bank
+# Two groups of tests, by their marks (tests/groups.py): pure ones run in parallel, a worker for
+# each core; those that touch the machine run one after the other, with a Docker engine where root
+# can start one (scripts/engine.sh). What fails keeps nothing else from running; all of it is
+# listed at the end, and the code is the first failure's.
+set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
 export PATH=$PWD/$bin:$PATH # a browser that setup.sh fetched lies there
+# Tests start thousands of Pythons: each would compile all that it imports where it may not keep it.
+unset PYTHONDONTWRITEBYTECODE
+kept=$(mktemp -d)
+trap 'rm -rf -- "$kept"' EXIT
+export POLYGRAPH_FAILURES=$kept/failures
+code=0
+results=()
+
+result() { # name, code
+  results+=("$1: $([ "$2" = 0 ] && echo good || echo "FAILED ($2)")")
+  [ "$code" != 0 ] || code=$2
+}
+
+pure() {
+  echo "== pure tests, $(nproc) at a time"
+  $bin/python -m pytest --group pure -n "$(nproc)" --dist worksteal "$@"
+}
+
+alone() {
+  echo "== tests that touch the machine, as $(id -un 2>/dev/null || id -u)"
+  scripts/engine.sh $bin/python -m pytest --group alone "$@"
+}
+
+summary() {
+  echo "== results"
+  printf '%s\n' "${results[@]}"
+  [ ! -s "$POLYGRAPH_FAILURES" ] || sort -u "$POLYGRAPH_FAILURES"
+  exit "$code"
+}
+
+if [ $# -gt 0 ]; then
+  ran=0
+  for group in pure alone; do
+    # Code 5: no test of the group is meant. Asked first, so that no engine starts for nothing.
+    $bin/python -m pytest --group $group --collect-only -q "$@" >"$kept/listed" 2>&1
+    case $? in
+      0) ran=1; $group "$@"; result "$group tests" $? ;;
+      5) ;;
+      *) cat "$kept/listed"; result "looking for $group tests" 1; summary ;;
+    esac
+  done
+  [ $ran = 1 ] || { echo "no test is meant by: $*" >&2; exit 5; }
+  summary
+fi
 
 echo "== lint"
-$bin/ruff check .
-$bin/ruff format --check .
-echo "== types"
-$bin/mypy
-echo "== tests as $(id -un 2>/dev/null || id -u)"
-scripts/engine.sh $bin/python -m pytest "$@"
+$bin/ruff check . && $bin/ruff format --check .
+result lint $?
+# Types are checked beside the pure tests, which it disturbs least: they only take longer.
+nice $bin/mypy >"$kept/types" 2>&1 &
+types=$!
+# So is the image of containers built, which takes minutes where there is none, and mostly waits.
+image=
 if [ "$(id -u)" = 0 ]; then
-  echo "== user-namespace tests again as an ordinary user"
-  scripts/as_nobody.sh
+  scripts/engine.sh $bin/python -c 'from harness.cluster.docker import engine, images
+images.ensure_node_image(engine.connect(), print)' >"$kept/image" 2>&1 &
+  image=$!
 fi
+pure
+result "pure tests" $?
+[ -z "$image" ] || wait $image || tail -n 3 "$kept/image" # the tests that need it will tell
+wait $types
+result types $?
+echo "== types"
+cat "$kept/types"
+# The ordinary user's namespaces and root's do not see each other, and both mostly wait: together.
+nobody=
+if [ "$(id -u)" = 0 ]; then
+  scripts/as_nobody.sh >"$kept/nobody" 2>&1 &
+  nobody=$!
+fi
+alone
+result "tests that touch the machine" $?
+if [ -n "$nobody" ]; then
+  wait $nobody
+  result "user-namespace tests as an ordinary user" $?
+  echo "== user-namespace tests again as an ordinary user"
+  cat "$kept/nobody"
+fi
+summary

@@ -7,6 +7,7 @@ all others must keep within :data:`LIMIT_S`, or ``make quick`` fails.
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -23,6 +24,8 @@ GROUPS: Mapping[str, str] = {
     "alone": "tests that touch the machine: one after the other",
 }
 LIMIT_S = 1.0
+FAILURES = "POLYGRAPH_FAILURES"
+"""The environment variable that names a file for the names of tests that failed."""
 
 
 def belongs(marks: frozenset[str], group: str) -> bool:
@@ -50,6 +53,14 @@ class Groups:
         items[:] = kept
         if others:
             config.hook.pytest_deselected(items=others)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Keep what failed for whoever runs several groups (scripts/test.sh), where they ask."""
+        if file := os.environ.get(FAILURES):
+            with Path(file).open("a", encoding="utf-8") as out:
+                for kind in ("failed", "error"):
+                    for report in terminalreporter.stats.get(kind, []):
+                        out.write(f"{kind.upper()} {report.nodeid}\n")
 
 
 def processor_s() -> float:

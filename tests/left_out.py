@@ -100,7 +100,12 @@ class LeftOut:
     # Last, so that what nobody asked for (-k, -m, --group) is not called left out.
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Deselect what this machine or user cannot run, keeping the names for the end."""
+        """Deselect what this machine or user cannot run, keeping the names for the end.
+
+        Where tests are only listed, all are: what is missing may be there once they run.
+        """
+        if self.config.option.collectonly:
+            return
         lacking = {
             item: next((need for need in self.absent if item.get_closest_marker(need)), None)
             for item in items

@@ -206,8 +206,10 @@ def _steps(
     first, last = parts[0], parts[-1]
     if told.type != OK:
         return next((part for part in parts if part is not None), _Foreign(told.f))
-    if isinstance(first, _Odd) or isinstance(last, _Odd):
-        return first if isinstance(first, _Odd) else last  # type: ignore[return-value]
+    if isinstance(first, _Odd):
+        return first
+    if isinstance(last, _Odd):
+        return last
     if asked is None or first is None or isinstance(first, _Foreign) or isinstance(last, _Foreign):
         return _Foreign(told.f) if last is None else last
     if last is None:

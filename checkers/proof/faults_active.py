@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.verdict.faults_in_force import ActiveFault, faults_active
+from harness.verdict.faults_in_force import faults_active
 from harness.verdict.record import LedgerEntry
 
-__all__ = ["ActiveFault", "faults_active", "while_it_ran"]
+__all__ = ["faults_active", "while_it_ran"]
 
 
 def while_it_ran(ledger: Sequence[LedgerEntry] | None, start_ns: int, end_ns: int) -> str:

@@ -14,7 +14,8 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from harness.verdict.record import LedgerEntry, Record
+from harness.history.faults import RecordedFault, recorded_faults
+from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
 
 NO_RECOVERY: Final = "no-recovery"
@@ -38,7 +39,8 @@ class NoRecovery:
         stats = {"ready": bool(recovery["ready"]), "seconds": recovery.get("seconds")}
         if recovery["ready"]:
             return Verdict(valid=True, stats=stats)
-        if not any(entry.event == "injected" for entry in record.faults or ()):
+        faults = recorded_faults(record.faults or ())
+        if all(fault.injected_ns is None for fault in faults):
             return Verdict(
                 valid=UNKNOWN,
                 why=f"the system was not ready {_waited(recovery)}, and no fault was injected that"
@@ -47,34 +49,23 @@ class NoRecovery:
                 " it waited for",
                 stats=stats,
             )
-        left = _not_proved_healed(record.faults or ())
+        left = [fault for fault in faults if fault.is_open]
         waited = _waited(recovery)
         if left:
-            named = ", ".join(f"{entry.fault} (fault {entry.id})" for entry in left)
+            named = ", ".join(f"{fault.fault} (fault {fault.id})" for fault in left)
             why = f"the system was not ready {waited}, but these were not proved healed: {named}"
             return Verdict(valid=UNKNOWN, why=why, stats=stats)
         if any(_killed_by_machine(end) for end in run.get("exits") or ()):
             why = f"the system was not ready {waited}, but the machine had killed a part of it"
             return Verdict(valid=UNKNOWN, why=why, stats=stats)
         why = f"every fault was healed, and the system was still not ready {waited}"
-        message = f"{_healed_sentence(record.faults or ())} {_reason(recovery, waited)}"
+        message = f"{_healed_sentence(faults)} {_reason(recovery, waited)}"
         return Verdict(
             valid=False,
             why=why,
             anomalies={NO_RECOVERY: [Anomaly(message=message, data=dict(recovery))]},
             stats=stats,
         )
-
-
-def _not_proved_healed(ledger: Sequence[LedgerEntry]) -> list[LedgerEntry]:
-    """The first entry of each injection without a ``healed`` after its last ``intend``."""
-    open_faults: dict[int, LedgerEntry] = {}
-    for entry in ledger:
-        if entry.event in ("intend", "injected"):
-            open_faults.setdefault(entry.id, entry)
-        elif entry.event == "healed":
-            open_faults.pop(entry.id, None)
-    return list(open_faults.values())
 
 
 def _killed_by_machine(end: Mapping[str, Any]) -> bool:
@@ -87,13 +78,11 @@ def _waited(recovery: Mapping[str, Any]) -> str:
     return "in the time given" if seconds is None else f"after {float(seconds):.1f} s"
 
 
-def _healed_sentence(ledger: Sequence[LedgerEntry]) -> str:
-    heals = [entry for entry in ledger if entry.event == "healed"]
-    last = max(heals, key=lambda entry: entry.time)
-    injected = len({entry.id for entry in ledger})
+def _healed_sentence(faults: Sequence[RecordedFault]) -> str:
+    last = max(faults, key=lambda fault: fault.healed_ns or 0)
     return (
-        f"All {injected} faults were proved healed, the last ({last.fault}, fault {last.id}) at"
-        f" {last.time / 1e9:.1f} s."
+        f"All {len(faults)} faults were proved healed, the last ({last.fault}, fault {last.id}) at"
+        f" {(last.healed_ns or 0) / 1e9:.1f} s."
     )
 
 

@@ -30,7 +30,8 @@ from typing import Any
 
 from harness.cluster import belonging, folders, ownership, providers, remains
 from harness.errors import HealError, HistoryError, PolygraphError, StoreError
-from harness.history.ledger import HEAL, HEALED, Ledger, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import HEAL, HEALED, Ledger, read_ledger
 from harness.history.ledger import NAME as LEDGER
 from harness.linux import identity
 from harness.store import registration
@@ -233,7 +234,7 @@ def _heal_unregistered(run_dir: Path, store: Path | None = None) -> list[str]:
     open_faults = unhealed(entries)
     if not open_faults:
         return []
-    names = ", ".join(f"{entry.fault} on {' '.join(entry.targets)}" for entry in open_faults)
+    names = ", ".join(f"{fault.fault} on {' '.join(fault.targets)}" for fault in open_faults)
     try:
         ownership.check(run_dir, store)
         proof = remains.proof_of_end(run_dir, entries)
@@ -270,11 +271,10 @@ def _end(run_dir: Path, registered: Registration) -> list[str]:
 
 
 def _faults_in_force(run_dir: Path) -> list[str]:
-    entries = unhealed(read_ledger(run_dir / LEDGER))
     return [
-        f"{run_dir}: {entry.fault} on {', '.join(entry.targets)} in a cluster left running; "
+        f"{run_dir}: {fault.fault} on {', '.join(fault.targets)} in a cluster left running; "
         f"try: polygraph down {run_dir}"
-        for entry in entries
+        for fault in unhealed(read_ledger(run_dir / LEDGER))
     ]
 
 
@@ -287,9 +287,9 @@ def _note_healed(run_dir: Path, what: str) -> list[str]:
             return []
         ledger = Ledger(path, _clock_of(run_dir))
         try:
-            for entry in open_faults:
-                ledger.record(entry.id, HEAL)
-                ledger.record(entry.id, HEALED, {"holds": True, "what": what})
+            for fault in open_faults:
+                ledger.record(fault.id, HEAL)
+                ledger.record(fault.id, HEALED, {"holds": True, "what": what})
         finally:
             ledger.close()
     except (HistoryError, StoreError) as error:

@@ -17,7 +17,7 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -195,27 +195,20 @@ def read_ledger(path: Path, bounds: Bounds = USUAL) -> list[LedgerEntry]:
     except OSError as error:
         why = error.strerror or error
         raise HistoryError(f"the fault ledger {path} cannot be read: {why}") from error
+    try:
+        return entries_of(data)
+    except HistoryError as error:
+        raise HistoryError(f"{path}, {error.message}") from error
+
+
+def entries_of(data: bytes) -> list[LedgerEntry]:
+    """The entries that the content of a ledger holds, as :func:`read_ledger` gives them."""
     lines = data[: data.rfind(b"\n") + 1].split(b"\n")
-    return [_decode(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    return [_decode(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def _decode(path: Path, number: int, line: bytes) -> LedgerEntry:
+def _decode(number: int, line: bytes) -> LedgerEntry:
     try:
         return msgspec.json.decode(line, type=LedgerEntry)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise HistoryError(f"{path}, line {number}: not a ledger entry: {error}") from error
-
-
-def unhealed(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
-    """For each injection without a ``healed``, its ``intend`` entry, the last meant first.
-
-    One that failed to be injected counts: a part of it may be in force. Healing in this order
-    undoes faults that stand on each other from the top.
-    """
-    meant: dict[int, LedgerEntry] = {}
-    for entry in entries:
-        if entry.event == INTEND:
-            meant[entry.id] = entry
-        elif entry.event == HEALED:
-            meant.pop(entry.id, None)
-    return list(reversed(meant.values()))
+        raise HistoryError(f"line {number}: not a ledger entry: {error}") from error

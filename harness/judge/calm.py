@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.history.ledger import LedgerEntry
+from harness.history.faults import RecordedFault, recorded_faults
 from harness.judge.witnesses import Witness, span_of
-from harness.verdict.faults_in_force import faults_active
 from harness.verdict.record import Record
 from harness.verdict.verdict import Anomaly, Verdict
 
@@ -36,8 +35,8 @@ def calm_first(
 
     Nothing is changed or said where no fault was injected. ``found`` are the witnesses.
     """
-    faults = record.faults or ()
-    if not any(entry.event in ("intend", "injected") for entry in faults):
+    faults = [fault for fault in recorded_faults(record.faults or ()) if fault.begun_ns is not None]
+    if not faults:
         return dict(verdicts), {}
     ordered: dict[str, Verdict] = {}
     counts: dict[str, dict[str, Calm]] = {}
@@ -52,7 +51,7 @@ def calm_first(
 
 
 def _sorted(
-    cases: Sequence[Anomaly], faults: Sequence[LedgerEntry], found: Mapping[int, Witness]
+    cases: Sequence[Anomaly], faults: Sequence[RecordedFault], found: Mapping[int, Witness]
 ) -> tuple[list[Anomaly], Calm]:
     """The cases, calm ones first and else as they were."""
     disturbed = [_is_disturbed(case, faults, found) for case in cases]
@@ -62,8 +61,8 @@ def _sorted(
 
 
 def _is_disturbed(
-    case: Anomaly, faults: Sequence[LedgerEntry], found: Mapping[int, Witness]
+    case: Anomaly, faults: Sequence[RecordedFault], found: Mapping[int, Witness]
 ) -> bool | None:
     """Whether a fault was in force; ``None`` where nobody knows when it was."""
     span = span_of(case.witness, found)
-    return None if span is None else bool(faults_active(faults, *span))
+    return None if span is None else any(fault.may_be_in_force(*span) for fault in faults)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.history.faults import recorded_faults
 from harness.history.ledger import LedgerEntry
 
 
@@ -15,12 +16,10 @@ def count_faults(
     A heal counts where something was injected: what failed half-way is undone too.
     """
     counts = {fault: {"injected": 0, "bit": 0, "healed": 0} for fault in requested}
-    seen: set[tuple[int, str]] = set()
-    injected = {entry.id for entry in entries if entry.event == "injected"}
-    for entry in entries:
-        of_fault = counts.setdefault(entry.fault, {"injected": 0, "bit": 0, "healed": 0})
-        is_new = entry.id in injected and (entry.id, entry.event) not in seen
-        if entry.event in of_fault and is_new:
-            seen.add((entry.id, entry.event))
-            of_fault[entry.event] += 1
+    for fault in recorded_faults(entries):
+        of_fault = counts.setdefault(fault.fault, {"injected": 0, "bit": 0, "healed": 0})
+        if fault.injected_ns is not None:
+            of_fault["injected"] += 1
+            of_fault["bit"] += fault.bit_ns is not None
+            of_fault["healed"] += fault.healed_ns is not None
     return counts

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.history.ledger import LedgerEntry
+from harness.history.faults import RecordedFault, recorded_faults
 from harness.history.operation import INVOKE, OK, Operation, is_transaction
 from harness.judge.facts_read import UNREADABLE
 from harness.judge.final_reads import is_final_read, read_key
@@ -25,7 +25,6 @@ LEAST_OK_OF_A_KIND = 10
 LAG_WARNING_MS = 20.0
 LAG_STALL_MS = 1000.0
 SUSPENDED_MS = 500.0
-NEVER = 2**63
 READS = frozenset({"read", "get", "dequeue", "drain"})
 READ_STEPS = frozenset({"r", "read", "rp", "poll"})
 
@@ -169,9 +168,9 @@ def _only_in_the_end(record: Record) -> set[str]:
 
 
 def _ok_around_faults(record: Record) -> Iterator[HealthFinding]:
-    entries = record.faults or ()
-    begun = [entry.time for entry in entries if entry.event == "injected"]
-    ended = [entry.time for entry in entries if entry.event == "healed"]
+    faults = recorded_faults(record.faults or ())
+    begun = [fault.injected_ns for fault in faults if fault.injected_ns is not None]
+    ended = [fault.healed_ns for fault in faults if fault.healed_ns is not None]
     oks = [operation.time for operation in _client_operations(record) if operation.type == OK]
     if begun and not any(time < min(begun) for time in oks):
         yield HealthFinding(
@@ -309,38 +308,39 @@ def _seen(operation: Operation, keyed: bool) -> Iterator[Any]:
 def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator[HealthFinding]:
     if record.faults is None:
         return
-    bitten = {entry.fault for entry in record.faults if entry.event == "bit"}
+    faults = recorded_faults(record.faults)
+    bitten = {fault.fault for fault in faults if fault.bit_ns is not None}
     for fault in requested:
         if fault not in bitten:
             yield HealthFinding(
                 check="fault-bit",
                 level="unknown",
                 message=f"the fault {fault!r} was asked for but never seen to bite"
-                + _last_word(record.faults, fault),
+                + _last_word(faults, fault),
                 settle=_longer_fault(record) + "; faults.jsonl says what was measured",
             )
 
 
-def _last_word(entries: Sequence[LedgerEntry], fault: str) -> str:
-    events = [entry for entry in entries if entry.fault == fault]
-    if not events:
+def _last_word(faults: Sequence[RecordedFault], name: str) -> str:
+    mine = [fault for fault in faults if fault.fault == name]
+    if not mine:
         return ": it was never begun"
-    reasons = [str(entry.detail.get("why") or "") for entry in events if entry.event == "failed"]
-    said = [reason for reason in reasons if reason]
+    said = [reason for fault in mine for reason in fault.failures if reason]
     return f" ({said[-1]})" if said else ""
 
 
 def _faults_without_operations(record: Record, requested: Sequence[str]) -> Iterator[HealthFinding]:
     if record.faults is None:
         return
-    spans = fault_spans(record.faults)
+    faults = recorded_faults(record.faults)
     begun = sorted(op.time for op in _client_operations(record) if op.type == INVOKE)
     over = sorted(op.time for op in _client_operations(record) if op.type != INVOKE)
     for fault in requested:
-        mine = [span for span in spans if span.fault == fault]
+        spans = [each.proved_span_ns for each in faults if each.fault == fault]
+        mine = [span for span in spans if span is not None]
         # Under way at some time of the span: begun by its end, and not over before its start.
         if mine and not any(
-            bisect_right(begun, span.end) > bisect_left(over, span.start) for span in mine
+            bisect_right(begun, end) > bisect_left(over, start) for start, end in mine
         ):
             yield HealthFinding(
                 check="fault-overlap",
@@ -351,38 +351,15 @@ def _faults_without_operations(record: Record, requested: Sequence[str]) -> Iter
 
 
 def _faults_never_healed(record: Record) -> Iterator[HealthFinding]:
-    for span in fault_spans(record.faults or ()):
-        if span.end == NEVER:
+    for fault in recorded_faults(record.faults or ()):
+        if fault.injected_ns is not None and fault.is_open:
             yield HealthFinding(
                 check="fault-heal",
                 level="unknown",
-                message=f"the fault {span.fault!r} of {span.start / 1e9:.1f} s was never proved"
-                " healed, so what came after it was no healthy system",
+                message=f"the fault {fault.fault!r} of {fault.injected_ns / 1e9:.1f} s was never"
+                " proved healed, so what came after it was no healthy system",
                 settle="faults.jsonl says what was measured; polygraph heal ends what is left",
             )
-
-
-@dataclass(frozen=True)
-class Span:
-    """When one fault was in force, ns since the start of the run."""
-
-    fault: str
-    start: int
-    end: int
-
-
-def fault_spans(entries: Sequence[LedgerEntry]) -> list[Span]:
-    """The time of each injection, from ``injected`` to ``healed`` (or for ever)."""
-    starts: dict[int, LedgerEntry] = {}
-    ends: dict[int, int] = {}
-    for entry in entries:
-        if entry.event == "injected":
-            starts[entry.id] = entry
-        elif entry.event == "healed":
-            ends[entry.id] = entry.time
-    return [
-        Span(entry.fault, entry.time, ends.get(number, NEVER)) for number, entry in starts.items()
-    ]
 
 
 def _unfinished_run(record: Record) -> Iterator[HealthFinding]:

@@ -8,12 +8,13 @@ Jepsen's ``start`` ... ``stop``) give the bands.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.history.faults import RecordedFault, recorded_faults
 from harness.history.history import History
-from harness.history.ledger import LedgerEntry
+from harness.history.ledger import BIT, FAILED, HEALED, INJECTED, INTEND, LedgerEntry
 from harness.report.display import shown, visible
 
 _OPENS = re.compile(r"^(?:start|begin|inject)(?:[-_](?P<what>.+))?$")
@@ -41,8 +42,8 @@ class Band:
     @property
     def was_injected(self) -> bool:
         """Whether the fault was, or may have been, in force."""
-        known = any(event in self.times for event in ("injected", "bit", "healed"))
-        return known or "failed" not in self.times
+        known = any(event in self.times for event in (INJECTED, BIT, HEALED))
+        return known or FAILED not in self.times
 
     @property
     def label(self) -> str:
@@ -56,27 +57,25 @@ class Band:
 
 def bands_of_ledger(entries: Iterable[LedgerEntry], last_ns: int) -> list[Band]:
     """One band for each fault id, in order of their intention."""
-    by_id: dict[int, list[LedgerEntry]] = {}
-    for entry in entries:
-        by_id.setdefault(entry.id, []).append(entry)
-    bands = [_band(group, last_ns) for group in by_id.values()]
+    bands = [_band(fault, last_ns) for fault in recorded_faults(entries)]
     return sorted(bands, key=lambda band: band.start)
 
 
-def _band(group: Sequence[LedgerEntry], last_ns: int) -> Band:
+def _band(fault: RecordedFault, last_ns: int) -> Band:
+    group = fault.entries
     times: dict[str, int] = {}
     proofs: dict[str, str] = {}
     targets: dict[str, None] = {}
     for entry in group:
         times.setdefault(entry.event, entry.time)
         targets.update(dict.fromkeys(visible(name, 60) for name in entry.targets))
-        if entry.event in ("bit", "healed", "failed"):
+        if entry.event in (BIT, HEALED, FAILED):
             proofs[entry.event] = _proof(entry.detail)
-    start = times.get("intend", group[0].time)
-    end = times.get("healed", max(last_ns, start))
+    start = group[0].time if fault.intended_ns is None else fault.intended_ns
+    end = max(last_ns, start) if fault.healed_ns is None else fault.healed_ns
     shape = next((text for entry in group if (text := _shape(entry.detail))), "")
     return Band(
-        fault=visible(group[0].fault, 60),
+        fault=visible(fault.fault, 60),
         start=start,
         end=max(end, start),
         targets=tuple(targets),
@@ -88,7 +87,7 @@ def _band(group: Sequence[LedgerEntry], last_ns: int) -> Band:
 
 
 def _tells(entry: LedgerEntry) -> bool:
-    return entry.event in ("intend", "injected") and isinstance(entry.detail.get("what"), str)
+    return entry.event in (INTEND, INJECTED) and isinstance(entry.detail.get("what"), str)
 
 
 def _proof(detail: Mapping[str, Any]) -> str:

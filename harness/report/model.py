@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import msgspec
-
 from harness.errors import PolygraphError, UsageError
 from harness.history.bounds import USUAL, Bounds
 from harness.history.history import History
-from harness.history.ledger import LedgerEntry
+from harness.history.ledger import LedgerEntry, entries_of
 from harness.history.reader import read_history
 from harness.report.bands import Band, bands_of_history, bands_of_ledger
 from harness.report.display import visible
@@ -144,15 +142,4 @@ def _read_object(inside: Folder, name: str) -> dict[str, Any]:
 
 
 def _read_ledger(inside: Folder, name: str) -> list[LedgerEntry]:
-    """The entries of the ledger; a torn last line is what a crash leaves and is passed over."""
-    lines = inside.read(name, MOST_PART_BYTES).split(b"\n")
-    entries: list[LedgerEntry] = []
-    for number, line in enumerate(lines):
-        if not line.strip():
-            continue
-        try:
-            entries.append(msgspec.json.decode(line, type=LedgerEntry))
-        except (msgspec.MsgspecError, RecursionError) as error:
-            if number != len(lines) - 1:
-                raise ValueError(f"line {number + 1}: {error}") from error
-    return entries
+    return entries_of(inside.read(name, MOST_PART_BYTES))

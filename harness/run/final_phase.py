@@ -15,9 +15,9 @@ from harness.contract.client import SystemClient
 from harness.contract.workload import ReadsKeys
 from harness.generator import Generator, clients, limit, stagger, time_limit
 from harness.generator.core import NS_PER_S
+from harness.history.faults import recorded_faults
 from harness.history.ledger import LedgerEntry
 from harness.history.operation import Operation
-from harness.judge.health import fault_spans
 from harness.run.final import FinalReads
 from harness.run.preparation import Parts
 from harness.run.workers import Invoke
@@ -65,7 +65,7 @@ class FinalPhase:
         workload = self._parts.workload
         if self._keys is None or not isinstance(workload, ReadsKeys):
             return workload.final_generator()
-        spans = [(span.start, span.end) for span in fault_spans(ledger)]
+        spans = [span for each in recorded_faults(ledger) if (span := each.proved_span_ns)]
         keys = self._keys.open_during(spans)
         taken = bounded(keys)
         self.facts = {"open_under_faults": len(keys), "read": len(taken)}

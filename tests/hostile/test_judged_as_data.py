@@ -30,6 +30,7 @@ def whole(tmp_path: Path) -> Hostile:
     return lay(UNTOUCHED, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS, ids=".".join)
 def test_a_fact_of_an_odd_kind_is_no_better_than_none(whole: Hostile, way: tuple[str, ...]) -> None:
     """It never ends the judging, never makes a valid run invalid, and is named if judged by."""
@@ -101,6 +102,7 @@ def test_the_folder_does_not_say_where_proofs_are_written(whole: Hostile) -> Non
 PLUGINS = attacks("plugin:scenario*")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", PLUGINS, ids=names_of(PLUGINS))
 def test_plug_ins_that_a_run_names_are_not_loaded(
     tmp_path: Path, attack: Attack, monkeypatch: pytest.MonkeyPatch
@@ -128,6 +130,7 @@ def test_a_plug_in_that_the_user_names_is_loaded(tmp_path: Path) -> None:
 HEADER = history_rows(whole_run())[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [*HEADER, "extra", "schema", "type", "pairing", "order"])
 def test_an_odd_header_is_told_plainly(
     whole: Hostile, key: str, capfd: pytest.CaptureFixture[str], tmp_path: Path
@@ -165,6 +168,7 @@ def test_odd_claims_are_exit_code_4(
     assert "\x1b" not in said
 
 
+@pytest.mark.slow
 def test_whole_numbers_that_cannot_be_written_are_refused(
     whole: Hostile, capfd: pytest.CaptureFixture[str]
 ) -> None:

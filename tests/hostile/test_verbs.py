@@ -43,6 +43,7 @@ GROUPS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 def test_no_verb_trusts_what_stands_in_a_run(tmp_path: Path, group: str) -> None:
     found = [

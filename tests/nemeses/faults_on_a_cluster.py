@@ -19,7 +19,8 @@ from typing import Any
 from harness.cluster import providers
 from harness.cluster.provider import PROVIDER_VARIABLE, Request
 from harness.contract.fault import Stage
-from harness.history.ledger import Ledger, LedgerEntry, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, LedgerEntry
 from harness.history.operation import NEMESIS, Operation
 from harness.judge.counting import count_faults
 from harness.run.nemesis import Nemesis
@@ -28,7 +29,7 @@ from nemeses.network import shapes
 from nemeses.network.partition import Partition
 from nemeses.process.kill import Kill
 from nemeses.process.pause import Pause
-from tests.nemeses.network.gossip import Gossip
+from tests.toys.gossip import Gossip
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 BITE_TIMEOUT_S = 40.0

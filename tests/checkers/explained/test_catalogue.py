@@ -112,6 +112,7 @@ def test_every_anomaly_of_the_lattice_is_explained() -> None:
     assert lattice - set(ANOMALIES) == set()
 
 
+@pytest.mark.slow
 def test_every_anomaly_that_a_checker_tells_is_explained() -> None:
     told = {kind for module in modules() for kind in kinds(module)}
     assert {"stale-read", "wrong-total", "int-poll-skip", "torn-write", "crash"} <= told

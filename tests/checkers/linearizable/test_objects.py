@@ -39,6 +39,7 @@ def engines_agree(name: str, calls: list[Timed]) -> bool:
     return stuck is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OBJECTS)
 def test_what_was_acted_out_on_the_model_has_an_order(name: str) -> None:
     for seed in range(60):

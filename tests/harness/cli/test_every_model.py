@@ -144,6 +144,7 @@ def written(folder: Path, name: str, operations: list[tuple[int, str, Any, Any]]
     return names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", CASES)
 def test_a_valid_and_an_invalid_history_in_every_format(
     polygraph: Any, tmp_path: Path, model: str

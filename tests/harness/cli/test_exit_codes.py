@@ -19,6 +19,7 @@ from harness.contract.finding import Finding
 Fixture = Any
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "word", "code"),
     [("fine", "true", 0), ("wrong", "false", 1), ("doubtful", "unknown", 2)],
@@ -30,6 +31,7 @@ def test_a_verdict_ends_in_its_own_code(
     assert (done.returncode, done.stdout) == (code, f"{history}\t{word}\n")
 
 
+@pytest.mark.slow
 def test_a_checker_that_raises_is_unknown_and_never_valid(
     polygraph: Fixture, history: str, toys: Fixture
 ) -> None:
@@ -38,6 +40,7 @@ def test_a_checker_that_raises_is_unknown_and_never_valid(
     assert "divides by zero" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_plugin_that_raises_ends_in_3_with_a_plain_message(
     polygraph: Fixture, history: str, toys: Fixture
 ) -> None:
@@ -47,6 +50,7 @@ def test_a_plugin_that_raises_ends_in_3_with_a_plain_message(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_traceback_is_shown_when_asked_for(
     polygraph: Fixture, history: str, toys: Fixture
 ) -> None:
@@ -99,6 +103,7 @@ def test_a_usage_error_ends_in_4(polygraph: Fixture, argv: tuple[str, ...]) -> N
     assert done.stderr.startswith("polygraph: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "words"),
     [
@@ -118,6 +123,7 @@ def test_being_stopped_ends_in_130_and_says_by_what(
     assert told.splitlines()[-1] == f"polygraph: {words}"
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_verdict(started: Fixture, toys: Fixture) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
@@ -128,6 +134,7 @@ def test_a_reader_that_goes_away_is_no_verdict(started: Fixture, toys: Fixture) 
     assert "Traceback" not in told
 
 
+@pytest.mark.slow
 def test_doctor_ends_in_0_exactly_if_a_provider_works(polygraph: Fixture) -> None:
     done = polygraph("doctor", "--json", "--store", "not/there/yet")
     findings = json.loads(done.stdout)

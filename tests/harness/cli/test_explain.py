@@ -39,6 +39,7 @@ def test_a_model_is_explained_under_each_of_its_names(capsys: pytest.CaptureFixt
     assert len(set(texts)) == 1
 
 
+@pytest.mark.slow
 def test_without_a_name_everything_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain"]) == 0
     listed = capsys.readouterr().out

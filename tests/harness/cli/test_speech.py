@@ -98,6 +98,7 @@ def test_a_missing_file_is_named_without_driving_anything(
     assert SPELLED in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_a_stream_cannot_write_is_spelled_out(tmp_path: Path) -> None:
     path = history(tmp_path / "größe.jsonl", claims=["stärker"])
     done = subprocess.run(

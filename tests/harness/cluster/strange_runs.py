@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from harness.cluster.leftovers import heal
-from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, read_ledger
 from harness.linux import identity
 from harness.linux.identity import ProcessIdentity
 from harness.store import registration

@@ -17,7 +17,8 @@ import pytest
 from harness.cluster import belonging
 from harness.cluster.leftovers import down, forget, heal
 from harness.errors import HealError
-from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, read_ledger
 from harness.linux import identity
 from harness.linux.identity import ProcessIdentity
 from harness.store import registration

@@ -16,7 +16,8 @@ import pytest
 
 from harness.cluster.leftovers import down
 from harness.errors import HealError
-from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, read_ledger
 from harness.linux.identity import ProcessIdentity
 from harness.store import registration
 from tests.harness.cluster.strange_runs import (

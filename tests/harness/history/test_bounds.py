@@ -114,6 +114,7 @@ TRAPS: Final[dict[str, Callable[[Path], Path]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trap", TRAPS)
 def test_a_trap_is_refused_in_little_memory(trap: str, tmp_path: Path) -> None:
     path = TRAPS[trap](tmp_path / trap)
@@ -124,6 +125,7 @@ def test_a_trap_is_refused_in_little_memory(trap: str, tmp_path: Path) -> None:
     assert "unexpected error" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["", "jsonl", "json", "edn", "jepsen-log", "plume", "awdit"])
 def test_a_device_without_end_is_refused(format: str) -> None:
     code, peak, said = checked(*(("-f", format) if format else ()), "/dev/zero")
@@ -150,6 +152,7 @@ def endless(tmp_path: Path, unit: bytes) -> Iterator[Path]:
     assert not writer.is_alive()
 
 
+@pytest.mark.slow
 def test_a_pipe_without_end_is_refused(tmp_path: Path) -> None:
     with endless(tmp_path, LINE * 5000) as pipe:
         code, peak, said = checked("--max-bytes", "600MiB", str(pipe))
@@ -159,6 +162,7 @@ def test_a_pipe_without_end_is_refused(tmp_path: Path) -> None:
     assert "--max-bytes 1200MiB" in said
 
 
+@pytest.mark.slow
 def test_standard_input_without_end_is_refused() -> None:
     code, peak, said = checked("-f", "jsonl", "-", feed=Path("/dev/zero"))
     assert code == 4
@@ -279,6 +283,7 @@ def test_a_report_tells_what_it_left_out_and_the_flag_brings_it(
     assert "No operations can be shown" not in page.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_little_that_wants_gigabytes_as_objects_is_refused_within_the_bound(
     tmp_path: Path,
 ) -> None:

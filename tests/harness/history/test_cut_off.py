@@ -117,6 +117,7 @@ def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "how"),
     [(case, "ordinary") for case in CASES]
@@ -143,6 +144,7 @@ def test_no_cut_is_silent(case: str, how: str, tmp_path: Path) -> None:
     assert set(silent) <= boundaries(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_what_a_cut_leaves_is_a_prefix(case: str, tmp_path: Path) -> None:
     """No answer is cut short: what is kept of a last line without an end is all of it."""

@@ -187,6 +187,7 @@ def test_completions_without_a_process_close_what_they_are_like() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.histories
 def test_every_recorded_history_is_read() -> None:
     paths = [

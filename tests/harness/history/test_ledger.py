@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.errors import HistoryError, StoreError
-from harness.history.ledger import EVENTS, Ledger, LedgerEntry, read_ledger, unhealed
+from harness.history.ledger import EVENTS, Ledger, LedgerEntry, read_ledger
 
 
 @pytest.fixture
@@ -138,22 +138,6 @@ def entries(*events: str) -> list[LedgerEntry]:
     """Entries of injection 0, 1, … written as ``"0 kill healed"``."""
     split = [event.split() for event in events]
     return [LedgerEntry(int(n), fault, [], event, at) for at, (n, fault, event) in enumerate(split)]
-
-
-def test_unhealed_are_all_without_a_healed_the_last_meant_first() -> None:
-    book = entries(
-        "0 kill intend",
-        "0 kill injected",
-        "1 pause intend",
-        "1 pause failed",
-        "2 partition intend",
-        "0 kill heal",
-        "0 kill healed",
-        "2 partition heal",
-        "2 partition failed",
-    )
-    assert [(entry.id, entry.event) for entry in unhealed(book)] == [(2, "intend"), (1, "intend")]
-    assert unhealed(book[:1]) == book[:1]
 
 
 def test_every_event_is_accepted(path: Path) -> None:

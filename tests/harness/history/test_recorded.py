@@ -28,6 +28,7 @@ NO_JSON = ("multi-register.edn", "bank-tidb.edn.gz")
 pytestmark = pytest.mark.histories
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name)
 def test_a_recorded_history_is_read_and_exported_without_loss(path: Path) -> None:
     history = read_history(path)

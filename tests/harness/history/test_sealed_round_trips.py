@@ -34,9 +34,8 @@ from harness.history.seal import PLAIN, seal
 from harness.plugins import Registry
 from tests.harness.history.shapes import SHAPES
 from tests.harness.history.shapes import history as of_shape
-from tests.workloads.memory import Memory
-from tests.workloads.memory_store import Store
-from tests.workloads.running import made, ran
+from tests.toys.object_store import ObjectStore
+from tests.toys.running_workloads import made, ran
 
 MEGABYTE = 1 << 20
 WORKLOADS = tuple(sorted(Registry().names("workloads")))
@@ -63,10 +62,7 @@ def leave_out(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
 @cache
 def of_workload(name: str) -> History:
     """Some hundred operations of a workload as its own generator asks for them, and honest."""
-    try:
-        return ran(made(name, 12), Store(), operations=240, concurrency=12)
-    except AttributeError:
-        return ran(made(name, 12), Memory(), operations=240, concurrency=12)
+    return ran(made(name, 12), ObjectStore(), operations=240, concurrency=12)
 
 
 def tiled(history: History, size: int) -> bytes:
@@ -108,6 +104,7 @@ def assert_alike(found: Columns, expected: Columns, places: Iterator[int]) -> No
         assert one == other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_a_megabyte_of_each_workload(workload: str, how: str, tmp_path: Path) -> None:
     data = tiled(of_workload(workload), MEGABYTE)
@@ -168,6 +165,7 @@ def far(operation: Operation) -> Operation:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [None, named, far], ids=["numbers", "names", "far apart"])
 def test_every_form_of_columns_of_transactions(
     form: Callable[[Operation], Operation] | None, lists: bytes, tmp_path: Path
@@ -208,6 +206,7 @@ def _json(value: Any) -> bytes:
     return b"null" if value is None else b"%d" % value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["list-append", "register"])
 def test_a_hundred_megabytes(kind: str, tmp_path: Path) -> None:
     hundred = 100 * MEGABYTE
@@ -221,6 +220,7 @@ def test_a_hundred_megabytes(kind: str, tmp_path: Path) -> None:
     assert found.operations[len(found) - 1] == jsonl.read_part(data[-2000:].split(b"\n")[-2], "")[0]
 
 
+@pytest.mark.slow
 def test_a_large_sealed_run_is_checked_exported_and_reported(
     lists: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,6 +241,7 @@ def test_a_large_sealed_run_is_checked_exported_and_reported(
     assert "No operations can be shown" not in (folder / "report.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_the_columns_of_an_old_run_are_not_believed(tmp_path: Path) -> None:
     """As older versions wrote them, whole and of the right size, with other values in them."""
     rng = Random(5)

@@ -168,6 +168,7 @@ def test_answers_in_another_shape_are_to_be_mended_where_they_stand(why: str) ->
     assert step("any", why).startswith("mend the client or the workload")
 
 
+@pytest.mark.slow
 def test_what_the_checkers_say_is_still_recognized() -> None:
     """The words that steps go by are spelled in the sources of judge and checkers."""
     root = Path(checkers.__file__).parents[1]

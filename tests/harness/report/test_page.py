@@ -61,6 +61,7 @@ def op(index: int, process: Any, type: str, f: str, value: Any, **rest: Any) -> 
     return {**record, "f": f, "value": value, **rest}
 
 
+@pytest.mark.slow
 def test_nothing_in_the_page_leads_out_of_it(invalid_run: Path) -> None:
     page = page_of(invalid_run)
     places = [
@@ -77,6 +78,7 @@ def test_nothing_in_the_page_leads_out_of_it(invalid_run: Path) -> None:
     assert {tag for tag, _ in page.tags} & {"link", "iframe", "object", "embed", "base"} == set()
 
 
+@pytest.mark.slow
 def test_every_inner_link_has_its_target_or_names_an_operation(invalid_run: Path) -> None:
     page = page_of(invalid_run)
     ids = set(page.all_ids())
@@ -115,6 +117,7 @@ def test_an_anomaly_shows_its_proof_its_witness_and_the_fault_in_force(invalid_r
     assert "Faults in force partition (minority)" in page.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("valid", "word"),
     [(True, "valid"), (False, "invalid"), ("unknown", "unknown"), ("odd", "unknown")],
@@ -132,6 +135,7 @@ def test_each_verdict_has_its_word_and_its_shape(
     assert word in page.text
 
 
+@pytest.mark.slow
 def test_what_a_checker_left_open_says_what_would_settle_it_and_nothing_is_said_twice(
     make_run: Callable[..., Path],
 ) -> None:
@@ -152,6 +156,7 @@ def test_what_a_checker_left_open_says_what_would_settle_it_and_nothing_is_said_
     assert "To settle it: search <b>longer</b>" in text
 
 
+@pytest.mark.slow
 def test_health_issues_say_what_would_settle_them(make_run: Callable[..., Path]) -> None:
     folder = make_run(count=30)
     issue = {"check": "few-ok", "level": "unknown", "message": "3 reads", "settle": "run longer"}
@@ -182,6 +187,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
         render(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -207,6 +213,7 @@ def test_a_part_that_cannot_be_read_is_named_and_the_rest_is_shown(
     assert len(json.loads(page.scripts["timeline-data"])["took"]) == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verdict",
     [
@@ -236,6 +243,7 @@ def test_a_verdict_of_odd_shape_is_shown_as_far_as_it_goes(
     assert ("G1a" in text) == ("G1a" in json.dumps(verdict))
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_shown_up_to_its_torn_last_line(make_run: Callable[..., Path]) -> None:
     folder = make_run(count=50, sealed=False)
     history = folder / "history.jsonl"
@@ -249,6 +257,7 @@ def test_a_killed_run_is_shown_up_to_its_torn_last_line(make_run: Callable[..., 
     assert len(json.loads(page.scripts["timeline-data"])["took"]) == 50
 
 
+@pytest.mark.slow
 def test_hostile_text_stays_text_everywhere(
     write_history: Callable[..., Path], write_part: Callable[[Path, str], None]
 ) -> None:
@@ -288,6 +297,7 @@ def test_hostile_text_stays_text_everywhere(
     assert any("</script><img" in words for words in data["texts"])
 
 
+@pytest.mark.slow
 def test_a_value_of_a_megabyte_is_cut_and_the_cut_is_said(
     write_history: Callable[..., Path],
 ) -> None:
@@ -301,6 +311,7 @@ def test_a_value_of_a_megabyte_is_cut_and_the_cut_is_said(
     assert any("(cut, 1,000,000 characters in all)" in words for words in texts)
 
 
+@pytest.mark.slow
 def test_an_imported_history_without_ledger_shows_the_faults_of_its_nemesis(
     write_history: Callable[..., Path],
 ) -> None:
@@ -320,6 +331,7 @@ def test_an_imported_history_without_ledger_shows_the_faults_of_its_nemesis(
     assert [(band["start"], band["end"]) for band in bands] == [(0, 5000)]
 
 
+@pytest.mark.slow
 def test_many_anomalies_are_drawn_up_to_a_limit_and_the_rest_is_listed(
     make_run: Callable[..., Path],
 ) -> None:
@@ -337,6 +349,7 @@ def test_many_anomalies_are_drawn_up_to_a_limit_and_the_rest_is_listed(
     assert "101 more anomalies stand in verdict.json" in page.text
 
 
+@pytest.mark.slow
 def test_a_witness_is_listed_in_the_order_in_which_it_was_invoked(
     make_run: Callable[..., Path],
 ) -> None:
@@ -370,6 +383,7 @@ def test_without_matplotlib_the_page_says_how_to_get_plots(
     assert "polygraph-db[plots]" in page_of(folder).text
 
 
+@pytest.mark.slow
 def test_rendering_twice_gives_the_same_page(make_run: Callable[..., Path]) -> None:
     folder = make_run(count=80)
     first = render(folder).read_bytes()

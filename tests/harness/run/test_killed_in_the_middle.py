@@ -20,7 +20,8 @@ import pytest
 from harness.cluster.docker import engine
 from harness.cluster.leftovers import heal
 from harness.errors import NeedsError
-from harness.history.ledger import read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import read_ledger
 from harness.store import registration
 from harness.store.registration import Registration
 from tests.engine_holdings import holdings

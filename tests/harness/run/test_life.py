@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from harness.errors import NotReady, SetupError, UsageError
-from harness.history.ledger import read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import read_ledger
 from harness.history.reader import read_history
 from harness.history.seal import find_history
 from harness.judge.judge import judge_run
@@ -29,7 +30,7 @@ from harness.run.preparation import prepare
 from harness.run.scenario import resolve
 from tests.disturbance import ATTEMPTS, was_held_up
 
-PLUGIN = Path(__file__).with_name("memory_system.py")
+PLUGIN = Path(__file__).parents[2] / "toys/memory_system.py"
 Bend = Callable[[Life], None]
 
 

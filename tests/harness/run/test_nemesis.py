@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 
 from harness.contract.fault import Stage
-from harness.history.ledger import Ledger, LedgerEntry, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, LedgerEntry, read_ledger
 from harness.history.operation import NEMESIS, Operation
 from harness.run.injection import Limits
 from harness.run.nemesis import Nemesis
 from nemeses.network.partition import Partition
 from nemeses.process.kill import Kill
 from nemeses.process.pause import Pause
-from tests import honest_cluster
+from tests.toys import honest_cluster
 
 NODES = ["n1", "n2", "n3"]
 ON_N1 = {"target": "one", "order": NODES}

@@ -205,6 +205,7 @@ def test_a_broken_summary_of_a_soak_spoils_no_index(
 NAMES = ("verdict.json", "scenario.toml", "evidence/run.json", "report.html")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", [*NAMES, "evidence/progress.json", "history.jsonl"])
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "device"])
@@ -232,6 +233,7 @@ def test_what_is_no_plain_file_is_neither_read_nor_waited_for(
     assert f"{ODD}/{name}" not in archive.namelist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["evidence", "nodes", "run", "workload", "system", "soak"])
 def test_no_link_on_the_way_is_passed(
     patient: TestClient, odd: Path, store: Path, tmp_path: Path, place: str
@@ -265,6 +267,7 @@ def test_no_link_on_the_way_is_passed(
 BYTES = [b"\xff", b"caf\xe9", b"%ff", b"a b?c#d", b"line\nend", b"<b>&amp;", b"\x1b[31m", b"'\""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BYTES)
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_a_name_of_any_bytes_leads_to_its_run_and_back(

@@ -16,6 +16,7 @@ EVERY = ("read-uncommitted", "read-committed", "causal", "PRAM", "serializable")
 HISTORIES = 250
 
 
+@pytest.mark.slow
 def test_random_histories_of_all_kinds_are_judged_as_the_oracles_have_it() -> None:
     tally = Tally()
     for seed in range(HISTORIES):

@@ -172,6 +172,7 @@ def test_the_faults_active_are_told() -> None:
     assert "partition of n1 (fault 1, from 0.0 s never healed)" in case.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("assume", [(), *((name,) for name in ASSUMPTIONS)])
 def test_small_histories_are_judged_as_trying_everything_does(assume: tuple[str, ...]) -> None:
     """Invalid only where no order of versions that goes with the assumption is allowed, valid

@@ -25,7 +25,8 @@ from harness.cluster.ssh.connection import connect
 from harness.cluster.ssh.hosts import hosts_of
 from harness.cluster.ssh.provider import PROVIDER
 from harness.errors import PolygraphError
-from harness.history.ledger import Ledger, read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import Ledger, read_ledger
 from harness.linux.identity import identify, wait_for_end
 from harness.store import registration
 from tests.harness.cluster.inside import Inside, refusal, wait_until

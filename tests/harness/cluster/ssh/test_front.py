@@ -20,7 +20,8 @@ import pytest
 from harness.cluster.leftovers import heal
 from harness.cluster.ssh.hosts import hosts_of
 from harness.cluster.ssh.link import KeeperLink
-from harness.history.ledger import read_ledger, unhealed
+from harness.history.faults import unhealed
+from harness.history.ledger import read_ledger
 from harness.store import registration
 from harness.store.registration import Registration
 from tests.harness.cluster.ssh.lab import standing

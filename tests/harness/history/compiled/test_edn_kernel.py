@@ -128,6 +128,7 @@ atoms = st.integers(-(10**20), 10**20) | st.booleans() | st.none() | st.text(max
 nested = st.recursive(atoms, lambda inner: st.lists(inner, max_size=3), max_leaves=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(values=st.lists(nested, max_size=4))
 def test_any_values_are_read_alike(values: list[Any]) -> None:

@@ -142,6 +142,7 @@ FREE = settings(
 )
 
 
+@pytest.mark.slow
 @FREE
 @given(histories())
 def test_columns_are_those_of_the_ordinary_reader(text: str) -> None:
@@ -152,6 +153,7 @@ def test_columns_are_those_of_the_ordinary_reader(text: str) -> None:
         assert_alike(fast, ordinary(path))
 
 
+@pytest.mark.slow
 @FREE
 @given(histories(), st.data())
 def test_a_damaged_file_is_read_as_by_the_ordinary_reader_or_left_to_it(
@@ -231,6 +233,7 @@ def long_history(names: list[str], count: int) -> str:
     return "".join(lines)
 
 
+@pytest.mark.slow
 def test_thousands_of_names_find_room(tmp_path: Path) -> None:
     path = written(tmp_path, long_history([f'"name {n}"' for n in range(5000)], 5000))
     fast = read_fast(path)

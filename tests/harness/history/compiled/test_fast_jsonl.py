@@ -114,6 +114,7 @@ def test_a_header_is_read(tmp_path: Path) -> None:
     assert_alike(written(tmp_path, [header, *transactions(3, 50, [1], [1])]))
 
 
+@pytest.mark.slow
 def test_thousands_of_names_find_room(tmp_path: Path) -> None:
     names = [f"name {n}" for n in range(5000)]
     assert_alike(written(tmp_path, transactions(4, 4000, names, names)))

@@ -121,6 +121,7 @@ def test_a_file_that_says_nothing_of_itself_needs_a_model(polygraph: Fixture, hi
     assert "-m MODEL" in done.stderr
 
 
+@pytest.mark.slow
 def test_verdict_and_proofs_are_written_into_the_folder(
     polygraph: Fixture, history: str, toys: Fixture, tmp_path: Path
 ) -> None:

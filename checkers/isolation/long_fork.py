@@ -23,7 +23,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from checkers.isolation import impossible_reads
-from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
+from checkers.isolation.impossible_reads import displayed_key, look_for_impossible_reads
 from checkers.isolation.register_transactions import (
     READS,
     WRITES,
@@ -34,8 +34,10 @@ from checkers.isolation.register_transactions import (
     register_transactions,
     writers,
 )
-from checkers.proof.claim import Cases, Meaning, judged, listed
+from checkers.proof.cases import Cases
+from checkers.proof.claim import Meaning, judged
 from checkers.proof.prose import proof
+from checkers.proof.words import shortened
 from harness.history.operation import FAIL, OK
 from harness.verdict.record import Record
 from harness.verdict.verdict import Anomaly, Budget, Checker, Verdict
@@ -69,7 +71,7 @@ class LongFork:
         known = writers(transactions)
         once, twice = _writes(transactions)
         cases = Cases()
-        odd = look_for_odd_reads(record, cases, transactions, known)
+        odd = look_for_impossible_reads(record, cases, transactions, known)
         groups: dict[State, dict[State, int]] = {}
         counts = {"reads-count": 0, "early-read-count": 0, "late-read-count": 0}
         for reader in _readers(transactions):
@@ -98,7 +100,7 @@ class LongFork:
 def _why_unknown(twice: set[Any]) -> str:
     if not twice:
         return ""
-    keys = listed(sorted(map(displayed, twice)))
+    keys = shortened(sorted(map(displayed, twice)))
     return f"written more than once, so that reads cannot be compared: key {keys}"
 
 

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from checkers.isolation import impossible_reads
-from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
+from checkers.isolation.impossible_reads import displayed_key, look_for_impossible_reads
 from checkers.isolation.register_transactions import (
     READS,
     WRITES,
@@ -36,10 +36,11 @@ from checkers.isolation.register_transactions import (
     Writers,
     displayed,
     register_transactions,
-    twice_told,
     writers,
+    written_twice_over,
 )
-from checkers.proof.claim import Cases, Meaning, judged
+from checkers.proof.cases import Cases
+from checkers.proof.claim import Meaning, judged
 from checkers.proof.prose import proof
 from harness.history.operation import INFO
 from harness.verdict.record import Record
@@ -72,7 +73,7 @@ class Torn:
         found, known = transactions.found, writers(transactions)
         last_end = _last_ends(record, found)
         cases = Cases()
-        odd = look_for_odd_reads(record, cases, transactions, known)
+        odd = look_for_impossible_reads(record, cases, transactions, known)
         several = 0
         for transaction in found:
             budget.spend_check(self.name)
@@ -84,7 +85,7 @@ class Torn:
             cases,
             MEANINGS,
             stats={"transaction-count": len(found), "reads-of-several-keys": several},
-            unknown=transactions.odd or odd or twice_told(known),
+            unknown=transactions.odd or odd or written_twice_over(known),
             tested=(TORN, impossible_reads.ABORTED_READ, impossible_reads.THIN_AIR)
             if several
             else (),

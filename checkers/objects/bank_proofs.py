@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from checkers.proof.faults_active import while_it_ran
+from checkers.proof.faults_active import while_they_ran
+from checkers.proof.words import moment, operation_line
 from harness.history.calls import Call, calls, short
 from harness.history.operation import OK, Operation
 from harness.history.values import key_text
@@ -29,7 +30,7 @@ CULPRITS: Final = 12
 """Culprits named in a proof; all are counted."""
 
 
-class Teller:
+class ReadExplainer:
     """Tells of single bad reads what came before them and what went on beside them."""
 
     def __init__(
@@ -55,20 +56,19 @@ class Teller:
         culprits = self._culprits(completion, before, pair, position)
         named = culprits[:CULPRITS] or self._latest(max(good, 0), position)
         lines = [
-            f"T1 = read of all accounts by process {completion.process}"
-            f"{f' on {completion.node}' if completion.node else ''}, invoked at"
-            f" {_moment(invocation)}, ok at {_moment(completion)}: {_balances(completion)}",
+            f"T1 = {operation_line('read of all accounts', invocation, completion)}:"
+            f" {_balances(completion)}",
             f"T1 {what}.",
             *self._reason(kind, invocation, completion),
             _before(before),
-            *_told(named, culprits, position),
+            *_transfers_since(named, culprits, position),
         ]
         witness = {completion.index, *(_index(call, position) for call in named)}
         witness |= {before.index} if before is not None else set()
         involved = [invocation, completion, *(call.last for call in named)]
         beside = {op.index: dict(op.extra) for op in involved if op.extra}
         lines += [f"Beside the value of {index}: {short(facts)}" for index, facts in beside.items()]
-        faults = while_it_ran(self.record.faults, invocation.time, completion.time)
+        faults = while_they_ran(self.record.faults, [invocation, completion])
         lines += [faults] if faults else []
         return Anomaly(
             message="\n".join(lines),
@@ -146,7 +146,7 @@ class Teller:
         return [*answered, *(c for c in under_way if c.end >= end)][-NEARBY:]
 
 
-def _told(named: Sequence[Call], culprits: Sequence[Call], position: int) -> list[str]:
+def _transfers_since(named: Sequence[Call], culprits: Sequence[Call], position: int) -> list[str]:
     if not named:
         return []
     listed = "; ".join(
@@ -184,7 +184,7 @@ def _transfer(call: Call) -> str:
 def _before(read: Operation | None) -> str:
     if read is None:
         return "No read before it was sound."
-    return f"The last sound read before it (T2) was answered at {_moment(read)}: {_balances(read)}"
+    return f"The last sound read before it (T2) was answered at {moment(read)}: {_balances(read)}"
 
 
 def _held(invocation: Operation, completion: Operation) -> str:
@@ -200,8 +200,3 @@ def _balances(read: Operation) -> str:
         value = dict(enumerate(value))
     shown = value.items() if isinstance(value, Mapping) else ()
     return "{" + ", ".join(f"{account}: {balance}" for account, balance in sorted(shown)) + "}"
-
-
-def _moment(operation: Operation) -> str:
-    time = f", {operation.time / 1e9:.3f} s" if operation.time >= 0 else ""
-    return f"index {operation.index}{time}"

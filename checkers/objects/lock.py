@@ -28,7 +28,8 @@ from heapq import heappop, heappush
 from typing import Any, Final
 
 from checkers.objects.watch import running_highest
-from checkers.proof.findings import Findings, each_key
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import Findings
 from checkers.proof.shapes import HINT, is_pair
 from harness.history.calls import BEFORE_ALL, NEVER, Call, calls, name, of, short
 from harness.verdict.record import Record
@@ -165,7 +166,7 @@ def _find_overlaps(findings: Findings, holds: Sequence[Hold], lease_s: float | N
         while by_expiry and by_expiry[0][0] <= hold.acquire.last.time:
             live.pop(heappop(by_expiry)[1], None)
         if live:
-            _tell_overlap(findings, holds[next(iter(live))], hold)
+            _report_overlap(findings, holds[next(iter(live))], hold)
         own_s = _lease_s(hold, lease_s)
         if own_s is None or _has_times(hold):
             live[number] = None
@@ -187,7 +188,7 @@ def _has_times(hold: Hold) -> bool:
     return hold.acquire.invocation.time >= 0 and hold.acquire.start != BEFORE_ALL
 
 
-def _tell_overlap(findings: Findings, earlier: Hold, later: Hold) -> None:
+def _report_overlap(findings: Findings, earlier: Hold, later: Hold) -> None:
     involved = [earlier.acquire, later.acquire]
     involved += [earlier.release] if earlier.release is not None else []
     moment = later.acquire.last.index

@@ -25,7 +25,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from checkers.proof.findings import Findings, each_key, listed
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import Findings, listed
 from checkers.proof.promises import Promises, promises
 from checkers.proof.shapes import HINT, Known, looks_keyed
 from harness.history.calls import BEFORE_ALL, Call, calls, name, of, short
@@ -188,14 +189,14 @@ def find_too_many(findings: Findings, traffic: Traffic, value: Any, takes: Seque
         begun = attempts[: bisect_left(starts, taken.call.end)]
         shown = short(taken.value)
         if not begun:
-            _tell_unexpected(findings, traffic, value, taken)
+            _report_unexpected(findings, traffic, value, taken)
         elif not traffic.promised.not_durable:
-            _tell_duplicated(findings, begun, takes[:count], shown)
+            _report_duplicated(findings, begun, takes[:count], shown)
         return bool(begun)
     return False
 
 
-def _tell_duplicated(
+def _report_duplicated(
     findings: Findings, begun: Sequence[Call], takes: Sequence[Taken], shown: str
 ) -> None:
     told = [call for call in begun if call.end != BEFORE_ALL]
@@ -208,7 +209,7 @@ def _tell_duplicated(
     findings.add(DUPLICATED, involved, reasons, value=shown, count=len(takes))
 
 
-def _tell_unexpected(findings: Findings, traffic: Traffic, value: Any, taken: Taken) -> None:
+def _report_unexpected(findings: Findings, traffic: Traffic, value: Any, taken: Taken) -> None:
     shown = short(taken.value)
     enqueues = traffic.into.get(value, [])[:1]
     if not enqueues:

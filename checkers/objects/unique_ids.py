@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checkers.proof.findings import LISTED, Findings, each_key
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import LISTED, Findings
 from checkers.proof.shapes import kind_of
 from harness.history.calls import Call, calls, name, names, of, short
 from harness.verdict.record import Record
@@ -48,7 +49,7 @@ class UniqueIds:
             name_: found for name_, found in given.items() if len(found) + (name_ in before) > 1
         }
         for name_, found in twice.items():
-            _tell(findings, found, was_there=name_ in before)
+            _report(findings, found, was_there=name_ in before)
         most = sorted(twice.values(), key=len, reverse=True)[:LISTED]
         count = sum(len(found) for found in given.values())
         stats = {
@@ -73,7 +74,7 @@ def _doubt(initial: Any, odd: Sequence[Call]) -> str:
     return f"{odd[0]} answered {short(odd[0].answer)}, which is no id" if odd else ""
 
 
-def _tell(findings: Findings, found: Sequence[Call], *, was_there: bool) -> None:
+def _report(findings: Findings, found: Sequence[Call], *, was_there: bool) -> None:
     shown = short(found[0].answer)
     reasons = [f"All {len(found)} of these were given the id {shown}, which is not unique."]
     if was_there:

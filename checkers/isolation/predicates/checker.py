@@ -41,7 +41,8 @@ from checkers.isolation.predicates.groups import STEPS, Group, Txn, matches, tak
 from checkers.isolation.predicates.orders import Limit, has_order
 from checkers.isolation.predicates.reads import MISMATCH, MISS, Edge, Reader
 from checkers.isolation.register_transactions import foreign_operations
-from checkers.proof.claim import Cases, Meaning, claims, judged
+from checkers.proof.cases import Cases
+from checkers.proof.claim import Meaning, claims, judged
 from checkers.proof.models import PROCESS_CYCLES, REALTIME_CYCLES, canonical, prohibited
 from checkers.proof.prose import proof
 from harness.history.operation import FAIL, OK
@@ -199,7 +200,7 @@ def _look_for_cycles(
         if cycle:
             kind = _named(cycle)
             if cases.wants(kind):
-                cases.keep(kind, _told(record, group, cycle))
+                cases.keep(kind, _cycle_anomaly(record, group, cycle))
             return
 
 
@@ -295,7 +296,7 @@ def _named(cycle: list[Edge]) -> str:
     return f"{'G2' if adjacent else 'G-nonadjacent'}{item}{late}"
 
 
-def _told(record: Record, group: Group, cycle: list[Edge]) -> Anomaly:
+def _cycle_anomaly(record: Record, group: Group, cycle: list[Edge]) -> Anomaly:
     cycle = [  # of two steps in time the first tells all: time is transitive
         edge
         for kind, run in groupby(_from_a_read(cycle), key=lambda edge: edge.kind)

@@ -17,11 +17,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from checkers.elle.explain import Teller
+from checkers.elle.explain import Explainer
 from checkers.elle.graph import LABELS, PROCESS, REALTIME, RW, WR, WW
 from checkers.isolation.rw_register.begin_commit_graph import INSIDE
 from checkers.isolation.rw_register.problem import INITIAL, PREFIX, SERIAL, SNAPSHOT, Level, Problem
 from checkers.isolation.rw_register.refutation import Circle, Finding, Pair, Refutation, Step
+from checkers.proof.words import then
 from harness.verdict.record import Record
 from harness.verdict.verdict import Anomaly
 
@@ -40,7 +41,7 @@ _WHAT: Final = {
 }
 
 
-class _Tale:
+class _Describer:
     """Names transactions and findings in the order in which they are told of."""
 
     def __init__(self, problem: Problem, level: Level, refutation: Refutation) -> None:
@@ -121,26 +122,24 @@ class _Tale:
             yield f"Suppose {supposed}. Then:"
         else:
             yield "Then:"
-        steps = [step for step in circle.steps if step.label != INSIDE]
+        steps = [self.step(step) for step in circle.steps if step.label != INSIDE]
         if not steps:
             yield "  - These orders make a circle by themselves: a contradiction!"
-        for place, step in enumerate(steps, 1):
-            if place == len(steps):
-                yield f"  - However, {self.step(step)}: a contradiction!"
-            else:
-                yield f"  - {self.step(step)}."
+        yield from then(steps)
 
 
-def told(refutation: Refutation, problem: Problem, level: Level, record: Record) -> Anomaly:
+def refutation_anomaly(
+    refutation: Refutation, problem: Problem, level: Level, record: Record
+) -> Anomaly:
     """The proof for people, with its steps for machines."""
-    tale = _Tale(problem, level, refutation)
+    describer = _Describer(problem, level, refutation)
     circles = refutation.circles[:MOST_CIRCLES]
-    proved = [line for circle in circles for line in (*tale.circle(circle), "")]
+    proved = [line for circle in circles for line in (*describer.circle(circle), "")]
     if len(refutation.circles) > len(circles):
         more = len(refutation.circles) - len(circles)
         proved.append(f"So it goes with each other choice ({more} more circles).")
     findings = [
-        f"  ({place}) {tale.finding(finding)}."
+        f"  ({place}) {describer.finding(finding)}."
         for place, finding in enumerate(refutation.findings[:MOST_FINDINGS], 1)
     ]
     if len(refutation.findings) > len(findings):
@@ -152,8 +151,8 @@ def told(refutation: Refutation, problem: Problem, level: Level, record: Record)
     if any(circle.supposed for circle in refutation.circles):
         parts.append("Nothing tells which of some versions came first; each choice contradicts.")
     text = "\n".join([*parts, *proved]).strip()
-    txns = [int(problem.txns[number]) for number in tale.names]
-    return Teller(problem.found, record).anomaly(txns, text, steps=_steps(circles, problem))
+    txns = [int(problem.txns[number]) for number in describer.names]
+    return Explainer(problem.found, record).anomaly(txns, text, steps=_steps(circles, problem))
 
 
 def _steps(circles: Sequence[Circle], problem: Problem) -> list[dict[str, Any]]:

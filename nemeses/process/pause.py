@@ -48,6 +48,7 @@ class Pause:
 
     name = "pause"
     needs_processes = True
+    needs = (HasProcesses,)
     options = (
         SystemOption(
             name="pause_targets",

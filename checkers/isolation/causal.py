@@ -50,6 +50,7 @@ from checkers.proof.claim import Cases, Meaning, claims, forbids, judged
 from checkers.proof.prose import proof
 from harness.history.operation import INFO, OK
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, UNIQUE_VALUES
 from harness.verdict.verdict import Anomaly, Budget, Checker, Verdict
 
 CYCLE: Final = "causal-cycle"
@@ -132,6 +133,7 @@ class Causal:
             MEANINGS,
             stats={"operation-count": len(found), "read-count": reads},
             unknown=transactions.odd or odd or twice_told(known),
+            settle=MEND_ANSWERS if transactions.odd or odd else UNIQUE_VALUES,
             tested=(CYCLE, INITIAL_READ, STALE_READ, CONFLICT) if reads else (),
             untested="no read was answered",
         )

@@ -40,6 +40,7 @@ from checkers.isolation.register_transactions import (
 from checkers.proof.claim import Cases, Meaning, judged
 from checkers.proof.prose import proof
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, UNIQUE_VALUES
 from harness.verdict.verdict import Anomaly, Budget, Checker, Verdict
 
 WRITE_SKEW: Final = "write-skew"
@@ -93,6 +94,7 @@ class WriteSkew:
             MEANINGS,
             stats={"transaction-count": len(found), "anti-dependencies": len(before)},
             unknown=transactions.odd or odd or twice_told(known),
+            settle=MEND_ANSWERS if transactions.odd or odd else UNIQUE_VALUES,
             tested=MAIN if any(transaction.seen for transaction in done) else (),
             untested="no transaction read anything",
         )

@@ -20,6 +20,7 @@ from harness.history.calls import Call, name, short
 from harness.history.history import History
 from harness.history.operation import INVOKE, Header, Operation
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, MEND_KEYS, READ_MORE, Settle
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Valid, Verdict, untested, worst
 
 SHOWN: Final = 8
@@ -89,7 +90,8 @@ class Findings:
         why: str = "",
         unknown: str = "",
         empty: str = "",
-        settle: str = "",
+        settle: Settle = READ_MORE,
+        mend: Settle = MEND_ANSWERS,
         not_: Sequence[str] = (),
         also_not: Sequence[str] = (),
         permitted: Mapping[str, int] | None = None,
@@ -97,9 +99,10 @@ class Findings:
     ) -> Verdict:
         """Invalid if anything was found, else unknown if ``unknown`` says why, else valid.
 
+        ``mend`` settles what is ``unknown`` (as a rule an answer in a form of its own).
         ``empty`` says what was missing for anything to be tested, which is unknown for a whole
-        history; a key of many that came to nothing is left out. ``permitted`` counts what was
-        found and breaks no promise, as ``permitted_by`` says.
+        history, and ``settle`` where to get it; a key of many that came to nothing is left out.
+        ``permitted`` counts what was found and breaks no promise, as ``permitted_by`` says.
         """
         excused = {kind: count for kind, count in (permitted or {}).items() if count}
         if excused:
@@ -116,7 +119,7 @@ class Findings:
         if empty and not unknown:
             return untested(empty, settle=settle, stats={**stats, NOTHING_JUDGED: True})
         if unknown:
-            return Verdict(valid=UNKNOWN, why=unknown, settle=settle, stats=stats)
+            return Verdict(valid=UNKNOWN, why=unknown, settle=mend, stats=stats)
         listed_ = ", ".join(f"{count} {kind}" for kind, count in sorted(excused.items()))
         told = f"{listed_}, which breaks no promise: {permitted_by}" if excused else ""
         return Verdict(valid=True, why=told, stats=stats)
@@ -148,7 +151,7 @@ def _by_key(record: Record, judge: Judge, budget: Budget) -> Verdict:
     try:
         parts = split(record)
     except NotKeyed as error:
-        return Verdict(valid=UNKNOWN, why=str(error))
+        return Verdict(valid=UNKNOWN, why=str(error), settle=MEND_KEYS)
     verdicts: dict[str, tuple[Any, Verdict]] = {}
     for key, part in parts:
         budget.spend_check(f"key {short(key)}")
@@ -220,6 +223,7 @@ def _joined(verdicts: Mapping[str, tuple[Any, Verdict]]) -> Verdict:
     return Verdict(
         valid=valid,
         why="" if valid is True else _why(bad, len(verdicts), verdicts[bad[0]][1].why),
+        settle=verdicts[bad[0]][1].settle if valid == UNKNOWN else "",
         anomalies=anomalies,
         not_=_common([verdict.not_ for verdict in models]),
         also_not=_common([verdict.also_not for verdict in models]),

@@ -25,6 +25,7 @@ from checkers.proof.faults_active import faults_active, while_it_ran
 from checkers.run.logs import is_cut_off
 from harness.history.faults import recorded_faults
 from harness.verdict.record import LedgerEntry, LogFile, Record
+from harness.verdict.steps import FREE_MEMORY, MAKE_ROOM, RUN_AGAIN, Settle
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
 
 CRASH: Final = "crash"
@@ -93,31 +94,43 @@ class Crash:
             return Verdict(
                 valid=False, why=_first_line(told[0]), anomalies={CRASH: told}, stats=stats
             )
-        doubt = self._doubt(run, killed, full)
-        return Verdict(valid=UNKNOWN if doubt else True, why=doubt, stats=stats)
+        return self._doubt(run, killed, full, stats) or Verdict(valid=True, stats=stats)
 
     def _doubt(
         self,
         run: Mapping[str, Any],
         killed: Sequence[Mapping[str, Any]],
         full: Sequence[PanicLine],
-    ) -> str:
+        stats: dict[str, Any],
+    ) -> Verdict | None:
+        """Unknown where the machine, or nobody, may have ended what ended; ``None`` if not."""
+        settle: Settle
         if full:
-            return (
-                f"the disk under {full[0].log.node} was full (line {full[0].line} of its"
-                f" {full[0].log.path.name}): what happened there is this machine's doing"
+            settle, why = (
+                MAKE_ROOM,
+                (
+                    f"the disk under {full[0].log.node} was full (line {full[0].line} of its"
+                    f" {full[0].log.path.name}): what happened there is this machine's doing"
+                ),
             )
-        if killed:
+        elif killed:
             end = killed[0]
-            return (
-                f"{end.get('daemon')} on {end.get('node')} was killed (signal 9) at"
-                f" {_seconds(end)}, by no fault of this run: probably for lack of memory"
+            settle, why = (
+                FREE_MEMORY,
+                (
+                    f"{end.get('daemon')} on {end.get('node')} was killed (signal 9) at"
+                    f" {_seconds(end)}, by no fault of this run: probably for lack of memory"
+                ),
             )
-        if run.get("lost_nodes"):
-            return f"{' '.join(run['lost_nodes'])} went with the machine under it, and all there"
-        if run.get("partial"):
-            return "the run was cut short, so nobody knows which processes had ended"
-        return ""
+        elif run.get("lost_nodes"):
+            why = f"{' '.join(run['lost_nodes'])} went with the machine under it, and all there"
+            settle = "run it again on machines that stay up"
+        elif run.get("partial"):
+            why = "the run was cut short, so nobody knows which processes had ended"
+            settle = RUN_AGAIN
+        else:
+            return None
+        return Verdict(valid=UNKNOWN, why=why, settle=settle, stats=stats)
 
     def _excuses(self, ledger: Sequence[LedgerEntry]) -> list[re.Pattern[str]]:
         """Lines expected under the faults that were injected at all (log lines carry no time)."""

@@ -242,8 +242,10 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
         recorded = () if request.model is not None else facts.get("checkers") or ()
         absent = absent_checkers(run_dir, facts, recorded, request.registry)
         return judge_bare(record.history, name, request, recorded, absent)
+    record = load_record(run_dir, request.bounds)
     verdict = judge_run(
         run_dir,
+        record=record,
         seconds=budget_of(name, request),
         begun=request.begun,
         registry=request.registry,
@@ -260,7 +262,7 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     elif stored.get("valid") != verdict["valid"]:
         say(f"{run_dir}: its verdict.json says {stored.get('valid')}, kept as it is", err=True)
     if name in request.folders:
-        _keep_proofs(name, load_record(run_dir, request.bounds).history, verdict, request)
+        _keep_proofs(name, record.history, verdict, request)
     return verdict
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.plugins import BUILT_IN, Registry
 from harness.store.runs import read_json
+from harness.verdict.steps import Step
 from harness.verdict.verdict import UNKNOWN, Verdict
 
 
@@ -51,6 +52,6 @@ def _not_run(name: str, origin: str, run_dir: Path) -> Verdict:
     return Verdict(
         valid=UNKNOWN,
         why=why,
-        settle="polygraph check RUN --plugin FILE, with the file that holds this checker",
+        settle=Step("polygraph check RUN --plugin FILE, with the file that holds this checker"),
         stats={"recorded": dict(before)} if isinstance(before, Mapping) else {},
     )

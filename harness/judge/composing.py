@@ -20,6 +20,7 @@ from harness.judge.settling import steps
 from harness.judge.trouble import excused
 from harness.judge.witnesses import witnesses
 from harness.verdict.record import Record
+from harness.verdict.steps import DECIDES_THE_CLAIM
 from harness.verdict.verdict import UNKNOWN, Valid, Verdict, worst
 
 PROMISES: Final = {
@@ -118,6 +119,7 @@ def against_claims(
         valid=UNKNOWN,
         why=f"{verdict.why} (that breaks {', '.join(verdict.not_)}, which is not claimed;"
         f" whether {', '.join(claims)} holds is not decided by this checker)",
+        settle=DECIDES_THE_CLAIM,
     )
 
 

@@ -18,6 +18,7 @@ from harness.history.faults import RecordedFault, recorded_faults
 from harness.judge.facts_read import UNREADABLE
 from harness.judge.final_reads import is_final_read, read_key
 from harness.verdict.record import Record
+from harness.verdict.steps import LOOK_AT_LEDGER, RUN_AGAIN, Settle, of_more, told
 
 if TYPE_CHECKING:
     from harness.judge.activity import Activity
@@ -35,7 +36,7 @@ class HealthFinding:
     check: str
     level: Literal["unknown", "warning"]
     message: str
-    settle: str
+    settle: Settle
 
     def as_json(self) -> dict[str, Any]:
         """An entry of ``health`` in ``verdict.json``."""
@@ -43,7 +44,7 @@ class HealthFinding:
             "check": self.check,
             "level": self.level,
             "message": self.message,
-            "settle": self.settle,
+            "settle": told(self.settle),
         }
 
 
@@ -125,9 +126,10 @@ def _too_little_happened(record: Record, did: Activity) -> Iterator[HealthFindin
             check="operations",
             level="unknown",
             message="no client operation was invoked",
-            settle="look at the node logs and warnings: did the clients reach the nodes? then"
-            + " run again with "
-            + _more(record, "time_limit", 2, "a longer --time-limit"),
+            settle=of_more(
+                "look at the node logs and warnings: did the clients reach the nodes? then"
+                " run again with " + _more(record, "time_limit", 2, "a longer --time-limit")
+            ),
         )
     final = _only_in_the_end(record, did)
     for f, count in ok.items():
@@ -137,13 +139,15 @@ def _too_little_happened(record: Record, did: Activity) -> Iterator[HealthFindin
                 level="unknown",
                 message=f"only {count} operations {f!r} were ok; at least {LEAST_OK_OF_A_KIND}"
                 " are needed before their silence means anything",
-                settle=_more(
-                    record,
-                    "time_limit",
-                    max(2.0, LEAST_OK_OF_A_KIND / max(count, 1)),
-                    "a longer --time-limit or a higher --rate",
-                )
-                + "; fewer or shorter faults; polygraph report RUN shows the errors",
+                settle=of_more(
+                    _more(
+                        record,
+                        "time_limit",
+                        max(2.0, LEAST_OK_OF_A_KIND / max(count, 1)),
+                        "a longer --time-limit or a higher --rate",
+                    )
+                    + "; fewer or shorter faults; polygraph report RUN shows the errors"
+                ),
             )
 
 
@@ -163,16 +167,20 @@ def _ok_around_faults(record: Record, did: Activity) -> Iterator[HealthFinding]:
             check="before-faults",
             level="unknown",
             message="no operation was ok before the first fault: the system may never have worked",
-            settle=_more(record, "nemesis_interval", 2, "a longer --nemesis-interval")
-            + ", so that operations come first",
+            settle=of_more(
+                _more(record, "nemesis_interval", 2, "a longer --nemesis-interval")
+                + ", so that operations come first"
+            ),
         )
     if begun and ended and not (len(oks) and int(oks[-1]) > max(ended)):
         yield HealthFinding(
             check="after-heal",
             level="unknown",
             message="no operation was ok after the last heal: what the faults left was never read",
-            settle=_more(record, "recovery_timeout", 2, "a longer --recovery-timeout")
-            + "; look at the node logs after the last heal",
+            settle=of_more(
+                _more(record, "recovery_timeout", 2, "a longer --recovery-timeout")
+                + "; look at the node logs after the last heal"
+            ),
         )
 
 
@@ -230,8 +238,10 @@ def _unread(record: Record, what: str) -> HealthFinding:
         check="final-reads",
         level="unknown",
         message=f"after recovery {what}; what the faults left there was never seen",
-        settle="look at the errors of the last operations and at the node's log; then run again"
-        " with " + _more(record, "recovery_timeout", 2, "a longer --recovery-timeout"),
+        settle=of_more(
+            "look at the errors of the last operations and at the node's log; then run again"
+            " with " + _more(record, "recovery_timeout", 2, "a longer --recovery-timeout")
+        ),
     )
 
 
@@ -260,8 +270,10 @@ def _reads_that_saw_nothing(record: Record, did: Activity) -> Iterator[HealthFin
             check="reads",
             level="unknown",
             message=f"all {reads} ok reads saw nothing, so no write was ever observed",
-            settle=_more(record, "time_limit", 2, "a longer --time-limit")
-            + "; check that readers and writers use the same keys",
+            settle=of_more(
+                _more(record, "time_limit", 2, "a longer --time-limit")
+                + "; check that readers and writers use the same keys"
+            ),
         )
 
 
@@ -277,7 +289,7 @@ def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator
                 level="unknown",
                 message=f"the fault {fault!r} was asked for but never seen to bite"
                 + _last_word(faults, fault),
-                settle=_longer_fault(record) + "; faults.jsonl says what was measured",
+                settle=of_more(_longer_fault(record) + "; faults.jsonl says what was measured"),
             )
 
 
@@ -303,7 +315,7 @@ def _faults_without_operations(
                 check="fault-overlap",
                 level="unknown",
                 message=f"no operation was under way while the fault {fault!r} was in force",
-                settle=_longer_fault(record) + ", or a higher --rate",
+                settle=of_more(_longer_fault(record) + ", or a higher --rate"),
             )
 
 
@@ -315,7 +327,7 @@ def _faults_never_healed(record: Record) -> Iterator[HealthFinding]:
                 level="unknown",
                 message=f"the fault {fault.fault!r} of {fault.injected_ns / 1e9:.1f} s was never"
                 " proved healed, so what came after it was no healthy system",
-                settle="faults.jsonl says what was measured; polygraph heal ends what is left",
+                settle=LOOK_AT_LEDGER,
             )
 
 
@@ -326,14 +338,14 @@ def _unfinished_run(record: Record) -> Iterator[HealthFinding]:
             check="partial",
             level="unknown",
             message="the run ended before its history was sealed: this judges what there is",
-            settle="run it again to its end",
+            settle=RUN_AGAIN,
         )
     elif run.get("interrupted"):
         yield HealthFinding(
             check="interrupted",
             level="unknown",
             message="the run was interrupted before its time limit",
-            settle="run it again to its end",
+            settle=RUN_AGAIN,
         )
     if run.get("ended_early"):
         yield HealthFinding(

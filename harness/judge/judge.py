@@ -33,11 +33,19 @@ from harness.plugins import Registry
 from harness.store.scenario import recorded, recorded_table
 from harness.store.untrusted import Folder, TooLarge
 from harness.verdict.record import LogFile, Record, odd_logs
+from harness.verdict.steps import (
+    CRASH_OF_CHECKER,
+    DEFECT_OF_CHECKER,
+    MORE_MEMORY,
+    SEARCH_LONGER,
+    Step,
+)
 from harness.verdict.verdict import (
     UNKNOWN,
     Budget,
     BudgetExceeded,
     Checker,
+    Valid,
     Verdict,
 )
 
@@ -90,8 +98,11 @@ def judge_run(
     begun: Callable[[str], object] = str,
     registry: Registry | None = None,
     bounds: Bounds = USUAL,
+    record: Record | None = None,
 ) -> dict[str, Any]:
     """Judge a run from its folder alone, as far as ``bounds`` go. Writes nothing.
+
+    ``record`` is what :func:`load_record` gives of it, where it is at hand already.
 
     No file with code that the run's scenario names is loaded: it may have moved or changed, or be
     another machine's. ``registry`` is what may be used now; a checker of the run that is not in
@@ -100,7 +111,7 @@ def judge_run(
     """
     registry = Registry() if registry is None else registry
     table = recorded_table(run_dir)
-    record = load_record(run_dir, bounds)
+    record = load_record(run_dir, bounds) if record is None else record
     record = replace(record, history=with_known_claims(record.history))
     run = record.run or {}
     scenario = recorded(table, run.get("option_defaults"))
@@ -207,7 +218,8 @@ def _made(name: str, options: Mapping[str, Any], registry: Registry) -> Checker 
         raise
     except Exception as error:
         why = f"the checker {name} cannot be made with the options of this run: {error!r}"
-        return Verdict(valid=UNKNOWN, why=why, stats={"traceback": traceback.format_exc()})
+        stats = {"traceback": traceback.format_exc()}
+        return Verdict(valid=UNKNOWN, why=why, settle=CRASH_OF_CHECKER, stats=stats)
 
 
 def _told_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,16 +232,19 @@ def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -
     try:
         return _understood(name, pairings.judged(checker.check, record, budget))
     except BudgetExceeded as error:
-        return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of budget: {error}")
+        why = f"the checker {name} ran out of budget: {error}"
+        return Verdict(valid=UNKNOWN, why=why, settle=SEARCH_LONGER)
     except TooLarge as error:
         why = f"{error.filename} {error.strerror}, so {name} did not search the rest of it"
         return Verdict(valid=UNKNOWN, why=why, settle="read that log yourself, or run it again")
     except MemoryError:
-        return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of memory")
+        why = f"the checker {name} ran out of memory"
+        return Verdict(valid=UNKNOWN, why=why, settle=MORE_MEMORY)
     except (Exception, SystemExit) as error:
         return Verdict(
             valid=UNKNOWN,
             why=f"the checker {name} crashed: {error!r}",
+            settle=CRASH_OF_CHECKER,
             stats={"traceback": traceback.format_exc()},
         )
     finally:
@@ -240,15 +255,19 @@ def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -
 def _understood(name: str, answer: object) -> Verdict:
     """``answer`` if it is a verdict to the letter; nothing odd may ever pass for valid."""
     if not isinstance(answer, Verdict):
-        return Verdict(valid=UNKNOWN, why=f"the checker {name} answered {answer!r}, no verdict")
+        why = f"the checker {name} answered {answer!r}, no verdict"
+        return Verdict(valid=UNKNOWN, why=why, settle=DEFECT_OF_CHECKER)
     if not (answer.valid is True or answer.valid is False or answer.valid == UNKNOWN):
         why = f"the checker {name} said valid={answer.valid!r}, not true, false or unknown"
-        return Verdict(valid=UNKNOWN, why=why)
+        return Verdict(valid=UNKNOWN, why=why, settle=DEFECT_OF_CHECKER)
+    if not isinstance(answer.settle, str | Step):
+        answer = replace(answer, settle="")
     try:
         json.dumps(answer.as_json(), allow_nan=False)
     except (TypeError, ValueError) as error:
         why = f"the checker {name} said valid={answer.valid}, with what is no JSON: {error}"
-        return Verdict(valid=False if answer.valid is False else UNKNOWN, why=why)
+        valid: Valid = False if answer.valid is False else UNKNOWN
+        return Verdict(valid=valid, why=why, settle=DEFECT_OF_CHECKER)
     return answer
 
 

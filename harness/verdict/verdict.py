@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from harness.verdict.steps import READ_MORE, Settle, of_more
+
 if TYPE_CHECKING:
     from harness.verdict.record import Record
 
@@ -48,7 +50,8 @@ class Verdict:
     ``why`` is one sentence and is required unless ``valid`` is ``True``. ``anomalies`` maps an
     anomaly type to its cases, the first of each type being the one to show first. ``not_`` are
     the weakest consistency models ruled out, ``also_not`` the stronger ones that follow.
-    ``settle`` says what would decide an unknown, where the checker knows.
+    ``settle`` says what would decide an unknown (:mod:`harness.verdict.steps`): a checker knows,
+    and where it does not say, only what may help with anything is told.
     """
 
     valid: Valid
@@ -57,7 +60,7 @@ class Verdict:
     not_: tuple[str, ...] = ()
     also_not: tuple[str, ...] = ()
     stats: dict[str, Any] = field(default_factory=dict)
-    settle: str = ""
+    settle: Settle = ""
 
     def as_json(self) -> dict[str, Any]:
         """The shape of one entry of ``checkers`` in ``verdict.json`` (design, section 6)."""
@@ -83,15 +86,17 @@ class Verdict:
         }
 
 
-def untested(why: str, *, settle: str = "", stats: Mapping[str, Any] | None = None) -> Verdict:
+def untested(
+    why: str, *, settle: Settle = READ_MORE, stats: Mapping[str, Any] | None = None
+) -> Verdict:
     """Unknown, because no answer in the history could have been wrong.
 
     One rule for all checkers: ``True`` needs some ``ok`` answer that, had it been another, would
     have made this checker say ``False`` against this claim. Without one nothing was tested, and
-    ``why`` says what was missing.
+    ``why`` says what was missing, and ``settle`` where to get it.
     """
     told = f"nothing of this was tested: {why}"
-    return Verdict(valid=UNKNOWN, why=told, settle=settle, stats=dict(stats or {}))
+    return Verdict(valid=UNKNOWN, why=told, settle=of_more(settle), stats=dict(stats or {}))
 
 
 class BudgetExceeded(Exception):

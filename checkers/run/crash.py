@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from checkers.proof.faults_active import faults_active, while_it_ran
+from checkers.run.expected import causes, may_have_ended
 from checkers.run.logs import is_cut_off
 from harness.history.faults import recorded_faults
 from harness.verdict.record import LedgerEntry, LogFile, Record
@@ -48,8 +49,8 @@ class PanicLine:
 
 
 class Crash:
-    """Options: ``crash_patterns`` (regular expressions) and ``expected_exits`` (fault to the
-    regular expressions of lines that it excuses)."""
+    """Options: ``crash_patterns`` (regular expressions) and ``expected_exits`` (effect, or fault,
+    to the regular expressions of lines that it excuses)."""
 
     name = "crash"
     reads = frozenset({"logs", "run"})
@@ -85,7 +86,8 @@ class Crash:
         ends = [end for end in ends if end.get("node") not in {each.log.node for each in full}]
         ends = [end for end in ends if not self._is_expected(end, record, budget)]
         killed = [end for end in ends if end.get("status") == -signal.SIGKILL]
-        crashed = [end for end in ends if end not in killed]
+        unclear = self._unclear(ends, ledger)
+        crashed = [end for end in ends if end not in killed and end not in unclear]
         stats = {"exits": len(ends), "log-lines": len(panics), "killed-by-nobody": len(killed)}
         told = [_exit_told(end, record) for end in crashed]
         if self.tells_lines:
@@ -94,48 +96,52 @@ class Crash:
             return Verdict(
                 valid=False, why=_first_line(told[0]), anomalies={CRASH: told}, stats=stats
             )
-        return self._doubt(run, killed, full, stats) or Verdict(valid=True, stats=stats)
+        why, settle = _undeclared(unclear) or self._doubt(run, killed, full)
+        return Verdict(valid=UNKNOWN if why else True, why=why, settle=settle, stats=stats)
 
     def _doubt(
         self,
         run: Mapping[str, Any],
         killed: Sequence[Mapping[str, Any]],
         full: Sequence[PanicLine],
-        stats: dict[str, Any],
-    ) -> Verdict | None:
-        """Unknown where the machine, or nobody, may have ended what ended; ``None`` if not."""
-        settle: Settle
+    ) -> tuple[str, Settle]:
+        """Why nobody can say whose doing it was, and what would tell; nothing if one can."""
         if full:
-            settle, why = (
-                MAKE_ROOM,
-                (
-                    f"the disk under {full[0].log.node} was full (line {full[0].line} of its"
-                    f" {full[0].log.path.name}): what happened there is this machine's doing"
-                ),
+            why = (
+                f"the disk under {full[0].log.node} was full (line {full[0].line} of its"
+                f" {full[0].log.path.name}): what happened there is this machine's doing"
             )
-        elif killed:
+            return why, MAKE_ROOM
+        if killed:
             end = killed[0]
-            settle, why = (
-                FREE_MEMORY,
-                (
-                    f"{end.get('daemon')} on {end.get('node')} was killed (signal 9) at"
-                    f" {_seconds(end)}, by no fault of this run: probably for lack of memory"
-                ),
+            why = (
+                f"{end.get('daemon')} on {end.get('node')} was killed (signal 9) at"
+                f" {_seconds(end)}, by no fault of this run: probably for lack of memory"
             )
-        elif run.get("lost_nodes"):
+            return why, FREE_MEMORY
+        if run.get("lost_nodes"):
             why = f"{' '.join(run['lost_nodes'])} went with the machine under it, and all there"
-            settle = "run it again on machines that stay up"
-        elif run.get("partial"):
+            return why, "run it again on machines that stay up"
+        if run.get("partial"):
             why = "the run was cut short, so nobody knows which processes had ended"
-            settle = RUN_AGAIN
-        else:
-            return None
-        return Verdict(valid=UNKNOWN, why=why, settle=settle, stats=stats)
+            return why, RUN_AGAIN
+        return "", ""
 
     def _excuses(self, ledger: Sequence[LedgerEntry]) -> list[re.Pattern[str]]:
         """Lines expected under the faults that were injected at all (log lines carry no time)."""
-        injected = {fault.fault for fault in recorded_faults(ledger)}
-        return [pattern for fault, pattern in self.expected.items() if fault in injected]
+        known = causes(recorded_faults(ledger))
+        return [pattern for cause, pattern in self.expected.items() if cause in known]
+
+    def _unclear(
+        self, ends: Sequence[Mapping[str, Any]], ledger: Sequence[LedgerEntry]
+    ) -> list[Mapping[str, Any]]:
+        """The ends that a fault may have caused which does not say what it does."""
+        return [
+            end
+            for end in ends
+            for fault in faults_active(ledger, _time_ns(end) - AFTERMATH_NS, _time_ns(end))
+            if may_have_ended(fault, str(end.get("node")))
+        ]
 
     def _panic_lines(self, logs: Sequence[LogFile], budget: Budget) -> Iterator[PanicLine]:
         if self.pattern is None:
@@ -146,16 +152,30 @@ class Crash:
     def _is_expected(self, end: Mapping[str, Any], record: Record, budget: Budget) -> bool:
         """Whether a fault in force shortly before excuses it by a line in the node's log."""
         time = int(end.get("time", 0))
-        active = {
-            fault.fault for fault in faults_active(record.faults or (), time - AFTERMATH_NS, time)
-        }
-        patterns = [pattern for fault, pattern in self.expected.items() if fault in active]
+        active = causes(faults_active(record.faults or (), time - AFTERMATH_NS, time))
+        patterns = [pattern for cause, pattern in self.expected.items() if cause in active]
         logs = [log for log in record.logs or () if log.node == end.get("node")]
         return any(
             next(_matching(log, pattern, budget, lines_cut=True), None) is not None
             for pattern in patterns
             for log in logs
         )
+
+
+def _undeclared(ends: Sequence[Mapping[str, Any]]) -> tuple[str, Settle] | None:
+    if not ends:
+        return None
+    end = ends[0]
+    who = f"{end.get('daemon')} on {end.get('node')}"
+    why = (
+        f"{who} ended at {_seconds(end)}, {_how(end.get('status'))}, while a fault aimed at it that"
+        " does not declare its effects: nobody can tell whose doing that was"
+    )
+    return why, "have the fault declare the processes that it ends (its effects), and run it again"
+
+
+def _time_ns(end: Mapping[str, Any]) -> int:
+    return int(end.get("time", 0))
 
 
 def _excused(panic: PanicLine, excuses: Sequence[re.Pattern[str]]) -> bool:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from checkers.proof.faults_active import faults_active, while_it_ran
+from checkers.run.expected import causes, may_shift_clocks
 from harness.history.faults import recorded_faults
 from harness.verdict.log_times import run_time_ns
 from harness.verdict.record import LogFile, Record
@@ -54,7 +55,7 @@ class Line:
 
 class Logs:
     """Options: ``log_patterns`` (kind to regular expressions, the first kind that matches wins)
-    and ``expected_lines`` (fault to the regular expressions of lines that it explains)."""
+    and ``expected_lines`` (effect, or fault, to the expressions of lines that it explains)."""
 
     name = "logs"
     reads = frozenset({"logs"})
@@ -123,13 +124,13 @@ class Logs:
         """Whether a fault explains it that was in force then, or shortly before."""
         if line.time_ns is None or _clocks_were_wrong(record):
             faults = recorded_faults(record.faults or ())
-            active = {fault.fault for fault in faults if fault.injected_ns is not None}
+            active = [fault for fault in faults if fault.injected_ns is not None]
         else:
             since = line.time_ns - AFTERMATH_NS
-            spans = faults_active(record.faults or (), since, line.time_ns)
-            active = {span.fault for span in spans}
+            active = list(faults_active(record.faults or (), since, line.time_ns))
+        known = causes(active)
         return any(
-            pattern.search(line.text) for fault, pattern in self.expected.items() if fault in active
+            pattern.search(line.text) for cause, pattern in self.expected.items() if cause in known
         )
 
 
@@ -158,7 +159,7 @@ def _doubtful(line: Line, stats: Mapping[str, Any]) -> Verdict:
 
 def _clocks_were_wrong(record: Record) -> bool:
     """Whether a fault moved what the nodes read of the clock, their logs' times included."""
-    return any(fault.fault.startswith("clock") for fault in recorded_faults(record.faults or ()))
+    return any(may_shift_clocks(fault) for fault in recorded_faults(record.faults or ()))
 
 
 def _compiled(table: Mapping[str, Sequence[str]]) -> dict[str, re.Pattern[str]]:

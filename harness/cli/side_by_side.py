@@ -39,8 +39,7 @@ from harness.judge.apart import (
     collect_seldom,
     unjudged,
 )
-from harness.linux.stopping import STOPPING
-from harness.run.interrupts import Insistent
+from harness.linux.stopping import STOPPING, Insistent
 
 Judge = Callable[[str, Begun], Outcome]
 """From a name to its outcome; calls its second argument with each checker that begins."""

@@ -10,7 +10,7 @@ from typing import cast
 from harness.cluster.provider import Provider, Request
 from harness.errors import UsageError, unknown_name
 
-_LOCAL = "harness.cluster.local"
+_LOCAL = "harness.cluster.local.provider"
 _MODULES: Mapping[str, str] = {
     "local": _LOCAL,
     "local:root": _LOCAL,

@@ -9,6 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from harness.contract.node import Cluster, Daemon
 from harness.contract.system import System
+from harness.history.effects import Effects as Effects
+from harness.history.effects import Ended as Ended
 
 
 @dataclass
@@ -66,6 +68,20 @@ class Fault(Protocol):
 
     def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
         """Measure whether it is gone."""
+        ...
+
+
+@runtime_checkable
+class HasEffects(Protocol):
+    """A fault that declares what it does (:mod:`harness.history.effects`).
+
+    Ends of processes, lines of logs and late recoveries are excused by effects alone. A fault
+    without may have done anything to its targets: what ends there while it is in force makes the
+    run ``unknown``, neither its fault's doing nor a crash.
+    """
+
+    def effects(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Effects:
+        """What :meth:`Fault.inject` is about to do. Asked once, before it; nothing is done yet."""
         ...
 
 

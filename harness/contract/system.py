@@ -136,7 +136,11 @@ class LogPatterns(Protocol):
         ...
 
     def expected_exits(self) -> Mapping[str, Sequence[str]]:
-        """Fault name to regular expressions of lines that are expected under that fault."""
+        """Effect to regular expressions of lines that are expected after it.
+
+        An effect is one of :data:`harness.history.effects.WORDS`: ``ends``, ``stops``, ``cuts``,
+        ``shifts-clock``; the name of a fault of one's own is understood as well.
+        """
         ...
 
 
@@ -149,7 +153,7 @@ class LogKinds(Protocol):
         ...
 
     def expected_lines(self) -> Mapping[str, Sequence[str]]:
-        """Fault name to regular expressions of lines that this fault explains."""
+        """Effect to regular expressions of lines that it explains, as ``expected_exits``."""
         ...
 
 

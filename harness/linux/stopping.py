@@ -155,3 +155,31 @@ def take_calmly(note: Callable[[int], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: note(number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
+class Insistent:
+    """What asks to stop raises :class:`Stopped`, and again where that was dropped.
+
+    For loops: who waits in one asks :meth:`raise_if_dropped` now and then.
+    """
+
+    def __init__(self) -> None:
+        self._wishes = Wishes()
+        self._handling = contextlib.ExitStack()
+
+    def begin(self) -> None:
+        """Take note from now on; outside the main thread nothing can be, and is."""
+        self._handling.enter_context(handled_by(self._take))
+
+    def raise_if_dropped(self) -> None:
+        """Raise :class:`Stopped` if it was raised before: whoever asks is still at work."""
+        if self._wishes.number is not None:
+            raise Stopped(self._wishes.number)
+
+    def end(self) -> None:
+        """Leave it to the handlers that were there. Safe twice."""
+        self._handling.close()
+
+    def _take(self, number: int, frame: Any) -> None:
+        if self._wishes.is_new(number):
+            raise Stopped(number)

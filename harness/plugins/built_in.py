@@ -25,7 +25,6 @@ def _in(package: str, modules: Mapping[str, str]) -> dict[str, str]:
 
 
 _CHECKERS: Final = {
-    "elle": "list-append rw-register",
     "linearizable": "linearizable register cas-register mutex owner-mutex reentrant-mutex"
     " fenced-mutex linearizable-set fifo-queue unordered-queue stack linearizable-counter kv"
     " multi-register",
@@ -33,9 +32,11 @@ _CHECKERS: Final = {
     "isolation.causal": "causal",
     "isolation.causal_reverse": "causal-reverse",
     "isolation.g2": "g2",
+    "isolation.list_append.checker": "list-append",
     "isolation.long_fork": "long-fork",
     "isolation.monotonic": "monotonic",
     "isolation.predicates.checker": "predicates",
+    "isolation.rw_register.checker": "rw-register",
     "isolation.sequential": "sequential",
     "isolation.torn": "torn",
     "isolation.write_skew": "write-skew",

@@ -90,6 +90,7 @@ MOVED: Final[Mapping[str, str]] = {
     "systems.etcd_watches": "systems.etcd.watches",
     "systems.etcd_binary": "systems.etcd.install",
     "systems.http_connection": "systems.drivers.http",
+    "workloads.answers": "workloads.kit",
 }
 """Modules of version 1 to where they are; nothing else has these names now."""
 

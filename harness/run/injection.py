@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.contract.fault import Fault, Proof, Stage
+from harness.contract.fault import Fault, HasEffects, Proof, Stage
 from harness.errors import PolygraphError, StoreError
+from harness.history.effects import KEY as EFFECTS
 from harness.history.ledger import BIT, FAILED, HEAL, HEALED, INJECTED, Ledger
 
 
@@ -61,7 +62,7 @@ class Injection:
         Raises what the fault raises. Nothing is injected if the ledger cannot be written.
         """
         self.targets, detail = self.fault.resolve(plan, self.stage)
-        self.detail = {**detail, "occurrence": self.occurrence}
+        self.detail = {**detail, "occurrence": self.occurrence, EFFECTS: self._effects(detail)}
         self.id = self.ledger.intend(self.fault.name, self.targets, self.detail)
         try:
             self.fault.inject(self.stage, self.targets, self.detail)
@@ -92,6 +93,12 @@ class Injection:
         why = f"{failure}; {why}" if failure else why
         self._note(FAILED, {"phase": "heal", "why": why})
         return why
+
+    def _effects(self, detail: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the fault says that it will do; ``None`` if it says nothing."""
+        if not isinstance(self.fault, HasEffects):
+            return None
+        return self.fault.effects(self.stage, self.targets, detail).as_json()
 
     def _heal(self) -> str | None:
         try:

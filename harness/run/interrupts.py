@@ -6,8 +6,8 @@ A handler that only takes note, not an exception: Ctrl-C may come anywhere, also
 shown, while the run process is being started (which would then go on without its front), or where
 Python drops an exception, as in the callbacks by which imports let go of their locks. What comes
 before there is a run process to ask is passed on to it as soon as there is one. Where the exception
-is what is wanted, as in a loop that waits for others, :class:`Insistent` raises one that was
-dropped again.
+is what is wanted, as in a loop that waits for others,
+:class:`harness.linux.stopping.Insistent` raises one that was dropped again.
 """
 
 from __future__ import annotations
@@ -73,34 +73,6 @@ class Interrupts:
         told = "stopping" if self.number == signal.SIGINT else how_stopped(self.number)
         message = f"{told}: healing faults, keeping history"
         self._on_event({"event": "warning", "message": message})
-
-
-class Insistent:
-    """What asks to stop raises :class:`Stopped`, and again where that was dropped.
-
-    For loops: who waits in one asks :meth:`raise_if_dropped` now and then.
-    """
-
-    def __init__(self) -> None:
-        self._wishes = Wishes()
-        self._handling = contextlib.ExitStack()
-
-    def begin(self) -> None:
-        """Take note from now on; outside the main thread nothing can be, and is."""
-        self._handling.enter_context(handled_by(self._take))
-
-    def raise_if_dropped(self) -> None:
-        """Raise :class:`Stopped` if it was raised before: whoever asks is still at work."""
-        if self._wishes.number is not None:
-            raise Stopped(self._wishes.number)
-
-    def end(self) -> None:
-        """Leave it to the handlers that were there. Safe twice."""
-        self._handling.close()
-
-    def _take(self, number: int, frame: Any) -> None:
-        if self._wishes.is_new(number):
-            raise Stopped(number)
 
 
 @contextlib.contextmanager

@@ -13,8 +13,10 @@ from typing import Any
 
 from harness.contract.fault import Stage
 from harness.contract.node import Daemon
+from harness.history.effects import effects_of
 from harness.history.faults import recorded_faults
 from harness.history.ledger import LedgerEntry
+from harness.linux.identity import ProcessIdentity
 
 POLL_S = 0.1
 
@@ -23,8 +25,8 @@ POLL_S = 0.1
 class ExitWatch:
     """Notes every end of a daemon, with the fault that killed it if one did.
 
-    A daemon that ended while a fault that aims at its node was between ``intend`` and
-    ``healed``, by SIGKILL, was killed by that fault; every other end is the system's own doing.
+    It was a fault's doing if, and only if, the ledger says that this fault, once begun, ends
+    exactly this process, and in the way in which it ended; every other end is the system's own.
     """
 
     stage: Stage
@@ -73,7 +75,7 @@ class ExitWatch:
             "pid": daemon.identity.pid,
             "time": self.clock(),
             "status": status,
-            "killed_by": killer(self.ledger(), node, daemon.identity.pid) if status == -9 else None,
+            "killed_by": killer(self.ledger(), node, daemon.identity, status),
         }
 
     def _watch(self) -> None:
@@ -81,27 +83,15 @@ class ExitWatch:
             self.look()
 
 
-def killer(entries: Sequence[LedgerEntry], node: str, pid: int) -> int | None:
-    """The id of the ``kill`` fault that ended ``pid`` on ``node``, or ``None``.
-
-    The latest one aimed at the node; where the ledger names processes, the pid must be named.
-    """
+def killer(
+    entries: Sequence[LedgerEntry], node: str, process: ProcessIdentity, status: int | None
+) -> int | None:
+    """The id of the fault whose effect it is that this process ended so, or ``None``."""
     for fault in reversed(recorded_faults(entries)):
-        if fault.fault == "kill" and fault.begun_ns is not None and node in fault.targets:
-            pids = named_pids(fault.detail)
-            if not pids or pid in pids:
-                return fault.id
+        effects = effects_of(fault.detail)
+        if fault.begun_ns is not None and effects and effects.explains_end(node, process, status):
+            return fault.id
     return None
-
-
-def named_pids(detail: Any) -> set[int]:
-    """Every ``pid`` that a ledger detail names, at any depth."""
-    if isinstance(detail, dict):
-        own = {detail["pid"]} if isinstance(detail.get("pid"), int) else set()
-        return own.union(*(named_pids(value) for value in detail.values()))
-    if isinstance(detail, list | tuple):
-        return set().union(*(named_pids(value) for value in detail))
-    return set()
 
 
 @dataclass

@@ -27,7 +27,7 @@ from math import log2
 from random import Random
 from typing import Any, cast
 
-from harness.contract.fault import Proof, Stage
+from harness.contract.fault import Effects, Proof, Stage
 from harness.contract.node import ClockMethod, Clocks, ClockSettable, Cluster, Node
 from harness.contract.system import (
     BYPASSES,
@@ -112,6 +112,10 @@ class Clock:
         if _path_of(stage.system) == WAITS_ON_TRUE_CLOCK:
             detail["clock_path"] = WAITS_ON_TRUE_CLOCK
         return targets, detail
+
+    def effects(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Effects:
+        """The targets read another time."""
+        return Effects(shifts_clock=tuple(targets))
 
     def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Set the clock of each target."""

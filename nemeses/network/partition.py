@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping, Sequence
 from random import Random
 from typing import Any, cast
 
-from harness.contract.fault import Proof, Stage
+from harness.contract.fault import Effects, Proof, Stage
 from harness.contract.node import Cluster, Link, MayRefuseCuts, Partitionable
 from harness.contract.system import System, SystemOption
 from harness.errors import UsageError
@@ -81,6 +81,10 @@ class Partition:
         detail["grudge"] = shapes.as_json(grudge)
         detail["what"] = shapes.describe(nodes, grudge)
         return shapes.outsiders(nodes, grudge), detail
+
+    def effects(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Effects:
+        """The links of the grudge carry nothing."""
+        return Effects(cuts=detail["grudge"])
 
     def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Cut, replacing any earlier cut."""

@@ -19,7 +19,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from harness.contract.fault import Proof, Stage
+from harness.contract.fault import Effects, Ended, Proof, Stage
 from harness.contract.node import Cluster, Daemon
 from harness.contract.system import System, SystemOption
 from harness.errors import NodeError
@@ -86,6 +86,12 @@ class Kill:
     def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
         """The targets that run now, and their processes."""
         return resolve_targets(plan, stage)
+
+    def effects(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Effects:
+        """Each named process ends by SIGKILL."""
+        statuses = (-int(signal.SIGKILL),)
+        named = processes(detail)
+        return Effects(ends=tuple(Ended(node, each, statuses) for node, each in named))
 
     def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Kill them all at once, then see each one end."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from harness.contract.fault import Proof, Stage
+from harness.contract.fault import Effects, Proof, Stage
 from harness.contract.node import Cluster, HasProcesses
 from harness.contract.system import System, SystemOption
 from harness.errors import NodeError
@@ -70,6 +70,10 @@ class Pause:
     def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
         """The targets that run now, and their processes."""
         return resolve_targets(plan, stage)
+
+    def effects(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Effects:
+        """Each named process stands still."""
+        return Effects(stops=tuple(processes(detail)))
 
     def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Stop every named process and all that is of it."""

@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from harness.history.effects import ENDS
+
 CRASH_PATTERNS: Final = (
     r"^panic: ",
     r"^fatal error: ",
@@ -32,7 +34,7 @@ LOG_PATTERNS: Final = {
 
 EXPECTED_LINES: Final = {
     # A member that is started again while the kernel still holds the killed one's sockets.
-    "kill": (r"address already in use",),
+    ENDS: (r"address already in use",),
 }
 
 _CRASH: Final = re.compile("|".join(CRASH_PATTERNS))

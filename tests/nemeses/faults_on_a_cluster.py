@@ -29,7 +29,7 @@ from nemeses.network import shapes
 from nemeses.network.partition import Partition
 from nemeses.process.kill import Kill
 from nemeses.process.pause import Pause
-from tests.nemeses.network.gossip import Gossip
+from tests.toys.gossip import Gossip
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 BITE_TIMEOUT_S = 40.0

@@ -13,8 +13,8 @@ import pytest
 from harness.cluster import providers
 from harness.cluster.provider import Request
 from harness.history.ledger import read_ledger
-from tests.nemeses.network.gossip import Gossip
 from tests.places import NODES, PLACES, Place, furnish
+from tests.toys.gossip import Gossip
 
 PROGRAM = Path(__file__).with_name("faults_on_a_cluster.py")
 ROOT = Path(__file__).parents[2]

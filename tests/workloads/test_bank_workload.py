@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -17,68 +18,17 @@ from harness.errors import SetupError, UsageError
 from harness.generator import limit
 from harness.generator.simulate import invocations, perfect, simulate
 from harness.history.history import History
-from harness.history.operation import FAIL, INFO, Header, Operation
+from harness.history.operation import FAIL, Header, Operation
 from harness.plugins import Registry
 from harness.verdict.record import Record
 from harness.verdict.verdict import Budget, Verdict
+from tests.toys.running_workloads import judged, ran
+from tests.toys.transactional_store import Transaction, TransactionalStore
 from workloads.bank import Bank
 
 
 def bank(**extra: Any) -> Bank:
     return Bank(WorkloadOptions(nodes=3, concurrency=6, seed=0, extra=extra))
-
-
-class Store:
-    """Optimistic transactions in memory; ``checks`` off loses updates, as broken stores do."""
-
-    def __init__(self, *, checks: bool = True) -> None:
-        self.rows: dict[Any, tuple[int, Any]] = {}
-        self.checks = checks
-        self.commits = 0
-        self.fails_with: Exception | None = None
-
-    async def open(self, address: str) -> None: ...
-
-    async def close(self) -> None: ...
-
-    def transaction(self) -> StoreTransaction:
-        return StoreTransaction(self)
-
-
-class StoreTransaction:
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.seen: dict[Any, int] = {}
-        self.puts: dict[Any, Any] = {}
-        self.is_aborted = False
-
-    async def get(self, key: Any) -> Any:
-        return (await self.get_many([key]))[key]
-
-    async def get_many(self, keys: Sequence[Any]) -> Mapping[Any, Any]:
-        await asyncio.sleep(0)
-        found = {key: self.store.rows.get(key, (0, None)) for key in keys}
-        self.seen.update({key: version for key, (version, _) in found.items()})
-        await asyncio.sleep(0)
-        return {key: value for key, (_, value) in found.items()}
-
-    async def put(self, key: Any, value: Any) -> None:
-        self.puts[key] = value
-
-    async def commit(self) -> None:
-        await asyncio.sleep(0)
-        if self.store.fails_with is not None:
-            raise self.store.fails_with
-        rows = self.store.rows
-        changed = any(rows.get(key, (0, None))[0] != version for key, version in self.seen.items())
-        if self.store.checks and self.puts and changed:
-            raise Failed("conflict")
-        self.store.commits += 1
-        for key, value in self.puts.items():
-            rows[key] = (self.store.commits, value)
-
-    async def abort(self) -> None:
-        self.is_aborted = True
 
 
 def operation(f: str, value: Any = None) -> Operation:
@@ -124,7 +74,7 @@ def test_the_final_reads_are_one_on_every_node() -> None:
 
 
 def test_setup_makes_the_accounts_and_proves_them() -> None:
-    store = Store()
+    store = TransactionalStore()
     initial = asyncio.run(bank().setup(store))
     assert sum(initial.values()) == 100
     assert list(initial) == [str(account) for account in range(8)]
@@ -134,15 +84,15 @@ def test_setup_makes_the_accounts_and_proves_them() -> None:
 
 
 def test_setup_may_be_done_again() -> None:
-    store = Store()
+    store = TransactionalStore()
     first = asyncio.run(bank().setup(store))
     commits = store.commits
     assert asyncio.run(bank().setup(store)) == first
-    assert store.commits == commits + 1, "the proving read, and no write"
+    assert store.commits == commits, "nothing is written again"
 
 
 def test_setup_refuses_a_store_that_others_have_used() -> None:
-    store = Store()
+    store = TransactionalStore()
     asyncio.run(bank().setup(store))
     asyncio.run(bank().invoke(store, transfer(0, 1, 5)))
     with pytest.raises(SetupError, match="the accounts hold"):
@@ -150,7 +100,7 @@ def test_setup_refuses_a_store_that_others_have_used() -> None:
 
 
 def test_a_transfer_moves_money() -> None:
-    store = Store()
+    store = TransactionalStore()
     initial = asyncio.run(bank().setup(store))
     done = asyncio.run(bank().invoke(store, transfer(0, 3, 4)))
     assert (done.type, done.value) == ("ok", {"from": 0, "to": 3, "amount": 4})
@@ -159,9 +109,9 @@ def test_a_transfer_moves_money() -> None:
 
 
 def test_a_transfer_without_the_money_fails_and_changes_nothing() -> None:
-    store = Store()
+    store = TransactionalStore()
     asyncio.run(bank().setup(store))
-    before = dict(store.rows)
+    before = deepcopy(store.rows)
     done = asyncio.run(bank().invoke(store, transfer(0, 1, 99)))
     assert done.type == FAIL
     assert done.error == ["insufficient funds", 13]
@@ -169,7 +119,7 @@ def test_a_transfer_without_the_money_fails_and_changes_nothing() -> None:
 
 
 def test_an_overdraft_is_made_where_it_is_allowed() -> None:
-    store = Store()
+    store = TransactionalStore()
     workload = bank(negative_balances=True)
     asyncio.run(workload.setup(store))
     assert asyncio.run(workload.invoke(store, transfer(0, 1, 99))).type == "ok"
@@ -178,7 +128,7 @@ def test_an_overdraft_is_made_where_it_is_allowed() -> None:
 
 @pytest.mark.parametrize("error", [Failed("conflict"), Indeterminate("lost")])
 def test_what_became_of_a_commit_passes_through(error: Exception) -> None:
-    store = Store()
+    store = TransactionalStore()
     asyncio.run(bank().setup(store))
     store.fails_with = error
     with pytest.raises(type(error)):
@@ -191,42 +141,15 @@ def test_impossible_options_are_refused(wrong: dict[str, int]) -> None:
         bank(**wrong)
 
 
-async def beside_each_other(store: Store, workload: Bank, asked: Sequence[Operation]) -> History:
-    """Six processes that share ``asked``, on one store, all recorded in order."""
-    initial = await workload.setup(store)
-    records: list[Operation] = []
-
-    def record(process: int, kind: str, f: str, value: Any) -> None:
-        records.append(Operation(len(records), len(records), process, kind, f, value))
-
-    async def work(process: int) -> None:
-        for each in asked[process::6]:
-            record(process, "invoke", each.f, each.value)
-            try:
-                done = await workload.invoke(store, each)
-            except Failed:
-                record(process, FAIL, each.f, each.value)
-            except Indeterminate:
-                record(process, INFO, each.f, each.value)
-            else:
-                record(process, done.type, done.f, done.value)
-
-    await asyncio.gather(*(work(process) for process in range(6)))
-    return History(records, Header(initial=initial))
-
-
-def verdict_on(store: Store) -> Verdict:
-    workload = bank(held_share=0.0)  # this store has no snapshots for those
-    asked = invocations(simulate(limit(600, workload.generator()), perfect, concurrency=6))
-    history = asyncio.run(beside_each_other(store, workload, asked))
-    return BankChecker({}).check(Record(history=history), Budget.start(60))
+def verdict_on(store: TransactionalStore) -> Verdict:
+    return judged("bank", ran(bank(held_s=0.0), store, operations=600))
 
 
 def test_a_sound_store_is_valid_and_one_that_loses_updates_is_caught() -> None:
-    sound = verdict_on(Store())
+    sound = verdict_on(TransactionalStore())
     assert sound.valid is True
     assert sound.stats["read-count"] > 200
-    broken = verdict_on(Store(checks=False))
+    broken = verdict_on(TransactionalStore("dirty"))
     assert broken.valid is False
     assert "wrong-total" in broken.anomalies
 
@@ -243,7 +166,7 @@ def test_a_share_of_reads_is_held() -> None:
     assert all(len(each) == 2 and 0 <= sum(each) <= 2.001 for each in pauses)
 
 
-def judged(*completions: Operation) -> Verdict:
+def verdict_of(*completions: Operation) -> Verdict:
     records = [
         each
         for at, done in enumerate(completions)
@@ -256,25 +179,25 @@ def judged(*completions: Operation) -> Verdict:
     return BankChecker({}).check(Record(history=History(records, header)), Budget.start(60))
 
 
-class Shifting(Store):
+class Shifting(TransactionalStore):
     """No snapshots: money moves from one account to another before the given read of a held one."""
 
     def __init__(self, read: int, source: int, target: int) -> None:
-        super().__init__()
+        super().__init__("dirty")
         self.move = (source, target)
         self.left = -1
         self.read = read
 
-    def transaction(self) -> StoreTransaction:
+    def transaction(self) -> Transaction:
         return ShiftingTransaction(self)
 
     def shift(self) -> None:
         for account, amount in zip(self.move, (-2, 2), strict=True):
-            version, balance = self.rows[f"account-{account}"]
-            self.rows[f"account-{account}"] = (version + 1, balance + amount)
+            version, balance = self.rows[f"account-{account}"][-1]
+            self.rows[f"account-{account}"].append((version, balance + amount))
 
 
-class ShiftingTransaction(StoreTransaction):
+class ShiftingTransaction(Transaction):
     async def get_many(self, keys: Sequence[Any]) -> Mapping[Any, Any]:
         store = self.store
         assert isinstance(store, Shifting)
@@ -302,7 +225,7 @@ def test_a_held_read_sees_that_there_is_no_snapshot(
         store.left = before
         return await workload.invoke(store, held(0.0, 0.0))
 
-    verdict = judged(asyncio.run(go()))
+    verdict = verdict_of(asyncio.run(go()))
     assert list(verdict.anomalies) == ([anomaly] if anomaly else [])
     assert verdict.valid is (anomaly is None)
 

@@ -16,6 +16,7 @@ from harness.generator import limit
 from harness.generator.simulate import crashing, erratic, invocations, perfect, simulate
 from harness.history.operation import Operation
 from harness.plugins import Registry
+from tests.toys.object_store import ObjectStore
 from workloads.register import Register
 
 
@@ -32,29 +33,6 @@ def keys_of(history: list[Operation]) -> dict[int, list[Operation]]:
 
 def simulated(workload: Register, n: int, client: Any = perfect, seed: int = 0) -> list[Operation]:
     return simulate(limit(n, workload.generator()), client, concurrency=12, seed=seed)
-
-
-class Cell:
-    """Registers in memory, as a client and as a simulated one."""
-
-    def __init__(self) -> None:
-        self.values: dict[Any, Any] = {}
-
-    async def open(self, address: str) -> None: ...
-
-    async def close(self) -> None: ...
-
-    async def read(self, key: Any) -> Any:
-        return self.values.get(key)
-
-    async def write(self, key: Any, value: Any) -> None:
-        self.values[key] = value
-
-    async def compare_and_set(self, key: Any, old: Any, new: Any) -> bool:
-        if self.values.get(key) != old:
-            return False
-        self.values[key] = new
-        return True
 
 
 def test_it_is_found_by_name() -> None:
@@ -137,7 +115,7 @@ def test_equal_seeds_give_equal_operations() -> None:
 
 def test_what_the_client_says_becomes_the_completion() -> None:
     async def main() -> None:
-        workload, client = register(), Cell()
+        workload, client = register(), ObjectStore()
 
         async def do(f: str, value: Any) -> tuple[str, Any]:
             operation = Operation(4, 5, 6, "invoke", f, [9, value])
@@ -155,7 +133,7 @@ def test_what_the_client_says_becomes_the_completion() -> None:
 
 
 def test_what_the_client_raises_passes_through() -> None:
-    class Broken(Cell):
+    class Broken(ObjectStore):
         async def read(self, key: Any) -> Any:
             raise Indeterminate("reset")
 
@@ -164,15 +142,15 @@ def test_what_the_client_raises_passes_through() -> None:
 
 
 def test_set_up_proves_that_a_read_answers_and_that_nothing_is_there() -> None:
-    client = Cell()
+    client = ObjectStore()
     assert asyncio.run(register().setup(client)) is None  # type: ignore[func-returns-value]
-    client.values[0] = 7
+    client.rows[0] = 7
     with pytest.raises(SetupError, match="key 0 holds 7"):
         asyncio.run(register().setup(client))
 
 
 def test_final_reads_reach_the_last_keys_on_every_node() -> None:
-    workload, client = register(), Cell()
+    workload, client = register(), ObjectStore()
     for key in range(9):
         operation = Operation(0, 0, 0, "invoke", "write", [key, 1])
         asyncio.run(workload.invoke(client, operation))

@@ -18,9 +18,8 @@ from harness.generator import clients, limit
 from harness.generator.simulate import erratic, simulate
 from harness.history.operation import Operation
 from harness.plugins import Registry
-from tests.workloads.memory import Memory
-from tests.workloads.memory_store import Store, Transaction
-from tests.workloads.running import ran
+from tests.toys.object_store import ObjectStore
+from tests.toys.running_workloads import ran
 
 REGISTRY = Registry()
 NODES, CONCURRENCY = 3, 12
@@ -78,23 +77,6 @@ ANSWERED: dict[str, str] = {
 """By workload, of 300 operations and the final ones on a sound store in memory."""
 
 
-class Everything(Memory):
-    """Every ability on one store."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.store = Store()
-
-    def transaction(self) -> Transaction:  # type: ignore[override]
-        return self.store.transaction()
-
-    async def compare_and_set(self, key: Any, old: Any, new: Any) -> bool:
-        if self.rows.get(key) != old:
-            return False
-        self.rows[key] = new
-        return True
-
-
 def workload(name: str) -> Any:
     factory = REGISTRY.get("workloads", name)
     has_pauses = any(option.name == "held_share" for option in factory.options)
@@ -121,5 +103,5 @@ def test_a_seed_draws_the_operations_that_it_always_drew(name: str) -> None:
 @pytest.mark.parametrize("name", REGISTRY.names("workloads"))
 def test_a_seed_on_a_store_in_memory_gives_the_history_that_it_always_gave(name: str) -> None:
     made = workload(name)
-    history = ran(made, Everything(), operations=300, concurrency=CONCURRENCY)
+    history = ran(made, ObjectStore(), operations=300, concurrency=CONCURRENCY)
     assert digest(history.operations) == ANSWERED[name]

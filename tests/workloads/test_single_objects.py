@@ -15,7 +15,8 @@ from harness.generator import limit
 from harness.generator.simulate import invocations, perfect, simulate
 from harness.history.operation import Operation
 from harness.plugins import Registry
-from tests.workloads.memory import Memory, ran, verdicts
+from tests.toys.object_store import ObjectStore
+from tests.toys.running_workloads import ran, verdicts
 
 BROKEN = [
     ("set", "lose", {"set", "set-full"}),
@@ -43,7 +44,7 @@ def workload(name: str, **extra: Any) -> Any:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sound_store_passes(name: str) -> None:
     work = workload(name)
-    answers = verdicts(work, ran(work, Memory()))
+    answers = verdicts(work, ran(work, ObjectStore(), operations=400, concurrency=4))
     assert {checker: verdict.valid for checker, verdict in answers.items()} == dict.fromkeys(
         work.checkers, True
     )
@@ -52,7 +53,7 @@ def test_a_sound_store_passes(name: str) -> None:
 @pytest.mark.parametrize(("name", "how", "by"), BROKEN)
 def test_a_broken_store_is_caught(name: str, how: str, by: set[str]) -> None:
     work = workload(name)
-    answers = verdicts(work, ran(work, Memory(how)))
+    answers = verdicts(work, ran(work, ObjectStore(how), operations=400, concurrency=4))
     assert {checker for checker, verdict in answers.items() if verdict.valid is False} == by
 
 
@@ -109,7 +110,7 @@ def test_the_shares_of_operations(name: str, share: dict[str, float]) -> None:
     ],
 )
 def test_setup_refuses_a_store_that_others_have_used(name: str, spoil: Any) -> None:
-    memory = Memory()
+    memory = ObjectStore()
     asyncio.run(spoil(memory))
     with pytest.raises(SetupError, match=name):
         asyncio.run(workload(name).setup(memory))
@@ -132,7 +133,7 @@ def test_impossible_options_are_refused(name: str, option: str) -> None:
 
 
 def test_a_drain_that_breaks_off_after_taking_something_is_in_doubt() -> None:
-    class Breaking(Memory):
+    class Breaking(ObjectStore):
         async def dequeue(self, name: Any) -> Any:
             if not self.queues[name]:
                 raise Failed("refused")
@@ -148,7 +149,7 @@ def test_a_drain_that_breaks_off_after_taking_something_is_in_doubt() -> None:
 
 
 def test_a_write_of_parts_that_breaks_off_is_in_doubt_unless_it_was_the_first() -> None:
-    class Breaking(Memory):
+    class Breaking(ObjectStore):
         async def write(self, key: Any, value: Any) -> None:
             if value == self.broken:
                 raise Failed("refused")
@@ -160,7 +161,7 @@ def test_a_write_of_parts_that_breaks_off_is_in_doubt_unless_it_was_the_first() 
 
 
 def test_a_release_without_the_lock_asks_nothing_of_the_store() -> None:
-    memory = Memory()
+    memory = ObjectStore()
     work = workload("lock")
     release = Operation(0, 0, 0, "invoke", "release", [1, None])
     assert asyncio.run(work.invoke(memory, release)).type == "fail"

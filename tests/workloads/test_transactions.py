@@ -15,8 +15,8 @@ from harness.errors import SetupError, UsageError
 from harness.generator import limit
 from harness.generator.simulate import invocations, perfect, simulate
 from harness.history.operation import Operation
-from tests.workloads.memory_store import Store
-from tests.workloads.running import judged, made, ran
+from tests.toys.running_workloads import judged, made, ran
+from tests.toys.transactional_store import TransactionalStore
 from workloads.list_append import ListAppend
 from workloads.micro_operations import carry_out
 
@@ -91,7 +91,7 @@ def test_held_transactions_pause_and_read_a_key_again() -> None:
 
 def test_pauses_are_kept_and_reads_are_filled_in() -> None:
     async def go() -> tuple[Operation, float]:
-        store = Store()
+        store = TransactionalStore()
         value = [["append", 1, 5], ["r", 1, None], ["r", 2, None], ["r", 1, None]]
         extra = {"pauses_s": [0, 0, 0.02, 0.03]}
         operation = Operation(0, 0, 3, "invoke", "txn", value, extra=extra)
@@ -107,7 +107,7 @@ def test_pauses_are_kept_and_reads_are_filled_in() -> None:
 
 def test_final_reads_ask_for_every_key_that_was_used() -> None:
     workload = made("list-append", max_writes_per_key=3)
-    history = ran(workload, Store(), operations=80)
+    history = ran(workload, TransactionalStore(), operations=80)
     keys = {k for op in history for _, k, _ in op.value}
     final = workload.final_generator()
     reads = invocations(simulate(final, perfect))
@@ -150,7 +150,7 @@ def test_the_usual_concurrency_fits(name: str) -> None:
 
 
 def test_a_database_that_is_not_empty_is_refused() -> None:
-    store = Store()
+    store = TransactionalStore()
     store.rows["list-append-3"] = [(0, [1])]
     with pytest.raises(SetupError, match="list-append-3"):
         asyncio.run(made("list-append").setup(store))
@@ -159,7 +159,7 @@ def test_a_database_that_is_not_empty_is_refused() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sound_store_is_valid(name: str) -> None:
     workload = made(name, 12, held_s=0.0)
-    history = ran(workload, Store(), operations=300, concurrency=12)
+    history = ran(workload, TransactionalStore(), operations=300, concurrency=12)
     (checker,) = workload.checkers
     verdict = judged(checker, history, wfr_keys=True)
     assert verdict.valid is True, verdict.why
@@ -181,7 +181,7 @@ def test_a_sound_store_is_valid(name: str) -> None:
 )
 def test_a_broken_store_is_caught(name: str, level: str, kind: str) -> None:
     workload = made(name, 12, held_share=0.0, key_count=2)
-    history = ran(workload, Store(level), operations=400, concurrency=12)
+    history = ran(workload, TransactionalStore(level), operations=400, concurrency=12)
     (checker,) = workload.checkers
     verdict = judged(checker, history, wfr_keys=True)
     assert verdict.valid is False

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from checkers.run.crash import Crash
 from harness.history.history import History
 from harness.verdict.record import LedgerEntry, LogFile, Record
@@ -114,6 +116,17 @@ def test_a_line_expected_under_a_fault_is_excused_only_if_that_fault_came(tmp_pa
     other = [injected("pause", 12), healed("pause", 15)]
     assert judged(tmp_path, log=log, faults=other, **expected).valid is False
     assert judged(tmp_path, log=log, exits=exits, faults=other, **expected).valid is False
+
+
+def test_an_end_under_a_fault_that_does_not_say_what_it_does_is_nobodys(tmp_path: Path) -> None:
+    """A plug-in's own kill was a false crash."""
+    ledger = [replace(injected("own", 12), detail={"effects": None}), healed("own", 15)]
+    verdict = judged(tmp_path, exits=[end(-15)], faults=ledger)
+    assert verdict.valid == UNKNOWN
+    assert "declare its effects" in verdict.why
+    assert judged(tmp_path, exits=[end(-15, time_s=60)], faults=ledger).valid is False
+    elsewhere = [replace(entry, targets=["n2"]) for entry in ledger]
+    assert judged(tmp_path, exits=[end(-15)], faults=elsewhere).valid is False
 
 
 def test_an_expected_end_is_not_excused_long_after_the_fault(tmp_path: Path) -> None:

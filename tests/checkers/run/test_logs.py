@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from checkers.run.logs import EXCERPT_LINES, SHOWN, Logs
+from harness.history.effects import Effects, Ended
 from harness.history.history import History
 from harness.history.operation import Header
+from harness.linux.identity import ProcessIdentity
 from harness.verdict.record import LedgerEntry, LogFile, Record
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 from systems.etcd import Etcd
@@ -51,9 +53,21 @@ def judged(
     return Logs(options).check(record, Budget.start(60))
 
 
+PROCESS = ProcessIdentity(pid=7, start_ticks=1, boot_id="b", pid_namespace=1)
+EFFECTS = {
+    "kill": Effects(ends=(Ended("n2", PROCESS, (-9,)),)),
+    "restart": Effects(ends=(Ended("n2", PROCESS, (0,)),)),
+    "pause": Effects(stops=(("n2", PROCESS),)),
+    "partition": Effects(cuts={"n2": ("n1",)}),
+}
+
+
 def fault(name: str, start_s: float, end_s: float) -> list[LedgerEntry]:
     times = {"intend": start_s, "injected": start_s, "bit": start_s, "healed": end_s}
-    return [LedgerEntry(1, name, ["n2"], event, int(s * SECOND)) for event, s in times.items()]
+    told = {"effects": EFFECTS[name].as_json()}
+    return [
+        LedgerEntry(1, name, ["n2"], event, int(s * SECOND), told) for event, s in times.items()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +114,7 @@ def test_ordinary_lines_are_no_finding(tmp_path: Path, line: str) -> None:
 def test_a_line_that_a_kill_explains_is_no_violation(tmp_path: Path) -> None:
     line = info(12, "listen tcp 10.0.0.2:2380: bind: address already in use", "fatal")
     assert judged(tmp_path, line, faults=fault("kill", 5, 11)).valid is True
+    assert judged(tmp_path, line, faults=fault("restart", 5, 11)).valid is True
     assert judged(tmp_path, line, faults=fault("partition", 5, 11)).valid is False
     assert judged(tmp_path, line).valid is False
 

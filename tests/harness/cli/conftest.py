@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[2] / "toys/toy_plugin.py"
 SCRIPT = Path(sys.executable).with_name("polygraph")
 HISTORY = """\
 {"index": 0, "time": 10, "process": 0, "type": "invoke", "f": "write", "value": 1}

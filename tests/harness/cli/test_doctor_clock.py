@@ -16,7 +16,7 @@ from harness.cluster.hands import syscalls
 from harness.cluster.hands.syscalls import READS, SETS, WAITS
 from harness.contract.system import BYPASSES, FAITHFUL, WAITS_ON_TRUE_CLOCK
 
-TOYS = Path(__file__).with_name("clock_toys.py")
+TOYS = Path(__file__).parents[2] / "toys/clock_paths.py"
 ROOT = Path(__file__).parents[3]
 
 

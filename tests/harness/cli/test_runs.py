@@ -18,7 +18,7 @@ Fixture = Any
 pytestmark = [pytest.mark.cluster, pytest.mark.userns]
 
 SHORT = ("--nodes", "3", "--time-limit", "2", "--store", "store")
-ETCDS = ("--plugin", str(Path(__file__).with_name("etcds.py")))
+ETCDS = ("--plugin", str(Path(__file__).parents[2] / "toys/broken_etcds.py"))
 
 
 def settled(polygraph: Fixture, store: Path, *argv: str) -> Any:

@@ -227,7 +227,7 @@ def test_serving_ends_when_it_is_told_to(begun: Fixture, tmp_path: Path, number:
 
 
 def test_a_set_up_that_fails_is_told_by_page_and_log(polygraph: Fixture, tmp_path: Path) -> None:
-    plugin = ("--plugin", str(Path(__file__).with_name("etcds.py")))
+    plugin = ("--plugin", str(Path(__file__).parents[2] / "toys/broken_etcds.py"))
     done = polygraph("test", "broken-etcd", *plugin, *LONG[2:])
     assert done.returncode == 3
     run_dir = tmp_path / "store/latest"

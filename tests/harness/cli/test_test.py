@@ -14,7 +14,7 @@ from harness.cli.main import run
 from harness.run.front import Outcome
 from harness.store.scenario import Scenario
 
-TOYS = str(Path(__file__).with_name("toys.py"))
+TOYS = str(Path(__file__).parents[2] / "toys/toy_plugin.py")
 BASE = ("test", "toy", "--workload", "toy-work", "--plugin", TOYS)
 
 VERDICT: Mapping[str, Any] = {

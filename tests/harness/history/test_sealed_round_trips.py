@@ -34,9 +34,8 @@ from harness.history.seal import PLAIN, seal
 from harness.plugins import Registry
 from tests.harness.history.shapes import SHAPES
 from tests.harness.history.shapes import history as of_shape
-from tests.workloads.memory import Memory
-from tests.workloads.memory_store import Store
-from tests.workloads.running import made, ran
+from tests.toys.object_store import ObjectStore
+from tests.toys.running_workloads import made, ran
 
 MEGABYTE = 1 << 20
 WORKLOADS = tuple(sorted(Registry().names("workloads")))
@@ -63,10 +62,7 @@ def leave_out(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
 @cache
 def of_workload(name: str) -> History:
     """Some hundred operations of a workload as its own generator asks for them, and honest."""
-    try:
-        return ran(made(name, 12), Store(), operations=240, concurrency=12)
-    except AttributeError:
-        return ran(made(name, 12), Memory(), operations=240, concurrency=12)
+    return ran(made(name, 12), ObjectStore(), operations=240, concurrency=12)
 
 
 def tiled(history: History, size: int) -> bytes:

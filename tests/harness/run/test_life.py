@@ -30,7 +30,7 @@ from harness.run.preparation import prepare
 from harness.run.scenario import resolve
 from tests.disturbance import ATTEMPTS, was_held_up
 
-PLUGIN = Path(__file__).with_name("memory_system.py")
+PLUGIN = Path(__file__).parents[2] / "toys/memory_system.py"
 Bend = Callable[[Life], None]
 
 

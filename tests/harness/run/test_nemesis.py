@@ -22,7 +22,7 @@ from harness.run.nemesis import Nemesis
 from nemeses.network.partition import Partition
 from nemeses.process.kill import Kill
 from nemeses.process.pause import Pause
-from tests import honest_cluster
+from tests.toys import honest_cluster
 
 NODES = ["n1", "n2", "n3"]
 ON_N1 = {"target": "one", "order": NODES}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from harness.contract.fault import Stage
+import pytest
+from msgspec.structs import replace as replaced
+
+from harness.contract.fault import Effects, Ended, Stage
 from harness.contract.node import Daemon
 from harness.history.ledger import LedgerEntry
 from harness.linux.identity import ProcessIdentity
@@ -20,10 +23,20 @@ class FakeDaemon:
 
     @property
     def identity(self) -> ProcessIdentity:
-        return ProcessIdentity(pid=self.pid, start_ticks=1, boot_id="b", pid_namespace=1)
+        return identity(self.pid)
 
     def exit_status(self) -> int | None:
         return self.status
+
+
+def identity(pid: int) -> ProcessIdentity:
+    return ProcessIdentity(pid=pid, start_ticks=1, boot_id="b", pid_namespace=1)
+
+
+def ending(pid: int, status: int) -> LedgerEntry:
+    """The intention of a fault with a name of its own that ends one process so."""
+    effects = Effects(ends=(Ended("n1", identity(pid), (status,)),))
+    return LedgerEntry(4, "something", ["n1"], "intend", 1, {"effects": effects.as_json()})
 
 
 def watch(daemons: dict[str, list[FakeDaemon]], entries: list[LedgerEntry]) -> ExitWatch:
@@ -33,7 +46,7 @@ def watch(daemons: dict[str, list[FakeDaemon]], entries: list[LedgerEntry]) -> E
 
 def test_an_exit_is_noted_once_with_the_fault_that_killed_it() -> None:
     daemon = FakeDaemon(10)
-    entries = [LedgerEntry(4, "kill", ["n1"], "intend", 1, {"processes": [{"pid": 10}]})]
+    entries = [ending(10, -9)]
     watcher = watch({"n1": [daemon]}, entries)
     watcher.look()
     assert watcher.exits == []
@@ -74,10 +87,25 @@ def test_a_daemon_that_is_replaced_before_the_first_look_is_watched() -> None:
     assert [e["pid"] for e in watcher.exits] == [10]
 
 
-def test_a_kill_that_names_other_processes_is_not_the_killer() -> None:
-    entries = [LedgerEntry(4, "kill", ["n1"], "injected", 1, {"killed": {"n1": [{"pid": 9}]}})]
-    assert killer(entries, "n1", 10) is None
-    assert killer(entries, "n1", 9) == 4
+@pytest.mark.parametrize("status", [-9, -15, 0, 3])
+def test_an_end_is_a_faults_doing_if_it_ends_that_very_process_in_that_way(status: int) -> None:
+    """Whatever the fault is called: a polite restart or a power cut is no crash, nor a kill."""
+    entries = [ending(9, status)]
+    assert killer(entries, "n1", identity(9), status) == 4
+    assert killer(entries, "n1", identity(10), status) is None
+    assert killer(entries, "n2", identity(9), status) is None
+    assert killer(entries, "n1", identity(9), status - 1) is None
+    assert killer(entries, "n1", replace(identity(9), start_ticks=2), status) is None
+
+
+def test_a_fault_that_was_never_begun_ends_nothing() -> None:
+    assert killer([replaced(ending(9, -9), event="failed")], "n1", identity(9), -9) is None
+
+
+def test_what_a_ledger_says_in_other_words_excuses_nothing() -> None:
+    for odd in (None, [], {"ends": [{"node": "n1", "process": {"pid": 9}, "statuses": [-9]}]}):
+        entries = [LedgerEntry(4, "kill", ["n1"], "injected", 1, {"effects": odd})]
+        assert killer(entries, "n1", identity(9), -9) is None
 
 
 def test_suspension_is_what_boot_time_ran_ahead() -> None:

@@ -15,7 +15,7 @@ from harness.contract.system import BYPASSES, FAITHFUL, WAITS_ON_TRUE_CLOCK, Tim
 from harness.errors import NodeError, UsageError
 from harness.linux.identity import boot_id
 from nemeses.clock.skew import LEAST_DRIFT, NOT_FELT, SHAPES, Clock, describe, draw
-from tests import honest_cluster
+from tests.toys import honest_cluster
 
 NODES = ["n1", "n2", "n3"]
 HOUR_NS = 3600 * 10**9

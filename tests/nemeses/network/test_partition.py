@@ -11,7 +11,7 @@ from harness.contract.fault import Proof, Stage
 from harness.errors import UsageError
 from nemeses.network import shapes
 from nemeses.network.partition import KNOWN, Partition
-from tests import honest_cluster
+from tests.toys import honest_cluster
 
 ONE = {"shape": "one", "grudge": {"n1": ["n2", "n3"], "n2": ["n1"], "n3": ["n1"]}}
 

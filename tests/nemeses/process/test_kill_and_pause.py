@@ -18,7 +18,7 @@ from harness.linux.identity import ProcessIdentity, identify
 from nemeses.process.kill import Kill
 from nemeses.process.pause import Pause
 from nemeses.targets import TARGETS, how_many
-from tests import honest_cluster
+from tests.toys import honest_cluster
 
 NODES = ["n1", "n2", "n3", "n4", "n5"]
 

@@ -3,132 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
 import re
 import signal
-import subprocess
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.contract.client import Failed, Indeterminate
-from harness.contract.node import Completed
 from harness.errors import SetupError
 from systems.etcd import Etcd
 from systems.etcd.client import EtcdClient
+from tests.toys import loopback_cluster
+from tests.toys.loopback_cluster import Running, tear_down
 
 pytestmark = pytest.mark.cluster
-
-
-class PlainDaemon:
-    """A process group of this machine."""
-
-    def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
-        self.name = name
-        self._process = process
-
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def exit_status(self) -> int | None:
-        return self._process.poll()
-
-    def signal(self, number: int) -> None:
-        if self.alive():
-            os.killpg(self._process.pid, number)
-
-    def pause(self) -> None:
-        """Stop it, and return once it stands: SIGSTOP takes effect some time after ``kill``."""
-        self.signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
-
-    def wait(self, timeout_s: float) -> int | None:
-        try:
-            return self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
-
-
-@dataclass
-class PlainNode:
-    """A loopback address and a folder."""
-
-    name: str
-    address: str
-    folder: Path
-    daemons: list[PlainDaemon] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.client_address = self.peer_address = self.address
-        self.data_dir = str(self.folder / "data")
-        self.log_dir = self.folder / "log"
-        Path(self.data_dir).mkdir(parents=True)
-        self.log_dir.mkdir()
-
-    def bring(self, program: Path) -> str:
-        return str(program)
-
-    def run(self, argv: Sequence[str], *, timeout_s: float = 30.0, check: bool = True) -> Completed:
-        done = subprocess.run(argv, capture_output=True, timeout=timeout_s, check=check)
-        return Completed(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
-
-    def start(
-        self,
-        argv: Sequence[str],
-        *,
-        name: str,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-    ) -> PlainDaemon:
-        with (self.log_dir / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                argv, stdout=log, stderr=log, env=env, cwd=cwd, start_new_session=True
-            )
-        self.daemons.append(PlainDaemon(name, process))
-        return self.daemons[-1]
-
-
-class PlainCluster:
-    """Nodes on one machine, which cannot be cut off from each other."""
-
-    provider = "test"
-
-    def __init__(self, nodes: Sequence[PlainNode]) -> None:
-        self.nodes = nodes
-
-    def node(self, name: str) -> PlainNode:
-        return next(node for node in self.nodes if node.name == name)
-
-
-@dataclass
-class Running:
-    """A system with its cluster."""
-
-    system: Any
-    cluster: Any
-
-    def client(self, op_timeout_s: float = 10.0) -> EtcdClient:
-        client = self.system.client(op_timeout_s)
-        assert isinstance(client, EtcdClient)
-        return client
-
-    def do(self, work: Callable[[EtcdClient], Awaitable[Any]], node: int = 0) -> Any:
-        """What ``work`` gives with a client that is open on one of the nodes."""
-
-        async def opened() -> Any:
-            client = self.client()
-            await client.open(self.cluster.nodes[node].client_address)
-            try:
-                return await work(client)
-            finally:
-                await client.close()
-
-        return asyncio.run(opened())
 
 
 def leader_of(running: Running) -> str:
@@ -141,27 +32,7 @@ def leader_of(running: Running) -> str:
 
 
 def bring_up(folder: Path, count: int, options: Mapping[str, Any]) -> Running:
-    network = ".".join(str(random.randrange(2, 250)) for _ in range(2))
-    nodes = [
-        PlainNode(f"n{i}", f"127.{network}.{i}", folder / f"n{i}") for i in range(1, count + 1)
-    ]
-    running = Running(Etcd(options), PlainCluster(nodes))
-    try:
-        for node in nodes:
-            running.system.install(node)
-            running.system.start(node, running.cluster)
-        running.system.ready(running.cluster, 120.0)
-    except BaseException:
-        tear_down(running)
-        raise
-    return running
-
-
-def tear_down(running: Running) -> None:
-    for node in running.cluster.nodes:
-        for daemon in node.daemons:
-            daemon.signal(signal.SIGKILL)
-            daemon.wait(60.0)
+    return loopback_cluster.bring_up(Etcd(options), folder, count)
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +176,7 @@ def test_without_a_quorum_a_write_is_in_doubt_and_a_read_fails(trio: Running) ->
         node.daemons[-1].pause()
 
     async def attempt(work: Callable[[EtcdClient], Awaitable[Any]]) -> type[BaseException] | None:
-        client = trio.client(op_timeout_s=3.0)
+        client = trio.system.client(3.0)
         await client.open(trio.cluster.nodes[0].client_address)
         try:
             await work(client)

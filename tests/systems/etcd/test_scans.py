@@ -14,7 +14,8 @@ import pytest
 from harness.contract.client import Failed
 from systems.etcd.client import EtcdClient
 from tests.systems.etcd.test_client import HEADER, coded, pair, ranges, says, told
-from tests.systems.etcd.test_cluster import Running, bring_up, tear_down
+from tests.systems.etcd.test_cluster import bring_up
+from tests.toys.loopback_cluster import Running, tear_down
 
 
 def test_a_scan_compares_its_range_and_each_row_that_it_found() -> None:

@@ -17,7 +17,7 @@ from harness.contract.client import Registers
 from harness.contract.system import SystemOption
 from harness.errors import NotReady
 
-_PATH = Path(__file__).parents[2] / "honest_cluster.py"
+_PATH = Path(__file__).with_name("honest_cluster.py")
 _SPEC = importlib.util.spec_from_file_location("honest_cluster_for_memory", _PATH)
 assert _SPEC is not None
 assert _SPEC.loader is not None

@@ -1,22 +1,14 @@
-"""One object store in memory with every ability of single objects, sound or broken on purpose."""
+"""A store in memory with every ability, sound or broken on purpose, that is its own client."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.contract.client import Failed, Indeterminate
-from harness.generator import clients, limit
-from harness.generator.simulate import invocations, perfect, simulate
-from harness.history.history import History
-from harness.history.operation import FAIL, INFO, Header, Operation
-from harness.plugins import Registry
-from harness.verdict.record import Record
-from harness.verdict.verdict import Budget, Verdict
+from tests.toys.transactional_store import Transaction, TransactionalStore
 
 
-class Memory:
+class ObjectStore:
     """``broken`` names what it does wrong: lose, repeat, stale, double."""
 
     def __init__(self, broken: str = "") -> None:
@@ -27,6 +19,7 @@ class Memory:
         self.logs: dict[Any, list[tuple[int, Any]]] = {}
         self.held: dict[Any, int] = {}
         self.rows: dict[Any, Any] = {}
+        self.transactions = TransactionalStore()
         self.changes: dict[Any, list[tuple[int, Any]]] = {}
         self.calls = 0
         self.last: Any = None
@@ -35,6 +28,10 @@ class Memory:
         """Whether this call, one of seven, is done wrong in the way ``how``."""
         self.calls += 1
         return self.broken == how and self.calls % 7 == 0
+
+    async def open(self, address: str) -> None: ...
+
+    async def close(self) -> None: ...
 
     async def add_to_set(self, name: Any, element: Any) -> None:
         if not self.goes_wrong("lose"):
@@ -101,65 +98,24 @@ class Memory:
         self.rows[key] = value
 
     async def compare_and_set(self, key: Any, old: Any, new: Any) -> bool:
-        raise Failed("not asked for")
+        if self.rows.get(key) != old:
+            return False
+        self.rows[key] = new
+        return True
 
-    def transaction(self) -> MemoryTransaction:
-        return MemoryTransaction(self)
+    def transaction(self) -> Transaction:
+        return SometimesStale(self)
 
 
-class MemoryTransaction:
-    """Reads and writes at once; a stale one does not see one of the rows."""
+class SometimesStale(Transaction):
+    """A serializable one; if the store is to be stale, it misses one of the rows now and then."""
 
-    def __init__(self, memory: Memory) -> None:
-        self.memory = memory
+    def __init__(self, objects: ObjectStore) -> None:
+        super().__init__(objects.transactions)
+        self.objects = objects
 
-    async def get_many(self, keys: Sequence[Any]) -> dict[Any, Any]:
-        found = {key: self.memory.rows.get(key) for key in keys}
-        if self.memory.goes_wrong("stale"):
+    async def get_many(self, keys: Sequence[Any]) -> Mapping[Any, Any]:
+        found = dict(await super().get_many(keys))
+        if self.objects.goes_wrong("stale"):
             found[next((key for key in keys if found[key] is not None), keys[0])] = None
         return found
-
-    async def put(self, key: Any, value: Any) -> None:
-        self.memory.rows[key] = value
-
-    async def commit(self) -> None: ...
-
-
-def ran(workload: Any, memory: Memory, count: int = 400) -> History:
-    """``workload`` on ``memory``, one operation after the other, set up first and read last."""
-    return asyncio.run(_ran(workload, memory, count))
-
-
-async def _ran(workload: Any, memory: Any, count: int) -> History:
-    initial = await workload.setup(memory)
-    records: list[Operation] = []
-    for gen in (limit(count, workload.generator()), workload.final_generator()):
-        if gen is None:
-            continue
-        for asked in invocations(simulate(clients(gen), perfect, concurrency=4)):
-            _record(records, asked, "invoke", asked.value)
-            try:
-                done = await workload.invoke(memory, asked)
-                _record(records, asked, done.type, done.value, done.error)
-            except Failed as error:
-                _record(records, asked, FAIL, asked.value, error.error)
-            except Indeterminate as error:
-                _record(records, asked, INFO, asked.value, error.error)
-    return History(records, Header(independent=workload.independent, initial=initial))
-
-
-def _record(
-    records: list[Operation], asked: Operation, kind: str, value: Any, error: Any = None
-) -> None:
-    at = len(records)
-    records.append(Operation(at, at * 1000, asked.process, kind, asked.f, value, error))
-
-
-def verdicts(workload: Any, history: History) -> dict[str, Verdict]:
-    """What each of the workload's checkers says."""
-    registry = Registry()
-    record = Record(history=history)
-    return {
-        name: registry.get("checkers", name)({"exactly_once": True}).check(record, Budget.start(60))
-        for name in workload.checkers
-    }

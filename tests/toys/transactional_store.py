@@ -15,13 +15,14 @@ from typing import Any
 from harness.contract.client import Failed
 
 
-class Store:
-    """Is its own client: ``transaction()`` begins one."""
+class TransactionalStore:
+    """Is its own client: ``transaction()`` begins one. ``fails_with`` becomes of every commit."""
 
     def __init__(self, level: str = "serializable") -> None:
         self.level = level
         self.rows: dict[Any, list[tuple[int, Any]]] = {}
         self.commits = 0
+        self.fails_with: Exception | None = None
 
     async def open(self, address: str) -> None: ...
 
@@ -39,7 +40,7 @@ class Store:
 class Transaction:
     """One transaction: a snapshot as of its first read (none if dirty)."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: TransactionalStore) -> None:
         self.store = store
         self.began = -1
         self.seen: set[Any] = set()
@@ -80,6 +81,8 @@ class Transaction:
     async def commit(self) -> None:
         await asyncio.sleep(0)
         store = self.store
+        if store.fails_with is not None:
+            raise store.fails_with
         self.seen.update(k for k in store.rows for prefix in self.scanned if k.startswith(prefix))
         guarded = {"serializable": self.seen, "snapshot": set(self.puts)}.get(store.level, set())
         changed = any(store.at(key, store.commits)[0] > self.began for key in guarded)

@@ -14,7 +14,6 @@ from harness.history.operation import FAIL, Header, Operation
 from harness.plugins import Registry
 from harness.verdict.record import Record
 from harness.verdict.verdict import Budget, Verdict
-from tests.workloads.memory_store import Store
 
 
 def made(name: str, concurrency: int = 6, **extra: Any) -> Any:
@@ -23,12 +22,12 @@ def made(name: str, concurrency: int = 6, **extra: Any) -> Any:
     return factory(WorkloadOptions(nodes=3, concurrency=concurrency, seed=0, extra=extra))
 
 
-def ran(workload: Any, store: Store, *, operations: int = 200, concurrency: int = 6) -> History:
+def ran(workload: Any, store: Any, *, operations: int = 200, concurrency: int = 6) -> History:
     """The history of that many operations and the final ones; clients take turns at each step."""
     return asyncio.run(_ran(workload, store, operations, concurrency))
 
 
-async def _ran(workload: Any, store: Store, operations: int, concurrency: int) -> History:
+async def _ran(workload: Any, store: Any, operations: int, concurrency: int) -> History:
     initial = await workload.setup(store)
     records: list[Operation] = []
     await _phase(workload, store, workload.generator(), records, operations, concurrency)
@@ -43,7 +42,7 @@ async def _ran(workload: Any, store: Store, operations: int, concurrency: int) -
 
 async def _phase(
     workload: Any,
-    store: Store,
+    store: Any,
     generator: Generator,
     records: list[Operation],
     most: int,
@@ -100,3 +99,8 @@ def judged(name: str, history: History, **options: Any) -> Verdict:
     checker = Registry().get("checkers", name)(options)
     verdict: Verdict = checker.check(Record(history=history), Budget.start(60))
     return verdict
+
+
+def verdicts(workload: Any, history: History) -> dict[str, Verdict]:
+    """What each of the workload's checkers says."""
+    return {name: judged(name, history, exactly_once=True) for name in workload.checkers}

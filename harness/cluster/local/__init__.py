@@ -1,0 +1,1 @@
+"""The provider ``local``: whichever way this machine lets nodes be made without docker."""

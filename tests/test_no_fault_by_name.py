@@ -1,0 +1,42 @@
+"""Nobody excuses, counts or colours by a fault's name: everybody asks the ledger for effects.
+
+A fault of a plug-in is then treated like ours, whatever it is called. Names may stand where faults
+are found by name (the table of built-ins), in examples that are shown, and where a word is
+something else: an operation of the hands inside a node, a key of a record.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.plugins import Registry
+
+ROOT = Path(__file__).parents[1]
+MAY_NAME = (
+    "harness/plugins/built_in.py",
+    "harness/cli/demo.py",
+    "checkers/explained/",
+    "harness/cluster/",  # a clock is a hand there, kill what signals do
+)
+
+
+def sources() -> Iterator[Path]:
+    for package in ("harness", "checkers"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if not path.relative_to(ROOT).as_posix().startswith(MAY_NAME):
+                yield path
+
+
+@pytest.mark.parametrize("name", Registry().names("nemeses"))
+def test_no_fault_is_known_by_its_name(name: str) -> None:
+    named = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and node.value == name
+    ]
+    assert named == []

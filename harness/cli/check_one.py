@@ -74,7 +74,7 @@ class Outcome:
     """What became of one file: the exit code, the verdict if there is one, and what was said."""
 
     code: int
-    verdict: dict[str, Any] | None
+    verdict: Mapping[str, Any] | None
     said: str
 
 
@@ -84,7 +84,7 @@ def judge_safely(name: str, begun: Begun, *, request: Request) -> Outcome:
     return safely(partial(_judge_named, name, request), request.session)
 
 
-def safely(judge: Callable[[], dict[str, Any] | None], session: Session) -> Outcome:
+def safely(judge: Callable[[], Mapping[str, Any] | None], session: Session) -> Outcome:
     """What ``judge`` came to; trouble is told, not raised."""
     try:
         verdict = judge()
@@ -101,7 +101,7 @@ def judge_apart(name: str, begun: Begun, *, request: Request) -> Outcome:
     return dataclasses.replace(outcome, said=said.getvalue())
 
 
-def _judge_named(name: str, request: Request) -> dict[str, Any]:
+def _judge_named(name: str, request: Request) -> Mapping[str, Any]:
     """:func:`_judge`; what is wrong with the file or run says of which, for there may be many."""
     try:
         return _judge(name, request)
@@ -111,7 +111,7 @@ def _judge_named(name: str, request: Request) -> dict[str, Any]:
         raise type(error)(f"{name}: {error.message}", error.hint) from error
 
 
-def _judge(name: str, request: Request) -> dict[str, Any]:
+def _judge(name: str, request: Request) -> Mapping[str, Any]:
     from harness.history.seal import JEPSEN
     from harness.store.runs import find_run, is_run_dir
 
@@ -148,7 +148,7 @@ def history_of(name: str, request: Request) -> Any:
     return load_record(find_run(request.store, name), request.bounds).history
 
 
-def _judge_file(name: str, request: Request) -> dict[str, Any]:
+def _judge_file(name: str, request: Request) -> Mapping[str, Any]:
     return judge_bare(_read(name, request), name, request)
 
 
@@ -174,7 +174,7 @@ def judge_bare(
     request: Request,
     recorded: Sequence[str] = (),
     absent: Mapping[str, Any] = MappingProxyType({}),
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     """Judge a bare history by ``-m``, by the checkers ``recorded``, or by what its header says.
 
     ``absent`` are those of the recorded ones that are not at hand, with what is said of them.
@@ -204,7 +204,7 @@ def judge_bare(
     return verdict
 
 
-def _keep_proofs(name: str, history: Any, verdict: dict[str, Any], request: Request) -> None:
+def _keep_proofs(name: str, history: Any, verdict: Mapping[str, Any], request: Request) -> None:
     if name in request.folders:
         from harness.cli.kept_proofs import keep
 
@@ -226,7 +226,7 @@ def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
     raise UsageError(f"{name} does not say what it is a history of", "-m MODEL, see polygraph list")
 
 
-def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
+def _judge_run(name: str, run_dir: Path, request: Request) -> Mapping[str, Any]:
     """Judge a run by all that its folder holds; keep the verdict where there was none."""
     from harness.judge.absent import absent_checkers
     from harness.judge.judge import judge_run, load_record
@@ -266,7 +266,7 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     return verdict
 
 
-def _keep(run_dir: Path, verdict: dict[str, Any]) -> None:
+def _keep(run_dir: Path, verdict: Mapping[str, Any]) -> None:
     """The verdict into the run's folder, which may be another's; where nothing ran, none is kept.
 
     A run without a history has no verdict: its folder goes on saying why.

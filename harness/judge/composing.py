@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final, cast
 
 from harness.judge.beside import with_beside
 from harness.judge.calm import Calm, calm_first
@@ -22,6 +22,7 @@ from harness.judge.witnesses import witnesses
 from harness.verdict.record import Record
 from harness.verdict.steps import DECIDES_THE_CLAIM
 from harness.verdict.verdict import UNKNOWN, Valid, Verdict, worst
+from harness.verdict.verdict_file import PlacedAnswer, VerdictFile
 
 PROMISES: Final = {
     "no-recovery": "availability after the faults",
@@ -44,7 +45,7 @@ def compose(
     health_findings: Sequence[HealthFinding],
     requested_faults: Sequence[str],
     anomalies: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> VerdictFile:
     """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was.
 
     With ``anomalies`` that were asked for by name, an invalid verdict is against these, too.
@@ -81,10 +82,7 @@ def compose(
         "faults": count_faults(record.faults or (), requested_faults),
         "health": [finding.as_json() for finding in health_findings],
         "settle": steps(valid, health_findings, answers, bare, is_run=_is_run(record)),
-        "checkers": {
-            name: answer.as_json() | _calm_json(calm.get(name, {}))
-            for name, answer in answers.items()
-        },
+        "checkers": {name: _placed(answer, calm.get(name, {})) for name, answer in answers.items()},
         "notices": list(record.history.notices),
         "partial": record.history.partial,
     }
@@ -148,10 +146,12 @@ def _part(name: str, answer: Verdict, claims: Sequence[str], calm: Mapping[str, 
     return Part(answer.valid, f"{answer.why.rstrip('.')} ({name}{placed})", promise)
 
 
-def _calm_json(calm: Mapping[str, Calm]) -> dict[str, Any]:
-    """``{"no_fault": {TYPE: [cases with no fault in force, cases placed in time]}}``."""
-    counts = {kind: [each.count, each.of] for kind, each in calm.items()}
-    return {"no_fault": counts} if counts else {}
+def _placed(answer: Verdict, calm: Mapping[str, Calm]) -> PlacedAnswer:
+    """The answer with ``{"no_fault": {TYPE: [cases with no fault in force, cases placed]}}``."""
+    placed = cast(PlacedAnswer, answer.as_json())  # which may have that key as well
+    if calm:
+        placed["no_fault"] = {kind: [each.count, each.of] for kind, each in calm.items()}
+    return placed
 
 
 def _is_run(record: Record) -> bool:

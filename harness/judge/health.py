@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.history.faults import RecordedFault, recorded_faults
-from harness.judge.facts_read import UNREADABLE
+from harness.judge.facts import UNREADABLE
 from harness.judge.final_reads import is_final_read, read_key
 from harness.verdict.record import Record
 from harness.verdict.steps import LOOK_AT_LEDGER, RUN_AGAIN, Settle, of_more, told
+from harness.verdict.verdict_file import Health
 
 if TYPE_CHECKING:
     from harness.judge.activity import Activity
@@ -38,7 +39,7 @@ class HealthFinding:
     message: str
     settle: Settle
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Health:
         """An entry of ``health`` in ``verdict.json``."""
         return {
             "check": self.check,

@@ -27,7 +27,7 @@ from harness.judge import health, pairings
 from harness.judge.absent import absent_checkers
 from harness.judge.claims import models_of, with_known_claims
 from harness.judge.composing import compose
-from harness.judge.facts_read import read_facts, read_states
+from harness.judge.facts import read_facts, read_states
 from harness.judge.foreign import refuse_other_models, unmodelled
 from harness.plugins import Registry
 from harness.store.scenario import recorded, recorded_table
@@ -48,6 +48,7 @@ from harness.verdict.verdict import (
     Valid,
     Verdict,
 )
+from harness.verdict.verdict_file import VerdictFile
 
 RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
@@ -64,7 +65,7 @@ def judge_history(
     seconds: float = 300.0,
     begun: Callable[[str], object] = str,
     absent: Mapping[str, Verdict] = MappingProxyType({}),
-) -> dict[str, Any]:
+) -> VerdictFile:
     """Judge a bare history: no health, crash or recovery. The shape of ``verdict.json``.
 
     ``begun`` is called with the name of each checker before it begins; ``absent`` are parts that
@@ -99,7 +100,7 @@ def judge_run(
     registry: Registry | None = None,
     bounds: Bounds = USUAL,
     record: Record | None = None,
-) -> dict[str, Any]:
+) -> VerdictFile:
     """Judge a run from its folder alone, as far as ``bounds`` go. Writes nothing.
 
     ``record`` is what :func:`load_record` gives of it, where it is at hand already.
@@ -137,7 +138,8 @@ def judge_run(
         health_findings=health_findings,
         requested_faults=scenario.nemesis,
     )
-    answer.update(seed=scenario.seed, reproduce=scenario.command(), left_out=left_out)
+    answer["seed"], answer["reproduce"] = scenario.seed, scenario.command()
+    answer["left_out"] = left_out
     answer["provider"] = (record.run or {}).get("provider", scenario.provider)
     return answer
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from harness.judge.health import HealthFinding
 from harness.verdict.steps import ANYTHING, RUN_AGAIN, Settle, Step, told
 from harness.verdict.verdict import UNKNOWN, Verdict
+from harness.verdict.verdict_file import ToSettle
 
 CUT_SHORT: Final = frozenset({"partial", "interrupted", "ended-early"})
 """Findings of a run that did not come to its end."""
@@ -32,7 +33,7 @@ def steps(
     others: Sequence[str] = (),
     *,
     is_run: bool = True,
-) -> list[dict[str, str]]:
+) -> list[ToSettle]:
     """``[{"about", "do"}]`` for the reasons why it is unknown; none for any other verdict.
 
     ``others`` are reasons of neither finding nor checker. A step that settles several reasons is

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from harness.verdict.steps import READ_MORE, Settle, of_more
+from harness.verdict.verdict_file import Answer, Case
 
 if TYPE_CHECKING:
     from harness.verdict.record import Record
@@ -42,6 +43,15 @@ class Anomaly:
     key: Any = None
     data: dict[str, Any] = field(default_factory=dict)
 
+    def as_json(self) -> Case:
+        """The shape of one case in ``verdict.json``."""
+        case = Case(message=self.message, witness=list(self.witness))
+        if self.key is not None:
+            case["key"] = self.key
+        if self.data:
+            case["data"] = self.data
+        return case
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
@@ -62,23 +72,14 @@ class Verdict:
     stats: dict[str, Any] = field(default_factory=dict)
     settle: Settle = ""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Answer:
         """The shape of one entry of ``checkers`` in ``verdict.json`` (design, section 6)."""
         return {
             "valid": self.valid,
             "why": self.why,
             "anomaly_types": sorted(self.anomalies),
             "anomalies": {
-                kind: [
-                    {
-                        "message": case.message,
-                        "witness": list(case.witness),
-                        **({"key": case.key} if case.key is not None else {}),
-                        **({"data": case.data} if case.data else {}),
-                    }
-                    for case in cases
-                ]
-                for kind, cases in self.anomalies.items()
+                kind: [case.as_json() for case in cases] for kind, cases in self.anomalies.items()
             },
             "not": list(self.not_),
             "also_not": list(self.also_not),

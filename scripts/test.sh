@@ -61,8 +61,16 @@ result lint $?
 # Types are checked beside the pure tests, which it disturbs least: they only take longer.
 nice $bin/mypy >"$kept/types" 2>&1 &
 types=$!
+# So is the image of containers built, which takes minutes where there is none, and mostly waits.
+image=
+if [ "$(id -u)" = 0 ]; then
+  scripts/engine.sh $bin/python -c 'from harness.cluster.docker import engine, images
+images.ensure_node_image(engine.connect(), print)' >"$kept/image" 2>&1 &
+  image=$!
+fi
 pure
 result "pure tests" $?
+[ -z "$image" ] || wait $image || tail -n 3 "$kept/image" # the tests that need it will tell
 wait $types
 result types $?
 echo "== types"

@@ -25,6 +25,7 @@ from checkers.proof.models import (
     friendly,
     impossible,
 )
+from checkers.proof.words import all_of
 from harness.verdict.steps import (
     MEND_ANSWERS,
     MORE_MEMORY,
@@ -115,16 +116,12 @@ def why_not(
     if valid is False:
         told = [kind for kind in shown if kind not in UNKNOWN_MAKING]
         models = ", ".join(friendly(model) for model in options.consistency_models)
-        return f"{_listed(_counted(shown, told))}, which {models} forbids"
+        return f"{all_of(_counted(shown, told))}, which {models} forbids"
     return " ".join(f"{kind}: {text}" for kind, text in doubts.items())
 
 
 def _counted(found: Mapping[str, Sequence[Anomaly]], kinds: Iterable[str]) -> list[str]:
     return [f"{kind} ({len(found[kind])})" if len(found[kind]) > 1 else kind for kind in kinds]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
 
 
 def why_undecided(models: Sequence[str], incomplete: str) -> str:

@@ -24,6 +24,7 @@ from checkers.elle.search import Exists, TimedOut
 from checkers.elle.transactions import Transactions
 from checkers.proof.faults_active import while_it_ran
 from checkers.proof.models import EXISTS, friendly
+from checkers.proof.words import shortened, then
 from harness.history.values import form, is_rich
 from harness.verdict.record import Record
 from harness.verdict.verdict import Anomaly
@@ -106,16 +107,14 @@ def _seconds(time_ns: Any) -> str:
 def cycle_anomaly(cycle: Cycle, reasons: Reasons, teller: Teller) -> Anomaly:
     """The proof of a cycle: each edge with its reason, the last one a contradiction."""
     count = len(cycle.transactions)
-    lines, steps = [], []
+    clauses, steps = [], []
     for place, (before, label) in enumerate(zip(cycle.transactions, cycle.labels, strict=True)):
         after = cycle.transactions[(place + 1) % count]
         reason = _reason(label, before, after, reasons, teller.transactions)
         a, b = f"T{place + 1}", f"T{(place + 1) % count + 1}"
-        because = f"{a} < {b}, because {reason.text.replace('{a}', a).replace('{b}', b)}"
-        last = place == count - 1
-        lines.append(f"  - However, {because}: a contradiction!" if last else f"  - {because}.")
+        clauses.append(f"{a} < {b}, because {reason.text.replace('{a}', a).replace('{b}', b)}")
         steps.append({"type": LABELS[label], **reason.data})
-    text = "\n".join(["Then:", *lines])
+    text = "\n".join(["Then:", *then(clauses)])
     return teller.anomaly(cycle.transactions, text, steps=steps)
 
 
@@ -151,16 +150,16 @@ def _realtime_reason(transactions: Transactions, before: int, after: int) -> Rea
 def existence_anomaly(found: Exists, teller: Teller) -> tuple[str, Anomaly]:
     """``(type, case)`` for a cycle that is only known to exist."""
     count = len(found.transactions)
-    shown = found.transactions[:LONGEST_LIST]
-    witness = tuple(teller.transactions.index(number) for number in shown)
-    more = f" and {count - len(shown)} more" if count > len(shown) else ""
+    indices = [teller.transactions.index(number) for number in found.transactions]
     message = (
         f"Among {count} transactions there is a cycle of {found.part}, so {friendly(found.model)} "
         f"cannot hold; no concrete cycle was found that says so. Their indices: "
-        f"{', '.join(map(str, witness))}{more}."
+        f"{shortened(indices, LONGEST_LIST)}."
     )
     data = {"not": friendly(found.model), "part": found.part, "scc_size": count}
-    return found.model + EXISTS, Anomaly(message=message, witness=witness, data=data)
+    return found.model + EXISTS, Anomaly(
+        message=message, witness=tuple(indices[:LONGEST_LIST]), data=data
+    )
 
 
 def timeout_anomaly(found: TimedOut, timeout_s: float) -> Anomaly:

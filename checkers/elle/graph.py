@@ -155,8 +155,3 @@ class Graph:
             np.concatenate([part[2] for part in parts]),
             np.concatenate(label),
         )
-
-    def completed_before(self, first: int, second: int) -> bool:
-        """Whether ``first`` had completed when ``second`` was invoked."""
-        found = self.transactions
-        return bool(found.status[first] == OK and found.complete[first] < found.invoke[second])

@@ -46,7 +46,8 @@ from checkers.isolation.register_transactions import (
     twice_told,
     writers,
 )
-from checkers.proof.claim import Cases, Meaning, claims, forbids, judged
+from checkers.proof.cases import Cases
+from checkers.proof.claim import Meaning, claims, forbids, judged
 from checkers.proof.prose import proof
 from harness.history.operation import INFO, OK
 from harness.verdict.record import Record

@@ -28,8 +28,10 @@ from typing import Any, Final
 from checkers.isolation import impossible_reads
 from checkers.isolation.impossible_reads import ABORTED_READ, EARLY_READ, THIN_AIR
 from checkers.isolation.register_transactions import displayed
-from checkers.proof.claim import Cases, Meaning, judged
+from checkers.proof.cases import Cases
+from checkers.proof.claim import Meaning, judged
 from checkers.proof.prose import proof
+from checkers.proof.shapes import is_pair
 from harness.history.calls import name, names, short
 from harness.history.operation import FAIL, INVOKE, OK, Operation
 from harness.verdict.record import Record
@@ -172,15 +174,11 @@ def _keyed(record: Record, asked: Operation, told: Operation) -> tuple[Any, Any,
     """Key, what was asked and what was answered; ``None`` if no key is named."""
     if not record.header.independent:
         return None, asked.value, told.value
-    both = [each.value for each in (asked, told) if _is_pair(each.value)]
+    both = [each.value for each in (asked, told) if is_pair(each.value)]
     if not both:
         return None
-    answer = told.value[1] if _is_pair(told.value) else told.value
+    answer = told.value[1] if is_pair(told.value) else told.value
     return name(both[0][0]), both[0][1], answer
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2
 
 
 def _look_for_odd_values(

@@ -21,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from checkers.proof.claim import Cases, Meaning, judged
+from checkers.proof.cases import Cases
+from checkers.proof.claim import Meaning, judged
 from checkers.proof.prose import proof
 from harness.history.calls import name, short
 from harness.history.operation import FAIL, INVOKE, OK, Operation

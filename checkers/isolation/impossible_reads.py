@@ -28,7 +28,8 @@ from checkers.isolation.register_transactions import (
     Writers,
     displayed,
 )
-from checkers.proof.claim import Cases, Meaning
+from checkers.proof.cases import Cases
+from checkers.proof.claim import Meaning
 from checkers.proof.prose import proof
 from harness.verdict.record import Record
 

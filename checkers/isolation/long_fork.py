@@ -34,8 +34,10 @@ from checkers.isolation.register_transactions import (
     register_transactions,
     writers,
 )
-from checkers.proof.claim import Cases, Meaning, judged, listed
+from checkers.proof.cases import Cases
+from checkers.proof.claim import Meaning, judged
 from checkers.proof.prose import proof
+from checkers.proof.words import shortened
 from harness.history.operation import FAIL, OK
 from harness.verdict.record import Record
 from harness.verdict.steps import MEND_ANSWERS, UNIQUE_VALUES
@@ -100,7 +102,7 @@ class LongFork:
 def _why_unknown(twice: set[Any]) -> str:
     if not twice:
         return ""
-    keys = listed(sorted(map(displayed, twice)))
+    keys = shortened(sorted(map(displayed, twice)))
     return f"written more than once, so that reads cannot be compared: key {keys}"
 
 

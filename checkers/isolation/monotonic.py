@@ -38,8 +38,11 @@ from typing import Any, Final
 
 from checkers.isolation import impossible_reads
 from checkers.isolation.impossible_reads import EARLY_READ, THIN_AIR
-from checkers.proof.claim import Cases, Meaning, judged
-from checkers.proof.prose import proof, shown
+from checkers.proof.cases import Cases
+from checkers.proof.claim import Meaning, judged
+from checkers.proof.prose import proof
+from checkers.proof.shapes import is_pair
+from checkers.proof.words import shown
 from harness.history.calls import short
 from harness.history.operation import FAIL, INVOKE, OK, Operation
 from harness.history.values import key_text
@@ -222,8 +225,7 @@ def _rows(operation: Operation, asked: Operation) -> Mapping[str, int | None] | 
 
 def _row(operation: Operation) -> str:
     value = operation.value
-    is_pair = isinstance(value, list | tuple) and len(value) == 2
-    return _text(value[0]) if is_pair else ""
+    return _text(value[0]) if is_pair(value) else ""
 
 
 def _text(row: Any) -> str:

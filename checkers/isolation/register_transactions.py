@@ -28,6 +28,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from checkers.proof.shapes import is_pair
+from checkers.proof.words import shortened
 from harness.history.calls import name, short
 from harness.history.intakes import is_timed
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Header, Operation
@@ -208,8 +210,10 @@ def _steps(
     first, last = parts[0], parts[-1]
     if told.type != OK:
         return next((part for part in parts if part is not None), _Foreign(told.f))
-    if isinstance(first, _Odd) or isinstance(last, _Odd):
-        return first if isinstance(first, _Odd) else last  # type: ignore[return-value]
+    if isinstance(first, _Odd):
+        return first
+    if isinstance(last, _Odd):
+        return last
     if asked is None or first is None or isinstance(first, _Foreign) or isinstance(last, _Foreign):
         return _Foreign(told.f) if last is None else last
     if last is None:
@@ -247,24 +251,20 @@ def _parts(
     f = "read" if operation.f == "read-init" else operation.f
     if _is_list_of_steps(value) and (value or f not in READS | WRITES):
         return _micro_steps(operation.index, value, None)
-    if header.independent and _is_pair(value) and value[1] and _is_list_of_steps(value[1]):
+    if header.independent and is_pair(value) and value[1] and _is_list_of_steps(value[1]):
         return _micro_steps(operation.index, value[1], value[0])
     if not single or f not in READS | WRITES:
         return None if value is None else _Foreign(operation.f)
     if f in WRITES and asked is not None:
         value = asked.value  # what a write is answered is no matter
     key: Any = None
-    if header.independent and _is_pair(value):
+    if header.independent and is_pair(value):
         key, value = value
     elif header.independent:
-        if asked is None or not _is_pair(asked.value):
+        if asked is None or not is_pair(asked.value):
             return _Odd(f"operation {operation.index} names no key: {short(value)}")
         key = asked.value[0]
     return [(f, name(key), name(value))]
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2
 
 
 def _micro_steps(index: int, steps: Sequence[Any], table: Any) -> list[Step] | _Foreign | _Odd:
@@ -399,8 +399,7 @@ def twice_told(known: Writers) -> str:
     if not known.twice:
         return ""
     versions = [f"{displayed(value)} to key {displayed(key)}" for key, value in known.twice]
-    more = f" and {len(versions) - 8} more" if len(versions) > 8 else ""
-    return f"written more than once, so that reads tell nothing: {', '.join(versions[:8])}{more}"
+    return f"written more than once, so that reads tell nothing: {shortened(versions)}"
 
 
 def displayed(named: Any) -> str:

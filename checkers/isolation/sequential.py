@@ -25,7 +25,8 @@ from typing import Any, Final
 
 from checkers.isolation import impossible_reads
 from checkers.isolation.impossible_reads import THIN_AIR
-from checkers.proof.claim import Cases, Meaning, judged
+from checkers.proof.cases import Cases
+from checkers.proof.claim import Meaning, judged
 from checkers.proof.prose import proof
 from harness.history.calls import name, short
 from harness.history.operation import FAIL, INVOKE, OK, Operation

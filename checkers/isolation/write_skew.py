@@ -37,7 +37,8 @@ from checkers.isolation.register_transactions import (
     twice_told,
     writers,
 )
-from checkers.proof.claim import Cases, Meaning, judged
+from checkers.proof.cases import Cases
+from checkers.proof.claim import Meaning, judged
 from checkers.proof.prose import proof
 from harness.verdict.record import Record
 from harness.verdict.steps import MEND_ANSWERS, UNIQUE_VALUES

@@ -45,7 +45,7 @@ from checkers.linearizable.register_models import CAS_REGISTER, MODELS, Model
 from checkers.linearizable.search import Impossible, first_impossible
 from checkers.linearizable.search_problem import Allowance, Exhausted
 from checkers.linearizable.zones import NeverMade, earliest_contradiction, has_unique_values
-from checkers.proof.faults_active import faults_active, while_it_ran
+from checkers.proof.faults_active import was_disturbed, while_it_ran
 from checkers.proof.independence import agreed, independence
 from harness.history.history import History
 from harness.verdict.record import Record
@@ -198,7 +198,7 @@ def _proofs(record: Record, outcome: Outcome, budget: Budget) -> list[tuple[Brok
 
     def rank(told: tuple[Broken, Proof]) -> tuple[bool, int]:
         broken, proof = told
-        return _had_fault(record, proof.span_ns()), broken.late.complete
+        return was_disturbed(record.faults, *proof.span_ns()), broken.late.complete
 
     return sorted(proofs, key=rank)
 
@@ -212,13 +212,9 @@ def _to_tell(record: Record, outcome: Outcome) -> list[Broken]:
     def is_disturbed(broken: Broken) -> bool:
         late = broken.late
         span_ns = (operations[late.at].time, operations[late.complete].time)
-        return _had_fault(record, span_ns)
+        return was_disturbed(record.faults, *span_ns)
 
     return sorted(outcome.broken, key=is_disturbed)[:TOLD]
-
-
-def _had_fault(record: Record, span_ns: tuple[int, int]) -> bool:
-    return bool(record.faults and faults_active(record.faults, *span_ns))
 
 
 def prove(history: History, broken: Broken, budget: Budget) -> Proof:

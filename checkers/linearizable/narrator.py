@@ -11,8 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import structs
+
 from checkers.linearizable.register_entries import NOTHING, Entry, KeyHistory
 from checkers.linearizable.zones import START
+from checkers.proof.words import all_of, moment, one_of, operation_line
 from harness.history.history import History
 from harness.history.operation import Operation
 from harness.history.values import form, is_rich
@@ -53,13 +56,11 @@ class Narrator:
 
     def values(self, numbers: Iterable[int]) -> str:
         """``1, 2 or 3``, in a fixed order."""
-        shown = sorted(self.value(number) for number in numbers)
-        return " or ".join([", ".join(shown[:-1]), shown[-1]]) if shown[1:] else shown[0]
+        return one_of(sorted(self.value(number) for number in numbers))
 
     def listed_values(self, numbers: Iterable[int]) -> str:
         """``1, 2 and 3``, in the order given."""
-        shown = [self.value(number) for number in numbers]
-        return " and ".join([", ".join(shown[:-1]), shown[-1]]) if shown[1:] else shown[0]
+        return all_of([self.value(number) for number in numbers])
 
     def deed(self, entry: Entry) -> str:
         """``read 5``, ``wrote 5`` or ``replaced 4 by 5``."""
@@ -79,8 +80,8 @@ class Narrator:
         """``T1 < T2, because ...``, from the records."""
         if first.at == START.at:
             return f"the start is before {self.name(second)}"
-        answer = self._moment(self._completion(first))
-        call = self._moment(self._invocation(second))
+        answer = _answered(self._completion(first))
+        call = moment(self._invocation(second))
         return (
             f"{self.name(first)} < {self.name(second)}, because {self.name(first)} was answered"
             f" ({answer}) before {self.name(second)} was invoked ({call}{self._gap(first, second)})"
@@ -91,7 +92,7 @@ class Narrator:
         if len(others) == 1:
             return self.before(first, others[0])
         names = ", ".join(map(self.name, others))
-        answer = self._moment(self._completion(first))
+        answer = _answered(self._completion(first))
         return f"{self.name(first)} < {names}, all invoked after its answer ({answer})"
 
     def introduction(self) -> list[str]:
@@ -104,11 +105,11 @@ class Narrator:
 
     def index(self, entry: Entry) -> int:
         """Index of the completion of ``entry``, or of its invocation if there is none."""
-        return self._index(self._completion(entry) or self._invocation(entry))
+        return (self._completion(entry) or self._invocation(entry)).index
 
     def record(self, position: int) -> str:
         """``index 12, 1.210 s``."""
-        return self._moment(self.history.operations[position])
+        return moment(self._operation(position))
 
     def span_ns(self, entries: Sequence[Entry]) -> tuple[int, int]:
         """Time of the first invocation and of the last answer among ``entries``."""
@@ -117,26 +118,21 @@ class Narrator:
         return min(calls), max([*calls, *(answer.time for answer in answers if answer)])
 
     def _invocation(self, entry: Entry) -> Operation:
-        return self.history.operations[entry.at]
+        return self._operation(entry.at)
 
     def _completion(self, entry: Entry) -> Operation | None:
         if entry.invoke < 0:
-            return self.history.operations[entry.at]
+            return self._operation(entry.at)
         pair = self.history.pairs[entry.at]
-        return self.history.operations[pair] if pair >= 0 else None
+        return self._operation(pair) if pair >= 0 else None
+
+    def _operation(self, position: int) -> Operation:
+        """The record there; one that has no index is known by its position."""
+        found = self.history.operations[position]
+        return found if found.index >= 0 else structs.replace(found, index=position)
 
     def _describe(self, entry: Entry) -> str:
-        invocation, completion = self._invocation(entry), self._completion(entry)
-        where = f" on {invocation.node}" if invocation.node else ""
-        text = f"{self._call(entry)} by process {invocation.process}{where}"
-        text += f", invoked at {self._moment(invocation)}"
-        if completion is None:
-            return f"{text}, never answered: it may have happened at any later time"
-        text += f", {completion.type} at {self._moment(completion)}"
-        error = f" ({show(completion.error)})" if completion.error is not None else ""
-        if completion.type == "info":
-            text += f"{error}: it may have happened at any later time"
-        return text + (error if completion.type == "fail" else "")
+        return operation_line(self._call(entry), self._invocation(entry), self._completion(entry))
 
     def _call(self, entry: Entry) -> str:
         if entry.is_read:
@@ -145,19 +141,12 @@ class Narrator:
             return f"write {self.value(entry.made)}"
         return f"compare-and-set {self.value(entry.seen)} -> {self.value(entry.made)}"
 
-    def _moment(self, operation: Operation | None) -> str:
-        if operation is None:
-            return "never"
-        time = f", {operation.time / 1e9:.3f} s" if operation.time >= 0 else ""
-        return f"index {self._index(operation)}{time}"
-
     def _gap(self, first: Entry, second: Entry) -> str:
         answer, call = self._completion(first), self._invocation(second)
         if answer is None or answer.time < 0 or call.time <= answer.time:
             return ""
         return f", {(call.time - answer.time) / 1e6:.1f} ms later"
 
-    def _index(self, operation: Operation) -> int:
-        if operation.index >= 0:
-            return operation.index
-        return next(i for i, other in enumerate(self.history.operations) if other is operation)
+
+def _answered(completion: Operation | None) -> str:
+    return "never" if completion is None else moment(completion)

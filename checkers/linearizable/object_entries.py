@@ -28,7 +28,8 @@ from checkers.linearizable.register_entries import (
     where,
 )
 from checkers.linearizable.search_problem import REFUSED, Problem
-from checkers.proof.independence import LOOKS, is_pair
+from checkers.proof.independence import LOOKS
+from checkers.proof.shapes import is_pair
 from harness.history.calls import said_empty
 from harness.history.history import History
 from harness.history.operation import FAIL, INVOKE, OK, Operation

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from checkers.linearizable.register_models import CAS, READ, WRITE, Model
-from checkers.proof.independence import is_pair
+from checkers.proof.shapes import is_pair
 from harness.history.history import History
 from harness.history.operation import FAIL, INVOKE, OK, Operation
 from harness.history.values import exact, key_text, kind_name

@@ -30,7 +30,6 @@ from harness.history.calls import Call
 POLL_SKIP: Final = "poll-skip"
 POLL_BACK: Final = "nonmonotonic-poll"
 SEND_BACK: Final = "nonmonotonic-send"
-SEND_SKIP: Final = "int-send-skip"
 INTERNAL: Final = "int-"
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from checkers.proof.faults_active import while_it_ran
+from checkers.proof.faults_active import while_they_ran
+from checkers.proof.words import moment, operation_line
 from harness.history.calls import Call, calls, short
 from harness.history.operation import OK, Operation
 from harness.history.values import key_text
@@ -55,9 +56,8 @@ class Teller:
         culprits = self._culprits(completion, before, pair, position)
         named = culprits[:CULPRITS] or self._latest(max(good, 0), position)
         lines = [
-            f"T1 = read of all accounts by process {completion.process}"
-            f"{f' on {completion.node}' if completion.node else ''}, invoked at"
-            f" {_moment(invocation)}, ok at {_moment(completion)}: {_balances(completion)}",
+            f"T1 = {operation_line('read of all accounts', invocation, completion)}:"
+            f" {_balances(completion)}",
             f"T1 {what}.",
             *self._reason(kind, invocation, completion),
             _before(before),
@@ -68,7 +68,7 @@ class Teller:
         involved = [invocation, completion, *(call.last for call in named)]
         beside = {op.index: dict(op.extra) for op in involved if op.extra}
         lines += [f"Beside the value of {index}: {short(facts)}" for index, facts in beside.items()]
-        faults = while_it_ran(self.record.faults, invocation.time, completion.time)
+        faults = while_they_ran(self.record.faults, [invocation, completion])
         lines += [faults] if faults else []
         return Anomaly(
             message="\n".join(lines),
@@ -184,7 +184,7 @@ def _transfer(call: Call) -> str:
 def _before(read: Operation | None) -> str:
     if read is None:
         return "No read before it was sound."
-    return f"The last sound read before it (T2) was answered at {_moment(read)}: {_balances(read)}"
+    return f"The last sound read before it (T2) was answered at {moment(read)}: {_balances(read)}"
 
 
 def _held(invocation: Operation, completion: Operation) -> str:
@@ -200,8 +200,3 @@ def _balances(read: Operation) -> str:
         value = dict(enumerate(value))
     shown = value.items() if isinstance(value, Mapping) else ()
     return "{" + ", ".join(f"{account}: {balance}" for account, balance in sorted(shown)) + "}"
-
-
-def _moment(operation: Operation) -> str:
-    time = f", {operation.time / 1e9:.3f} s" if operation.time >= 0 else ""
-    return f"index {operation.index}{time}"

@@ -23,7 +23,8 @@ from typing import Any, Final
 
 from checkers.objects.sets import ADD, READ, Elements
 from checkers.proof.claim import claims
-from checkers.proof.findings import Findings, each_key
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import Findings
 from checkers.proof.models import canonical, friendly
 from harness.history.calls import Call, name, names, short
 from harness.verdict.record import Record

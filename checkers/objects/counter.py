@@ -32,9 +32,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from checkers.proof.findings import LISTED, SHOWN, Findings, each_key
+from checkers.proof.cases import SHOWN_CASES
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import LISTED, Findings
 from checkers.proof.promises import STALE_ALSO_NOT, STALE_NOT, Promises, promises
 from checkers.proof.shapes import HINT, is_pair
+from checkers.proof.words import shortened
 from harness.history.calls import NEVER, Call, calls, of, short
 from harness.verdict.record import Record
 from harness.verdict.steps import MEND_ANSWERS, READ_MORE, STRONGER_CLAIM, Settle
@@ -185,7 +188,7 @@ class _Wrong:
         for wrong in self.found:
             if wrong.is_stale and not self._breaks(promised):
                 continue
-            if findings.counts.get(wrong.kind, 0) < SHOWN:
+            if findings.counts.get(wrong.kind, 0) < SHOWN_CASES:
                 _tell(findings, wrong.kind, wrong.read, self.changes, self.initial)
             else:
                 findings.add(wrong.kind, (), ())
@@ -418,8 +421,8 @@ def _tell_lost(
 
 
 def _few(possible: Sequence[Change]) -> str:
-    told = ", ".join(f"{c.delta:+d} (index {c.call.invocation.index})" for c in possible[:12])
-    return (told or "none") + (" and others" if len(possible) > 12 else "")
+    changes = [f"{c.delta:+d} (index {c.call.invocation.index})" for c in possible]
+    return shortened(changes, 12) or "none"
 
 
 CHECKERS = {"counter": Counter}

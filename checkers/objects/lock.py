@@ -28,7 +28,8 @@ from heapq import heappop, heappush
 from typing import Any, Final
 
 from checkers.objects.watch import running_highest
-from checkers.proof.findings import Findings, each_key
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import Findings
 from checkers.proof.shapes import HINT, is_pair
 from harness.history.calls import BEFORE_ALL, NEVER, Call, calls, name, of, short
 from harness.verdict.record import Record

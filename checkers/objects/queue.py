@@ -25,7 +25,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from checkers.proof.findings import Findings, each_key, listed
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import Findings, listed
 from checkers.proof.promises import Promises, promises
 from checkers.proof.shapes import HINT, Known, looks_keyed
 from harness.history.calls import BEFORE_ALL, Call, calls, name, of, short

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from checkers.proof.claim import claims
-from checkers.proof.findings import Findings, each_key
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import Findings
 from checkers.proof.models import canonical, friendly, stronger_models
 from harness.history.calls import Call, calls, of, short
 from harness.verdict.record import Record

@@ -37,7 +37,8 @@ from checkers.objects.sets import (
     STALE,
     Elements,
 )
-from checkers.proof.findings import LISTED, Findings, each_key, listed
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import LISTED, Findings, listed
 from checkers.proof.promises import STALE_ALSO_NOT, STALE_NOT, Promises, are_all_stale, promises
 from harness.history.calls import NEVER, Call, names, short
 from harness.verdict.record import Record

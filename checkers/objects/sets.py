@@ -28,7 +28,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from checkers.proof.findings import Findings, each_key, intervals
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import Findings, intervals
 from checkers.proof.promises import STALE_ALSO_NOT, STALE_NOT, Promises, are_all_stale, promises
 from checkers.proof.shapes import HINT, Known, is_pair, looks_keyed
 from harness.history.calls import BEFORE_ALL, Call, calls, name, names, of, short

@@ -36,7 +36,8 @@ from checkers.objects.queue import (
     find_too_many,
     takes_by_value,
 )
-from checkers.proof.findings import LISTED, Findings, each_key
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import LISTED, Findings
 from checkers.proof.promises import promises
 from harness.history.calls import BEFORE_ALL, Call, said_empty, short
 from harness.verdict.record import Record

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checkers.proof.findings import LISTED, Findings, each_key
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import LISTED, Findings
 from checkers.proof.shapes import kind_of
 from harness.history.calls import Call, calls, name, names, of, short
 from harness.verdict.record import Record

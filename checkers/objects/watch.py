@@ -29,7 +29,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from checkers.proof.findings import Findings, each_key
+from checkers.proof.each_key import each_key
+from checkers.proof.findings import Findings
 from checkers.proof.shapes import Known, is_pair
 from harness.history.calls import Call, calls, name, of, short
 from harness.verdict.record import Record

@@ -15,10 +15,11 @@ break a claimed model that it does not decide (``undecided``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+from checkers.proof.cases import Cases
 from checkers.proof.models import (
     IN_NO_HISTORY,
     MODELS,
@@ -28,11 +29,10 @@ from checkers.proof.models import (
     stronger_models,
     weakest,
 )
-from checkers.proof.prose import SHOWN_CASES
 from harness.verdict import verdict
 from harness.verdict.record import Record
 from harness.verdict.steps import DECIDES_THE_CLAIM, MEND_ANSWERS, Settle, Step
-from harness.verdict.verdict import UNKNOWN, Anomaly, Verdict
+from harness.verdict.verdict import UNKNOWN, Verdict
 
 MORE: Final = "a history with more answered operations of this checker, on the same keys"
 STRONGER: Final = Step(
@@ -58,32 +58,6 @@ class Meaning:
         if IN_NO_HISTORY & set(self.anomalies):
             return MODELS
         return impossible(self.anomalies) | stronger_models(self.models)
-
-
-@dataclass
-class Cases:
-    """Anomalies found, by type; all are counted, the first few are kept with their proof."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    shown: dict[str, list[Anomaly]] = field(default_factory=dict)
-
-    def wants(self, kind: str) -> bool:
-        """Count one case of ``kind``; whether its proof should be given to :meth:`keep`."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        return self.counts[kind] <= SHOWN_CASES
-
-    def forget(self, kind: str) -> None:
-        """Leave out all cases of ``kind``."""
-        self.counts.pop(kind, None)
-        self.shown.pop(kind, None)
-
-    def told(self) -> str:
-        """``2 G1a, 1 thin-air``."""
-        return ", ".join(f"{count} {kind}" for kind, count in sorted(self.counts.items()))
-
-    def keep(self, kind: str, case: Anomaly) -> None:
-        """Keep the proof of a case that was wanted."""
-        self.shown.setdefault(kind, []).append(case)
 
 
 def claims(record: Record, options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -121,7 +95,7 @@ def judged(
         least = weakest(out)
         return Verdict(
             valid=False,
-            why=f"found {cases.told()}",
+            why=f"found {cases}",
             anomalies=cases.shown,
             not_=tuple(sorted(friendly(model) for model in least)),
             also_not=tuple(sorted(friendly(model) for model in out - least)),
@@ -164,9 +138,3 @@ def _doubted(cases: Cases, meanings: Mapping[str, Meaning], claimed: Iterable[st
             if name in unclear:
                 return f"found {kind}, which may break {friendly(name)} or not"
     return ""
-
-
-def listed(items: Sequence[Any], most: int = 8) -> str:
-    """``a, b and 3 more``."""
-    shown = ", ".join(str(item) for item in items[:most])
-    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

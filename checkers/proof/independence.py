@@ -13,8 +13,9 @@ well be the values of one object, and a wrong guess accuses or clears falsely:
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeGuard
+from typing import Final
 
+from checkers.proof.shapes import is_pair
 from harness.history.history import History
 from harness.history.operation import INVOKE, OK, Header
 from harness.verdict.verdict import UNKNOWN, Verdict
@@ -26,11 +27,6 @@ MAKERS: Final = frozenset(
 LOOKS: Final = frozenset({"read", "get", "dequeue", "pop"})
 """Operations that are answered with a value."""
 HINT: Final = "if they are keys, say --independent; if not, give the history a header"
-
-
-def is_pair(value: Any) -> TypeGuard[list[Any] | tuple[Any, Any]]:
-    """Whether ``value`` has two parts."""
-    return isinstance(value, list | tuple) and len(value) == 2
 
 
 def independence(history: History) -> bool | None:

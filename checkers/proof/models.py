@@ -327,14 +327,6 @@ def weakest(models: Iterable[str]) -> frozenset[str]:
     return frozenset(model for model in left if not (_reachable(WEAKER, [model]) - {model}) & left)
 
 
-def strongest(models: Iterable[str]) -> frozenset[str]:
-    """Those of ``models`` that promise all that the others promise."""
-    left = {canonical(model) for model in models}
-    return frozenset(
-        model for model in left if not (_reachable(STRONGER, [model]) - {model}) & left
-    )
-
-
 def boundary(anomalies: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The weakest models that ``anomalies`` rule out, and the stronger ones, both friendly."""
     out = impossible(anomalies)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from harness.history.calls import Call, name
 from harness.history.values import Tagged
@@ -62,8 +62,8 @@ class Known:
         return len(odd) == len(values) and not {kind_of(value) for value in odd} & self._kinds
 
 
-def is_pair(value: Any) -> bool:
-    """Whether ``value`` may be ``[key, value]``."""
+def is_pair(value: Any) -> TypeGuard[list[Any] | tuple[Any, Any]]:
+    """Whether ``value`` has two parts, so that it may be ``[key, value]``."""
     return isinstance(value, list | tuple) and len(value) == 2
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from checkers.proof.words import moment
 from harness.history.operation import FAIL, INVOKE, Operation
 from harness.verdict.record import Record
 from harness.verdict.steps import ASK_EVERY_NODE
@@ -83,8 +84,8 @@ def _line(held: bytes, nodes: Sequence[str], writer: Operation | None) -> str:
     told = f"{', '.join(nodes)}: {what}"
     if writer is None:
         return told
-    when = f"index {writer.index}, {writer.time / 1e9:.3f} s"
-    return f"{told}, last written by process {writer.process} ({writer.f}, {writer.type}, {when})"
+    how = f"{writer.f}, {writer.type}, {moment(writer)}"
+    return f"{told}, last written by process {writer.process} ({how})"
 
 
 def _last_writer(record: Record, key: str, held: bytes) -> Operation | None:

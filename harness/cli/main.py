@@ -88,7 +88,9 @@ def _polygraph() -> VerbGroup:
 
 
 def _want_traceback(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
-    context.find_object(Session).traceback = wanted  # type: ignore[union-attr]
+    session = context.find_object(Session)
+    assert session is not None  # the group makes it before it reads a flag
+    session.traceback = wanted
 
 
 def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:

@@ -19,9 +19,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 from harness.cli.progress import colours
 
 if TYPE_CHECKING:
-    from harness.soak.book import Book, Entry
+    from harness.soak.book import Book, Entry, Outcome
 
-STYLES = {"passed": "green", "violation": "red", "unknown": "yellow", "infrastructure": "yellow"}
+STYLES: dict[Outcome, str] = {
+    "passed": "green",
+    "violation": "red",
+    "unknown": "yellow",
+    "infrastructure": "yellow",
+}
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,10 @@ class Present:
         else:
             self.under_way.pop(entry.number, None)
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[Outcome, int]:
         """Ended runs by outcome."""
         outcomes = [entry.outcome for entry in self.book.ended()]
-        return {outcome: outcomes.count(outcome) for outcome in STYLES}  # type: ignore[arg-type]
+        return {outcome: outcomes.count(outcome) for outcome in STYLES}
 
     def headline(self) -> str:
         """How far it is."""

@@ -125,7 +125,7 @@ def sequential_generator(
 
     ``fgen`` must be pure. A key also ends after ``operations`` operations or ``infos`` infos.
     """
-    return Sequenced(Keys(keys, fgen, operations, infos))  # type: ignore[arg-type]
+    return Sequenced(Keys(keys, fgen, operations, infos))
 
 
 class Concurrent(Combinator, frozen=True, gc=False):

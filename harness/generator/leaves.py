@@ -18,7 +18,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Protocol
 
 from harness.errors import UsageError
 from harness.generator.context import Context, in_turn
@@ -144,10 +144,18 @@ def _taking_context(fn: Callable[..., Any]) -> Callable[[Context], Any]:
     return fn if takes_context else lambda _context: fn()
 
 
+class Indexed(Protocol):
+    """What is asked for by place, until there is an ``IndexError``."""
+
+    def __getitem__(self, index: int, /) -> Any:
+        """What is at ``index``; the same whenever it is asked."""
+        ...
+
+
 class Sequenced(Combinator, frozen=True, gc=False):
     """One generator after another; only the present one sees updates."""
 
-    items: Sequence[Any]
+    items: Indexed
     index: int = 0
     current: Generator | None = None
     stream: int = 0
@@ -167,7 +175,7 @@ class Sequenced(Combinator, frozen=True, gc=False):
         if step is PENDING:
             return PENDING
         operation, after = step
-        if self.items.__class__ is tuple and index + 1 == len(self.items):
+        if isinstance(self.items, tuple) and index + 1 == len(self.items):
             return operation, after  # else functions that return generators would nest for ever
         if after.__class__ is Nothing:
             return operation, Sequenced(self.items, index + 1, None, self.stream)

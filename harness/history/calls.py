@@ -87,13 +87,15 @@ class Call:
         return self.end < other.start
 
     def __str__(self) -> str:
-        """``add 5 by process 3 on n1, invoked at 1.200 s (index 7), ok at 1.300 s (index 9)``."""
+        """``add 5 by process 3 on n1, invoked at index 7, 1.200 s, ok at index 9, 1.300 s``."""
         where = f" on {self.invocation.node}" if self.invocation.node else ""
         end = f"{self.outcome} at {moment(self.completion)}" if self.completion else "not answered"
         begin = f"invoked at {moment(self.invocation)}"
-        return f"{self._what()} by process {self.process}{where}, {begin}, {end}"
+        return f"{self.what} by process {self.process}{where}, {begin}, {end}"
 
-    def _what(self) -> str:
+    @property
+    def what(self) -> str:
+        """``add 5``."""
         return self.f if self.asked is None else f"{self.f} {short(self.asked)}"
 
 
@@ -122,9 +124,9 @@ def of(functions: Iterable[str], found: Iterable[Call]) -> list[Call]:
 
 
 def moment(operation: Operation) -> str:
-    """``1.200 s (index 7)``, without the time where it is not known."""
-    at = f"{operation.time / 1e9:.3f} s " if operation.time >= 0 else ""
-    return f"{at}(index {operation.index})"
+    """``index 7, 1.200 s``, without the time where it is not known."""
+    at = f", {operation.time / 1e9:.3f} s" if operation.time >= 0 else ""
+    return f"index {operation.index}{at}"
 
 
 def short(value: Any, most: int = 160) -> str:

@@ -21,10 +21,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from harness.errors import HistoryError, cannot_write
 from harness.store.untrusted import Folder
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 PLAIN: Final = "history.jsonl"
 SEALED: Final = ("history.jsonl.zst", "history.jsonl.gz")
@@ -111,9 +114,11 @@ def _compress(plain: Path, out: BinaryIO, suffix: str) -> None:
         shutil.copyfileobj(source, target, _CHUNK)
 
 
-def _compressor(out: BinaryIO, suffix: str) -> contextlib.AbstractContextManager[BinaryIO]:
+def _compressor(
+    out: BinaryIO, suffix: str
+) -> contextlib.AbstractContextManager[SupportsWrite[bytes]]:
     if suffix == ".gz":
-        return gzip.GzipFile(PLAIN, "wb", compresslevel=6, fileobj=out, mtime=0)  # type: ignore[return-value]
+        return gzip.GzipFile(PLAIN, "wb", compresslevel=6, fileobj=out, mtime=0)
     import zstandard
 
     return zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(out, closefd=False)

@@ -141,9 +141,9 @@ def map_of(keys: list[Any], items: list[Any]) -> dict[str, Any] | Tagged:
     """An EDN map of ``keys``, each there once, in the words of this module."""
     kinds = set(map(type, keys))
     if kinds == {Tagged}:
-        names = [keyword_name(key) for key in keys]
-        if None not in names:
-            return dict(zip(names, items, strict=True))  # type: ignore[arg-type]
+        names = [name for name in map(keyword_name, keys) if name is not None]
+        if len(names) == len(keys):
+            return dict(zip(names, items, strict=True))
     elif kinds == {int}:
         return dict(zip(map(str, keys), items, strict=True))
     elif kinds == {str}:

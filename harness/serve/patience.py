@@ -34,7 +34,7 @@ def patient_protocol(
 
         _stalled: asyncio.TimerHandle | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: Any) -> None:
             """Begin to wait for the first request."""
             super().connection_made(transport)
             self._await_request()

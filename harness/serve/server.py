@@ -52,10 +52,10 @@ def serve(
         raise Stopped(wishes.number)
 
 
-def server(app: object, request_timeout_s: float = REQUEST_TIMEOUT_S) -> uvicorn.Server:
+def server(app: Callable[..., Any], request_timeout_s: float = REQUEST_TIMEOUT_S) -> uvicorn.Server:
     """uvicorn over ``app``, with bounds on what a visitor may hold."""
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         http=patient_protocol(request_timeout_s),
         ws="none",
         lifespan="on",

@@ -37,7 +37,6 @@ from harness.store.runs import write_text
 from harness.store.untrusted import MOST_JSON_BYTES, Folder, parsed_json
 
 POLL_S = 0.5
-STOP_GRACE_S = 60.0
 _PR_SET_PDEATHSIG = 1
 
 

@@ -60,11 +60,6 @@ class Scenario:
         return threads(self.concurrency, self.nodes)
 
     @property
-    def fault_duration_s(self) -> float:
-        """How long each fault lasts."""
-        return self.nemesis_interval / 2 if self.nemesis_duration is None else self.nemesis_duration
-
-    @property
     def node_names(self) -> tuple[str, ...]:
         """``n1``, ``n2``, …"""
         return tuple(f"n{number}" for number in range(1, self.nodes + 1))

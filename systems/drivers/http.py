@@ -192,4 +192,4 @@ async def _resolve(host: str, port: int) -> tuple[int, tuple[str, int]]:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     family, _, _, _, address = found[0]
-    return family, address[:2]  # type: ignore[return-value]
+    return family, (str(address[0]), int(address[1]))

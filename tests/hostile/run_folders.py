@@ -152,8 +152,7 @@ def plain_files(folder: Path) -> Iterator[Path]:
 @cache
 def whole_run(valid: bool = True, sealed: bool = True) -> Path:
     """A run that nobody has touched. Made once; read only."""
-    folder = Path(mkdtemp(prefix="whole-run-"))
-    return write_run(folder / "run", stale=not valid, sealed=sealed)
+    return write_run(_for_this_process("whole-run-") / "run", stale=not valid, sealed=sealed)
 
 
 @cache
@@ -161,14 +160,19 @@ def poisoned_run() -> Path:
     """What links lead to: files as of a run, with the secret in each of them. Read only."""
     from tests.hostile.poison import poison
 
-    folder, maker = mkdtemp(prefix="poisoned-"), os.getpid()
+    return poison(write_run(_for_this_process("poisoned-") / "run", stale=True, count=60))
+
+
+def _for_this_process(prefix: str) -> Path:
+    """A folder that is gone when this process ends."""
+    folder, maker = mkdtemp(prefix=prefix), os.getpid()
 
     def remove() -> None:
         if os.getpid() == maker:  # not at the end of a fork
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(remove)
-    return poison(write_run(Path(folder) / "run", stale=True, count=60))
+    return Path(folder)
 
 
 def files_of_a_run() -> list[str]:

@@ -41,7 +41,8 @@ from checkers.isolation.predicates.groups import STEPS, Group, Txn, matches, tak
 from checkers.isolation.predicates.orders import Limit, has_order
 from checkers.isolation.predicates.reads import MISMATCH, MISS, Edge, Reader
 from checkers.isolation.register_transactions import foreign_operations
-from checkers.proof.claim import Cases, Meaning, claims, judged
+from checkers.proof.cases import Cases
+from checkers.proof.claim import Meaning, claims, judged
 from checkers.proof.models import PROCESS_CYCLES, REALTIME_CYCLES, canonical, prohibited
 from checkers.proof.prose import proof
 from harness.history.operation import FAIL, OK

@@ -23,8 +23,9 @@ from checkers.isolation.impossible_reads import (
 )
 from checkers.isolation.predicates.groups import ABSENT, AT_FIRST, Group, Step, Txn, fulfils
 from checkers.isolation.register_transactions import displayed
-from checkers.proof.claim import Cases
-from checkers.proof.prose import proof, shown
+from checkers.proof.cases import Cases
+from checkers.proof.prose import proof
+from checkers.proof.words import shown
 from harness.history.operation import FAIL
 from harness.verdict.record import Record
 

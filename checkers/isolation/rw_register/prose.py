@@ -22,6 +22,7 @@ from checkers.elle.graph import LABELS, PROCESS, REALTIME, RW, WR, WW
 from checkers.isolation.rw_register.begin_commit_graph import INSIDE
 from checkers.isolation.rw_register.problem import INITIAL, PREFIX, SERIAL, SNAPSHOT, Level, Problem
 from checkers.isolation.rw_register.refutation import Circle, Finding, Pair, Refutation, Step
+from checkers.proof.words import then
 from harness.verdict.record import Record
 from harness.verdict.verdict import Anomaly
 
@@ -121,14 +122,10 @@ class _Tale:
             yield f"Suppose {supposed}. Then:"
         else:
             yield "Then:"
-        steps = [step for step in circle.steps if step.label != INSIDE]
+        steps = [self.step(step) for step in circle.steps if step.label != INSIDE]
         if not steps:
             yield "  - These orders make a circle by themselves: a contradiction!"
-        for place, step in enumerate(steps, 1):
-            if place == len(steps):
-                yield f"  - However, {self.step(step)}: a contradiction!"
-            else:
-                yield f"  - {self.step(step)}."
+        yield from then(steps)
 
 
 def told(refutation: Refutation, problem: Problem, level: Level, record: Record) -> Anomaly:

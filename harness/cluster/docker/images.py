@@ -23,7 +23,6 @@ from harness.errors import NeedsError, SetupError
 
 BASE_IMAGE = "debian:bookworm-slim"
 DOCKERFILE = "node.Dockerfile"
-PULL_TIMEOUT_S = 60
 
 Tell = Callable[[str], None]
 

@@ -63,11 +63,6 @@ class Layout:
             raise SetupError(f"a docker cluster has 1 to {MOST_NODES} nodes, not {len(self.names)}")
 
     @property
-    def cidr(self) -> str:
-        """The subnet as engines want it."""
-        return f"{self.subnet}.0/24"
-
-    @property
     def addresses(self) -> Mapping[str, str]:
         """Node to address."""
         return {name: f"{self.subnet}.{FIRST_HOST + i}" for i, name in enumerate(self.names)}

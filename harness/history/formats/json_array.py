@@ -88,7 +88,7 @@ def _maps(data: bytes, name: str) -> Iterator[tuple[Place, dict[str, Any]]]:
     is_tagged = TAG_BYTES in data
     offset, line, seen = text.index("[") + 1, 1, 0
     for item in items:
-        start = _BLANK.match(text, offset).end()  # type: ignore[union-attr]  # always matches
+        start = _after_blank(text, offset)
         line += text.count("\n", seen, start)
         seen = start
         place = Place(line, start - text.rfind("\n", 0, start))
@@ -98,4 +98,11 @@ def _maps(data: bytes, name: str) -> Iterator[tuple[Place, dict[str, Any]]]:
             raise HistoryError(f"{name}: {place}: expected an operation (an object), found {told}")
         yield place, revived_record(item) if is_tagged else item
         _, end = scan(text, start)
-        offset = _BLANK.match(text, end).end() + 1  # type: ignore[union-attr]  # always matches
+        offset = _after_blank(text, end) + 1
+
+
+def _after_blank(text: str, at: int) -> int:
+    """The place of what is no white space, from ``at`` on."""
+    blank = _BLANK.match(text, at)
+    assert blank is not None  # it matches no white space, too
+    return blank.end()

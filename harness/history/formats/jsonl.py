@@ -220,7 +220,9 @@ def header_of(found: dict[str, Any], name: str) -> Header:
 
 def header_and_start(data: bytes, name: str) -> tuple[Header, int]:
     """The header and where the line after it starts; 0 where the file has none."""
-    first = _BLANK.match(data).end()  # type: ignore[union-attr]  # always matches
+    blank = _BLANK.match(data)
+    assert blank is not None  # it matches no white space, too
+    first = blank.end()
     end = data.find(b"\n", first)
     line = data[first:] if end < 0 else data[first:end]
     try:

@@ -75,6 +75,7 @@ def in_tangle(graph: Graph) -> set[frozenset[int]]:
     return {frozenset(found.member[mine].tolist()) for mine in found.members()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_tangle_is_all_that_lies_on_cycles(way: int, monkeypatch: pytest.MonkeyPatch) -> None:
     choose(way, monkeypatch)

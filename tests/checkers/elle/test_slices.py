@@ -51,6 +51,7 @@ def everything(history: History) -> list[Any]:
     return [as_lists(found), as_lists(versions), writers, edges, places, verdict]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 2, 5])
 def test_results_are_the_same_wherever_slices_end(
     rows: int, monkeypatch: pytest.MonkeyPatch

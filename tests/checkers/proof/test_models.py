@@ -19,7 +19,6 @@ from checkers.proof.models import (
     impossible,
     prohibited,
     stronger_models,
-    strongest,
     weakest,
 )
 from harness.verdict.consistency import MODELS as NAMED_MODELS
@@ -188,9 +187,7 @@ def test_each_model_prohibits_what_its_weaker_ones_prohibit() -> None:
         assert prohibited([model]) >= set(FORBIDDEN_BY[model])
 
 
-def test_weakest_and_strongest_of_a_set() -> None:
+def test_weakest_of_a_set() -> None:
     assert weakest(["serializable", "strict-serializable"]) == {"PL-3"}
     some = ["repeatable-read", "read-committed", "sequential", "read-your-writes"]
     assert weakest(some) == {"read-your-writes", "PL-2"}
-    assert strongest(some) == {"PL-2.99", "sequential"}
-    assert strongest(["serializable", "read-atomic"]) == {"PL-3"}

@@ -119,6 +119,7 @@ def says(folder: Path, valid: bool, late: str = "pass") -> str:
     return str(folder / "plug.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", ["pass", "from opinion import VALID"])
 def test_neighbours_are_found_where_files_are_judged(
     polygraph: Fixture, history: str, tmp_path: Path, late: str

@@ -38,6 +38,7 @@ def test_every_checker_tells_what_was_planted_and_accuses_nothing_clean(
     assert not [line for line in lines if "\t" in line]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

@@ -56,7 +56,7 @@ def test_without_flags_the_scenario_has_the_documented_defaults(front: Front) ->
     run(BASE)
     scenario = front.scenario
     assert (scenario.rate, scenario.op_timeout, scenario.nemesis_interval) == (200, 5, 10)
-    assert (scenario.fault_duration_s, scenario.recovery_timeout) == (5, 60)
+    assert (scenario.nemesis_duration, scenario.recovery_timeout) == (None, 60)
     assert (scenario.time_limit, scenario.threads, scenario.nodes) == (60, 20, 5)
     assert front.store == Path("store")
 

@@ -117,6 +117,7 @@ def test_the_clock_of_this_machine_is_not_moved(start: Start) -> None:
     assert max(map(abs, found["moved_ns"])) < 1_000 * MS
 
 
+@pytest.mark.slow
 def test_only_the_machine_method_knows_how_to_set_a_machines_clock() -> None:
     tops = ("harness", "nemeses", "systems", "workloads", "checkers")
     allowed = ROOT / "harness" / "cluster" / "hands" / "machine_clock.py"

@@ -121,6 +121,7 @@ def test_what_a_function_gives_is_emitted_to_its_end_first() -> None:
     assert len(set(drawn)) == 10
 
 
+@pytest.mark.slow
 def test_functions_that_give_generators_do_not_nest_for_ever() -> None:
     gen = limit(20_000, function(lambda context: [invoke("a"), invoke("b")]))
     assert len(invocations(simulate(gen, quick))) == 20_000

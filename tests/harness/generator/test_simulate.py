@@ -79,6 +79,7 @@ def test_one_generator_may_be_run_twice() -> None:
     assert runs[0] == runs[1] == as_bytes(simulate(full(), erratic(1), concurrency=4, seed=5))
 
 
+@pytest.mark.slow
 def test_another_interpreter_gives_the_same_bytes() -> None:
     """Nothing hangs on the order of a set or the hash of a string."""
     program = (

@@ -21,6 +21,7 @@ print(cython_blas.__name__)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "linear_algebra"), [("", False), ("import scipy.linalg", True)])
 def test_numba_works_and_so_does_linear_algebra_afterwards(
     before: str, linear_algebra: bool

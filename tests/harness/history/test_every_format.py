@@ -138,6 +138,7 @@ def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
+@pytest.mark.slow
 def test_a_history_says_the_same_in_every_format(how: str, tmp_path: Path) -> None:
     answers: Counter[Any] = Counter()
     for seed in range(FIRST, FIRST + HISTORIES):

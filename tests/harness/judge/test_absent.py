@@ -28,6 +28,7 @@ class Own:
 
 
 CHECKERS = {"own": Own, "register": Own}
+OVERRIDES = {"checkers": ["register"]}
 """
 HEADER = {
     "polygraph": 1,

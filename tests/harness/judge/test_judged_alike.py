@@ -59,6 +59,7 @@ def test_a_register_run(format: str, last_read: int, valid: bool, name: str) -> 
     assert judged(name, exported(history, format)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.histories
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", ["v1.1.1-moves", "v25.4.0-held"])

@@ -54,6 +54,7 @@ def test_an_old_run_is_judged_as_it_was(old: Path) -> None:
     assert essence(judge_run(old)) == essence(before)
 
 
+@pytest.mark.slow
 def test_an_old_run_is_reported(old: Path) -> None:
     page = render(old).read_text()
     assert json.loads((old / "verdict.json").read_text())["why"].split("'")[0][:40] in page

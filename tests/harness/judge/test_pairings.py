@@ -69,6 +69,7 @@ def judged(history: History) -> Verdict:
     return pairings.judged(check, Record(history=history), Budget.start(60))
 
 
+@pytest.mark.slow
 def test_a_history_without_processes_is_judged_under_every_pairing() -> None:
     answers: dict[Any, int] = {}
     for seed in range(600):
@@ -82,6 +83,7 @@ def test_a_history_without_processes_is_judged_under_every_pairing() -> None:
     assert min(answers.values()) > 4
 
 
+@pytest.mark.slow
 def test_two_histories_bound_the_pairings_that_are_too_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

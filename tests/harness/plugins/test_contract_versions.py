@@ -30,7 +30,7 @@ from harness.history.record import Record
 from harness.history.verdict import Budget, Verdict
 from harness.system import SystemOption
 from checkers.bank import Bank
-from checkers.proof import told
+from checkers.proof import proof
 from nemeses.kill import Kill
 from nemeses.clock import Clock
 from systems.etcd_client import EtcdClient
@@ -88,7 +88,7 @@ def test_every_old_name_leads_somewhere_and_is_nobodys_now() -> None:
 def test_a_plug_in_of_version_1_works_with_the_modules_of_today(old: Path) -> None:
     module = load_file(old)
     from checkers.objects.bank import Bank
-    from checkers.proof.prose import told
+    from checkers.proof.prose import proof
     from harness.contract import client, fault, workload
     from nemeses.clock.skew import Clock
     from nemeses.process.kill import Kill
@@ -98,7 +98,7 @@ def test_a_plug_in_of_version_1_works_with_the_modules_of_today(old: Path) -> No
     assert module.harness.client is client
     assert (module.faults, module.workload) == (fault, workload)
     assert issubclass(module.Ledger, Bank)
-    assert (module.Kill, module.Clock, module.told) == (Kill, Clock, told)
+    assert (module.Kill, module.Clock, module.proof) == (Kill, Clock, proof)
     assert module.EtcdClient is EtcdClient
     assert module.Ledger({}).check(None, None).__module__ == "harness.verdict.consistency"
     assert Registry([old]).get("checkers", "ledger") is module.Ledger

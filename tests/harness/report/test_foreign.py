@@ -88,6 +88,7 @@ def test_logs_that_are_links_or_lie_behind_one_are_not_shown(
     assert "etcd.log" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["plots", "plots/rate.png", "report.html"])
 def test_a_page_is_written_over_no_link(
     make_run: Callable[..., Path], tmp_path: Path, place: str

@@ -57,6 +57,7 @@ def test_ordinary_lines_are_no_crash(line: str) -> None:
     assert not is_crash(line)
 
 
+@pytest.mark.slow
 def test_a_crash_in_the_middle_of_a_huge_file_is_found_and_the_file_is_bounded(
     tmp_path: Path, write_part: Callable[[Path, str], None]
 ) -> None:

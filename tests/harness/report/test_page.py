@@ -78,6 +78,7 @@ def test_nothing_in_the_page_leads_out_of_it(invalid_run: Path) -> None:
     assert {tag for tag, _ in page.tags} & {"link", "iframe", "object", "embed", "base"} == set()
 
 
+@pytest.mark.slow
 def test_every_inner_link_has_its_target_or_names_an_operation(invalid_run: Path) -> None:
     page = page_of(invalid_run)
     ids = set(page.all_ids())

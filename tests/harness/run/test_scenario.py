@@ -40,7 +40,7 @@ def registry() -> Registry:
 def test_defaults_are_those_of_the_manual(registry: Registry) -> None:
     scenario = resolve({"system": "etcd"}, registry)
     assert (scenario.rate, scenario.op_timeout, scenario.time_limit) == (200.0, 5.0, 60.0)
-    assert (scenario.nemesis_interval, scenario.fault_duration_s) == (10.0, 5.0)
+    assert (scenario.nemesis_interval, scenario.nemesis_duration) == (10.0, None)
     assert (scenario.recovery_timeout, scenario.threads) == (60.0, 20)
     assert scenario.options == {
         "serializable_reads": False,

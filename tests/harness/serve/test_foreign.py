@@ -205,6 +205,7 @@ def test_a_broken_summary_of_a_soak_spoils_no_index(
 NAMES = ("verdict.json", "scenario.toml", "evidence/run.json", "report.html")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", [*NAMES, "evidence/progress.json", "history.jsonl"])
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "device"])

@@ -60,6 +60,7 @@ def test_a_verdict_is_what_trying_everything_gives(level: str) -> None:
     assert decided[False] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", sorted(LEVELS))
 def test_the_same_history_told_otherwise_is_judged_alike(level: str) -> None:
     """Lists as elements, and lists that were not empty at the beginning."""
@@ -73,6 +74,7 @@ def test_the_same_history_told_otherwise_is_judged_alike(level: str) -> None:
                 assert verdict.valid == expected.valid, (number, verdict, other.operations)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", sorted(LEVELS))
 def test_completions_alone_are_judged_without_real_time(level: str) -> None:
     rng = Random(f"completions {level}")

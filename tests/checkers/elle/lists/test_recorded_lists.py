@@ -30,6 +30,7 @@ def test_snapshot_isolation_without_g_single_is_not_repeatable_read() -> None:
     assert found.not_ == ("repeatable-read",)
 
 
+@pytest.mark.slow
 def test_the_large_component_breaks_strong_snapshot_isolation() -> None:
     """Elle runs out of time here and names G2-item-realtime; that follows from what is found."""
     found = verdict("elle/huge-scc.edn.gz")

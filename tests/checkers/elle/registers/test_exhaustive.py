@@ -59,6 +59,7 @@ def small(seed: int) -> tuple[History, set[str]]:
     return history, allowed(history)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_history_is_settled_as_the_oracle_has_it(level: str) -> None:
     decided = {True: 0, False: 0}
@@ -74,6 +75,7 @@ def test_every_history_is_settled_as_the_oracle_has_it(level: str) -> None:
     assert min(decided.values()) > 30
 
 
+@pytest.mark.slow
 def test_the_trial_of_snapshots_alone_is_right() -> None:
     """Without what cycles, weak models and serial orders tell before it is asked."""
     decided = {True: 0, False: 0}

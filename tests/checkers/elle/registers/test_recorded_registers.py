@@ -95,6 +95,7 @@ def test_awdits_verdicts_are_never_contradicted(path: Path) -> None:
     assert causal.valid is ("causal" in holds), causal.why
 
 
+@pytest.mark.slow
 @recorded
 @pytest.mark.parametrize(
     ("name", "model"),

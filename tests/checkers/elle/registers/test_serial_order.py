@@ -72,6 +72,7 @@ def histories() -> list[History]:
     return small + large
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["serializable", "strong-session-serializable", "PL-SS"])
 @pytest.mark.skipif(not has_numba(), reason="needs numba")
 def test_the_compiled_loop_finds_the_orders_that_the_plain_one_finds(

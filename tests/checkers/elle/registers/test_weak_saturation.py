@@ -25,6 +25,7 @@ FRACTURED = "r 3 0\n---\nr 1 1\nr 0 0\n===\nw 1 1\n---\nr 1 0\n===\nw 0 0\nw 1 0
 """A session sees 1 and then, of one transaction, 0 and what that overwrote."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [READ_COMMITTED, READ_ATOMIC, CAUSAL])
 @pytest.mark.parametrize("sessions", [True, False])
 def test_a_contradiction_is_found_if_no_order_of_commits_will_do(kind: str, sessions: bool) -> None:

@@ -85,7 +85,7 @@ def test_the_file_and_the_sdk_make_the_same_nodes(given: dict[str, str], layout:
     assert list(read["services"]) == list(NAMES)
     for name, service in read["services"].items():
         assert compose_node(service) == sdk_node(name, layout)
-    assert read["networks"]["nodes"]["ipam"]["config"] == [{"subnet": layout.cidr}]
+    assert read["networks"]["nodes"]["ipam"]["config"] == [{"subnet": f"{layout.subnet}.0/24"}]
     volumes = {volume.removeprefix("p-") for name in NAMES for volume in layout.volumes(name)}
     assert set(read["volumes"]) == volumes
 

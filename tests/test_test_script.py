@@ -1,0 +1,120 @@
+"""scripts/test.sh: whatever fails, all is run and told, and the code is the first failure's.
+
+In a tree whose programs are ours: they say that they ran, and end as the test wants.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "test.sh"
+PYTHON = """#!/bin/sh
+case "$*" in
+  *--collect-only*) for word; do case $word in pure) exit $LISTED_pure;; alone) exit $LISTED_alone;;
+    esac; done ;;
+  "-m pytest --group pure"*) group=pure code=$CODE_pure ;;
+  "-m pytest --group alone"*) group=alone code=$CODE_alone ;;
+  *) exit 1 ;; # no image of containers can be built here
+esac
+echo "ran $group: $*"
+[ "$code" = 0 ] || echo "FAILED test_of_$group" >>"$POLYGRAPH_FAILURES"
+exit "$code"
+"""
+GOOD = {"LISTED_pure": 0, "LISTED_alone": 0, "CODE_pure": 0, "CODE_alone": 0,
+        "CODE_lint": 0, "CODE_types": 0, "CODE_nobody": 0}  # fmt: skip
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """The script among programs of ours."""
+    for name, text in (
+        (".venv/bin/python", PYTHON),
+        (".venv/bin/ruff", "#!/bin/sh\necho ran lint\nexit $CODE_lint\n"),
+        (".venv/bin/mypy", "#!/bin/sh\necho ran types\nexit $CODE_types\n"),
+        ("scripts/engine.sh", '#!/bin/sh\nexec "$@"\n'),
+        ("scripts/as_nobody.sh", "#!/bin/sh\necho ran nobody\nexit $CODE_nobody\n"),
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        path.chmod(0o755)
+    shutil.copy(SCRIPT, tmp_path / "scripts")
+    return tmp_path
+
+
+def outcome(tree: Path, *words: str, **codes: int) -> subprocess.CompletedProcess[str]:
+    """Run the script; how each program ends as keyword arguments."""
+    environment = {name: str(code) for name, code in (GOOD | codes).items()}
+    return subprocess.run(
+        [tree / "scripts/test.sh", *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_all_parts_run(tree: Path) -> None:
+    done = outcome(tree)
+    assert done.returncode == 0
+    for part in ("lint", "types", "pure", "alone", *(["nobody"] if os.geteuid() == 0 else [])):
+        assert f"ran {part}" in done.stdout
+    assert "FAILED" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("codes", "code", "told"),
+    [
+        ({"CODE_lint": 1}, 1, ["lint: FAILED (1)", "pure tests: good"]),
+        ({"CODE_types": 2}, 2, ["types: FAILED (2)", "tests that touch the machine: good"]),
+        ({"CODE_pure": 3, "CODE_alone": 1}, 3, ["FAILED test_of_pure", "FAILED test_of_alone"]),
+        ({"CODE_alone": 1}, 1, ["pure tests: good", "tests that touch the machine: FAILED (1)"]),
+        ({"CODE_pure": 5}, 5, ["pure tests: FAILED (5)"]),
+    ],
+)
+def test_what_fails_keeps_nothing_else_from_running(
+    tree: Path, codes: dict[str, int], code: int, told: list[str]
+) -> None:
+    done = outcome(tree, **codes)
+    assert done.returncode == code
+    summary = done.stdout.partition("== results\n")[2]
+    assert [words for words in told if words not in summary] == []
+    assert "ran alone" in done.stdout
+
+
+@pytest.mark.root
+def test_what_fails_as_an_ordinary_user_is_told(tree: Path) -> None:
+    done = outcome(tree, CODE_nobody=1)
+    assert done.returncode == 1
+    assert "user-namespace tests as an ordinary user: FAILED (1)" in done.stdout
+
+
+def test_arguments_choose_tests_and_nothing_else_runs(tree: Path) -> None:
+    done = outcome(tree, "tests/checkers", "-k", "bank or set", LISTED_alone=5)
+    assert done.returncode == 0
+    assert "tests/checkers -k bank or set" in done.stdout
+    for part in ("lint", "types", "alone", "nobody"):
+        assert f"ran {part}" not in done.stdout
+
+
+def test_arguments_that_mean_tests_of_both_groups_run_both(tree: Path) -> None:
+    done = outcome(tree, "-k", "bank", CODE_pure=1, CODE_alone=1)
+    assert done.returncode == 1
+    assert done.stdout.endswith("FAILED test_of_alone\nFAILED test_of_pure\n")
+
+
+def test_arguments_that_mean_no_test_are_no_success(tree: Path) -> None:
+    done = outcome(tree, "-k", "no such test", LISTED_pure=5, LISTED_alone=5)
+    assert done.returncode == 5
+    assert "no test is meant by: -k no such test" in done.stderr
+
+
+def test_arguments_that_pytest_refuses_are_told(tree: Path) -> None:
+    done = outcome(tree, "--no-such-option", LISTED_pure=4)
+    assert done.returncode == 1
+    assert "looking for pure tests: FAILED" in done.stdout

@@ -173,11 +173,11 @@ def judge_bare(
     name: str,
     request: Request,
     recorded: Sequence[str] = (),
-    absent: Mapping[str, Any] = MappingProxyType({}),
+    unavailable: Mapping[str, Any] = MappingProxyType({}),
 ) -> Mapping[str, Any]:
     """Judge a bare history by ``-m``, by the checkers ``recorded``, or by what its header says.
 
-    ``absent`` are those of the recorded ones that are not at hand, with what is said of them.
+    ``unavailable`` are those of the recorded ones that are not at hand, with what is said of them.
     """
     from msgspec import structs
 
@@ -187,7 +187,7 @@ def judge_bare(
     header = structs.replace(history.header, **request.header)
     history = without(dataclasses.replace(history, header=header), request.ignore_f)
     own = recorded or _checkers_for(history, name, request)
-    checkers = [*(each for each in own if each not in absent), *RUN_CHECKERS]
+    checkers = [*(each for each in own if each not in unavailable), *RUN_CHECKERS]
     options = dict(request.options)
     if name in request.folders:
         options["directory"] = str(request.folders[name])
@@ -198,7 +198,7 @@ def judge_bare(
         request.registry,
         seconds=budget_of(name, request),
         begun=request.begun,
-        absent=absent,
+        unavailable=unavailable,
     )
     _keep_proofs(name, history, verdict, request)
     return verdict
@@ -228,8 +228,8 @@ def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
 
 def _judge_run(name: str, run_dir: Path, request: Request) -> Mapping[str, Any]:
     """Judge a run by all that its folder holds; keep the verdict where there was none."""
-    from harness.judge.absent import absent_checkers
     from harness.judge.judge import judge_run, load_record
+    from harness.judge.unavailable import unavailable_checkers
     from harness.store.ended import ending, why_no_verdict
     from harness.store.runs import read_json
 
@@ -240,8 +240,8 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> Mapping[str, Any]:
         record = load_record(run_dir, request.bounds)
         facts = record.run or {}
         recorded = () if request.model is not None else facts.get("checkers") or ()
-        absent = absent_checkers(run_dir, facts, recorded, request.registry)
-        return judge_bare(record.history, name, request, recorded, absent)
+        unavailable = unavailable_checkers(run_dir, facts, recorded, request.registry)
+        return judge_bare(record.history, name, request, recorded, unavailable)
     record = load_record(run_dir, request.bounds)
     verdict = judge_run(
         run_dir,

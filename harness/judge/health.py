@@ -18,7 +18,7 @@ from harness.history.faults import RecordedFault, recorded_faults
 from harness.judge.facts import UNREADABLE
 from harness.judge.final_reads import is_final_read, read_key
 from harness.verdict.record import Record
-from harness.verdict.steps import LOOK_AT_LEDGER, RUN_AGAIN, Settle, of_more, told
+from harness.verdict.steps import LOOK_AT_LEDGER, RUN_AGAIN, Settle, of_more, words_of
 from harness.verdict.verdict_file import Health
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class HealthFinding:
             "check": self.check,
             "level": self.level,
             "message": self.message,
-            "settle": told(self.settle),
+            "settle": words_of(self.settle),
         }
 
 

@@ -24,11 +24,11 @@ from harness.history.ledger import LedgerEntry, read_ledger
 from harness.history.operation import Header
 from harness.history.reader import read_history
 from harness.judge import health, pairings
-from harness.judge.absent import absent_checkers
 from harness.judge.claims import models_of, with_known_claims
 from harness.judge.composing import compose
 from harness.judge.facts import read_facts, read_states
-from harness.judge.foreign import refuse_other_models, unmodelled
+from harness.judge.unavailable import unavailable_checkers
+from harness.judge.unmodelled import refuse_other_models, unmodelled
 from harness.plugins import Registry
 from harness.store.scenario import recorded, recorded_table
 from harness.store.untrusted import Folder, TooLarge
@@ -64,13 +64,13 @@ def judge_history(
     *,
     seconds: float = 300.0,
     begun: Callable[[str], object] = str,
-    absent: Mapping[str, Verdict] = MappingProxyType({}),
+    unavailable: Mapping[str, Verdict] = MappingProxyType({}),
 ) -> VerdictFile:
     """Judge a bare history: no health, crash or recovery. The shape of ``verdict.json``.
 
-    ``begun`` is called with the name of each checker before it begins; ``absent`` are parts that
-    are settled already. ``UsageError`` where the history has no operation that a checker of its
-    own could judge.
+    ``begun`` is called with the name of each checker before it begins; ``unavailable`` are
+    checkers that are not at hand, with what is said of them. ``UsageError`` where the history has
+    no operation that a checker of its own could judge.
     """
     history = with_known_claims(history)
     record = Record(history=history, options=options)
@@ -82,7 +82,7 @@ def judge_history(
     claims = list(options.get("claims") or history.header.claims)
     answer = compose(
         record,
-        {**absent, **verdicts},
+        {**unavailable, **verdicts},
         claims=claims,
         health_findings=[],
         requested_faults=[],
@@ -119,11 +119,11 @@ def judge_run(
     names = [*_own_checkers(record, scenario.workload, registry), *RUN_CHECKERS]
     if record.states is not None:
         names.append("agreement")
-    absent = absent_checkers(run_dir, run, names, registry)
+    unavailable = unavailable_checkers(run_dir, run, names, registry)
     verdicts, left_out = run_checkers(
         record,
-        [name for name in names if name not in absent],
-        _told_options({**scenario.options, **(run.get("checker_options") or {})}),
+        [name for name in names if name not in unavailable],
+        _safe_options({**scenario.options, **(run.get("checker_options") or {})}),
         registry,
         seconds=scenario.budget if seconds is None else seconds,
         begun=begun,
@@ -133,7 +133,7 @@ def judge_run(
     health_findings += health.missing_evidence(record, scenario.nemesis, left_out)
     answer = compose(
         record,
-        absent | verdicts,
+        unavailable | verdicts,
         claims=list(asked or record.header.claims),
         health_findings=health_findings,
         requested_faults=scenario.nemesis,
@@ -224,7 +224,7 @@ def _made(name: str, options: Mapping[str, Any], registry: Registry) -> Checker 
         return Verdict(valid=UNKNOWN, why=why, settle=CRASH_OF_CHECKER, stats=stats)
 
 
-def _told_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def _safe_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's folder says to its checkers, but not where they are to write."""
     return {name: value for name, value in options.items() if name not in OF_THE_USER_ALONE}
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from harness.judge.health import HealthFinding
-from harness.verdict.steps import ANYTHING, RUN_AGAIN, Settle, Step, told
+from harness.verdict.steps import ANYTHING, RUN_AGAIN, Settle, Step, words_of
 from harness.verdict.verdict import UNKNOWN, Verdict
 from harness.verdict.verdict_file import ToSettle
 
@@ -46,7 +46,7 @@ def steps(
     for name, about, settle in _reasons(health_findings, answers, others):
         if was_cut and isinstance(settle, Step) and settle.more_of_the_run:
             settle = RUN_AGAIN
-        reasons = found.setdefault(told(settle, name, is_run=is_run), [])
+        reasons = found.setdefault(words_of(settle, name, is_run=is_run), [])
         if about not in reasons:
             reasons.append(about)
     return [{"about": "; ".join(about), "do": todo} for todo, about in found.items()]

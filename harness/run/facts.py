@@ -15,8 +15,8 @@ from harness.contract.fault import Stage
 from harness.contract.node import Cluster
 from harness.contract.system import LogKinds, LogPatterns, System
 from harness.errors import PolygraphError, UsageError
-from harness.judge.absent import origins
 from harness.judge.patterns import is_harmless
+from harness.judge.unavailable import origins
 from harness.run.preparation import Parts
 from harness.verdict.evidence import CheckerOptions, RunFacts
 

@@ -23,7 +23,7 @@ class Step:
     file: str = ""
     more_of_the_run: bool = False
 
-    def told(self, checker: str, *, is_run: bool) -> str:
+    def words(self, checker: str, *, is_run: bool) -> str:
         """The words for a run or for a file, judged by ``checker``."""
         words = self.run if is_run else self.file or self.run
         return words.replace("{checker}", checker)
@@ -33,9 +33,9 @@ Settle = Step | str
 """A text says the same of runs and of files."""
 
 
-def told(settle: Settle, checker: str = "", *, is_run: bool = True) -> str:
+def words_of(settle: Settle, checker: str = "", *, is_run: bool = True) -> str:
     """The words of ``settle`` for a run or for a file."""
-    return settle if isinstance(settle, str) else settle.told(checker, is_run=is_run)
+    return settle if isinstance(settle, str) else settle.words(checker, is_run=is_run)
 
 
 def of_more(settle: Settle) -> Step:

@@ -1,4 +1,4 @@
-"""What was broken is named as what it is, the machine excuses its own, and calm cases lead."""
+"""What was broken is named as what it is, the machine excuses its own, fault-free cases lead."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_where_no_fault_was_injected_nothing_is_said_of_faults() -> None:
     assert "in force" not in verdict["why"]
 
 
-def test_of_many_cases_a_checker_tells_the_calm_ones() -> None:
+def test_of_many_cases_a_checker_tells_the_fault_free_ones() -> None:
     history = timed([5.0] * SHOWN * 2 + [20.0])
     findings = Findings(Record(history=history, faults=fault(4, 8)))
     for place in range(0, len(history), 2):

@@ -104,7 +104,7 @@ def test_what_a_plug_in_says_is_told_and_a_silent_one_gets_a_general_step() -> N
         knows = Verdict(valid=UNKNOWN, why="who knows", settle="ask it")
         (general,) = steps(UNKNOWN, [], {"theirs": silent}, is_run=is_run)
         (own,) = steps(UNKNOWN, [], {"theirs": knows}, is_run=is_run)
-        assert general["do"] == common_steps.ANYTHING.told("theirs", is_run=is_run)
+        assert general["do"] == common_steps.ANYTHING.words("theirs", is_run=is_run)
         assert own["do"] == "ask it"
 
 

@@ -23,7 +23,7 @@ def origins(names: Iterable[str], registry: Registry) -> dict[str, str]:
     return {name: found[name].origin for name in names if name in found}
 
 
-def absent_checkers(
+def unavailable_checkers(
     run_dir: Path, facts: Mapping[str, Any], names: Iterable[str], registry: Registry
 ) -> dict[str, Verdict]:
     """An unknown verdict for each of ``names`` that is not the checker that the run had."""

@@ -2,10 +2,11 @@
 # What `make test` checks: lint, types, tests; as root also the user-namespace tests again as an
 # ordinary user (scripts/as_nobody.sh). With arguments, which go to pytest, only those tests:
 #   scripts/test.sh tests/checkers -k bank
-# Two groups of tests, by their marks (tests/groups.py): pure ones run in parallel, a worker for
-# each core; those that touch the machine run one after the other, with a Docker engine where root
-# can start one (scripts/engine.sh). What fails keeps nothing else from running; all of it is
-# listed at the end, and the code is the first failure's.
+# Groups of tests, by their marks (tests/groups.py): pure ones run in parallel, a worker for each
+# core. Those that touch the machine run one after the other, in lanes beside each other, as they
+# mostly wait: in containers, with an engine where root can start one (scripts/engine.sh); in none;
+# and as an ordinary user. What fails keeps nothing else from running; all of it is listed at the
+# end, and the code is the first failure's.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
@@ -13,10 +14,32 @@ export PATH=$PWD/$bin:$PATH # a browser that setup.sh fetched lies there
 # Tests start thousands of Pythons: each would compile all that it imports where it may not keep it.
 unset PYTHONDONTWRITEBYTECODE
 kept=$(mktemp -d)
-trap 'rm -rf -- "$kept"' EXIT
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 export POLYGRAPH_FAILURES=$kept/failures
 code=0
 results=()
+
+# Ctrl-C reaches what runs in the background too, which would ignore it otherwise: as a group of its
+# own, to which it is passed on; and it may put away what it has made.
+started=()
+background() { # output, command...
+  local output=$1; shift
+  set -m
+  "$@" >"$output" 2>&1 &
+  set +m
+  started+=($!)
+}
+
+stop() {
+  local each
+  for each in "${started[@]}"; do
+    kill -INT -- "-$each" 2>/dev/null
+  done
+  wait
+  rm -rf -- "$kept"
+}
 
 result() { # name, code
   results+=("$1: $([ "$2" = 0 ] && echo good || echo "FAILED ($2)")")
@@ -28,9 +51,19 @@ pure() {
   $bin/python -m pytest --group pure -n "$(nproc)" --dist worksteal "$@"
 }
 
+containers() {
+  echo "== tests in containers, as $(id -un 2>/dev/null || id -u)"
+  scripts/engine.sh $bin/python -m pytest --group containers "$@"
+}
+
 alone() {
-  echo "== tests that touch the machine, as $(id -un 2>/dev/null || id -u)"
-  scripts/engine.sh $bin/python -m pytest --group alone "$@"
+  echo "== other tests that touch the machine, as $(id -un 2>/dev/null || id -u)"
+  $bin/python -m pytest --group alone "$@"
+}
+
+nobody() {
+  echo "== user-namespace tests again, as an ordinary user"
+  scripts/as_nobody.sh
 }
 
 summary() {
@@ -42,7 +75,7 @@ summary() {
 
 if [ $# -gt 0 ]; then
   ran=0
-  for group in pure alone; do
+  for group in pure containers alone; do
     # Code 5: no test of the group is meant. Asked first, so that no engine starts for nothing.
     $bin/python -m pytest --group $group --collect-only -q "$@" >"$kept/listed" 2>&1
     case $? in
@@ -59,13 +92,14 @@ echo "== lint"
 $bin/ruff check . && $bin/ruff format --check .
 result lint $?
 # Types are checked beside the pure tests, which it disturbs least: they only take longer.
-nice $bin/mypy >"$kept/types" 2>&1 &
+background "$kept/types" nice $bin/mypy
 types=$!
 # So is the image of containers built, which takes minutes where there is none, and mostly waits.
 image=
 if [ "$(id -u)" = 0 ]; then
-  scripts/engine.sh $bin/python -c 'from harness.cluster.docker import engine, images
-images.ensure_node_image(engine.connect(), print)' >"$kept/image" 2>&1 &
+  background "$kept/image" scripts/engine.sh $bin/python -c \
+    'from harness.cluster.docker import engine, images
+images.ensure_node_image(engine.connect(), print)'
   image=$!
 fi
 pure
@@ -75,18 +109,21 @@ wait $types
 result types $?
 echo "== types"
 cat "$kept/types"
-# The ordinary user's namespaces and root's do not see each other, and both mostly wait: together.
+background "$kept/containers" containers
+containers=$!
 nobody=
 if [ "$(id -u)" = 0 ]; then
-  scripts/as_nobody.sh >"$kept/nobody" 2>&1 &
+  background "$kept/nobody" nobody
   nobody=$!
 fi
 alone
-result "tests that touch the machine" $?
+result "other tests that touch the machine" $?
+wait $containers
+result "tests in containers" $?
+cat "$kept/containers"
 if [ -n "$nobody" ]; then
   wait $nobody
   result "user-namespace tests as an ordinary user" $?
-  echo "== user-namespace tests again as an ordinary user"
   cat "$kept/nobody"
 fi
 summary

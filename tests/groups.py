@@ -1,8 +1,10 @@
 """Groups of tests that run together, and the limit of a test that nobody calls slow.
 
 A test is *pure* unless a mark says that it touches the machine: such a test runs beside others, a
-core each. The rest run alone. Of the pure tests, those marked ``slow`` are left to ``make test``;
-all others must keep within :data:`LIMIT_S`, or ``make quick`` fails.
+core each. The rest run one after the other, those in containers beside those that are in none:
+what runs make there carries a name of their own, and tests look for that alone. Of the pure tests,
+those marked ``slow`` are left to ``make test``; all others must keep within :data:`LIMIT_S`, or
+``make quick`` fails.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ ALONE = frozenset({"root", "docker", "browser", "strace", "userns", "cluster"})
 GROUPS: Mapping[str, str] = {
     "quick": "pure tests that are not slow, each within its limit",
     "pure": "all pure tests: they may run beside each other",
-    "alone": "tests that touch the machine: one after the other",
+    "containers": "tests that need a Docker engine: one after the other",
+    "alone": "all others, which touch the machine: one after the other",
 }
 LIMIT_S = 1.0
 FAILURES = "POLYGRAPH_FAILURES"
@@ -30,10 +33,11 @@ FAILURES = "POLYGRAPH_FAILURES"
 
 def belongs(marks: frozenset[str], group: str) -> bool:
     """Whether a test with these marks is of the group."""
-    is_pure = not marks & ALONE
-    if group == "alone":
-        return not is_pure
-    return is_pure and not (group == "quick" and "slow" in marks)
+    if "docker" in marks:
+        return group == "containers"
+    if marks & ALONE:
+        return group == "alone"
+    return group == "pure" or (group == "quick" and "slow" not in marks)
 
 
 class Groups:

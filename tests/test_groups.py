@@ -24,6 +24,11 @@ def test_slow():
 @pytest.mark.slow
 def test_of_a_cluster():
     assert 1 + 1 == 2
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("where", ["here", pytest.param("there", marks=pytest.mark.docker)])
+def test_of_places(where):
+    assert where
 '''
 SLOW = '''
 """One test takes too long, another only the first time."""
@@ -49,7 +54,7 @@ def test_that_is_slow_once():
 
 @pytest.mark.parametrize("marks", [frozenset[str](), frozenset({"slow"}), *map(frozenset, ALONE)])
 def test_each_test_is_of_one_group(marks: frozenset[str]) -> None:
-    assert belongs(marks, "pure") is not belongs(marks, "alone")
+    assert sum(belongs(marks, group) for group in ("pure", "containers", "alone")) == 1
     assert belongs(marks, "pure") or not belongs(marks, "quick")
 
 
@@ -57,14 +62,15 @@ def test_each_test_is_of_one_group(marks: frozenset[str]) -> None:
 def test_a_group_is_asked_for_by_its_name(tmp_path: Path) -> None:
     found = {}
     for group in GROUPS:
-        done = session(tmp_path, MARKED, "-rp", "--group", group)
+        done = session(tmp_path, MARKED, "--collect-only", "--group", group)
         assert done.returncode == pytest.ExitCode.OK
         words = done.stdout.split()
         found[group] = {w.partition("::")[2] for w in words if w.startswith("test_it.py::")}
     assert found == {
         "quick": {"test_quick"},
         "pure": {"test_quick", "test_slow"},
-        "alone": {"test_of_a_cluster"},
+        "containers": {"test_of_places[there]"},
+        "alone": {"test_of_a_cluster", "test_of_places[here]"},
     }
 
 

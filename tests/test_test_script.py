@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,11 @@ import pytest
 SCRIPT = Path(__file__).parents[1] / "scripts" / "test.sh"
 PYTHON = """#!/bin/sh
 case "$*" in
-  *--collect-only*) for word; do case $word in pure) exit $LISTED_pure;; alone) exit $LISTED_alone;;
-    esac; done ;;
+  *"--group pure --collect-only"*) exit $LISTED_pure ;;
+  *"--group containers --collect-only"*) exit $LISTED_containers ;;
+  *"--group alone --collect-only"*) exit $LISTED_alone ;;
   "-m pytest --group pure"*) group=pure code=$CODE_pure ;;
+  "-m pytest --group containers"*) group=containers code=$CODE_containers ;;
   "-m pytest --group alone"*) group=alone code=$CODE_alone ;;
   *) exit 1 ;; # no image of containers can be built here
 esac
@@ -25,8 +29,9 @@ echo "ran $group: $*"
 [ "$code" = 0 ] || echo "FAILED test_of_$group" >>"$POLYGRAPH_FAILURES"
 exit "$code"
 """
-GOOD = {"LISTED_pure": 0, "LISTED_alone": 0, "CODE_pure": 0, "CODE_alone": 0,
-        "CODE_lint": 0, "CODE_types": 0, "CODE_nobody": 0}  # fmt: skip
+PARTS = ("lint", "types", "pure", "containers", "alone", "nobody")
+GOOD = {f"{what}_{part}": 0 for what in ("CODE", "LISTED") for part in PARTS}
+"""How each part ends, and whether it is said to have any tests: 5 if not."""
 
 
 @pytest.fixture
@@ -62,8 +67,8 @@ def outcome(tree: Path, *words: str, **codes: int) -> subprocess.CompletedProces
 def test_all_parts_run(tree: Path) -> None:
     done = outcome(tree)
     assert done.returncode == 0
-    for part in ("lint", "types", "pure", "alone", *(["nobody"] if os.geteuid() == 0 else [])):
-        assert f"ran {part}" in done.stdout
+    for part in PARTS:
+        assert (f"ran {part}" in done.stdout) is (part != "nobody" or os.geteuid() == 0)
     assert "FAILED" not in done.stdout
 
 
@@ -71,9 +76,14 @@ def test_all_parts_run(tree: Path) -> None:
     ("codes", "code", "told"),
     [
         ({"CODE_lint": 1}, 1, ["lint: FAILED (1)", "pure tests: good"]),
-        ({"CODE_types": 2}, 2, ["types: FAILED (2)", "tests that touch the machine: good"]),
+        ({"CODE_types": 2}, 2, ["types: FAILED (2)", "other tests that touch the machine: good"]),
         ({"CODE_pure": 3, "CODE_alone": 1}, 3, ["FAILED test_of_pure", "FAILED test_of_alone"]),
-        ({"CODE_alone": 1}, 1, ["pure tests: good", "tests that touch the machine: FAILED (1)"]),
+        (
+            {"CODE_alone": 1},
+            1,
+            ["pure tests: good", "other tests that touch the machine: FAILED (1)"],
+        ),
+        ({"CODE_containers": 1}, 1, ["tests in containers: FAILED (1)", "test_of_containers"]),
         ({"CODE_pure": 5}, 5, ["pure tests: FAILED (5)"]),
     ],
 )
@@ -87,6 +97,23 @@ def test_what_fails_keeps_nothing_else_from_running(
     assert "ran alone" in done.stdout
 
 
+def test_an_interrupt_reaches_every_lane(tree: Path) -> None:
+    waiting = (
+        "#!/bin/sh\ntrap 'touch put-away; exit 1' INT\ntouch waits\nwhile :; do sleep 0.05; done\n"
+    )
+    (tree / "scripts/engine.sh").write_text(waiting, "utf-8")
+    environment = {name: str(code) for name, code in GOOD.items()}
+    argv = [tree / "scripts/test.sh"]
+    process = subprocess.Popen(argv, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (tree / "waits").exists():
+        assert time.monotonic() < deadline, "no lane has begun"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert (tree / "put-away").exists()
+
+
 @pytest.mark.root
 def test_what_fails_as_an_ordinary_user_is_told(tree: Path) -> None:
     done = outcome(tree, CODE_nobody=1)
@@ -95,21 +122,20 @@ def test_what_fails_as_an_ordinary_user_is_told(tree: Path) -> None:
 
 
 def test_arguments_choose_tests_and_nothing_else_runs(tree: Path) -> None:
-    done = outcome(tree, "tests/checkers", "-k", "bank or set", LISTED_alone=5)
+    done = outcome(tree, "tests/checkers", "-k", "bank or set", LISTED_alone=5, LISTED_containers=5)
     assert done.returncode == 0
     assert "tests/checkers -k bank or set" in done.stdout
-    for part in ("lint", "types", "alone", "nobody"):
-        assert f"ran {part}" not in done.stdout
+    assert [part for part in PARTS if f"ran {part}" in done.stdout] == ["pure"]
 
 
-def test_arguments_that_mean_tests_of_both_groups_run_both(tree: Path) -> None:
-    done = outcome(tree, "-k", "bank", CODE_pure=1, CODE_alone=1)
+def test_arguments_that_mean_tests_of_several_groups_run_all(tree: Path) -> None:
+    done = outcome(tree, "-k", "bank", CODE_pure=1, CODE_alone=1, LISTED_containers=5)
     assert done.returncode == 1
     assert done.stdout.endswith("FAILED test_of_alone\nFAILED test_of_pure\n")
 
 
 def test_arguments_that_mean_no_test_are_no_success(tree: Path) -> None:
-    done = outcome(tree, "-k", "no such test", LISTED_pure=5, LISTED_alone=5)
+    done = outcome(tree, "-k", "no such test", LISTED_pure=5, LISTED_containers=5, LISTED_alone=5)
     assert done.returncode == 5
     assert "no test is meant by: -k no such test" in done.stderr
 

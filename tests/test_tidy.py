@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.docs.names import dangling
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("harness", "checkers", "workloads", "nemeses", "systems")
 
@@ -255,12 +257,40 @@ def is_run_by_name(module: str, path: Path) -> bool:
     return any(other != path and named.search(text) for other, text in text_files())
 
 
+PAGES_OF_THE_PAST = {"CHANGELOG.md"}
+"""Pages that may name what there was."""
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Every page of ours with its text."""
+    return ((path, text) for path, text in text_files() if path.suffix == ".md")
+
+
+def heading_links(page: Path) -> set[str]:
+    """What a link may say after ``#`` to lead to a heading of the page."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def test_links_in_the_pages_lead_somewhere() -> None:
-    broken = [
-        f"{name_of(path)} -> {target}"
-        for path, text in text_files()
-        if path.suffix == ".md"
-        for target in re.findall(r"\]\(([^)#\s]+)", text)
-        if "://" not in target and not (path.parent / target).exists()
-    ]
+    broken = []
+    for path, text in pages():
+        for target, heading in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", text):
+            place = path.parent / target if target else path
+            is_there = "://" in target or place.exists()
+            if is_there and heading and place.suffix == ".md":
+                is_there = heading in heading_links(place)
+            if not is_there:
+                broken.append(f"{name_of(path)} -> {target}{heading and '#'}{heading}")
     assert broken == []
+
+
+def test_paths_and_names_in_the_pages_are_there() -> None:
+    """Whoever moves or renames something mends the pages that name it."""
+    missing = [
+        name
+        for path, text in pages()
+        if name_of(path) not in PAGES_OF_THE_PAST
+        for name in dangling(name_of(path), text)
+    ]
+    assert missing == []

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from checkers.proof.findings import SHOWN, Findings
+from checkers.proof.cases import SHOWN_CASES as SHOWN
+from checkers.proof.findings import Findings
 from harness.cli.ending import verdict_lines
 from harness.history.calls import Call
 from harness.history.columns import columns

@@ -86,9 +86,9 @@ def test_of_many_cases_a_checker_tells_the_fault_free_ones() -> None:
         begun, ended = history.operations[place : place + 2]
         call = Call(begun, ended, place, place + 1)
         findings.add("stale", [call], ["it was"])
-    assert findings.counts == {"stale": SHOWN * 2 + 1}
-    assert len(findings.anomalies["stale"]) == SHOWN
-    assert findings.anomalies["stale"][-1].witness == (SHOWN * 4, SHOWN * 4 + 1)
+    assert findings.cases.counts == {"stale": SHOWN * 2 + 1}
+    assert len(findings.cases.shown["stale"]) == SHOWN
+    assert findings.cases.shown["stale"][-1].witness == (SHOWN * 4, SHOWN * 4 + 1)
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from harness.linux.surroundings import stand_elsewhere
 
 BLAS: Final = "scipy.linalg.cython_blas"
 """What numba imports to see whether there is linear algebra; no linear algebra without it."""
+
+Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 
 def load_numba() -> None:
@@ -43,6 +46,16 @@ def load_numba() -> None:
             sys.modules.pop(BLAS, None)
         if was_collecting:
             gc.enable()
+
+
+def compiled(loop: Loop) -> Loop:
+    """``loop`` as numba translates it when it is first called, kept for the next process."""
+    load_numba()
+    import numba
+
+    made: Any = numba.njit(cache=True, nogil=True)(loop)
+    kept: Loop = made
+    return kept
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ more than a name: a command that cannot load it, or finds a name of it taken, is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import entry_points
@@ -93,6 +93,7 @@ class Registry:
     tolerant: bool = False
     is_file_refused: bool = field(default=False, init=False)
     _cache: dict[Kind, Mapping[str, Found]] = field(default_factory=dict)
+    _unowned: dict[tuple[Kind, str], UsageError] = field(default_factory=dict)
 
     def names(self, kind: Kind) -> list[str]:
         """Every name of ``kind``, sorted; of what is built in or installed nothing is loaded.
@@ -130,6 +131,16 @@ class Registry:
         told = [error.message for error in self.errors]
         raise UsageError(unknown_name(SINGULAR[kind], name, self.names(kind), told))
 
+    def refuse_unowned(self, kind: Kind, names: Iterable[str]) -> None:
+        """``UsageError`` if several claim one of ``names``; loads nothing that is not asked for.
+
+        For what is used much later: a run must not end without a verdict for that.
+        """
+        found = self._all(kind)
+        for name in names:
+            if name in found and (kind, name) in self._unowned:
+                raise self._unowned[kind, name]
+
     def is_extended(self) -> bool:
         """Whether code of third parties is loaded with the checkers; loads nothing itself."""
         return bool(self.plugin_files) or any(self._entries.values())
@@ -160,6 +171,7 @@ class Registry:
         if max(claim.rank for claim in claims) == _NAMED:
             self._refuse_file(error)
         self._note(error)
+        self._unowned[kind, name] = error
         return Found.later(name, partial(_refuse, error), " and ".join(origins))
 
     def _claims(self, kind: Kind) -> Iterator[_Claim]:

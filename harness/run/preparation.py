@@ -58,6 +58,7 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
         )
     )
     _refuse_missing_abilities(system, workload)
+    registry.refuse_unowned("checkers", workload.checkers)
     faults = [registry.get("nemeses", name)(scenario.options) for name in scenario.nemesis]
     return Parts(
         scenario,

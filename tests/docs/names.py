@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("harness", "checkers", "workloads", "nemeses", "systems", "tests")
 FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 DOTTED = re.compile(rf"({'|'.join(PACKAGES)})(\.[A-Za-z_]\w*)+")
 PATH = re.compile(r"\.?[\w-]+(/[\w.*-]+)*/?")
@@ -77,8 +78,16 @@ def has_moved(dotted: str) -> bool:
     return f'"{dotted}"' in MOVED.read_text("utf-8")
 
 
+def imported_in(text: str) -> Iterator[str]:
+    """What the Python blocks of a page import of ours, as dotted names."""
+    for block in PYTHON.findall(text):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module and DOTTED.fullmatch(node.module):
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
 def dangling(page: str, text: str) -> list[str]:
-    """The paths and dotted names in a page's words that lead nowhere.
+    """The paths and dotted names in a page that lead nowhere, and the imports of its Python.
 
     A path is one that begins with a file or folder of the root; bare file names are anybody's.
     """
@@ -93,4 +102,4 @@ def dangling(page: str, text: str) -> list[str]:
             continue
         if not is_known:
             missing.append(f"{page}: {span}")
-    return missing
+    return missing + [f"{page}: {name}" for name in imported_in(text) if not is_there(name)]

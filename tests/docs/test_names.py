@@ -34,11 +34,15 @@ def test_a_page_is_searched_for_what_leads_nowhere() -> None:
     text = """`harness/run/life.py` `harness/run/lives.py` `lives.py` `store/x` `harness.run.lives`
     `a/b` `tests/docs/*.py` `scripts/*.pl` `harness.client`, which has moved
 ```python
-x = "`harness.nowhere`"
+from harness.nowhere import x
+from harness.run.life import Life
+
+x = "`harness.elsewhere`"
 ```
 """
     assert dangling("docs/x.md", text) == [
         "docs/x.md: harness/run/lives.py",
         "docs/x.md: harness.run.lives",
         "docs/x.md: scripts/*.pl",
+        "docs/x.md: harness.nowhere.x",
     ]

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from harness.history.compiled.byte_tokens import anything, blank, named, number, scalar, text
-from harness.history.compiling import numba
+from harness.history.compiling import compiled
 
 DONE: Final = 0
 ODD: Final = 1
@@ -42,33 +42,31 @@ CODE: Final = 4
 LARGEST_PLAIN: Final = (1 << 31) - 2
 MICRO_NAMES: Final = ("r", "append", "w")
 
-_compiled: Any = numba.njit(cache=True, nogil=True)
 
-
-@_compiled
-def transaction(  # type: ignore[no-untyped-def]
-    b,
-    i,
-    record,
-    progress,
-    txn,
-    mf,
-    mk,
-    mv,
-    ls,
-    le,
-    elements,
-    key_mode,
-    value_mode,
-    key_slots,
-    key_starts,
-    key_pool,
-    key_used,
-    value_slots,
-    value_starts,
-    value_pool,
-    value_used,
-):
+@compiled
+def transaction(
+    b: Any,
+    i: int,
+    record: Any,
+    progress: Any,
+    txn: Any,
+    mf: Any,
+    mk: Any,
+    mv: Any,
+    ls: Any,
+    le: Any,
+    elements: Any,
+    key_mode: Any,
+    value_mode: Any,
+    key_slots: Any,
+    key_starts: Any,
+    key_pool: Any,
+    key_used: Any,
+    value_slots: Any,
+    value_starts: Any,
+    value_pool: Any,
+    value_used: Any,
+) -> tuple[Any, Any]:
     """The list of micro-operations at ``i``; gives the place after it, or -1 with a code.
 
     Arrays come one by one: taking them out of a tuple would count references at each record.
@@ -191,8 +189,8 @@ def transaction(  # type: ignore[no-untyped-def]
     return i + 1, 0
 
 
-@_compiled
-def field_at(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def field_at(b: Any, i: int) -> tuple[Any, Any]:
     """Which key stands at ``i`` with its colon behind it, as a bit, and the place of its value.
 
     64 is a key that nobody asked for, -1 none at all.
@@ -236,10 +234,20 @@ def field_at(b, i):  # type: ignore[no-untyped-def]
     return field, i if b[i] > 32 else blank(b, i)
 
 
-@_compiled
-def scan(  # type: ignore[no-untyped-def]
-    b, end, base, progress, rows, micro, elements, modes, f_table, key_table, value_table
-):
+@compiled
+def scan(
+    b: Any,
+    end: int,
+    base: int,
+    progress: Any,
+    rows: Any,
+    micro: Any,
+    elements: Any,
+    modes: Any,
+    f_table: Any,
+    key_table: Any,
+    value_table: Any,
+) -> None:
     """Scan whole lines of ``b[progress[POSITION]:end]``; ``base`` is where in the file ``b`` is.
 
     ``progress`` counts on from call to call and stays at the start of a line that it stops at.
@@ -381,8 +389,8 @@ def scan(  # type: ignore[no-untyped-def]
     progress[4] = 0
 
 
-@_compiled
-def pair(index, kind, process, f, partner, width):  # type: ignore[no-untyped-def]
+@compiled
+def pair(index: Any, kind: Any, process: Any, f: Any, partner: Any, width: int) -> int:
     """Fill in ``partner``; -1 if the records keep the rules of a history, else one that does not.
 
     Client processes only; those of the nemesis are left at -1.

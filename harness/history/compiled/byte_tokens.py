@@ -7,25 +7,23 @@ place
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from harness.history.compiling import numba
-
-_compiled: Final[Any] = numba.njit(cache=True, nogil=True)
+from harness.history.compiling import compiled
 
 
-@_compiled
-def blank(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def blank(b: Any, i: int) -> int:
     """The next place that is no blank."""
     while b[i] <= 32 and (b[i] == 32 or b[i] == 9 or b[i] == 13):
         i += 1
     return i
 
 
-@_compiled
-def number(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def number(b: Any, i: int) -> tuple[Any, int]:
     """A non-negative integer at ``i`` and the place after it; the place is -1 if there is none."""
     start = i
     x = np.int64(0)
@@ -39,8 +37,8 @@ def number(b, i):  # type: ignore[no-untyped-def]
     return x, i
 
 
-@_compiled
-def text(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def text(b: Any, i: int) -> int:
     """The place after the string that starts at ``i``; -1 with an escape or a line end in it."""
     i += 1
     while b[i] != 34:
@@ -50,8 +48,8 @@ def text(b, i):  # type: ignore[no-untyped-def]
     return i + 1
 
 
-@_compiled
-def anything(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def anything(b: Any, i: int) -> int:
     """The place of the comma or brace after the value at ``i``; -1 if the line ends before."""
     depth = 0
     quoted = False
@@ -77,8 +75,8 @@ def anything(b, i):  # type: ignore[no-untyped-def]
         i += 1
 
 
-@_compiled
-def named(b, start, end, slots, starts, pool, used):  # type: ignore[no-untyped-def]
+@compiled
+def named(b: Any, start: int, end: int, slots: Any, starts: Any, pool: Any, used: Any) -> Any:
     """The number of the token ``b[start:end]``; -1 if the table has no room for a new one."""
     h = np.uint64(1469598103934665603)
     for j in range(start, end):
@@ -106,8 +104,8 @@ def named(b, start, end, slots, starts, pool, used):  # type: ignore[no-untyped-
     return token
 
 
-@_compiled
-def scalar(b, i, slots, starts, pool, used):  # type: ignore[no-untyped-def]
+@compiled
+def scalar(b: Any, i: int, slots: Any, starts: Any, pool: Any, used: Any) -> tuple[Any, Any, Any]:
     """A named key or value at ``i``: its number, the place after it, and a code."""
     if b[i] == 34:
         after = text(b, i)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from harness.history.compiling import numba
+from harness.history.compiling import compiled
 from harness.history.operation import MICRO_OPERATIONS
 
 _DEPTH: Final = 64
@@ -32,24 +32,22 @@ _MICRO: Final = np.frombuffer(
 ).reshape(-1, 8)
 """The names of micro-operations, each in a row."""
 
-_compiled: Any = numba.njit(cache=True, nogil=True)
 
-
-@_compiled
-def _is_blank(c):  # type: ignore[no-untyped-def]
+@compiled
+def _is_blank(c: int) -> bool:
     return c == 32 or c == 44 or c == 10 or c == 13 or c == 9
 
 
-@_compiled
-def _ends_a_token(c):  # type: ignore[no-untyped-def]
+@compiled
+def _ends_a_token(c: int) -> bool:
     """Blanks, brackets and the double quote."""
     if _is_blank(c) or c == 34:
         return True
     return c == 91 or c == 93 or c == 40 or c == 41 or c == 123 or c == 125
 
 
-@_compiled
-def _keyword_end(source, i):  # type: ignore[no-untyped-def]
+@compiled
+def _keyword_end(source: Any, i: int) -> int:
     """Where the keyword whose first letter is at ``i`` ends; ``ODD`` if it is not a plain one."""
     start = i
     while i < source.size and not _ends_a_token(source[i]):
@@ -60,8 +58,8 @@ def _keyword_end(source, i):  # type: ignore[no-untyped-def]
     return i if i > start else ODD
 
 
-@_compiled
-def _string_end(source, i):  # type: ignore[no-untyped-def]
+@compiled
+def _string_end(source: Any, i: int) -> int:
     """Where the string whose first letter is at ``i`` has its closing quote, or ``ODD``."""
     while i < source.size:
         c = source[i]
@@ -81,8 +79,8 @@ def _string_end(source, i):  # type: ignore[no-untyped-def]
     return ODD
 
 
-@_compiled
-def _integer_end(source, i):  # type: ignore[no-untyped-def]
+@compiled
+def _integer_end(source: Any, i: int) -> int:
     """Where the integer that starts at ``i`` ends; ``ODD`` if JSON writes it otherwise."""
     is_negative = source[i] == 45
     start = i + 1 if is_negative else i
@@ -97,8 +95,8 @@ def _integer_end(source, i):  # type: ignore[no-untyped-def]
     return i
 
 
-@_compiled
-def _word(source, i):  # type: ignore[no-untyped-def]
+@compiled
+def _word(source: Any, i: int) -> int:
     """How long the word at ``i`` is: 3 for nil, 4 for true, 5 for false, or ``ODD``."""
     left = source.size - i
     length = ODD
@@ -113,8 +111,8 @@ def _word(source, i):  # type: ignore[no-untyped-def]
     return length
 
 
-@_compiled
-def _is_new_key(source, start, end, starts, ends, count):  # type: ignore[no-untyped-def]
+@compiled
+def _is_new_key(source: Any, start: int, end: int, starts: Any, ends: Any, count: int) -> bool:
     for n in range(count):
         if ends[n] - starts[n] != end - start:
             continue
@@ -128,16 +126,16 @@ def _is_new_key(source, start, end, starts, ends, count):  # type: ignore[no-unt
     return True
 
 
-@_compiled
-def _copy(source, start, end, target, at):  # type: ignore[no-untyped-def]
+@compiled
+def _copy(source: Any, start: int, end: int, target: Any, at: int) -> int:
     for k in range(start, end):
         target[at] = source[k]
         at += 1
     return at
 
 
-@_compiled
-def _is_micro(source, start, end):  # type: ignore[no-untyped-def]
+@compiled
+def _is_micro(source: Any, start: int, end: int) -> bool:
     """Whether the word between the two places names a micro-operation."""
     size = end - start
     if size > 7:
@@ -151,8 +149,8 @@ def _is_micro(source, start, end):  # type: ignore[no-untyped-def]
     return False
 
 
-@_compiled
-def _scalar(source, i, target, at, is_tagged):  # type: ignore[no-untyped-def]
+@compiled
+def _scalar(source: Any, i: int, target: Any, at: int, is_tagged: bool) -> Any:
     """Copy the keyword, string, integer or word at ``i``; where both go on, or ``ODD`` twice."""
     c = source[i]
     if c == 58:
@@ -183,8 +181,8 @@ def _scalar(source, i, target, at, is_tagged):  # type: ignore[no-untyped-def]
     return i + 3, at + 4
 
 
-@_compiled
-def _is_value(source, start, end):  # type: ignore[no-untyped-def]
+@compiled
+def _is_value(source: Any, start: int, end: int) -> Any:
     """Whether the key between the two places is ``:value``."""
     if end - start != 6:
         return False
@@ -192,8 +190,10 @@ def _is_value(source, start, end):  # type: ignore[no-untyped-def]
     return value and source[start + 4] == 117 and source[start + 5] == 101
 
 
-@_compiled
-def _operation(source, i, target, at, kinds, counts, starts, ends):  # type: ignore[no-untyped-def]
+@compiled
+def _operation(
+    source: Any, i: int, target: Any, at: int, kinds: Any, counts: Any, starts: Any, ends: Any
+) -> tuple[Any, Any]:
     """Translate the map whose brace is at ``i``; where both go on, or ``ODD`` twice."""
     target[at] = 123
     i, at, depth = i + 1, at + 1, 1
@@ -251,8 +251,8 @@ def _operation(source, i, target, at, kinds, counts, starts, ends):  # type: ign
     return i, at
 
 
-@_compiled
-def translate(source, target):  # type: ignore[no-untyped-def]
+@compiled
+def translate(source: Any, target: Any) -> int:
     """Write the JSON lines of ``source`` to ``target`` (twice as long); their length, or ``ODD``.
 
     Both are arrays of bytes. A vector or list around all operations is entered.

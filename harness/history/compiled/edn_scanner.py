@@ -32,16 +32,14 @@ from harness.history.compiled.edn_tokens import (
     scalar,
     tag,
 )
-from harness.history.compiling import numba
+from harness.history.compiling import compiled
 
 _KEYS: Final = 24
 """The most fields of a record beyond those that we know."""
 
-_compiled: Any = numba.njit(cache=True, nogil=True)
 
-
-@_compiled
-def micro_name(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def micro_name(b: Any, i: int) -> tuple[Any, Any]:
     """The place after ``[:r``, ``[:append`` or ``[:w`` at ``i``, and its position in the names."""
     if b[i] != 91 or b[i + 1] != 58:
         return -1, 0
@@ -56,30 +54,30 @@ def micro_name(b, i):  # type: ignore[no-untyped-def]
     return -1, 0
 
 
-@_compiled
-def transaction(  # type: ignore[no-untyped-def]
-    b,
-    i,
-    record,
-    progress,
-    txn,
-    mf,
-    mk,
-    mv,
-    ls,
-    le,
-    elements,
-    key_mode,
-    value_mode,
-    key_slots,
-    key_starts,
-    key_pool,
-    key_used,
-    value_slots,
-    value_starts,
-    value_pool,
-    value_used,
-):
+@compiled
+def transaction(
+    b: Any,
+    i: int,
+    record: Any,
+    progress: Any,
+    txn: Any,
+    mf: Any,
+    mk: Any,
+    mv: Any,
+    ls: Any,
+    le: Any,
+    elements: Any,
+    key_mode: Any,
+    value_mode: Any,
+    key_slots: Any,
+    key_starts: Any,
+    key_pool: Any,
+    key_used: Any,
+    value_slots: Any,
+    value_starts: Any,
+    value_pool: Any,
+    value_used: Any,
+) -> tuple[Any, Any]:
     """The vector of micro-operations at ``i``; gives the place after it, or -1 with a code.
 
     Arrays come one by one: taking them out of a tuple would count references at each record.
@@ -165,8 +163,8 @@ def transaction(  # type: ignore[no-untyped-def]
     return i + 1, 0
 
 
-@_compiled
-def field_at(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def field_at(b: Any, i: int) -> Any:
     """Which keyword stands at ``i``, as a bit, and the place after it.
 
     64 is a key that nobody asked for, -1 no plain keyword at all. Letters are compared before the
@@ -201,8 +199,8 @@ def field_at(b, i):  # type: ignore[no-untyped-def]
     return (64, after) if after >= 0 else (-1, i)
 
 
-@_compiled
-def type_at(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def type_at(b: Any, i: int) -> tuple[Any, Any]:
     """The code of the type at ``i`` and the place after it, which is -1 if it is none."""
     c = b[i + 1]
     if b[i] != 58:
@@ -219,8 +217,8 @@ def type_at(b, i):  # type: ignore[no-untyped-def]
     return 0, -1
 
 
-@_compiled
-def process_at(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def process_at(b: Any, i: int) -> tuple[Any, Any]:
     """The process at ``i`` (-1 the nemesis) and the place after it, which is -1 for others."""
     if b[i] == 58 or b[i] == 34:
         after = keyword(b, i) if b[i] == 58 else text(b, i)
@@ -232,8 +230,8 @@ def process_at(b, i):  # type: ignore[no-untyped-def]
     return x, after if x <= 2147483646 else -1
 
 
-@_compiled
-def is_known(b, start, end, key_at, count):  # type: ignore[no-untyped-def]
+@compiled
+def is_known(b: Any, start: int, end: int, key_at: Any, count: int) -> bool:
     """Whether a key that ends at one of ``key_at[:count]`` is ``b[start:end]``; notes it if not."""
     size = end - start
     for n in range(count):
@@ -246,10 +244,20 @@ def is_known(b, start, end, key_at, count):  # type: ignore[no-untyped-def]
     return False
 
 
-@_compiled
-def scan(  # type: ignore[no-untyped-def]
-    b, end, base, progress, rows, micro, elements, modes, f_table, key_table, value_table
-):
+@compiled
+def scan(
+    b: Any,
+    end: int,
+    base: int,
+    progress: Any,
+    rows: Any,
+    micro: Any,
+    elements: Any,
+    modes: Any,
+    f_table: Any,
+    key_table: Any,
+    value_table: Any,
+) -> None:
     """Scan ``b[progress[0]:end]``, whole lines; ``base`` is where in the file ``b`` is.
 
     ``progress`` counts on from call to call and stays at the start of a record that it stops at.

@@ -11,9 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from harness.history.compiled.byte_tokens import named, text
-from harness.history.compiling import numba
+from harness.history.compiling import compiled
 
-_compiled: Final[Any] = numba.njit(cache=True, nogil=True)
 _ENDS: Final = b'\0\t\n\r ,()[]{}"'
 _KINDS: Final = np.array(
     [1 if c in _ENDS else 0 if 32 < c < 127 and c not in b";\\" else 2 for c in range(256)],
@@ -22,22 +21,22 @@ _KINDS: Final = np.array(
 """Of each byte: 0 it may stand in a word, 1 it ends one, 2 neither (or only seldom)."""
 
 
-@_compiled
-def blank(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def blank(b: Any, i: int) -> int:
     """The next place that is neither a blank nor a comma."""
     while b[i] <= 44 and (b[i] == 32 or b[i] == 44 or b[i] == 9 or b[i] == 13):
         i += 1
     return i
 
 
-@_compiled
-def ends(c):  # type: ignore[no-untyped-def]
+@compiled
+def ends(c: int) -> Any:
     """Whether ``c`` ends a word: blanks, line ends, brackets, double quotes."""
     return _KINDS[c] == 1
 
 
-@_compiled
-def keyword(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def keyword(b: Any, i: int) -> int:
     """The place after the keyword whose colon is at ``i``; -1 if it is not a plain one."""
     start = i + 1
     i = start
@@ -46,8 +45,8 @@ def keyword(b, i):  # type: ignore[no-untyped-def]
     return i if i > start and _KINDS[b[i]] == 1 else -1
 
 
-@_compiled
-def number(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def number(b: Any, i: int) -> tuple[Any, int]:
     """A non-negative integer at ``i`` and the place after it; the place is -1 if there is none."""
     start = i
     x = np.int64(0)
@@ -59,14 +58,14 @@ def number(b, i):  # type: ignore[no-untyped-def]
     return x, i
 
 
-@_compiled
-def is_nil(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def is_nil(b: Any, i: int) -> Any:
     """Whether the word at ``i`` is nil."""
     return b[i] == 110 and b[i + 1] == 105 and b[i + 2] == 108 and ends(b[i + 3])
 
 
-@_compiled
-def tag(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def tag(b: Any, i: int) -> int:
     """The place of the form behind the tag whose # is at ``i``; -1 if it is no plain tag."""
     c = b[i + 1] | 32
     if c < 97 or c > 122:
@@ -75,8 +74,8 @@ def tag(b, i):  # type: ignore[no-untyped-def]
     return i if i < 0 else blank(b, i)
 
 
-@_compiled
-def scalar(b, i, slots, starts, pool, used):  # type: ignore[no-untyped-def]
+@compiled
+def scalar(b: Any, i: int, slots: Any, starts: Any, pool: Any, used: Any) -> tuple[Any, Any, Any]:
     """A named key or value at ``i``: its number, the place after it, and a code."""
     if b[i] == 58:
         after = keyword(b, i)
@@ -93,8 +92,8 @@ def scalar(b, i, slots, starts, pool, used):  # type: ignore[no-untyped-def]
     return np.int64(token), after, 4 if token < 0 else 0
 
 
-@_compiled
-def plain_form(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def plain_form(b: Any, i: int) -> int:
     """The place after the keyword, integer, ASCII string or nil at ``i``; -1 for all else."""
     c = b[i]
     if c == 58:
@@ -110,8 +109,8 @@ def plain_form(b, i):  # type: ignore[no-untyped-def]
     return i + 3 if is_nil(b, i) else -1
 
 
-@_compiled
-def _string_end(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def _string_end(b: Any, i: int) -> int:
     while b[i] != 34:
         if b[i] == 92:
             i += 1
@@ -121,8 +120,8 @@ def _string_end(b, i):  # type: ignore[no-untyped-def]
     return i + 1
 
 
-@_compiled
-def any_form(b, i):  # type: ignore[no-untyped-def]
+@compiled
+def any_form(b: Any, i: int) -> int:
     """Where the form at ``i`` probably ends, for somebody who looks again; -1 if not in this line.
 
     Brackets are counted and not told from one another.

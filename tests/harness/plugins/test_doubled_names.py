@@ -8,6 +8,8 @@ import pytest
 
 from harness.errors import UsageError
 from harness.plugins import Registry
+from harness.run.preparation import prepare
+from harness.run.scenario import resolve
 from tests.harness.plugins.laid import Site, a_checker
 
 OVERRIDES = "OVERRIDES = {'checkers': ['bank']}\n"
@@ -81,6 +83,16 @@ def test_what_is_installed_may_not_take_a_name_of_ours_and_breaks_no_other(site:
     with pytest.raises(UsageError, match="claimed by what is built in and by greedy"):
         registry.get("checkers", "bank")
     assert len(registry.errors) == 1
+
+
+def test_a_run_that_would_be_judged_by_nobody_knows_whom_does_not_begin(site: Site) -> None:
+    install(site, "greedy")
+    registry = Registry()
+    registry.refuse_unowned("checkers", ["lock", "no-such", "stats"])
+    with pytest.raises(UsageError, match="claimed by what is built in and by greedy"):
+        registry.refuse_unowned("checkers", ["lock", "bank"])
+    with pytest.raises(UsageError, match="claimed by what is built in and by greedy"):
+        prepare(resolve({"system": "etcd", "workload": "bank"}, registry), registry)
 
 
 def test_what_is_installed_may_override(site: Site) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from checkers.elle.explain import Teller, cycle_anomaly, existence_anomaly, timeout_anomaly
+from checkers.elle.explain import Explainer, cycle_anomaly, existence_anomaly, timeout_anomaly
 from checkers.elle.graph import Graph
 from checkers.elle.inference import Inference, Reason, Reasons
 from checkers.elle.options import Options
@@ -37,27 +37,27 @@ def analyse(inference: Inference, options: Options, record: Record, budget: Budg
     graph = inference.graph
     add_orders(graph, options)
     findings = search(graph, options, budget, inference.guess)
-    cycles = told(findings, inference, options, record)
+    cycles = cycle_anomalies(findings, inference, options, record)
     if not graph.labels:
         cycles["empty-transaction-graph"] = [Anomaly(message=NOTHING_DEPENDS)]
     if options.directory is not None and findings.cycles:
         from checkers.elle.draw import draw_cycles
 
-        draw_cycles(findings.cycles, inference, Teller(graph.transactions, record), options)
+        draw_cycles(findings.cycles, inference, Explainer(graph.transactions, record), options)
     return decide(inference, cycles, options, findings)
 
 
-def told(
+def cycle_anomalies(
     findings: Findings, inference: Inference, options: Options, record: Record
 ) -> dict[str, list[Anomaly]]:
     """The findings on cycles as cases by type."""
-    teller = Teller(inference.graph.transactions, record)
+    explainer = Explainer(inference.graph.transactions, record)
     found: dict[str, list[Anomaly]] = {}
     for cycle in findings.cycles:
-        case = cycle_anomaly(cycle, inference.reasons, teller)
+        case = cycle_anomaly(cycle, inference.reasons, explainer)
         found.setdefault(cycle.type, []).append(case)
     for exists in findings.exists:
-        kind, case = existence_anomaly(exists, teller)
+        kind, case = existence_anomaly(exists, explainer)
         found.setdefault(kind, []).append(case)
     timeout_s = options.cycle_search_timeout_s
     for late in findings.timed_out:

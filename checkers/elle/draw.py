@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from checkers.elle.cycles import Cycle
-from checkers.elle.explain import Teller, cycle_anomaly, show_micro_operations
+from checkers.elle.explain import Explainer, cycle_anomaly, show_micro_operations
 from checkers.elle.graph import LABELS, PROCESS, REALTIME, RW, WR, WW, Graph
 from checkers.elle.inference import Inference
 from checkers.elle.options import Options
@@ -39,7 +39,7 @@ _TEXT_WIDTH: Final = 46
 
 
 def draw_cycles(
-    cycles: Sequence[Cycle], inference: Inference, teller: Teller, options: Options
+    cycles: Sequence[Cycle], inference: Inference, explainer: Explainer, options: Options
 ) -> list[Path]:
     """``DIRECTORY/<type>/<number>.svg`` with a ``.dot`` beside each, and the paths written."""
     assert options.directory is not None
@@ -50,15 +50,15 @@ def draw_cycles(
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{numbers[cycle.type]}.svg"
         numbers[cycle.type] += 1
-        proof = cycle_anomaly(cycle, inference.reasons, teller).message
-        path.write_text(svg(cycle, teller, proof), "utf-8")
+        proof = cycle_anomaly(cycle, inference.reasons, explainer).message
+        path.write_text(svg(cycle, explainer, proof), "utf-8")
         dot = path.with_suffix(".dot")
-        dot.write_text(graphviz(cycle, inference.graph, teller), "utf-8")
+        dot.write_text(graphviz(cycle, inference.graph, explainer), "utf-8")
         written += [path, dot]
     return written
 
 
-def svg(cycle: Cycle, teller: Teller, proof: str = "") -> str:
+def svg(cycle: Cycle, explainer: Explainer, proof: str = "") -> str:
     """The cycle as a picture; ``proof`` becomes its description."""
     count = len(cycle.transactions)
     places, width, height = layout(count)
@@ -67,7 +67,8 @@ def svg(cycle: Cycle, teller: Teller, proof: str = "") -> str:
         for n, label in enumerate(cycle.labels)
     ]
     boxes = [
-        _box(n, places[n], teller, transaction) for n, transaction in enumerate(cycle.transactions)
+        _box(n, places[n], explainer, transaction)
+        for n, transaction in enumerate(cycle.transactions)
     ]
     heads = [
         f'<marker id="to-{LABELS[label]}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
@@ -109,9 +110,9 @@ def layout(count: int) -> tuple[list[Point], float, float]:
     return places, width, height
 
 
-def _box(number: int, place: Point, teller: Teller, transaction: int) -> str:
+def _box(number: int, place: Point, explainer: Explainer, transaction: int) -> str:
     x, y = place[0] - _BOX[0] / 2, place[1] - _BOX[1] / 2
-    found = teller.transactions
+    found = explainer.transactions
     text = show_micro_operations(found.micro_operations(transaction))
     short = text if len(text) <= _TEXT_WIDTH else f"{text[: _TEXT_WIDTH - 1]}…"
     return (
@@ -154,7 +155,7 @@ def _border(box: Point, towards: Point) -> Point:
     return box[0] + dx * reach, box[1] + dy * reach
 
 
-def graphviz(cycle: Cycle, graph: Graph, teller: Teller) -> str:
+def graphviz(cycle: Cycle, graph: Graph, explainer: Explainer) -> str:
     """The cycle and every data dependency between transactions near it, for Graphviz.
 
     Near are those that depend on one of the cycle, or it on them; they are left out where they
@@ -171,8 +172,8 @@ def graphviz(cycle: Cycle, graph: Graph, teller: Teller) -> str:
     names = {transaction: f"T{n}" for n, transaction in enumerate(cycle.transactions, 1)}
     lines = ["digraph component {", "  node [shape=box, fontname=monospace];"]
     for transaction in np.flatnonzero(shown).tolist():
-        text = show_micro_operations(teller.transactions.micro_operations(transaction))
-        name = names.get(transaction, f"index {teller.transactions.index(transaction)}")
+        text = show_micro_operations(explainer.transactions.micro_operations(transaction))
+        name = names.get(transaction, f"index {explainer.transactions.index(transaction)}")
         bold = ", penwidth=2" if transaction in names else ""
         lines.append(f"  t{transaction} [label={_quoted(f'{name}: {text}')}{bold}];")
     edges = {(int(source[at]), int(target[at]), int(label[at])): "" for at in inside.tolist()} | {

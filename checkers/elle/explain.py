@@ -33,7 +33,7 @@ LONGEST_LIST: Final = 40
 _STATUS: Final = {1: "ok", 2: "fail", 3: "info"}
 
 
-class Teller:
+class Explainer:
     """Tells of transactions of one record."""
 
     def __init__(self, transactions: Transactions, record: Record) -> None:
@@ -104,29 +104,29 @@ def _seconds(time_ns: Any) -> str:
     return f"{int(time_ns) / 1e9:.3f} s"
 
 
-def cycle_anomaly(cycle: Cycle, reasons: Reasons, teller: Teller) -> Anomaly:
+def cycle_anomaly(cycle: Cycle, reasons: Reasons, explainer: Explainer) -> Anomaly:
     """The proof of a cycle: each edge with its reason, the last one a contradiction."""
     count = len(cycle.transactions)
     clauses, steps = [], []
     for place, (before, label) in enumerate(zip(cycle.transactions, cycle.labels, strict=True)):
         after = cycle.transactions[(place + 1) % count]
-        reason = _reason(label, before, after, reasons, teller.transactions)
+        reason = _reason(label, before, after, reasons, explainer.transactions)
         a, b = f"T{place + 1}", f"T{(place + 1) % count + 1}"
         clauses.append(f"{a} < {b}, because {reason.text.replace('{a}', a).replace('{b}', b)}")
         steps.append({"type": LABELS[label], **reason.data})
     text = "\n".join(["Then:", *then(clauses)])
-    return teller.anomaly(cycle.transactions, text, steps=steps)
+    return explainer.anomaly(cycle.transactions, text, steps=steps)
 
 
 def _reason(
     label: int, before: int, after: int, reasons: Reasons, transactions: Transactions
 ) -> Reason:
-    tellers: dict[int, Callable[[Transactions, int, int], Reason]] = {
+    own_reasons: dict[int, Callable[[Transactions, int, int], Reason]] = {
         PROCESS: _process_reason,
         REALTIME: _realtime_reason,
     }
-    if label in tellers:
-        return tellers[label](transactions, before, after)
+    if label in own_reasons:
+        return own_reasons[label](transactions, before, after)
     return reasons.reason(label, before, after)
 
 
@@ -147,10 +147,10 @@ def _realtime_reason(transactions: Transactions, before: int, after: int) -> Rea
     )
 
 
-def existence_anomaly(found: Exists, teller: Teller) -> tuple[str, Anomaly]:
+def existence_anomaly(found: Exists, explainer: Explainer) -> tuple[str, Anomaly]:
     """``(type, case)`` for a cycle that is only known to exist."""
     count = len(found.transactions)
-    indices = [teller.transactions.index(number) for number in found.transactions]
+    indices = [explainer.transactions.index(number) for number in found.transactions]
     message = (
         f"Among {count} transactions there is a cycle of {found.part}, so {friendly(found.model)} "
         f"cannot hold; no concrete cycle was found that says so. Their indices: "

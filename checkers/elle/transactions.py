@@ -85,7 +85,7 @@ class Transactions:
     """What the history holds beside the micro-operations asked for, in words for people."""
     unanswered: str = ""
     """The first ``ok`` answer that is none to what was asked, in a sentence; empty if all are."""
-    untold: str = ""
+    unread: str = ""
     """The first ``ok`` transaction that was asked something and answered nothing at all."""
 
     def __len__(self) -> int:
@@ -194,7 +194,7 @@ def transactions(
         values=values,
         unexpected=_unexpected(columns, table, has_micro),
         unanswered=_unanswered(columns, invoke, record, odd & (status == OK)),
-        untold=_untold(columns, invoke, status),
+        unread=_unread_answers(columns, invoke, status),
     )
 
 
@@ -224,7 +224,7 @@ def _unanswered(columns: Columns, invoke: Numbers, record: Int32s, odd: Bools) -
     )
 
 
-def _untold(columns: Columns, invoke: Numbers, status: Int8s) -> str:
+def _unread_answers(columns: Columns, invoke: Numbers, status: Int8s) -> str:
     """Which ``ok`` answered nothing to micro-operations, in a sentence."""
     unsure = np.flatnonzero((status == INFO) & (invoke >= 0))
     end = columns.pair[invoke[unsure]]

@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from checkers.isolation import impossible_reads
-from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
+from checkers.isolation.impossible_reads import displayed_key, look_for_impossible_reads
 from checkers.isolation.register_transactions import (
     READS,
     WRITES,
@@ -43,8 +43,8 @@ from checkers.isolation.register_transactions import (
     Writers,
     displayed,
     register_transactions,
-    twice_told,
     writers,
+    written_twice_over,
 )
 from checkers.proof.cases import Cases
 from checkers.proof.claim import Meaning, claims, forbids, judged
@@ -115,14 +115,14 @@ class Causal:
             return refusal
         found, known = transactions.found, writers(transactions)
         cases = Cases()
-        odd = look_for_odd_reads(record, cases, transactions, known)
+        odd = look_for_impossible_reads(record, cases, transactions, known)
         order = causal_order(found, known, budget)
         if not order.cycle and any(node.disagreeing or node.unread for node in found):
             whole = causal_order(found, known, budget, every_read=True)
             order = whole if whole.cycle else order
         if order.cycle:
             cases.wants(CYCLE)
-            cases.keep(CYCLE, _told_cycle(record, order.nodes, order.cycle))
+            cases.keep(CYCLE, _cycle_anomaly(record, order.nodes, order.cycle))
         else:
             _look_for_stale_reads(record, cases, known, order, budget)
         _leave_out_early_reads(cases, claims(record, self.options))
@@ -133,7 +133,7 @@ class Causal:
             cases,
             MEANINGS,
             stats={"operation-count": len(found), "read-count": reads},
-            unknown=transactions.odd or odd or twice_told(known),
+            unknown=transactions.odd or odd or written_twice_over(known),
             settle=MEND_ANSWERS if transactions.odd or odd else UNIQUE_VALUES,
             tested=(CYCLE, INITIAL_READ, STALE_READ, CONFLICT) if reads else (),
             untested="no read was answered",
@@ -311,7 +311,7 @@ def _keep_stale_read(
     earlier = chain(order, seen, other) if seen >= 0 else [(other, "")]
     path = [*earlier[:-1], *later]
     named = {f"T{at + 1}": order.nodes[node].position for at, (node, _) in enumerate(path)}
-    steps = _told_path(path)
+    steps = _path_steps(path)
     last, wrote = f"T{len(path)}", f"T{len(earlier)}"
     value = displayed(order.nodes[other].writes[key])
     if seen < 0:
@@ -345,7 +345,7 @@ def chain(order: Order, first: int, last: int) -> list[tuple[int, str]]:
     return path
 
 
-def _told_path(path: list[tuple[int, str]]) -> list[str]:
+def _path_steps(path: list[tuple[int, str]]) -> list[str]:
     return [
         f"T{at + 1} < T{at + 2}, because {why.format(a=f'T{at + 1}', b=f'T{at + 2}')}"
         for at, (_, why) in enumerate(path[:-1])
@@ -358,9 +358,9 @@ def _conflict_reason(record: Record, order: Order, reader: int, key: Any) -> str
     return _escaped(wrote, "", ", which {a} causes, found what {b} wrote")
 
 
-def _escaped(told: str, before: str, after: str) -> str:
+def _escaped(text: str, before: str, after: str) -> str:
     """A reason with places for names, around words that are no places."""
-    return before + told.replace("{", "{{").replace("}", "}}") + after
+    return before + text.replace("{", "{{").replace("}", "}}") + after
 
 
 def _look_for_conflicts(
@@ -384,10 +384,10 @@ def _look_for_conflicts(
     stuck = next((at for at, count in enumerate(waits) if count), None)
     if stuck is not None:
         cases.wants(CONFLICT)
-        cases.keep(CONFLICT, _told_cycle(record, order.nodes, _walk_back(before, stuck, waits)))
+        cases.keep(CONFLICT, _cycle_anomaly(record, order.nodes, _walk_back(before, stuck, waits)))
 
 
-def _told_cycle(record: Record, nodes: list[Registers], cycle: list[tuple[int, str]]) -> Anomaly:
+def _cycle_anomaly(record: Record, nodes: list[Registers], cycle: list[tuple[int, str]]) -> Anomaly:
     names = [f"T{at + 1}" for at in range(len(cycle))]
     named = {name: nodes[node].position for name, (node, _) in zip(names, cycle, strict=True)}
     steps = [

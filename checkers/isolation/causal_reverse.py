@@ -170,14 +170,14 @@ def _tables(record: Record) -> tuple[dict[Any, Table], str]:
     return tables, odd
 
 
-def _keyed(record: Record, asked: Operation, told: Operation) -> tuple[Any, Any, Any] | None:
+def _keyed(record: Record, asked: Operation, answered: Operation) -> tuple[Any, Any, Any] | None:
     """Key, what was asked and what was answered; ``None`` if no key is named."""
     if not record.header.independent:
-        return None, asked.value, told.value
-    both = [each.value for each in (asked, told) if is_pair(each.value)]
+        return None, asked.value, answered.value
+    both = [each.value for each in (asked, answered) if is_pair(each.value)]
     if not both:
         return None
-    answer = told.value[1] if is_pair(told.value) else told.value
+    answer = answered.value[1] if is_pair(answered.value) else answered.value
     return name(both[0][0]), both[0][1], answer
 
 

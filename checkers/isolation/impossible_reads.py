@@ -64,7 +64,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
 }
 
 
-def look_for_odd_reads(
+def look_for_impossible_reads(
     record: Record, cases: Cases, transactions: Transactions, known: Writers
 ) -> str:
     """Keep every odd read of ``transactions``; why some could not be judged, empty if all were."""
@@ -116,39 +116,39 @@ def _look_at_source(
         _keep(record, cases, THIN_AIR, reader, None, f"{read}, which nobody ever wrote", key)
     elif writer is reader:
         if version in reader.before_own:
-            told = f"{read}, which only T2 itself wrote, and only later"
-            _keep(record, cases, FUTURE_READ, reader, None, told, key)
+            step = f"{read}, which only T2 itself wrote, and only later"
+            _keep(record, cases, FUTURE_READ, reader, None, step, key)
     elif version in known.failed:
-        told = f"{read}, which T1 wrote, and T1 failed"
-        _keep(record, cases, ABORTED_READ, reader, writer, told, key)
+        step = f"{read}, which T1 wrote, and T1 failed"
+        _keep(record, cases, ABORTED_READ, reader, writer, step, key)
     else:
         if version in known.intermediate and version not in known.possible:
-            told = f"{read}, which T1 wrote and itself overwrote"
-            _keep(record, cases, INTERMEDIATE_READ, reader, writer, told, key)
+            step = f"{read}, which T1 wrote and itself overwrote"
+            _keep(record, cases, INTERMEDIATE_READ, reader, writer, step, key)
         if reader.ended < writer.begun:
             operations = record.history.operations
-            told = (
+            step = (
                 f"{read}, which T1 wrote, so T1 < T2; but T2 had been answered at index"
                 f" {operations[reader.ended].index} before T1 was sent at index"
                 f" {operations[writer.begun].index}, so T2 < T1"
             )
-            _keep(record, cases, EARLY_READ, reader, writer, told, key)
+            _keep(record, cases, EARLY_READ, reader, writer, step, key)
 
 
 def _look_within(record: Record, cases: Cases, known: Writers, reader: Registers) -> None:
     """What a transaction read otherwise than it had itself read or left it."""
     for key, value, before in reader.disagreeing:
-        told = f"T2 read key {displayed(key)} = {displayed(value)}, and before {displayed(before)}"
-        _keep(record, cases, INTERNAL, reader, None, told, key)
+        step = f"T2 read key {displayed(key)} = {displayed(value)}, and before {displayed(before)}"
+        _keep(record, cases, INTERNAL, reader, None, step, key)
     for key, value, own in reader.unread:
-        told = (
+        step = (
             f"T2 read key {displayed(key)} = {displayed(value)}, and had itself left it at"
             f" {displayed(own)}"
         )
         source = known.source((key, value))
         is_others = (key, value) in known.twice or (source is not None and source is not reader)
         kind = OWN_REPLACED if is_others else OWN_UNREAD
-        _keep(record, cases, kind, reader, None, told, key)
+        _keep(record, cases, kind, reader, None, step, key)
 
 
 def _keep(
@@ -157,15 +157,15 @@ def _keep(
     kind: str,
     reader: Registers,
     writer: Registers | None,
-    told: str,
+    step: str,
     key: Any,
 ) -> None:
     if not cases.wants(kind):
         return
     if writer is None:
-        named, step = {"T1": reader.position}, told.replace("T2 ", "T1 ")
+        named, step = {"T1": reader.position}, step.replace("T2 ", "T1 ")
     else:
-        named, step = {"T1": writer.position, "T2": reader.position}, told
+        named, step = {"T1": writer.position, "T2": reader.position}, step
     cases.keep(kind, proof(record, named, [step], key=displayed_key(key)))
 
 

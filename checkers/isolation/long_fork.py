@@ -23,7 +23,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from checkers.isolation import impossible_reads
-from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
+from checkers.isolation.impossible_reads import displayed_key, look_for_impossible_reads
 from checkers.isolation.register_transactions import (
     READS,
     WRITES,
@@ -72,7 +72,7 @@ class LongFork:
         known = writers(transactions)
         once, twice = _writes(transactions)
         cases = Cases()
-        odd = look_for_odd_reads(record, cases, transactions, known)
+        odd = look_for_impossible_reads(record, cases, transactions, known)
         groups: dict[State, dict[State, int]] = {}
         counts = {"reads-count": 0, "early-read-count": 0, "late-read-count": 0}
         for reader in _readers(transactions):

@@ -74,20 +74,20 @@ class Highest:
     """The greatest value told so far, by position of the answer, in order."""
 
     positions: list[int] = field(default_factory=list)
-    tellers: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     values: list[int] = field(default_factory=list)
 
-    def tell(self, position: int, value: int) -> None:
+    def note(self, position: int, value: int) -> None:
         """An answer at ``position`` told ``value``."""
         if not self.values or value > self.values[-1]:
             self.positions.append(position)
-            self.tellers.append(position)
+            self.places.append(position)
             self.values.append(value)
 
     def before(self, position: int) -> tuple[int, int]:
         """The greatest value told before ``position`` and who told it; (0, -1) if nobody did."""
         at = bisect_left(self.positions, position)
-        return (self.values[at - 1], self.tellers[at - 1]) if at else (0, -1)
+        return (self.values[at - 1], self.places[at - 1]) if at else (0, -1)
 
 
 @dataclass(frozen=True)
@@ -147,12 +147,12 @@ class Monotonic:
                 _look_for_duplicate(record, cases, made, answer)
                 for row, value in answer.rows.items():
                     for table in (rows, own_rows.setdefault(answer.process, {})):
-                        table.setdefault(row, Highest()).tell(answer.position, value or 0)
+                        table.setdefault(row, Highest()).note(answer.position, value or 0)
             else:
                 own_row = own_rows.get(answer.process, {})
                 _look_for_loss(record, cases, own_row, rows, answer)
-            own.tell(answer.position, answer.greatest)
-            overall.tell(answer.position, answer.greatest)
+            own.note(answer.position, answer.greatest)
+            overall.note(answer.position, answer.greatest)
         _look_for_forks(record, cases, intake.answers)
         adds = sum(answer.f == "add" for answer in intake.answers)
         return judged(
@@ -240,28 +240,28 @@ def _look_for_fall(
     record: Record, cases: Cases, answer: Answer, own: Highest, overall: Highest
 ) -> None:
     """Against what its own process had been told, else against all that had completed."""
-    told, rises = answer.greatest, answer.f == "add"
+    found, rises = answer.greatest, answer.f == "add"
     operations = record.history.operations
-    for kind, (value, teller) in (
+    for kind, (value, place) in (
         (FALLING_SESSION, own.before(answer.position)),
         (FALLING, overall.before(answer.begun)),
     ):
-        if teller < 0 or (told > value if rises else told >= value):
+        if place < 0 or (found > value if rises else found >= value):
             continue
         if not cases.wants(kind):
             return
         because = (
             "the same process did T1 before T2"
             if kind == FALLING_SESSION
-            else f"T1 had completed at index {operations[teller].index} before T2 was invoked at"
+            else f"T1 had completed at index {operations[place].index} before T2 was invoked at"
             f" index {operations[answer.begun].index}"
         )
         verb = "made the greatest value" if rises else "found the greatest value to be"
         steps = [
             f"T1 < T2, because {because}",
-            f"T2 {verb} {told}, and T1 had told of {value} already, so T2 < T1 or T2 missed it",
+            f"T2 {verb} {found}, and T1 had told of {value} already, so T2 < T1 or T2 missed it",
         ]
-        cases.keep(kind, proof(record, {"T1": teller, "T2": answer.position}, steps))
+        cases.keep(kind, proof(record, {"T1": place, "T2": answer.position}, steps))
         return
 
 
@@ -317,16 +317,16 @@ def _look_for_loss(
         if found >= highest.values[-1]:
             continue
         mine = own[row].before(answer.position) if row in own else (0, -1)
-        for kind, (value, teller) in ((LOST_SESSION, mine), (LOST, highest.before(answer.begun))):
-            if teller >= 0 and found < value:
+        for kind, (value, place) in ((LOST_SESSION, mine), (LOST, highest.before(answer.begun))):
+            if place >= 0 and found < value:
                 if cases.wants(kind):
-                    cases.keep(kind, _loss(record, answer, row, value, teller))
+                    cases.keep(kind, _loss(record, answer, row, value, place))
                 break
 
 
-def _loss(record: Record, answer: Answer, row: str, value: int, teller: int) -> Anomaly:
+def _loss(record: Record, answer: Answer, row: str, value: int, place: int) -> Anomaly:
     operations = record.history.operations
-    done = operations[teller].index
+    done = operations[place].index
     steps = [
         f"T1 < T2, because T1 had completed at index {done} before T2"
         + (
@@ -337,7 +337,7 @@ def _loss(record: Record, answer: Answer, row: str, value: int, teller: int) -> 
         f"T2 found {shown(answer.rows.get(row))} in row {row}, where T1 had put {value}, and"
         " what is put there only grows",
     ]
-    return proof(record, {"T1": teller, "T2": answer.position}, steps, key=row)
+    return proof(record, {"T1": place, "T2": answer.position}, steps, key=row)
 
 
 def _look_for_forks(record: Record, cases: Cases, answers: Sequence[Answer]) -> None:

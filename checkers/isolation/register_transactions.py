@@ -76,7 +76,7 @@ class Registers:
     unread: list[tuple[Any, Any, Any]] = field(default_factory=list)
     """(key, value read, value that it had itself written last) where the two differ."""
     is_committed: bool = False
-    told: Sequence[Step] = ()
+    answered: Sequence[Step] = ()
     """Of one whose outcome is unknown, the steps of its completion if they tell of reads."""
 
 
@@ -105,10 +105,10 @@ class Transactions:
 
 def foreign_operations(checker: str, foreign: Mapping[str, int], known: str) -> Verdict:
     """Unknown, because operations that may have happened are none of the model."""
-    told = ", ".join(f"{count} {f}" for f, count in sorted(foreign.items()))
+    counts = ", ".join(f"{count} {f}" for f, count in sorted(foreign.items()))
     return Verdict(
         valid=UNKNOWN,
-        why=f"{checker} does not know what these operations do: {told} (it knows {known})",
+        why=f"{checker} does not know what these operations do: {counts} (it knows {known})",
         settle="judge without them (--ignore-f) if they do not touch what the checker judges, or"
         " by a model that knows them",
         stats={"foreign": dict(foreign)},
@@ -122,19 +122,23 @@ def register_transactions(record: Record, *, single: bool = False) -> Transactio
     """
     made = Transactions()
     initial = initial_values(record.header)
-    for position, asked, told in _pairs(record):
-        steps = _steps(record.header, asked, told, single)
+    for position, asked, answered in _pairs(record):
+        steps = _steps(record.header, asked, answered, single)
         if isinstance(steps, _Foreign):
-            if told.type != FAIL:
+            if answered.type != FAIL:
                 made.foreign[steps.f] = made.foreign.get(steps.f, 0) + 1
         elif isinstance(steps, _Odd):
             made.odd = made.odd or steps.why
             made.doubtful += steps.versions
         elif steps:
             made.found.append(_registers(record, position, steps, initial))
-            if told.type == INFO and asked is not None and _is_answer(asked.value, told.value):
-                answer = _micro_steps(told.index, told.value, None)
-                made.found[-1].told = answer if isinstance(answer, list) else ()
+            if (
+                answered.type == INFO
+                and asked is not None
+                and _is_answer(asked.value, answered.value)
+            ):
+                answer = _micro_steps(answered.index, answered.value, None)
+                made.found[-1].answered = answer if isinstance(answer, list) else ()
     _count_what_committed(record, made, initial)
     return made
 
@@ -143,7 +147,7 @@ def _count_what_committed(
     record: Record, transactions: Transactions, initial: Callable[[Any], Any]
 ) -> None:
     """Count the reads of transactions without an outcome of which a committed one read a write."""
-    if not any(each.told for each in transactions.found):
+    if not any(each.answered for each in transactions.found):
         return
     known = writers(transactions)
     waiting = [each for each in transactions.found if each.is_committed]
@@ -154,8 +158,10 @@ def _count_what_committed(
                 continue
             source.is_committed = True
             waiting.append(source)
-            if source.told:
-                found = _registers(record, source.position, source.told, initial, committed=True)
+            if source.answered:
+                found = _registers(
+                    record, source.position, source.answered, initial, committed=True
+                )
                 source.reads, source.seen, source.before_own = (
                     found.reads,
                     found.seen,
@@ -193,53 +199,53 @@ def _is_list_of_steps(value: Any) -> bool:
 
 
 def _steps(
-    header: Header, asked: Operation | None, told: Operation, single: bool
+    header: Header, asked: Operation | None, answered: Operation, single: bool
 ) -> list[Step] | _Foreign | _Odd:
     """The steps of an operation: of an ok one as it was answered, else as it was asked."""
-    if asked is not None and told.type == OK and _is_answer(asked.value, told.value):
-        return _micro_steps(told.index, told.value, None)
-    parts = [_parts(header, each, asked, single) for each in (asked, told) if each is not None]
-    if isinstance(parts[0], list) and told.type != OK:
+    if asked is not None and answered.type == OK and _is_answer(asked.value, answered.value):
+        return _micro_steps(answered.index, answered.value, None)
+    parts = [_parts(header, each, asked, single) for each in (asked, answered) if each is not None]
+    if isinstance(parts[0], list) and answered.type != OK:
         return parts[0]
     if isinstance(parts[0], list) and isinstance(parts[-1], _Foreign):
-        why = f"the answer at index {told.index} is no list of steps: {short(told.value)}"
+        why = f"the answer at index {answered.index} is no list of steps: {short(answered.value)}"
         return _Odd(why, _written(parts[0]))
     foreign = next((part for part in parts if isinstance(part, _Foreign)), None)
     if foreign is not None:
         return foreign
     first, last = parts[0], parts[-1]
-    if told.type != OK:
-        return next((part for part in parts if part is not None), _Foreign(told.f))
+    if answered.type != OK:
+        return next((part for part in parts if part is not None), _Foreign(answered.f))
     if isinstance(first, _Odd):
         return first
     if isinstance(last, _Odd):
         return last
     if asked is None or first is None or isinstance(first, _Foreign) or isinstance(last, _Foreign):
-        return _Foreign(told.f) if last is None else last
+        return _Foreign(answered.f) if last is None else last
     if last is None:
-        why = f"operation {told.index} is ok and does not say what it read"
+        why = f"operation {answered.index} is ok and does not say what it read"
         return _Odd(why, _written(first))
     if _bones(first) == _bones(last):
         return last
     why = (
-        f"the answer at index {told.index} is not of what was asked: {short(told.value)} for"
-        f" {short(asked.value)}"
+        f"the answer at index {answered.index} is not of what was asked: {short(answered.value)}"
+        f" for {short(asked.value)}"
     )
     return _Odd(why, _written([*first, *last]))
 
 
-def _is_answer(asked: Any, told: Any) -> bool:
+def _is_answer(asked: Any, answered: Any) -> bool:
     """Whether it is plain that both are the same steps but for what was read."""
-    if not isinstance(asked, list) or not isinstance(told, list) or len(asked) != len(told):
+    if not isinstance(asked, list) or not isinstance(answered, list) or len(asked) != len(answered):
         return False
-    return bool(told) and all(
+    return bool(answered) and all(
         isinstance(one, list)
         and isinstance(other, list)
         and len(one) == 3 == len(other)
         and one[0] == other[0]
         and one[1] == other[1]
         and (one[0] in _NAMES_READ or one[2] == other[2])
-        for one, other in zip(asked, told, strict=True)
+        for one, other in zip(asked, answered, strict=True)
     )
 
 
@@ -394,7 +400,7 @@ def writers(transactions: Transactions) -> Writers:
     return known
 
 
-def twice_told(known: Writers) -> str:
+def written_twice_over(known: Writers) -> str:
     """Why nothing is proved: values of which nobody can say who wrote them; empty if none."""
     if not known.twice:
         return ""
@@ -404,8 +410,8 @@ def twice_told(known: Writers) -> str:
 
 def displayed(named: Any) -> str:
     """What :func:`harness.history.calls.name` gave a name, as JSON."""
-    return _told(named) if isinstance(named, tuple) else short(named, 400)
+    return _inner(named) if isinstance(named, tuple) else short(named, 400)
 
 
-def _told(named: Any) -> str:
+def _inner(named: Any) -> str:
     return str(named[1]) if isinstance(named, tuple) else short(named)

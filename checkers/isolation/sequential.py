@@ -43,7 +43,7 @@ MEANINGS: Final = {
 
 
 @dataclass(frozen=True)
-class Told:
+class Answer:
     """What one answer told: ``key`` by name, the value, and where it stands."""
 
     position: int
@@ -57,7 +57,7 @@ class Told:
 class _Intake:
     """The answers of a history, the positions of the increments of each key, its known start."""
 
-    told: list[Told] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     sent: dict[Any, list[int]] = field(default_factory=dict)
     start: dict[Any, int] = field(default_factory=dict)
     odd: str = ""
@@ -77,21 +77,21 @@ class Sequential:
         """The verdict on all ok operations of ``record``."""
         cases = Cases()
         intake = _taken_in(record)
-        latest: dict[tuple[Any, Any], Told] = {}
-        made: dict[tuple[Any, int], Told] = {}
+        latest: dict[tuple[Any, Any], Answer] = {}
+        made: dict[tuple[Any, int], Answer] = {}
         tested: set[str] = set()
-        for told in intake.told:
-            before = latest.get((told.process, told.key))
-            if before is not None or told.key in intake.start:
+        for answer in intake.answers:
+            before = latest.get((answer.process, answer.key))
+            if before is not None or answer.key in intake.start:
                 tested.add(FALLING)
             if before is not None:
-                _look_for_fall(record, cases, before, told)
-            latest[told.process, told.key] = told
-            _look_for_thin_air(record, cases, intake, told)
-            if told.f == "inc":
-                other = made.setdefault((told.key, told.value), told)
-                if other is not told and cases.wants(DUPLICATE):
-                    cases.keep(DUPLICATE, _duplicate(record, other, told))
+                _look_for_fall(record, cases, before, answer)
+            latest[answer.process, answer.key] = answer
+            _look_for_thin_air(record, cases, intake, answer)
+            if answer.f == "inc":
+                other = made.setdefault((answer.key, answer.value), answer)
+                if other is not answer and cases.wants(DUPLICATE):
+                    cases.keep(DUPLICATE, _duplicate(record, other, answer))
         if len(made) > len({key for key, _ in made}):
             tested.add(DUPLICATE)
         return judged(
@@ -100,7 +100,7 @@ class Sequential:
             cases,
             MEANINGS,
             stats={
-                "operation-count": len(intake.told),
+                "operation-count": len(intake.answers),
                 "error-count": cases.counts.get(FALLING, 0),
             },
             unknown=intake.odd,
@@ -129,12 +129,12 @@ def _taken_in(record: Record) -> _Intake:
     for of_key in intake.sent.values():
         of_key.sort()
     initial = record.header.initial
-    for told in intake.told:
+    for answer in intake.answers:
         declared = initial
         if isinstance(initial, Mapping):
-            declared = initial.get(told.key if isinstance(told.key, str) else short(told.key))
+            declared = initial.get(answer.key if isinstance(answer.key, str) else short(answer.key))
         if _is_number(declared):
-            intake.start[told.key] = declared
+            intake.start[answer.key] = declared
         elif declared is not None:
             intake.odd = f"the initial state is no number: {short(declared)}"
     return intake
@@ -150,9 +150,9 @@ def _take_answer(intake: _Intake, position: int, operation: Operation, asked: Op
         intake.odd = f"operation {operation.index} answers key {short(key)}, which was not asked"
     elif value is None and operation.f == "read":
         intake.start.setdefault(name(key), 0)
-        intake.told.append(Told(position, operation.process, "read", name(key), 0))
+        intake.answers.append(Answer(position, operation.process, "read", name(key), 0))
     elif _is_number(value):
-        intake.told.append(Told(position, operation.process, operation.f, name(key), value))
+        intake.answers.append(Answer(position, operation.process, operation.f, name(key), value))
     else:
         intake.odd = f"operation {operation.index} tells no number: {short(operation.value)}"
 
@@ -166,40 +166,40 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _look_for_thin_air(record: Record, cases: Cases, intake: _Intake, told: Told) -> None:
-    start = intake.start.get(told.key)
+def _look_for_thin_air(record: Record, cases: Cases, intake: _Intake, answer: Answer) -> None:
+    start = intake.start.get(answer.key)
     if start is None:
         return
-    sent = bisect_left(intake.sent.get(told.key, []), told.position)
-    least = start + (told.f == "inc")
-    if least <= told.value <= start + sent or not cases.wants(THIN_AIR):
+    sent = bisect_left(intake.sent.get(answer.key, []), answer.position)
+    least = start + (answer.f == "inc")
+    if least <= answer.value <= start + sent or not cases.wants(THIN_AIR):
         return
-    key = record.history.operations[told.position].value[0]
+    key = record.history.operations[answer.position].value[0]
     step = (
-        f"T1 told that key {short(key)} was {told.value}, and it began at {start} and {sent}"
+        f"T1 told that key {short(key)} was {answer.value}, and it began at {start} and {sent}"
         " increments that may have been done had been sent by then"
     )
-    cases.keep(THIN_AIR, proof(record, {"T1": told.position}, [step], key=key))
+    cases.keep(THIN_AIR, proof(record, {"T1": answer.position}, [step], key=key))
 
 
-def _look_for_fall(record: Record, cases: Cases, before: Told, told: Told) -> None:
+def _look_for_fall(record: Record, cases: Cases, before: Answer, answer: Answer) -> None:
     """The two are successive answers of one process on one key."""
-    first, second = before.value, told.value
-    rises = told.f == "inc"
+    first, second = before.value, answer.value
+    rises = answer.f == "inc"
     if (second > first if rises else second >= first) or not cases.wants(FALLING):
         return
-    key = record.history.operations[told.position].value[0]
+    key = record.history.operations[answer.position].value[0]
     verb = "made" if rises else "found"
     steps = [
         f"T1 < T2, because the same process did T1 before T2, and T1 told it that key"
         f" {short(key)} was {first}",
         f"T2 {verb} it {second}, and the key only ever grows, so T2 did not see what T1 saw",
     ]
-    named = {"T1": before.position, "T2": told.position}
+    named = {"T1": before.position, "T2": answer.position}
     cases.keep(FALLING, proof(record, named, steps, key=key, before=first, after=second))
 
 
-def _duplicate(record: Record, first: Told, second: Told) -> Anomaly:
+def _duplicate(record: Record, first: Answer, second: Answer) -> Anomaly:
     key = record.history.operations[first.position].value[0]
     value = first.value
     steps = [

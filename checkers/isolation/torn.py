@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from checkers.isolation import impossible_reads
-from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
+from checkers.isolation.impossible_reads import displayed_key, look_for_impossible_reads
 from checkers.isolation.register_transactions import (
     READS,
     WRITES,
@@ -36,8 +36,8 @@ from checkers.isolation.register_transactions import (
     Writers,
     displayed,
     register_transactions,
-    twice_told,
     writers,
+    written_twice_over,
 )
 from checkers.proof.cases import Cases
 from checkers.proof.claim import Meaning, judged
@@ -74,7 +74,7 @@ class Torn:
         found, known = transactions.found, writers(transactions)
         last_end = _last_ends(record, found)
         cases = Cases()
-        odd = look_for_odd_reads(record, cases, transactions, known)
+        odd = look_for_impossible_reads(record, cases, transactions, known)
         several = 0
         for transaction in found:
             budget.spend_check(self.name)
@@ -86,7 +86,7 @@ class Torn:
             cases,
             MEANINGS,
             stats={"transaction-count": len(found), "reads-of-several-keys": several},
-            unknown=transactions.odd or odd or twice_told(known),
+            unknown=transactions.odd or odd or written_twice_over(known),
             settle=MEND_ANSWERS if transactions.odd or odd else UNIQUE_VALUES,
             tested=(TORN, impossible_reads.ABORTED_READ, impossible_reads.THIN_AIR)
             if several

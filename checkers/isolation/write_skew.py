@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from checkers.isolation import impossible_reads
-from checkers.isolation.impossible_reads import displayed_key, look_for_odd_reads
+from checkers.isolation.impossible_reads import displayed_key, look_for_impossible_reads
 from checkers.isolation.register_transactions import (
     READS,
     WRITES,
@@ -34,8 +34,8 @@ from checkers.isolation.register_transactions import (
     Writers,
     displayed,
     register_transactions,
-    twice_told,
     writers,
+    written_twice_over,
 )
 from checkers.proof.cases import Cases
 from checkers.proof.claim import Meaning, judged
@@ -76,15 +76,15 @@ class WriteSkew:
         found, known = transactions.found, writers(transactions)
         before: dict[tuple[int, int], tuple[Any, Any]] = {}
         cases = Cases()
-        odd = look_for_odd_reads(record, cases, transactions, known)
-        told: set[frozenset[Registers]] = set()
+        odd = look_for_impossible_reads(record, cases, transactions, known)
+        reported: set[frozenset[Registers]] = set()
         done = [transaction for transaction in found if transaction.is_committed]
         for (first, second), version in _overwrites(done, known):
             budget.spend_check(self.name)
             before.setdefault((first.position, second.position), version)
             back = before.get((second.position, first.position))
-            if back is not None and frozenset((first, second)) not in told:
-                told.add(frozenset((first, second)))
+            if back is not None and frozenset((first, second)) not in reported:
+                reported.add(frozenset((first, second)))
                 kind = LOST_UPDATE if back[0] == version[0] else WRITE_SKEW
                 if cases.wants(kind):
                     cases.keep(kind, _cycle(record, second, first, back, version))
@@ -94,7 +94,7 @@ class WriteSkew:
             cases,
             MEANINGS,
             stats={"transaction-count": len(found), "anti-dependencies": len(before)},
-            unknown=transactions.odd or odd or twice_told(known),
+            unknown=transactions.odd or odd or written_twice_over(known),
             settle=MEND_ANSWERS if transactions.odd or odd else UNIQUE_VALUES,
             tested=MAIN if any(transaction.seen for transaction in done) else (),
             untested="no transaction read anything",

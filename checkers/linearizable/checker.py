@@ -27,7 +27,13 @@ from typing import Any, Final
 from msgspec import structs
 
 from checkers.linearizable import judge_objects
-from checkers.linearizable.explain import Proof, overwritten, told, untold, without_order
+from checkers.linearizable.explain import (
+    Proof,
+    contradiction_proof,
+    overwritten,
+    unexplained,
+    without_order,
+)
 from checkers.linearizable.judge_registers import Broken, Outcome, judge, judge_rows
 from checkers.linearizable.lost_writes import Losses, losses, proofs_of
 from checkers.linearizable.minimal import Part, minimal
@@ -54,7 +60,7 @@ from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Verdict, untested
 
 LONG: Final = 5_000
 """Records from which on a history is decided on columns."""
-TOLD: Final = 50
+MOST_EXPLAINED: Final = 50
 """Keys that are explained; all are counted."""
 READ: Final = "read what was written"
 TWICE: Final = "a history in which the lock is taken or given back twice or more"
@@ -167,11 +173,11 @@ def _judged_objects(
     outcome, wrongs = judge_objects.judge_objects(history, model, budget=budget, **reading)
     outcome.broken = [judge_objects.broken(wrong) for wrong in wrongs]
     proofs = []
-    for broken, wrong in zip(outcome.broken[:TOLD], wrongs, strict=False):
+    for broken, wrong in zip(outcome.broken[:MOST_EXPLAINED], wrongs, strict=False):
         try:
             proof = judge_objects.prove(history, wrong, budget)
         except Exception as error:
-            proof = untold(history, broken.home, broken.late, error)
+            proof = unexplained(history, broken.home, broken.late, error)
         proofs.append((broken, proof))
     return outcome, proofs
 
@@ -189,11 +195,11 @@ def _proofs(record: Record, outcome: Outcome, budget: Budget) -> list[tuple[Brok
     One that cannot be told must not hide that the key is wrong.
     """
     history, proofs = record.history, []
-    for broken in _to_tell(record, outcome):
+    for broken in _to_explain(record, outcome):
         try:
             proof = prove(history, broken, budget)
         except Exception as error:
-            proof = untold(history, broken.home, broken.late, error)
+            proof = unexplained(history, broken.home, broken.late, error)
         proofs.append((broken, proof))
 
     def rank(told: tuple[Broken, Proof]) -> tuple[bool, int]:
@@ -203,9 +209,9 @@ def _proofs(record: Record, outcome: Outcome, budget: Budget) -> list[tuple[Brok
     return sorted(proofs, key=rank)
 
 
-def _to_tell(record: Record, outcome: Outcome) -> list[Broken]:
+def _to_explain(record: Record, outcome: Outcome) -> list[Broken]:
     """Those that are explained, by time; if too many, those that broke without a fault first."""
-    if len(outcome.broken) <= TOLD:
+    if len(outcome.broken) <= MOST_EXPLAINED:
         return outcome.broken
     operations = record.history.operations
 
@@ -214,24 +220,26 @@ def _to_tell(record: Record, outcome: Outcome) -> list[Broken]:
         span_ns = (operations[late.at].time, operations[late.complete].time)
         return was_disturbed(record.faults, *span_ns)
 
-    return sorted(outcome.broken, key=is_disturbed)[:TOLD]
+    return sorted(outcome.broken, key=is_disturbed)[:MOST_EXPLAINED]
 
 
 def prove(history: History, broken: Broken, budget: Budget) -> Proof:
     """The plainest proof at hand that ``broken`` has no order."""
     if not isinstance(broken.why, Impossible):
-        return told(history, broken.home, broken.late, broken.why)
+        return contradiction_proof(history, broken.home, broken.late, broken.why)
     plain = overwritten(history, broken.home, broken.late)
     if plain is not None:
         return plain
     past = until(broken.home.entries, broken.late.complete)
     if broken.late.seen not in {INITIAL, NOTHING, *(entry.made for entry in past)}:
-        return told(history, broken.home, broken.late, NeverMade(broken.late))
+        return contradiction_proof(history, broken.home, broken.late, NeverMade(broken.late))
     part = minimal(past, budget)
     if part.since is None and has_unique_values(part.entries):
         found = earliest_contradiction(part.entries)
         if found is not None:
-            return told(history, replace(broken.home, entries=list(part.entries)), *found)
+            return contradiction_proof(
+                history, replace(broken.home, entries=list(part.entries)), *found
+            )
     try:
         impossible = first_impossible(part.entries, Allowance(EXPLAINING, budget), part.start)
     except Exhausted:
@@ -304,7 +312,7 @@ def _last_before(history: History, position: int) -> int:
 def _why_invalid(outcome: Outcome, first: Proof, lost: Losses) -> str:
     count = len(outcome.broken)
     of_keys = f"{count} of {outcome.keys} keys are not linearizable" if outcome.keys > 1 else ""
-    told = ", ".join(part for part in (of_keys, lost.told(outcome.keys)) if part)
+    told = ", ".join(part for part in (of_keys, lost.in_words(outcome.keys)) if part)
     return f"{told}; {first.headline}" if told else first.headline
 
 

@@ -49,7 +49,7 @@ NONLINEARIZABLE = "nonlinearizable"
 STALE_READ = "stale-read"
 LINES = 60
 """Of a proof that could not be made small, this much is told."""
-TOLD_IN_FULL = 200
+MOST_PRECEDENCES = 200
 """Operations of a proof whose precedences are told."""
 
 
@@ -166,7 +166,9 @@ def _lag(narrator: Narrator, outdating: Sequence[Entry], late: Entry) -> list[st
     ]
 
 
-def told(history: History, home: KeyHistory, late: Entry, why: Contradiction) -> Proof:
+def contradiction_proof(
+    history: History, home: KeyHistory, late: Entry, why: Contradiction
+) -> Proof:
     """The proof behind ``why``, the contradiction that the completion of ``late`` made."""
     plain = overwritten(history, home, late)
     if plain is not None:
@@ -429,7 +431,7 @@ def without_order(history: History, home: KeyHistory, part: Part, impossible: Im
     return Proof(NONLINEARIZABLE, headline, steps, narrator, late, part=part)
 
 
-def untold(history: History, home: KeyHistory, late: Entry, error: Exception) -> Proof:
+def unexplained(history: History, home: KeyHistory, late: Entry, error: Exception) -> Proof:
     """What is certain where telling the proof failed with ``error``, a defect of ours."""
     narrator = Narrator(history, home, [late])
     name = narrator.name(late)
@@ -451,7 +453,7 @@ def precedence(narrator: Narrator, cast: Sequence[Entry]) -> list[str]:
 
     None for a cast that nobody would read through.
     """
-    if len(cast) > TOLD_IN_FULL:
+    if len(cast) > MOST_PRECEDENCES:
         return []
     after: dict[int, list[Entry]] = {}
     by_invoke = sorted(cast, key=lambda entry: entry.invoke)

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from checkers.linearizable.explain import Proof, of_key, untold
+from checkers.linearizable.explain import Proof, of_key, unexplained
 from checkers.linearizable.judge_registers import Broken
 from checkers.linearizable.narrator import Narrator
 from checkers.linearizable.register_entries import INITIAL, NOTHING, Entry, KeyHistory
@@ -29,7 +29,7 @@ from harness.history.history import History
 from harness.verdict.record import Record
 
 LOST_WRITE: Final = "lost-write"
-TOLD: Final = 50
+MOST_EXPLAINED: Final = 50
 """Keys whose losses are explained; all are counted."""
 READS: Final = 5
 """Last reads that a proof shows; all are looked at."""
@@ -67,7 +67,7 @@ class Losses:
             return {"permitted": {LOST_WRITE: count}, "permitted-by": self.permitted_by}
         return {f"{LOST_WRITE}-count": count}
 
-    def told(self, keys: int) -> str:
+    def in_words(self, keys: int) -> str:
         """What became of how many of ``keys``, to go on with; empty if it needs no words."""
         if not self.keys or (keys == 1 and not self.permitted_by):
             return ""
@@ -144,12 +144,12 @@ def proofs_of(history: History, lost: Losses) -> list[tuple[Broken, Proof]]:
     One that cannot be told must not hide that there is a loss.
     """
     proofs = []
-    for each in [] if lost.permitted_by else lost.keys[:TOLD]:
+    for each in [] if lost.permitted_by else lost.keys[:MOST_EXPLAINED]:
         try:
             proof = proof_of(history, each)
         except Exception as error:
             late = each.reads[-1]
-            proof = replace(untold(history, each.broken.home, late, error), kind=LOST_WRITE)
+            proof = replace(unexplained(history, each.broken.home, late, error), kind=LOST_WRITE)
         proofs.append((each.broken, proof))
     return proofs
 

@@ -68,7 +68,7 @@ def decided(part: Part, budget: Budget) -> tuple[Timed, Clash] | None:
             low = middle + 1
         else:
             high = middle
-    return _told(part, stack, answers[low:], budget)
+    return _clash(part, stack, answers[low:], budget)
 
 
 def _parsed(calls: Sequence[Timed]) -> _Stack:
@@ -129,7 +129,7 @@ def _stays(elements: Sequence[Element], position: int) -> Iterator[tuple[Stay, E
             yield Stay(element.put_invoke, element.put_complete, leaves, ends), element
 
 
-def _told(
+def _clash(
     part: Part, stack: _Stack, answers: Sequence[Timed], budget: Budget
 ) -> tuple[Timed, Clash]:
     """The first impossible answer from ``answers`` on, by whose time there is no order."""

@@ -36,7 +36,13 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any, Final
 
-from checkers.objects.bank_proofs import AGAIN, NEGATIVE_VALUE, UNREPEATABLE, WRONG_TOTAL, Teller
+from checkers.objects.bank_proofs import (
+    AGAIN,
+    NEGATIVE_VALUE,
+    UNREPEATABLE,
+    WRONG_TOTAL,
+    ReadExplainer,
+)
 from checkers.proof.models import friendly, impossible, stronger_models, weakest
 from harness.history.history import History
 from harness.history.operation import OK, Operation
@@ -287,7 +293,7 @@ def _verdict(
         "errors": {kind: _figures(record.history, kind, found) for kind, found in errors.items()},
     }
     if errors:
-        tell = Teller(
+        explainer = ReadExplainer(
             record,
             total=f"{_plain(promise.total)} (known from: {promise.total_from})",
             accounts=promise.accounts,
@@ -298,7 +304,8 @@ def _verdict(
             why=_why(count, read_count, errors),
             anomalies={
                 kind: [
-                    _anomaly(tell, kind, role, bad, found, promise) for role, bad in found.shown()
+                    _anomaly(explainer, kind, role, bad, found, promise)
+                    for role, bad in found.shown()
                 ]
                 for kind, found in errors.items()
             },
@@ -315,9 +322,9 @@ def _verdict(
 
 
 def _anomaly(
-    tell: Teller, kind: str, role: str, bad: BadRead, errors: Errors, promise: Promise
+    explainer: ReadExplainer, kind: str, role: str, bad: BadRead, errors: Errors, promise: Promise
 ) -> Anomaly:
-    return tell.anomaly(
+    return explainer.anomaly(
         kind,
         bad.position,
         bad.what,

@@ -30,7 +30,7 @@ CULPRITS: Final = 12
 """Culprits named in a proof; all are counted."""
 
 
-class Teller:
+class ReadExplainer:
     """Tells of single bad reads what came before them and what went on beside them."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Teller:
             f"T1 {what}.",
             *self._reason(kind, invocation, completion),
             _before(before),
-            *_told(named, culprits, position),
+            *_transfers_since(named, culprits, position),
         ]
         witness = {completion.index, *(_index(call, position) for call in named)}
         witness |= {before.index} if before is not None else set()
@@ -146,7 +146,7 @@ class Teller:
         return [*answered, *(c for c in under_way if c.end >= end)][-NEARBY:]
 
 
-def _told(named: Sequence[Call], culprits: Sequence[Call], position: int) -> list[str]:
+def _transfers_since(named: Sequence[Call], culprits: Sequence[Call], position: int) -> list[str]:
     if not named:
         return []
     listed = "; ".join(

@@ -97,9 +97,9 @@ class Comments:
             at_first = sorted(map(str, elements.initial - shown))
             bad += bool(missing or at_first)
             if missing:
-                _tell(findings, read, latest, missing)
+                _report(findings, read, latest, missing)
             elif at_first:
-                _tell_at_first(findings, read, latest, at_first)
+                _report_at_first(findings, read, latest, at_first)
         return bad
 
 
@@ -112,7 +112,7 @@ def _untested(claimed: Sequence[str], reads: Sequence[Call]) -> str:
     return ""
 
 
-def _tell(findings: Findings, read: Call, seen: Call, missing: Sequence[Call]) -> None:
+def _report(findings: Findings, read: Call, seen: Call, missing: Sequence[Call]) -> None:
     lacked, shown = short(missing[0].value), short(seen.value)
     reasons = [
         f"T1, the write of {lacked}, was acknowledged before T2, the write of {shown}, began:"
@@ -126,7 +126,7 @@ def _tell(findings: Findings, read: Call, seen: Call, missing: Sequence[Call]) -
     findings.add(MISSING, [missing[0], seen, read], reasons, **data)
 
 
-def _tell_at_first(findings: Findings, read: Call, seen: Call, lacked: Sequence[str]) -> None:
+def _report_at_first(findings: Findings, read: Call, seen: Call, lacked: Sequence[str]) -> None:
     reasons = [
         f"{lacked[0]} was there at the start, before T1, the write of {short(seen.value)}, began.",
         f"T2 shows {short(seen.value)}; it lacks {lacked[0]}, and nothing removes that: a"

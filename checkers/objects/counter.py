@@ -109,7 +109,7 @@ class Counter:
         reads = _bounded(calls_read, changes, initial)
         wrong = _Wrong(reads, changes, initial)
         if not any(_is_ambiguous(call) for call in possible):
-            wrong.tell(findings, promised, has_odd_reads=bool(odd))
+            wrong.report(findings, promised, has_odd_reads=bool(odd))
         stats = wrong.stats()
         only_stale = bool(findings.counts) and wrong.are_all_stale(findings)
         return findings.verdict(
@@ -176,7 +176,7 @@ class _Wrong:
         ]
         self.lost: list[Wrong] = []
 
-    def tell(self, findings: Findings, promised: Promises, *, has_odd_reads: bool) -> None:
+    def report(self, findings: Findings, promised: Promises, *, has_odd_reads: bool) -> None:
         """Tell of all that breaks a promise."""
         by_read = {id(wrong.read.call): wrong for wrong in self.found}
         lasts = promised.last_reads([read.call for read in self.reads]) if promised.is_run else []
@@ -184,12 +184,12 @@ class _Wrong:
         if lasts and all(wrong is not None and wrong.is_stale for wrong in losing):
             self.lost = [] if has_odd_reads else [wrong for wrong in losing if wrong is not None]
         if self.lost and not promised.not_durable:
-            _tell_lost(findings, self.lost, self.changes, self.initial)
+            _report_lost(findings, self.lost, self.changes, self.initial)
         for wrong in self.found:
             if wrong.is_stale and not self._breaks(promised):
                 continue
             if findings.counts.get(wrong.kind, 0) < SHOWN_CASES:
-                _tell(findings, wrong.kind, wrong.read, self.changes, self.initial)
+                _report(findings, wrong.kind, wrong.read, self.changes, self.initial)
             else:
                 findings.add(wrong.kind, (), ())
 
@@ -376,7 +376,7 @@ def _parts(read: Read, changes: Sequence[Change]) -> tuple[list[Change], list[Ch
     return certain, possible
 
 
-def _tell(
+def _report(
     findings: Findings, kind: str, read: Read, changes: Sequence[Change], initial: int
 ) -> None:
     certain, possible = _parts(read, changes)
@@ -402,7 +402,7 @@ def _tell(
     findings.add(kind, involved[:7], reasons, expected=expected, found=read.value)
 
 
-def _tell_lost(
+def _report_lost(
     findings: Findings, lost: Sequence[Wrong], changes: Sequence[Change], initial: int
 ) -> None:
     last = lost[-1].read

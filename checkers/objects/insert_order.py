@@ -73,7 +73,7 @@ class InsertOrder:
             if late is not None:
                 counts["bad-count"] += 1
                 bad.append(call.answer)
-                _tell(findings, call, parts, first, late)
+                _report(findings, call, parts, first, late)
         unwritten = _look_for_unexpected(findings, of(("write",), found), reads)
         only_order = set(findings.counts) <= {TRAILING}
         stronger = stronger_models(BROKEN) - set(BROKEN)
@@ -162,7 +162,7 @@ def _fullness(parts: Sequence[Any]) -> str:
     return "some-count" if found else "none-count"
 
 
-def _tell(findings: Findings, call: Call, parts: Sequence[Any], first: int, late: int) -> None:
+def _report(findings: Findings, call: Call, parts: Sequence[Any], first: int, late: int) -> None:
     count = len(parts)
     reasons = [
         f"T1 looked for {count} parts, the one inserted last first: {short(list(parts))}.",

@@ -170,7 +170,7 @@ def _find_overlaps(findings: Findings, holds: Sequence[Hold], lease_s: float | N
         while by_expiry and by_expiry[0][0] <= hold.acquire.last.time:
             live.pop(heappop(by_expiry)[1], None)
         if live:
-            _tell_overlap(findings, holds[next(iter(live))], hold)
+            _report_overlap(findings, holds[next(iter(live))], hold)
         own_s = _lease_s(hold, lease_s)
         if own_s is None or _has_times(hold):
             live[number] = None
@@ -192,7 +192,7 @@ def _has_times(hold: Hold) -> bool:
     return hold.acquire.invocation.time >= 0 and hold.acquire.start != BEFORE_ALL
 
 
-def _tell_overlap(findings: Findings, earlier: Hold, later: Hold) -> None:
+def _report_overlap(findings: Findings, earlier: Hold, later: Hold) -> None:
     involved = [earlier.acquire, later.acquire]
     involved += [earlier.release] if earlier.release is not None else []
     moment = later.acquire.last.index

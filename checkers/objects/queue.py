@@ -189,14 +189,14 @@ def find_too_many(findings: Findings, traffic: Traffic, value: Any, takes: Seque
         begun = attempts[: bisect_left(starts, taken.call.end)]
         shown = short(taken.value)
         if not begun:
-            _tell_unexpected(findings, traffic, value, taken)
+            _report_unexpected(findings, traffic, value, taken)
         elif not traffic.promised.not_durable:
-            _tell_duplicated(findings, begun, takes[:count], shown)
+            _report_duplicated(findings, begun, takes[:count], shown)
         return bool(begun)
     return False
 
 
-def _tell_duplicated(
+def _report_duplicated(
     findings: Findings, begun: Sequence[Call], takes: Sequence[Taken], shown: str
 ) -> None:
     told = [call for call in begun if call.end != BEFORE_ALL]
@@ -209,7 +209,7 @@ def _tell_duplicated(
     findings.add(DUPLICATED, involved, reasons, value=shown, count=len(takes))
 
 
-def _tell_unexpected(findings: Findings, traffic: Traffic, value: Any, taken: Taken) -> None:
+def _report_unexpected(findings: Findings, traffic: Traffic, value: Any, taken: Taken) -> None:
     shown = short(taken.value)
     enqueues = traffic.into.get(value, [])[:1]
     if not enqueues:

@@ -60,14 +60,14 @@ class SessionMonotonic:
         for call in answered:
             before = latest.get(call.process)
             if before is not None and call.answer < before.answer:
-                _tell_fall(findings, before, call)
+                _report_fall(findings, before, call)
             elif initial is not None and call.answer < initial:
-                _tell_fall_below(findings, initial, call)
+                _report_fall_below(findings, initial, call)
             latest[call.process] = call
             if call.f in RISES:
                 other = given.setdefault(call.answer, call)
                 if other is not call:
-                    _tell_lost(findings, other, call)
+                    _report_lost(findings, other, call)
         only_falls = set(findings.counts) <= {FELL}
         could_fall = len(latest) < len(answered) or (initial is not None and bool(answered))
         stronger = stronger_models(BROKEN)
@@ -102,7 +102,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _tell_fall(findings: Findings, before: Call, call: Call) -> None:
+def _report_fall(findings: Findings, before: Call, call: Call) -> None:
     reasons = [
         f"Process {call.process} did T1 and then T2: T1 < T2.",
         f"T1 answered {before.answer}, T2 answered {call.answer}, and nothing lowers the value,"
@@ -111,7 +111,7 @@ def _tell_fall(findings: Findings, before: Call, call: Call) -> None:
     findings.add(FELL, [before, call], reasons, before=before.answer, found=call.answer)
 
 
-def _tell_fall_below(findings: Findings, initial: Any, call: Call) -> None:
+def _report_fall_below(findings: Findings, initial: Any, call: Call) -> None:
     reasons = [
         f"The value was {short(initial)} at the start.",
         f"T1 answered {call.answer}, and nothing lowers the value: a contradiction.",
@@ -119,7 +119,7 @@ def _tell_fall_below(findings: Findings, initial: Any, call: Call) -> None:
     findings.add(FELL, [call], reasons, before=initial, found=call.answer)
 
 
-def _tell_lost(findings: Findings, other: Call, call: Call) -> None:
+def _report_lost(findings: Findings, other: Call, call: Call) -> None:
     reasons = [
         f"Both were acknowledged, and both raised the value to {call.answer}: as it only rises,"
         " one of the two was done on top of a value that lacked the other.",

@@ -118,10 +118,10 @@ class SetFull:
         duplicated = elements.find_duplicates(findings)
         judged = _Judged(elements, budget)
         if not promised.not_durable:
-            judged.tell_lost(findings)
+            judged.report_lost(findings)
         is_fresh = promised.forbid_stale or bool(self.options.get("linearizable"))
         if is_fresh:
-            judged.tell_stale(findings)
+            judged.report_stale(findings)
         is_stale = are_all_stale(findings.counts, [STALE])
         stats = _stats(elements, judged, duplicated)
         stats["unexpected-count"] = len(unexpected)
@@ -215,23 +215,23 @@ class _Judged:
             )
         return ""
 
-    def tell_lost(self, findings: Findings) -> None:
+    def report_lost(self, findings: Findings) -> None:
         """Tell of what is lost, or back for good."""
         for fate in self.lost:
-            _tell_lost(findings, self.elements, fate)
+            _report_lost(findings, self.elements, fate)
         for element, read in self.lost_again:
-            self._tell(findings, LOST, element, read, "added again")
+            self._report(findings, LOST, element, read, "added again")
         for element, read in self.reappeared:
-            self._tell(findings, REAPPEARED, element, read, "removed")
+            self._report(findings, REAPPEARED, element, read, "removed")
 
-    def tell_stale(self, findings: Findings) -> None:
+    def report_stale(self, findings: Findings) -> None:
         """Tell of what single reads lack, or show though it was removed."""
         for fate in sorted(self.stale, key=Fate.latency_ns, reverse=True):
-            _tell_stale(findings, self.elements, fate)
+            _report_stale(findings, self.elements, fate)
         for element, read in self.stale_again:
-            self._tell(findings, STALE, element, read, "added or removed")
+            self._report(findings, STALE, element, read, "added or removed")
 
-    def _tell(self, findings: Findings, kind: str, element: Any, read: Call, what: str) -> None:
+    def _report(self, findings: Findings, kind: str, element: Any, read: Call, what: str) -> None:
         elements, shown = self.elements, short(self.elements.shown.get(element, element))
         done = [*elements.adds.get(element, ()), *elements.removes.get(element, ())]
         before = [call for call in done if call.ok and call.precedes(read)][-3:]
@@ -283,7 +283,7 @@ def _find_known(elements: Elements, fates: Mapping[Any, Fate]) -> None:
                 fate.known_by, fate.since = read, read.end
 
 
-def _tell_lost(findings: Findings, elements: Elements, fate: Fate) -> None:
+def _report_lost(findings: Findings, elements: Elements, fate: Fate) -> None:
     assert fate.absent is not None
     shown = short(elements.shown.get(fate.element, fate.element))
     gone = f"no read begun after it shows {shown}"
@@ -304,7 +304,7 @@ def _tell_lost(findings: Findings, elements: Elements, fate: Fate) -> None:
     findings.add(LOST, [fate.known_by, fate.absent], reasons, element=shown)
 
 
-def _tell_stale(findings: Findings, elements: Elements, fate: Fate) -> None:
+def _report_stale(findings: Findings, elements: Elements, fate: Fate) -> None:
     assert fate.absent is not None
     shown = short(elements.shown.get(fate.element, fate.element))
     late_ms = fate.latency_ns() / 1e6

@@ -197,10 +197,10 @@ class Elements:
                 if not (all_told or element in self.adds):
                     continue
                 odd.add(element)
-                self._tell_unexpected(findings, read, element)
+                self._report_unexpected(findings, read, element)
         return odd
 
-    def _tell_unexpected(self, findings: Findings, read: Call, element: Any) -> None:
+    def _report_unexpected(self, findings: Findings, read: Call, element: Any) -> None:
         shown = short(self.shown.get(element, element))
         adds = self.adds.get(element, [])[:1]
         if not adds:
@@ -254,9 +254,9 @@ class Set:
             return findings.verdict(stats={}, unknown=elements.doubt, empty=empty)
         end = _End(elements)
         if not promised.not_durable:
-            end.tell_lost(findings)
+            end.report_lost(findings)
         if promised.forbid_stale:
-            end.tell_stale(findings)
+            end.report_stale(findings)
         is_stale = are_all_stale(findings.counts, [STALE])
         stats = _stats(elements, end, unexpected, duplicated)
         return findings.verdict(
@@ -318,14 +318,14 @@ class _End:
             )
         return ""
 
-    def tell_lost(self, findings: Findings) -> None:
+    def report_lost(self, findings: Findings) -> None:
         """Tell of what every last read lacks, or shows though it was removed."""
         for element in self.lost:
-            _tell_lost(findings, self.elements, self.missing[element], element, self.lasts)
+            _report_lost(findings, self.elements, self.missing[element], element, self.lasts)
         for element in self.reappeared:
-            _tell_reappeared(findings, self.elements, self.shown[element], element)
+            _report_reappeared(findings, self.elements, self.shown[element], element)
 
-    def tell_stale(self, findings: Findings) -> None:
+    def report_stale(self, findings: Findings) -> None:
         """Tell of what some last read lacks, or shows though it was removed."""
         for element in self.stale:
             shown = short(self.elements.shown.get(element, element))
@@ -339,7 +339,7 @@ class _End:
             findings.add(STALE, [read], reasons, element=shown)
 
 
-def _tell_lost(
+def _report_lost(
     findings: Findings, elements: Elements, last: Call, element: Any, lasts: list[Call]
 ) -> None:
     shown = short(elements.shown.get(element, element))
@@ -356,7 +356,7 @@ def _tell_lost(
     findings.add(LOST, [adds[-1], last], reasons, element=shown)
 
 
-def _tell_reappeared(findings: Findings, elements: Elements, last: Call, element: Any) -> None:
+def _report_reappeared(findings: Findings, elements: Elements, last: Call, element: Any) -> None:
     shown = short(elements.shown.get(element, element))
     removed = next(c for c in reversed(elements.removes[element]) if c.ok and c.precedes(last))
     reasons = [

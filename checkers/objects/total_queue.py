@@ -75,7 +75,7 @@ class TotalQueue:
         doubt = traffic.doubt or balance.doubt()
         if not doubt and not promised.not_durable:
             for value, count in balance.lost.items():
-                _tell_lost(findings, traffic, balance, value, count)
+                _report_lost(findings, traffic, balance, value, count)
         stats = balance.stats()
         stats["unexpected-count"] = findings.counts.get(UNEXPECTED, 0)
         excused = {LOST: sum(balance.lost.values()), DUPLICATED: repeated}
@@ -118,8 +118,8 @@ class _Balance:
                 " acknowledged enqueue)"
             )
         open_takes = [call for call in self.traffic.takes if not call.ok and not call.failed]
-        untold = [call for call in self.traffic.takes if call.ok and call.answer is None]
-        if any(call.f == "drain" for call in (*open_takes, *untold)):
+        unanswered = [call for call in self.traffic.takes if call.ok and call.answer is None]
+        if any(call.f == "drain" for call in (*open_takes, *unanswered)):
             return f"{missing} acknowledged values never came out, and a drain had no answer"
         if missing <= len(open_takes):
             return (
@@ -178,7 +178,7 @@ def _found_nothing(call: Call) -> bool:
     return call.ok and call.answer is None
 
 
-def _tell_lost(
+def _report_lost(
     findings: Findings, traffic: Traffic, balance: _Balance, value: Any, count: int
 ) -> None:
     done = [call for call in traffic.into[value] if call.ok]

@@ -49,7 +49,7 @@ class UniqueIds:
             name_: found for name_, found in given.items() if len(found) + (name_ in before) > 1
         }
         for name_, found in twice.items():
-            _tell(findings, found, was_there=name_ in before)
+            _report(findings, found, was_there=name_ in before)
         most = sorted(twice.values(), key=len, reverse=True)[:LISTED]
         count = sum(len(found) for found in given.values())
         stats = {
@@ -74,7 +74,7 @@ def _doubt(initial: Any, odd: Sequence[Call]) -> str:
     return f"{odd[0]} answered {short(odd[0].answer)}, which is no id" if odd else ""
 
 
-def _tell(findings: Findings, found: Sequence[Call], *, was_there: bool) -> None:
+def _report(findings: Findings, found: Sequence[Call], *, was_there: bool) -> None:
     shown = short(found[0].answer)
     reasons = [f"All {len(found)} of these were given the id {shown}, which is not unique."]
     if was_there:

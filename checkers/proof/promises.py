@@ -68,10 +68,12 @@ class Promises:
     def excuse(self) -> str:
         """Why what is lost or stale breaks no promise, in a few words."""
         durable = f"acknowledged writes may be lost: {self.not_durable}" if self.not_durable else ""
-        fresh = "" if self.forbid_stale else f"no claim forbids stale reads ({self._told()})"
+        fresh = (
+            "" if self.forbid_stale else f"no claim forbids stale reads ({self._claims_in_words()})"
+        )
         return "; ".join(part for part in (durable, fresh) if part)
 
-    def _told(self) -> str:
+    def _claims_in_words(self) -> str:
         return ", ".join(self.claimed) or "none is made"
 
     def may_have_happened(self, call: Call) -> bool:

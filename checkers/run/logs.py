@@ -81,7 +81,7 @@ class Logs:
             if line.log.node not in full and not line.is_cut:
                 counts[line.kind] = counts.get(line.kind, 0) + 1
                 if counts[line.kind] <= SHOWN:
-                    told.setdefault(line.kind, []).append(_told(line, record))
+                    told.setdefault(line.kind, []).append(_anomaly(line, record))
         stats = {"files": len(record.logs or ()), "lines": counts}
         if told:
             first = next(iter(told.values()))[0].message.splitlines()[0]
@@ -175,7 +175,7 @@ def _goes_on(line: Line, text: str, own_ns: int | None) -> bool:
     return own_ns is None and len(line.excerpt) < EXCERPT_LINES and not text.startswith("{")
 
 
-def _told(line: Line, record: Record) -> Anomaly:
+def _anomaly(line: Line, record: Record) -> Anomaly:
     log, at = line.log, ""
     if line.time_ns is not None:
         at = f" at {line.time_ns / 1e9:.1f} s"

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from checkers.elle.explain import Teller, show
+from checkers.elle.explain import Explainer, show
 from checkers.elle.lists.versions import Versions
 from checkers.elle.same_key import chains_of
 from checkers.elle.slices import mapped, places, slices
@@ -37,7 +37,7 @@ from checkers.elle.transactions import (
 from harness.verdict.record import Record
 from harness.verdict.verdict import Anomaly
 
-TOLD: Final = 20
+MOST_SHOWN: Final = 20
 """Cases of one type that are told of."""
 
 
@@ -48,7 +48,7 @@ class Evidence:
     found: Transactions
     versions: Versions
     within: Within
-    teller: Teller
+    explainer: Explainer
 
     def key(self, row: int) -> Any:
         """The key of a micro-operation, as the history has it."""
@@ -90,9 +90,9 @@ class Evidence:
 def direct_anomalies(
     found: Transactions, versions: Versions, record: Record
 ) -> dict[str, list[Anomaly]]:
-    """Cases by type, at most :data:`TOLD` of each."""
-    evidence = Evidence(found, versions, within(found, versions), Teller(found, record))
-    return {kind: list(islice(rule(evidence), TOLD)) for kind, rule in ANOMALIES.items()}
+    """Cases by type, at most :data:`MOST_SHOWN` of each."""
+    evidence = Evidence(found, versions, within(found, versions), Explainer(found, record))
+    return {kind: list(islice(rule(evidence), MOST_SHOWN)) for kind, rule in ANOMALIES.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +172,7 @@ def internal(seen: Evidence) -> Iterator[Anomaly]:
                 f"T1 read key {show(key)} as {seen.shown(seen.read(row))}, but by its own earlier "
                 f"reads and appends it had to find {wanted}."
             )
-            yield seen.teller.anomaly([txn], text, key=key)
+            yield seen.explainer.anomaly([txn], text, key=key)
 
 
 def _internal_case(seen: Evidence, txn: int) -> tuple[int, list[int], bool] | None:
@@ -211,7 +211,7 @@ def future_read(seen: Evidence) -> Iterator[Anomaly]:
                     f"T1 read {value} in key {show(seen.key(row))} before it appended {value} "
                     f"to that key itself."
                 )
-                yield seen.teller.anomaly([txn], text, key=seen.key(row))
+                yield seen.explainer.anomaly([txn], text, key=seen.key(row))
                 break
 
 
@@ -233,23 +233,23 @@ def own_write_unread(seen: Evidence) -> Iterator[Anomaly]:
                     f"{show(seen.key(row))} and then read it as {seen.shown(items)}: what it had "
                     f"written itself was not there."
                 )
-                yield seen.teller.anomaly([txn], text, key=seen.key(row))
+                yield seen.explainer.anomaly([txn], text, key=seen.key(row))
                 break
 
 
 def own_appends_reordered(seen: Evidence) -> Iterator[Anomaly]:
     """A list shows a transaction's appends in another order than it made them."""
     found, versions = seen.found, seen.versions
-    told: set[tuple[int, int]] = set()
+    found_before: set[tuple[int, int]] = set()
     for row, before in seen.within.turned:
         reader = int(versions.longest[found.key[row]])
         if reader >= 0:
-            told.add((seen.txn(row), int(found.key[row])))
+            found_before.add((seen.txn(row), int(found.key[row])))
             yield _turned_case(seen, row, before, reader)
     for reader in _odd_reads(seen):
         for row, before in _turned_in(seen, reader):
-            if (seen.txn(row), int(found.key[row])) not in told:
-                told.add((seen.txn(row), int(found.key[row])))
+            if (seen.txn(row), int(found.key[row])) not in found_before:
+                found_before.add((seen.txn(row), int(found.key[row])))
                 yield _turned_case(seen, row, before, reader)
 
 
@@ -276,7 +276,7 @@ def _turned_case(seen: Evidence, row: int, before: int, reader: int) -> Anomaly:
         f"{seen.shown(seen.read(reader))}, which shows {value} where {earlier} is not yet: no "
         f"order of transactions turns the appends of one of them round."
     )
-    return seen.teller.anomaly([seen.txn(row), seen.txn(reader)], text, key=seen.key(row))
+    return seen.explainer.anomaly([seen.txn(row), seen.txn(reader)], text, key=seen.key(row))
 
 
 def _reads_of(seen: Evidence, marked: Any) -> Iterator[tuple[int, int, int]]:
@@ -321,7 +321,7 @@ def g1a(seen: Evidence) -> Iterator[Anomaly]:
             f"T2 read {show(seen.name(element))} in key {show(seen.key(row))}, which T1 "
             f"appended; but T1 failed, so nobody may see it (aborted read)."
         )
-        yield seen.teller.anomaly([seen.txn(append), seen.txn(row)], text, key=seen.key(row))
+        yield seen.explainer.anomaly([seen.txn(append), seen.txn(row)], text, key=seen.key(row))
 
 
 def g1b(seen: Evidence) -> Iterator[Anomaly]:
@@ -346,7 +346,7 @@ def g1b(seen: Evidence) -> Iterator[Anomaly]:
             f"{show(seen.value(later[0]))} to that key too, so T2 saw T1 half done (intermediate "
             f"read)."
         )
-        yield seen.teller.anomaly([seen.txn(write), seen.txn(row)], text, key=seen.key(row))
+        yield seen.explainer.anomaly([seen.txn(write), seen.txn(row)], text, key=seen.key(row))
 
 
 def dirty_update(seen: Evidence) -> Iterator[Anomaly]:
@@ -379,7 +379,7 @@ def _dirty_case(seen: Evidence, failed: int, append: int) -> Anomaly:
         f"T1's append of {show(seen.value(failed))}: T1 failed, and yet later reads of the key "
         f"show its value before that of T2, which committed."
     )
-    return seen.teller.anomaly([seen.txn(failed), seen.txn(append)], text, key=seen.key(append))
+    return seen.explainer.anomaly([seen.txn(failed), seen.txn(append)], text, key=seen.key(append))
 
 
 def _odd_reads(seen: Evidence) -> list[int]:
@@ -405,7 +405,7 @@ def duplicate_elements(seen: Evidence) -> Iterator[Anomaly]:
                 f"{', '.join(show(seen.name(item)) for item in twice)} stands more than once, "
                 f"though each value was appended once."
             )
-            yield seen.teller.anomaly([seen.txn(row)], text, key=seen.key(row))
+            yield seen.explainer.anomaly([seen.txn(row)], text, key=seen.key(row))
 
 
 def incompatible_order(seen: Evidence) -> Iterator[Anomaly]:
@@ -421,7 +421,7 @@ def incompatible_order(seen: Evidence) -> Iterator[Anomaly]:
             f"as {seen.shown(seen.read(longest))}: neither is a prefix of the other, so there is "
             f"no one order in which the appends happened."
         )
-        yield seen.teller.anomaly([seen.txn(row), seen.txn(longest)], text, key=seen.key(row))
+        yield seen.explainer.anomaly([seen.txn(row), seen.txn(longest)], text, key=seen.key(row))
 
 
 def lost_update(seen: Evidence) -> Iterator[Anomaly]:
@@ -452,7 +452,7 @@ def _lost_case(seen: Evidence, rows: list[int]) -> Anomaly:
         f"append, so all but one are lost updates."
     )
     txns = [seen.txn(row) for row in rows]
-    return seen.teller.anomaly(txns, text, key=seen.key(rows[0]))
+    return seen.explainer.anomaly(txns, text, key=seen.key(rows[0]))
 
 
 def thin_air(seen: Evidence) -> Iterator[Anomaly]:
@@ -471,7 +471,7 @@ def thin_air(seen: Evidence) -> Iterator[Anomaly]:
                 f"{', '.join(show(seen.name(item)) for item in dict.fromkeys(strange))} came out "
                 f"of thin air: no transaction of the history ever asked to append it."
             )
-            yield seen.teller.anomaly([seen.txn(row)], text, key=seen.key(row))
+            yield seen.explainer.anomaly([seen.txn(row)], text, key=seen.key(row))
 
 
 ANOMALIES: Final[dict[str, Callable[[Evidence], Iterator[Anomaly]]]] = {

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from checkers.elle.explain import Teller, show
+from checkers.elle.explain import Explainer, show
 from checkers.elle.slices import places
 from checkers.elle.transactions import OK, READ, WRITE, Bools, Transactions
 from harness.history.calls import name
@@ -83,11 +83,11 @@ def appended_again(found: Transactions, lists: Lists) -> int:
     return -1
 
 
-def told(
+def not_begun_with(
     found: Transactions, odd: Sequence[int], lists: Lists, record: Record
 ) -> Iterator[Anomaly]:
     """A case for each read of ``found`` that does not begin as its list did."""
-    teller = Teller(found, record)
+    explainer = Explainer(found, record)
     for row in odd[:20]:
         key = found.keys[int(found.key[row])]
         text = (
@@ -95,7 +95,7 @@ def told(
             f"{show(list(lists[int(found.key[row])]))} when the history began, as declared, and "
             f"lists only grow: every read begins with that."
         )
-        yield teller.anomaly([int(found.txn[row])], text, key=key)
+        yield explainer.anomaly([int(found.txn[row])], text, key=key)
 
 
 def misshapen(found: Transactions) -> str:

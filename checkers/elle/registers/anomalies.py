@@ -26,7 +26,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from checkers.elle.explain import Teller, show
+from checkers.elle.explain import Explainer, show
 from checkers.elle.registers.versions import (
     COMMIT,
     INITIAL,
@@ -39,11 +39,9 @@ from checkers.elle.registers.versions import (
     Versions,
 )
 from checkers.elle.transactions import FAIL, OK, READ, WRITE, Int64s
+from checkers.proof.cases import SHOWN_CASES
 from harness.verdict.record import Record
 from harness.verdict.verdict import Anomaly
-
-TOLD: Final = 8
-"""Cases of one anomaly that are told."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Evidence:
 
     known: Versions
     order: Order
-    teller: Teller
+    explainer: Explainer
 
     def key(self, version: int) -> str:
         """The key of a version, to print."""
@@ -93,13 +91,13 @@ class Evidence:
         """
         if self.is_ok(row):
             key = self.plain_key(int(self.known.of[row]))
-            yield self.teller.anomaly([self.txn(row)], text, key=key)
+            yield self.explainer.anomaly([self.txn(row)], text, key=key)
 
 
 def direct_anomalies(known: Versions, order: Order, record: Record) -> dict[str, list[Anomaly]]:
-    """Cases by type, at most :data:`TOLD` of each."""
-    seen = Evidence(known, order, Teller(known.found, record))
-    return {kind: list(islice(rule(seen), TOLD)) for kind, rule in ANOMALIES.items()}
+    """Cases by type, at most :data:`SHOWN_CASES` of each."""
+    seen = Evidence(known, order, Explainer(known.found, record))
+    return {kind: list(islice(rule(seen), SHOWN_CASES)) for kind, rule in ANOMALIES.items()}
 
 
 def internal(seen: Evidence) -> Iterator[Anomaly]:
@@ -117,7 +115,7 @@ def internal(seen: Evidence) -> Iterator[Anomaly]:
             f"T1 read key {seen.key(version)} = {seen.value(version)}, and itself had {verb}"
             f" {seen.value(expected)} before, with no write of its own between: a contradiction!"
         )
-        yield seen.teller.anomaly(
+        yield seen.explainer.anomaly(
             [seen.txn(row)], text, key=seen.plain_key(version), expected=known.name(expected)
         )
 
@@ -155,7 +153,7 @@ def own_write_overwritten(seen: Evidence) -> Iterator[Anomaly]:
             " overwritten): a contradiction!"
         )
         writer = seen.txn(int(known.written_at[version]))
-        yield seen.teller.anomaly([writer, seen.txn(row)], text, key=seen.plain_key(version))
+        yield seen.explainer.anomaly([writer, seen.txn(row)], text, key=seen.plain_key(version))
 
 
 def non_repeatable_read(seen: Evidence) -> Iterator[Anomaly]:
@@ -176,7 +174,7 @@ def non_repeatable_read(seen: Evidence) -> Iterator[Anomaly]:
             " (non-repeatable read): a contradiction!"
         )
         writers = [int(known.writer[version]) for version in (first, second)]
-        yield seen.teller.anomaly(
+        yield seen.explainer.anomaly(
             [seen.txn(row), *(txn for txn in writers if txn >= 0)],
             text,
             key=seen.plain_key(first),
@@ -206,7 +204,7 @@ def g1a(seen: Evidence) -> Iterator[Anomaly]:
             " failed, so nobody may see it (aborted read): a contradiction!"
         )
         transactions = [seen.txn(int(writer[version])), seen.txn(row)]
-        yield seen.teller.anomaly(transactions, text, key=seen.plain_key(version))
+        yield seen.explainer.anomaly(transactions, text, key=seen.plain_key(version))
 
 
 def _of_infos(seen: Evidence) -> Iterator[Anomaly]:
@@ -229,7 +227,7 @@ def _of_infos(seen: Evidence) -> Iterator[Anomaly]:
                 f" {seen.key(version)} = {seen.value(version)}, {why}: it cannot have committed,"
                 " so nobody may see what it wrote (aborted read): a contradiction!"
             )
-            yield seen.teller.anomaly(
+            yield seen.explainer.anomaly(
                 [txn, seen.txn(int(readers[0]))], text, key=seen.plain_key(version)
             )
 
@@ -259,7 +257,7 @@ def g1b(seen: Evidence) -> Iterator[Anomaly]:
             " wrote that key again, so T2 saw T1 half done (intermediate read): a contradiction!"
         )
         transactions = [seen.txn(int(writer[version])), seen.txn(row)]
-        yield seen.teller.anomaly(transactions, text, key=seen.plain_key(version))
+        yield seen.explainer.anomaly(transactions, text, key=seen.plain_key(version))
 
 
 def thin_air(seen: Evidence) -> Iterator[Anomaly]:
@@ -298,7 +296,7 @@ def lost_update(seen: Evidence) -> Iterator[Anomaly]:
             " what it wrote (lost update): a contradiction!"
         )
         transactions = [seen.txn(row) for row in updates]
-        yield seen.teller.anomaly(
+        yield seen.explainer.anomaly(
             transactions, text, key=seen.plain_key(version), count=int(counts[version])
         )
 
@@ -306,10 +304,10 @@ def lost_update(seen: Evidence) -> Iterator[Anomaly]:
 def cyclic_versions(seen: Evidence) -> Iterator[Anomaly]:
     """What sources say of the order of versions contradicts itself."""
     for cycle in seen.order.contradictions:
-        yield _told_contradiction(seen, cycle)
+        yield _contradiction(seen, cycle)
 
 
-def _told_contradiction(seen: Evidence, cycle: Contradiction) -> Anomaly:
+def _contradiction(seen: Evidence, cycle: Contradiction) -> Anomaly:
     transactions: list[int] = []
     lines: list[str] = []
     for place, (edges, row) in enumerate(cycle.steps):
@@ -326,7 +324,7 @@ def _told_contradiction(seen: Evidence, cycle: Contradiction) -> Anomaly:
     key = seen.known.found.keys[cycle.key]
     lines.insert(0, f"Then of the versions of key {show(key)}:")
     values = [seen.known.name(int(edges.before[row])) for edges, row in cycle.steps]
-    return seen.teller.anomaly(
+    return seen.explainer.anomaly(
         transactions, "\n".join(lines), key=key, versions=values, sources=list(cycle.sources)
     )
 

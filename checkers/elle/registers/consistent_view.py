@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from checkers.elle.explain import Teller, show
+from checkers.elle.explain import Explainer, show
 from checkers.elle.options import Options
 from checkers.elle.registers.serial_order import taking_part
 from checkers.elle.registers.versions import Versions
@@ -33,7 +33,7 @@ NO_VIEW: Final = "no-consistent-view"
 PROVED: Final = "an order of versions, of all tried"
 MOST_STEPS: Final = 1_000_000
 """Looks at a transaction; a few seconds."""
-MOST_TOLD: Final = 4
+MOST_SHOWN: Final = 4
 """Ways to order the versions that a proof tells one by one."""
 
 Edge = tuple[int, int]
@@ -81,14 +81,14 @@ class _Views:
         self.bits = {key: sum(1 << at for at in mine) for key, mine in self.writers.items()}
         self.left = MOST_STEPS
 
-    def search(self, told: dict[Edge, Step]) -> _Clash | None:
+    def search(self, known_edges: dict[Edge, Step]) -> _Clash | None:
         """``None`` if an order goes with ``told``; else why none does."""
-        told = dict(told)
-        clash = self._saturated(told)
+        known_edges = dict(known_edges)
+        clash = self._saturated(known_edges)
         if isinstance(clash, _Clash):
             return clash
         before, order = clash
-        guess = dict(told)
+        guess = dict(known_edges)
         for key, mine in self.writers.items():
             ranked = sorted(mine, key=order.__getitem__)
             for a, b in pairwise(ranked):
@@ -98,7 +98,7 @@ class _Views:
         key, a, b = next(self._open(before))
         ways = []
         for one, other in ((a, b), (b, a)):
-            way = self.search({**told, (one, other): self._supposed(key, one, other)})
+            way = self.search({**known_edges, (one, other): self._supposed(key, one, other)})
             if way is None:
                 return None
             ways.append(way)
@@ -112,16 +112,18 @@ class _Views:
                     if not (before[a] >> b | before[b] >> a) & 1:
                         yield key, b, a
 
-    def _saturated(self, told: dict[Edge, Step]) -> _Clash | tuple[list[int], list[int]]:
+    def _saturated(self, known_edges: dict[Edge, Step]) -> _Clash | tuple[list[int], list[int]]:
         """Add to ``told`` all that follows: a clash, or who comes before each and its place."""
         while True:
             self.left -= len(self.parts)
             if self.left < 0:
                 raise _TooLong
-            after = self._after(told)
+            after = self._after(known_edges)
             order = self._in_order(after)
             if len(order) < len(self.parts):
-                return _Clash(self._cycle(after, set(range(len(self.parts))) - {*order}, told))
+                return _Clash(
+                    self._cycle(after, set(range(len(self.parts))) - {*order}, known_edges)
+                )
             before = [0] * len(self.parts)
             place = [0] * len(self.parts)
             for at, one in enumerate(order):
@@ -132,8 +134,8 @@ class _Views:
             fresh = list(self._demanded(before))
             for reader, key, writer, seen in fresh:
                 if writer < 0:
-                    return _Clash(self._stale(after, reader, key, seen, told))
-                told.setdefault((seen, writer), self._demand(reader, key, writer, seen))
+                    return _Clash(self._stale(after, reader, key, seen, known_edges))
+                known_edges.setdefault((seen, writer), self._demand(reader, key, writer, seen))
             if not fresh:
                 return before, place
 
@@ -148,9 +150,9 @@ class _Views:
                 others ^= lowest
                 yield reader, key, writer, lowest.bit_length() - 1
 
-    def _after(self, told: dict[Edge, Step]) -> list[list[int]]:
+    def _after(self, known_edges: dict[Edge, Step]) -> list[list[int]]:
         after: list[list[int]] = [[] for _ in self.parts]
-        for a, b in {**self.base, **told}:
+        for a, b in {**self.base, **known_edges}:
             after[a].append(b)
         return after
 
@@ -168,17 +170,24 @@ class _Views:
                     order.append(other)
         return order
 
-    def _cycle(self, after: list[list[int]], left: set[int], told: dict[Edge, Step]) -> list[Step]:
+    def _cycle(
+        self, after: list[list[int]], left: set[int], known_edges: dict[Edge, Step]
+    ) -> list[Step]:
         """The shortest cycle through one that is on a cycle."""
         best: list[int] = []
         for start in sorted(left):
             path = _path(after, start, start)
             if path and (not best or len(path) < len(best)):
                 best = path
-        return self._steps(best, told)
+        return self._steps(best, known_edges)
 
     def _stale(
-        self, after: list[list[int]], reader: int, key: int, seen: int, told: dict[Edge, Step]
+        self,
+        after: list[list[int]],
+        reader: int,
+        key: int,
+        seen: int,
+        known_edges: dict[Edge, Step],
     ) -> list[Step]:
         """A reader of the initial state that comes after a writer."""
         text = (
@@ -186,9 +195,9 @@ class _Views:
             f" {self._value(seen, key)}"
         )
         last = Step(self.parts[reader], self.parts[seen], text)
-        return [*self._steps(_path(after, seen, reader), told), last]
+        return [*self._steps(_path(after, seen, reader), known_edges), last]
 
-    def _steps(self, path: list[int], told: dict[Edge, Step]) -> list[Step]:
+    def _steps(self, path: list[int], known_edges: dict[Edge, Step]) -> list[Step]:
         steps = []
         for a, b in pairwise(path):
             if (a, b) in self.base:
@@ -196,7 +205,7 @@ class _Views:
                 text = f"{{b}} read key {self._key(key)} = {self._value(a, key)}, which {{a}} wrote"
                 steps.append(Step(self.parts[a], self.parts[b], text))
             else:
-                steps.append(told[a, b])
+                steps.append(known_edges[a, b])
         return steps
 
     def _demand(self, reader: int, key: int, writer: int, seen: int) -> Step:
@@ -243,7 +252,7 @@ def _path(after: list[list[int]], first: int, last: int) -> list[int]:
     return path[::-1]
 
 
-def decided(verdict: Verdict, known: Versions, options: Options, teller: Teller) -> Verdict:
+def decided(verdict: Verdict, known: Versions, options: Options, explainer: Explainer) -> Verdict:
     """``verdict``, decided if it is open, and hangs on consistent view, and all orders could be
     tried: what is no stronger holds with it, what is no weaker falls with it.
     """
@@ -268,17 +277,17 @@ def decided(verdict: Verdict, known: Versions, options: Options, teller: Teller)
     return Verdict(
         valid=False,
         why=f"{NO_VIEW}, which {friendly(MODEL)} forbids",
-        anomalies={NO_VIEW: [_told(clash, teller)]},
+        anomalies={NO_VIEW: [_proof(clash, explainer)]},
         not_=(friendly(MODEL),),
         also_not=tuple(sorted(map(friendly, stronger_models([MODEL]) - {MODEL}))),
         stats=verdict.stats,
     )
 
 
-def _told(clash: _Clash, teller: Teller) -> Anomaly:
+def _proof(clash: _Clash, explainer: Explainer) -> Anomaly:
     """The proof: each way to order the versions that matter, and the cycle that it ends in."""
     names: dict[int, str] = {}
-    lines = list(_lines(clash, names)) if clash.leaves() <= MOST_TOLD else []
+    lines = list(_lines(clash, names)) if clash.leaves() <= MOST_SHOWN else []
     if not lines:
         first = clash
         while first.ways:
@@ -288,7 +297,7 @@ def _told(clash: _Clash, teller: Teller) -> Anomaly:
             " tried), some transaction has no consistent view. The first of them:",
             *_lines(first, names),
         ]
-    return teller.anomaly(list(names), "\n".join(lines))
+    return explainer.anomaly(list(names), "\n".join(lines))
 
 
 def _lines(clash: _Clash, names: dict[int, str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from checkers.elle.explain import Teller, show
+from checkers.elle.explain import Explainer, show
 from checkers.elle.graph import Graph
 from checkers.elle.options import Options
 from checkers.elle.registers.exhaustive_search import MOST_STEPS, Search, SnapshotTrial, Trial
@@ -22,7 +22,7 @@ from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Anomaly, Verdict
 
 MOST_TRANSACTIONS: Final = 2_000
-TOLD: Final = 6
+MOST_SHOWN: Final = 6
 NO_ORDER: Final = "no-serial-order"
 NO_SNAPSHOTS: Final = "no-snapshot-order"
 PROVED: Final = "an order, of all tried"
@@ -74,31 +74,31 @@ def settle(
             if search.found and model in proving:
                 return Verdict(valid=True, stats={**verdict.stats, "proved_by": PROVED})
             if search.found is False and model in breaking:
-                told = _told(trial, search, Teller(known.found, record))
+                proof = _proof(trial, search, Explainer(known.found, record))
                 same = [other for other in models if models[other] == models[model]]
-                return _broken(verdict, same, name, told)
+                return _broken(verdict, same, name, proof)
     return verdict
 
 
-def _broken(verdict: Verdict, models: list[str], name: str, told: Anomaly) -> Verdict:
+def _broken(verdict: Verdict, models: list[str], name: str, proof: Anomaly) -> Verdict:
     least = weakest(models)
     return Verdict(
         valid=False,
         why=f"{name}, which {friendly(models[-1])} forbids",
-        anomalies={name: [told]},
+        anomalies={name: [proof]},
         not_=tuple(sorted(map(friendly, least))),
         also_not=tuple(sorted(map(friendly, stronger_models(models) - least))),
         stats=verdict.stats,
     )
 
 
-def _told(trial: Trial, search: Search, teller: Teller) -> Anomaly:
+def _proof(trial: Trial, search: Search, explainer: Explainer) -> Anomaly:
     """Where the longest order ends, and why nobody can go on."""
     for turn in search.longest:
         trial.go(turn)
     left = [at for at in range(len(trial.numbers)) if not trial.done >> at & 1]
     left.sort(key=lambda at: ((trial.needs[at] & ~trial.done).bit_count(), at))
-    shown = left[:TOLD]
+    shown = left[:MOST_SHOWN]
     names = {at: f"T{number}" for number, at in enumerate(shown, 1)}
     lines = [f"  - {names[at]} {_why(trial, at, names)}." for at in shown]
     more = f" ({len(left) - len(shown)} more wait for these.)" if len(left) > len(shown) else ""
@@ -107,7 +107,7 @@ def _told(trial: Trial, search: Search, teller: Teller) -> Anomaly:
         f" the ones before it left. The longest runs {len(trial.numbers) - len(left)} of them,"
         f" and then nobody can go on:{more}"
     )
-    return teller.anomaly([trial.numbers[at] for at in shown], "\n".join([text, *lines]))
+    return explainer.anomaly([trial.numbers[at] for at in shown], "\n".join([text, *lines]))
 
 
 def _why(trial: Trial, at: int, names: Mapping[int, str]) -> str:

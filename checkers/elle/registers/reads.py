@@ -105,7 +105,7 @@ def _with_infos(
     found: Transactions, of: Int64s, written_at: Int64s, committed: Bools, rows: Int64s
 ) -> tuple[Bools, Int64s]:
     """The same with infos that somebody read from, and what these are known to have read."""
-    told = _told_by_infos(found)
+    told = _shown_by_infos(found)
     fresh = rows
     while True:
         at = written_at[of[fresh]]
@@ -121,7 +121,7 @@ def _with_infos(
     return committed, np.sort(np.concatenate((rows, more))) if len(more) else rows
 
 
-def _told_by_infos(found: Transactions) -> Int64s:
+def _shown_by_infos(found: Transactions) -> Int64s:
     """Reads of infos that their completion answered: not nil, and not what was asked already."""
     columns = found.columns
     rows: Int64s = np.flatnonzero((found.f == READ) & (found.status[found.txn] == INFO))

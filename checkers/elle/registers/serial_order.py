@@ -119,9 +119,9 @@ def prepared(known: Versions, graph: Graph, orders: frozenset[str]) -> Prepared 
         moments = narrowed(moments, edges) if realtime else moments
         if (moments.earliest > moments.latest)[parts].any():
             return None
-        more = list(_told_by_edges(known, edges, parts))
+        more = list(_from_edges(known, edges, parts))
         if realtime:
-            more.append(_told_by_reads(known, moments, parts))
+            more.append(_from_reads(known, moments, parts))
         fresh = _fresh(edges, more, moments, len(parts))
         if not len(fresh.source):
             break
@@ -181,7 +181,7 @@ def narrowed(moments: Moments, edges: Edges) -> Moments:
     return Moments(earliest, latest)
 
 
-def _told_by_reads(known: Versions, moments: Moments, parts: Bools) -> Edges:
+def _from_reads(known: Versions, moments: Moments, parts: Bools) -> Edges:
     """What a read of x = 1 tells of others who write x: one that took effect before the reader
     comes before the writer of 1, and one that did so after the writer of 1 comes after the reader.
     Only what the moments do not tell already.
@@ -205,7 +205,7 @@ def _told_by_reads(known: Versions, moments: Moments, parts: Bools) -> Edges:
     return Edges(source, target)
 
 
-def _told_by_edges(known: Versions, edges: Edges, parts: Bools) -> tuple[Edges, Edges]:
+def _from_edges(known: Versions, edges: Edges, parts: Bools) -> tuple[Edges, Edges]:
     """What edges tell of a read of x = 1: who writes x and comes before the reader comes before
     the writer of 1, and who writes x and comes after the writer of 1 comes after the reader.
     """

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from checkers.elle.explain import Teller
+from checkers.elle.explain import Explainer
 from checkers.elle.options import OF_SESSIONS, Options
 from checkers.elle.registers.versions import Versions
 from checkers.elle.registers.weak_saturation import (
@@ -79,7 +79,7 @@ def with_weak_models(
         for weak in _implied(model, table):
             steps = contradiction(known, weak.kind, sessions=weak.sessions)
             if steps:
-                return _broken(verdict, model, weak, steps, Teller(known.found, record))
+                return _broken(verdict, model, weak, steps, Explainer(known.found, record))
             decided &= steps is not None
             if is_weak and not weak.sessions:
                 decided &= contradiction(known, weak.kind, sessions=True) == []
@@ -103,7 +103,7 @@ def _implied(model: str, table: Mapping[str, _Weak]) -> Iterator[_Weak]:
 
 
 def _broken(
-    verdict: Verdict, model: str, weak: _Weak, steps: list[Step], teller: Teller
+    verdict: Verdict, model: str, weak: _Weak, steps: list[Step], explainer: Explainer
 ) -> Verdict:
     """The proof that no order of commits goes with what was read."""
     least = {canonical(name) for name in weak.models}
@@ -111,14 +111,14 @@ def _broken(
     return Verdict(
         valid=False,
         why=f"{NO_ORDER}, which {friendly(model)} forbids",
-        anomalies={**verdict.anomalies, NO_ORDER: [_proof(steps, teller)]},
+        anomalies={**verdict.anomalies, NO_ORDER: [_proof(steps, explainer)]},
         not_=tuple(sorted(map(friendly, least))),
         also_not=tuple(sorted(map(friendly, stronger))),
         stats=verdict.stats,
     )
 
 
-def _proof(steps: list[Step], teller: Teller) -> Anomaly:
+def _proof(steps: list[Step], explainer: Explainer) -> Anomaly:
     names: dict[int, str] = {}
     for txn in (*(step.before for step in steps), *(step.witness for step in steps)):
         if txn >= 0:
@@ -130,4 +130,4 @@ def _proof(steps: list[Step], teller: Teller) -> Anomaly:
         is_last = place == len(steps)
         however, end = ("However, ", ": a contradiction!") if is_last else ("", ".")
         lines.append(f"  - {however}{a} < {b}, because {text}{end}")
-    return teller.anomaly(list(names), "\n".join(["Then:", *lines]))
+    return explainer.anomaly(list(names), "\n".join(["Then:", *lines]))

@@ -18,7 +18,7 @@ from checkers.elle.lists.initial import (
     appended_again,
     declared,
     misshapen,
-    told,
+    not_begun_with,
     without_initial,
 )
 from checkers.elle.lists.versions import Versions, version_orders
@@ -74,7 +74,7 @@ class ListAppend:
             return Verdict(valid=UNKNOWN, why=unexpected(found), settle=OTHER_MODEL)
         if found.unanswered:
             return Verdict(valid=UNKNOWN, why=found.unanswered, settle=ANSWER_ALL)
-        doubts = {"no-answer": found.untold, "no-list": misshapen(found)}
+        doubts = {"no-answer": found.unread, "no-list": misshapen(found)}
         try:
             lists = declared(found, record.header.initial)
         except NoLists as error:
@@ -90,7 +90,7 @@ class ListAppend:
         numbers = commit_numbers(found, numbered, record) if numbered else None
         inference = infer(found, versions, record, numbers)
         inference.doubts.update({kind: text for kind, text in doubts.items() if text})
-        inference.anomalies["incompatible-order"] += told(whole, odd, lists, record)
+        inference.anomalies["incompatible-order"] += not_begun_with(whole, odd, lists, record)
         verdict = options.as_asked(analyse(inference, options, record, budget))
         verdict = verdict if verdict.valid is not True else _tested(verdict, found, versions)
         if are_registers(options, record):

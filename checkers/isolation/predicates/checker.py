@@ -201,7 +201,7 @@ def _look_for_cycles(
         if cycle:
             kind = _named(cycle)
             if cases.wants(kind):
-                cases.keep(kind, _told(record, group, cycle))
+                cases.keep(kind, _cycle_anomaly(record, group, cycle))
             return
 
 
@@ -297,7 +297,7 @@ def _named(cycle: list[Edge]) -> str:
     return f"{'G2' if adjacent else 'G-nonadjacent'}{item}{late}"
 
 
-def _told(record: Record, group: Group, cycle: list[Edge]) -> Anomaly:
+def _cycle_anomaly(record: Record, group: Group, cycle: list[Edge]) -> Anomaly:
     cycle = [  # of two steps in time the first tells all: time is transitive
         edge
         for kind, run in groupby(_from_a_read(cycle), key=lambda edge: edge.kind)

@@ -66,7 +66,7 @@ class Step:
 
     f: str
     about: Any
-    told: Any = None
+    answer: Any = None
 
     @property
     def is_change(self) -> bool:
@@ -91,15 +91,15 @@ class Txn:
 
     def changes(self) -> dict[str, Any]:
         """What it leaves each row at."""
-        return {step.about: step.told for step in self.steps if step.is_change}
+        return {step.about: step.answer for step in self.steps if step.is_change}
 
     def passing(self) -> set[tuple[str, Any]]:
         """(row, value) that it wrote and itself overwrote."""
         left = self.changes()
         return {
-            (step.about, step.told)
+            (step.about, step.answer)
             for step in self.steps
-            if step.is_change and left[step.about] != step.told
+            if step.is_change and left[step.about] != step.answer
         }
 
 
@@ -108,8 +108,8 @@ class Group:
     """One closed universe: its first state, if told, and its transactions."""
 
     initial: dict[str, Any] = field(default_factory=dict)
-    is_told: bool = False
-    told_at: int = AT_FIRST
+    is_known: bool = False
+    known_at: int = AT_FIRST
     txns: list[Txn] = field(default_factory=list)
     odd: str = ""
     rows: dict[str, Any] = field(default_factory=dict)
@@ -127,8 +127,8 @@ class Group:
 
     def doubt(self) -> str:
         """What makes the group unfit for a verdict; empty if nothing does."""
-        early = [txn for txn in self.txns if txn.begun < self.told_at]
-        if not self.odd and early and self.told_at != AT_FIRST:
+        early = [txn for txn in self.txns if txn.begun < self.known_at]
+        if not self.odd and early and self.known_at != AT_FIRST:
             return "a transaction began before what was there at first was in place"
         return self.odd
 
@@ -166,9 +166,9 @@ def taken_in(record: Record) -> Intake:
     return intake
 
 
-def _unkeyed(record: Record, asked: Operation, told: Operation) -> tuple[Any, Any, Any]:
+def _unkeyed(record: Record, asked: Operation, answer: Operation) -> tuple[Any, Any, Any]:
     """The group's key, what was asked and what was answered."""
-    first, last = asked.value, told.value
+    first, last = asked.value, answer.value
     if not record.header.independent:
         return None, first, last
     pairs = [value for value in (first, last) if isinstance(value, list | tuple)]
@@ -192,7 +192,7 @@ def _group(record: Record, intake: Intake, key: Any) -> Group:
             declared = declared.get(_text(key))
         if isinstance(declared, Mapping):
             group.initial = _rows(declared)
-            group.is_told = bool(declared) or not record.header.independent
+            group.is_known = bool(declared) or not record.header.independent
         elif declared is not None:
             intake.odd = f"the initial state is no map of rows: {short(declared)}"
     return intake.groups[key]
@@ -212,10 +212,10 @@ def _take_init(
         return
     if operation.type != OK or not isinstance(rows, Mapping):
         group.odd = f"operation {operation.index} (init) does not say what there was at first"
-    elif group.is_told and group.initial != _rows(rows):
+    elif group.is_known and group.initial != _rows(rows):
         group.odd = f"operation {operation.index} (init) tells of another first state"
     else:
-        group.initial, group.is_told, group.told_at = _rows(rows), True, position
+        group.initial, group.is_known, group.known_at = _rows(rows), True, position
 
 
 def _rows(found: Mapping[Any, Any]) -> dict[str, Any]:
@@ -266,12 +266,12 @@ def _plain(steps: Any) -> Any:
     ]
 
 
-def _condition(told: Any) -> Any:
-    if isinstance(told, Tagged):
-        return keyword_name(told) or told.removeprefix(":")
-    if isinstance(told, list | tuple) and told and isinstance(told[0], Tagged):
-        return [_condition(told[0]), *told[1:]]
-    return told
+def _condition(answer: Any) -> Any:
+    if isinstance(answer, Tagged):
+        return keyword_name(answer) or answer.removeprefix(":")
+    if isinstance(answer, list | tuple) and answer and isinstance(answer[0], Tagged):
+        return [_condition(answer[0]), *answer[1:]]
+    return answer
 
 
 def _two_rows(group: Group, operation: Operation, steps: Sequence[Any]) -> str:

@@ -95,19 +95,19 @@ def _done(txn: Txn, rows: Mapping[str, Any]) -> dict[str, Any] | None:
     now = dict(rows)
     for step in txn.steps:
         if step.is_change:
-            now[step.about] = step.told
-            if step.told is ABSENT:
+            now[step.about] = step.answer
+            if step.answer is ABSENT:
                 del now[step.about]
-        elif txn.status == OK and not _is_so(step.f, step.about, step.told, now):
+        elif txn.status == OK and not _is_so(step.f, step.about, step.answer, now):
             return None
     return now
 
 
-def _is_so(f: str, about: Any, told: Any, rows: Mapping[str, Any]) -> bool:
+def _is_so(f: str, about: Any, answer: Any, rows: Mapping[str, Any]) -> bool:
     if f == "r":
-        return bool(rows.get(about, ABSENT) == told)
+        return bool(rows.get(about, ABSENT) == answer)
     for row, value in rows.items():
         found = fulfils(about, value)
-        if found is not None and found is not (row in told):
+        if found is not None and found is not (row in answer):
             return False
-    return all(rows.get(row, ABSENT) == value for row, value in told.items())
+    return all(rows.get(row, ABSENT) == value for row, value in answer.items())

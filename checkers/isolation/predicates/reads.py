@@ -72,9 +72,9 @@ class Reader:
         """All edges; odd reads go to the cases on the way."""
         for step in self.txn.steps:
             if step.is_change:
-                self.own[step.about] = step.told
+                self.own[step.about] = step.answer
             elif step.f == "r":
-                yield from self._found(step.about, step.told, None)
+                yield from self._found(step.about, step.answer, None)
             else:
                 yield from self._asked(step)
         for row, versions in self.left.items():
@@ -82,24 +82,24 @@ class Reader:
                 yield from self._of_version(row, versions[0], "the reads of {b} together tell that")
 
     def _asked(self, step: Step) -> Iterator[Edge]:
-        for row, value in step.told.items():
+        for row, value in step.answer.items():
             yield from self._found(row, value, step.about)
-        rows = {*self.versions, *self.own} - step.told.keys()
+        rows = {*self.versions, *self.own} - step.answer.keys()
         for row in sorted(rows):
             if row in self.own:
                 if fulfils(step.about, self.own[row]):
-                    self._tell_own(row, "did not find", step.about)
+                    self._report_own(row, "did not find", step.about)
             else:
                 yield from self._missed(row, step.about)
 
     def _found(self, row: str, value: Any, condition: Condition) -> Iterator[Edge]:
         if condition is not None and fulfils(condition, value) is False:
-            told = f"T1 found row {row} = {displayed(value)} by the condition {shown(condition)},"
-            self._keep(MISMATCH, {}, f"{told} which it does not fulfil", row)
+            step = f"T1 found row {row} = {displayed(value)} by the condition {shown(condition)},"
+            self._keep(MISMATCH, {}, f"{step} which it does not fulfil", row)
             self.odd.add(row)
         if row in self.own:
             if self.own[row] != value:
-                self._tell_own(row, f"found {displayed(value)} in", None, value)
+                self._report_own(row, f"found {displayed(value)} in", None, value)
         elif self._is_a_version(row, value):
             yield from self._of_read(row, value, condition)
             self._narrow(row, [held for held in self._all(row) if held[0] == value])
@@ -112,14 +112,14 @@ class Reader:
             return True
         found = f"found row {row} = {displayed(value)}"
         if any(
-            step.is_change and (step.about, step.told) == (row, value) for step in self.txn.steps
+            step.is_change and (step.about, step.answer) == (row, value) for step in self.txn.steps
         ):
             self._keep(FUTURE_READ, {}, f"T1 {found}, which only T1 itself wrote, and later", row)
             return False
         for kind, writer in self._odd_writers(row, value):
             why = "and T1 failed" if kind == ABORTED_READ else "and T1 itself overwrote it"
-            told = f"T2 {found}, which T1 wrote, {why}"
-            self._keep(kind, {"T1": writer.end}, told, row)
+            step = f"T2 {found}, which T1 wrote, {why}"
+            self._keep(kind, {"T1": writer.end}, step, row)
             return False
         self._keep(THIN_AIR, {}, f"T1 {found}, which nobody ever wrote", row)
         return False
@@ -131,7 +131,7 @@ class Reader:
                 yield INTERMEDIATE_READ, txn
         for txn in self.group.txns:
             wrote = any(
-                (step.about, step.told) == (row, value) for step in txn.steps if step.is_change
+                (step.about, step.answer) == (row, value) for step in txn.steps if step.is_change
             )
             if txn.status == FAIL and wrote:
                 yield ABORTED_READ, txn
@@ -171,13 +171,13 @@ class Reader:
         ]
         others = [version for version in silent if version[1] != self.number]
         if not others:
-            if self.group.is_told:
+            if self.group.is_known:
                 values = ", ".join(displayed(value) for value, _ in self._all(row))
-                told = (
+                step = (
                     f"T1 did not find row {row} by the condition {shown(condition)}, which each of"
                     f" the values that the row ever had fulfils: {values}"
                 )
-                self._keep(MISS, {}, told, row)
+                self._keep(MISS, {}, step, row)
                 self.odd.add(row)
             return
         self._narrow(row, silent)
@@ -205,30 +205,30 @@ class Reader:
         self.left[row] = possible
         if not possible and row not in self.odd:
             self.odd.add(row)
-            told = f"no one version of row {row} explains all that T1 was told of it"
-            self._keep(INTERNAL, {}, told, row)
+            step = f"no one version of row {row} explains all that T1 was told of it"
+            self._keep(INTERNAL, {}, step, row)
 
-    def _tell_own(self, row: str, did: str, condition: Condition, value: Any = ABSENT) -> None:
+    def _report_own(self, row: str, did: str, condition: Condition, value: Any = ABSENT) -> None:
         """A read that lacks what the transaction itself had written."""
         by = "" if condition is None else f" by the condition {shown(condition)}"
-        told = f"T1 {did} row {row}{by}, and had itself left it at {displayed(self.own[row])}"
+        step = f"T1 {did} row {row}{by}, and had itself left it at {displayed(self.own[row])}"
         others = [
             held
             for number, txn in enumerate(self.group.txns)
             if number != self.number
-            for held in [step.told for step in txn.steps if step.is_change and step.about == row]
+            for held in [step.answer for step in txn.steps if step.is_change and step.about == row]
         ]
         if condition is None:
             is_others = value in others
         else:
             is_others = any(fulfils(condition, held) is not True for held in others)
-        self._keep(OWN_REPLACED if is_others else OWN_UNREAD, {}, told, row)
+        self._keep(OWN_REPLACED if is_others else OWN_UNREAD, {}, step, row)
 
-    def _keep(self, kind: str, named: Mapping[str, int], told: str, row: str) -> None:
+    def _keep(self, kind: str, named: Mapping[str, int], step: str, row: str) -> None:
         if self.cases.wants(kind):
             reader = "T2" if named else "T1"
             everybody = {**named, reader: self.txn.end}
-            self.cases.keep(kind, proof(self.record, everybody, [told], key=row))
+            self.cases.keep(kind, proof(self.record, everybody, [step], key=row))
 
 
 def _safe(why: str) -> str:

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from checkers.elle.explain import Teller
+from checkers.elle.explain import Explainer
 from checkers.elle.options import Options
 from checkers.elle.registers import consistent_view
 from checkers.elle.registers.by_inference import by_inference
@@ -91,8 +91,8 @@ class RwRegister:
         found = found if options.timed else found.without_times()
         if found.unexpected:
             return Verdict(valid=UNKNOWN, why=unexpected(found), settle=OTHER_CHECKER)
-        if found.unanswered or found.untold:
-            return Verdict(valid=UNKNOWN, why=found.unanswered or found.untold, settle=ANSWER_ALL)
+        if found.unanswered or found.unread:
+            return Verdict(valid=UNKNOWN, why=found.unanswered or found.unread, settle=ANSWER_ALL)
         initial = record.header.initial
         known = versions(found, initial, infos=sees_what_committed(options))
         if len(known.written_twice):
@@ -177,7 +177,7 @@ class RwRegister:
             order = agreed_order(known, sources(known, assumed, record))
             graph = infer(known, order, record).graph
             verdict = settle(verdict, known, graph, options, record)
-            verdict = consistent_view.decided(verdict, known, options, Teller(found, record))
+            verdict = consistent_view.decided(verdict, known, options, Explainer(found, record))
         if verdict.valid == UNKNOWN and len(options.asked) > 1 and not verdict.anomalies:
             return self._one_by_one(verdict, options, record, budget)
         return verdict

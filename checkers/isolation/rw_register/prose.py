@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from checkers.elle.explain import Teller
+from checkers.elle.explain import Explainer
 from checkers.elle.graph import LABELS, PROCESS, REALTIME, RW, WR, WW
 from checkers.isolation.rw_register.begin_commit_graph import INSIDE
 from checkers.isolation.rw_register.problem import INITIAL, PREFIX, SERIAL, SNAPSHOT, Level, Problem
@@ -41,7 +41,7 @@ _WHAT: Final = {
 }
 
 
-class _Tale:
+class _Describer:
     """Names transactions and findings in the order in which they are told of."""
 
     def __init__(self, problem: Problem, level: Level, refutation: Refutation) -> None:
@@ -128,16 +128,18 @@ class _Tale:
         yield from then(steps)
 
 
-def told(refutation: Refutation, problem: Problem, level: Level, record: Record) -> Anomaly:
+def refutation_anomaly(
+    refutation: Refutation, problem: Problem, level: Level, record: Record
+) -> Anomaly:
     """The proof for people, with its steps for machines."""
-    tale = _Tale(problem, level, refutation)
+    describer = _Describer(problem, level, refutation)
     circles = refutation.circles[:MOST_CIRCLES]
-    proved = [line for circle in circles for line in (*tale.circle(circle), "")]
+    proved = [line for circle in circles for line in (*describer.circle(circle), "")]
     if len(refutation.circles) > len(circles):
         more = len(refutation.circles) - len(circles)
         proved.append(f"So it goes with each other choice ({more} more circles).")
     findings = [
-        f"  ({place}) {tale.finding(finding)}."
+        f"  ({place}) {describer.finding(finding)}."
         for place, finding in enumerate(refutation.findings[:MOST_FINDINGS], 1)
     ]
     if len(refutation.findings) > len(findings):
@@ -149,8 +151,8 @@ def told(refutation: Refutation, problem: Problem, level: Level, record: Record)
     if any(circle.supposed for circle in refutation.circles):
         parts.append("Nothing tells which of some versions came first; each choice contradicts.")
     text = "\n".join([*parts, *proved]).strip()
-    txns = [int(problem.txns[number]) for number in tale.names]
-    return Teller(problem.found, record).anomaly(txns, text, steps=_steps(circles, problem))
+    txns = [int(problem.txns[number]) for number in describer.names]
+    return Explainer(problem.found, record).anomaly(txns, text, steps=_steps(circles, problem))
 
 
 def _steps(circles: Sequence[Circle], problem: Problem) -> list[dict[str, Any]]:

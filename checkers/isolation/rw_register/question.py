@@ -23,7 +23,7 @@ from checkers.isolation.rw_register.problem import (
     Problem,
     problem,
 )
-from checkers.isolation.rw_register.prose import NAMES, told
+from checkers.isolation.rw_register.prose import NAMES, refutation_anomaly
 from checkers.proof.models import canonical, friendly, implied_models, stronger_models, weakest
 from harness.verdict.record import Record
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Verdict
@@ -99,7 +99,7 @@ class Question:
         for other in (model, *(other for other in self.levels if other in least)):
             made, level = self.made.get(other), self.levels[other]
             if made and made.refutation and NAMES[level.kind] not in anomalies:
-                case = told(made.refutation, self.stated, level, record)
+                case = refutation_anomaly(made.refutation, self.stated, level, record)
                 anomalies[NAMES[level.kind]] = [case]
         return Verdict(
             valid=False,

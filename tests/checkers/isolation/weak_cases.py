@@ -31,7 +31,7 @@ class Done:
     end: str
     begin: int = -1
     finish: int = -1
-    is_told: bool = False
+    is_known: bool = False
     """Whether its completion tells the answer, whatever its outcome."""
     counts: bool = False
     """Whether what it tells to have read counts."""
@@ -107,8 +107,8 @@ def _records(random: Random, events: list[tuple[str, Done]]) -> list[Operation]:
         if kind == "begin":
             records.append(Operation(at, at, each.process, "invoke", each.f, each.asked))
             continue
-        each.is_told = each.ok or random.random() < 0.5
-        value = each.answer if each.is_told else each.asked
+        each.is_known = each.ok or random.random() < 0.5
+        value = each.answer if each.is_known else each.asked
         records.append(Operation(at, at, each.process, each.end, each.f, value))
     return records
 

@@ -24,7 +24,7 @@ def count_reads(done: list[Done], start: Start) -> None:
     while changed:
         changed = False
         for each in done:
-            if each.counts or not (each.end == "info" and each.is_told and each.begin >= 0):
+            if each.counts or not (each.end == "info" and each.is_known and each.begin >= 0):
                 continue
             finals = {(key, writes_of(each, key)[-1]) for f, key, _ in each.asked if f == "w"}
             readers = [other for other in done if other is not each and other.counts]

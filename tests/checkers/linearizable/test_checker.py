@@ -310,10 +310,10 @@ def test_no_time_left_is_unknown_and_never_valid() -> None:
 def test_a_defect_in_telling_a_proof_does_not_hide_the_violation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken_teller(*_: Any) -> Any:
+    def broken_explainer(*_: Any) -> Any:
         raise KeyError("lost")
 
-    monkeypatch.setattr("checkers.linearizable.checker.prove", broken_teller)
+    monkeypatch.setattr("checkers.linearizable.checker.prove", broken_explainer)
     verdict = judged(drawn(BAD))
     assert verdict.valid is False
     (case,) = verdict.anomalies["nonlinearizable"]

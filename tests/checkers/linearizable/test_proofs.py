@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import replace
 from random import Random
 
+import pytest
+
 from checkers.linearizable import Linearizable
-from checkers.linearizable.checker import TOLD, prove
+from checkers.linearizable.checker import MOST_EXPLAINED, prove
 from checkers.linearizable.judge_registers import judge
 from checkers.linearizable.minimal import minimal
 from checkers.linearizable.register_entries import Entry, by_key
@@ -40,6 +42,7 @@ def some_broken_history(seed: int) -> list[Entry]:
     return with_one_read_changed(random, entries)
 
 
+@pytest.mark.slow
 def test_the_operations_of_a_proof_have_no_order_by_themselves() -> None:
     kinds: Counter[str] = Counter()
     for seed in range(2500):
@@ -172,7 +175,7 @@ def stale_keys(count: int) -> History:
     return History(operations, Header(independent=True))
 
 
-def told_keys(count: int, *fault_s: int) -> tuple[str, list[int]]:
+def explained_keys(count: int, *fault_s: int) -> tuple[str, list[int]]:
     """``why``, and the keys in the order told, with a fault in force at these seconds."""
     faults = ledger(
         *(
@@ -188,15 +191,15 @@ def told_keys(count: int, *fault_s: int) -> tuple[str, list[int]]:
 
 
 def test_what_broke_without_a_fault_is_told_first_then_by_time() -> None:
-    assert told_keys(6)[1] == [0, 1, 2, 3, 4, 5]
-    why, keys = told_keys(6, 4, 0)
+    assert explained_keys(6)[1] == [0, 1, 2, 3, 4, 5]
+    why, keys = explained_keys(6, 4, 0)
     assert keys == [1, 2, 3, 5, 0, 4]
     assert "6 of 6 keys are not linearizable; Stale read of key 1:" in why
 
 
 def test_of_too_many_keys_those_that_broke_without_a_fault_are_told() -> None:
-    why, keys = told_keys(TOLD + 2, 0, 1)
-    assert keys == list(range(2, TOLD + 2))
+    why, keys = explained_keys(MOST_EXPLAINED + 2, 0, 1)
+    assert keys == list(range(2, MOST_EXPLAINED + 2))
     assert "of key 2:" in why
 
 

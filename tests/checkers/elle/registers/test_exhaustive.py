@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from checkers.elle.explain import Teller
+from checkers.elle.explain import Explainer
 from checkers.elle.options import Options
 from checkers.elle.registers import consistent_view, exhaustive
 from checkers.elle.registers.dependencies import WRITES, infer
@@ -170,7 +170,7 @@ def test_the_search_for_consistent_views_alone_is_right() -> None:
             continue
         options = Options(consistency_models=("consistent-view",))
         record = Record(history=history)
-        verdict = consistent_view.decided(OPEN, known, options, Teller(known.found, record))
+        verdict = consistent_view.decided(OPEN, known, options, Explainer(known.found, record))
         assert verdict.valid is ("consistent-view" in allowed(history)), seed
         decided[bool(verdict.valid)] += 1
     assert min(decided.values()) >= 30

@@ -93,6 +93,9 @@ class Cost:
     children that it saw end; and the time by the clock less that in which *anybody* on the machine
     had to wait for a processor or the disk (the kernel's pressure, "some"). The busier the machine,
     the more the second forgives; on an idle one it is the time by the clock.
+
+    A second of a processor that is shared does less, down to half (hyper-threads, caches): what was
+    used is divided by one and the share of the time in which somebody waited.
     """
 
     def __init__(self, clocks: Callable[[], tuple[float, float, float]] | None = None) -> None:
@@ -104,7 +107,8 @@ class Cost:
         passed, used, stalled = (
             now - then for now, then in zip(self._clocks(), self._start, strict=True)
         )
-        return max(used, passed - stalled)
+        busy = min(1.0, stalled / passed) if passed > 0 else 0.0
+        return max(used / (1 + busy), passed - stalled)
 
 
 class Haste:

@@ -42,12 +42,12 @@ def spend(seconds):
         pass
 
 def test_that_is_slow():
-    spend(1.1)
+    spend(2.2)
 
 def test_that_is_slow_once():
     if not imported:
         imported.append("something large")
-        spend(1.1)
+        spend(2.2)
     assert imported
 '''
 
@@ -86,7 +86,7 @@ def test_a_test_that_is_slow_without_saying_so_fails(
 ) -> None:
     done = session(tmp_path, SLOW, *workers, "--group", "quick")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "test_it.py::test_that_is_slow took 1." in done.stdout
+    assert "test_it.py::test_that_is_slow took " in done.stdout
     assert "make it faster, or mark it slow" in done.stdout
     assert "1 failed, 1 passed" in done.stdout
 
@@ -102,8 +102,11 @@ def test_a_test_that_only_waits_costs_the_time_by_the_clock() -> None:
 
 
 def test_time_in_which_the_machine_was_busy_is_no_tests_fault() -> None:
-    assert cost(4, 0.5, 3.9) == 0.5
+    assert cost(4, 0.5, 3.9) < 0.5
 
 
-def test_processor_time_counts_on_a_busy_machine_too() -> None:
-    assert cost(4, 1.5, 4) == 1.5
+def test_processor_time_counts_by_half_at_least() -> None:
+    assert cost(2, 1.5, 0) == 2
+    assert cost(2, 1.5, 1) == 1
+    assert cost(4, 3, 4) == 1.5
+    assert cost(4, 3, 9) == 1.5

@@ -66,6 +66,7 @@ def polygraph(environment: Path, tmp_path: Path) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_nothing_of_the_checkout_is_used(environment: Path) -> None:
     program = "import harness, systems; print(harness.__file__, systems.__file__)"
     argv = [str(environment / "bin" / "python"), "-P", "-c", program]
@@ -74,6 +75,7 @@ def test_nothing_of_the_checkout_is_used(environment: Path) -> None:
     assert all(word.startswith(str(environment)) for word in done.stdout.split())
 
 
+@pytest.mark.slow
 def test_doctor_list_and_help_work(polygraph: Run) -> None:
     assert polygraph("doctor").returncode in (0, 3)
     assert "etcd" in json.loads(polygraph("list", "--json").stdout)["systems"]

@@ -32,6 +32,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(out.glob("*.whl"))
 
 
+@pytest.mark.slow
 def test_the_five_packages_are_inside_and_no_tests(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.split("/")[0] for name in archive.namelist()}
@@ -53,6 +54,7 @@ def test_every_file_of_the_packages_is_inside(wheel: Path) -> None:
     assert {name for name in programs if "__pycache__" not in name} - inside == set()
 
 
+@pytest.mark.slow
 def test_list_works_from_an_unpacked_wheel(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:

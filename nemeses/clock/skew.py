@@ -54,6 +54,7 @@ class Clock:
     """The clock of each target's processes set by a bump, a strobe or a drift of its own."""
 
     name = "clock"
+    needs = (Clocks, ClockSettable, ClockPath, ReportsTime)
     options = (
         SystemOption(
             name="clock_targets",

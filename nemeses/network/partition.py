@@ -32,6 +32,7 @@ class Partition:
     """Directed links cut between the nodes of a :class:`Partitionable` cluster."""
 
     name = "partition"
+    needs = (Partitionable,)
     options = (
         SystemOption(
             name="partition_targets",

@@ -20,7 +20,7 @@ from random import Random
 from typing import Any
 
 from harness.contract.fault import Effects, Ended, Proof, Stage
-from harness.contract.node import Cluster, Daemon
+from harness.contract.node import Cluster, Daemon, HasProcesses
 from harness.contract.system import System, SystemOption
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity
@@ -61,6 +61,7 @@ class Kill:
 
     name = "kill"
     needs_processes = True
+    needs = (HasProcesses,)
     options = (
         SystemOption(
             name="kill_targets",

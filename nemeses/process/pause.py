@@ -47,6 +47,7 @@ class Pause:
 
     name = "pause"
     needs_processes = True
+    needs = (HasProcesses,)
     options = (
         SystemOption(
             name="pause_targets",

@@ -29,6 +29,7 @@ def _nothing(hostile: Hostile) -> None:
 UNTOUCHED = Attack("untouched", _nothing)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("valid", [True, False])
 def test_the_run_that_is_attacked_is_a_whole_one(valid: bool) -> None:
     run = whole_run(valid)
@@ -38,6 +39,7 @@ def test_the_run_that_is_attacked_is_a_whole_one(valid: bool) -> None:
     assert json.loads((run / "verdict.json").read_text()) == verdict
 
 
+@pytest.mark.slow
 def test_there_is_an_attack_in_the_place_of_every_file() -> None:
     names = {attack.name for attack in attacks()}
     for kind in ("link", "fifo", "huge", "missing"):
@@ -50,6 +52,7 @@ def test_every_attack_has_a_name_of_its_own() -> None:
     assert len(counts) > 1000
 
 
+@pytest.mark.slow
 def test_every_file_that_links_lead_to_tells_the_secret(tmp_path: Path) -> None:
     for name in files_of_a_run():
         told = (poisoned_run() / name).read_bytes()
@@ -59,6 +62,7 @@ def test_every_file_that_links_lead_to_tells_the_secret(tmp_path: Path) -> None:
             assert SECRET.encode() in told, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["link", "fifo", "socket", "device", "name", "bytes", "plugin", "registered", "columns"]
 )

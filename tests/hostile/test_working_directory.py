@@ -34,6 +34,7 @@ def said(hostile: Hostile, *argv: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(argv, cwd=hostile.run, capture_output=True, timeout=100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv",
     [
@@ -55,6 +56,7 @@ def test_no_verb_runs_what_lies_in_the_working_directory(
     hostile.assert_harmless(done.stdout, done.stderr)
 
 
+@pytest.mark.slow
 def test_settings_of_the_plots_are_not_those_of_the_working_directory(hostile: Hostile) -> None:
     (hostile.run / "matplotlibrc").unlink()
     os.mkfifo(hostile.run / "matplotlibrc")  # whoever opens it waits for ever
@@ -63,6 +65,7 @@ def test_settings_of_the_plots_are_not_those_of_the_working_directory(hostile: H
     assert (hostile.run / "plots" / "rate.png").is_file()
 
 
+@pytest.mark.slow
 def test_settings_of_numba_are_not_those_of_the_working_directory(hostile: Hostile) -> None:
     """One of them names the folder of compiled code, which is kept as pickles."""
     (hostile.run / ".numba_config.yaml").write_text("cache_dir: evil\ndebug_cache: 1\n")
@@ -89,6 +92,7 @@ def test_the_judging_process_imports_nothing_from_the_working_directory(
     hostile.assert_harmless()
 
 
+@pytest.mark.slow
 def test_no_module_of_ours_is_started_from_the_working_directory() -> None:
     """``python -m`` looks there first; ``harness.linux.surroundings.program`` does not."""
     found = [

@@ -59,6 +59,7 @@ def base() -> set[str]:
     return {wanted.partition(">")[0].replace("-", "_") for wanted in project["dependencies"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", modules())
 def test_importing_it_imports_no_driver(module: str, imported: dict[str, set[str]]) -> None:
     assert imported[module] - base() == set()

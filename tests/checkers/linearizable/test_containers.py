@@ -71,6 +71,7 @@ def set_history(seed: int) -> list[Timed]:
     return blind(random, random.randint(2, 8), draw, random.choice([0.0, 0.3]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "make"),
     [

@@ -52,6 +52,7 @@ def agree(entries: list[Entry]) -> bool:
     return plain is None
 
 
+@pytest.mark.slow
 def test_random_histories_get_the_same_answer() -> None:
     verdicts = []
     for seed in range(1500):
@@ -80,6 +81,7 @@ def test_long_histories_with_infos_get_the_same_answer_before_and_after_a_change
     assert not all(verdicts)
 
 
+@pytest.mark.slow
 def test_configurations_may_take_several_words() -> None:
     infos = [Entry(n, n, NEVER, NOTHING, n + 1) for n in range(70)]
     reads = [Entry(200 + 2 * n, 200 + 2 * n, 201 + 2 * n, n + 1, NOTHING) for n in range(70)]
@@ -91,6 +93,7 @@ def crowd(size: int) -> Problem:
     return register_problem([Entry(n, n, 100 + n, NOTHING, n) for n in range(size)], (INITIAL,))
 
 
+@pytest.mark.slow
 def test_growing_changes_nothing() -> None:
     problem = crowd(13)
     spent, plain = allowance(), allowance()
@@ -99,6 +102,7 @@ def test_growing_changes_nothing() -> None:
     assert spent.visited > 4_000
 
 
+@pytest.mark.slow
 def test_every_budget_ends_it_and_says_what_ran_out() -> None:
     problem = crowd(30)
     with pytest.raises(Exhausted, match="200,000 configurations") as caught:

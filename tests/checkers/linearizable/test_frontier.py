@@ -59,6 +59,7 @@ def test_random_answers_are_judged_as_by_trying_every_order(
     assert verdicts == {True, False}
 
 
+@pytest.mark.slow
 def test_histories_that_have_an_order_by_construction_are_never_called_wrong() -> None:
     for seed in range(300):
         random = Random(seed)
@@ -96,6 +97,7 @@ def test_infos_are_pruned_by_subset_and_never_by_count() -> None:
     assert found.entry == again[-1]
 
 
+@pytest.mark.slow
 def test_more_than_fifty_six_operations_may_be_open_at_once() -> None:
     infos = [write(n, NEVER, n + 1) for n in range(90)]
     reads = [read(200 + 2 * n, 201 + 2 * n, n + 1) for n in range(90)]

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import replace
 from random import Random
 
+import pytest
+
 from checkers.linearizable import Linearizable
 from checkers.linearizable.checker import MOST_EXPLAINED, prove
 from checkers.linearizable.judge_registers import judge
@@ -40,6 +42,7 @@ def some_broken_history(seed: int) -> list[Entry]:
     return with_one_read_changed(random, entries)
 
 
+@pytest.mark.slow
 def test_the_operations_of_a_proof_have_no_order_by_themselves() -> None:
     kinds: Counter[str] = Counter()
     for seed in range(2500):

@@ -35,6 +35,7 @@ def test_the_etcd_logs_get_porcupines_verdicts() -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("initial", [None, 0])
 def test_the_cas_registers_get_knossos_verdicts(initial: int | None) -> None:
     paths = sorted((HISTORIES / "knossos/cas-register").glob("*/*.edn"))

@@ -55,6 +55,7 @@ def random_history(seed: int) -> History:
     return history_of(with_one_read_changed(random, entries) if seed % 2 else entries)
 
 
+@pytest.mark.slow
 def test_one_key_gets_the_same_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = {True: 0, False: 0, UNKNOWN: 0}
     for seed in range(900):
@@ -85,6 +86,7 @@ def interleaved(seed: int, keys: int) -> History:
     return History(records, Header(model="cas-register", independent=True, initial=0))
 
 
+@pytest.mark.slow
 def test_many_keys_get_the_same_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     invalid = 0
     for seed in range(150):

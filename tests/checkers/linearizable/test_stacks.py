@@ -6,6 +6,8 @@ from collections import Counter
 from functools import cache
 from random import Random
 
+import pytest
+
 from checkers.linearizable import frontier
 from checkers.linearizable.containers import NotDecided
 from checkers.linearizable.nesting import Stay, knot, smallest_knot
@@ -54,6 +56,7 @@ def can_be_nested(stays: list[Stay]) -> bool:
     return goes(frozenset(), ())
 
 
+@pytest.mark.slow
 def test_stays_can_be_nested_exactly_if_there_is_no_knot() -> None:
     seen: Counter[bool] = Counter()
     for seed in range(8000):
@@ -67,6 +70,7 @@ def test_stays_can_be_nested_exactly_if_there_is_no_knot() -> None:
     assert min(seen.values()) > 300, seen
 
 
+@pytest.mark.slow
 def test_thousands_of_stays_deep_or_side_by_side() -> None:
     count = 5000
     deep = [Stay(4 * n, 4 * n + 1, 8 * count - 4 * n, 8 * count - 4 * n + 1) for n in range(count)]
@@ -95,6 +99,7 @@ def stack_history(seed: int) -> list[Timed]:
     return blind(random, random.randint(2, 8), draw, unknown)
 
 
+@pytest.mark.slow
 def test_random_answers_are_judged_as_by_trying_every_order() -> None:
     reasons: Counter[str] = Counter()
     for seed in range(6000):
@@ -150,6 +155,7 @@ def test_what_a_stack_did_is_never_called_impossible() -> None:
         assert decided(part("stack", calls), Budget.start(600)) is None, seed
 
 
+@pytest.mark.slow
 def test_two_answers_exchanged_are_judged_as_by_the_search() -> None:
     seen: Counter[bool] = Counter()
     for seed in range(150):

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Fixture = Any
 
 SCENARIO = 'system = "toy"\nworkload = "toy-work"\nseed = 7\n'
@@ -96,6 +98,7 @@ def test_a_misspelt_consistency_model_is_refused(
     assert "did you mean serializable" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_misspelt_anomaly_is_refused_as_nobody_would_look_for_it(
     polygraph: Fixture, history: str, toys: Fixture
 ) -> None:
@@ -118,6 +121,7 @@ def test_a_file_that_says_nothing_of_itself_needs_a_model(polygraph: Fixture, hi
     assert "-m MODEL" in done.stderr
 
 
+@pytest.mark.slow
 def test_verdict_and_proofs_are_written_into_the_folder(
     polygraph: Fixture, history: str, toys: Fixture, tmp_path: Path
 ) -> None:

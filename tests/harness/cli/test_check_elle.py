@@ -62,6 +62,7 @@ ROWS: list[tuple[Callable[..., History], str, Sequence[str], object, str]] = [
 """How it is drawn, the drawing, the flags, the answer, and what one anomaly's name begins with."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("draw", "drawing", "flags", "valid", "anomaly"), ROWS)
 def test_each_flag_changes_the_answer(
     draw: Callable[..., History],
@@ -90,6 +91,7 @@ def numbered(drawing: str, *numbers: int) -> History:
     )
 
 
+@pytest.mark.slow
 def test_the_order_of_commits_shows_what_no_read_does(polygraph: Fixture, tmp_path: Path) -> None:
     """T1 read what T2 wrote, and was committed before it."""
     flags = ["-c", "serializable"]
@@ -102,6 +104,7 @@ def test_the_order_of_commits_shows_what_no_read_does(polygraph: Fixture, tmp_pa
     assert "by the database's own order" in broken["anomalies"]["G1c"][0]["message"]
 
 
+@pytest.mark.slow
 def test_an_additional_graph_is_looked_at_where_an_anomaly_of_it_is(
     polygraph: Fixture, tmp_path: Path
 ) -> None:

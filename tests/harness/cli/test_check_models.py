@@ -159,6 +159,7 @@ def test_two_files_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None
     }
 
 
+@pytest.mark.slow
 def test_an_invalid_history_gets_a_page_with_pictures(polygraph: Fixture, tmp_path: Path) -> None:
     lines = [
         "0\t:invoke\t:add\t1",

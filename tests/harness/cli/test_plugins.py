@@ -31,6 +31,7 @@ def polygraph_without(module: str, *argv: str) -> subprocess.CompletedProcess[st
     return subprocess.run(program, capture_output=True, text=True, check=False, timeout=250)
 
 
+@pytest.mark.slow
 def test_a_list_tells_what_of_ours_is_broken_why_and_what_to_try() -> None:
     done = polygraph_without("checkers.objects.bank", "list", "--json")
     assert done.returncode == 0, done.stderr

@@ -28,6 +28,7 @@ OVERRIDES = {"checkers": ["bank"]}
 """
 
 
+@pytest.mark.slow
 def test_every_checker_tells_what_was_planted_and_accuses_nothing_clean(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -73,6 +74,7 @@ def test_a_file_with_one_impossible_read_must_be_called_invalid(
     assert (code, "self-test passed" in told) == (0, True), told
 
 
+@pytest.mark.slow
 def test_a_plug_in_that_takes_a_name_of_ours_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,7 @@ def shell(store: Path, environment: dict[str, str]) -> Any:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code"),
     [

@@ -42,6 +42,7 @@ MEMORY = Path("/dev/shm")
 file system in memory cannot, and a killed process leaves the same on both."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "seed"), [("buffered", 1), ("buffered", 2), ("sync", 3)])
 def test_what_a_killed_run_recorded_can_be_read(tmp_path: Path, mode: str, seed: int) -> None:
     home = MEMORY if os.access(MEMORY, os.W_OK) else tmp_path
@@ -79,6 +80,7 @@ def run_and_kill(path: Path, mode: str, lines: int) -> list[tuple[int, int]]:
     return [(int(index), int(time)) for index, time in whole]
 
 
+@pytest.mark.slow
 def test_a_prefix_cut_at_any_byte_is_sound(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     run_and_kill(path, "sync", 1)

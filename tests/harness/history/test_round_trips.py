@@ -154,6 +154,7 @@ def written(history: History, format: str) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 @given(operations=histories(), header=headers)
 @settings(deadline=None, max_examples=100)
@@ -162,6 +163,7 @@ def test_every_field_survives(format: str, operations: list[Operation], header: 
     assert_same(parse_history(data, "exported"), header, operations)
 
 
+@pytest.mark.slow
 @given(operations=histories(), header=headers, formats=st.permutations(sorted(FORMATS)))
 @settings(deadline=None, max_examples=50)
 def test_every_field_survives_all_formats_one_after_another(
@@ -176,6 +178,7 @@ def test_every_field_survives_all_formats_one_after_another(
 counter = itertools.count()
 
 
+@pytest.mark.slow
 @given(operations=histories(), header=headers)
 @settings(
     deadline=None,

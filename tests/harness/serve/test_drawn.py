@@ -44,6 +44,7 @@ def pages(store: Path) -> Iterator[Drawn]:
     made.close()
 
 
+@pytest.mark.slow
 def test_a_missing_page_is_drawn_and_nothing_is_written(
     client: TestClient, run: Path, store: Path
 ) -> None:
@@ -55,6 +56,7 @@ def test_a_missing_page_is_drawn_and_nothing_is_written(
     assert sorted(store.rglob("*")) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["report.html", "plots"])
 def test_no_page_is_written_through_a_link(
     client: TestClient, run: Path, tmp_path: Path, name: str
@@ -69,6 +71,7 @@ def test_no_page_is_written_through_a_link(
     assert (target / "secret").read_text() == "not yours"
 
 
+@pytest.mark.slow
 def test_a_page_is_drawn_again_when_its_run_has_changed(client: TestClient, run: Path) -> None:
     assert "the very reason" in client.get(f"/run/{AT}/").text
     (run / "verdict.json").write_text('{"valid": false, "why": "another one"}')

@@ -168,6 +168,7 @@ Loop(Book.resume(folder, 0), folder, [sys.executable, {script!r}], tell).run()
 """
 
 
+@pytest.mark.slow
 def test_a_soak_killed_twice_resumes_and_counts_each_run_once(tmp_path: Path, script: Path) -> None:
     folder = tmp_path / "soak"
     scenario = {"mode": "pass", "takes": 0.05}

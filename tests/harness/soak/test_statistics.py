@@ -67,6 +67,7 @@ def test_until_failure_covers_the_rate_at_least_as_often_as_stated(p: float, mos
     assert coverage(p, most, 0.9) >= 0.9 - 1e-9
 
 
+@pytest.mark.slow
 @given(p=st.floats(0.001, 0.999), n=st.integers(1, 40))
 def test_fixed_n_covers_the_rate_at_least_as_often_as_stated(p: float, n: int) -> None:
     chance = 0.0

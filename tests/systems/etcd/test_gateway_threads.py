@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import sys, threading
@@ -26,6 +28,7 @@ for thread in threads:
 """
 
 
+@pytest.mark.slow
 def test_the_first_answers_may_come_to_several_threads_at_once() -> None:
     for _ in range(10):  # one time in nine, as msgspec 0.22.0 crashed without our precaution
         done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, timeout=60, check=False)

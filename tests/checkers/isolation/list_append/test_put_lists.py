@@ -86,6 +86,7 @@ def read_committed(rng: Random, count: int) -> History:
     return History(numbered, PUTS)
 
 
+@pytest.mark.slow
 def test_a_read_committed_store_is_never_accused_of_what_the_workload_undid() -> None:
     rng = Random("puts")
     answers = {}

@@ -38,6 +38,7 @@ def decisions() -> list[object]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_numba(), reason="needs numba")
 def test_compiled_loops_decide_as_plain_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = decisions()

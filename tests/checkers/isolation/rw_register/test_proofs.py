@@ -39,6 +39,7 @@ def replays(graph: Turns, order: np.ndarray) -> bool:
     return explains(graph.problem.known, graph.level, txns, commits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", list(MODELS))
 def test_the_replay_takes_no_order_of_a_history_that_has_none(model: str) -> None:
     rng = random.Random(model)
@@ -101,6 +102,7 @@ def refutations(levels: tuple[str, ...]) -> list[tuple[Turns, Refutation]]:
     return found
 
 
+@pytest.mark.slow
 def test_every_proof_holds_and_none_with_a_step_taken_out() -> None:
     made = refutations(("PL-SI", "PL-3", "PL-SS", "prefix", "strong-session-serializable"))
     assert len(made) > 60

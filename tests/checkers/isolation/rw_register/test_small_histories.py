@@ -26,6 +26,7 @@ FORK = """
 """Nothing but trying both orders of x and both of y shows what is wrong."""
 
 
+@pytest.mark.slow
 def test_small_histories_are_decided_as_every_order_of_turns_has_it() -> None:
     tally = Tally()
     for seed in range(120):
@@ -89,6 +90,7 @@ def test_without_a_solver_no_answer_is_another_one(monkeypatch: pytest.MonkeyPat
     assert open_ > 0
 
 
+@pytest.mark.slow
 def test_every_mutation_of_a_valid_history_is_caught_or_valid() -> None:
     """Each read of some valid histories is made to tell each other value of its key."""
     caught = kept = 0

@@ -112,13 +112,15 @@ def _judge_named(name: str, request: Request) -> dict[str, Any]:
 
 
 def _judge(name: str, request: Request) -> dict[str, Any]:
+    from harness.history.formats.folders import foreign
     from harness.history.seal import JEPSEN
     from harness.store.runs import find_run, is_run_dir
 
     path = Path(name)
     is_file = name == STDIN or path.is_file() or (path.exists() and not path.is_dir())
     is_jepsens = not is_run_dir(path) and any((path / file).is_file() for file in JEPSEN)
-    if is_file or is_jepsens:
+    is_foreign = path.is_dir() and not is_run_dir(path) and foreign(path) is not None
+    if is_file or is_jepsens or is_foreign:
         return _judge_file(name, request)
     return _judge_run(name, find_run(request.store, name), request)
 

@@ -150,7 +150,7 @@ def role(one: Process, all: Mapping[int, Process]) -> str:
 
 
 MARKS = {
-    "class Sidecar": "side-car program",
+    "sidecar.main": "side-car program",
     "harness.cluster.plain.links": "links",
     "clock_probe": "clock probe",
     "clock_server": "clock tracer",

@@ -17,18 +17,16 @@ import pytest
 from tests.harness.cluster.ssh.lab import standing
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
-ALL_FAULTS = frozenset({"partition", "kill", "pause", "clock"})
 
 
 @dataclass(frozen=True)
 class Place:
-    """A provider by its full name, and the faults that can be done there.
+    """A provider by its full name.
 
     ``in_containers``: hosts of the ssh provider are containers, not namespaces.
     """
 
     provider: str
-    faults: frozenset[str] = ALL_FAULTS
     in_containers: bool = False
 
 

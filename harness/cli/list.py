@@ -1,7 +1,6 @@
 """``polygraph list``: everything that can be named on the command line, and where it came from.
 
-With ``--matrix``, which workload runs on which system: it needs abilities that the system's
-clients must have (:data:`harness.contract.client.ABILITIES`).
+With ``--matrix``, what runs on what (:mod:`harness.cli.matrix`).
 
 Everything is loaded once, to tell what cannot be: that is left out, named on standard error with
 the reason and what to try, and takes nothing else along.
@@ -12,20 +11,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
+from harness.cli.matrix import show, tables
 from harness.cli.options import json_option, plugin_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
-from harness.contract.workload import WorkloadOptions
 from harness.errors import EXIT_USAGE, EXIT_VALID
 from harness.plugins import KINDS, Registry
 
 
 @click.command("list", cls=Verb)
-@click.option("--matrix", is_flag=True, help="Show which workload runs on which system.")
+@click.option("--matrix", is_flag=True, help="Show what runs on what, and which fault where.")
 @json_option
 @plugin_option
 def VERB(matrix: bool, as_json: bool, plugin: tuple[str, ...]) -> int:
@@ -35,10 +33,10 @@ def VERB(matrix: bool, as_json: bool, plugin: tuple[str, ...]) -> int:
     """
     registry = Registry(tuple(Path(path) for path in plugin), tolerant=True)
     if as_json:
-        table = missing_abilities(registry) if matrix else origins(registry)
+        table = tables(registry) if matrix else origins(registry)
         say(json.dumps(table, indent=2))
     elif matrix:
-        _show_matrix(missing_abilities(registry))
+        show(tables(registry), say)
     else:
         _show_origins(origins(registry))
     for error in registry.errors:
@@ -54,43 +52,8 @@ def origins(registry: Registry) -> dict[str, dict[str, str]]:
     }
 
 
-def missing_abilities(registry: Registry) -> dict[str, dict[str, list[str]]]:
-    """Workload to system to the abilities that are missing (none: it runs)."""
-    systems = {
-        name: _abilities(found.factory) for name, found in registry.usable("systems").items()
-    }
-    return {
-        workload: {
-            system: sorted(need.__name__ for need in needs - abilities)
-            for system, abilities in sorted(systems.items())
-        }
-        for workload, found in sorted(registry.usable("workloads").items())
-        for needs in [_needs(found.factory)]
-    }
-
-
-def _abilities(factory: Any) -> set[type]:
-    return set(factory(_defaults(factory)).abilities())
-
-
-def _needs(factory: Any) -> set[type]:
-    options = WorkloadOptions(nodes=5, concurrency=20, seed=0, extra=_defaults(factory))
-    return set(factory(options).needs)
-
-
-def _defaults(factory: Any) -> dict[str, Any]:
-    return {option.name: option.default for option in getattr(factory, "options", ())}
-
-
 def _show_origins(table: Mapping[str, Mapping[str, str]]) -> None:
     for kind, found in table.items():
         say(kind)
         for name, origin in found.items():
             say(f"  {name:<16} {origin}")
-
-
-def _show_matrix(table: Mapping[str, Mapping[str, list[str]]]) -> None:
-    for workload, systems in table.items():
-        for system, missing in systems.items():
-            answer = f"no: its clients lack {', '.join(missing)}" if missing else "yes"
-            say(f"{workload:<16} on {system:<16} {answer}")

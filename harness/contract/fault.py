@@ -86,6 +86,18 @@ class HasEffects(Protocol):
 
 
 @runtime_checkable
+class HasNeeds(Protocol):
+    """A fault that says which abilities it stands on.
+
+    ``needs`` are protocols of :mod:`harness.contract.node` (of a cluster, its nodes or daemons) and
+    :mod:`harness.contract.system`. ``polygraph list --matrix`` tells by them where the fault is
+    possible; :meth:`Fault.refusal` then asks whether it is here and now.
+    """
+
+    needs: Sequence[type]
+
+
+@runtime_checkable
 class NeedsProcesses(Protocol):
     """A fault that hits a system's processes, and so makes no sense where it starts none."""
 

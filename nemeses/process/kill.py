@@ -20,8 +20,9 @@ from random import Random
 from typing import Any
 
 from harness.contract.fault import Effects, Ended, Proof, Stage
-from harness.contract.node import Cluster, Daemon
-from harness.contract.system import System, SystemOption
+from harness.contract.node import Cluster, Daemon, HasProcesses
+from harness.contract.option import SystemOption
+from harness.contract.system import System
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity
 from nemeses.targets import (
@@ -61,6 +62,7 @@ class Kill:
 
     name = "kill"
     needs_processes = True
+    needs = (HasProcesses,)
     options = (
         SystemOption(
             name="kill_targets",

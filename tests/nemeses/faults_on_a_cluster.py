@@ -12,28 +12,26 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from harness.cluster import providers
+from harness.cluster.abilities import ABILITIES
 from harness.cluster.provider import PROVIDER_VARIABLE, Request
 from harness.contract.fault import Stage
 from harness.history.faults import unhealed
 from harness.history.ledger import Ledger, LedgerEntry
 from harness.history.operation import NEMESIS, Operation
 from harness.judge.counting import count_faults
+from harness.plugins import Registry
 from harness.run.nemesis import Nemesis
-from nemeses.clock.skew import Clock
 from nemeses.network import shapes
-from nemeses.network.partition import Partition
-from nemeses.process.kill import Kill
-from nemeses.process.pause import Pause
 from tests.toys.gossip import Gossip
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 BITE_TIMEOUT_S = 40.0
-FAULTS = {"partition": Partition, "kill": Kill, "pause": Pause, "clock": Clock}
 
 
 class Trial:
@@ -112,20 +110,54 @@ def all_at_once(trial: Trial) -> list[str]:
     return asyncio.run(trial.nemesis.heal_all())
 
 
+TRIALS: dict[Callable[[Trial], Any], dict[str, int]] = {
+    cut_in_every_shape: {"partition": 7},
+    end_and_stop_processes: {"kill": 2, "pause": 2},
+    set_clocks: {"clock": 2, "kill": 1, "pause": 1},
+    all_at_once: {"partition": 1, "pause": 1, "kill": 1},
+}
+"""Each trial, and how often it does which fault; one of them where nodes cannot do all of these
+is left out. The last heals all. A new fault has a line here, and is tried wherever it can be."""
+
+
+def faults() -> dict[str, Any]:
+    """Every built-in fault, by name."""
+    found = Registry().usable("nemeses").items()
+    return {name: one.factory({}) for name, one in found if one.origin == "built in"}
+
+
+def begun(possible: Collection[str]) -> dict[str, int]:
+    """How often each fault is done where these are possible."""
+    counts: dict[str, int] = {}
+    for does in TRIALS.values():
+        for fault, count in does.items() if set(does) <= set(possible) else ():
+            counts[fault] = counts.get(fault, 0) + count
+    return counts
+
+
+def abilities_of(cluster: Any, stage: Stage) -> list[str]:
+    """Which of the abilities that providers declare these nodes really have."""
+    declared = {ability for of_one in ABILITIES.values() for ability in of_one}
+    found = [cluster, *cluster.nodes, *(d for of_node in stage.daemons.values() for d in of_node)]
+    has = [ability for ability in declared if any(isinstance(x, ability) for x in found)]
+    return sorted(ability.__name__ for ability in has)
+
+
 def measure(cluster: Any, system: Any, run_dir: Path) -> dict[str, Any]:
-    made = {name: fault({}) for name, fault in FAULTS.items()}
+    made = faults()
     refused = {name: fault.refusal(cluster, system) for name, fault in made.items()}
     cluster.up()
     daemons = {node.name: list(system.start(node, cluster)) for node in cluster.nodes}
     stage = Stage(cluster=cluster, system=system, daemons=daemons)
     trial = Trial(stage, run_dir, {name: made[name] for name in made if not refused[name]})
-    cut_in_every_shape(trial)
-    end_and_stop_processes(trial)
-    if not refused["clock"]:
-        set_clocks(trial)
+    not_healed: list[str] = []
+    for work, does in TRIALS.items():
+        if not any(refused[fault] for fault in does):
+            not_healed += work(trial) or ()
     return {
+        "abilities": abilities_of(cluster, stage),
         "refused": {name: why for name, why in refused.items() if why},
-        "not_healed": all_at_once(trial),
+        "not_healed": not_healed,
         "unhealed": len(unhealed(trial.ledger.entries)),
         "errors": [f"{done.f}: {done.error}" for done in trial.told if done.error],
         "summary": count_faults(trial.ledger.entries, ()),

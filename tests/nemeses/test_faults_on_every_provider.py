@@ -6,13 +6,18 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from harness.cluster import providers
+from harness.cluster.abilities import ABILITIES, conditions, lacking, of_systems
 from harness.cluster.provider import Request
+from harness.contract.fault import HasNeeds
+from harness.contract.node import Partitionable
+from harness.contract.system import ReportsTime
 from harness.history.ledger import read_ledger
+from tests.nemeses.faults_on_a_cluster import begun, faults
 from tests.places import NODES, PLACES, Place, furnish
 from tests.toys.gossip import Gossip
 
@@ -45,26 +50,46 @@ def outcome(place: Place, run_dir: Path) -> dict[str, Any]:
     return result
 
 
+def possible_on(provider: str) -> set[str]:
+    """The faults whose needs the provider has by its table, the system of these tests given."""
+    return {name for name, fault in faults().items() if not lacking(fault.needs, provider)}
+
+
+def test_every_built_in_fault_says_what_it_needs_and_is_tried_where_that_is() -> None:
+    assert all(isinstance(fault, HasNeeds) for fault in faults().values())
+    assert set(begun(faults())) == set(faults()) == {"partition", "kill", "pause", "clock"}
+
+
+def test_a_fault_is_possible_where_its_needs_are() -> None:
+    class Disk(Protocol):
+        """An ability that no provider has."""
+
+    assert lacking((Partitionable, Disk), "local:plain") == [Disk]
+    assert of_systems((Partitionable, ReportsTime)) == [ReportsTime]
+    assert lacking((ReportsTime,), "docker") == []
+    assert len(conditions((Partitionable,), "local:plain")) == 1
+    assert conditions((Partitionable,), "local:root") == []
+
+
+def test_every_provider_says_what_it_can_do() -> None:
+    assert set(ABILITIES) == {name for name in providers.NAMES if name != "local"}
+    assert set(ABILITIES) == {place.values[0].provider for place in PLACES}
+
+
 @pytest.mark.cluster
 @pytest.mark.parametrize("place", PLACES)
 def test_every_fault_bites_and_is_healed_on_real_nodes(place: Place, tmp_path: Path) -> None:
+    possible = possible_on(place.provider)
     result = outcome(place, tmp_path)
-    assert set(result["refused"]) == {"partition", "kill", "pause", "clock"} - place.faults
+    assert result["abilities"] == sorted(each.__name__ for each in ABILITIES[place.provider])
+    assert set(result["refused"]) == set(faults()) - possible
     assert result["errors"] == []
     assert result["not_healed"] == []
     assert result["unhealed"] == 0
     assert result["reachable"] == 20
-    with_clock = 1 if "clock" in place.faults else 0
-    expected = {
-        "partition": 8,
-        "kill": 3 + with_clock,
-        "pause": 3 + with_clock,
-        "clock": 2 * with_clock,
-    }
     assert result["summary"] == {
         fault: dict.fromkeys(("injected", "bit", "healed"), count)
-        for fault, count in expected.items()
-        if fault in place.faults
+        for fault, count in begun(possible).items()
     }
     assert len(result["states"]) == 5
     assert not set(result["states"]) & {"T", "gone"}

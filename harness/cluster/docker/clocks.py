@@ -1,4 +1,4 @@
-"""What a side-car needs to set its node's clock, and whether it can, tried in a container."""
+"""What a side-car needs, and whether it can set its node's clock, tried in a container."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster import hands
-from harness.cluster.docker import clock_server
 from harness.cluster.docker.engine import complaints
 from harness.cluster.docker.layout import TOOLS_DIR, Layout
 from harness.cluster.docker.node import packed
@@ -24,10 +23,9 @@ _TIMEOUT_S = 30
 
 
 def tools() -> io.BytesIO:
-    """An archive of the clock's program and the package ``hands`` beside it."""
+    """An archive of the package ``hands``."""
     package = Path(hands.__file__).parent
-    files = {f"{_FOLDER}/hands/{path.name}": path for path in sorted(package.glob("*.py"))}
-    return packed({**files, f"{_FOLDER}/clock_server.py": Path(clock_server.__file__)})
+    return packed({f"{_FOLDER}/hands/{path.name}": path for path in sorted(package.glob("*.py"))})
 
 
 def refusal(client: Any, layout: Layout, method: ClockMethod) -> str | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,15 @@ from harness.cluster.docker.layout import (
 )
 from harness.cluster.docker.link import SidecarLink
 from harness.cluster.docker.node import DockerNode, Programs
-from harness.cluster.namespaces.firewall import PROBE_PORT
+from harness.cluster.hands.cuts import PROBE_PORT, TABLE
+from harness.cluster.links import (
+    all_links,
+    carrying,
+    counts_by_link,
+    dead,
+    refuse_unknown,
+    sources_of,
+)
 from harness.contract.node import ClockMethod, Grudge, Link
 from harness.errors import NodeError, PolygraphError, SetupError
 from harness.store import registration
@@ -121,13 +129,11 @@ class DockerCluster:
     def cut(self, grudge: Grudge) -> None:
         """Drop inbound packets as ``grudge`` says, replacing any earlier cut, atomically a node."""
         addresses = self._layout.addresses
-        unknown = (set(grudge) | set().union(*grudge.values())) - set(addresses)
-        if unknown:
-            raise KeyError(f"a cut names nodes that there are not: {', '.join(sorted(unknown))}")
+        refuse_unknown(grudge, addresses)
 
         def cut_node(name: str) -> None:
-            sources = sorted(grudge.get(name, frozenset()))
-            self._links[name].ask("cut", sources=[addresses[source] for source in sources])
+            sources = sources_of(grudge, name, addresses)
+            self._links[name].ask("cut", table=TABLE, sources=sources, probe_port=PROBE_PORT)
 
         with self._lock:
             self._cut = dict(grudge)
@@ -139,26 +145,16 @@ class DockerCluster:
 
     def dropped(self) -> Mapping[Link, int]:
         """Packets dropped by the present cut, per directed link, probes of the links apart."""
-        counts: dict[Link, int] = {}
         with self._lock:
-            answers = self._on_all(lambda name: self._links[name].ask("dropped")["dropped"])
-            for destination, sources in self._cut.items():
-                for source in sources:
-                    address = self._layout.addresses[source]
-                    counts[source, destination] = answers[destination].get(address, 0)
-        return counts
+            cut = {name: sources for name, sources in self._cut.items() if sources}
+            asked = self._on(cut, lambda name: self._links[name].ask("dropped", table=TABLE))
+        dropped = {name: answer["dropped"] for name, answer in asked.items()}
+        return counts_by_link(cut, dropped, self._layout.addresses)
 
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by probing each one."""
-        names = list(self._layout.names)
-        links = {(a, b) for a in names for b in names if a != b}
         with self._lock:
-            missing = set(links)
-            for round_s in _ROUNDS_S:
-                missing -= self._probe(missing, round_s)
-                if not missing:
-                    break
-        return frozenset(links - missing)
+            return carrying(all_links(self._layout.names), self._probe, _ROUNDS_S)
 
     def clock_refusal(self, method: ClockMethod) -> str | None:
         """Why the clocks of nodes cannot be set here (``Clocks``)."""
@@ -171,7 +167,7 @@ class DockerCluster:
 
         def send(name: str) -> None:
             to = [addresses[b] for a, b in wanted if a == name]
-            self._links[name].ask("probe", round=self._round, to=to)
+            self._links[name].ask("probe", round=self._round, addresses=to)
 
         def hear(name: str) -> set[Link]:
             sources = {addresses[a]: a for a, b in wanted if b == name}
@@ -196,14 +192,14 @@ class DockerCluster:
         for volume in {v for name in self._layout.names for v in self._layout.volumes(name)}:
             self._client.create_volume(volume, labels=self._layout.labels())
         sidecars = self._on_all(self._start_sidecar)
+        first = sidecars[self._layout.names[0]]
+        self._client.put_archive(first, PROGRAMS_DIR, clocks.tools())
         self._on_all(lambda name: self._connect(name, sidecars[name]))
         self._on_all(self._furnish)
         self._links[self._layout.names[0]].ask(
             "run", argv=["cp", "/bin/busybox", PROGRAMS_DIR], env={}, cwd="/", limit_s=20
         )
         self._check_links()
-        first = sidecars[self._layout.names[0]]
-        self._client.put_archive(first, PROGRAMS_DIR, clocks.tools())
         programs = Programs(self._client, first)
         self.nodes += self._on_all(lambda name: self._node(name, sidecars[name], programs)).values()
 
@@ -245,8 +241,7 @@ class DockerCluster:
             with (folder / log).open("ab") as file:
                 file.write(data)
 
-        address = self._layout.addresses[name]
-        self._links[name] = link.connect(self._client, sidecar, name, address, take_log)
+        self._links[name] = link.connect(self._client, sidecar, name, take_log)
 
     def _furnish(self, name: str) -> None:
         """Folders that the database may write, and a first proof that links can be cut here."""
@@ -254,24 +249,20 @@ class DockerCluster:
         answer = self._links[name].ask("run", argv=words, env={}, cwd="/", limit_s=20)
         if answer["exit"] != 0:
             raise SetupError(f"{name}: its folders could not be made")
-        self._links[name].ask("cut", sources=[])
+        self._links[name].ask("rehearse", table=TABLE)
+        self._links[name].ask("listen", address=self._layout.addresses[name], port=PROBE_PORT)
 
     def _check_links(self) -> None:
-        """Every link carries. New links need a moment, on a busy machine a long one."""
-        names = self._layout.names
-        links = {(a, b) for a in names for b in names if a != b}
-        for _ in range(_LINK_CHECKS):
-            missing = links - self.reachable()
-            if not missing:
-                return
-        dead = ", ".join(f"{a} to {b}" for a, b in sorted(missing))
+        """Every link carries, by a probe of each."""
+        silent = dead(self._layout.names, self.reachable, _LINK_CHECKS)
+        if not silent:
+            return
         raise SetupError(
-            f"the new cluster's links do not carry packets: {dead}",
+            f"the new cluster's links do not carry packets: {silent}",
             "look for a firewall between containers: iptables -L FORWARD",
         )
 
     def _node(self, name: str, sidecar: str, programs: Programs) -> DockerNode:
-        hello = self._links[name].ask("hello")
         return DockerNode(
             name=name,
             client=self._client,
@@ -282,8 +273,6 @@ class DockerCluster:
             image=self._image,
             log_dir=folders.of_node(self._run_dir, name),
             client_address=self._client_address(name, sidecar),
-            boot_id=hello["boot_id"],
-            pid_namespace=hello["pid_namespace"],
         )
 
     def _client_address(self, name: str, sidecar: str) -> str:
@@ -303,7 +292,9 @@ class DockerCluster:
 
     def _on_all(self, work: Callable[[str], T]) -> dict[str, T]:
         """``work`` on every node at once; waits for all, then raises the first error."""
-        names: Sequence[str] = self._layout.names
+        return self._on(self._layout.names, work)
+
+    def _on(self, names: Iterable[str], work: Callable[[str], T]) -> dict[str, T]:
         futures = {name: self._pool.submit(work, name) for name in names}
         errors = [error for future in futures.values() if (error := future.exception())]
         if errors:

@@ -17,19 +17,16 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-from harness.cluster.docker import sidecar
 from harness.cluster.docker.engine import complaints
-from harness.cluster.docker.layout import CLOCK_PROGRAM, LOG_DIR
-from harness.cluster.hands import family
-from harness.cluster.namespaces.firewall import PROBE_PORT
+from harness.cluster.docker.layout import LOG_DIR, TOOLS_DIR
 from harness.errors import NodeError
 
 _ANSWER_TIMEOUT_S = 30.0
 _HEADER = struct.Struct(">BxxxL")
 _STDOUT = 1
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from hands import sidecar; sidecar.main()"
 
 GONE = "its side-car is gone, or the Docker engine"
 
@@ -75,8 +72,8 @@ class SidecarLink:
             answer = self._answers.pop(number)
         if answer is None:
             raise NodeError(f"{self.node}: {self._why_none(timeout_s)} ({op})")
-        if "error" in answer:
-            raise NodeError(f"{self.node}: {answer['error']}")
+        if "refused" in answer:
+            raise NodeError(f"{self.node}: {answer['refused']}")
         return answer
 
     @property
@@ -142,14 +139,9 @@ class SidecarLink:
         return b"".join(parts)
 
 
-def connect(client: Any, container: str, node: str, address: str, take_log: TakeLog) -> SidecarLink:
-    """Start the side-car's program and connect to it."""
-    program = Path(sidecar.__file__).read_text("utf-8")
-    argv: Sequence[str] = [
-        *("python3", "-c", program),
-        *(address, str(PROBE_PORT), LOG_DIR, CLOCK_PROGRAM),
-        Path(family.__file__).read_text("utf-8"),
-    ]
+def connect(client: Any, container: str, node: str, take_log: TakeLog) -> SidecarLink:
+    """Start the side-car's program, which lies in :data:`TOOLS_DIR`, and connect to it."""
+    argv: Sequence[str] = ["python3", "-c", _START, TOOLS_DIR, LOG_DIR]
     with complaints(f"{node}: its side-car's program"):
         started = client.exec_create(container, argv, stdin=True)
         return SidecarLink(node, client.exec_start(started["Id"], socket=True), take_log)

@@ -33,9 +33,8 @@ from harness.cluster.docker.layout import (
     Layout,
 )
 from harness.cluster.docker.link import SidecarLink
-from harness.cluster.hands import machine_clock
-from harness.cluster.hands.family import WHOLE
-from harness.contract.node import ClockMethod, Completed, Daemon
+from harness.cluster.remote import RemoteClock, RemoteDaemon, identity_in
+from harness.contract.node import Completed, Daemon
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity
 
@@ -59,46 +58,21 @@ class Container:
     words: tuple[Any, ...]
 
 
-class DockerDaemon:
+class DockerDaemon(RemoteDaemon):
     """A daemon on a docker node: one run of its container."""
 
     def __init__(
         self, name: str, link: SidecarLink, identity: ProcessIdentity, wait: Callable[[], int]
     ) -> None:
-        self.name = name
-        self.identity = identity
-        self._link = link
+        super().__init__(name, identity, link.ask)
         self._status: int | None = None
         self._ended = threading.Event()
         waiter = threading.Thread(target=self._wait_for_end, args=(wait,), daemon=True)
         waiter.start()
 
-    def alive(self) -> bool:
-        """Whether it runs (a stopped process is alive)."""
-        return self._status is None and self.state() not in ("gone", "Z", "X")
-
     def exit_status(self) -> int | None:
         """``None`` while it runs, its exit code, or minus the signal that ended it."""
         return self._status
-
-    def state(self) -> str:
-        """Its letter (``T`` only if all that is of it is stopped), or ``"gone"``."""
-        if self._status is not None:
-            return "gone"
-        who = {"pid": self.identity.pid, "start_ticks": self.identity.start_ticks}
-        return str(self._link.ask("state", **who)["state"])
-
-    def processes(self) -> Mapping[int, str]:
-        """What runs of it, by its number within the node (``HasProcesses``)."""
-        who = {"pid": self.identity.pid, "start_ticks": self.identity.start_ticks}
-        members: dict[str, str] = self._link.ask("family", **who)["members"]
-        return {int(pid): letters for pid, letters in members.items()}
-
-    def signal(self, number: int) -> None:
-        """Signal all that runs of it, or, politely, its process group alone."""
-        if number in WHOLE or self._status is None:
-            who = {"pid": self.identity.pid, "start_ticks": self.identity.start_ticks}
-            self._link.ask("signal", **who, number=int(number))
 
     def wait(self, timeout_s: float) -> int | None:
         """Wait for the end; the exit status, or ``None`` at the time-out."""
@@ -134,7 +108,7 @@ class Programs:
 
 
 @dataclass
-class DockerNode:
+class DockerNode(RemoteClock):
     """One side-car and the containers that join it. ``image`` is the database's."""
 
     name: str
@@ -146,8 +120,6 @@ class DockerNode:
     image: str
     log_dir: Path
     client_address: str
-    boot_id: str
-    pid_namespace: int
     data_dir: str = DATA_DIR
     _containers: dict[str, Container] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -206,35 +178,15 @@ class DockerNode:
             with contextlib.suppress(Exception):  # it waits for ever
                 self.client.kill(container)
             raise
-        identity = ProcessIdentity(
-            pid=who["pid"],
-            start_ticks=who["start_ticks"],
-            boot_id=self.boot_id,
-            pid_namespace=self.pid_namespace,
-        )
+        identity = identity_in(who)
         return DockerDaemon(name, self.link, identity, self._waiter(container))
 
     def bring(self, program: Path) -> str:
         """Copy a program into the volume that all nodes share, once; its path there."""
         return self.programs.bring(program)
 
-    def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
-        """Set the clock that the node's processes read (``ClockSettable``)."""
-        if method == "machine":
-            raise NodeError(f"{self.name}: {machine_clock.REFUSAL}")
-        return self._clock(do="set", program=dict(program))
-
-    def heal_clock(self) -> Mapping[str, Any]:
-        """Have every process read the true time again."""
-        return self._clock(do="heal")
-
-    def read_clock(self) -> Mapping[str, Any]:
-        """How the node's clock is set now, and how many processes are changed."""
-        return self._clock(do="read")
-
-    def _clock(self, **request: Any) -> Mapping[str, Any]:
-        answer: Mapping[str, Any] = self.link.ask("clock", **request)["clock"]
-        return answer
+    def _ask(self, op: str, **request: Any) -> Mapping[str, Any]:
+        return self.link.ask(op, **request)
 
     def upload(self, source: Path, destination: str) -> None:
         """Copy a file of the controller to the node, its permissions too.

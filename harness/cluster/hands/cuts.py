@@ -1,11 +1,22 @@
-"""A host's inbound cut, by nft or, where there is none, by iptables; through sudo where needed.
+"""A node's inbound cut: its shape, and how nft makes it or, where there is none, iptables.
 
-Both drop on input by source address and count what they drop, our own probes apart (two rules a
-source, see :mod:`harness.cluster.namespaces.firewall`). nft replaces a whole table in one
-transaction;
-``iptables-restore --noflush`` does the same with a chain. Only a table, or a chain and the one
-jump to it, of our own name is ever touched: the host's other rules stay as they are, and so do
-those of other runs.
+A cut drops on input at the destination, never at the sender: the sender must learn nothing (a
+black-hole route would tell it at once). TCP connections that stand are cut like new ones. Per
+source there are two rules, each with a counter (:func:`rules`)::
+
+    table T { chain cut { type filter hook input priority -10
+        ip saddr S udp dport PROBE counter drop      # our own probes of the link
+        ip saddr S                 counter drop      # everything else: the database's traffic
+    } }
+
+so that what is counted as dropped is what the database sent and not what proved the link cut. A
+cut replaces the earlier one in one transaction of the kernel: no packet passes between the two.
+Addresses other than the nodes' are named nowhere: the controller always gets through.
+
+nft replaces a whole table in one transaction; ``iptables-restore --noflush`` does the same with a
+chain; both through sudo where needed. Only a table, or a chain and the one jump to it, of our own
+name is ever touched: a host's other rules stay as they are, and so do those of other runs. Where
+no program is needed, by netlink, is :mod:`harness.cluster.namespaces.firewall`.
 """
 
 from __future__ import annotations
@@ -15,17 +26,37 @@ import re
 import shutil
 import subprocess
 
+from .inside import Part
+from .refused import Refused
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from .inside import Inside
+
+PROBE_PORT = 47077
+TABLE = "polygraph"
+"""Of a node that has its network to itself."""
+CHAIN = "cut"
+PRIORITY = -10
 
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin:/sbin:/usr/local/sbin"])
 _TIMEOUT_S = 10.0
-_NFT_COUNTED = re.compile(r"^\s*ip6? saddr (\S+) counter packets (\d+)", re.MULTILINE)
+_NFT_RULE = re.compile(
+    r"^\s*ip6? saddr (\S+) (?:udp dport (\d+) )?counter packets (\d+)", re.MULTILINE
+)
 
 
-class Refused(Exception):
-    """This host does not let links be cut; says why."""
+def rules(sources: Iterable[str], probe_port: int) -> list[tuple[str, int]]:
+    """(source, UDP port) of each rule, in order; the port is 0 where every packet is meant."""
+    return [(source, port) for source in sources for port in (probe_port, 0)]
+
+
+def dropped_by_source(counted: Iterable[tuple[str, int, int]]) -> dict[str, int]:
+    """Packets dropped by source, probes apart, of each rule's (source, UDP port, packets)."""
+    return {source: packets for source, port, packets in counted if not port}
 
 
 class Nft:
@@ -36,23 +67,34 @@ class Nft:
     def __init__(self, name: str) -> None:
         self._table = f"inet {name}"
 
+    def rehearse(self) -> None:
+        """Make what a cut needs and remove it; ``Refused`` where that is not allowed."""
+        self.cut([], 0)
+
     def cut(self, sources: Sequence[str], probe_port: int) -> None:
         """Drop what comes from these addresses, and nothing else, in one transaction."""
         # Made before it is deleted, so that deleting succeeds whether it was there or not.
         lines = [f"table {self._table}", f"delete table {self._table}"]
         if sources:
-            lines += [f"table {self._table} {{", "chain cut {"]
-            lines += ["type filter hook input priority -10; policy accept;"]
-            for source in sources:
+            lines += [f"table {self._table} {{", f"chain {CHAIN} {{"]
+            lines += [f"type filter hook input priority {PRIORITY}; policy accept;"]
+            for source, port in rules(sources, probe_port):
                 match = f"{'ip6' if ':' in source else 'ip'} saddr {source}"
-                lines += [f"{match} udp dport {probe_port} counter drop", f"{match} counter drop"]
+                match += f" udp dport {port}" if port else ""
+                lines += [f"{match} counter drop"]
             lines += ["}", "}"]
         _as_root([self.program, "-f", "-"], "\n".join([*lines, ""]))
 
     def dropped(self) -> dict[str, int]:
         """Packets dropped by the present cut per source address, probes apart."""
-        listed = _as_root([self.program, "-nn", "list", "table", *self._table.split()])
-        return {source: int(packets) for source, packets in _NFT_COUNTED.findall(listed)}
+        try:
+            listed = _as_root([self.program, "-nn", "list", "table", *self._table.split()])
+        except Refused as refusal:
+            if "No such file" in str(refusal):
+                return {}  # no table, no cut
+            raise
+        found = _NFT_RULE.findall(listed)
+        return dropped_by_source((source, int(port or 0), int(n)) for source, port, n in found)
 
     def end(self) -> None:
         """Let everything pass. Safe twice."""
@@ -68,14 +110,19 @@ class Iptables:
         self._chain = name[:28]
         self._jump = ["INPUT", "-j", self._chain]
 
+    def rehearse(self) -> None:
+        """Make what a cut needs and remove it; ``Refused`` where that is not allowed."""
+        self.cut([], 1)
+        self.end()
+
     def cut(self, sources: Sequence[str], probe_port: int) -> None:
         """Drop what comes from these addresses, and nothing else, in one transaction."""
         if any(":" in source for source in sources):
             raise Refused("iptables cuts no IPv6 addresses; install nftables")
         lines = ["*filter", f":{self._chain} - [0:0]"]
-        for source in sources:
-            rule = f"-A {self._chain} -s {source}/32"
-            lines += [f"{rule} -p udp --dport {probe_port} -j DROP", f"{rule} -j DROP"]
+        for source, port in rules(sources, probe_port):
+            match = f"-s {source}/32" + (f" -p udp --dport {port}" if port else "")
+            lines += [f"-A {self._chain} {match} -j DROP"]
         _as_root(["iptables-restore", "-w", "--noflush"], "\n".join([*lines, "COMMIT", ""]))
         if not self._has_jump():
             _as_root([self.program, "-w", "-I", *self._jump])
@@ -84,7 +131,9 @@ class Iptables:
         """Packets dropped by the present cut per source address, probes apart."""
         listed = _as_root([self.program, "-w", "-nvxL", self._chain])
         rows = [line.split() for line in listed.splitlines()[2:]]
-        return {row[7]: int(row[0]) for row in rows if "dpt:" not in " ".join(row)}
+        return dropped_by_source(
+            (row[7], int("dpt:" in " ".join(row)), int(row[0])) for row in rows
+        )
 
     def end(self) -> None:
         """Let everything pass. Safe twice."""
@@ -107,20 +156,81 @@ class Iptables:
         return True
 
 
+_KINDS = (Nft, Iptables)
+
+
+class Cutter(Part):
+    """What this node cuts with, chosen once, also for whoever sits in the node after us."""
+
+    _tool: Nft | Iptables | None = None
+
+    def tool(self, name: str) -> Nft | Iptables:
+        """The program, cutting under that name; ``Refused`` says why nothing works here."""
+        if self._tool is None:
+            self._tool = self._chosen_before(name) or choose(name)
+            if self.folder:
+                with open(self._note(), "w", encoding="ascii") as file:
+                    file.write(f"{self._tool.program} {name}")
+        return self._tool
+
+    def end(self) -> None:
+        """Let every link carry again, whoever has cut it."""
+        tool = self._tool or self._chosen_before()
+        if tool is None:
+            return
+        try:
+            tool.end()
+        except Refused as refusal:
+            raise Refused(f"its cut is in force: {refusal}") from refusal
+
+    def _chosen_before(self, name: str = "") -> Nft | Iptables | None:
+        """What was cut with before us; trying again would let the links carry."""
+        if not self.folder:
+            return None
+        try:
+            with open(self._note(), encoding="ascii") as file:
+                program, chosen = file.read().split()
+        except (FileNotFoundError, ValueError):
+            return None
+        return {kind.program: kind for kind in _KINDS}[program](chosen)
+
+    def _note(self) -> str:
+        return os.path.join(self.folder, "cutter")
+
+
 def choose(name: str) -> Nft | Iptables:
     """What this host cuts with, tried on an empty cut; ``Refused`` says why nothing works."""
     why = []
-    for kind in (Nft, Iptables):
+    for kind in _KINDS:
         if shutil.which(kind.program, path=_PATH) is None:
             continue
         try:
             tool = kind(name)
-            tool.cut([], 1)
-            tool.end()
+            tool.rehearse()
             return tool
         except Refused as refusal:
             why.append(str(refusal))
     raise Refused("; ".join(why) or "there is neither nft nor iptables")
+
+
+def rehearse(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:
+    """The hand: choose what links are cut with, by trying it. ``table`` names the cut."""
+    return {"tool": inside.part(Cutter).tool(request["table"]).program}
+
+
+def cut(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:
+    """The hand: drop what comes from ``sources`` and nothing else, beside it ``probe_port``."""
+    tool = inside.part(Cutter).tool(request["table"])
+    if request["sources"]:
+        tool.cut(request["sources"], request["probe_port"])
+    else:
+        tool.end()
+    return {}
+
+
+def dropped(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:
+    """The hand: packets of the database that the present cut dropped, by source."""
+    return {"dropped": inside.part(Cutter).tool(request["table"]).dropped()}
 
 
 def _as_root(argv: list[str], script: str = "") -> str:

@@ -10,7 +10,6 @@ A process forks while others are listed. So it is signalled and listed again unt
 appears, and what is to be killed is stopped first: a process to which ``SIGSTOP`` was sent makes
 no child any more (the kernel begins a fork anew that finds a signal waiting).
 
-Sent to hosts and side-cars as text, so it stands alone: the standard library and nothing of ours.
 Cost: about 10 µs a process of the machine for each look.
 """
 
@@ -18,6 +17,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,11 +72,14 @@ class Family:
         self._cgroup = read_file(f"/proc/{leader}/cgroup") if by_cgroup else b""
         if self._cgroup == read_file("/proc/self/cgroup"):
             self._cgroup = b""
+        self._lock = threading.Lock()
 
     def members(self) -> dict[int, str]:
         """Every process that runs (a stopped one does), to the letters of its threads' states."""
         found = {}
-        for pid, seen in self._living().items():
+        with self._lock:
+            living = self._living()
+        for pid, seen in living.items():
             letters = set(_thread_letters(pid)) - set(_ENDED)
             if letters or seen.state not in _ENDED:
                 found[pid] = "".join(sorted(letters or {seen.state}))
@@ -83,9 +87,10 @@ class Family:
 
     def send(self, number: int) -> int:
         """Signal every member, also what appears meanwhile; how many there were."""
-        if number == signal.SIGKILL:
-            self._send_to_all(signal.SIGSTOP)
-        return self._send_to_all(number)
+        with self._lock:
+            if number == signal.SIGKILL:
+                self._send_to_all(signal.SIGSTOP)
+            return self._send_to_all(number)
 
     def _send_to_all(self, number: int) -> int:
         reached: set[tuple[int, int]] = set()
@@ -196,6 +201,17 @@ def _thread_letters(pid: int) -> list[str]:
         return []
     found = (stat_fields(f"/proc/{pid}/task/{thread}/stat") for thread in threads)
     return [fields[0] for fields in found if fields]
+
+
+def new_mark() -> str:
+    """A value of :data:`MARK` for a daemon that this process is about to start."""
+    return f"{os.getpid()}-{time.monotonic_ns()}"
+
+
+def start_ticks(pid: int) -> int:
+    """When a process began; 0 if there is none."""
+    fields = stat_fields(f"/proc/{pid}/stat")
+    return int(fields[19]) if fields else 0
 
 
 def stat_fields(path: str) -> list[str]:

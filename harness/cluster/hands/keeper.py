@@ -1,4 +1,4 @@
-"""The keeper of one node on an ssh host: starts daemons, cuts links, probes, and tells of exits.
+"""The keeper of one node on an ssh host: starts daemons, has the hands obey, and tells of exits.
 
 A process of its own session that outlives every connection, until it is told to ``end``; then it
 kills what it started, lets every link carry again, removes the node's folder and goes. It listens
@@ -27,13 +27,13 @@ import sys
 import tempfile
 import time
 
-from . import cuts, probes, processes
+from . import cuts, family
+from .host_processes import HostProcesses
+from .inside import Inside, answered, obey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
-
-    from . import machine_keeper
 
 _START_TIMEOUT_S = 10.0
 _END_TIMEOUT_S = 10.0
@@ -97,16 +97,19 @@ class Keeper:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._processes = processes.Processes(root)
+        self._processes = HostProcesses(root)
+        self._inside = Inside(
+            self._processes.daemons,
+            clock=lambda: self._processes.tracing().clock(),
+            watch=lambda: self._processes.tracing().watch(),
+            folder=root,
+        )
         self._selector = selectors.DefaultSelector()
         self._clients: set[Client] = set()
         self._commands: dict[int, Command] = {}
-        self._daemons: set[int] = set()
+        self._running: set[int] = set()
         self._exits: list[dict[str, int]] = []
         self._answers: collections.OrderedDict[str, dict[str, Any]] = collections.OrderedDict()
-        self._probes: probes.Probes | None = None
-        self._machine: machine_keeper.MachineService | None = None
-        self._tool: cuts.Nft | cuts.Iptables | None = None
 
     def run(self, listener: socket.socket) -> NoReturn:
         """Serve for ever."""
@@ -130,8 +133,8 @@ class Keeper:
         )
         client.tell(
             {
-                "keeper": [os.getpid(), processes.start_ticks(os.getpid())],
-                "boot_id": self._processes.boot_id,
+                "keeper": [os.getpid(), family.start_ticks(os.getpid())],
+                "boot_id": self._processes.daemons.boot_id,
                 "exits": self._exits,
             }
         )
@@ -154,17 +157,20 @@ class Keeper:
             return
         answer = self._answers.get(id)
         if answer is None:
-            try:
-                answer = getattr(self, "_do_" + request["op"])(client, request)
-            except cuts.Refused as refusal:
-                answer = {"refused": str(refusal)}
-            except OSError as error:
-                why = error.strerror or str(error)
-                answer = {"refused": f"{why}: {error.filename}" if error.filename else why}
-            except Exception as error:  # a defect of ours must not take the daemons' parent
-                answer = {"refused": f"a defect of the keeper ({request['op']}): {error!r}"}
+            answer = self._carry_out(client, request)
         if answer is not None:
             self._answer(client, id, answer)
+
+    def _carry_out(self, client: Client, request: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer; ``None`` to ``run``, whose answer comes when the command has ended."""
+        op = request["op"]
+        if op == "run":
+            refused = answered(lambda: self._run(client, request), op)
+            return refused or None
+        if op in ("start", "end"):
+            own = self._start if op == "start" else self._end
+            return answered(lambda: own(client, request), op)
+        return obey(self._inside, request)
 
     def _answer(self, client: Client, id: str, answer: dict[str, Any]) -> None:
         self._answers[id] = answer
@@ -174,35 +180,24 @@ class Keeper:
 
     # -- processes -----------------------------------------------------------------------------
 
-    def _do_start(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
+    def _start(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            argv, env = request["argv"], request["env"]
-            pid = self._processes.start(argv, env, request["cwd"], (log, log))
+            argv, env, cwd = request["argv"], request["env"], request["cwd"]
+            started = self._processes.start(argv, env=env, cwd=cwd, outputs=(log, log))
         finally:
             os.close(log)
-        self._processes.remember(pid)
-        self._daemons.add(pid)
-        return {
-            "pid": pid,
-            "start_ticks": processes.start_ticks(pid),
-            "pid_namespace": self._processes.namespace,
-        }
+        self._processes.keep(started)
+        self._running.add(started.pid)
+        return self._inside.daemons.identity(started.pid, started.ticks)
 
-    def _do_run(self, client: Client, request: dict[str, Any]) -> None:
+    def _run(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
         command = Command(client, request["id"], request["limit_s"])
         outputs = (command.files[0].fileno(), command.files[1].fileno())
-        pid = self._processes.start(request["argv"], {}, request["cwd"], outputs)
-        self._commands[pid] = command
-
-    def _do_signal(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
-        return {"signalled": self._processes.signal(request["identity"], request["number"])}
-
-    def _do_look(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
-        return {"states": [self._processes.state(*each) for each in request["processes"]]}
-
-    def _do_family(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
-        return {"members": self._processes.members(*request["process"])}
+        argv, cwd = request["argv"], request["cwd"]
+        started = self._processes.start(argv, env={}, cwd=cwd, outputs=outputs)
+        self._commands[started.pid] = command
+        return {}
 
     def _patience_s(self) -> float | None:
         waiting = [command.deadline for command in self._commands.values() if not command.is_late]
@@ -222,113 +217,21 @@ class Keeper:
                 answer: dict[str, Any] = {"exit_code": status, "late": command.is_late}
                 answer["stdout"], answer["stderr"] = command.outputs()
                 self._answer(command.client, command.id, answer)
-            elif pid in self._daemons:
-                self._daemons.remove(pid)
+            elif pid in self._running:
+                self._running.remove(pid)
                 self._exits.append({"exited": pid, "status": status})
                 for client in self._clients:
                     client.tell(self._exits[-1])
 
-    # -- the clock -----------------------------------------------------------------------------
-
-    def _do_clock(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
-        """Set, heal or read the clock of the node's processes; or try it on a child."""
-        from . import clock_probe, node_clock
-
-        if request["method"] == "machine":
-            return self._set_machine_clock(request)
-        try:
-            if request["do"] == "try":
-                return {"why": clock_probe.refusal_here()}
-            clock = self._processes.clock()
-            if request["do"] == "set":
-                return {"clock": clock.set(request["program"])}
-            return {"clock": clock.heal() if request["do"] == "heal" else clock.state()}
-        except node_clock.Cannot as error:
-            return {"refused": str(error)}
-
-    def _set_machine_clock(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The same with the machine's own clock, by a process that may set it."""
-        from . import machine_keeper
-
-        try:
-            if self._machine is None:
-                self._machine = machine_keeper.MachineService(request["controller_boot_id"])
-            do = "read" if request["do"] == "try" else request["do"]
-            told = self._machine.ask(do=do, program=request.get("program"))
-        except machine_keeper.Refused as refusal:
-            return {"refused": str(refusal)}
-        return {"why": None} if request["do"] == "try" else {"clock": told}
-
-    # -- links ---------------------------------------------------------------------------------
-
-    def _do_listen(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
-        """Open the probe socket at the node's address."""
-        if self._probes is not None:
-            self._selector.unregister(self._probes)
-            self._probes.close()
-            self._probes = None
-        self._probes = probes.Probes(request["address"], request["port"])
-        self._selector.register(self._probes, selectors.EVENT_READ, lambda socket: socket.take())
-        return {}
-
-    def _do_probe(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
-        assert self._probes is not None
-        self._probes.send(request["round"], request["addresses"])
-        return {}
-
-    def _do_heard(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
-        assert self._probes is not None
-        return {"heard": self._probes.heard(request["round"])}
-
-    def _do_rehearse(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
-        """Choose what links are cut with, by trying it."""
-        return {"tool": self._cutter(request["table"]).program}
-
-    def _do_cut(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
-        tool = self._cutter(request["table"])
-        if request["sources"]:
-            tool.cut(request["sources"], request["probe_port"])
-        else:
-            tool.end()
-        return {}
-
-    def _do_dropped(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
-        return {"dropped": self._cutter(request["table"]).dropped()}
-
-    def _cutter(self, name: str) -> cuts.Nft | cuts.Iptables:
-        if self._tool is None:
-            self._tool = self._chosen_before(name) or cuts.choose(name)
-            with open(os.path.join(self._root, "cutter"), "w", encoding="ascii") as file:
-                file.write(f"{self._tool.program} {name}")
-        return self._tool
-
-    def _chosen_before(self, name: str = "") -> cuts.Nft | cuts.Iptables | None:
-        """What an earlier keeper of this node cut with; trying again would let the links carry."""
-        try:
-            with open(os.path.join(self._root, "cutter"), encoding="ascii") as file:
-                program, chosen = file.read().split()
-        except (FileNotFoundError, ValueError):
-            return None
-        kinds = {kind.program: kind for kind in (cuts.Nft, cuts.Iptables)}
-        return kinds[program](chosen)
-
     # -- the end -------------------------------------------------------------------------------
 
-    def _do_end(self, client: Client, request: dict[str, Any]) -> dict[str, Any] | None:
+    def _end(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
         """Undo everything; goes if nothing is left, else says what is."""
-        left = []
-        if self._machine is not None:
-            self._machine.end()
-            self._machine = None
         with contextlib.suppress(Exception):  # its processes end next, changed or not
-            if self._processes.has_clock():
-                self._processes.clock().heal()
-        tool = self._tool or self._chosen_before()
-        if tool is not None:
-            try:
-                tool.end()
-            except cuts.Refused as refusal:
-                left.append(f"its cut is in force: {refusal}")
+            if self._processes.has_tracing():
+                self._processes.tracing().clock().heal()
+        self._inside.part(cuts.Cutter)  # what an earlier keeper of this node cut, too
+        left = self._inside.end_parts()
         stuck = self._processes.end(_END_TIMEOUT_S)
         if stuck:
             left.append("processes do not end: " + " ".join(map(str, stuck)))

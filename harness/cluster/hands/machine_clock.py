@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 
 from . import vdso
+from .refused import Refused as Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ REFUSAL = (
     "(--clock-method process changes what the node's processes read)"
 )
 TICK_S = 0.005
-
-
-class Refused(Exception):
-    """The machine's clock is not to be set; says why."""
 
 
 def set_real_clock(wall_ns: int) -> None:

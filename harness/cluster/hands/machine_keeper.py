@@ -8,6 +8,9 @@ import select
 import subprocess
 import sys
 
+from .inside import Part
+from .refused import Refused
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -19,8 +22,24 @@ _START = (
 _TIMEOUT_S = 10.0
 
 
-class Refused(Exception):
-    """The machine's clock is not to be set, or not by this user; says why."""
+class Machine(Part):
+    """The real clock of the node's machine, and the process that sets it once one was needed."""
+
+    _service: MachineService | None = None
+
+    def clock(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Set, heal, read or try it, as the hand ``clock`` is asked to."""
+        if self._service is None:
+            self._service = MachineService(request["controller_boot_id"])
+        do = "read" if request["do"] == "try" else request["do"]
+        told = self._service.ask(do=do, program=request.get("program"))
+        return {"why": None} if request["do"] == "try" else {"clock": told}
+
+    def end(self) -> None:
+        """Set it right."""
+        if self._service is not None:
+            self._service.end()
+            self._service = None
 
 
 class MachineService:

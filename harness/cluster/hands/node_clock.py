@@ -18,6 +18,7 @@ import os
 import time
 
 from . import ptrace, vdso
+from .refused import Refused
 from .tracer import Busy, Tracer, letter
 
 TYPE_CHECKING = False
@@ -33,7 +34,7 @@ _BUSY_S = 5.0
 _CLOSED = (errno.EPERM, errno.EACCES, errno.EIO)
 
 
-class Cannot(Exception):
+class Cannot(Refused):
     """The clock of this node's processes cannot be set; says why."""
 
 
@@ -165,7 +166,10 @@ class NodeClock:
         left: list[str] = []
         done: set[int] = set()
         # What a process forked before it was its turn is new, and changed and traced like it.
-        while new := set(self._traced_or_marked()) - done:
+        while True:
+            new = set(self._traced_or_marked()) - done
+            if not new:
+                break
             for pid in sorted(new):
                 try:
                     self._layout = self._layout or own_layout()

@@ -12,9 +12,11 @@ import os
 import socket
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.cluster.namespaces import wire
+from harness.cluster.remote import identity_in
 from harness.errors import NodeError, SetupError
 from harness.linux.identity import ProcessIdentity
 
@@ -23,11 +25,11 @@ _KILLED = -9
 
 
 class Started:
-    """A process that the agent started: who it is, and its end once that has come."""
+    """A process that the agent started: who it is, here and inside, and its end once it came."""
 
-    def __init__(self, inner_pid: int, identity: ProcessIdentity) -> None:
-        self.inner_pid = inner_pid
+    def __init__(self, identity: ProcessIdentity, inside: ProcessIdentity) -> None:
         self.identity = identity
+        self.inside = inside
         self.status: int | None = None
         self._ended = threading.Event()
 
@@ -49,11 +51,10 @@ class AgentLink:
     process that said so, and then ends.
     """
 
-    def __init__(self, node: str, channel: socket.socket, boot_id: str) -> None:
+    def __init__(self, node: str, channel: socket.socket) -> None:
         self.node = node
         self.pid = 0
         self._channel = channel
-        self._boot_id = boot_id
         self._condition = threading.Condition()
         self._next_id = 0
         self._answers: dict[int, wire.Message | None] = {}
@@ -77,11 +78,15 @@ class AgentLink:
 
     def start(self, request: Mapping[str, Any], fds: Sequence[int]) -> Started:
         """Have the agent start a process; ``NodeError`` if it cannot be executed."""
-        answer = self.ask({"op": "start", **request}, fds)
+        answer = self.exchange({"op": "start", **request}, fds)
         started: Started = answer.body["started"]
         return started
 
-    def ask(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> wire.Message:
+    def ask(self, op: str, **request: Any) -> Mapping[str, Any]:
+        """Ask one of the node's hands; ``NodeError`` where it refuses."""
+        return self.exchange({"op": op, **request}).body
+
+    def exchange(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> wire.Message:
         """Send a request and wait for its answer; ``NodeError`` where the agent refuses."""
         with self._condition:
             self._next_id += 1
@@ -95,8 +100,8 @@ class AgentLink:
         if answer is None:
             ended = "is down" if self._closed else f"did not answer in {_ANSWER_TIMEOUT_S:.0f} s"
             raise NodeError(f"{self.node}: the node {ended} ({request['op']})")
-        if "errno" in answer.body:
-            raise NodeError(f"{self.node}: {answer.body['why']}")
+        if "refused" in answer.body:
+            raise NodeError(f"{self.node}: {answer.body['refused']}")
         return answer
 
     def tell_to_exit_once_up(self) -> None:
@@ -150,13 +155,9 @@ class AgentLink:
         if "pid" in body:
             # Without namespaces of its own the node's numbers are ours.
             is_ours = body["pid_namespace"] == os.stat("/proc/self/ns/pid").st_ino
-            identity = ProcessIdentity(
-                pid=body["pid"] if is_ours else message.pid,
-                start_ticks=body["start_ticks"],
-                boot_id=self._boot_id,
-                pid_namespace=body["pid_namespace"],
-            )
-            body["started"] = self._running[body["pid"]] = Started(body["pid"], identity)
+            inside = identity_in(body)
+            identity = inside if is_ours else replace(inside, pid=message.pid)
+            body["started"] = self._running[body["pid"]] = Started(identity, inside)
         if body["id"] in self._answers:
             self._answers[body["id"]] = message
             return

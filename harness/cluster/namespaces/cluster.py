@@ -26,6 +26,7 @@ from pathlib import Path
 
 from harness.cluster import folders
 from harness.cluster.clocks import refusal_on_this_machine
+from harness.cluster.links import counts_by_link, dead, refuse_unknown, sources_of
 from harness.cluster.namespaces import wire
 from harness.cluster.namespaces.agent_link import AgentLink
 from harness.cluster.namespaces.firewall import Firewall
@@ -134,15 +135,12 @@ class LocalCluster:
 
     def cut(self, grudge: Grudge) -> None:
         """Drop inbound packets as ``grudge`` says, replacing any earlier cut, atomically a node."""
-        unknown = (set(grudge) | set().union(*grudge.values())) - set(self._addresses)
-        if unknown:
-            raise KeyError(f"a cut names nodes that there are not: {', '.join(sorted(unknown))}")
+        refuse_unknown(grudge, self._addresses)
         with self._lock:
             self._cut = dict(grudge)
             for name, firewall in self._firewalls.items():
-                sources = sorted(grudge.get(name, frozenset()))
                 try:
-                    firewall.cut([self._addresses[source] for source in sources])
+                    firewall.cut(sources_of(grudge, name, self._addresses))
                 except OSError as error:
                     raise NodeError(f"{name}: the cut was refused: {error.strerror}") from error
 
@@ -152,13 +150,10 @@ class LocalCluster:
 
     def dropped(self) -> Mapping[Link, int]:
         """Packets dropped by the present cut, per directed link, probes of the links apart."""
-        counts: dict[Link, int] = {}
         with self._lock:
-            for destination, sources in self._cut.items():
-                by_address = self._firewalls[destination].dropped()
-                for source in sources:
-                    counts[source, destination] = by_address.get(self._addresses[source], 0)
-        return counts
+            cut = self._cut
+            dropped = {name: self._firewalls[name].dropped() for name in cut}
+            return counts_by_link(cut, dropped, self._addresses)
 
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by probing each one."""
@@ -208,7 +203,7 @@ class LocalCluster:
         answer = wire.receive(self._control)
         if answer is None:
             raise SetupError(f"{name}: the reaper is gone")
-        return AgentLink(name, socket.socket(fileno=answer.fds[0]), identity.boot_id())
+        return AgentLink(name, socket.socket(fileno=answer.fds[0]))
 
     def _wire_up(self, number: int, name: str, switch: Switch) -> None:
         self._links[name].wait_until_up()
@@ -225,15 +220,10 @@ class LocalCluster:
             in_network(fd, lambda: self._prober.open_socket(name))
 
     def _check_links(self) -> None:
-        """Every link carries. New links need a moment, on a busy machine a long one."""
-        names = list(self._addresses)
-        links = {(a, b) for a in names for b in names if a != b}
-        for _ in range(_LINK_CHECKS):
-            missing = links - self.reachable()
-            if not missing:
-                return
-        dead = ", ".join(f"{a} to {b}" for a, b in sorted(missing))
-        raise SetupError(f"the new cluster's links do not carry packets: {dead}")
+        """Every link carries, by a probe of each."""
+        silent = dead(self._addresses, self.reachable, _LINK_CHECKS)
+        if silent:
+            raise SetupError(f"the new cluster's links do not carry packets: {silent}")
 
     def _folder(self, name: str) -> Path:
         return folders.of_node(self._run_dir, name)

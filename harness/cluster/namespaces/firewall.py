@@ -1,17 +1,8 @@
-"""A node's inbound cut: an nftables table that drops packets by source and counts them.
+"""A node's inbound cut by netlink: no program is needed for it, nor a process in the node.
 
-A cut drops on input at the destination, never at the sender: the sender must learn nothing (a
-black-hole route would tell it at once). TCP connections that stand are cut like new ones. Per
-source there are two rules::
-
-    table ip polygraph { chain cut { type filter hook input priority -10
-        ip saddr S udp dport PROBE counter drop      # our own probes of the link
-        ip saddr S                 counter drop      # everything else: the database's traffic
-    } }
-
-so that :func:`dropped` counts what the database sent and not what proved the link cut. A cut
-replaces the earlier one in one transaction of the kernel: no packet passes between the two.
-Addresses other than the nodes' are named nowhere: the controller always gets through.
+Its shape is that of every cut (:mod:`harness.cluster.hands.cuts`): one table with one chain on
+input, and per source a rule for our probes and one for all else, each with a counter. It replaces
+the earlier one in one transaction.
 """
 
 from __future__ import annotations
@@ -22,6 +13,14 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.cluster.hands.cuts import (
+    CHAIN,
+    PRIORITY,
+    PROBE_PORT,
+    TABLE,
+    dropped_by_source,
+    rules,
+)
 from harness.cluster.namespaces.netlink import (
     ACK,
     APPEND,
@@ -32,10 +31,6 @@ from harness.cluster.namespaces.netlink import (
     Request,
 )
 
-PROBE_PORT = 47077
-
-_TABLE = "polygraph"
-_CHAIN = "cut"
 _SUBSYSTEM = 10
 _BATCH_BEGIN = 0x10
 _BATCH_END = 0x11
@@ -46,7 +41,6 @@ _NEWRULE = _NEWTABLE | 6
 _GETRULE = _NEWTABLE | 7
 
 _HOOK_INPUT = 1
-_PRIORITY = -10
 _DROP = 0
 _ACCEPT = 1
 _NETWORK_HEADER = 1
@@ -68,32 +62,31 @@ class Firewall:
         requests = [_begin(), *_no_table()]
         if sources:
             requests += [_table(_NEWTABLE), _chain()]
-        for source in sources:
-            requests += [_drop(source, probe=True), _drop(source, probe=False)]
+        requests += [_drop(source, port) for source, port in rules(sources, PROBE_PORT)]
         self._netlink.tell([*requests, _end()])
 
     def dropped(self) -> Mapping[str, int]:
         """Packets dropped by the present cut per source address, probes apart."""
         from pyroute2.netlink.nfnetlink.nftsocket import nft_rule_msg
 
-        request = Request(nft_rule_msg(), _GETRULE, DUMP, _family(), [("NFTA_RULE_TABLE", _TABLE)])
-        counts: dict[str, int] = {}
+        request = Request(nft_rule_msg(), _GETRULE, DUMP, _family(), [("NFTA_RULE_TABLE", TABLE)])
         try:
             answers = self._netlink.dump(request)
         except OSError as error:
             if error.errno == errno.ENOENT:
-                return counts
+                return {}
             raise
+        counted = []
         for data in answers:
             message = nft_rule_msg(data)
             message.decode()
-            if message.get_attr("NFTA_RULE_TABLE") == _TABLE:
-                counts |= _counted(message)
-        return counts
+            if message.get_attr("NFTA_RULE_TABLE") == TABLE:
+                counted.append(_counted(message))
+        return dropped_by_source(counted)
 
 
-def _counted(message: Any) -> dict[str, int]:
-    """{source: packets} of a rule, or nothing if it is the one for probes."""
+def _counted(message: Any) -> tuple[str, int, int]:
+    """(source, UDP port or 0, packets) of a rule."""
     compared: list[bytes] = []
     packets = 0
     for expression in message.get_attr("NFTA_RULE_EXPRESSIONS"):
@@ -102,24 +95,25 @@ def _counted(message: Any) -> dict[str, int]:
             compared.append(data.get_attr("NFTA_CMP_DATA").get_attr("NFTA_DATA_VALUE"))
         elif expression.get_attr("NFTA_EXPR_NAME") == "counter":
             packets = int(data.get_attr("NFTA_COUNTER_PACKETS"))
-    return {socket.inet_ntoa(compared[0]): packets} if len(compared) == 1 else {}
+    port = struct.unpack(">H", compared[2])[0] if len(compared) > 1 else 0
+    return socket.inet_ntoa(compared[0]), port, packets
 
 
-def _drop(source: str, *, probe: bool) -> Request:
+def _drop(source: str, port: int) -> Request:
     from pyroute2.netlink.nfnetlink.nftsocket import nft_rule_msg
 
     expressions = _matches(_NETWORK_HEADER, 12, socket.inet_aton(source))
-    if probe:
+    if port:
         expressions += _matches(_NETWORK_HEADER, 9, bytes([socket.IPPROTO_UDP]))
-        expressions += _matches(_TRANSPORT_HEADER, 2, struct.pack(">H", PROBE_PORT))
+        expressions += _matches(_TRANSPORT_HEADER, 2, struct.pack(">H", port))
     verdict = {"attrs": [("NFTA_DATA_VERDICT", {"attrs": [("NFTA_VERDICT_CODE", _DROP)]})]}
     expressions += [
         _expression("counter", bytes=0, packets=0),
         _expression("immediate", dreg=0, data=verdict),
     ]
     attributes = [
-        ("NFTA_RULE_TABLE", _TABLE),
-        ("NFTA_RULE_CHAIN", _CHAIN),
+        ("NFTA_RULE_TABLE", TABLE),
+        ("NFTA_RULE_CHAIN", CHAIN),
         ("NFTA_RULE_EXPRESSIONS", expressions),
     ]
     return Request(nft_rule_msg(), _NEWRULE, ACK | CREATE | APPEND, _family(), attributes)
@@ -149,16 +143,16 @@ def _table(kind: int) -> Request:
     from pyroute2.netlink.nfnetlink.nftsocket import nft_table_msg
 
     flags = ACK | CREATE if kind == _NEWTABLE else ACK
-    return Request(nft_table_msg(), kind, flags, _family(), [("NFTA_TABLE_NAME", _TABLE)])
+    return Request(nft_table_msg(), kind, flags, _family(), [("NFTA_TABLE_NAME", TABLE)])
 
 
 def _chain() -> Request:
     from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg
 
-    hook = {"attrs": [["NFTA_HOOK_HOOKNUM", _HOOK_INPUT], ["NFTA_HOOK_PRIORITY", _PRIORITY]]}
+    hook = {"attrs": [["NFTA_HOOK_HOOKNUM", _HOOK_INPUT], ["NFTA_HOOK_PRIORITY", PRIORITY]]}
     attributes = [
-        ("NFTA_CHAIN_TABLE", _TABLE),
-        ("NFTA_CHAIN_NAME", _CHAIN),
+        ("NFTA_CHAIN_TABLE", TABLE),
+        ("NFTA_CHAIN_NAME", CHAIN),
         ("NFTA_CHAIN_HOOK", hook),
         ("NFTA_CHAIN_TYPE", "filter"),
         ("NFTA_CHAIN_POLICY", _ACCEPT),

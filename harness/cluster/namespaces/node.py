@@ -15,29 +15,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.cluster.hands import machine_clock
-from harness.cluster.hands.family import WHOLE
 from harness.cluster.namespaces.agent_link import AgentLink, Started
-from harness.contract.node import ClockMethod, Completed, Daemon
+from harness.cluster.remote import RemoteClock, RemoteDaemon
+from harness.contract.node import Completed, Daemon
 from harness.errors import NodeError
 from harness.linux import identity
-from harness.linux.identity import ProcessIdentity
 
 _KILL_TIMEOUT_S = 30.0
 
 
-class LocalDaemon:
+class LocalDaemon(RemoteDaemon):
     """A daemon on a local node."""
 
     def __init__(self, name: str, link: AgentLink, started: Started) -> None:
-        self.name = name
-        self._link = link
+        super().__init__(name, started.identity, link.ask, started.inside)
         self._started = started
-
-    @property
-    def identity(self) -> ProcessIdentity:
-        """Who it is, as the run process sees it."""
-        return self._started.identity
 
     def alive(self) -> bool:
         """Whether it runs (a stopped process is alive)."""
@@ -48,35 +40,15 @@ class LocalDaemon:
         return self._started.status
 
     def state(self) -> str:
-        """The letter of ``/proc/PID/stat`` (``T`` stopped), or ``"gone"``."""
+        """The letter of ``/proc/PID/stat`` (``T`` stopped), or ``"gone"``: seen from here."""
         return "gone" if self._started.status is not None else identity.state(self.identity)
-
-    def processes(self) -> Mapping[int, str]:
-        """What runs of it, by number within the node (``HasProcesses``)."""
-        members: dict[str, str] = self._link.ask({"op": "family", **self._who()}).body["members"]
-        return {int(pid): letters for pid, letters in members.items()}
-
-    def signal(self, number: int) -> None:
-        """Signal all that runs of it, or, politely, its process group alone.
-
-        The agent looks again: as the daemon's parent it knows whether the number is still its.
-        """
-        if self._started.status is None:
-            is_it = identity.identify(self.identity.pid) == self.identity
-        else:
-            is_it = number in WHOLE  # what it left behind, which the agent knows
-        if is_it:
-            self._link.ask({"op": "signal", **self._who(), "number": int(number)})
-
-    def _who(self) -> dict[str, int]:
-        return {"pid": self._started.inner_pid, "start_ticks": self.identity.start_ticks}
 
     def wait(self, timeout_s: float) -> int | None:
         """Wait for the end; the exit status, or ``None`` at the time-out."""
         return self._started.wait(timeout_s)
 
 
-class LocalNode:
+class LocalNode(RemoteClock):
     """One node in namespaces of its own, or, with ports in its addresses, without any.
 
     ``address`` serves clients and peers unless ``peers`` is given: where it listens for the other
@@ -157,36 +129,21 @@ class LocalNode:
         with open(fd, "rb") as from_file, destination.open("wb") as to_file:
             shutil.copyfileobj(from_file, to_file)
 
-    def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
-        """Set the clock that the node's processes read (``ClockSettable``)."""
-        if method != "process":
-            raise NodeError(f"{self.name}: {machine_clock.REFUSAL}")
-        return self._clock({"do": "set", "program": dict(program)})
-
-    def heal_clock(self) -> Mapping[str, Any]:
-        """Have every process of the node read the true time again."""
-        return self._clock({"do": "heal"})
-
-    def read_clock(self) -> Mapping[str, Any]:
-        """How the node's clock is set now, and how many processes are changed."""
-        return self._clock({"do": "read"})
-
     def watch_syscalls(self) -> None:
         """Trace every system call of the node's processes until it goes down. It gets slow."""
-        self._link.ask({"op": "syscalls"})
+        self._link.ask("syscalls")
 
     def read_syscalls(self) -> Mapping[str, Any]:
         """How many there were, and which matter for the clock (``SyscallWatch.state``)."""
-        seen: Mapping[str, Any] = self._link.ask({"op": "syscalls"}).body["syscalls"]
+        seen: Mapping[str, Any] = self._link.ask("syscalls")["syscalls"]
         return seen
 
-    def _clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        answer: Mapping[str, Any] = self._link.ask({"op": "clock", **request}).body["clock"]
-        return answer
+    def _ask(self, op: str, **request: Any) -> Mapping[str, Any]:
+        return self._link.ask(op, **request)
 
     def _open(self, path: str, flags: int) -> int:
         request = {"op": "open", "path": path, "flags": flags, "mode": 0o600}
-        return self._link.ask(request).fds[0]
+        return self._link.exchange(request).fds[0]
 
     def _start(
         self,

@@ -29,12 +29,14 @@ import socket
 import sys
 import time
 
+from harness.cluster.hands.execution import ended_children, execute
 from harness.cluster.namespaces import agent, rehearsal, wire
 from harness.cluster.namespaces import steps as namespaces
 from harness.linux import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 CONTROL_FD_VARIABLE = "POLYGRAPH_CONTROL_FD"
@@ -154,12 +156,8 @@ class Reaper:
             control_fd = self._run_control.fileno()
             env = dict(os.environ, **{CONTROL_FD_VARIABLE: str(control_fd)})
             keep = [*settings["pass_fds"], control_fd]
-            self._run_pid = agent.start_process(
-                settings["argv"],
-                env=env,
-                keep=keep,
-                dies_with_parent=self._is_plain,
-                is_ours=True,
+            self._run_pid = execute(
+                settings["argv"], env=env, keep=keep, in_child=_dying_with(self._is_plain)
             )
         self._run_control.close()
         _close(settings["pass_fds"])
@@ -175,7 +173,7 @@ class Reaper:
     def _reap(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._end(EXIT_FAILED)
-        for pid, status in agent.ended_children():
+        for pid, status in ended_children():
             if pid == self._run_pid:
                 self._run_process_ended(_exit_code(status))
 
@@ -225,10 +223,19 @@ class Reaper:
         argv = [*request["argv"], str(theirs.fileno())]
         env = dict(os.environ)
         keep = [theirs.fileno()]
-        agent.start_process(argv, env=env, keep=keep, dies_with_parent=True, is_ours=True)
+        execute(argv, env=env, keep=keep, in_child=_dying_with(True))
         theirs.close()
         wire.send(self._control, {"links": True}, fds=[ours.fileno()])
         ours.close()
+
+
+def _dying_with(is_so: bool) -> Callable[[], None]:
+    """For a child of the caller: the kernel kills it when the caller ends, or nobody does.
+
+    Like the caller, and unlike all others, it goes on ignoring what asks a command to stop.
+    """
+    parent = os.getpid()
+    return lambda: kernel.end_with_this_parent(parent) if is_so else None
 
 
 def _mark_left_running(registration: str) -> None:

@@ -30,6 +30,7 @@ from pathlib import Path
 
 from harness.cluster import folders
 from harness.cluster.clocks import refusal_on_this_machine
+from harness.cluster.links import dead, refuse_unknown
 from harness.cluster.namespaces import wire
 from harness.cluster.namespaces.agent_link import AgentLink
 from harness.cluster.namespaces.cluster import check_names, control_channel, wait_for_end
@@ -41,7 +42,6 @@ from harness.cluster.plain.links import LOOPBACK
 from harness.contract.node import ClockMethod, Grudge, Link
 from harness.contract.system import FreeAddresses, System
 from harness.errors import NodeError, SetupError
-from harness.linux import identity
 
 PLAIN_STEPS = ("folders", "links", "agents", "node process", "ports", "proxies", "links carry")
 ALLOWING_CUTS = (
@@ -132,9 +132,7 @@ class PlainCluster:
 
     def cut(self, grudge: Grudge) -> None:
         """Hold what goes over the links of ``grudge``, replacing any earlier cut, all at once."""
-        unknown = (set(grudge) | set().union(*grudge.values())) - set(self._names)
-        if unknown:
-            raise KeyError(f"a cut names nodes that there are not: {', '.join(sorted(unknown))}")
+        refuse_unknown(grudge, self._names)
         cut = {(source, target) for target, sources in grudge.items() for source in sources}
         self._carrier().cut(cut)
 
@@ -194,7 +192,7 @@ class PlainCluster:
         answer = wire.receive(self._control)
         if answer is None:
             raise SetupError(f"{name}: the reaper is gone")
-        return AgentLink(name, socket.socket(fileno=answer.fds[0]), identity.boot_id())
+        return AgentLink(name, socket.socket(fileno=answer.fds[0]))
 
     def _open_proxies(self, links: LinkControl, peers: Mapping[str, int]) -> Mapping[str, int]:
         """Proxies in front of every node, for its peers and for our probes; the former's ports."""
@@ -209,13 +207,9 @@ class PlainCluster:
 
     def _check_links(self) -> None:
         """Every link carries. On a busy machine the process that carries them comes late."""
-        wanted = {(a, b) for a in self._names for b in self._names if a != b}
-        for _ in range(_LINK_CHECKS):
-            missing = wanted - self.reachable()
-            if not missing:
-                return
-        dead = ", ".join(f"{a} to {b}" for a, b in sorted(missing))
-        raise SetupError(f"the new cluster's links do not carry: {dead}")
+        silent = dead(self._names, self.reachable, _LINK_CHECKS)
+        if silent:
+            raise SetupError(f"the new cluster's links do not carry: {silent}")
 
     def _add_node(self, name: str, client: int, peer: tuple[int, int]) -> None:
         listens, reached = (f"{LOOPBACK}:{port}" for port in peer)

@@ -3,7 +3,7 @@
 For every directed link one connection of ours stands through the same proxy process that carries
 the database's, marked there as the source's, to a socket of ours that stands for the target. A
 number sent over it arrives, or the link is cut; each round has its own, so that what was held
-and comes late proves nothing. As in :mod:`harness.cluster.namespaces.reachability` a link is called
+and comes late proves nothing. As in :mod:`harness.cluster.links` a link is called
 cut only after four rounds; and a round's time begins when the proxy process has read what was sent,
 so that no link is called cut because that process got no time. Cost: a few milliseconds where all
 links carry, else about 0.24 s.
@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from harness.cluster.namespaces.reachability import ROUNDS_S
+from harness.cluster.links import carrying
 from harness.cluster.plain.link_control import LinkControl
 from harness.cluster.plain.links import LOOPBACK
 from harness.contract.node import Link
@@ -68,10 +68,7 @@ class LinkProber:
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry bytes now."""
         with self._lock:
-            missing = set(self._senders)
-            for round_s in ROUNDS_S:
-                missing -= self._probe(missing, round_s)
-            return frozenset(set(self._senders) - missing)
+            return carrying(self._senders, self._probe)
 
     def _connect(self, control: LinkControl, link: Link, proxy: int) -> None:
         sender = socket.socket()

@@ -20,7 +20,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.cluster import folders
-from harness.cluster.namespaces.firewall import PROBE_PORT
+from harness.cluster.hands.cuts import PROBE_PORT
+from harness.cluster.links import (
+    all_links,
+    carrying,
+    counts_by_link,
+    dead,
+    refuse_unknown,
+    sources_of,
+)
 from harness.cluster.ssh.hosts import Host, resolved
 from harness.cluster.ssh.link import KeeperLink, on_all
 from harness.cluster.ssh.node import SshNode, ask_clock, end_keeper
@@ -30,10 +38,8 @@ from harness.store import registration
 
 T = TypeVar("T")
 
-_ROUNDS_S = (0.04, 0.04, 0.06, 0.1)
-"""How long each round of probes waits, beside ``_REQUESTS`` times what a request takes."""
-
 _REQUESTS = 5
+"""A round of probes waits so many times what a request takes, beside its own time."""
 
 _LINK_CHECKS = 5
 
@@ -145,9 +151,7 @@ class SshCluster:
 
     def cut(self, grudge: Grudge) -> None:
         """Drop inbound packets as ``grudge`` says, replacing any earlier cut, atomically a node."""
-        unknown = (set(grudge) | set().union(*grudge.values())) - set(self._addresses)
-        if unknown:
-            raise KeyError(f"a cut names nodes that there are not: {', '.join(sorted(unknown))}")
+        refuse_unknown(grudge, self._addresses)
         with self._lock:
             if self._is_ending and any(grudge.values()):
                 raise NodeError("the cluster is being taken down")
@@ -172,11 +176,7 @@ class SshCluster:
             )
         if trouble:
             raise NodeError(_joined(trouble))
-        return {
-            (source, name): found[name].get(self._addresses[source], 0)
-            for name, sources in cut.items()
-            for source in sources
-        }
+        return counts_by_link(cut, found, self._addresses)
 
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by a datagram on each.
@@ -184,16 +184,13 @@ class SshCluster:
         One is called cut only after four probes in four rounds were lost.
         """
         with self._probing:
-            names = list(self._links)
-            links = {(a, b) for a in names for b in names if a != b}
-            missing = set(links)
-            for round_s in _ROUNDS_S:
-                if missing:
-                    missing -= self._probe(missing, round_s + self._slack_s)
-            return frozenset(links - missing)
+            return carrying(
+                all_links(self._links),
+                lambda awaited, round_s: self._probe(awaited, round_s + self._slack_s),
+            )
 
     def _cut_node(self, name: str, link: KeeperLink) -> None:
-        sources = sorted(self._addresses[source] for source in self._cut.get(name, ()))
+        sources = sources_of(self._cut, name, self._addresses)
         link.ask("cut", table=self._table, sources=sources, probe_port=PROBE_PORT)
 
     def _probe(self, awaited: set[Link], round_s: float) -> set[Link]:
@@ -255,19 +252,15 @@ class SshCluster:
         _, trouble = self._on(self._links, self._listen)
         if trouble:
             raise SetupError(*worded(trouble))
-        names = list(self._links)
-        links = {(a, b) for a in names for b in names if a != b}
         begun = time.monotonic()
         self._on(self._links, lambda name, link: link.ask("look", processes=[]))
         self._slack_s = _REQUESTS * (time.monotonic() - begun)
-        for _ in range(_LINK_CHECKS):
-            missing = links - self.reachable()
-            if not missing:
-                return
-        dead = ", ".join(f"{a} to {b}" for a, b in sorted(missing))
+        silent = dead(self._links, self.reachable, _LINK_CHECKS)
+        if not silent:
+            return
         raise SetupError(
-            f"no probe comes from {dead}: a partition could not be proved; to change that: let UDP "
-            f"port {PROBE_PORT} pass between the hosts, and where they see each other under "
+            f"no probe comes from {silent}: a partition could not be proved; to change that: let "
+            f"UDP port {PROBE_PORT} pass between the hosts, and where they see each other under "
             "other addresses write peer=ADDRESS behind each in the nodes file"
         )
 

@@ -11,12 +11,11 @@ import base64
 import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from harness.cluster.hands import machine_clock
-from harness.cluster.hands.family import WHOLE
+from harness.cluster.remote import RemoteClock, RemoteDaemon, identity_in
 from harness.cluster.ssh.connection import ANSWER_TIMEOUT_S, send
 from harness.cluster.ssh.hosts import resolved
 from harness.cluster.ssh.link import KeeperLink
@@ -30,17 +29,12 @@ _END_TIMEOUT_S = 30.0
 _CHUNK_BYTES = 1 << 18
 
 
-class SshDaemon:
+class SshDaemon(RemoteDaemon):
     """A daemon on an ssh host."""
 
     def __init__(self, name: str, link: KeeperLink, identity: ProcessIdentity) -> None:
-        self.name = name
-        self.identity = identity
+        super().__init__(name, identity, link.ask)
         self._link = link
-
-    def alive(self) -> bool:
-        """Whether it runs (a stopped process is alive); ``NodeError`` if nobody can tell."""
-        return self.state() != "gone"
 
     def exit_status(self) -> int | None:
         """``None`` while it runs, its exit code, or minus the signal that ended it.
@@ -49,37 +43,12 @@ class SshDaemon:
         """
         return self._link.exits.of(self.identity.pid)
 
-    def state(self) -> str:
-        """The letter of the process, or ``"gone"``; ``NodeError`` if nobody can tell.
-
-        ``T`` only if every thread of all that is of it is stopped.
-        """
-        if self.exit_status() is not None:
-            return "gone"
-        process = [self.identity.pid, self.identity.start_ticks]
-        return str(self._link.ask("look", processes=[process])["states"][0])
-
-    def processes(self) -> Mapping[int, str]:
-        """What runs of it, by its number on the host (``HasProcesses``)."""
-        process = [self.identity.pid, self.identity.start_ticks]
-        members: dict[str, str] = self._link.ask("family", process=process)["members"]
-        return {int(pid): letters for pid, letters in members.items()}
-
-    def signal(self, number: int) -> None:
-        """Signal all that runs of it, or, politely, its process group alone.
-
-        The keeper compares the whole identity: as the daemon's parent it knows whether the
-        number is still its.
-        """
-        if number in WHOLE or self.exit_status() is None:
-            self._link.ask("signal", identity=asdict(self.identity), number=int(number))
-
     def wait(self, timeout_s: float) -> int | None:
         """Wait for the end; the exit status, or ``None`` at the time-out."""
         return self._link.exits.wait(self.identity.pid, timeout_s)
 
 
-class SshNode:
+class SshNode(RemoteClock):
     """One host. ``address`` is how it is reached, ``peer_address`` how the others see it."""
 
     def __init__(self, name: str, link: KeeperLink, peer_address: str, log_dir: Path) -> None:
@@ -141,12 +110,7 @@ class SshNode:
             cwd=cwd or self.data_dir,
             log=f"{self._link.root}/logs/{name}.log",
         )
-        identity = ProcessIdentity(
-            pid=answer["pid"],
-            start_ticks=answer["start_ticks"],
-            boot_id=self._link.boot_id,
-            pid_namespace=answer["pid_namespace"],
-        )
+        identity = identity_in(answer)
         return SshDaemon(name, self._link, identity)
 
     def bring(self, program: Path) -> str:
@@ -190,17 +154,9 @@ class SshNode:
             raise cannot_write(f"cannot write into {self.log_dir}", error) from error
 
     def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
-        """Set the clock that the node's processes read (``ClockSettable``)."""
+        """Set the clock that the node's processes read, or the host's own (``ClockSettable``)."""
         self._clock_method = method
         return self._clock(do="set", program=dict(program))
-
-    def heal_clock(self) -> Mapping[str, Any]:
-        """Have every process of the node read the true time again."""
-        return self._clock(do="heal")
-
-    def read_clock(self) -> Mapping[str, Any]:
-        """How the node's clock is set now, and how many processes are changed."""
-        return self._clock(do="read")
 
     def _clock(self, **request: Any) -> Mapping[str, Any]:
         told: Mapping[str, Any] = ask_clock(self._link, self._clock_method, **request)["clock"]

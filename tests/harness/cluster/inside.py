@@ -289,17 +289,17 @@ def spares_strangers(inside: Inside) -> dict[str, Any]:
     """Signal a daemon under an identity that is wrong in one part each."""
     with inside.up(("n1",)) as cluster:
         daemon = cluster.node("n1").start(python("import signal; signal.pause()"), name="db")
-        true = daemon.identity
+        true = daemon._inside
         alive = {}
         for part, value in {
             "start_ticks": true.start_ticks + 1,
             "boot_id": "another",
             "pid_namespace": true.pid_namespace + 1,
         }.items():
-            daemon._started.identity = dataclasses.replace(true, **{part: value})
+            daemon._inside = dataclasses.replace(true, **{part: value})
             daemon.signal(signal.SIGKILL)
             alive[part] = daemon.wait(0.2) is None
-        daemon._started.identity = true
+        daemon._inside = true
         daemon.signal(signal.SIGKILL)
         return {"alive": alive, "killed": daemon.wait(WAIT_S)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import docker
@@ -185,7 +186,7 @@ def test_an_image_is_pulled_by_its_name_and_tag_or_digest(
 def test_the_code_of_an_end_is_a_signal_only_where_there_is_such_a_signal(
     code: int, status: int
 ) -> None:
-    link: Any = None
+    link: Any = SimpleNamespace(ask=None)
     who = ProcessIdentity(pid=7, start_ticks=1, boot_id="this", pid_namespace=3)
     assert DockerDaemon("db", link, who, lambda: code).wait(30) == status
 

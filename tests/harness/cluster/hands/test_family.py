@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from harness.cluster.docker.sidecar import Sidecar
 from harness.cluster.hands import family
+from harness.cluster.hands.sidecar import Sidecar
 from tests.harness.cluster.hands.test_keeper import Meet, base, meet, process, wait_until
 
 __all__ = ["base", "meet"]
@@ -87,17 +88,31 @@ def toy() -> Iterator[subprocess.Popen[bytes]]:
 
 def test_a_side_car_signals_the_whole_tree(toy: subprocess.Popen[bytes]) -> None:
     made: Callable[..., Sidecar] = Sidecar
-    sidecar = made(None, None, None, 0, family)
+    sidecar = made(None)
+    daemons = sidecar.inside.daemons
     ticks = family._table()[toy.pid].ticks
-    assert sidecar.do_signal(toy.pid, ticks, signal.SIGSTOP) == {"signalled": False}
-    sidecar._families[toy.pid, ticks] = family.Family(toy.pid, ticks, by_cgroup=True)
-    assert len(sidecar.do_family(toy.pid, ticks)["members"]) == 2
-    assert sidecar.do_signal(toy.pid, ticks, signal.SIGSTOP) == {"signalled": True}
+
+    def ask(op: str, **request: Any) -> dict[str, Any]:
+        return sidecar.obey({"id": 1, "op": op, **request})
+
+    def signalled(number: int, **other: int) -> bool:
+        identity = {**daemons.identity(toy.pid, ticks), **other}
+        return bool(ask("signal", identity=identity, number=number)["signalled"])
+
+    def members() -> dict[int, str]:
+        found: dict[int, str] = ask("family", process=[toy.pid, ticks])["members"]
+        return found
+
+    assert not signalled(signal.SIGSTOP)
+    daemons.add(toy.pid, ticks, family.Family(toy.pid, ticks, by_cgroup=True))
+    assert len(members()) == 2
+    assert signalled(signal.SIGSTOP)
     deadline = time.monotonic() + 10
-    while set(sidecar.do_family(toy.pid, ticks)["members"].values()) != {"T"}:
+    while set(members().values()) != {"T"}:
         assert time.monotonic() < deadline
-    assert sidecar.do_state(toy.pid, ticks) == {"state": "T"}
-    assert sidecar.do_signal(toy.pid, ticks + 1, signal.SIGKILL) == {"signalled": False}
+    assert ask("look", processes=[[toy.pid, ticks]]) == {"states": ["T"]}
+    assert not signalled(signal.SIGKILL, start_ticks=ticks + 1)
+    assert not signalled(signal.SIGKILL, pid_namespace=daemons.namespace + 1)
 
 
 def test_a_number_that_is_another_process_now_is_not_signalled(

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.namespaces import agent
+from harness.cluster.hands import execution, family
+from harness.cluster.hands.inside import Inside
+from harness.cluster.hands.processes import Processes
 from harness.cluster.namespaces.agent import Agent
 
 
@@ -19,6 +21,9 @@ class Tracing:
 
     def __init__(self) -> None:
         self.ends = [(77, 3 << 8)]
+
+    def now(self) -> Tracing:
+        return self
 
     def pump(self) -> list[tuple[int, int]]:
         ends, self.ends = self.ends, []
@@ -33,9 +38,9 @@ def test_the_end_of_a_program_that_was_still_waited_for_to_begin_is_told(
 ) -> None:
     told: list[dict[str, Any]] = []
 
-    tracing = Tracing()
+    tracing: Any = Tracing()
 
-    def start_process(
+    def execute(
         argv: list[str],
         *,
         before_exec: Callable[[int], None],
@@ -46,22 +51,19 @@ def test_the_end_of_a_program_that_was_still_waited_for_to_begin_is_told(
         meanwhile()
         return 77
 
-    def start_ticks(pid: int) -> int:
-        if not tracing.ends:
-            raise FileNotFoundError(f"/proc/{pid}/stat")
-        return 5
-
-    monkeypatch.setattr(agent, "start_process", start_process)
-    monkeypatch.setattr(agent.kernel, "start_ticks", start_ticks)
+    monkeypatch.setattr(execution, "execute", execute)
+    monkeypatch.setattr(family, "start_ticks", lambda pid: 5 if tracing.ends else 0)
     node: Any = object.__new__(Agent)
-    node._tracing = lambda: tracing
     node._tell = lambda body, **how: told.append(body | how)
-    node._children, node._early, node._pid_namespace = set(), {}, 1
-    node._families = {}
+    node._processes = Processes(tracing)
+    node._inside = Inside(node._processes.daemons, clock=tracing.now, watch=tracing.now)
     node._hidden = SimpleNamespace(show=lambda paths: None)
-    node._start({"id": 1, "argv": ["true"], "env": {}, "cwd": "/", "show": []}, [1, 2])
+    node._obey(
+        {"id": 1, "op": "start", "argv": ["true"], "env": {}, "cwd": "/", "show": []}, [1, 2]
+    )
+    node._reap()
     assert told[0]["start_ticks"] == 5
     # The kernel takes no number of a process that is gone: it is named by its inner one alone.
     assert told[0]["pid"] == 0
     assert told[1] == {"exited": 77, "status": 3}
-    assert node._children == set()
+    assert node._processes._children == set()

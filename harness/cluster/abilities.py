@@ -1,0 +1,48 @@
+"""What each provider can do: its cluster, its nodes and the daemons on them, one line a provider.
+
+A fault names the abilities that it ``needs`` (:class:`harness.contract.fault.HasNeeds`). Those of
+a system are asked of the system; all others must stand here, so that it is known without any
+machine which fault is possible where (:func:`lacking`), and tests try every such pair on real
+nodes. Whether this machine can do it now is another question, asked before each set-up
+(``Fault.refusal``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from harness.contract import system
+from harness.contract.node import Clocks, ClockSettable, HasProcesses, Partitionable
+
+_EVERY = (HasProcesses, Partitionable, Clocks, ClockSettable)
+_ALWAYS: Mapping[type, str] = dict.fromkeys(_EVERY, "")
+
+ABILITIES: Mapping[str, Mapping[type, str]] = {
+    "local:root": _ALWAYS,
+    "local:userns": _ALWAYS,
+    "local:plain": {
+        **_ALWAYS,
+        Partitionable: "the system can tell its peers another address than it listens at",
+    },
+    "docker": _ALWAYS,
+    "ssh": {**_ALWAYS, Partitionable: "the login may use nft or iptables on every host"},
+}
+"""Full name of a provider to what it can do, each with what that takes beside a fit machine."""
+
+
+def of_systems(needs: Iterable[type]) -> list[type]:
+    """Those abilities that a system must have, not a provider."""
+    return [need for need in needs if need.__module__ == system.__name__]
+
+
+def lacking(needs: Iterable[type], provider: str) -> list[type]:
+    """The abilities that a provider does not have; what a system must have is not among them."""
+    wanted = list(needs)
+    asked_of_system = of_systems(wanted)
+    return [n for n in wanted if n not in ABILITIES[provider] and n not in asked_of_system]
+
+
+def conditions(needs: Iterable[type], provider: str) -> list[str]:
+    """What has to hold for the abilities that a provider has under a condition only."""
+    found = ABILITIES[provider]
+    return [found[need] for need in needs if found.get(need)]

@@ -222,6 +222,8 @@ def _rows(log: _Log) -> tuple[Bools, Numbers, Numbers, Bools]:
 def write_files(history: History, losses: Losses) -> Sequence[tuple[str, bytes]]:
     """Files that say ``history``; what ``losses`` may not drop is refused by name."""
     found = losses.transactions(history, TARGET)
+    if not found.rows:
+        raise HistoryError(f"{NAME} cannot say a history without transactions")
     owner = {
         (key, value): number + 1
         for number, rows in enumerate(found.rows)

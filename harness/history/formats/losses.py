@@ -213,7 +213,8 @@ def _seen(all_of_them: Iterable[_Ended]) -> set[tuple[str, str]]:
             if not writes:
                 named = exact(key)
                 seen.add((named, exact(value)))
-                seen.update((named, exact(item)) for item in value if isinstance(value, list))
+                items = value if isinstance(value, list) else ()
+                seen.update((named, exact(item)) for item in items)
     return seen
 
 

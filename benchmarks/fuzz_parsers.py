@@ -20,6 +20,7 @@ import gzip
 import json
 import multiprocessing
 import resource
+import struct
 import sys
 import time
 import traceback
@@ -54,11 +55,35 @@ SEEDS: Final = (
     "0   :ok   :txn   [[:w 1 2]]\n",
     "w(1,1,0,0)\nr(1,0,1,1)\nw(2,3,1,-1)\nr(2,3,0,0)\n",
     "w 0 1\nr 1 0\n-----\nr 0 1\n=====\nw 1 1\n---\n",
+    "3\n0 1 A 1 12\n1 2 R 1 1 12\n1 2 R 2 0\n",
+    '{"params":{"id":0},"info":"","start":"","end":"","data":[[{"events":[{"Write":{"variable":1,'
+    '"version":2}},{"Read":{"variable":2,"version":null}}],"committed":true}],[]]}\n',
+    '[[{"events":[["w",1,2],["r",1,0]],"committed":false}]]\n',
+    '{"action":"dump","proc":0,"data":3}\n'
+    '{"action":"call","proc":0,"data":{"Op":2,"Arg1":3,"Arg2":4}}\n'
+    '{"action":"return","proc":0,"data":{"Ok":true,"Exists":false,"Value":0,"Unknown":false}}\n',
+    '{"action":"call","proc":0,"time":"x","data":{"type":"invoke","value":[{"type":"append","m":'
+    '{"key":"1","value":5}}]}}\n{"action":"return","proc":0,"data":{"Result":{"type":"ok","value":'
+    '[{"type":"append","m":{"key":"1","value":5}}]}}}\n',
+    '{"ClientId":1,"Input":{"Type":"txn","Txn":{"Conditions":[{"Key":"k","ExpectedRevision":0}],'
+    '"OperationsOnSuccess":[{"Type":"put-operation","Put":{"Key":"k","Value":{"Value":"1"}}}],'
+    '"OperationsOnFailure":null}},"Call":1,"Output":{"Txn":{"Failure":false,"Results":[{}]},'
+    '"Revision":2},"Return":9}\n{"ClientId":2,"Input":{"Type":"range","Range":{"Start":"k"}},'
+    '"Call":2,"Output":{"Range":{"KVs":[{"Key":"k","Value":{"Value":"1"},"ModRevision":2}]}},'
+    '"Return":8}\n',
 )
+BINARY: Final = (
+    struct.pack("<6Q", 1, 1, 1, 1, 2, 0)
+    + struct.pack("<4Q", 0, 0, 1, 1)
+    + struct.pack("<QBQQBBQQBB", 2, 1, 1, 2, 1, 0, 1, 2, 1, 1),
+    b"S" + struct.pack(">Q", 5) + b"W" + struct.pack(">3Q", 2, 1, 2)
+    + b"R" + struct.pack(">4Q", 0xBEBEEBEE, 0xBEBEEBEE, 3, 0) + b"C" + struct.pack(">Q", 5),
+)  # fmt: skip
 WORDS: Final = (
     *b'{ } [ ] ( ) #{ #_ #inst ; , : " ^ nil null true NaN 1e999 -1 -0 01 2/0 1N 1.5M'.split(),
     *rb"##Inf \ \u0000 \ud800 :invoke :ok :fail :info invoke info process value index type".split(),
     *b"txn append 9223372036854775808 w( r( --- === polygraph".split(),
+    *b"18446744073709551615 ,-1) Op Value Key call return events committed A R".split(),
     *(b"\t", b"\n", b"\r\n", "\ufeff".encode(), "\u2028".encode(), "\U0001f600".encode()),
 )
 
@@ -105,7 +130,7 @@ class Inputs:
 
 def seeds_of(folder: Path | None) -> list[bytes]:
     """The built-in seeds, and the beginnings of recorded histories."""
-    found = [seed.encode() for seed in SEEDS]
+    found = [*(seed.encode() for seed in SEEDS), *BINARY]
     for path in sorted(folder.rglob("*.*")) if folder is not None else []:
         if path.suffix in (".edn", ".json", ".log", ".txt") and path.stat().st_size > 100:
             found.append(path.read_bytes()[:600])

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final
 from msgspec.structs import replace
 
 from harness.contract.client import Transaction, Transactions
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError
 from harness.generator import Context, Generator, function, invoke, mix

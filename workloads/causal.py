@@ -17,7 +17,7 @@ from itertools import count
 from typing import Any, ClassVar, Final
 
 from harness.contract.client import Transactions
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
 from harness.generator import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from harness.contract.client import Counters
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Context, Generator, function, invoke, mix, repeat
 from harness.history.operation import OK, Operation

@@ -13,7 +13,7 @@ from itertools import count
 from typing import ClassVar, Final
 
 from harness.contract.client import Transactions
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Generator, concurrent_generator, invoke, lift
 from harness.history.operation import FAIL, OK, Operation

@@ -12,7 +12,7 @@ from itertools import count
 from typing import ClassVar
 
 from harness.contract.client import Locks
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError
 from harness.generator import (

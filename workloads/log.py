@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, ClassVar
 
 from harness.contract.client import Logs
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Generator, invoke, mix, repeat
 from harness.history.operation import OK, Operation, Process

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Final
 
 from checkers.isolation.predicates.checker import matches
 from harness.contract.client import Predicates
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Context, Generator, concurrent_generator, deferred, invoke
 from harness.history.operation import OK, Operation

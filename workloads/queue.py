@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, ClassVar
 
 from harness.contract.client import Failed, Indeterminate, Queues
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Generator, invoke, mix, on_threads, phases, repeat, until_ok
 from harness.history.operation import OK, Operation

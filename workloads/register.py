@@ -20,7 +20,7 @@ from itertools import count
 from typing import Any, ClassVar, Final
 
 from harness.contract.client import Registers
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import (
     Combinator,

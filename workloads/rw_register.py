@@ -11,7 +11,7 @@ Transactions and other options: :mod:`workloads.transactions`.
 
 from __future__ import annotations
 
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from workloads.kit import flag
 from workloads.transactions import OPTIONS, RandomTransactions
 

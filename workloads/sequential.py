@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from harness.contract.client import Transactions
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Context, Generator, function, invoke
 from harness.history.operation import OK, Operation

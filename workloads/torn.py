@@ -14,7 +14,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from harness.contract.client import Transactions
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Generator, invoke, lift
 from harness.history.operation import Operation

@@ -24,7 +24,7 @@ import msgspec
 from msgspec.structs import replace
 
 from harness.contract.client import Transactions
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
 from harness.generator import Generator, Random, invoke, lift

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from harness.contract.client import Ids
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Generator, invoke, repeat
 from harness.history.operation import OK, Operation

@@ -11,7 +11,7 @@ from itertools import count
 from typing import ClassVar
 
 from harness.contract.client import Watches
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Context, Generator, function, invoke, mix
 from harness.history.operation import OK, Operation, Process

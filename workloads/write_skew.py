@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from harness.contract.client import Transactions
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Generator, invoke, lift
 from harness.history.operation import Operation

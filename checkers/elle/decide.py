@@ -11,10 +11,12 @@ only for models whose breach would have shown: others are ``"unknown"``, with th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from checkers.elle.inference import Inference
 from checkers.elle.options import Options
 from checkers.elle.search import Findings
+from checkers.elle.transactions import ANSWER_ALL
 from checkers.proof.models import (
     EXISTENCE,
     EXISTS,
@@ -24,7 +26,23 @@ from checkers.proof.models import (
     impossible,
 )
 from checkers.proof.words import all_of
+from harness.verdict.steps import (
+    MEND_ANSWERS,
+    MORE_MEMORY,
+    ORDER_MORE,
+    SEARCH_CYCLES_LONGER,
+    STRONGER_CLAIM,
+    Settle,
+)
 from harness.verdict.verdict import UNKNOWN, Anomaly, Valid, Verdict
+
+SETTLED_BY: Final[Mapping[str, Settle]] = {
+    "cycle-search-timeout": SEARCH_CYCLES_LONGER,
+    "no-answer": ANSWER_ALL,
+    "no-list": MEND_ANSWERS,
+    "too-many-edges": MORE_MEMORY,
+    "own-write-overwritten": STRONGER_CLAIM,
+}
 
 
 def decide(
@@ -52,11 +70,23 @@ def decide(
         if not undecided and not inference.incomplete:
             return Verdict(valid=True, stats=figures)
         valid, why = UNKNOWN, why_undecided(undecided, inference.incomplete)
+    settle = settled_by(doubts) if valid == UNKNOWN else ""
     least, stronger = boundary(found.keys() - set(UNKNOWN_MAKING))
     least = (*least, *options.fallen(found))
     return Verdict(
-        valid=valid, why=why, anomalies=shown, not_=least, also_not=stronger, stats=figures
+        valid=valid,
+        why=why,
+        settle=settle,
+        anomalies=shown,
+        not_=least,
+        also_not=stronger,
+        stats=figures,
     )
+
+
+def settled_by(doubts: Iterable[str]) -> Settle:
+    """What would settle the first of ``doubts`` that has a step of its own; else more order."""
+    return next((SETTLED_BY[kind] for kind in doubts if kind in SETTLED_BY), ORDER_MORE)
 
 
 def doubts_of(inference: Inference, found: Mapping[str, Sequence[Anomaly]]) -> dict[str, str]:

@@ -51,6 +51,7 @@ from checkers.proof.claim import Meaning, claims, forbids, judged
 from checkers.proof.prose import proof
 from harness.history.operation import INFO, OK
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, UNIQUE_VALUES
 from harness.verdict.verdict import Anomaly, Budget, Checker, Verdict
 
 CYCLE: Final = "causal-cycle"
@@ -133,6 +134,7 @@ class Causal:
             MEANINGS,
             stats={"operation-count": len(found), "read-count": reads},
             unknown=transactions.odd or odd or written_twice_over(known),
+            settle=MEND_ANSWERS if transactions.odd or odd else UNIQUE_VALUES,
             tested=(CYCLE, INITIAL_READ, STALE_READ, CONFLICT) if reads else (),
             untested="no read was answered",
         )

@@ -40,6 +40,7 @@ from checkers.proof.prose import proof
 from checkers.proof.words import shortened
 from harness.history.operation import FAIL, OK
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, UNIQUE_VALUES
 from harness.verdict.verdict import Anomaly, Budget, Checker, Verdict
 
 LONG_FORK: Final = "long-fork"
@@ -92,6 +93,7 @@ class LongFork:
             MEANINGS,
             stats={**counts, "forks": cases.counts.get(LONG_FORK, 0), "groups": len(groups)},
             unknown=transactions.odd or odd or _why_unknown(twice),
+            settle=MEND_ANSWERS if transactions.odd or odd else UNIQUE_VALUES,
             tested=(LONG_FORK,) if counts["reads-count"] else (),
             untested="no read was answered",
         )

@@ -35,6 +35,7 @@ from harness.history.intakes import is_timed
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Header, Operation
 from harness.history.values import key_text
 from harness.verdict.record import Record
+from harness.verdict.steps import OTHER_MODEL
 from harness.verdict.verdict import UNKNOWN, Verdict, untested
 
 READS: Final = frozenset(("r", "read"))
@@ -97,7 +98,8 @@ class Transactions:
         if self.foreign:
             return foreign_operations(checker, self.foreign, "reads and writes of registers")
         if not self.found and not self.odd:
-            return untested(f"the history has no transaction that {checker} could judge")
+            why = f"the history has no transaction that {checker} could judge"
+            return untested(why, settle=OTHER_MODEL)
         return None
 
 

@@ -44,6 +44,7 @@ from checkers.proof.claim import Meaning, judged
 from checkers.proof.prose import proof
 from harness.history.operation import INFO
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, UNIQUE_VALUES
 from harness.verdict.verdict import Anomaly, Budget, Checker, Verdict
 
 TORN: Final = "torn-transaction"
@@ -86,6 +87,7 @@ class Torn:
             MEANINGS,
             stats={"transaction-count": len(found), "reads-of-several-keys": several},
             unknown=transactions.odd or odd or written_twice_over(known),
+            settle=MEND_ANSWERS if transactions.odd or odd else UNIQUE_VALUES,
             tested=(TORN, impossible_reads.ABORTED_READ, impossible_reads.THIN_AIR)
             if several
             else (),

@@ -41,6 +41,7 @@ from checkers.proof.cases import Cases
 from checkers.proof.claim import Meaning, judged
 from checkers.proof.prose import proof
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, UNIQUE_VALUES
 from harness.verdict.verdict import Anomaly, Budget, Checker, Verdict
 
 WRITE_SKEW: Final = "write-skew"
@@ -94,6 +95,7 @@ class WriteSkew:
             MEANINGS,
             stats={"transaction-count": len(found), "anti-dependencies": len(before)},
             unknown=transactions.odd or odd or written_twice_over(known),
+            settle=MEND_ANSWERS if transactions.odd or odd else UNIQUE_VALUES,
             tested=MAIN if any(transaction.seen for transaction in done) else (),
             untested="no transaction read anything",
         )

@@ -55,6 +55,7 @@ from checkers.proof.faults_active import was_disturbed, while_it_ran
 from checkers.proof.independence import agreed, independence
 from harness.history.history import History
 from harness.verdict.record import Record
+from harness.verdict.steps import SEARCH_LONGER
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Verdict, untested
 
 LONG: Final = 5_000
@@ -274,7 +275,8 @@ def _verdict(
             stats=stats,
         )
     if outcome.undecided:
-        return Verdict(valid=UNKNOWN, why=_why_unknown(outcome), stats=stats)
+        why = _why_unknown(outcome)
+        return Verdict(valid=UNKNOWN, why=why, settle=SEARCH_LONGER, stats=stats)
     if outcome.tested < model.least:
         return untested(model.lacking, settle=READ if model.least == 1 else TWICE, stats=stats)
     return Verdict(valid=True, stats=stats)

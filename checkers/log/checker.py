@@ -11,6 +11,7 @@ from checkers.log.evidence import ASSIGNS, OTHERS, WORKS, Evidence, Unreadable
 from checkers.log.order import find_order, worst_lag
 from checkers.proof.findings import Findings
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, of_more
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict, untested
 
 POLL_ALL: Final = "poll every log to its end after the last send"
@@ -44,7 +45,7 @@ class Log:
         try:
             evidence = Evidence(record.history, is_safe=is_safe)
         except Unreadable as error:
-            return Verdict(valid=UNKNOWN, why=str(error))
+            return Verdict(valid=UNKNOWN, why=str(error), settle=MEND_ANSWERS)
         findings = Findings(record)
         not_yet = find_contents(findings, evidence)
         budget.spend_check("the contents of the logs")
@@ -68,4 +69,6 @@ class Log:
         if not polled and not findings.counts:
             return untested("nothing was ever polled", settle=POLL_ALL, stats=stats)
         doubt = f"{not_yet} committed messages were never polled, and no poll went past them"
-        return findings.verdict(stats=stats, unknown=doubt if not_yet else "")
+        return findings.verdict(
+            stats=stats, unknown=doubt if not_yet else "", mend=of_more(POLL_ALL)
+        )

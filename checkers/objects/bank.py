@@ -47,6 +47,7 @@ from checkers.proof.models import friendly, impossible, stronger_models, weakest
 from harness.history.history import History
 from harness.history.operation import OK, Operation
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict, untested
 
 UNEXPECTED_KEY: Final = "unexpected-key"
@@ -136,7 +137,8 @@ class Bank:
         initial = record.header.initial
         if initial is not None and _initial_of(initial) is None:
             why = f"the initial state {initial!r:.80} is no balances by account"
-            return Verdict(valid=UNKNOWN, why=why, stats={"read-count": len(answered)})
+            stats = {"read-count": len(answered)}
+            return Verdict(valid=UNKNOWN, why=why, settle=MEND_ANSWERS, stats=stats)
         reads = [(at, op, balances_of(op.value)) for at, op in answered]
         readable = [(at, op, found) for at, op, found in reads if found is not None]
         promise = _promise(record, self.options, (found for _, _, found in readable))
@@ -313,7 +315,7 @@ def _verdict(
         )
     if unreadable:
         why = f"read {unreadable[0].index} is not balances by account: {unreadable[0].value!r:.80}"
-        return Verdict(valid=UNKNOWN, why=why, stats=stats)
+        return Verdict(valid=UNKNOWN, why=why, settle=MEND_ANSWERS, stats=stats)
     if not shows_some:
         return untested("no read showed the balance of an account", stats=stats)
     return Verdict(valid=True, stats=stats)

@@ -28,6 +28,7 @@ from checkers.proof.findings import Findings
 from checkers.proof.models import canonical, friendly
 from harness.history.calls import Call, name, names, short
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 
 MISSING: Final = "missing"
@@ -52,11 +53,11 @@ class Comments:
     def _judge(self, record: Record, budget: Budget) -> Verdict:
         elements = Elements(record)
         if elements.unreadable:
-            return Verdict(valid=UNKNOWN, why=elements.unreadable)
+            return Verdict(valid=UNKNOWN, why=elements.unreadable, settle=MEND_ANSWERS)
         initial = record.header.initial
         if initial not in (None, {}) and not isinstance(initial, list):
             why = f"the initial state is no list of ids: {short(initial)}"
-            return Verdict(valid=UNKNOWN, why=why)
+            return Verdict(valid=UNKNOWN, why=why, settle=MEND_ANSWERS)
         findings = Findings(record)
         is_initial_known = isinstance(initial, list)
         elements.find_unexpected(findings, all_told=is_initial_known)

@@ -40,6 +40,7 @@ from checkers.proof.shapes import HINT, is_pair
 from checkers.proof.words import shortened
 from harness.history.calls import NEVER, Call, calls, of, short
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, READ_MORE, STRONGER_CLAIM, Settle
 from harness.verdict.verdict import Budget, Verdict
 
 SIGNS: Final[Mapping[str, int]] = {"add": 1, "inc": 1, "increment": 1, "dec": -1, "decrement": -1}
@@ -114,8 +115,9 @@ class Counter:
         return findings.verdict(
             stats=stats,
             unknown=wrong.doubt(promised, odd, possible),
+            mend=wrong.mend(promised, odd, possible),
             empty="" if reads else "the counter was never read",
-            settle="" if reads or odd else "a read of the counter that is answered",
+            settle="a read of the counter that is answered",
             not_=STALE_NOT if only_stale else (),
             also_not=STALE_ALSO_NOT if only_stale else (),
             permitted=wrong.permitted(promised),
@@ -229,6 +231,12 @@ class _Wrong:
         else:
             what = "nothing tells whether later reads would show what these lack"
         return f"{len(self.found)} reads are stale, or show that changes were lost; {what}"
+
+    def mend(self, promised: Promises, odd: Sequence[Call], changes: Sequence[Call]) -> Settle:
+        """What would settle :meth:`doubt`."""
+        if odd or any(_is_ambiguous(call) for call in changes):
+            return MEND_ANSWERS
+        return STRONGER_CLAIM if promised.are_of_sessions else READ_MORE
 
     def stats(self) -> dict[str, Any]:
         """Counts and bounds, as Jepsen's."""

@@ -30,12 +30,14 @@ from checkers.proof.findings import LISTED, Findings
 from checkers.proof.models import canonical, friendly, stronger_models
 from harness.history.calls import Call, calls, name, of, short
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 
 TRAILING: Final = "trailing-nil"
 UNEXPECTED: Final = "unexpected"
 BROKEN: Final = ("sequential", "strong-session-serializable")
 """What a part missing after a later one contradicts, with everything stronger."""
+EMPTY: Final = "a history of keys without parts at first"
 
 
 class InsertOrder:
@@ -51,12 +53,15 @@ class InsertOrder:
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all answered reads."""
         if record.header.initial not in (None, {}):
-            return Verdict(valid=UNKNOWN, why="insert-order knows no parts there at first")
+            return Verdict(
+                valid=UNKNOWN, why="insert-order knows no parts there at first", settle=EMPTY
+            )
         found = calls(record.history)
         reads = [call for call in of(("read",), found) if call.ok and call.answer is not None]
         odd = next((call for call in reads if _parts(call) is None), None)
         if odd is not None:
-            return Verdict(valid=UNKNOWN, why=f"{odd} answered {short(odd.answer)}, no parts of it")
+            why = f"{odd} answered {short(odd.answer)}, no parts of it"
+            return Verdict(valid=UNKNOWN, why=why, settle=MEND_ANSWERS)
         findings = Findings(record)
         counts = {"all-count": 0, "some-count": 0, "none-count": 0, "bad-count": 0}
         bad = []
@@ -82,6 +87,7 @@ class InsertOrder:
             unknown=f"parts of keys that no write surely wrote: {short(unwritten[:8])}"
             if unwritten
             else "",
+            mend="a history with the writes of all keys that are read",
             empty=_untested(claims(record, self.options), reads),
             not_=BROKEN if only_order else (),
             also_not=tuple(sorted(map(friendly, stronger))) if only_order else (),

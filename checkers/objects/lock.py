@@ -39,6 +39,9 @@ OVERLAP: Final = "overlap"
 FENCE_FELL: Final = "fence-fell"
 FENCE_REPEATED: Final = "fence-repeated"
 NOT_HELD: Final = "not-held"
+PLAIN: Final = (
+    "a history of one lock that nobody holds at first, or of keys declared as independent"
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Lock:
         findings = Findings(record)
         doubt = _doubt(record.header.initial, found)
         if doubt:
-            return findings.verdict(stats={}, unknown=doubt)
+            return findings.verdict(stats={}, unknown=doubt, mend=PLAIN)
         holds = _holds(findings, found)
         lease_s = self.options.get("lease_s", record.header.options.get("lease_s"))
         _find_overlaps(findings, holds, lease_s)
@@ -96,7 +99,8 @@ class Lock:
             stats=stats,
             unknown="leases are judged by time, and there are no times" if timeless else "",
             empty="" if len(holds) > 1 else granted,
-            settle="times with the records" if timeless else "a lock that is granted twice or more",
+            settle="a lock that is granted twice or more",
+            mend="times with the records",
         )
 
 

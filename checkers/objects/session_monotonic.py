@@ -19,6 +19,7 @@ from checkers.proof.findings import Findings
 from checkers.proof.models import canonical, friendly, stronger_models
 from harness.history.calls import Call, calls, of, short
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, STRONGER_CLAIM
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 
 RISES: Final = ("inc", "increment")
@@ -47,10 +48,12 @@ class SessionMonotonic:
         answered = [call for call in found if call.ok and call.answer is not None]
         odd = next((call for call in answered if not _is_number(call.answer)), None)
         if odd is not None:
-            return Verdict(valid=UNKNOWN, why=f"{odd} answered {short(odd.answer)}, no number")
+            why = f"{odd} answered {short(odd.answer)}, no number"
+            return Verdict(valid=UNKNOWN, why=why, settle=MEND_ANSWERS)
         initial = None if record.header.initial == {} else record.header.initial
         if initial is not None and not _is_number(initial):
-            return Verdict(valid=UNKNOWN, why=f"the initial state is no number: {short(initial)}")
+            why = f"the initial state is no number: {short(initial)}"
+            return Verdict(valid=UNKNOWN, why=why, settle=MEND_ANSWERS)
         findings = Findings(record)
         latest: dict[Any, Call] = {}
         given: dict[Any, Call] = {}
@@ -76,7 +79,9 @@ class SessionMonotonic:
                 "lost-increment-count": findings.counts.get(LOST, 0),
             },
             empty=_untested(claims(record, self.options), could_fall, len(given)),
-            settle="" if could_fall else "more answers to one process, or answered increments",
+            settle=STRONGER_CLAIM
+            if could_fall
+            else "more answers to one process, or answered increments",
             not_=BROKEN if only_falls else (),
             also_not=tuple(sorted(map(friendly, stronger - set(BROKEN)))) if only_falls else (),
         )

@@ -42,6 +42,7 @@ from checkers.proof.findings import LISTED, Findings, listed
 from checkers.proof.promises import STALE_ALSO_NOT, STALE_NOT, Promises, are_all_stale, promises
 from harness.history.calls import NEVER, Call, names, short
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, STRONGER_CLAIM
 from harness.verdict.verdict import Budget, Verdict
 
 QUANTILES: Final = (0.0, 0.5, 0.95, 0.99, 1.0)
@@ -129,6 +130,7 @@ class SetFull:
         return findings.verdict(
             stats=stats,
             unknown=elements.doubt or judged.doubt(promised, stale),
+            mend=MEND_ANSWERS if elements.doubt else STRONGER_CLAIM,
             empty=judged.untested(),
             not_=STALE_NOT if is_stale else (),
             also_not=STALE_ALSO_NOT if is_stale else (),

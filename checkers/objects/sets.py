@@ -34,6 +34,7 @@ from checkers.proof.promises import STALE_ALSO_NOT, STALE_NOT, Promises, are_all
 from checkers.proof.shapes import HINT, Known, is_pair, looks_keyed
 from harness.history.calls import BEFORE_ALL, Call, calls, name, names, of, short
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, STRONGER_CLAIM
 from harness.verdict.verdict import Budget, Verdict
 
 ADD: Final = ("add", "write", "insert")
@@ -262,6 +263,7 @@ class Set:
             stats=stats,
             why=f"the last read is index {end.last.last.index}",
             unknown=elements.doubt or end.doubt(promised),
+            mend=MEND_ANSWERS if elements.doubt else STRONGER_CLAIM,
             empty=elements.untested(),
             not_=STALE_NOT if is_stale else (),
             also_not=STALE_ALSO_NOT if is_stale else (),

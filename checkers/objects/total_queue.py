@@ -41,9 +41,11 @@ from checkers.proof.findings import LISTED, Findings
 from checkers.proof.promises import promises
 from harness.history.calls import BEFORE_ALL, Call, said_empty, short
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS
 from harness.verdict.verdict import Budget, Verdict
 
 LOST: Final = "lost"
+DRAIN: Final = "drain the queue at the end until a drain is answered"
 
 
 class TotalQueue:
@@ -81,7 +83,7 @@ class TotalQueue:
             stats=stats,
             unknown=doubt,
             empty=balance.untested(),
-            settle="drain the queue at the end until a drain is answered" if doubt else "",
+            mend=MEND_ANSWERS if traffic.doubt else DRAIN,
             permitted=excused if promised.not_durable else {},
             permitted_by=promised.excuse,
         )

@@ -63,7 +63,7 @@ class UniqueIds:
             stats=stats,
             unknown=_doubt(initial, odd),
             empty="" if count and count + len(before) > 1 else f"{count or 'no'} id was given",
-            settle="" if odd or count > 1 else "a history in which two ids or more are given",
+            settle="a history in which two ids or more are given",
         )
 
 

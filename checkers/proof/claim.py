@@ -31,10 +31,15 @@ from checkers.proof.models import (
 )
 from harness.verdict import verdict
 from harness.verdict.record import Record
+from harness.verdict.steps import DECIDES_THE_CLAIM, MEND_ANSWERS, Settle, Step
 from harness.verdict.verdict import UNKNOWN, Verdict
 
 MORE: Final = "a history with more answered operations of this checker, on the same keys"
-STRONGER: Final = "judge against a stronger model, if the system promises one (-c serializable)"
+STRONGER: Final = Step(
+    "judge against a stronger model, if the system promises one (polygraph check RUN -c"
+    " serializable)",
+    "judge against a stronger model, if the system promises one (-c serializable)",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +79,7 @@ def judged(
     tested: Iterable[str],
     untested: str,
     unknown: str = "",
-    settle: str = "",
+    settle: Settle = MEND_ANSWERS,
 ) -> Verdict:
     """The verdict on ``cases``.
 
@@ -99,11 +104,13 @@ def judged(
     if cases.counts:
         facts["permitted"] = dict(cases.counts)
     doubt = _doubted(cases, meanings, claimed)
-    if unknown or doubt:
-        return Verdict(valid=UNKNOWN, why=unknown or doubt, stats=facts, settle=settle)
+    if unknown:
+        return Verdict(valid=UNKNOWN, why=unknown, stats=facts, settle=settle)
+    if doubt:
+        return Verdict(valid=UNKNOWN, why=doubt, stats=facts, settle=DECIDES_THE_CLAIM)
     shown = list(tested)
     if not shown:
-        return verdict.untested(untested, stats=facts, settle=settle or MORE)
+        return verdict.untested(untested, stats=facts, settle=MORE)
     if claimed and not any(touches(claimed, meanings[kind]) for kind in shown):
         names, models = " or ".join(sorted(set(shown))), " nor ".join(claimed)
         return verdict.untested(f"{models} does not forbid {names}", stats=facts, settle=STRONGER)

@@ -15,6 +15,7 @@ from harness.history.calls import name, short
 from harness.history.history import History
 from harness.history.operation import INVOKE, Header, Operation
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_KEYS
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Valid, Verdict, worst
 
 
@@ -44,7 +45,7 @@ def _by_key(record: Record, judge: Judge, budget: Budget) -> Verdict:
     try:
         parts = split(record)
     except NotKeyed as error:
-        return Verdict(valid=UNKNOWN, why=str(error))
+        return Verdict(valid=UNKNOWN, why=str(error), settle=MEND_KEYS)
     verdicts: dict[str, tuple[Any, Verdict]] = {}
     for key, part in parts:
         budget.spend_check(f"key {short(key)}")
@@ -116,6 +117,7 @@ def _joined(verdicts: Mapping[str, tuple[Any, Verdict]]) -> Verdict:
     return Verdict(
         valid=valid,
         why="" if valid is True else _why(bad, len(verdicts), verdicts[bad[0]][1].why),
+        settle=verdicts[bad[0]][1].settle if valid == UNKNOWN else "",
         anomalies=anomalies,
         not_=_common([verdict.not_ for verdict in models]),
         also_not=_common([verdict.also_not for verdict in models]),

@@ -18,6 +18,7 @@ from checkers.proof.words import counted, operation_line
 from harness.history.calls import Call, short
 from harness.history.operation import Operation
 from harness.verdict.record import Record
+from harness.verdict.steps import MEND_ANSWERS, READ_MORE, Settle
 from harness.verdict.verdict import UNKNOWN, Anomaly, Verdict, untested
 
 NOTHING_JUDGED: Final = "nothing-judged"
@@ -82,7 +83,8 @@ class Findings:
         why: str = "",
         unknown: str = "",
         empty: str = "",
-        settle: str = "",
+        settle: Settle = READ_MORE,
+        mend: Settle = MEND_ANSWERS,
         not_: Sequence[str] = (),
         also_not: Sequence[str] = (),
         permitted: Mapping[str, int] | None = None,
@@ -90,9 +92,10 @@ class Findings:
     ) -> Verdict:
         """Invalid if anything was found, else unknown if ``unknown`` says why, else valid.
 
+        ``mend`` settles what is ``unknown`` (as a rule an answer in a form of its own).
         ``empty`` says what was missing for anything to be tested, which is unknown for a whole
-        history; a key of many that came to nothing is left out. ``permitted`` counts what was
-        found and breaks no promise, as ``permitted_by`` says.
+        history, and ``settle`` where to get it; a key of many that came to nothing is left out.
+        ``permitted`` counts what was found and breaks no promise, as ``permitted_by`` says.
         """
         excused = {kind: count for kind, count in (permitted or {}).items() if count}
         if excused:
@@ -109,7 +112,7 @@ class Findings:
         if empty and not unknown:
             return untested(empty, settle=settle, stats={**stats, NOTHING_JUDGED: True})
         if unknown:
-            return Verdict(valid=UNKNOWN, why=unknown, settle=settle, stats=stats)
+            return Verdict(valid=UNKNOWN, why=unknown, settle=mend, stats=stats)
         excuse = f"{counted(excused)}, which breaks no promise: {permitted_by}" if excused else ""
         return Verdict(valid=True, why=excuse, stats=stats)
 

@@ -16,6 +16,7 @@ import msgspec
 from checkers.proof.words import moment
 from harness.history.operation import FAIL, INVOKE, Operation
 from harness.verdict.record import Record
+from harness.verdict.steps import ASK_EVERY_NODE
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
 
 DIVERGENCE: Final = "replica-divergence"
@@ -46,7 +47,8 @@ class Agreement:
             return Verdict(valid=False, why=why, anomalies={DIVERGENCE: cases}, stats=stats)
         if unread or not states:
             told = ", ".join(f"{node}: {why}" for node, why in unread.items()) or "nobody was asked"
-            return Verdict(valid=UNKNOWN, why=f"not every node's state is known ({told})")
+            why = f"not every node's state is known ({told})"
+            return Verdict(valid=UNKNOWN, why=why, settle=ASK_EVERY_NODE)
         return Verdict(valid=True, stats=stats)
 
 

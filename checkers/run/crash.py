@@ -26,6 +26,7 @@ from checkers.run.expected import causes, may_have_ended
 from checkers.run.logs import is_cut_off
 from harness.history.faults import recorded_faults
 from harness.verdict.record import LedgerEntry, LogFile, Record
+from harness.verdict.steps import FREE_MEMORY, MAKE_ROOM, RUN_AGAIN, Settle
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
 
 CRASH: Final = "crash"
@@ -95,31 +96,36 @@ class Crash:
             return Verdict(
                 valid=False, why=_first_line(told[0]), anomalies={CRASH: told}, stats=stats
             )
-        doubt = _undeclared(unclear) or self._doubt(run, killed, full)
-        return Verdict(valid=UNKNOWN if doubt else True, why=doubt, stats=stats)
+        why, settle = _undeclared(unclear) or self._doubt(run, killed, full)
+        return Verdict(valid=UNKNOWN if why else True, why=why, settle=settle, stats=stats)
 
     def _doubt(
         self,
         run: Mapping[str, Any],
         killed: Sequence[Mapping[str, Any]],
         full: Sequence[PanicLine],
-    ) -> str:
+    ) -> tuple[str, Settle]:
+        """Why nobody can say whose doing it was, and what would tell; nothing if one can."""
         if full:
-            return (
+            why = (
                 f"the disk under {full[0].log.node} was full (line {full[0].line} of its"
                 f" {full[0].log.path.name}): what happened there is this machine's doing"
             )
+            return why, MAKE_ROOM
         if killed:
             end = killed[0]
-            return (
+            why = (
                 f"{end.get('daemon')} on {end.get('node')} was killed (signal 9) at"
                 f" {_seconds(end)}, by no fault of this run: probably for lack of memory"
             )
+            return why, FREE_MEMORY
         if run.get("lost_nodes"):
-            return f"{' '.join(run['lost_nodes'])} went with the machine under it, and all there"
+            why = f"{' '.join(run['lost_nodes'])} went with the machine under it, and all there"
+            return why, "run it again on machines that stay up"
         if run.get("partial"):
-            return "the run was cut short, so nobody knows which processes had ended"
-        return ""
+            why = "the run was cut short, so nobody knows which processes had ended"
+            return why, RUN_AGAIN
+        return "", ""
 
     def _excuses(self, ledger: Sequence[LedgerEntry]) -> list[re.Pattern[str]]:
         """Lines expected under the faults that were injected at all (log lines carry no time)."""
@@ -156,15 +162,16 @@ class Crash:
         )
 
 
-def _undeclared(ends: Sequence[Mapping[str, Any]]) -> str:
+def _undeclared(ends: Sequence[Mapping[str, Any]]) -> tuple[str, Settle] | None:
     if not ends:
-        return ""
+        return None
     end = ends[0]
     who = f"{end.get('daemon')} on {end.get('node')}"
-    return (
+    why = (
         f"{who} ended at {_seconds(end)}, {_how(end.get('status'))}, while a fault aimed at it that"
         " does not declare its effects: nobody can tell whose doing that was"
     )
+    return why, "have the fault declare the processes that it ends (its effects), and run it again"
 
 
 def _time_ns(end: Mapping[str, Any]) -> int:

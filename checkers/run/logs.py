@@ -28,6 +28,7 @@ from checkers.run.expected import causes, may_shift_clocks
 from harness.history.faults import recorded_faults
 from harness.verdict.log_times import run_time_ns
 from harness.verdict.record import LogFile, Record
+from harness.verdict.steps import MAKE_ROOM
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
 
 SHOWN: Final = 20
@@ -87,7 +88,8 @@ class Logs:
             return Verdict(valid=False, why=first[:300], anomalies=told, stats=stats)
         if full:
             why = f"the disk under {', '.join(sorted(full))} was full: what its log says then is"
-            return Verdict(valid=UNKNOWN, why=f"{why} this machine's doing", stats=stats)
+            why = f"{why} this machine's doing"
+            return Verdict(valid=UNKNOWN, why=why, settle=MAKE_ROOM, stats=stats)
         if cut:
             return _doubtful(cut[0], stats)
         return Verdict(valid=True, stats=stats)

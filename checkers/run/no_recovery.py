@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from harness.history.faults import RecordedFault, recorded_faults
 from harness.verdict.record import Record
+from harness.verdict.steps import FREE_MEMORY, LOOK_AT_LEDGER, RUN_AGAIN
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict
 
 NO_RECOVERY: Final = "no-recovery"
@@ -35,7 +36,8 @@ class NoRecovery:
         run = record.run or {}
         recovery = run.get("recovery")
         if not isinstance(recovery, Mapping) or recovery.get("ready") is None:
-            return Verdict(valid=UNKNOWN, why="the run ended before it had waited for recovery")
+            why = "the run ended before it had waited for recovery"
+            return Verdict(valid=UNKNOWN, why=why, settle=RUN_AGAIN)
         stats = {"ready": bool(recovery["ready"]), "seconds": recovery.get("seconds")}
         if recovery["ready"]:
             return Verdict(valid=True, stats=stats)
@@ -54,10 +56,10 @@ class NoRecovery:
         if left:
             named = ", ".join(f"{fault.fault} (fault {fault.id})" for fault in left)
             why = f"the system was not ready {waited}, but these were not proved healed: {named}"
-            return Verdict(valid=UNKNOWN, why=why, stats=stats)
+            return Verdict(valid=UNKNOWN, why=why, settle=LOOK_AT_LEDGER, stats=stats)
         if any(_killed_by_machine(end) for end in run.get("exits") or ()):
             why = f"the system was not ready {waited}, but the machine had killed a part of it"
-            return Verdict(valid=UNKNOWN, why=why, stats=stats)
+            return Verdict(valid=UNKNOWN, why=why, settle=FREE_MEMORY, stats=stats)
         why = f"every fault was healed, and the system was still not ready {waited}"
         message = f"{_healed_sentence(faults)} {_reason(recovery, waited)}"
         return Verdict(

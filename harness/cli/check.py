@@ -167,9 +167,9 @@ def VERB(
 ) -> int:
     """Judge recorded histories or runs; prints FILE<TAB>true|false|unknown for each.
 
-    FILE is a history as JSON lines, a JSON array, EDN, a Jepsen log, Porcupine's, Plume's or
-    AWDIT's text, also compressed; a folder of Jepsen's store; - is standard input. RUN is the
-    folder of a run, or latest.
+    FILE is a history as JSON lines, a JSON array, EDN, a Jepsen log, or in the notation of another
+    checker (docs/formats.md), also compressed; a folder of Jepsen's store, of Cobra's logs, of a
+    report of etcd's; - is standard input. RUN is the folder of a run, or latest.
     """
     registry = Registry(tuple(Path(path) for path in plugin))
     if not files and not self_test:

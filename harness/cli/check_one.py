@@ -74,7 +74,7 @@ class Outcome:
     """What became of one file: the exit code, the verdict if there is one, and what was said."""
 
     code: int
-    verdict: dict[str, Any] | None
+    verdict: Mapping[str, Any] | None
     said: str
 
 
@@ -84,7 +84,7 @@ def judge_safely(name: str, begun: Begun, *, request: Request) -> Outcome:
     return safely(partial(_judge_named, name, request), request.session)
 
 
-def safely(judge: Callable[[], dict[str, Any] | None], session: Session) -> Outcome:
+def safely(judge: Callable[[], Mapping[str, Any] | None], session: Session) -> Outcome:
     """What ``judge`` came to; trouble is told, not raised."""
     try:
         verdict = judge()
@@ -101,7 +101,7 @@ def judge_apart(name: str, begun: Begun, *, request: Request) -> Outcome:
     return dataclasses.replace(outcome, said=said.getvalue())
 
 
-def _judge_named(name: str, request: Request) -> dict[str, Any]:
+def _judge_named(name: str, request: Request) -> Mapping[str, Any]:
     """:func:`_judge`; what is wrong with the file or run says of which, for there may be many."""
     try:
         return _judge(name, request)
@@ -111,14 +111,16 @@ def _judge_named(name: str, request: Request) -> dict[str, Any]:
         raise type(error)(f"{name}: {error.message}", error.hint) from error
 
 
-def _judge(name: str, request: Request) -> dict[str, Any]:
+def _judge(name: str, request: Request) -> Mapping[str, Any]:
+    from harness.history.formats.folders import foreign
     from harness.history.seal import JEPSEN
     from harness.store.runs import find_run, is_run_dir
 
     path = Path(name)
     is_file = name == STDIN or path.is_file() or (path.exists() and not path.is_dir())
     is_jepsens = not is_run_dir(path) and any((path / file).is_file() for file in JEPSEN)
-    if is_file or is_jepsens:
+    is_foreign = path.is_dir() and not is_run_dir(path) and foreign(path) is not None
+    if is_file or is_jepsens or is_foreign:
         return _judge_file(name, request)
     return _judge_run(name, find_run(request.store, name), request)
 
@@ -148,7 +150,7 @@ def history_of(name: str, request: Request) -> Any:
     return load_record(find_run(request.store, name), request.bounds).history
 
 
-def _judge_file(name: str, request: Request) -> dict[str, Any]:
+def _judge_file(name: str, request: Request) -> Mapping[str, Any]:
     return judge_bare(_read(name, request), name, request)
 
 
@@ -173,11 +175,11 @@ def judge_bare(
     name: str,
     request: Request,
     recorded: Sequence[str] = (),
-    absent: Mapping[str, Any] = MappingProxyType({}),
-) -> dict[str, Any]:
+    unavailable: Mapping[str, Any] = MappingProxyType({}),
+) -> Mapping[str, Any]:
     """Judge a bare history by ``-m``, by the checkers ``recorded``, or by what its header says.
 
-    ``absent`` are those of the recorded ones that are not at hand, with what is said of them.
+    ``unavailable`` are those of the recorded ones that are not at hand, with what is said of them.
     """
     from msgspec import structs
 
@@ -187,7 +189,7 @@ def judge_bare(
     header = structs.replace(history.header, **request.header)
     history = without(dataclasses.replace(history, header=header), request.ignore_f)
     own = recorded or _checkers_for(history, name, request)
-    checkers = [*(each for each in own if each not in absent), *RUN_CHECKERS]
+    checkers = [*(each for each in own if each not in unavailable), *RUN_CHECKERS]
     options = dict(request.options)
     if name in request.folders:
         options["directory"] = str(request.folders[name])
@@ -198,13 +200,13 @@ def judge_bare(
         request.registry,
         seconds=budget_of(name, request),
         begun=request.begun,
-        absent=absent,
+        unavailable=unavailable,
     )
     _keep_proofs(name, history, verdict, request)
     return verdict
 
 
-def _keep_proofs(name: str, history: Any, verdict: dict[str, Any], request: Request) -> None:
+def _keep_proofs(name: str, history: Any, verdict: Mapping[str, Any], request: Request) -> None:
     if name in request.folders:
         from harness.cli.kept_proofs import keep
 
@@ -226,10 +228,10 @@ def _checkers_for(history: Any, name: str, request: Request) -> Sequence[str]:
     raise UsageError(f"{name} does not say what it is a history of", "-m MODEL, see polygraph list")
 
 
-def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
+def _judge_run(name: str, run_dir: Path, request: Request) -> Mapping[str, Any]:
     """Judge a run by all that its folder holds; keep the verdict where there was none."""
-    from harness.judge.absent import absent_checkers
     from harness.judge.judge import judge_run, load_record
+    from harness.judge.unavailable import unavailable_checkers
     from harness.store.ended import ending, why_no_verdict
     from harness.store.runs import read_json
 
@@ -240,10 +242,12 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
         record = load_record(run_dir, request.bounds)
         facts = record.run or {}
         recorded = () if request.model is not None else facts.get("checkers") or ()
-        absent = absent_checkers(run_dir, facts, recorded, request.registry)
-        return judge_bare(record.history, name, request, recorded, absent)
+        unavailable = unavailable_checkers(run_dir, facts, recorded, request.registry)
+        return judge_bare(record.history, name, request, recorded, unavailable)
+    record = load_record(run_dir, request.bounds)
     verdict = judge_run(
         run_dir,
+        record=record,
         seconds=budget_of(name, request),
         begun=request.begun,
         registry=request.registry,
@@ -260,11 +264,11 @@ def _judge_run(name: str, run_dir: Path, request: Request) -> dict[str, Any]:
     elif stored.get("valid") != verdict["valid"]:
         say(f"{run_dir}: its verdict.json says {stored.get('valid')}, kept as it is", err=True)
     if name in request.folders:
-        _keep_proofs(name, load_record(run_dir, request.bounds).history, verdict, request)
+        _keep_proofs(name, record.history, verdict, request)
     return verdict
 
 
-def _keep(run_dir: Path, verdict: dict[str, Any]) -> None:
+def _keep(run_dir: Path, verdict: Mapping[str, Any]) -> None:
     """The verdict into the run's folder, which may be another's; where nothing ran, none is kept.
 
     A run without a history has no verdict: its folder goes on saying why.

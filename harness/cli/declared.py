@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from harness.cli.options import names
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.errors import UsageError, unknown_name
 from harness.plugins import Registry
 from harness.run.scenario import declared_options

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -41,22 +43,27 @@ def VERB(run: str, format: str, output: Path | None, store: Path, max_bytes: int
     from harness.history.formats import export
     from harness.history.reader import read_history
 
-    history = read_history(_history_of(run, store), bounds=Bounds(max_bytes))
+    history = read_history(history_of(run, store), bounds=Bounds(max_bytes))
     for notice in history.notices:
         say(notice, err=True)
     if output is None:
         export(history, sys.stdout.buffer, format)
         return EXIT_VALID
+    write_file(output, lambda file: export(history, file, format))
+    return EXIT_VALID
+
+
+def write_file(output: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Have ``write`` fill a file; where it fails, no half of it stays."""
     try:
         with output.open("wb") as file:
-            export(history, file, format)
+            write(file)
     except HistoryError:
         _remove_half(output)
         raise
     except OSError as error:
         _remove_half(output)
         raise cannot_write(f"cannot write {output}", error) from error
-    return EXIT_VALID
 
 
 def _remove_half(output: Path) -> None:
@@ -66,9 +73,13 @@ def _remove_half(output: Path) -> None:
             output.unlink()
 
 
-def _history_of(run: str, store: Path) -> Path:
-    from harness.store.runs import find_run
+def history_of(run: str, store: Path) -> Path:
+    """The file or folder of a history, or the folder of a run."""
+    from harness.history.formats.folders import foreign
+    from harness.store.runs import find_run, is_run_dir
 
     path = Path(run)
     is_file = run == "-" or (path.exists() and not path.is_dir())
+    if path.is_dir() and not is_run_dir(path) and foreign(path) is not None:
+        return path
     return path if is_file else find_run(store, run)

@@ -48,7 +48,7 @@ def _draw(folder: Path, history: History) -> None:
 
     with (folder / "history.jsonl").open("wb") as out:
         export(history, out, "jsonl")
-    render(folder)
+    render(folder, history=history)
 
 
 def _proofs(verdict: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:

@@ -22,6 +22,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "report": ("harness.cli.report", "Write a run's report.html again and say where it is."),
     "serve": ("harness.cli.serve", "The store in a browser: filter, open, follow, download."),
     "export": ("harness.cli.export", "Write a run's history for Elle, elle-cli or Knossos."),
+    "convert": ("harness.cli.convert", "A history from any notation into any that can say it."),
     "list": ("harness.cli.list", "What can be named: systems, workloads, nemeses, checkers."),
     "explain": ("harness.cli.explain", "What an anomaly or a consistency model means."),
     "validate": ("harness.cli.validate", "Would this scenario run? Nothing is started."),

@@ -26,7 +26,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from harness.contract.finding import Finding
 from harness.contract.node import Cluster
-from harness.contract.system import System, SystemOption
+from harness.contract.option import SystemOption
+from harness.contract.system import System
 from harness.store.registration import Registration
 
 MOST_NODES = 200

@@ -8,20 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from harness.contract.client import SystemClient
 from harness.contract.node import Cluster, Daemon, Node
-
-
-@dataclass(frozen=True, kw_only=True)
-class SystemOption:
-    """A command-line flag that a system adds, e.g. ``--serializable-reads``.
-
-    ``name`` is the scenario key (``serializable_reads``); ``kind`` is ``bool``, ``str``, ``int``,
-    ``float`` or ``Path`` (made absolute).
-    """
-
-    name: str
-    kind: type
-    default: Any
-    help: str
+from harness.contract.option import SystemOption as SystemOption
 
 
 class System(Protocol):

@@ -23,7 +23,7 @@ class WorkloadOptions:
 class Workload(Protocol):
     """A workload module exposes ``WORKLOADS: dict[str, Factory]``, ``Factory(options)`` a workload.
 
-    ``Factory.options`` is a tuple of :class:`harness.contract.system.SystemOption`. ``checkers``
+    ``Factory.options`` is a tuple of :class:`harness.contract.option.SystemOption`. ``checkers``
     are names to look up among the checkers. ``final_generator`` gives the final reads.
 
     The ``client`` that it is handed has every ability in ``needs``, for a run with a system that

@@ -26,6 +26,7 @@ from harness.errors import HistoryError
 from harness.history import formats
 from harness.history.bounds import USUAL, Bounds, beyond, beyond_memory
 from harness.history.content import STANDARD_INPUT, Content, content_of, opened
+from harness.history.formats import folders
 from harness.history.history import History
 from harness.history.intakes import is_guessed, is_timed
 from harness.history.memory import TooMuch, at_most
@@ -47,7 +48,7 @@ def read_history(
     sort_by_time: int | None = None,
     bounds: Bounds = USUAL,
 ) -> History:
-    """The history in ``path``; ``format`` (``jsonl``, ``json``, ``edn``) overrides detection.
+    """The history in ``path``; ``format`` (``jsonl``, ``plume``, …) overrides detection.
 
     A file may be a link or a pipe, for the user named it; what is in a folder must be plain.
     ``sort_by_time`` says that its records are to be put in order of time, and how many nanoseconds
@@ -58,8 +59,22 @@ def read_history(
     if not path.is_dir():
         name = "standard input" if str(path) == STANDARD_INPUT else str(path)
         return _read(opened(path, name), name, path, format, sort_by_time, bounds)
+    foreign = _foreign_in(path, format)
+    if foreign is not None:
+        if sort_by_time is not None:
+            raise HistoryError(f"{path}: is in order already, or has no times to sort by")
+        return folders.read_foreign(path, foreign, bounds)
     found, file = _opened_in(path)
     return _read(file, str(found), found, format, sort_by_time, bounds)
+
+
+def _foreign_in(folder: Path, format: str | None) -> folders.Foreign | None:
+    """What another tool's folder is, where it has no history of a run."""
+    try:
+        history_in(folder)
+    except HistoryError:
+        return folders.foreign(folder, format)
+    return None
 
 
 def _opened_in(folder: Path) -> tuple[Path, BinaryIO]:
@@ -151,7 +166,7 @@ def _format_of(head: bytes, name: str, format: str | None) -> tuple[str, bool]:
         return format or "UTF-16", True
     head = head.removeprefix(codecs.BOM_UTF8)
     kind = format or formats.detect(head, name)
-    return kind, kind == "json" or (kind == "edn" and formats.opens_with(head, b"[("))
+    return kind, kind in formats.WHOLE or (kind == "edn" and formats.opens_with(head, b"[("))
 
 
 def parse_history(
@@ -160,7 +175,13 @@ def parse_history(
     """The history in ``data`` (not compressed), which errors call ``name``."""
     data = _in_utf8(data, name)
     with _collecting_later():
-        adopted = formats.reader(format or formats.detect(data, name))(data, name)
+        adopted = formats.reader(format, data, name)(data, name)
+    if isinstance(adopted, History):
+        if sort_by_time is None:
+            return adopted
+        if (format or formats.detect(data, name)) not in formats.TIMED:
+            raise HistoryError(f"{name}: has no times that it could be sorted by")
+        return by_time(adopted, sort_by_time, name)
     history = History(
         adopted.operations,
         adopted.header,

@@ -21,6 +21,7 @@ from harness.linux import kernel
 from harness.linux.stopping import STOPPING
 from harness.linux.surroundings import program
 from harness.store.runs import read_json, write_json
+from harness.verdict.verdict_file import VerdictFile
 
 CHECK_SECONDS = 300.0
 GRACE_S = 60.0
@@ -57,7 +58,7 @@ def judge_apart(
         return verdict
     reason = f"the judging process {failure or 'wrote no verdict'}; its words are in {log}"
     warn(reason)
-    verdict = unjudged(reason)
+    verdict = {**unjudged(reason)}
     try:
         write_json(run_dir / "verdict.json", verdict)
     except StoreError as error:
@@ -66,7 +67,7 @@ def judge_apart(
     return verdict
 
 
-def unjudged(reason: str) -> dict[str, Any]:
+def unjudged(reason: str) -> VerdictFile:
     """A verdict ``unknown`` that says why nothing was judged."""
     return {
         "valid": "unknown",

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final, cast
 
-from harness.judge.beside import with_beside
-from harness.judge.calm import Calm, calm_first
+from harness.judge.annotations import with_annotations
 from harness.judge.counting import count_faults
+from harness.judge.fault_free import FaultFree, fault_free_first
 from harness.judge.health import HealthFinding
+from harness.judge.infrastructure import excused
 from harness.judge.settling import steps
-from harness.judge.trouble import excused
 from harness.judge.witnesses import witnesses
 from harness.verdict.record import Record
+from harness.verdict.steps import DECIDES_THE_CLAIM
 from harness.verdict.verdict import UNKNOWN, Valid, Verdict, worst
+from harness.verdict.verdict_file import PlacedAnswer, VerdictFile
 
 PROMISES: Final = {
     "no-recovery": "availability after the faults",
@@ -43,7 +45,7 @@ def compose(
     health_findings: Sequence[HealthFinding],
     requested_faults: Sequence[str],
     anomalies: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> VerdictFile:
     """``verdict.json``: the worst part wins, and ``why`` says in a sentence which it was.
 
     With ``anomalies`` that were asked for by name, an invalid verdict is against these, too.
@@ -51,16 +53,18 @@ def compose(
     not_durable = record.header.not_durable
     run = record.run or {}
     found = witnesses(record.history, verdicts.values())
-    ordered, calm = calm_first(record, verdicts, found)
+    ordered, fault_free = fault_free_first(record, verdicts, found)
     answers = {
         name: excused(
             name, verdict if anomalies else against_claims(verdict, claims, not_durable), run
         )
         for name, verdict in ordered.items()
     }
-    answers = {name: with_beside(answer, found) for name, answer in answers.items()}
+    answers = {name: with_annotations(answer, found) for name, answer in answers.items()}
     of = [str(ability) for ability in run.get("claims_of") or ()]
-    parts = [_part(name, answer, claims, calm.get(name, {})) for name, answer in answers.items()]
+    parts = [
+        _part(name, answer, claims, fault_free.get(name, {})) for name, answer in answers.items()
+    ]
     parts += [Part(UNKNOWN, each.message) for each in health_findings if each.level == "unknown"]
     operations = record.history.outcomes
     bare = [] if verdicts else ["no checker could be applied"]
@@ -81,8 +85,7 @@ def compose(
         "health": [finding.as_json() for finding in health_findings],
         "settle": steps(valid, health_findings, answers, bare, is_run=_is_run(record)),
         "checkers": {
-            name: answer.as_json() | _calm_json(calm.get(name, {}))
-            for name, answer in answers.items()
+            name: _placed(answer, fault_free.get(name, {})) for name, answer in answers.items()
         },
         "notices": list(record.history.notices),
         "partial": record.history.partial,
@@ -118,6 +121,7 @@ def against_claims(
         valid=UNKNOWN,
         why=f"{verdict.why} (that breaks {', '.join(verdict.not_)}, which is not claimed;"
         f" whether {', '.join(claims)} holds is not decided by this checker)",
+        settle=DECIDES_THE_CLAIM,
     )
 
 
@@ -136,8 +140,13 @@ class Part:
     promise: str = ""
 
 
-def _part(name: str, answer: Verdict, claims: Sequence[str], calm: Mapping[str, Calm]) -> Part:
-    count = Calm(sum(each.count for each in calm.values()), sum(each.of for each in calm.values()))
+def _part(
+    name: str, answer: Verdict, claims: Sequence[str], fault_free: Mapping[str, FaultFree]
+) -> Part:
+    count = FaultFree(
+        sum(each.count for each in fault_free.values()),
+        sum(each.of for each in fault_free.values()),
+    )
     placed = f", {count}" if count.of else ""
     promise = PROMISES.get(name, "")
     if not promise and LOSSES & answer.anomalies.keys():
@@ -146,10 +155,12 @@ def _part(name: str, answer: Verdict, claims: Sequence[str], calm: Mapping[str, 
     return Part(answer.valid, f"{answer.why.rstrip('.')} ({name}{placed})", promise)
 
 
-def _calm_json(calm: Mapping[str, Calm]) -> dict[str, Any]:
-    """``{"no_fault": {TYPE: [cases with no fault in force, cases placed in time]}}``."""
-    counts = {kind: [each.count, each.of] for kind, each in calm.items()}
-    return {"no_fault": counts} if counts else {}
+def _placed(answer: Verdict, fault_free: Mapping[str, FaultFree]) -> PlacedAnswer:
+    """The answer with ``{"no_fault": {TYPE: [cases with no fault in force, cases placed]}}``."""
+    placed = cast(PlacedAnswer, answer.as_json())  # which may have that key as well
+    if fault_free:
+        placed["no_fault"] = {kind: [each.count, each.of] for kind, each in fault_free.items()}
+    return placed
 
 
 def _is_run(record: Record) -> bool:

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 
 from harness.history.faults import recorded_faults
 from harness.history.ledger import LedgerEntry
+from harness.verdict.verdict_file import FaultCounts
 
 
 def count_faults(
     entries: Sequence[LedgerEntry], requested: Sequence[str]
-) -> dict[str, dict[str, int]]:
+) -> dict[str, FaultCounts]:
     """Injections, bites and heals by fault; a fault that was asked for is always named.
 
     A heal counts where something was injected: what failed half-way is undone too.
     """
-    counts = {fault: {"injected": 0, "bit": 0, "healed": 0} for fault in requested}
+    counts = {fault: FaultCounts(injected=0, bit=0, healed=0) for fault in requested}
     for fault in recorded_faults(entries):
-        of_fault = counts.setdefault(fault.fault, {"injected": 0, "bit": 0, "healed": 0})
+        of_fault = counts.setdefault(fault.fault, FaultCounts(injected=0, bit=0, healed=0))
         if fault.injected_ns is not None:
             of_fault["injected"] += 1
             of_fault["bit"] += fault.bit_ns is not None

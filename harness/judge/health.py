@@ -10,23 +10,24 @@ it. The rules judge runs only; a bare history file has no faults and no machine 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.history.faults import RecordedFault, recorded_faults
-from harness.history.operation import INVOKE, OK, Operation, is_transaction
-from harness.judge.facts_read import UNREADABLE
+from harness.judge.facts import UNREADABLE
 from harness.judge.final_reads import is_final_read, read_key
 from harness.verdict.record import Record
+from harness.verdict.steps import LOOK_AT_LEDGER, RUN_AGAIN, Settle, of_more, words_of
+from harness.verdict.verdict_file import Health
+
+if TYPE_CHECKING:
+    from harness.judge.activity import Activity
 
 LEAST_OK_OF_A_KIND = 10
 LAG_WARNING_MS = 20.0
 LAG_STALL_MS = 1000.0
 SUSPENDED_MS = 500.0
-READS = frozenset({"read", "get", "dequeue", "drain"})
-READ_STEPS = frozenset({"r", "read", "rp", "poll"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,28 +37,31 @@ class HealthFinding:
     check: str
     level: Literal["unknown", "warning"]
     message: str
-    settle: str
+    settle: Settle
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Health:
         """An entry of ``health`` in ``verdict.json``."""
         return {
             "check": self.check,
             "level": self.level,
             "message": self.message,
-            "settle": self.settle,
+            "settle": words_of(self.settle),
         }
 
 
 def examine(record: Record, requested_faults: Sequence[str]) -> list[HealthFinding]:
     """Every finding of the run, the gravest first."""
+    from harness.judge.activity import activity_of
+
+    did = activity_of(record.history)
     rules: Sequence[Callable[[], Iterator[HealthFinding]]] = (
-        lambda: _too_little_happened(record),
-        lambda: _ok_around_faults(record),
-        lambda: _unread_after_recovery(record),
+        lambda: _too_little_happened(record, did),
+        lambda: _ok_around_faults(record, did),
+        lambda: _unread_after_recovery(record, did),
         lambda: _keys_beyond_the_bound(record),
-        lambda: _reads_that_saw_nothing(record),
+        lambda: _reads_that_saw_nothing(record, did),
         lambda: _faults_that_never_bit(record, requested_faults),
-        lambda: _faults_without_operations(record, requested_faults),
+        lambda: _faults_without_operations(record, requested_faults, did),
         lambda: _faults_never_healed(record),
         lambda: _unfinished_run(record),
         lambda: _stalls(record),
@@ -116,81 +120,72 @@ def _lighter(record: Record) -> str:
     return f"a quieter machine, {rate} or fewer --concurrency; in a soak a smaller --parallel"
 
 
-def _client_operations(record: Record) -> Iterator[Operation]:
-    return (operation for operation in record.history if operation.is_client)
-
-
-def _too_little_happened(record: Record) -> Iterator[HealthFinding]:
-    ok: dict[str, int] = {}
-    for operation in _client_operations(record):
-        if operation.type == INVOKE:
-            ok.setdefault(operation.f, 0)
-        elif operation.type == OK:
-            ok[operation.f] = ok.get(operation.f, 0) + 1
+def _too_little_happened(record: Record, did: Activity) -> Iterator[HealthFinding]:
+    ok = did.ok_counts()
     if not ok:
         yield HealthFinding(
             check="operations",
             level="unknown",
             message="no client operation was invoked",
-            settle="look at the node logs and warnings: did the clients reach the nodes? then"
-            + " run again with "
-            + _more(record, "time_limit", 2, "a longer --time-limit"),
+            settle=of_more(
+                "look at the node logs and warnings: did the clients reach the nodes? then"
+                " run again with " + _more(record, "time_limit", 2, "a longer --time-limit")
+            ),
         )
-    final = _only_in_the_end(record)
-    for f, count in sorted(ok.items()):
+    final = _only_in_the_end(record, did)
+    for f, count in ok.items():
         if count < (1 if f in final else LEAST_OK_OF_A_KIND):
             yield HealthFinding(
                 check="operations",
                 level="unknown",
                 message=f"only {count} operations {f!r} were ok; at least {LEAST_OK_OF_A_KIND}"
                 " are needed before their silence means anything",
-                settle=_more(
-                    record,
-                    "time_limit",
-                    max(2.0, LEAST_OK_OF_A_KIND / max(count, 1)),
-                    "a longer --time-limit or a higher --rate",
-                )
-                + "; fewer or shorter faults; polygraph report RUN shows the errors",
+                settle=of_more(
+                    _more(
+                        record,
+                        "time_limit",
+                        max(2.0, LEAST_OK_OF_A_KIND / max(count, 1)),
+                        "a longer --time-limit or a higher --rate",
+                    )
+                    + "; fewer or shorter faults; polygraph report RUN shows the errors"
+                ),
             )
 
 
-def _only_in_the_end(record: Record) -> set[str]:
+def _only_in_the_end(record: Record, did: Activity) -> set[str]:
     """The kinds of operations that belong to the final reads alone: a drain, a final poll."""
     final = ((record.run or {}).get("phases") or {}).get("final")
-    if not final:
-        return set()
-    before: set[str] = set()
-    after: set[str] = set()
-    for operation in _client_operations(record):
-        if operation.type == INVOKE:
-            (after if operation.time >= final[0] else before).add(operation.f)
-    return after - before
+    return did.first_invoked_since(final[0]) if final else set()
 
 
-def _ok_around_faults(record: Record) -> Iterator[HealthFinding]:
+def _ok_around_faults(record: Record, did: Activity) -> Iterator[HealthFinding]:
     faults = recorded_faults(record.faults or ())
     begun = [fault.injected_ns for fault in faults if fault.injected_ns is not None]
     ended = [fault.healed_ns for fault in faults if fault.healed_ns is not None]
-    oks = [operation.time for operation in _client_operations(record) if operation.type == OK]
-    if begun and not any(time < min(begun) for time in oks):
+    oks = did.ok
+    if begun and not (len(oks) and int(oks[0]) < min(begun)):
         yield HealthFinding(
             check="before-faults",
             level="unknown",
             message="no operation was ok before the first fault: the system may never have worked",
-            settle=_more(record, "nemesis_interval", 2, "a longer --nemesis-interval")
-            + ", so that operations come first",
+            settle=of_more(
+                _more(record, "nemesis_interval", 2, "a longer --nemesis-interval")
+                + ", so that operations come first"
+            ),
         )
-    if begun and ended and not any(time > max(ended) for time in oks):
+    if begun and ended and not (len(oks) and int(oks[-1]) > max(ended)):
         yield HealthFinding(
             check="after-heal",
             level="unknown",
             message="no operation was ok after the last heal: what the faults left was never read",
-            settle=_more(record, "recovery_timeout", 2, "a longer --recovery-timeout")
-            + "; look at the node logs after the last heal",
+            settle=of_more(
+                _more(record, "recovery_timeout", 2, "a longer --recovery-timeout")
+                + "; look at the node logs after the last heal"
+            ),
         )
 
 
-def _unread_after_recovery(record: Record) -> Iterator[HealthFinding]:
+def _unread_after_recovery(record: Record, did: Activity) -> Iterator[HealthFinding]:
     """A final read (a kind, a key, a node) that was asked and never answered shows nothing.
 
     A node that answered no client in the whole run is no node of clients, and only told.
@@ -200,11 +195,8 @@ def _unread_after_recovery(record: Record) -> Iterator[HealthFinding]:
         return
     asked: dict[str, dict[Any, None]] = {"kind": {}, "key": {}, "node": {}}
     answered: dict[str, set[Any]] = {what: set() for what in asked}
-    ever: set[str | None] = set()
-    for invocation, is_ok in _ends(record):
-        if is_ok:
-            ever.add(invocation.node)
-        if invocation.time < final[0] or not is_final_read(invocation):
+    for invocation, is_ok in did.calls_since(final[0]):
+        if not is_final_read(invocation):
             continue
         f, value = read_key(invocation)
         for what, part in (("kind", f), ("key", f"{f} {value}"), ("node", invocation.node)):
@@ -213,7 +205,7 @@ def _unread_after_recovery(record: Record) -> Iterator[HealthFinding]:
                 answered[what].add(part)
     for what, parts in asked.items():
         lacking = [part for part in parts if part is not None and part not in answered[what]]
-        silent = [part for part in lacking if what == "node" and part not in ever]
+        silent = _silent_nodes(lacking, did) if what == "node" else []
         lacking = [part for part in lacking if part not in silent]
         if lacking:
             yield _unread(record, f"{_NEVER[what]} {_some(lacking)}")
@@ -236,31 +228,27 @@ _NEVER = {
 }
 
 
+def _silent_nodes(nodes: Sequence[str], did: Activity) -> list[str]:
+    """Those of ``nodes`` that answered no client in the whole run."""
+    ever = did.nodes_that_answered(nodes)
+    return [node for node in nodes if node not in ever]
+
+
 def _unread(record: Record, what: str) -> HealthFinding:
     return HealthFinding(
         check="final-reads",
         level="unknown",
         message=f"after recovery {what}; what the faults left there was never seen",
-        settle="look at the errors of the last operations and at the node's log; then run again"
-        " with " + _more(record, "recovery_timeout", 2, "a longer --recovery-timeout"),
+        settle=of_more(
+            "look at the errors of the last operations and at the node's log; then run again"
+            " with " + _more(record, "recovery_timeout", 2, "a longer --recovery-timeout")
+        ),
     )
 
 
 def _some(parts: Sequence[Any], most: int = 5) -> str:
     shown = ", ".join(str(part) for part in parts[:most])
     return shown if len(parts) <= most else f"{shown} and {len(parts) - most} more"
-
-
-def _ends(record: Record) -> Iterator[tuple[Operation, bool]]:
-    """Every client invocation, and whether it was ok."""
-    open_now: dict[Any, Operation] = {}
-    for operation in _client_operations(record):
-        if operation.type == INVOKE:
-            open_now[operation.process] = operation
-        elif operation.process in open_now:
-            yield open_now.pop(operation.process), operation.type == OK
-    for invocation in open_now.values():
-        yield invocation, False
 
 
 def _keys_beyond_the_bound(record: Record) -> Iterator[HealthFinding]:
@@ -276,33 +264,18 @@ def _keys_beyond_the_bound(record: Record) -> Iterator[HealthFinding]:
         )
 
 
-def _reads_that_saw_nothing(record: Record) -> Iterator[HealthFinding]:
-    reads = 0
-    for operation in _client_operations(record):
-        if operation.type == OK:
-            for seen in _seen(operation, record.header.independent):
-                if seen not in (None, [], {}):
-                    return
-                reads += 1
+def _reads_that_saw_nothing(record: Record, did: Activity) -> Iterator[HealthFinding]:
+    reads = did.reads_that_saw_nothing()
     if reads:
         yield HealthFinding(
             check="reads",
             level="unknown",
             message=f"all {reads} ok reads saw nothing, so no write was ever observed",
-            settle=_more(record, "time_limit", 2, "a longer --time-limit")
-            + "; check that readers and writers use the same keys",
+            settle=of_more(
+                _more(record, "time_limit", 2, "a longer --time-limit")
+                + "; check that readers and writers use the same keys"
+            ),
         )
-
-
-def _seen(operation: Operation, keyed: bool) -> Iterator[Any]:
-    """What each read of an operation was answered: of a transaction, each of its steps."""
-    value = operation.value
-    if keyed and isinstance(value, list) and len(value) == 2:
-        value = value[1]
-    if operation.f in READS:
-        yield value
-    elif is_transaction(value):
-        yield from (step[-1] for step in value if step[0] in READ_STEPS)
 
 
 def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator[HealthFinding]:
@@ -317,7 +290,7 @@ def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator
                 level="unknown",
                 message=f"the fault {fault!r} was asked for but never seen to bite"
                 + _last_word(faults, fault),
-                settle=_longer_fault(record) + "; faults.jsonl says what was measured",
+                settle=of_more(_longer_fault(record) + "; faults.jsonl says what was measured"),
             )
 
 
@@ -329,24 +302,21 @@ def _last_word(faults: Sequence[RecordedFault], name: str) -> str:
     return f" ({said[-1]})" if said else ""
 
 
-def _faults_without_operations(record: Record, requested: Sequence[str]) -> Iterator[HealthFinding]:
+def _faults_without_operations(
+    record: Record, requested: Sequence[str], did: Activity
+) -> Iterator[HealthFinding]:
     if record.faults is None:
         return
     faults = recorded_faults(record.faults)
-    begun = sorted(op.time for op in _client_operations(record) if op.type == INVOKE)
-    over = sorted(op.time for op in _client_operations(record) if op.type != INVOKE)
     for fault in requested:
         spans = [each.proved_span_ns for each in faults if each.fault == fault]
         mine = [span for span in spans if span is not None]
-        # Under way at some time of the span: begun by its end, and not over before its start.
-        if mine and not any(
-            bisect_right(begun, end) > bisect_left(over, start) for start, end in mine
-        ):
+        if mine and not any(did.is_under_way_in(start, end) for start, end in mine):
             yield HealthFinding(
                 check="fault-overlap",
                 level="unknown",
                 message=f"no operation was under way while the fault {fault!r} was in force",
-                settle=_longer_fault(record) + ", or a higher --rate",
+                settle=of_more(_longer_fault(record) + ", or a higher --rate"),
             )
 
 
@@ -358,7 +328,7 @@ def _faults_never_healed(record: Record) -> Iterator[HealthFinding]:
                 level="unknown",
                 message=f"the fault {fault.fault!r} of {fault.injected_ns / 1e9:.1f} s was never"
                 " proved healed, so what came after it was no healthy system",
-                settle="faults.jsonl says what was measured; polygraph heal ends what is left",
+                settle=LOOK_AT_LEDGER,
             )
 
 
@@ -369,14 +339,14 @@ def _unfinished_run(record: Record) -> Iterator[HealthFinding]:
             check="partial",
             level="unknown",
             message="the run ended before its history was sealed: this judges what there is",
-            settle="run it again to its end",
+            settle=RUN_AGAIN,
         )
     elif run.get("interrupted"):
         yield HealthFinding(
             check="interrupted",
             level="unknown",
             message="the run was interrupted before its time limit",
-            settle="run it again to its end",
+            settle=RUN_AGAIN,
         )
     if run.get("ended_early"):
         yield HealthFinding(

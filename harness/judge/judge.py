@@ -24,22 +24,31 @@ from harness.history.ledger import LedgerEntry, read_ledger
 from harness.history.operation import Header
 from harness.history.reader import read_history
 from harness.judge import health, pairings
-from harness.judge.absent import absent_checkers
 from harness.judge.claims import models_of, with_known_claims
 from harness.judge.composing import compose
-from harness.judge.facts_read import read_facts, read_states
-from harness.judge.foreign import refuse_other_models, unmodelled
+from harness.judge.facts import read_facts, read_states
+from harness.judge.unavailable import unavailable_checkers
+from harness.judge.unmodelled import refuse_other_models, unmodelled
 from harness.plugins import Registry
 from harness.store.scenario import recorded, recorded_table
 from harness.store.untrusted import Folder, TooLarge
 from harness.verdict.record import LogFile, Record, odd_logs
+from harness.verdict.steps import (
+    CRASH_OF_CHECKER,
+    DEFECT_OF_CHECKER,
+    MORE_MEMORY,
+    SEARCH_LONGER,
+    Step,
+)
 from harness.verdict.verdict import (
     UNKNOWN,
     Budget,
     BudgetExceeded,
     Checker,
+    Valid,
     Verdict,
 )
+from harness.verdict.verdict_file import VerdictFile
 
 RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
@@ -55,13 +64,13 @@ def judge_history(
     *,
     seconds: float = 300.0,
     begun: Callable[[str], object] = str,
-    absent: Mapping[str, Verdict] = MappingProxyType({}),
-) -> dict[str, Any]:
+    unavailable: Mapping[str, Verdict] = MappingProxyType({}),
+) -> VerdictFile:
     """Judge a bare history: no health, crash or recovery. The shape of ``verdict.json``.
 
-    ``begun`` is called with the name of each checker before it begins; ``absent`` are parts that
-    are settled already. ``UsageError`` where the history has no operation that a checker of its
-    own could judge.
+    ``begun`` is called with the name of each checker before it begins; ``unavailable`` are
+    checkers that are not at hand, with what is said of them. ``UsageError`` where the history has
+    no operation that a checker of its own could judge.
     """
     history = with_known_claims(history)
     record = Record(history=history, options=options)
@@ -73,7 +82,7 @@ def judge_history(
     claims = list(options.get("claims") or history.header.claims)
     answer = compose(
         record,
-        {**absent, **verdicts},
+        {**unavailable, **verdicts},
         claims=claims,
         health_findings=[],
         requested_faults=[],
@@ -90,8 +99,11 @@ def judge_run(
     begun: Callable[[str], object] = str,
     registry: Registry | None = None,
     bounds: Bounds = USUAL,
-) -> dict[str, Any]:
+    record: Record | None = None,
+) -> VerdictFile:
     """Judge a run from its folder alone, as far as ``bounds`` go. Writes nothing.
+
+    ``record`` is what :func:`load_record` gives of it, where it is at hand already.
 
     No file with code that the run's scenario names is loaded: it may have moved or changed, or be
     another machine's. ``registry`` is what may be used now; a checker of the run that is not in
@@ -100,18 +112,18 @@ def judge_run(
     """
     registry = Registry() if registry is None else registry
     table = recorded_table(run_dir)
-    record = load_record(run_dir, bounds)
+    record = load_record(run_dir, bounds) if record is None else record
     record = replace(record, history=with_known_claims(record.history))
     run = record.run or {}
     scenario = recorded(table, run.get("option_defaults"))
     names = [*_own_checkers(record, scenario.workload, registry), *RUN_CHECKERS]
     if record.states is not None:
         names.append("agreement")
-    absent = absent_checkers(run_dir, run, names, registry)
+    unavailable = unavailable_checkers(run_dir, run, names, registry)
     verdicts, left_out = run_checkers(
         record,
-        [name for name in names if name not in absent],
-        _told_options({**scenario.options, **(run.get("checker_options") or {})}),
+        [name for name in names if name not in unavailable],
+        _safe_options({**scenario.options, **(run.get("checker_options") or {})}),
         registry,
         seconds=scenario.budget if seconds is None else seconds,
         begun=begun,
@@ -121,12 +133,13 @@ def judge_run(
     health_findings += health.missing_evidence(record, scenario.nemesis, left_out)
     answer = compose(
         record,
-        absent | verdicts,
+        unavailable | verdicts,
         claims=list(asked or record.header.claims),
         health_findings=health_findings,
         requested_faults=scenario.nemesis,
     )
-    answer.update(seed=scenario.seed, reproduce=scenario.command(), left_out=left_out)
+    answer["seed"], answer["reproduce"] = scenario.seed, scenario.command()
+    answer["left_out"] = left_out
     answer["provider"] = (record.run or {}).get("provider", scenario.provider)
     return answer
 
@@ -207,10 +220,11 @@ def _made(name: str, options: Mapping[str, Any], registry: Registry) -> Checker 
         raise
     except Exception as error:
         why = f"the checker {name} cannot be made with the options of this run: {error!r}"
-        return Verdict(valid=UNKNOWN, why=why, stats={"traceback": traceback.format_exc()})
+        stats = {"traceback": traceback.format_exc()}
+        return Verdict(valid=UNKNOWN, why=why, settle=CRASH_OF_CHECKER, stats=stats)
 
 
-def _told_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def _safe_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's folder says to its checkers, but not where they are to write."""
     return {name: value for name, value in options.items() if name not in OF_THE_USER_ALONE}
 
@@ -220,16 +234,19 @@ def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -
     try:
         return _understood(name, pairings.judged(checker.check, record, budget))
     except BudgetExceeded as error:
-        return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of budget: {error}")
+        why = f"the checker {name} ran out of budget: {error}"
+        return Verdict(valid=UNKNOWN, why=why, settle=SEARCH_LONGER)
     except TooLarge as error:
         why = f"{error.filename} {error.strerror}, so {name} did not search the rest of it"
         return Verdict(valid=UNKNOWN, why=why, settle="read that log yourself, or run it again")
     except MemoryError:
-        return Verdict(valid=UNKNOWN, why=f"the checker {name} ran out of memory")
+        why = f"the checker {name} ran out of memory"
+        return Verdict(valid=UNKNOWN, why=why, settle=MORE_MEMORY)
     except (Exception, SystemExit) as error:
         return Verdict(
             valid=UNKNOWN,
             why=f"the checker {name} crashed: {error!r}",
+            settle=CRASH_OF_CHECKER,
             stats={"traceback": traceback.format_exc()},
         )
     finally:
@@ -240,15 +257,19 @@ def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -
 def _understood(name: str, answer: object) -> Verdict:
     """``answer`` if it is a verdict to the letter; nothing odd may ever pass for valid."""
     if not isinstance(answer, Verdict):
-        return Verdict(valid=UNKNOWN, why=f"the checker {name} answered {answer!r}, no verdict")
+        why = f"the checker {name} answered {answer!r}, no verdict"
+        return Verdict(valid=UNKNOWN, why=why, settle=DEFECT_OF_CHECKER)
     if not (answer.valid is True or answer.valid is False or answer.valid == UNKNOWN):
         why = f"the checker {name} said valid={answer.valid!r}, not true, false or unknown"
-        return Verdict(valid=UNKNOWN, why=why)
+        return Verdict(valid=UNKNOWN, why=why, settle=DEFECT_OF_CHECKER)
+    if not isinstance(answer.settle, str | Step):
+        answer = replace(answer, settle="")
     try:
         json.dumps(answer.as_json(), allow_nan=False)
     except (TypeError, ValueError) as error:
         why = f"the checker {name} said valid={answer.valid}, with what is no JSON: {error}"
-        return Verdict(valid=False if answer.valid is False else UNKNOWN, why=why)
+        valid: Valid = False if answer.valid is False else UNKNOWN
+        return Verdict(valid=valid, why=why, settle=DEFECT_OF_CHECKER)
     return answer
 
 

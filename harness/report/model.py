@@ -63,8 +63,10 @@ class Run:
         return self.history.header.start_wall_ns
 
 
-def read_run(folder: Path | Folder, bounds: Bounds = USUAL) -> Run:
-    """Read every part of ``folder``, a history within ``bounds``.
+def read_run(
+    folder: Path | Folder, bounds: Bounds = USUAL, *, history: History | None = None
+) -> Run:
+    """Read every part of ``folder``, a history within ``bounds``, unless it is at hand already.
 
     Raises :class:`UsageError` only if it is not a folder.
     """
@@ -73,7 +75,7 @@ def read_run(folder: Path | Folder, bounds: Bounds = USUAL) -> Run:
     if not path.is_dir():
         raise UsageError(f"{path} is not a run folder", "polygraph list shows the runs there are")
     notices: list[str] = []
-    history = _history(path, notices, bounds)
+    history = _history(path, notices, bounds) if history is None else history
     calls = pair_calls(history)
     last_ns = max((operation.time for operation in history.operations[-1:]), default=0)
     ledger = _attempt(inside, "faults.jsonl", _read_ledger, notices)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.history.bounds import USUAL, Bounds
+from harness.history.history import History
 from harness.history.operation import TYPES
 from harness.report.bands import Band
 from harness.report.concurrency import thread_count
@@ -59,14 +60,15 @@ SCRIPTS = (
 """The page's program, in the order in which its files are joined."""
 
 
-def render(run_dir: Path, bounds: Bounds = USUAL) -> Path:
+def render(run_dir: Path, bounds: Bounds = USUAL, *, history: History | None = None) -> Path:
     """Write ``report.html`` and ``plots/`` into ``run_dir`` and return the page's path.
 
     Any part of the folder may be missing. Raises :class:`harness.errors.UsageError` if ``run_dir``
     is no folder and ``StoreError`` or ``OSError`` if it cannot be written. A page that somebody
     else writes at the same time (a run under way, and who looks at it) is replaced whole.
+    ``history`` is that of the folder, where it is at hand already.
     """
-    run = read_run(Path(run_dir), bounds)
+    run = read_run(Path(run_dir), bounds, history=history)
     page = run.folder / "report.html"
     write_text(page, _html(run, run.inside.below("plots")))
     return page

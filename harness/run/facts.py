@@ -15,12 +15,13 @@ from harness.contract.fault import Stage
 from harness.contract.node import Cluster
 from harness.contract.system import LogKinds, LogPatterns, System
 from harness.errors import PolygraphError, UsageError
-from harness.judge.absent import origins
 from harness.judge.patterns import is_harmless
+from harness.judge.unavailable import origins
 from harness.run.preparation import Parts
+from harness.verdict.evidence import CheckerOptions, RunFacts
 
 
-def first_facts(parts: Parts, cluster: Cluster, run: str) -> dict[str, Any]:
+def first_facts(parts: Parts, cluster: Cluster, run: str) -> RunFacts:
     """What is known before the first operation; ``partial`` until the run comes to its end."""
     return {
         "id": run,
@@ -54,7 +55,7 @@ def versions(parts: Parts) -> dict[str, str]:
     }
 
 
-def log_options(system: System) -> dict[str, Any]:
+def log_options(system: System) -> CheckerOptions:
     """What the checkers of logs must know of the system, kept with the run for later checks."""
     if not isinstance(system, LogPatterns):
         return {}
@@ -69,7 +70,7 @@ def log_options(system: System) -> dict[str, Any]:
     expected = system.expected_lines() if isinstance(system, LogKinds) else {}
     return {
         "crash_patterns": list(system.crash_patterns()),
-        "expected_exits": dict(system.expected_exits()),
+        "expected_exits": {fault: list(each) for fault, each in system.expected_exits().items()},
         "log_patterns": {kind: list(each) for kind, each in kinds.items()},
         "expected_lines": {fault: list(each) for fault, each in expected.items()},
     }

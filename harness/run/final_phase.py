@@ -21,6 +21,7 @@ from harness.history.operation import Operation
 from harness.run.final import FinalReads
 from harness.run.preparation import Parts
 from harness.run.workers import Invoke
+from harness.verdict.evidence import FinalKeys
 
 FINAL_PHASE_S: Final = 30.0
 LEAST_RATE: Final = 200.0
@@ -35,7 +36,7 @@ class FinalPhase:
     """Notes what is in use during the run, and makes the generator of its end."""
 
     def __init__(self, parts: Parts) -> None:
-        self.facts: dict[str, int] | None = None
+        self.facts: FinalKeys | None = None
         self._parts = parts
         workload = parts.workload
         self._keys = KeyTimes(workload.keys_of) if isinstance(workload, ReadsKeys) else None

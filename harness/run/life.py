@@ -47,6 +47,7 @@ from harness.run.preparation import Parts
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import Watchdog, stall_limit_s
 from harness.store.runs import write_json
+from harness.verdict.evidence import Recovery, RunFacts
 
 T = TypeVar("T")
 
@@ -69,7 +70,7 @@ class Life:
     run_dir: Path
     events: Events
     started_ns: int = field(default_factory=time.monotonic_ns)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: RunFacts = field(default_factory=RunFacts)
     interrupted: bool = False
     stopped_by: int = signal.SIGINT
     signalled: list[int] = field(default_factory=list)
@@ -265,8 +266,8 @@ class Life:
         if self.unhealed or self.interrupted or self.facts.get("ended_early"):
             return
         with self._phase("recovery"):
-            self.facts["recovery"] = await self._recover()
-        if self.facts["recovery"]["ready"]:
+            recovery = self.facts["recovery"] = await self._recover()
+        if recovery["ready"]:
             assert self.dispatcher is not None
             self.dispatcher.renew(after_failures=True)
             with self._phase("final"):
@@ -364,7 +365,7 @@ class Life:
             for what in self.cluster.collect():
                 self._warn(what)
 
-    async def _recover(self) -> dict[str, Any]:
+    async def _recover(self) -> Recovery:
         """Wait until every node agrees and serves again; never raises."""
         timeout_s, begun = self.parts.scenario.recovery_timeout, time.monotonic()
         stalls = len(self.machine.stalls)
@@ -410,16 +411,17 @@ class Life:
 
     def _last_facts(self, watch: ExitWatch) -> None:
         assert self.dispatcher is not None
-        self.facts.update(
-            exits=watch.exits,
-            lag_ms=dict(self.dispatcher.lag),
-            stuck_threads=self.dispatcher.stuck_clients,
-            suspended_ms=round(self.sleep.suspended_ms()),
-            machine_trouble=[*self.machine.trouble(), *self._signals()],
-            interrupted=self.interrupted,
-            unhealed=list(self.unhealed),
-            partial=False,
-        )
+        last: RunFacts = {
+            "exits": watch.exits,
+            "lag_ms": dict(self.dispatcher.lag),
+            "stuck_threads": self.dispatcher.stuck_clients,
+            "suspended_ms": round(self.sleep.suspended_ms()),
+            "machine_trouble": [*self.machine.trouble(), *self._signals()],
+            "interrupted": self.interrupted,
+            "unhealed": list(self.unhealed),
+            "partial": False,
+        }
+        self.facts.update(last)
         self._write_facts()
 
     def _signals(self) -> list[str]:

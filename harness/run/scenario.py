@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.cluster import providers
 from harness.cluster.provider import MOST_NODES, BringsNodes
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.errors import UsageError, unknown_name
 from harness.plugins import Registry
 from harness.run.schedule import parse_nemesis

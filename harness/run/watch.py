@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from harness.contract.fault import Stage
 from harness.contract.node import Daemon
@@ -17,6 +16,7 @@ from harness.history.effects import effects_of
 from harness.history.faults import recorded_faults
 from harness.history.ledger import LedgerEntry
 from harness.linux.identity import ProcessIdentity
+from harness.verdict.evidence import Exit
 
 POLL_S = 0.1
 
@@ -32,8 +32,8 @@ class ExitWatch:
     stage: Stage
     clock: Callable[[], int]
     ledger: Callable[[], Sequence[LedgerEntry]]
-    exits: list[dict[str, Any]] = field(default_factory=list)
-    tell: Callable[[dict[str, Any]], None] = lambda gone: None
+    exits: list[Exit] = field(default_factory=list)
+    tell: Callable[[Exit], None] = lambda gone: None
     _seen: dict[int, tuple[str, Daemon]] = field(default_factory=dict)
     _noted: set[int] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -68,7 +68,7 @@ class ExitWatch:
             for daemon in list(daemons):
                 self._seen.setdefault(id(daemon), (node, daemon))
 
-    def _exit(self, node: str, daemon: Daemon, status: int) -> dict[str, Any]:
+    def _exit(self, node: str, daemon: Daemon, status: int) -> Exit:
         return {
             "node": node,
             "daemon": daemon.name,

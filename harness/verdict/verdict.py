@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from harness.verdict.steps import READ_MORE, Settle, of_more
+from harness.verdict.verdict_file import Answer, Case
+
 if TYPE_CHECKING:
     from harness.verdict.record import Record
 
@@ -40,6 +43,15 @@ class Anomaly:
     key: Any = None
     data: dict[str, Any] = field(default_factory=dict)
 
+    def as_json(self) -> Case:
+        """The shape of one case in ``verdict.json``."""
+        case = Case(message=self.message, witness=list(self.witness))
+        if self.key is not None:
+            case["key"] = self.key
+        if self.data:
+            case["data"] = self.data
+        return case
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
@@ -48,7 +60,8 @@ class Verdict:
     ``why`` is one sentence and is required unless ``valid`` is ``True``. ``anomalies`` maps an
     anomaly type to its cases, the first of each type being the one to show first. ``not_`` are
     the weakest consistency models ruled out, ``also_not`` the stronger ones that follow.
-    ``settle`` says what would decide an unknown, where the checker knows.
+    ``settle`` says what would decide an unknown (:mod:`harness.verdict.steps`): a checker knows,
+    and where it does not say, only what may help with anything is told.
     """
 
     valid: Valid
@@ -57,25 +70,16 @@ class Verdict:
     not_: tuple[str, ...] = ()
     also_not: tuple[str, ...] = ()
     stats: dict[str, Any] = field(default_factory=dict)
-    settle: str = ""
+    settle: Settle = ""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Answer:
         """The shape of one entry of ``checkers`` in ``verdict.json`` (design, section 6)."""
         return {
             "valid": self.valid,
             "why": self.why,
             "anomaly_types": sorted(self.anomalies),
             "anomalies": {
-                kind: [
-                    {
-                        "message": case.message,
-                        "witness": list(case.witness),
-                        **({"key": case.key} if case.key is not None else {}),
-                        **({"data": case.data} if case.data else {}),
-                    }
-                    for case in cases
-                ]
-                for kind, cases in self.anomalies.items()
+                kind: [case.as_json() for case in cases] for kind, cases in self.anomalies.items()
             },
             "not": list(self.not_),
             "also_not": list(self.also_not),
@@ -83,15 +87,17 @@ class Verdict:
         }
 
 
-def untested(why: str, *, settle: str = "", stats: Mapping[str, Any] | None = None) -> Verdict:
+def untested(
+    why: str, *, settle: Settle = READ_MORE, stats: Mapping[str, Any] | None = None
+) -> Verdict:
     """Unknown, because no answer in the history could have been wrong.
 
     One rule for all checkers: ``True`` needs some ``ok`` answer that, had it been another, would
     have made this checker say ``False`` against this claim. Without one nothing was tested, and
-    ``why`` says what was missing.
+    ``why`` says what was missing, and ``settle`` where to get it.
     """
     told = f"nothing of this was tested: {why}"
-    return Verdict(valid=UNKNOWN, why=told, settle=settle, stats=dict(stats or {}))
+    return Verdict(valid=UNKNOWN, why=told, settle=of_more(settle), stats=dict(stats or {}))
 
 
 class BudgetExceeded(Exception):

@@ -29,6 +29,7 @@ from typing import Any, cast
 
 from harness.contract.fault import Effects, Proof, Stage
 from harness.contract.node import ClockMethod, Clocks, ClockSettable, Cluster, Node
+from harness.contract.option import SystemOption
 from harness.contract.system import (
     BYPASSES,
     CLOCK_PATHS,
@@ -36,7 +37,6 @@ from harness.contract.system import (
     ClockPath,
     ReportsTime,
     System,
-    SystemOption,
 )
 from harness.errors import NodeError, UsageError, unknown_name
 from nemeses.clock.reported_time import ClockOf, Faces, Flips, clock_of

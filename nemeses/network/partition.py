@@ -20,7 +20,8 @@ from typing import Any, cast
 
 from harness.contract.fault import Effects, Proof, Stage
 from harness.contract.node import Cluster, Link, MayRefuseCuts, Partitionable
-from harness.contract.system import System, SystemOption
+from harness.contract.option import SystemOption
+from harness.contract.system import System
 from harness.errors import UsageError
 from nemeses.network import shapes
 from nemeses.targets import PRIMARIES, choices, current_primaries

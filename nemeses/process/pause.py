@@ -21,7 +21,8 @@ from typing import Any
 
 from harness.contract.fault import Effects, Proof, Stage
 from harness.contract.node import Cluster, HasProcesses
-from harness.contract.system import System, SystemOption
+from harness.contract.option import SystemOption
+from harness.contract.system import System
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity, state
 from nemeses.targets import (

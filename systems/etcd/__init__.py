@@ -25,7 +25,8 @@ from typing import Any, Final
 
 from harness.contract.client import ABILITIES, SystemClient
 from harness.contract.node import Cluster, Daemon, ListensElsewhere, Node, listen_address
-from harness.contract.system import FAITHFUL, FinalStates, SystemOption, TimeReading
+from harness.contract.option import SystemOption
+from harness.contract.system import FAITHFUL, FinalStates, TimeReading
 from harness.errors import NeedsError
 from systems.etcd import members as etcd_members
 from systems.etcd.gateway import PORT

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.contract.client import Registers
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.errors import NotReady
 
 _PATH = Path(__file__).with_name("honest_cluster.py")

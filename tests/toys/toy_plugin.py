@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.contract.client import Registers
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.verdict.record import Record
 from harness.verdict.verdict import Anomaly, Budget, Valid, Verdict

@@ -9,7 +9,7 @@ from harness.generator import clients, limit
 from harness.generator.simulate import invocations, perfect, simulate
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.judge.foreign import refuse_other_models, unmodelled
+from harness.judge.unmodelled import refuse_other_models, unmodelled
 from harness.plugins import Registry
 from harness.verdict.record import Record
 

@@ -32,6 +32,7 @@ from checkers.elle.transactions import (
 from checkers.isolation.list_append.put_lists import are_registers, judged_as_registers
 from harness.history.columns import columns
 from harness.verdict.record import Record
+from harness.verdict.steps import OTHER_MODEL, UNIQUE_VALUES
 from harness.verdict.verdict import UNKNOWN, Budget, Checker, Verdict, untested
 
 
@@ -70,7 +71,7 @@ class ListAppend:
         options = options if found.have_invocations else options.without_realtime()
         found = found if options.timed else found.without_times()
         if found.unexpected:
-            return Verdict(valid=UNKNOWN, why=unexpected(found))
+            return Verdict(valid=UNKNOWN, why=unexpected(found), settle=OTHER_MODEL)
         if found.unanswered:
             return Verdict(valid=UNKNOWN, why=found.unanswered, settle=ANSWER_ALL)
         doubts = {"no-answer": found.unread, "no-list": misshapen(found)}
@@ -83,7 +84,8 @@ class ListAppend:
         versions = version_orders(found, reading_proves=options.reading_proves)
         if versions.writers.duplicates or again >= 0:
             row = versions.writers.duplicates[0] if again < 0 else again
-            return Verdict(valid=UNKNOWN, why=duplicate_appends(found, row))
+            why = duplicate_appends(found, row)
+            return Verdict(valid=UNKNOWN, why=why, settle=UNIQUE_VALUES)
         numbered = self.options.get("commit_order") or record.header.options.get("commit_order")
         numbers = commit_numbers(found, numbered, record) if numbered else None
         inference = infer(found, versions, record, numbers)

@@ -47,6 +47,7 @@ from checkers.proof.models import PROCESS_CYCLES, REALTIME_CYCLES, canonical, pr
 from checkers.proof.prose import proof
 from harness.history.operation import FAIL, OK
 from harness.verdict.record import Record
+from harness.verdict.steps import OTHER_MODEL
 from harness.verdict.verdict import Anomaly, Budget, Checker, Verdict, untested
 
 __all__ = ["CHECKERS", "PredicateReads", "matches"]
@@ -89,7 +90,7 @@ class PredicateReads:
         if intake.foreign:
             return foreign_operations(self.name, intake.foreign, ", ".join(sorted(STEPS)))
         if not intake.groups:
-            return untested("the history has no transaction over rows")
+            return untested("the history has no transaction over rows", settle=OTHER_MODEL)
         asked = claims(record, self.options) or DEFAULT
         cases, meanings, reads = Cases(), dict(MEANINGS), 0
         odd, limit = intake.odd, Limit()

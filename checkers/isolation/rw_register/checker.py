@@ -48,13 +48,14 @@ from checkers.isolation.rw_register.question import question
 from checkers.proof.models import canonical
 from harness.history.columns import columns
 from harness.verdict.record import Record
+from harness.verdict.steps import UNIQUE_VALUES, Step
 from harness.verdict.verdict import UNKNOWN, Budget, Checker, Verdict, untested
 
-OTHER_CHECKER: Final = (
-    "-m list-append, where lists are appended to; rw-register judges w and r alone (polygraph list)"
-)
-UNIQUE_VALUES: Final = (
-    "a history in which no value is written twice to a key, nor the one that was there first"
+OTHER_CHECKER: Final = Step(
+    "polygraph check RUN -m list-append, where lists are appended to; rw-register judges w and r"
+    " alone (polygraph list)",
+    "-m list-append, where lists are appended to; rw-register judges w and r alone"
+    " (polygraph list)",
 )
 STRICT: Final = "strict-serializable"
 ELLE: Final = "elle"

@@ -25,6 +25,7 @@ from checkers.isolation.rw_register.refutation import Refutation, fault_in
 from checkers.isolation.rw_register.replay import explains
 from checkers.isolation.rw_register.saturation import saturate
 from checkers.isolation.rw_register.solver import choose, has_solver
+from harness.verdict.steps import DEFECT_OF_CHECKER, Settle
 from harness.verdict.verdict import Budget
 
 NO_SOLVER: Final = (
@@ -43,7 +44,7 @@ class Decision:
     how: str = ""
     refutation: Refutation | None = None
     why: str = ""
-    settle: str = ""
+    settle: Settle = DEFECT_OF_CHECKER
     stats: dict[str, Any] = field(default_factory=dict)
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from harness.cluster import bare
 from harness.cluster.host_names import check_names
 from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
-from harness.contract.system import ClientPorts, SystemOption
+from harness.contract.option import SystemOption
+from harness.contract.system import ClientPorts
 from harness.errors import HealError, PolygraphError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from harness.cluster.namespaces.reaper import GRACE_S
 from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.linux import identity
 
 if TYPE_CHECKING:

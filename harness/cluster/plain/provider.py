@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cluster import belonging
 from harness.cluster.namespaces.reaper import GRACE_S
 from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.errors import NeedsError, UsageError
 from harness.linux import identity
 from harness.linux.identity import ProcessIdentity

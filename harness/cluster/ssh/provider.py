@@ -23,7 +23,7 @@ from harness.cluster.ssh.hosts import (
     hosts_of,
     read_nodes_file,
 )
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.errors import NodeError, SetupError, UsageError
 
 if TYPE_CHECKING:

@@ -11,6 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from harness.errors import HistoryError
+from harness.history.intakes import Place
+
 _LINE: Final = re.compile(r"[^\n]+")
 _BLANKS: Final = 64
 _LINE_OF_BYTES: Final = re.compile(rb"[^\n]+")
@@ -47,3 +50,32 @@ def torn_notice(name: str) -> str:
 def endless_notice(name: str) -> str:
     """The sentence that says that ``name`` stops right after a record."""
     return f"{name}: the last line has no end, so more may have followed that was cut off"
+
+
+def end_notices(data: bytes, name: str) -> tuple[str, ...]:
+    """What is to be said of a last line without an end: nothing, where there is none."""
+    return () if has_end(data) else (endless_notice(name),)
+
+
+def matched_lines(
+    data: bytes, name: str, form: re.Pattern[str], expected: str
+) -> Iterator[tuple[Place, re.Match[str]]]:
+    """Each line of ASCII that is not blank, taken apart; ``HistoryError`` where one is not so."""
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        found = f"byte {data[error.start]:#04x}"
+        raise HistoryError(
+            f"{name}: {Place(line, column)}: expected {expected}, found {found}"
+        ) from None
+    for number, row, _ in lines_of(text):
+        if not row.strip():
+            continue
+        match = form.match(row)
+        if match is None:
+            raise HistoryError(
+                f"{name}: {Place(number, 1)}: expected {expected}, found {row[:40]!r}"
+            )
+        yield Place(number, 1), match

@@ -17,7 +17,7 @@ from checkers.objects.sets import Set
 from checkers.objects.total_queue import TotalQueue
 from checkers.objects.unique_ids import UniqueIds
 from checkers.objects.watch import Watch
-from harness.judge.foreign import unmodelled
+from harness.judge.unmodelled import unmodelled
 from harness.verdict.record import Record
 from harness.verdict.verdict import Budget, Verdict
 from tests.checkers.objects import object_histories as histories

@@ -136,9 +136,19 @@ def test_without_times_a_fault_that_came_at_all_excuses_its_line(tmp_path: Path)
     assert judged(tmp_path, line, faults=kill[:1], start_ns=None).valid is False
 
 
-def test_where_clocks_were_moved_the_times_of_lines_count_for_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"effects": Effects(shifts_clock=("n2",)).as_json()},
+        {"effects": None},  # it may have done anything
+        {"programs": {"n2": {}}},  # a ledger of before
+    ],
+)
+def test_where_clocks_were_moved_the_times_of_lines_count_for_nothing(
+    tmp_path: Path, told: dict[str, Any]
+) -> None:
     line = info(40, "bind: address already in use", "fatal")
-    moved = LedgerEntry(2, "clock", ["n2"], "injected", 3 * SECOND)
+    moved = LedgerEntry(2, "shifted", ["n2"], "injected", 3 * SECOND, told)
     assert judged(tmp_path, line, faults=[*fault("kill", 5, 11), moved]).valid is True
     assert judged(tmp_path, line, faults=[*fault("pause", 5, 11), moved]).valid is False
 

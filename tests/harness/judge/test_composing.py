@@ -1,4 +1,4 @@
-"""What was broken is named as what it is, the machine excuses its own, and calm cases lead."""
+"""What was broken is named as what it is, the machine excuses its own, fault-free cases lead."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from checkers.proof.findings import SHOWN, Findings
+from checkers.proof.cases import SHOWN_CASES as SHOWN
+from checkers.proof.findings import Findings
 from harness.cli.ending import verdict_lines
 from harness.history.calls import Call
 from harness.history.columns import columns
@@ -78,16 +79,16 @@ def test_where_no_fault_was_injected_nothing_is_said_of_faults() -> None:
     assert "in force" not in verdict["why"]
 
 
-def test_of_many_cases_a_checker_tells_the_calm_ones() -> None:
+def test_of_many_cases_a_checker_tells_the_fault_free_ones() -> None:
     history = timed([5.0] * SHOWN * 2 + [20.0])
     findings = Findings(Record(history=history, faults=fault(4, 8)))
     for place in range(0, len(history), 2):
         begun, ended = history.operations[place : place + 2]
         call = Call(begun, ended, place, place + 1)
         findings.add("stale", [call], ["it was"])
-    assert findings.counts == {"stale": SHOWN * 2 + 1}
-    assert len(findings.anomalies["stale"]) == SHOWN
-    assert findings.anomalies["stale"][-1].witness == (SHOWN * 4, SHOWN * 4 + 1)
+    assert findings.cases.counts == {"stale": SHOWN * 2 + 1}
+    assert len(findings.cases.shown["stale"]) == SHOWN
+    assert findings.cases.shown["stale"][-1].witness == (SHOWN * 4, SHOWN * 4 + 1)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from harness.history.ledger import LedgerEntry
 from harness.history.operation import Header, Operation
 from harness.judge.health import examine
 from harness.verdict.record import Record
+from harness.verdict.steps import words_of
 
 SECOND = 10**9
 
@@ -149,10 +150,10 @@ def test_the_next_step_names_the_flag_and_by_how_much(healthy: Record) -> None:
     header = Header(independent=True, options=flags)
     rare = History([*operations(), *operations(2, f="cas")], header)
     (found,) = examine(replace(healthy, history=rare), ["kill"])
-    assert found.settle.startswith("--time-limit 100 (it was 20)")
+    assert words_of(found.settle).startswith("--time-limit 100 (it was 20)")
     slow = replace(healthy, history=History(operations(), header), run={"lag_ms": {"max": 2000}})
     (found,) = examine(slow, ["kill"])
-    assert "--rate 50 (it was 100)" in found.settle
+    assert "--rate 50 (it was 100)" in words_of(found.settle)
 
 
 @pytest.mark.parametrize(

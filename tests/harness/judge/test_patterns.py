@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.contract.system import LogKinds
-from harness.judge.facts_read import FACTS, UNREADABLE, read_facts
+from harness.judge.facts import FACTS, UNREADABLE, read_facts
 from harness.judge.patterns import is_harmless
 from harness.plugins import Registry
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +19,22 @@ from harness.judge.apart import unjudged
 from harness.judge.composing import compose
 from harness.judge.health import HealthFinding
 from harness.judge.judge import judge_history
-from harness.judge.settling import _OTHERWISE, RUN_AGAIN, step, steps
+from harness.judge.settling import steps
 from harness.plugins import Found, Registry
+from harness.verdict import steps as common_steps
 from harness.verdict.record import Record
+from harness.verdict.steps import RUN_AGAIN, SEARCH_LONGER, Step
 from harness.verdict.verdict import UNKNOWN, Anomaly, Verdict, untested
 
 ILL = HealthFinding(check="reads", level="unknown", message="saw nothing", settle="--time-limit 40")
 WARNED = HealthFinding(check="loop-lag", level="warning", message="late", settle="a lower --rate")
-DOUBT = Verdict(valid=UNKNOWN, why="the checker bank ran out of budget: 300 s were not enough")
+DOUBT = Verdict(valid=UNKNOWN, why="the checker bank ran out of budget", settle=SEARCH_LONGER)
 BAD = Verdict(valid=False, why="no", anomalies={"x": [Anomaly(message="no")]})
+RUN_FLAGS = re.compile(
+    r"--(time-limit|rate|concurrency|nodes|nemesis[a-z-]*|recovery-timeout|op-timeout|parallel|seed)\b"
+    r"|polygraph check RUN"
+)
+COMMON = {name: each for name, each in vars(common_steps).items() if isinstance(each, Step)}
 
 
 def test_each_reason_has_its_step() -> None:
@@ -39,34 +49,79 @@ def test_what_the_checker_says_would_settle_it_goes_before_what_its_reason_sugge
     assert [each["do"] for each in steps(UNKNOWN, [], {"set": knows})] == ["read the set"]
 
 
-@pytest.mark.parametrize(
-    "why",
-    [
-        "the checker bank ran out of budget: 300 s were not enough",
-        "nothing of this was tested: the set was never read",
-        "who knows",
-        "cycle-search-timeout",
-        "x (that breaks read-atomic, which is not claimed; whether y holds is not decided)",
-        "the order of key 3 is not wholly known",
-        "the checker x ran out of memory",
-    ],
-)
-def test_advice_on_a_file_names_no_flag_of_a_run(why: str) -> None:
-    for settle in ("", "a longer --time-limit, or a higher --rate"):
-        doubt = Verdict(valid=UNKNOWN, why=why, settle=settle)
-        (told,) = steps(UNKNOWN, [], {"bank": doubt}, is_run=False)
-        for flag in ("--time-limit", "--rate", "--recovery-timeout", "--concurrency", "RUN"):
-            assert flag not in told["do"]
+FOR_RUNS_ALONE = {"RUN_AGAIN", "FREE_MEMORY", "MAKE_ROOM", "ASK_EVERY_NODE", "LOOK_AT_LEDGER"}
+"""Said of what only a run has: facts, logs, a ledger, the states of nodes."""
+
+
+@pytest.mark.parametrize("name", sorted(COMMON.keys() - FOR_RUNS_ALONE))
+def test_advice_on_a_file_names_no_flag_of_a_run(name: str) -> None:
+    doubt = Verdict(valid=UNKNOWN, why="who knows", settle=COMMON[name])
+    (told,) = steps(UNKNOWN, [], {"bank": doubt}, is_run=False)
+    assert not RUN_FLAGS.search(told["do"])
+    assert "{" not in told["do"]
+
+
+def settled(source: Path) -> Iterator[tuple[int, ast.expr]]:
+    """What is given as ``settle`` or ``mend`` in a source, or as a constant of that meaning."""
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg in ("settle", "mend"):
+            yield node.value.lineno, node.value
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Constant):
+            yield node.lineno, node.value
+
+
+def test_what_checkers_say_in_plain_text_is_true_of_files_as_well() -> None:
+    root = Path(checkers.__file__).parents[1]
+    wrong = [
+        f"{source.relative_to(root)}:{line}: {node.value}"
+        for source in sorted((root / "checkers").rglob("*.py"))
+        for line, node in settled(source)
+        if isinstance(node, ast.Constant)
+        and RUN_FLAGS.search(str(node.value))
+        # What is read of a run's facts, logs and states is never judged in a bare file.
+        and source.parent.name != "run"
+    ]
+    assert wrong == []
+
+
+def test_every_unknown_of_a_checker_says_what_would_settle_it() -> None:
+    root = Path(checkers.__file__).parents[1]
+    sources = [*sorted((root / "checkers").rglob("*.py")), *(root / "harness/judge").glob("*.py")]
+    silent = [
+        f"{source.relative_to(root)}:{call.lineno}"
+        for source in sources
+        for call in ast.walk(ast.parse(source.read_text("utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Verdict"
+        for given in [{each.arg: each.value for each in call.keywords}]
+        if "UNKNOWN" in ast.unparse(given["valid"]) and "settle" not in given
+    ]
+    assert silent == []
+
+
+def test_what_a_plug_in_says_is_told_and_a_silent_one_gets_a_general_step() -> None:
+    for is_run in (True, False):
+        silent = Verdict(valid=UNKNOWN, why="who knows")
+        knows = Verdict(valid=UNKNOWN, why="who knows", settle="ask it")
+        (general,) = steps(UNKNOWN, [], {"theirs": silent}, is_run=is_run)
+        (own,) = steps(UNKNOWN, [], {"theirs": knows}, is_run=is_run)
+        assert general["do"] == common_steps.ANYTHING.words("theirs", is_run=is_run)
+        assert own["do"] == "ask it"
+
+
+def test_the_name_of_the_checker_stands_in_the_step() -> None:
+    late = Verdict(valid=UNKNOWN, why="late", settle=common_steps.SEARCH_CYCLES_LONGER)
+    (told,) = steps(UNKNOWN, [], {"rw-register": late})
+    assert "-m rw-register --cycle" in told["do"]
 
 
 CUT = HealthFinding(check="interrupted", level="unknown", message="it was", settle=RUN_AGAIN)
+MORE = replace(ILL, settle=common_steps.of_more("--time-limit 40"))
 
 
 def test_a_run_that_was_cut_short_is_told_once_to_come_to_its_end() -> None:
     never = untested("it was never read", settle="read it")
-    slow = Verdict(valid=UNKNOWN, why="the checker bank ran out of budget: 3 s were not enough")
-    found = steps(UNKNOWN, [CUT, ILL], {"set": never, "bank": slow})
-    assert found[0]["do"] == RUN_AGAIN
+    found = steps(UNKNOWN, [CUT, MORE], {"set": never, "bank": DOUBT})
+    assert found[0]["do"] == RUN_AGAIN.run
     assert (
         found[0]["about"]
         == "it was; saw nothing; nothing of this was tested: it was never read (set)"
@@ -131,63 +186,3 @@ def test_a_crashed_checker_is_told_as_a_defect_and_not_as_the_systems() -> None:
     verdict = judge_history(History(operations), ["odd"], {}, registry)
     assert verdict["valid"] == UNKNOWN
     assert "defect of the checker" in verdict["settle"][0]["do"]
-
-
-@pytest.mark.parametrize(
-    "why",
-    [
-        "the checker bank crashed: KeyError(3)",
-        "the checker bank ran out of memory",
-        "x (that breaks read-atomic, which is not claimed; whether y holds is not decided)",
-        "etcd on n1 was killed (signal 9) at 3.0 s, by no fault of this run",
-        "the disk under n1 was full (line 3 of its etcd.log)",
-        "not every node's state is known (n2: no answer)",
-        "nothing was ever polled",
-        "empty-transaction-graph: no transaction depends on another",
-        "the set was never read",
-    ],
-)
-def test_known_reasons_have_a_step_of_their_own(why: str) -> None:
-    assert step("bank", why) != _OTHERWISE.run
-
-
-@pytest.mark.parametrize(
-    "why",
-    [
-        "read 3 is not balances by account: 5",
-        "read by process 1 answered 5: no list of elements like those added",
-        "drain by process 1 answered 5: not a list of values like those enqueued",
-        "read by process 1 answered true, which is no integer",
-        "operation 3 (read) tells no values: [1]",
-        'operation 5 has a step that cannot be read: ["rp", "true", 5]',
-        "operation 3 answers key 2, which was not asked",
-    ],
-)
-def test_answers_in_another_shape_are_to_be_mended_where_they_stand(why: str) -> None:
-    assert step("any", why, is_run=False).startswith("mend the record that is named there")
-    assert step("any", why).startswith("mend the client or the workload")
-
-
-@pytest.mark.slow
-def test_what_the_checkers_say_is_still_recognized() -> None:
-    """The words that steps go by are spelled in the sources of judge and checkers."""
-    root = Path(checkers.__file__).parents[1]
-    said_by = [root / f"harness/judge/{name}.py" for name in ("judge", "composing", "foreign")]
-    sources = [*said_by, *sorted((root / "checkers").rglob("*.py"))]
-    words = " ".join(
-        node.value
-        for source in sources
-        for node in ast.walk(ast.parse(source.read_text("utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
-    for said in (
-        " crashed: ",
-        " ran out of budget: ",
-        " ran out of memory",
-        "which is not claimed",
-        " was killed (signal 9) at",
-        "not every node's state is known",
-        "empty-transaction-graph",
-        "nothing was ever polled",
-    ):
-        assert said in words

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.contract.system import SystemOption
+from harness.contract.option import SystemOption
 from harness.errors import UsageError
 from harness.plugins import Found, Registry
 from harness.run.scenario import resolve

@@ -18,7 +18,7 @@ from harness.verdict.verdict import Anomaly, Verdict
 
 
 @dataclass(frozen=True)
-class Calm:
+class FaultFree:
     """How many of the cases told had no fault in force, of how many that can be placed in time."""
 
     count: int
@@ -28,10 +28,11 @@ class Calm:
         return f"{self.count} of {self.of} with no fault in force"
 
 
-def calm_first(
+def fault_free_first(
     record: Record, verdicts: Mapping[str, Verdict], found: Mapping[int, Witness]
-) -> tuple[dict[str, Verdict], dict[str, dict[str, Calm]]]:
-    """The verdicts with their cases in that order, and by checker and type how many are calm.
+) -> tuple[dict[str, Verdict], dict[str, dict[str, FaultFree]]]:
+    """The verdicts with their cases in that order, and by checker and type how many
+    had no fault in force.
 
     Nothing is changed or said where no fault was injected. ``found`` are the witnesses.
     """
@@ -39,25 +40,25 @@ def calm_first(
     if not faults:
         return dict(verdicts), {}
     ordered: dict[str, Verdict] = {}
-    counts: dict[str, dict[str, Calm]] = {}
+    counts: dict[str, dict[str, FaultFree]] = {}
     for name, verdict in verdicts.items():
         sorted_ = {kind: _sorted(cases, faults, found) for kind, cases in verdict.anomalies.items()}
         cases = {kind: each for kind, (each, _) in sorted_.items()}
         ordered[name] = replace(verdict, anomalies=cases)
-        calm = {kind: each for kind, (_, each) in sorted_.items() if each.of}
-        if calm:
-            counts[name] = calm
+        fault_free = {kind: each for kind, (_, each) in sorted_.items() if each.of}
+        if fault_free:
+            counts[name] = fault_free
     return ordered, counts
 
 
 def _sorted(
     cases: Sequence[Anomaly], faults: Sequence[RecordedFault], found: Mapping[int, Witness]
-) -> tuple[list[Anomaly], Calm]:
-    """The cases, calm ones first and else as they were."""
+) -> tuple[list[Anomaly], FaultFree]:
+    """The cases, those with no fault in force first, and else as they were."""
     disturbed = [_is_disturbed(case, faults, found) for case in cases]
     order = sorted(range(len(cases)), key=lambda place: disturbed[place] is not False)
     placed = [each for each in disturbed if each is not None]
-    return [cases[place] for place in order], Calm(placed.count(False), len(placed))
+    return [cases[place] for place in order], FaultFree(placed.count(False), len(placed))
 
 
 def _is_disturbed(

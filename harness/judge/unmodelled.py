@@ -20,6 +20,7 @@ from harness.history.history import History
 from harness.history.operation import FAIL
 from harness.plugins import BUILT_IN, Found, Registry
 from harness.verdict.record import Record
+from harness.verdict.steps import OTHER_MODEL
 from harness.verdict.verdict import UNKNOWN, Checker, Verdict, untested
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -37,7 +38,8 @@ def unmodelled(checker: Checker, name: str, counts: Counts) -> Verdict | None:
     if not foreign:
         if any(f in known for f in counts):
             return None
-        return untested(f"the history has no operation of {name}, only {_kinds(counts)}")
+        why = f"the history has no operation of {name}, only {_kinds(counts)}"
+        return untested(why, settle=OTHER_MODEL)
     told = ", ".join(f"{count} {f}" for f, count in sorted(foreign.items()))
     return Verdict(
         valid=UNKNOWN,

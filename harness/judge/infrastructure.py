@@ -1,4 +1,4 @@
-"""Trouble of this machine excuses what it may have caused.
+"""Infrastructure: trouble of this machine excuses what it may have caused.
 
 A machine that stood still, or had no space, memory or descriptors left, makes processes end,
 logs break off and clusters come back late. What the checkers of the run find then is told, and is
@@ -18,7 +18,7 @@ EXCUSED = frozenset({"crash", "logs", "no-recovery"})
 """The checkers whose findings such trouble explains."""
 
 
-def machine_trouble(run: Mapping[str, Any]) -> list[str]:
+def infrastructure_problems(run: Mapping[str, Any]) -> list[str]:
     """Sentences on what went wrong with this machine, by the run's facts."""
     found = [str(each) for each in run.get("machine_trouble") or ()]
     longest = float((run.get("lag_ms") or {}).get("max") or 0)
@@ -34,12 +34,12 @@ def excused(name: str, verdict: Verdict, run: Mapping[str, Any]) -> Verdict:
     """``verdict`` of the checker ``name``; unknown where the machine may be to blame."""
     if verdict.valid is not False or name not in EXCUSED:
         return verdict
-    trouble = machine_trouble(run)
-    if not trouble:
+    problems = infrastructure_problems(run)
+    if not problems:
         return verdict
     return replace(
         verdict,
         valid=UNKNOWN,
-        why=f"{verdict.why.rstrip('.')}; but {trouble[0]}, which may be why",
+        why=f"{verdict.why.rstrip('.')}; but {problems[0]}, which may be why",
         settle="run it again on a machine that has space, memory and time for it",
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.plugins import BUILT_IN, Registry
 from harness.store.runs import read_json
+from harness.verdict.steps import Step
 from harness.verdict.verdict import UNKNOWN, Verdict
 
 
@@ -22,7 +23,7 @@ def origins(names: Iterable[str], registry: Registry) -> dict[str, str]:
     return {name: found[name].origin for name in names if name in found}
 
 
-def absent_checkers(
+def unavailable_checkers(
     run_dir: Path, facts: Mapping[str, Any], names: Iterable[str], registry: Registry
 ) -> dict[str, Verdict]:
     """An unknown verdict for each of ``names`` that is not the checker that the run had."""
@@ -51,6 +52,6 @@ def _not_run(name: str, origin: str, run_dir: Path) -> Verdict:
     return Verdict(
         valid=UNKNOWN,
         why=why,
-        settle="polygraph check RUN --plugin FILE, with the file that holds this checker",
+        settle=Step("polygraph check RUN --plugin FILE, with the file that holds this checker"),
         stats={"recorded": dict(before)} if isinstance(before, Mapping) else {},
     )

@@ -1,0 +1,115 @@
+"""What a run says of itself in ``evidence/``, by its keys (``docs/history.md`` explains them).
+
+These are the shapes that a run writes. What is read may come from anybody and from any version:
+:mod:`harness.judge.facts` takes of it what has its shape, and nothing here promises that a key is
+there. Times are nanoseconds on the history's clock; phases before its start are negative.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+Scalar = str | int | float | bool | None
+
+
+class Exit(TypedDict):
+    """A daemon that ended: with which status (negative: by that signal), and by which fault."""
+
+    node: str
+    daemon: str
+    pid: int
+    time: int
+    status: int | None
+    killed_by: int | None
+
+
+class Recovery(TypedDict):
+    """Whether the system was ready again after the last heal (``None``: not known), and when."""
+
+    ready: bool | None
+    seconds: float | None
+    why: str
+
+
+class FinalKeys(TypedDict):
+    """How many keys were open under a fault, and how many of them the final reads took."""
+
+    read: int
+    open_under_faults: int
+
+
+class CheckerOptions(TypedDict, total=False):
+    """What the checkers of logs must know of the system: regular expressions."""
+
+    crash_patterns: list[str]
+    expected_exits: dict[str, list[str]]
+    log_patterns: dict[str, list[str]]
+    expected_lines: dict[str, list[str]]
+
+
+class RunFacts(TypedDict, total=False):
+    """``evidence/run.json``: written when the operations begin, and again when they are over.
+
+    ``partial`` stays true where the run did not come to its end.
+    """
+
+    id: str
+    provider: str
+    versions: dict[str, str]
+    phases: dict[str, list[int]]
+    checkers: list[str]
+    checker_origins: dict[str, str]
+    claims: list[str]
+    claims_of: list[str]
+    checker_options: CheckerOptions
+    option_defaults: dict[str, Scalar]
+    schedule: dict[str, Any] | None
+    start_wall_ns: int | None
+    partial: bool
+    interrupted: bool
+    ended_early: str | None
+    defect: str | None
+    lost_nodes: list[str]
+    unhealed: list[str]
+    recovery: Recovery | None
+    exits: list[Exit]
+    lag_ms: dict[str, float]
+    stuck_threads: int
+    suspended_ms: float
+    final_keys: FinalKeys | None
+    machine_trouble: list[str]
+
+
+class Held(TypedDict, total=False):
+    """What a node holds for one key."""
+
+    value: Any
+    version: Any
+
+
+class States(TypedDict):
+    """``evidence/final_states.json``: what every node held in the end, by node and key."""
+
+    states: dict[str, dict[str, Held | None]]
+    unread: dict[str, str]
+    waited_s: float
+
+
+class Progress(TypedDict, total=False):
+    """``evidence/progress.json``: what the run last said of itself."""
+
+    phase: str
+    time_s: float
+    limit_s: float
+    operations: dict[str, dict[str, int]]
+    faults: list[str]
+    nodes: dict[str, str]
+    last_error: str | None
+
+
+class End(TypedDict):
+    """``evidence/end.json``: the last word of a run that ended without a verdict."""
+
+    exit: int
+    message: str
+    phase: str

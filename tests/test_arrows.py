@@ -49,10 +49,8 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "harness.cluster.plain": CONTRACT | {"harness.cluster", "harness.cluster.namespaces"},
     "harness.cluster.local": CONTRACT
     | {"harness.cluster", "harness.cluster.namespaces", "harness.cluster.plain"},
-    "harness.cluster.docker": CONTRACT
-    | {"harness.cluster", "harness.cluster.hands", "harness.cluster.namespaces"},
-    "harness.cluster.ssh": CONTRACT
-    | {"harness.cluster", "harness.cluster.hands", "harness.cluster.namespaces"},
+    "harness.cluster.docker": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
+    "harness.cluster.ssh": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
     "harness.run": CONTRACT
     | {"harness.cluster", "harness.judge", "harness.verdict", "harness.report"},
     "harness.conformance": CONTRACT | {"harness.run"},

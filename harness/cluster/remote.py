@@ -6,13 +6,13 @@ and is written here once. A provider adds how its nodes start daemons, and how t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Protocol
 
 from harness.cluster.hands.family import WHOLE
 from harness.cluster.hands.machine_clock import REFUSAL
-from harness.contract.node import ClockMethod
+from harness.contract.node import ClockMethod, Completed
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity
 
@@ -81,6 +81,21 @@ class RemoteDaemon:
 
     def _process(self) -> list[int]:
         return [self._inside.pid, self._inside.start_ticks]
+
+
+def checked(
+    node: str, argv: Sequence[str], done: Completed | None, timeout_s: float, check: bool
+) -> Completed:
+    """What a command on a node gave; ``NodeError`` if that is nothing (it was too late and killed).
+
+    Or, with ``check``, if its exit code is bad.
+    """
+    if done is None:
+        raise NodeError(f"{node}: {argv[0]} did not end in {timeout_s:g} s and was killed")
+    if check and done.exit_code != 0:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()[-500:]
+        raise NodeError(f"{node}: {' '.join(argv)} ended with {done.exit_code}: {said}")
+    return done
 
 
 class RemoteClock:

@@ -54,6 +54,7 @@ def test_no_verb_trusts_what_stands_in_a_run(tmp_path: Path, group: str) -> None
     assert found == []
 
 
+@pytest.mark.slow
 def test_a_damaged_copy_turns_no_invalid_run_into_a_valid_one(tmp_path: Path) -> None:
     derived = [each for each in some(attacks(), THINNED * 4) if each.derived]
     assert len(derived) > 20

@@ -33,7 +33,7 @@ from harness.cluster.docker.layout import (
     Layout,
 )
 from harness.cluster.docker.link import SidecarLink
-from harness.cluster.remote import RemoteClock, RemoteDaemon, identity_in
+from harness.cluster.remote import RemoteClock, RemoteDaemon, checked, identity_in
 from harness.contract.node import Completed, Daemon
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity
@@ -145,14 +145,7 @@ class DockerNode(RemoteClock):
             done = self._run_beside(words, timeout_s)
         else:
             done = self._run_in_image(words, timeout_s)
-        if done is None:
-            raise NodeError(
-                f"{self.name}: {words[0]} did not end in {timeout_s:g} s and was killed"
-            )
-        if check and done.exit_code != 0:
-            said = (done.stderr or done.stdout).decode(errors="replace").strip()[-500:]
-            raise NodeError(f"{self.name}: {' '.join(words)} ended with {done.exit_code}: {said}")
-        return done
+        return checked(self.name, words, done, timeout_s, check)
 
     def start(
         self,

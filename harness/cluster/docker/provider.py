@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cluster import bare
+from harness.cluster.host_names import check_names
 from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
 from harness.contract.option import SystemOption
 from harness.contract.system import ClientPorts
@@ -53,7 +54,6 @@ class DockerProvider:
         """``docker``, if an engine answers and the request makes sense."""
         from harness.cluster.docker import engine
         from harness.cluster.docker.layout import parse_subnet
-        from harness.cluster.namespaces.cluster import check_names
 
         if request.options.get("docker_subnet"):
             parse_subnet(str(request.options["docker_subnet"]))

@@ -15,9 +15,9 @@ Cost: about 10 µs a process of the machine for each look.
 
 from __future__ import annotations
 
+import _thread  # not threading: bare interpreters start with this module, in milliseconds
 import os
 import signal
-import threading
 import time
 
 TYPE_CHECKING = False
@@ -72,7 +72,7 @@ class Family:
         self._cgroup = read_file(f"/proc/{leader}/cgroup") if by_cgroup else b""
         if self._cgroup == read_file("/proc/self/cgroup"):
             self._cgroup = b""
-        self._lock = threading.Lock()
+        self._lock = _thread.allocate_lock()
 
     def members(self) -> dict[int, str]:
         """Every process that runs (a stopped one does), to the letters of its threads' states."""

@@ -9,7 +9,7 @@ every provider carries it. What a hand keeps from one request to the next is a *
 
 from __future__ import annotations
 
-import importlib
+import sys
 
 from .refused import Refused
 
@@ -118,5 +118,7 @@ def answered(work: Callable[[], dict[str, Any]], op: str) -> dict[str, Any]:
 
 def _hand(op: str) -> Hand:
     file, _, name = HANDS[op].partition(".")
-    hand: Hand = getattr(importlib.import_module("." + file, __package__), name)
+    module = f"{__package__}.{file}"
+    __import__(module)  # not importlib, for which bare interpreters would take longer to start
+    hand: Hand = getattr(sys.modules[module], name)
     return hand

@@ -159,8 +159,10 @@ class Logs:
         """Say all that is new."""
         with self._lock:
             for path in sorted(self._folder.glob("*.log")):
-                for data in iter(lambda path=path: self._new(path), b""):  # type: ignore[misc]
+                data = self._new(path)
+                while data:
                     self._say({"log": path.name, "data": base64.b64encode(data).decode()})
+                    data = self._new(path)
 
     def _new(self, path: Path) -> bytes:
         with path.open("rb") as file:

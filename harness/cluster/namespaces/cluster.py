@@ -17,7 +17,6 @@ Cost: five nodes up in about 0.25 s, of which 0.1 s is the import of pyroute2; d
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sys
 import threading
@@ -26,6 +25,7 @@ from pathlib import Path
 
 from harness.cluster import folders
 from harness.cluster.clocks import refusal_on_this_machine
+from harness.cluster.host_names import check_names
 from harness.cluster.links import counts_by_link, dead, refuse_unknown, sources_of
 from harness.cluster.namespaces import wire
 from harness.cluster.namespaces.agent_link import AgentLink
@@ -36,7 +36,6 @@ from harness.cluster.namespaces.reachability import Prober
 from harness.cluster.namespaces.reaper import CONTROL_FD_VARIABLE
 from harness.cluster.namespaces.steps import StepFailed, step
 from harness.cluster.namespaces.switch import Switch, join
-from harness.cluster.provider import MOST_NODES
 from harness.contract.node import ClockMethod, Grudge, Link
 from harness.errors import NodeError, SetupError
 from harness.linux import identity
@@ -44,7 +43,6 @@ from harness.linux import identity
 CLUSTER_STEPS = ("folders", "agents", "switch", "node links", "firewalls", "links carry")
 CONTROLLER_ADDRESS = "10.77.0.254"
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _END_TIMEOUT_S = 30.0
 _LINK_CHECKS = 20
 
@@ -253,18 +251,3 @@ def control_channel() -> socket.socket:
         )
     os.set_inheritable(int(fd), False)
     return socket.socket(fileno=os.dup(int(fd)))
-
-
-def check_names(names: Sequence[str]) -> None:
-    """``SetupError`` unless the names can be host names, each once, and there are addresses."""
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SetupError(f"each node needs a name of its own; given twice: {', '.join(twice)}")
-    wrong = [name for name in names if not _NAME.fullmatch(name) or name == "controller"]
-    if wrong:
-        raise SetupError(
-            f"these cannot be host names: {', '.join(map(repr, wrong))}",
-            "lower-case letters, digits and inner hyphens, at most 63",
-        )
-    if not 1 <= len(names) <= MOST_NODES:
-        raise SetupError(f"a local cluster has 1 to {MOST_NODES} nodes, not {len(names)}")

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster.namespaces.agent_link import AgentLink, Started
-from harness.cluster.remote import RemoteClock, RemoteDaemon
+from harness.cluster.remote import RemoteClock, RemoteDaemon, checked
 from harness.contract.node import Completed, Daemon
-from harness.errors import NodeError
 from harness.linux import identity
 
 _KILL_TIMEOUT_S = 30.0
@@ -82,17 +81,8 @@ class LocalNode(RemoteClock):
             if code is None:
                 LocalDaemon(argv[0], self._link, started).signal(signal.SIGKILL)
                 started.wait(_KILL_TIMEOUT_S)
-            done = Completed(
-                exit_code=-1 if code is None else code,
-                stdout=_content(stdout),
-                stderr=_content(stderr),
-            )
-        if code is None:
-            raise NodeError(f"{self.name}: {argv[0]} did not end in {timeout_s:g} s and was killed")
-        if check and code != 0:
-            said = (done.stderr or done.stdout).decode(errors="replace").strip()[-500:]
-            raise NodeError(f"{self.name}: {' '.join(argv)} ended with {code}: {said}")
-        return done
+            done = code if code is None else _completed(code, stdout, stderr)
+        return checked(self.name, list(map(str, argv)), done, timeout_s, check)
 
     def start(
         self,
@@ -187,6 +177,10 @@ def _log_file(path: Path) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def _completed(code: int, stdout: int, stderr: int) -> Completed:
+    return Completed(exit_code=code, stdout=_content(stdout), stderr=_content(stderr))
 
 
 def _content(fd: int) -> bytes:

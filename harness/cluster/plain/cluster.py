@@ -30,10 +30,11 @@ from pathlib import Path
 
 from harness.cluster import folders
 from harness.cluster.clocks import refusal_on_this_machine
+from harness.cluster.host_names import check_names
 from harness.cluster.links import dead, refuse_unknown
 from harness.cluster.namespaces import wire
 from harness.cluster.namespaces.agent_link import AgentLink
-from harness.cluster.namespaces.cluster import check_names, control_channel, wait_for_end
+from harness.cluster.namespaces.cluster import control_channel, wait_for_end
 from harness.cluster.namespaces.node import LocalNode
 from harness.cluster.namespaces.steps import StepFailed, step
 from harness.cluster.plain.link_control import PEER, PROBE, LinkControl

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster.hands import machine_clock
-from harness.cluster.remote import RemoteClock, RemoteDaemon, identity_in
+from harness.cluster.remote import RemoteClock, RemoteDaemon, checked, identity_in
 from harness.cluster.ssh.connection import ANSWER_TIMEOUT_S, send
 from harness.cluster.ssh.hosts import resolved
 from harness.cluster.ssh.link import KeeperLink
@@ -84,12 +84,8 @@ class SshNode(RemoteClock):
             stdout=base64.b64decode(answer["stdout"]),
             stderr=base64.b64decode(answer["stderr"]),
         )
-        if answer["late"]:
-            raise NodeError(f"{self.name}: {argv[0]} did not end in {timeout_s:g} s and was killed")
-        if check and done.exit_code != 0:
-            said = (done.stderr or done.stdout).decode(errors="replace").strip()[-500:]
-            raise NodeError(f"{self.name}: {' '.join(argv)} ended with {done.exit_code}: {said}")
-        return done
+        words = list(map(str, argv))
+        return checked(self.name, words, None if answer["late"] else done, timeout_s, check)
 
     def start(
         self,

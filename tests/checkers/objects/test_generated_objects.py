@@ -94,6 +94,7 @@ def answer(checker: Any, history: History) -> Any:
     return checker({"linearizable": True}).check(Record(history=history), Budget.start(60)).valid
 
 
+@pytest.mark.slow
 @EACH
 def test_what_is_valid_by_construction_is_never_invalid(
     checker: Any, kind: Kind, wrong: Any

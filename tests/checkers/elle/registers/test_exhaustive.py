@@ -160,6 +160,7 @@ def test_the_proof_of_no_consistent_view_tells_what_was_tried() -> None:
     assert case.message.count("a contradiction!") == 2
 
 
+@pytest.mark.slow
 def test_the_search_for_consistent_views_alone_is_right() -> None:
     """Without the cycles of known orders and the serial orders that mostly tell first."""
     decided = {True: 0, False: 0}

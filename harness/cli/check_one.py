@@ -112,17 +112,23 @@ def _judge_named(name: str, request: Request) -> Mapping[str, Any]:
 
 
 def _judge(name: str, request: Request) -> Mapping[str, Any]:
-    from harness.history.formats.folders import foreign
     from harness.history.seal import JEPSEN
     from harness.store.runs import find_run, is_run_dir
 
     path = Path(name)
     is_file = name == STDIN or path.is_file() or (path.exists() and not path.is_dir())
     is_jepsens = not is_run_dir(path) and any((path / file).is_file() for file in JEPSEN)
-    is_foreign = path.is_dir() and not is_run_dir(path) and foreign(path) is not None
-    if is_file or is_jepsens or is_foreign:
+    if is_file or is_jepsens or _is_foreign(path):
         return _judge_file(name, request)
     return _judge_run(name, find_run(request.store, name), request)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether this is the folder of another tool, such as one of Cobra's logs."""
+    from harness.history.formats.folders import foreign
+    from harness.store.runs import is_run_dir
+
+    return path.is_dir() and not is_run_dir(path) and foreign(path) is not None
 
 
 def budget_of(name: str, request: Request) -> float:
@@ -145,7 +151,7 @@ def history_of(name: str, request: Request) -> Any:
     from harness.store.runs import find_run
 
     path = Path(name)
-    if name == STDIN or path.is_file():
+    if name == STDIN or path.is_file() or _is_foreign(path):
         return _read(name, request)
     return load_record(find_run(request.store, name), request.bounds).history
 

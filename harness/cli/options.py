@@ -17,7 +17,7 @@ _SESSIONS = ("plume", "awdit", "cobra", "dbcop", "dbcop-json", "veristrong")
 READABLE = (*FORMATS, "jepsen-log", *_SESSIONS, "etcd-operations", "chaos")
 """Names of the notations that can be read, as in ``harness.history.formats.READERS``."""
 
-WRITTEN = (*FORMATS, *_SESSIONS)
+WRITTEN = (*FORMATS, "jepsen-log", *_SESSIONS, "chaos")
 """Names of those that can be written, as in ``harness.history.formats.conversion.WRITTEN``."""
 
 _UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}

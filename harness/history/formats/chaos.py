@@ -29,15 +29,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any, BinaryIO, Final
+
+from msgspec import structs
 
 from harness.errors import HistoryError
 from harness.history.formats.lines import end_notices, lines_of_bytes
+from harness.history.formats.losses import Losses
 from harness.history.history import History
 from harness.history.intakes import Place
 from harness.history.operation import FAIL, INFO, INVOKE, NEMESIS, OK, Header, Operation
-from harness.history.rules import MOST_PROCESSES, check_rules
+from harness.history.rules import MOST_PROCESSES, check_rules, describe
 
 NAME: Final = "chaos"
 FIRST: Final = re.compile(
@@ -129,6 +132,77 @@ def read(data: bytes, name: str) -> History:
         model = _model_of_transactions(reading.operations)
     header = Header(model=model, initial=initial, independent=test.independent)
     return History(reading.operations, header, end_notices(data, name))
+
+
+def write(history: History, out: BinaryIO, losses: Losses) -> None:
+    """Write the registers of ``history``; what ``losses`` may not drop is refused by name."""
+    header = history.header
+    if header.model not in ("register", "cas-register") or header.independent:
+        raise HistoryError(f"{NAME} can say one register or cas-register alone")
+    losses.of_order(replace(history, header=structs.replace(header, initial=None)), NAME)
+    is_cas = header.model == "cas-register"
+    _write_line(out, "dump", 0, _told(header.initial, header.initial, is_cas=is_cas))
+    pairs = history.pairs
+    for at, operation in enumerate(history.operations):
+        last = history.operations[pairs[at]] if pairs[at] >= 0 else operation
+        last = operation if operation.type != INVOKE else last
+        if not operation.is_client:
+            losses.lose(NAME, "what no client did", describe(operation))
+        elif last.type == FAIL:
+            if operation.type == FAIL:
+                what = "a failure, but of a cas whose condition is known not to have held"
+                losses.lose(NAME, what, describe(operation))
+        elif operation.type == INVOKE:
+            _write_line(out, "call", operation.process, _request(operation, is_cas=is_cas))
+        else:
+            _write_line(out, "return", operation.process, _response(operation, is_cas=is_cas))
+
+
+def _write_line(out: BinaryIO, action: str, process: int | str, data: Any) -> None:
+    line = {"action": action, "proc": process, "data": data}
+    out.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+
+def _request(operation: Operation, *, is_cas: bool) -> dict[str, Any]:
+    f, value = operation.f, operation.value
+    names = ("read", "write", "cas") if is_cas else ("read", "write")
+    is_pair = isinstance(value, list | tuple) and len(value) == 2
+    if f not in names or (f == "cas" and not is_pair):
+        raise HistoryError(f"{NAME} can say {', '.join(names)} alone: {describe(operation)}")
+    if not is_cas:
+        return {"Op": f == "write", "Value": _told(value, operation, is_cas=False, f=f)}
+    first, then = value if f == "cas" else (value, 0)
+    return {
+        "Op": names.index(f),
+        "Arg1": _told(first, operation, is_cas=True, f=f),
+        "Arg2": _told(then, operation, is_cas=True),
+    }
+
+
+def _response(operation: Operation, *, is_cas: bool) -> dict[str, Any]:
+    is_read = operation.f == "read" and operation.type == OK
+    value = operation.value if is_read else 0
+    unknown = operation.type == INFO
+    if not is_cas:
+        return {"Unknown": unknown, "Value": _told(value, operation, is_cas=False)}
+    return {
+        "Ok": operation.type == OK,
+        "Exists": is_read and value is not None,
+        "Value": 0 if value is None else _told(value, operation, is_cas=True),
+        "Unknown": unknown,
+    }
+
+
+def _told(value: Any, where: Any, *, is_cas: bool, f: str = "") -> int:
+    """A value as the tests note it: a number, in a cas register -1 where there is none."""
+    if f == "read":
+        return 0
+    if value is None and is_cas:
+        return -1
+    if type(value) is not int or (is_cas and value == -1):
+        told = describe(where) if isinstance(where, Operation) else "the initial state"
+        raise HistoryError(f"{NAME} cannot say {value!r} of {told}: expected a number")
+    return value
 
 
 def _lines(data: bytes, name: str) -> Iterator[tuple[Place, Mapping[str, Any]]]:

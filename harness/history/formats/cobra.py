@@ -61,7 +61,6 @@ _ROWS: Final = rb"((?:W.{24}|R.{32})*+)"
 _PLAIN: Final = re.compile(rb"S(.{8})" + _ROWS + rb"C\1", re.DOTALL)
 _STAMPED: Final = re.compile(rb"S(.{8}).{8}" + _ROWS + rb"C\1.{8}", re.DOTALL)
 _FEW: Final = 32
-_LETTERS: Final = b"SCWR\0"
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,16 @@ class _Log:
 
 
 def looks_so(head: bytes) -> bool:
-    """Whether a file begins as a log does: a transaction begins, and something of it follows."""
-    return len(head) > _SHORT and head[0] == _START and head[_SHORT] in _LETTERS
+    """Whether a file begins as a log does: a transaction begins, with nothing else in it."""
+    if len(head) <= _SHORT or head[0] != _START:
+        return False
+    at = _LONG if head[_SHORT] == 0 else _SHORT
+    while at < len(head):
+        if head[at] not in (_WRITE, _READ):
+            told = head[at + 1 : at + 9]
+            return head[at] == _COMMIT and told == head[1:9][: len(told)]
+        at += _SIZES[head[at] == _READ]
+    return True
 
 
 def read(data: bytes, name: str) -> History:

@@ -15,10 +15,12 @@ from harness.errors import UsageError
 from harness.history.formats import (
     FORMATS,
     awdit,
+    chaos,
     cobra,
     dbcop,
     dbcop_json,
     export,
+    jepsen_log,
     plume,
     veristrong,
 )
@@ -28,7 +30,8 @@ from harness.history.history import History
 Write = Callable[[History, BinaryIO, Losses], None]
 
 FILES: Final[Mapping[str, Write]] = {
-    module.NAME: module.write for module in (plume, awdit, dbcop, dbcop_json, veristrong)
+    module.NAME: module.write
+    for module in (jepsen_log, plume, awdit, dbcop, dbcop_json, veristrong, chaos)
 }
 FOLDERS: Final = frozenset((cobra.NAME,))
 WRITTEN: Final = (*FORMATS, *FILES, *sorted(FOLDERS))

@@ -35,7 +35,7 @@ NAME: Final = "dbcop-json"
 INITIAL: Final = 0
 TARGET: Final = Target(name=NAME, initial=INITIAL, keeps_aborted=True, keeps_nil=True)
 FIRST: Final = re.compile(
-    rb'\s*(?:\{\s*"(?:params|info|start|end|data)"\s*:'
+    rb'\s*(?:\{\s*"(?:params"\s*:\s*\{|data"\s*:\s*\[\s*[\[\]])'
     rb'|\[\s*(?:\[\s*)+\{\s*"(?:events|committed)"\s*:)'
 )
 _EXPECTED: Final = "expected a history of dbcop"

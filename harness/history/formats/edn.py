@@ -227,32 +227,36 @@ def _micro_operation(part: list[Any]) -> list[Any]:
 
 def _line(operation: Operation, independent: bool) -> str:
     found = operation_map(operation)
-    found["process"] = _name(found["process"])
-    found["type"] = _name(found["type"])
-    found["f"] = _name(found["f"])
-    found["value"] = _value(found["value"], independent and operation.is_client)
+    found["process"] = name_form(found["process"])
+    found["type"] = name_form(found["type"])
+    found["f"] = name_form(found["f"])
+    found["value"] = value_form(found["value"], independent and operation.is_client)
     if "error" in found:
-        found["error"] = _error(found["error"])
+        found["error"] = error_form(found["error"])
     known = {"process", "type", "f", "value", "error"}
-    pairs = (f"{_name(key)} {item if key in known else form(item)}" for key, item in found.items())
+    pairs = (
+        f"{name_form(key)} {item if key in known else form(item)}" for key, item in found.items()
+    )
     return "{" + ", ".join(pairs) + "}\n"
 
 
-def _name(text: Any) -> str:
+def name_form(text: Any) -> str:
     """A string as a keyword where it can be one; anything else as it is."""
     return keyword(text) if type(text) is str else form(text)
 
 
-def _value(value: Any, is_keyed: bool) -> str:
+def value_form(value: Any, is_keyed: bool) -> str:
+    """The value of an operation, whose micro-operations have keywords for names."""
     if is_keyed and isinstance(value, list | tuple) and len(value) == 2:
-        return f"[{form(value[0])} {_value(value[1], False)}]"
+        return f"[{form(value[0])} {value_form(value[1], False)}]"
     if not is_transaction(value):
         return form(value)
     parts = (" ".join((":" + part[0], *map(form, part[1:]))) for part in value)
     return "[" + " ".join(f"[{part}]" for part in parts) + "]"
 
 
-def _error(error: Any) -> str:
+def error_form(error: Any) -> str:
+    """What went wrong, with its name as a keyword."""
     if isinstance(error, list | tuple) and error:
-        return "[" + " ".join((_name(error[0]), *map(form, error[1:]))) + "]"
-    return _name(error)
+        return "[" + " ".join((name_form(error[0]), *map(form, error[1:]))) + "]"
+    return name_form(error)

@@ -15,22 +15,35 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from msgspec import structs
 
 from harness.errors import HistoryError
 from harness.history.adopt import Adopted, adopt
-from harness.history.formats.edn import decoded, end_notices, in_words
+from harness.history.formats.edn import (
+    decoded,
+    end_notices,
+    error_form,
+    in_words,
+    name_form,
+    value_form,
+)
 from harness.history.formats.edn_forms import parse
 from harness.history.formats.lines import lines_of, torn_notice
+from harness.history.formats.losses import Losses
+from harness.history.history import History
 from harness.history.intakes import Place
 from harness.history.operation import FAIL, INFO
+from harness.history.rules import describe
+from harness.history.values import can_be_keyword
 
 _OPERATION: Final = re.compile(
     r"(?:^|.*?[ \t])(?P<process>:?\w[\w-]*)[ \t]+:(?P<type>\w+)[ \t]+"
     r"(?P<f>:\S+|[^\t]{1,200}(?=\t))[ \t]+(?P<rest>.*)$"
 )
+NAME: Final = "jepsen-log"
+_REASON: Final = re.compile(r":[A-Za-z][\w.-]*")
 _COMPLETE: Final = re.compile(r"(?:[\])}\"]|[ \t](?:nil|true|false))\s*\Z")
 """The end of a value to which nothing can be added."""
 OPERATION_LINE: Final = re.compile(rb"[ \t]:(?:invoke|ok|fail|info)[ \t]+[:\[]")
@@ -54,6 +67,22 @@ def read(data: bytes, name: str) -> Adopted:
         notices=(*(torn or end_notices(data, name)), *adopted.notices),
         torn=bool(torn),
     )
+
+
+def write(history: History, out: BinaryIO, losses: Losses) -> None:
+    """Write the operations of ``history``; what ``losses`` may not drop is refused by name."""
+    losses.of_order(history, NAME)
+    if history.header.independent:
+        losses.lose(NAME, "that values are of independent keys", "they look like any other pair")
+    for operation in history.operations:
+        value = value_form(operation.value, is_keyed=False)
+        is_reason = operation.type in (INFO, FAIL) and _REASON.fullmatch(value.strip())
+        if is_reason or not can_be_keyword(operation.f):
+            raise HistoryError(f"{NAME} cannot say {describe(operation)} with the value {value}")
+        words = [name_form(operation.process), f":{operation.type}", name_form(operation.f), value]
+        if operation.error is not None:
+            words.append(error_form(operation.error))
+        out.write(("\t".join(words) + "\n").encode())
 
 
 def _maps(text: str, name: str, torn: list[str]) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -86,7 +115,7 @@ def _map(match: re.Match[str]) -> dict[str, Any]:
         raise ValueError("expected one process and one f")
     process, f = words
     value, error = forms[0], forms[1] if len(forms) > 1 else None
-    is_reason = re.fullmatch(r":[A-Za-z][\w.-]*", match["rest"].strip()) is not None
+    is_reason = _REASON.fullmatch(match["rest"].strip()) is not None
     if is_reason and match["type"] in (INFO, FAIL) and isinstance(process, int):
         value, error = None, value
     found = {"process": process, "type": match["type"], "f": f, "value": value}

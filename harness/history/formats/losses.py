@@ -99,6 +99,25 @@ class Losses:
         _check_lists(found, target)
         return found
 
+    def of_order(self, history: History, target: str) -> None:
+        """What is lost of a history as a whole by a format that has an order and no header."""
+        if not is_timed(history.header):
+            raise HistoryError(
+                f"{target} cannot say a history without times: the order of its lines would be"
+                " taken for what came before what"
+            )
+        self._of_header(history, target)
+
+    def _of_header(self, history: History, target: str) -> None:
+        header = history.header
+        for fact, told in (
+            ("a claim", header.claims),
+            ("a declared initial state", header.initial is not None),
+            ("that writes may be lost", header.not_durable),
+        ):
+            if told:
+                self.lose(target, fact, f"{header.initial if told is True else told!r}")
+
     def _of_all(self, history: History, target: Target) -> None:
         """What is lost of a history as a whole."""
         header = history.header
@@ -110,10 +129,7 @@ class Losses:
         others = [each for each in history.operations if not each.is_client]
         if others:
             self.lose(target.name, "what no client did", describe(others[0]), len(others))
-        for fact, told in (("a claim", header.claims), ("a declared initial state", header.initial),
-                           ("that writes may be lost", header.not_durable)):  # fmt: skip
-            if told:
-                self.lose(target.name, fact, f"{told!r}")
+        self._of_header(history, target.name)
 
     def _settled(self, all_of_them: Sequence[_Ended], target: Target) -> Flat:
         """Infos are in if somebody read them, else out; aborted ones as the target has it."""

@@ -24,12 +24,12 @@ def causes(faults: Iterable[RecordedFault]) -> set[str]:
 def may_shift_clocks(fault: RecordedFault) -> bool:
     """Whether nodes may have read another time; of one that does not say, it must be assumed.
 
-    Ledgers of earlier versions tell no effects, but what each clock was made to show.
+    Ledgers of earlier versions tell no effects, but the processes or links that they are about.
     """
     effects = effects_of(fault.detail)
     if effects is not None:
         return SHIFTS_CLOCK in effects.words
-    return is_undeclared(fault.detail) or "programs" in fault.detail
+    return is_undeclared(fault.detail) or not {"processes", "grudge"} & fault.detail.keys()
 
 
 def may_have_ended(fault: RecordedFault, node: str) -> bool:

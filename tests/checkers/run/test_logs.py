@@ -142,6 +142,7 @@ def test_without_times_a_fault_that_came_at_all_excuses_its_line(tmp_path: Path)
         {"effects": Effects(shifts_clock=("n2",)).as_json()},
         {"effects": None},  # it may have done anything
         {"programs": {"n2": {}}},  # a ledger of before
+        {},  # another's
     ],
 )
 def test_where_clocks_were_moved_the_times_of_lines_count_for_nothing(

@@ -50,6 +50,7 @@ _LINE: Final = re.compile(
 )
 _SHAPE: Final = np.frombuffer(b"(,,,)\n", dtype=np.uint8)
 _BUT_KINDS: Final = b"0123456789-(,)\n"
+_BLOCK: Final = 1 << 23
 _BLANKED: Final = bytes.maketrans(b"rw(,)\n", b"      ")
 _ABORTED: Final = b",-1)"
 _EMPTY: Final = (b"(,", b",,", b",)")
@@ -73,31 +74,42 @@ class _Rows:
 
 def read(data: bytes, name: str) -> History:
     """The transactions of ``data``; ``HistoryError`` names the line."""
-    rows = _quick(data) or _by_line(data, name)
-    found = reading_nil_for(INITIAL, _grouped(rows, name))
+    found = reading_nil_for(INITIAL, _grouped(_quick(data) or _by_line(data, name), name))
     return history_of(found, name, end_notices(data, name))
 
 
 def _quick(data: bytes) -> _Rows | None:
-    """The lines where all are plain, else ``None``."""
+    """The lines where all are plain, else ``None``; block by block, for copies take room."""
+    blocks = []
+    start = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + _BLOCK) + 1
+        block = _block(data[start : end or len(data)])
+        if block is None:
+            return None
+        blocks.append(block)
+        start = end or len(data)
+    if not blocks:
+        return None
+    columns = [np.concatenate(column) for column in zip(*blocks, strict=True)]
+    writes, key, value, session, txn = columns
+    line = np.arange(1, len(key) + 1)
+    return _Rows(line=line, writes=writes, key=key, value=value, session=session, txn=txn)
+
+
+def _block(data: bytes) -> tuple[Bools, Numbers, Numbers, Int64s, Numbers] | None:
+    """The columns of some whole lines, where all are plain."""
     if not _is_plain(data):
         return None
     aborted = data.count(_ABORTED)
     told = data.replace(_ABORTED, b",%d)" % LARGEST) if aborted else data
-    numbers = np.fromstring(told.translate(_BLANKED), dtype=np.uint64, sep=" ")
-    numbers = numbers.reshape(-1, 4)
+    numbers = np.fromstring(told.translate(_BLANKED), dtype=np.uint64, sep=" ").reshape(-1, 4)
     # What is too large for 64 bits reads as the largest number.
     if int((numbers == LARGEST).sum()) != aborted or numbers[:, 2].max() >= 10**10:
         return None
     kinds = np.frombuffer(data.translate(None, _BUT_KINDS), dtype=np.uint8)
-    return _Rows(
-        line=np.arange(1, len(numbers) + 1),
-        writes=kinds == ord("w"),
-        key=numbers[:, 0].copy(),
-        value=numbers[:, 1].copy(),
-        session=numbers[:, 2].astype(np.int64),
-        txn=numbers[:, 3].copy(),
-    )
+    key, value, session, txn = (column.copy() for column in numbers.T)
+    return kinds == ord("w"), key, value, session.astype(np.int64), txn
 
 
 def _is_plain(data: bytes) -> bool:
@@ -145,7 +157,8 @@ def _by_line(data: bytes, name: str) -> _Rows:
 
 def _grouped(rows: _Rows, name: str) -> Transactions:
     """The transactions, each where its first line stands."""
-    rows = rows.picked(rows.writes | (rows.txn != LARGEST))
+    kept = rows.writes | (rows.txn != LARGEST)
+    rows = rows if kept.all() else rows.picked(kept)
     owner, first = _owners(rows.txn)
     session = rows.session[first]
     strangers = np.flatnonzero(rows.session != session[owner])

@@ -97,6 +97,9 @@ def test_plain_text_is_read_as_line_by_line(monkeypatch: pytest.MonkeyPatch) -> 
     for module, data in ((plume, odd), (awdit, TEXTS["awdit"])):
         quick = told(module.read(data, "x"))
         assert module._quick(data) is not None
+        if module is plume:  # a block holds a line
+            monkeypatch.setattr(plume, "_BLOCK", 16)
+            assert told(plume.read(data, "x")) == quick
         monkeypatch.setattr(module, "_quick", lambda data: None)
         assert told(module.read(data, "x")) == quick
     assert [row[1] for row in told(plume.read(odd, "x"))[1::2]] == [

@@ -47,7 +47,9 @@ def read(data: bytes, name: str) -> History:
 def _quick(data: bytes) -> Transactions | None:
     """The transactions where all lines are plain."""
     skeleton = data.translate(None, b"0123456789")
-    if _SKELETON.fullmatch(skeleton) is None or data[:1].isdigit() or _ODD.search(data):
+    if len(skeleton) == len(data) or _SKELETON.fullmatch(skeleton) is None:
+        return None  # without any number, or odd
+    if data[:1].isdigit() or _ODD.search(data):
         return None
     numbers = np.fromstring(data.translate(_BLANKED), dtype=np.uint64, sep=" ").reshape(-1, 2)
     if not len(numbers) or int(numbers.max()) == LARGEST:

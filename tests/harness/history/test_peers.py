@@ -130,6 +130,11 @@ def test_what_is_no_line_of_awdits_is_refused_with_its_place(line: bytes) -> Non
         parse(b"w 1 1\n" + line + b"---\n", "awdit")
 
 
+@pytest.mark.parametrize("text", [b"---\n", b"=====\n---\n", b"---\n\n"])
+def test_a_text_of_rules_alone_is_empty(text: bytes) -> None:
+    assert len(parse(text)) == 0
+
+
 def test_what_failed_is_aborted() -> None:
     failed = peers.dbcop([[[("w", 1, 5)]]], happened=False)
     assert told(parse(failed))[1] == (0, "fail", "txn", [["w", 1, 5]])

@@ -226,6 +226,7 @@ def acknowledged(found: list[Call]) -> dict[Any, Call]:
     return {call.asked if call.f == "write" else call.asked[0][2]: call for call in done}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("checker", "kind"), [(Log, LOG), (Watch, WATCH)])
 def test_a_message_or_event_left_out_is_caught(checker: Any, kind: Kind) -> None:
     """Wherever its write was acknowledged before the read of it began."""

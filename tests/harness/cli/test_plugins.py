@@ -49,7 +49,7 @@ def test_a_list_tells_what_of_ours_is_broken_why_and_what_to_try() -> None:
 def test_a_matrix_has_what_is_not_broken() -> None:
     done = polygraph_without("workloads.bank", "list", "--matrix", "--json")
     assert done.returncode == 0, done.stderr
-    matrix = json.loads(done.stdout)
+    matrix = json.loads(done.stdout)["workloads"]
     assert ("bank" in matrix, matrix["register"]["etcd"]) == (False, [])
     assert "workloads.bank" in done.stderr
 

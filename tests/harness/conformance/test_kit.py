@@ -262,6 +262,7 @@ def test_every_case_has_a_name_of_its_own() -> None:
     assert len(every_case(GoodClient)) == len(cases(client=GoodClient, speaker=LineSpeaker()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("client", "case", "what"),
     [

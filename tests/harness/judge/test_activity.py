@@ -157,6 +157,7 @@ def test_objects_and_columns_tell_the_same(history: History) -> None:
     assert_alike(activity_of(replace(history, prepared=columns(history))), oracle)
 
 
+@pytest.mark.slow
 def test_a_scanned_file_tells_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = bytearray(encode_header(Header(model="list-append")))
     for number in range(3000):

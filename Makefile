@@ -4,7 +4,7 @@
 #                fails it. Under 90 seconds on two cores.
 # make test      lint, types and the whole test suite: pure tests in parallel, those that touch the
 #                machine one after the other, as root also as an ordinary user
-# make lint      lint, format and types alone
+# make lint      lint, format, types, and the tests of style and of who imports whom, alone
 # make release   the wheel and the source archive of this version, checked in an empty environment,
 #                and the changelog's date; refuses a tree with changes of its own
 # make clean     removes what all of these have made
@@ -36,6 +36,7 @@ lint:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/python -m pytest -q tests/test_tidy.py tests/test_arrows.py
 
 release:
 	@scripts/setup.sh quick

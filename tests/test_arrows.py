@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("harness", "checkers", "workloads", "nemeses", "systems")
 

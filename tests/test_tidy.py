@@ -14,7 +14,12 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from tests.docs.names import dangling
+
+pytestmark = pytest.mark.slow
+
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("harness", "checkers", "workloads", "nemeses", "systems")

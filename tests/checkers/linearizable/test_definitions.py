@@ -23,6 +23,9 @@ from tests.checkers.linearizable.definitions import (
 )
 from tests.checkers.linearizable.raw import ASK, drawn
 
+pytestmark = pytest.mark.slow
+
+
 SEEDS = 250
 """Of each model; campaigns of hundreds of thousands are made by hand."""
 

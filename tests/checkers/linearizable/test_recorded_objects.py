@@ -37,6 +37,7 @@ def judged(model: str, history: History, **options: Any) -> Verdict:
     return CHECKERS[model](options).check(Record(history=history), Budget.start(600))
 
 
+@pytest.mark.slow
 def test_the_maps_get_porcupines_verdicts() -> None:
     paths = sorted((HISTORIES / "porcupine/kv").iterdir())
     assert len(paths) >= 3
@@ -48,6 +49,7 @@ def test_the_maps_get_porcupines_verdicts() -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_the_locks_get_knossos_verdicts() -> None:
     paths = sorted((HISTORIES / "knossos/mutex").glob("*/*.edn"))
     assert paths

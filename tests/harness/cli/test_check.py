@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
+
 Fixture = Any
 
 SCENARIO = 'system = "toy"\nworkload = "toy-work"\nseed = 7\n'

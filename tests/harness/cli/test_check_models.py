@@ -18,6 +18,9 @@ from harness.history.history import History
 from harness.history.operation import Operation
 from harness.plugins import Registry
 
+pytestmark = pytest.mark.slow
+
+
 Fixture = Any
 
 ELLE_CLI = [

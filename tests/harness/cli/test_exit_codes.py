@@ -16,6 +16,9 @@ from harness.cluster import doctor, leftovers
 from harness.cluster.providers import NAMES
 from harness.contract.finding import Finding
 
+pytestmark = pytest.mark.slow
+
+
 Fixture = Any
 
 

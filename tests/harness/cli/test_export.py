@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from harness.cli.options import FORMATS, READABLE
 from harness.history import formats
+
+pytestmark = pytest.mark.slow
+
 
 Fixture = Any
 

@@ -15,6 +15,9 @@ import pytest
 
 from harness.cli.guard import may_load_plugins
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 250.0
 WHEN = {

@@ -16,6 +16,9 @@ import pytest
 from harness.cli.side_by_side import Begun, Outcome, judge_all
 from harness.linux.stopping import Stopped
 
+pytestmark = pytest.mark.slow
+
+
 RUDE = """
 import os, sys
 

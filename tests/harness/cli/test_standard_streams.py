@@ -13,6 +13,9 @@ import pytest
 
 from tests.hostile.real_run import write_run
 
+pytestmark = pytest.mark.slow
+
+
 Fixture = Any
 
 SCRIPT = str(Path(sys.executable).with_name("polygraph"))

@@ -38,6 +38,9 @@ from tests.harness.cluster.strange_runs import (
     victim,
 )
 
+pytestmark = pytest.mark.slow
+
+
 __all__ = ["gone", "ours", "store", "victim"]
 
 

@@ -20,6 +20,9 @@ from harness.history.reader import parse_history, read_history
 from harness.judge.judge import judge_history
 from harness.plugins import Registry
 
+pytestmark = pytest.mark.slow
+
+
 REGISTRY = Registry(())
 UNTIMED = Header(model="rw-register", extra={ORDER: SESSION_ORDER})
 OF_ORDER = ("jepsen-log", "chaos")

@@ -13,6 +13,9 @@ import pytest
 
 from harness.report import page, render
 
+pytestmark = pytest.mark.slow
+
+
 HUGE = 10**400
 
 

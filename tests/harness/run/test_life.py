@@ -30,6 +30,9 @@ from harness.run.preparation import prepare
 from harness.run.scenario import resolve
 from tests.disturbance import ATTEMPTS, was_held_up
 
+pytestmark = pytest.mark.slow
+
+
 PLUGIN = Path(__file__).parents[2] / "toys/memory_system.py"
 Bend = Callable[[Life], None]
 

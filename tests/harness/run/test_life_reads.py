@@ -20,6 +20,9 @@ from harness.run.__main__ import _exit_code
 from harness.run.life import Life
 from tests.harness.run.test_life import grave, live, make_life, undisturbed
 
+pytestmark = pytest.mark.slow
+
+
 Misbehave = Callable[[Any], None]
 """Called with each client before each read, when the final phase may have begun."""
 

@@ -97,6 +97,7 @@ print(len(watch.stalls), flush=True)
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_was_stopped_knows_it(tmp_path: Path) -> None:
     began: Any = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],

@@ -19,6 +19,9 @@ from harness.serve.app import application
 from harness.serve.drawn import Drawn, Undrawn
 from harness.store.untrusted import Folder
 
+pytestmark = pytest.mark.slow
+
+
 NAME = "20261120T100000-aaaaaa"
 AT = f"etcd/register/{NAME}"
 Make = Callable[..., Path]

@@ -21,6 +21,9 @@ from starlette.testclient import TestClient
 
 from harness.serve.app import application
 
+pytestmark = pytest.mark.slow
+
+
 GOOD = "20261120T100000-aaaaaa"
 ODD = "20261121T100000-bbbbbb"
 AT = f"etcd/register/{ODD}"

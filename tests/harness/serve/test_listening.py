@@ -17,6 +17,9 @@ import pytest
 from harness.errors import SetupError
 from harness.serve.listening import listening
 
+pytestmark = pytest.mark.slow
+
+
 Polygraph = Callable[..., "subprocess.Popen[str]"]
 
 

@@ -18,6 +18,9 @@ from harness.serve import patience
 from harness.serve.app import application
 from harness.serve.patience import patient_protocol
 
+pytestmark = pytest.mark.slow
+
+
 HEAD = b"GET /runs.json HTTP/1.1\r\nHost: here\r\n"
 BODY = b"GET /runs.json HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n"
 PATIENCE_S = 0.6
@@ -127,6 +130,7 @@ def test_many_half_requests_keep_nobody_from_being_served(serve: Serve) -> None:
         assert end_of(halves[0]) < 5  # the eldest went, long before its time
 
 
+@pytest.mark.slow
 def test_who_does_not_read_is_let_go(
     serve: Serve, store: Path, running: dict[int, uvicorn.Server]
 ) -> None:

@@ -20,6 +20,9 @@ from harness.soak.book import BOOK, Book, Entry, Settings, ended, read, seed_of
 from harness.soak.loop import Loop, signatures
 from harness.soak.summary import summarize
 
+pytestmark = pytest.mark.slow
+
+
 Tell = Callable[[Entry], None]
 RUN = """
 import json, os, sys, time

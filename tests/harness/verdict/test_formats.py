@@ -100,6 +100,7 @@ def test_an_old_run_fits_the_schemas(name: str) -> None:
     assert problems(RUNS / name) == []
 
 
+@pytest.mark.slow
 def test_a_new_run_fits_the_schemas(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     live(run_dir, nemesis="partition,kill,pause", misbehave="stale")

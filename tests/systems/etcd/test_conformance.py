@@ -15,6 +15,9 @@ from harness.conformance.kit import Case, LoopFactory, cases
 from harness.conformance.speaker import Kind, Misanswer
 from systems.etcd import Etcd
 
+pytestmark = pytest.mark.slow
+
+
 HEADER = {"cluster_id": "1", "member_id": "2", "revision": "7", "raft_term": "3"}
 LOOPS = ["asyncio", "uvloop"]
 JSON = {"Content-Type": "application/json"}

@@ -19,6 +19,9 @@ from tests.checkers.elle.lists.random_lists import (
     with_nested_lists,
 )
 
+pytestmark = pytest.mark.slow
+
+
 HISTORIES = 300
 INITIAL = {"x": ["begun", 1000], "y": [[1]]}
 ODD = ("1,2", "[1]", 7, {"a": 1}, "", True, 1.5)

@@ -14,6 +14,9 @@ from harness.history.operation import Operation
 from tests.checkers.elle.lists.drawing import drawn_lists, judged
 from tests.checkers.elle.lists.simulated import LEVELS, simulated
 
+pytestmark = pytest.mark.slow
+
+
 STRONGER = {level: LEVELS[place + 1 :] for place, level in enumerate(LEVELS)}
 
 

@@ -25,6 +25,9 @@ from harness.cluster.hands.keeper import Client
 from harness.cluster.ssh.connection import _BOOT, _HANDS
 from harness.linux import identity
 
+pytestmark = pytest.mark.slow
+
+
 WAIT_S = 30.0
 
 

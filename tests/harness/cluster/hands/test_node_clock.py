@@ -65,6 +65,7 @@ def test_threads_are_taken_out_of_what_is_to_be_written() -> None:
     assert drive("takes_threads_out") == {"met": 20, "inside_after": 0, "pristine": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
 def test_the_remnant_of_a_signal_is_told_from_a_handler_that_will_return(tmp_path: Path) -> None:
     toy = tmp_path / "toy"

@@ -1,6 +1,6 @@
 """The contract's version, and what a plug-in of an earlier version must know.
 
-A plug-in may say what it was written for, ``POLYGRAPH_CONTRACT = 2``. The version rises when a
+A plug-in may say what it was written for, ``POLYGRAPH_CONTRACT = 3``. The version rises when a
 plug-in that was right before must change, or leans on a redirection of :mod:`.old_names`; what
 changed then stands here, and nowhere else.
 
@@ -15,7 +15,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 """The contract that :mod:`harness.contract` is."""
 
 CHANGES: Final[Mapping[int, str]] = {
@@ -23,6 +23,11 @@ CHANGES: Final[Mapping[int, str]] = {
     " harness.contract.client), what a checker sees and says in harness.verdict, and our checkers,"
     " nemeses and systems lie in folders by kind (checkers.bank is checkers.objects.bank);"
     " the interfaces are as they were",
+    3: "a system may have several roles: start(node, cluster) is start(stage, node), or"
+    " start(stage, node, role) of a system with roles(nodes); ready, primaries and final_states get"
+    " the stage instead of the cluster, which is stage.cluster; stop is asked only of a system that"
+    " has stop_statuses too, as stop(stage, node); stage.daemons is read, and stage.start starts"
+    " again",
 }
 """A version to what it changed."""
 

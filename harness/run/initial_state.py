@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from harness.contract.client import Failed, Indeterminate
 from harness.contract.fault import NeedsProcesses, Stage
-from harness.contract.node import Cluster, Daemon, LogsElsewhere
+from harness.contract.node import Cluster, Daemon, LogsElsewhere, Node
 from harness.errors import PolygraphError, SetupError, UsageError
 from harness.run.completions import placed
 from harness.run.preparation import Parts
@@ -28,17 +28,17 @@ _POLL_S: Final = 0.1
 _AGAIN_S: Final = 0.2
 
 
-async def make_initial_state(parts: Parts, cluster: Cluster, logs: Path, patience_s: float) -> Any:
-    """What ``Workload.setup`` gives, tried again until it is proved or patience ends."""
+async def make_initial_state(parts: Parts, node: Node, logs: Path, patience_s: float) -> Any:
+    """What ``Workload.setup`` gives on ``node``, tried until it is proved or patience ends."""
     deadline = time.monotonic() + patience_s
     while True:
         try:
-            return await _once(parts, cluster)
+            return await _once(parts, node)
         except (Failed, Indeterminate, PolygraphError, _TimedOut) as error:
             if time.monotonic() > deadline:
                 raise SetupError(
                     f"the workload {parts.workload.name!r} could not make its initial"
-                    f" state on {cluster.nodes[0].name}: {error}",
+                    f" state on {node.name}: {error}",
                     f"look at the logs in {logs}",
                 ) from error
         except Exception as error:
@@ -54,13 +54,13 @@ class _TimedOut(Exception):
     """The whole attempt took too long; no exception of the client's."""
 
 
-async def _once(parts: Parts, cluster: Cluster) -> Any:
+async def _once(parts: Parts, node: Node) -> Any:
     limit_s = parts.scenario.op_timeout * 2
     client = parts.system.client(parts.scenario.op_timeout)
     limit = asyncio.timeout(limit_s)
     try:
         async with limit:
-            await client.open(cluster.nodes[0].client_address)
+            await client.open(node.client_address)
             return await parts.workload.setup(client)
     except TimeoutError as error:
         if not limit.expired():

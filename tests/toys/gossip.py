@@ -57,13 +57,13 @@ class Gossip:
 
     name = "gossip"
 
-    def start(self, node: Any, cluster: Any) -> Sequence[Any]:
+    def start(self, stage: Any, node: Any) -> Sequence[Any]:
         mine = node.peer_listen_address if isinstance(node, ListensElsewhere) else node.peer_address
-        peers = [at(n.peer_address, PEER_PORT) for n in cluster.nodes if n.name != node.name]
+        peers = [at(n.peer_address, PEER_PORT) for n in stage.cluster.nodes if n.name != node.name]
         places = [at(mine, PEER_PORT), at(listen_address(node), CLIENT_PORT), *peers]
         return [node.start(["python3", "-c", PROGRAM, *places], name="gossip")]
 
-    def primaries(self, cluster: Any) -> Sequence[str]:
+    def primaries(self, stage: Any) -> Sequence[str]:
         return ["n3"]
 
     def client_ports(self) -> Sequence[int]:

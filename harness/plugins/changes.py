@@ -23,7 +23,10 @@ CHANGES: Final[Mapping[int, str]] = {
     " harness.contract.client), what a checker sees and says in harness.verdict, and our checkers,"
     " nemeses and systems lie in folders by kind (checkers.bank is checkers.objects.bank);"
     " the interfaces are as they were",
-    3: "a system may have several roles: start(node, cluster) is start(stage, node), or"
+    3: "`await client.begin(read_only=False)` in place of `client.transaction()`, of Transactions"
+    " and Predicates; a client's `open` is given a harness.contract.client.Target, which is the"
+    " address as text and knows more;"
+    " a system may have several roles: start(node, cluster) is start(stage, node), or"
     " start(stage, node, role) of a system with roles(nodes); ready, primaries and final_states get"
     " the stage instead of the cluster, which is stage.cluster; stop is asked only of a system that"
     " has stop_statuses too, as stop(stage, node); stage.daemons is read, and stage.start starts"
@@ -44,6 +47,7 @@ MOVED: Final[Mapping[str, str]] = {
     "harness.history.log_times": "harness.verdict.log_times",
     "harness.history.consistency": "harness.verdict.consistency",
     "harness.run.ledger": "harness.history.ledger",
+    "harness.run.blocking": "harness.contract.blocking",
     "checkers.bank": "checkers.objects.bank",
     "checkers.bank_proofs": "checkers.objects.bank_proofs",
     "checkers.counter": "checkers.objects.counter",

@@ -14,10 +14,11 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from harness.contract.client import Failed, Indeterminate
+from harness.contract.client import Failed, Indeterminate, Target
 from harness.contract.fault import NeedsProcesses, Stage
-from harness.contract.node import Cluster, Daemon, LogsElsewhere, Node
+from harness.contract.node import Cluster, Daemon, LogsElsewhere
 from harness.errors import PolygraphError, SetupError, UsageError
+from harness.plugins.changes import since
 from harness.run.completions import placed
 from harness.run.preparation import Parts
 
@@ -28,17 +29,18 @@ _POLL_S: Final = 0.1
 _AGAIN_S: Final = 0.2
 
 
-async def make_initial_state(parts: Parts, node: Node, logs: Path, patience_s: float) -> Any:
-    """What ``Workload.setup`` gives on ``node``, tried until it is proved or patience ends."""
+async def make_initial_state(parts: Parts, target: Target, logs: Path, patience_s: float) -> Any:
+    """What ``Workload.setup`` gives at ``target``, tried until it is proved or patience ends."""
     deadline = time.monotonic() + patience_s
+    refuse_lacking_clients(parts)
     while True:
         try:
-            return await _once(parts, node)
+            return await _once(parts, target)
         except (Failed, Indeterminate, PolygraphError, _TimedOut) as error:
             if time.monotonic() > deadline:
                 raise SetupError(
                     f"the workload {parts.workload.name!r} could not make its initial"
-                    f" state on {node.name}: {error}",
+                    f" state on {target.node or target}: {error}",
                     f"look at the logs in {logs}",
                 ) from error
         except Exception as error:
@@ -50,17 +52,37 @@ async def make_initial_state(parts: Parts, node: Node, logs: Path, patience_s: f
         await asyncio.sleep(_AGAIN_S)
 
 
+def refuse_lacking_clients(parts: Parts) -> None:
+    """``SetupError`` where a client lacks methods of an ability that its system says it has."""
+    try:
+        client = parts.system.client(parts.scenario.op_timeout)
+    except Exception:  # told by the first attempt
+        return
+    for ability in parts.workload.needs:
+        wanted = [name for name in vars(ability) if not name.startswith("_")]
+        lacking = [name for name in wanted if not callable(getattr(client, name, None))]
+        if lacking:
+            hint = "see harness.contract.client"
+            if "begin" in lacking and callable(getattr(client, "transaction", None)):
+                hint = since(2)
+            raise SetupError(
+                f"the system {parts.system.name!r} says that its clients have {ability.__name__},"
+                f" but a {type(client).__name__} lacks {', '.join(lacking)}",
+                hint,
+            )
+
+
 class _TimedOut(Exception):
     """The whole attempt took too long; no exception of the client's."""
 
 
-async def _once(parts: Parts, node: Node) -> Any:
+async def _once(parts: Parts, target: Target) -> Any:
     limit_s = parts.scenario.op_timeout * 2
     client = parts.system.client(parts.scenario.op_timeout)
     limit = asyncio.timeout(limit_s)
     try:
         async with limit:
-            await client.open(node.client_address)
+            await client.open(target)
             return await parts.workload.setup(client)
     except TimeoutError as error:
         if not limit.expired():

@@ -40,6 +40,7 @@ from harness.run.machine import MachineWatch
 from harness.run.nemesis import Nemesis
 from harness.run.preparation import Parts
 from harness.run.start_up import form, install, refuse_faults, start, unless_ended, within
+from harness.run.targets import targets_of
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import Watchdog, stall_limit_s
 from harness.store.runs import write_json
@@ -181,7 +182,7 @@ class Life:
         self.events.note(what, node=node)
 
     async def _set_up(self, stage: Stage) -> Any:
-        logs, first = self.run_dir / "nodes", stage.client_nodes[0]
+        logs, first = self.run_dir / "nodes", targets_of(stage)[0]
         with self._phase("setup"):
             return await make_initial_state(self.parts, first, logs, SETUP_PATIENCE_S)
 
@@ -281,7 +282,8 @@ class Life:
         scenario = self.parts.scenario
         return Dispatcher(
             journal=self.journal,
-            nodes=[(node.name, node.client_address) for node in stage.client_nodes],
+            nodes=targets_of(stage),
+            run=self.run_dir.name,
             concurrency=scenario.threads,
             open_client=self._open_client,
             invoke=self._final.invoke(),

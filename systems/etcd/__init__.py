@@ -31,18 +31,19 @@ from harness.errors import NeedsError
 from systems.etcd import members as etcd_members
 from systems.etcd.gateway import PORT
 from systems.etcd.install import WHEEL_HINT, find_binary, read_versions
-from systems.etcd.log import CRASH_PATTERNS, EXPECTED_LINES, LOG_PATTERNS
+from systems.etcd.log import EXPECTED_LINES, LOG_PATTERNS
 
 PEER_PORT: Final = 2380
 _STATUS_TIMEOUT_S: Final = 0.5
-_STOP_TIMEOUT_S: Final = 5.0
+_STOP_TIMEOUT_S: Final = 20.0
+"""A leader that can hand its leadership to nobody tries for 5 s and two election time-outs."""
 _FIRST_PEER_TIMEOUT_S: Final = 2.0
 
 
 class Etcd:
     """A cluster of etcd.
 
-    Also ``Stops``, ``Primaries``, ``LogPatterns``, ``LogKinds``, ``FaultDurations``, ``ClockPath``,
+    Also ``Stops``, ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath``,
     ``ReportsTime`` and ``FreeAddresses``.
     """
 
@@ -159,20 +160,12 @@ class Etcd:
         """Every member's own keys and values, by serializable reads."""
         return etcd_members.final_states(stage.cluster, timeout_s)
 
-    def crash_patterns(self) -> Sequence[str]:
-        """Go's and etcd's last words."""
-        return CRASH_PATTERNS
-
-    def expected_exits(self) -> Mapping[str, Sequence[str]]:
-        """A member that comes back before its sockets are free again ends by itself."""
-        return EXPECTED_LINES
-
     def log_patterns(self) -> Mapping[str, Sequence[str]]:
         """Panics, fatal lines, data races and failed assertions."""
         return LOG_PATTERNS
 
     def expected_lines(self) -> Mapping[str, Sequence[str]]:
-        """As :meth:`expected_exits`."""
+        """A member that comes back before its sockets are free again ends by itself."""
         return EXPECTED_LINES
 
     def advertises_peer_address(self) -> bool:

@@ -147,7 +147,10 @@ def test_a_notice_is_said_once_by_a_process_and_its_forks(tmp_path: Path) -> Non
 
 
 def test_a_plug_in_of_today_is_told_nothing(tmp_path: Path, told: list[str]) -> None:
-    text = f"POLYGRAPH_CONTRACT = {VERSION}\nfrom harness.contract.client import Failed\nimport nemeses.clock\n"
+    text = (
+        f"POLYGRAPH_CONTRACT = {VERSION}\n"
+        "from harness.contract.client import Failed\nimport nemeses.clock\n"
+    )
     load_file(a_file(tmp_path / "today.py", text + "from nemeses.clock import skew\n"))
     assert told == []
 

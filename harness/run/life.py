@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.confidential import clear_logs
 from harness.contract.client import SystemClient
 from harness.contract.fault import Stage
 from harness.contract.node import Cluster, LogsElsewhere, Losable
@@ -48,6 +49,7 @@ from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import Watchdog, stall_limit_s
 from harness.store.runs import write_json
 from harness.verdict.evidence import Recovery, RunFacts
+from harness.wording import named, shown
 
 T = TypeVar("T")
 
@@ -151,7 +153,7 @@ class Life:
         for fault in self.parts.faults:
             refusal = fault.refusal(cluster, system)
             if refusal:
-                raise UsageError(f"the fault {fault.name!r} is not possible here: {refusal}")
+                raise UsageError(f"the fault {shown(fault.name)} is not possible here: {refusal}")
         with self._phase("cluster"):
             await self._unless_stopped(asyncio.to_thread(cluster.up))
         with self._phase("start"):
@@ -286,7 +288,7 @@ class Life:
         except Exception as error:
             self.events.note_error(error)
             self.facts["ended_early"] = f"{type(error).__name__}: {error}"
-            self._warn(f"the run ends here: {error!r}")
+            self._warn(f"the run ends here: {named(error)}")
         if self.dispatcher.stuck:
             self.facts["ended_early"] = str(self.dispatcher.stuck)
 
@@ -364,6 +366,7 @@ class Life:
         if isinstance(self.cluster, LogsElsewhere):
             for what in self.cluster.collect():
                 self._warn(what)
+        clear_logs(self.run_dir)
 
     async def _recover(self) -> Recovery:
         """Wait until every node agrees and serves again; never raises."""
@@ -382,8 +385,8 @@ class Life:
         except NotReady as error:
             ready, why = False, str(error)
         except Exception as error:  # a defect of ours or of a plug-in is no fault of the database
-            ready, why = None, f"could not be asked: {error!r}"
-            self._warn(f"whether the system recovered is not known: {error!r}")
+            ready, why = None, f"could not be asked: {named(error)}"
+            self._warn(f"whether the system recovered is not known: {named(error)}")
         seconds = time.monotonic() - begun
         self.events.note(f"recovery: {'ready' if ready else why} after {seconds:.1f} s")
         return {"ready": ready, "seconds": seconds, "why": why}

@@ -37,7 +37,7 @@ def seconds(value: Any, unit_s: float = 1.0) -> float:
     A bare number, in text or not, counts units of ``unit_s`` seconds.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(value)
+        raise ValueError(f"{value} is no length of time")
     if isinstance(value, int | float):
         return _finite(float(value) * unit_s)
     text = value.strip()
@@ -48,7 +48,7 @@ def seconds(value: Any, unit_s: float = 1.0) -> float:
         parts.append(float(match[1]) * _UNITS_S[match[2]])
         at = match.end()
     if not parts or at != len(text):
-        raise ValueError(value)
+        raise ValueError(f"{value} is no length of time")
     return _finite(sum(parts))
 
 
@@ -56,11 +56,11 @@ def size(value: Any) -> int:
     """``value`` in bytes, as ``8GiB``, ``500MB`` or a number; ``ValueError`` if it is no size."""
     match = _SIZE.fullmatch(str(value).strip())
     if match is None or isinstance(value, bool):
-        raise ValueError(value)
+        raise ValueError(f"{value} is no size")
     power = " KMGT".index(match[2].upper()) if match[2] else 0
     bytes_ = int(float(match[1]) * (1024 if match[3] else 1000) ** power)
     if bytes_ < 1:
-        raise ValueError(value)
+        raise ValueError(f"{value} is no size")
     return bytes_
 
 
@@ -71,5 +71,5 @@ def spelled(seconds_: float) -> str:
 
 def _finite(value: float) -> float:
     if not math.isfinite(value):
-        raise ValueError(value)
+        raise ValueError(f"{value} is no length of time")
     return value

@@ -25,7 +25,8 @@ CHANGES: Final[Mapping[int, str]] = {
     " the interfaces are as they were",
     3: "`await client.begin(read_only=False)` in place of `client.transaction()`, of Transactions"
     " and Predicates; a client's `open` is given a harness.contract.client.Target, which is the"
-    " address as text and knows more",
+    " address as text and knows more; SystemOption is called Option (the old name works on) and has"
+    " kinds for times, sizes, lists and choices, and secrets",
 }
 """A version to what it changed."""
 

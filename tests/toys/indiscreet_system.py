@@ -19,7 +19,8 @@ assert _spec.loader is not None
 memory = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(memory)
 
-TELLS = 'while :; do echo "logged in with $PW"; sleep 0.2; done'
+LINE = "logged in with $PW, inherited ${POLYGRAPH_PASSWORD-nothing}"
+TELLS = f'while :; do echo "{LINE}"; sleep 0.2; done'
 
 
 class IndiscreetClient(memory.MemoryClient):  # type: ignore[name-defined, misc]

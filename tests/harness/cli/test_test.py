@@ -75,7 +75,7 @@ def test_the_flags_of_a_system_stand_in_its_help(capsys: pytest.CaptureFixture[s
     assert run((*BASE, "--help")) == 0
     told = capsys.readouterr().out
     assert "--stale-reads / --no-stale-reads" in told
-    assert "--shards INTEGER" in told
+    assert "--shards N" in told
     assert "--keys INTEGER" in told
 
 

@@ -1,16 +1,18 @@
-"""The checker ``crash``: no process of the system ends, panics or races of its own accord.
+"""The checker ``crash``: no process of the system ends of its own accord.
 
-Two sources. The run's facts list every daemon that ended, and which fault killed it; an end that
-no fault caused is the system's own. The logs are searched for the system's crash patterns (panic
-lines, fatal errors, reports of a race detector), unless it names its patterns by kind, which are
-the business of :mod:`checkers.run.logs`. A system may list lines that are *expected*
-under a fault: such a line is excused if that fault was injected, and so is an exit beside it if
-the fault was in force shortly before.
+The run's facts list every daemon that ended, and which fault killed it; an end that no fault
+caused is the system's own. A system may list lines of its logs that are *expected* after an effect:
+an exit beside such a line is excused if a fault of that effect was in force shortly before. What
+else the logs say is the business of :mod:`checkers.run.logs`; only where a process ended is its
+node's log read here, for such lines and for a full disk.
 
 What ended on a node that the machines lost (a reboot, an engine that died) ended by that.
-A line that was cut off proves nothing (:func:`checkers.run.logs.is_cut_off`). SIGKILL from nobody
-here is most likely the machine's out-of-memory killer, and a process that dies of a full disk dies
-of the machine: infrastructure, not a verdict, so ``unknown``.
+SIGKILL from nobody here is most likely the machine's out-of-memory killer, and a process that dies
+of a full disk dies of the machine: infrastructure, not a verdict, so ``unknown``.
+
+Runs of version 2 of the contract name patterns without a kind (``crash_patterns``). They are judged
+as they were: all logs are searched, and a line that matches is a ``crash``. A line that was cut off
+proves nothing (:func:`checkers.run.logs.is_cut_off`).
 """
 
 from __future__ import annotations
@@ -49,46 +51,49 @@ class PanicLine:
 
 
 class Crash:
-    """Options: ``crash_patterns`` (regular expressions) and ``expected_exits`` (effect, or fault,
-    to the regular expressions of lines that it excuses)."""
+    """Options: ``log_patterns`` and ``expected_lines``, as of :class:`checkers.run.logs.Logs`.
+
+    Of older runs also ``crash_patterns`` and ``expected_exits``.
+    """
 
     name = "crash"
     reads = frozenset({"logs", "run"})
 
     def __init__(self, options: Mapping[str, Any]) -> None:
+        kinds = options.get("log_patterns") or {}
+        self.searches_all = "crash_patterns" in options
+        self.tells_lines = self.searches_all and not kinds
         patterns = options.get("crash_patterns") or ()
-        self.tells_lines = not options.get("log_patterns")
-        self.pattern = (
-            re.compile("|".join(f"(?:{each})" for each in patterns)) if patterns else None
-        )
-        self.expected = {
-            fault: re.compile("|".join(f"(?:{each})" for each in lines))
-            for fault, lines in (options.get("expected_exits") or {}).items()
-            if lines
-        }
+        if not self.searches_all:
+            patterns = [each for of_kind in kinds.values() for each in of_kind]
+        self.pattern = _compiled(patterns) if patterns else None
+        expected = options.get("expected_exits" if self.searches_all else "expected_lines") or {}
+        self.expected = {cause: _compiled(lines) for cause, lines in expected.items() if lines}
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """Invalid if a process crashed; ``unknown`` if it may have been killed by the machine."""
         run, ledger = record.run or {}, record.faults or ()
         excuses = self._excuses(ledger)
+        ends = [end for end in run.get("exits") or () if end.get("killed_by") is None]
+        lost = run.get("lost_nodes") or ()
+        ends = [end for end in ends if end.get("node") not in lost]
+        nodes = None if self.searches_all else {end.get("node") for end in ends}
+        logs = [log for log in record.logs or () if nodes is None or log.node in nodes]
         panics = [
-            panic
-            for panic in self._panic_lines(record.logs or (), budget)
-            if not _excused(panic, excuses)
+            panic for panic in self._panic_lines(logs, budget) if not _excused(panic, excuses)
         ]
         full = [panic for panic in panics if _FULL_DISK.search(panic.text)]
         panics = [
             panic for panic in panics if panic.log.node not in {each.log.node for each in full}
         ]
-        ends = [end for end in run.get("exits") or () if end.get("killed_by") is None]
-        lost = run.get("lost_nodes") or ()
-        ends = [end for end in ends if end.get("node") not in lost]
         ends = [end for end in ends if end.get("node") not in {each.log.node for each in full}]
         ends = [end for end in ends if not self._is_expected(end, record, budget)]
         killed = [end for end in ends if end.get("status") == -signal.SIGKILL]
         unclear = self._unclear(ends, ledger)
         crashed = [end for end in ends if end not in killed and end not in unclear]
-        stats = {"exits": len(ends), "log-lines": len(panics), "killed-by-nobody": len(killed)}
+        stats = {"exits": len(ends), "killed-by-nobody": len(killed)}
+        if self.searches_all:
+            stats["log-lines"] = len(panics)
         told = [_exit_told(end, record) for end in crashed]
         if self.tells_lines:
             told += [_panic_told(panic) for panic in panics[:SHOWN]]
@@ -176,6 +181,10 @@ def _undeclared(ends: Sequence[Mapping[str, Any]]) -> tuple[str, Settle] | None:
 
 def _time_ns(end: Mapping[str, Any]) -> int:
     return int(end.get("time", 0))
+
+
+def _compiled(patterns: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{each})" for each in patterns))
 
 
 def _excused(panic: PanicLine, excuses: Sequence[re.Pattern[str]]) -> bool:

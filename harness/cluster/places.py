@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.contract.node import Port, Whom
+from harness.contract.node import Node, Port, Whom
 from harness.contract.system import Ports, System
 from harness.errors import NodeError
 
@@ -120,3 +120,8 @@ def ports_of(system: System) -> Sequence[Port]:
 def joined(host: str, port: int) -> str:
     """``host:port``, an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def client_addresses(node: Node, ports: Sequence[Port]) -> dict[int, str]:
+    """Where clients reach each port of a node that is for them (``Target.addresses``)."""
+    return {port.number: node.reach(port.number, "client") for port in ports if port.clients}

@@ -116,31 +116,22 @@ class FinalState(Protocol):
 
 @runtime_checkable
 class LogPatterns(Protocol):
-    """A system that knows what its logs say when it dies."""
+    """A system that knows what in its logs must not happen; the checker ``logs`` scans for it."""
 
-    def crash_patterns(self) -> Sequence[str]:
-        """Regular expressions of panics, fatal lines and data races."""
-        ...
+    def log_patterns(self) -> Mapping[str, Sequence[str]]:
+        """Kind of finding to regular expressions; of two kinds that match the first counts.
 
-    def expected_exits(self) -> Mapping[str, Sequence[str]]:
-        """Effect to regular expressions of lines that are expected after it.
-
-        An effect is one of :data:`harness.history.effects.WORDS`: ``ends``, ``stops``, ``cuts``,
-        ``shifts-clock``; the name of a fault of one's own is understood as well.
+        Panics, fatal lines, data races: each kind is a type of anomaly of its own.
         """
         ...
 
-
-@runtime_checkable
-class LogKinds(Protocol):
-    """A system that knows what in its logs must not happen, by kind; see the checker ``logs``."""
-
-    def log_patterns(self) -> Mapping[str, Sequence[str]]:
-        """Kind of finding to regular expressions; of two kinds that match the first counts."""
-        ...
-
     def expected_lines(self) -> Mapping[str, Sequence[str]]:
-        """Effect to regular expressions of lines that it explains, as ``expected_exits``."""
+        """Effect to regular expressions of lines that are expected after it.
+
+        An effect is one of :data:`harness.history.effects.WORDS`: ``ends``, ``stops``, ``cuts``,
+        ``shifts-clock``; the name of a fault of one's own is understood as well. Such a line is no
+        finding, and an exit beside it, while the fault was in force or shortly after, no crash.
+        """
         ...
 
 

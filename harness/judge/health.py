@@ -83,8 +83,8 @@ def missing_evidence(
     elif record.run.get(UNREADABLE):
         odd = ", ".join(map(str, record.run[UNREADABLE]))
         missing.append(f"facts that can be understood in evidence/run.json: {odd} cannot")
-    patterns = ((record.run or {}).get("checker_options") or {}).get("crash_patterns")
-    if patterns and not record.logs:
+    known = (record.run or {}).get("checker_options") or {}
+    if (known.get("crash_patterns") or known.get("log_patterns")) and not record.logs:
         missing.append("the logs of the nodes")
     if left_out:
         missing.append(f"what the checkers {', '.join(left_out)} read")

@@ -7,18 +7,22 @@ what it was. Times are nanoseconds on the history's clock; phases before its sta
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import harness
 from harness.contract.fault import Stage
 from harness.contract.node import Cluster
-from harness.contract.system import LogKinds, LogPatterns, System
+from harness.contract.system import LogPatterns, System
 from harness.errors import PolygraphError, UsageError
 from harness.judge.patterns import is_harmless
 from harness.judge.unavailable import origins
 from harness.run.preparation import Parts
 from harness.verdict.evidence import CheckerOptions, RunFacts
+
+OLD_PATTERNS: Final = ("crash_patterns", "expected_exits")
+OLD_KIND: Final = "crash"
+"""How plug-ins of version 2 name their patterns, and the kind of finding that these are."""
 
 
 def first_facts(parts: Parts, cluster: Cluster, run: str) -> RunFacts:
@@ -57,34 +61,33 @@ def versions(parts: Parts) -> dict[str, str]:
 
 def log_options(system: System) -> CheckerOptions:
     """What the checkers of logs must know of the system, kept with the run for later checks."""
-    if not isinstance(system, LogPatterns):
-        return {}
-    for each in _patterns(system):
-        if not is_harmless(each):
-            raise UsageError(
-                f"{system.name}: the search for the log pattern {each!r} may never end, or it is no"
-                " regular expression",
-                "a pattern without a repetition or a choice inside of a repetition",
-            )
-    kinds = system.log_patterns() if isinstance(system, LogKinds) else {}
-    expected = system.expected_lines() if isinstance(system, LogKinds) else {}
-    return {
-        "crash_patterns": list(system.crash_patterns()),
-        "expected_exits": {fault: list(each) for fault, each in system.expected_exits().items()},
-        "log_patterns": {kind: list(each) for kind, each in kinds.items()},
-        "expected_lines": {fault: list(each) for fault, each in expected.items()},
-    }
-
-
-def _patterns(system: LogPatterns) -> Iterator[str]:
-    """Every regular expression that a system names."""
-    yield from system.crash_patterns()
-    tables = [system.expected_exits()]
-    if isinstance(system, LogKinds):
-        tables += [system.log_patterns(), system.expected_lines()]
+    tables = _tables(system)
     for table in tables:
-        for each in table.values():
-            yield from each
+        for each in (pattern for patterns in table.values() for pattern in patterns):
+            if not is_harmless(each):
+                raise UsageError(
+                    f"{system.name}: the search for the log pattern {each!r} may never end, or it"
+                    " is no regular expression",
+                    "a pattern without a repetition or a choice inside of a repetition",
+                )
+    if not tables:
+        return {}
+    patterns, expected = ({name: list(each) for name, each in table.items()} for table in tables)
+    return {"log_patterns": patterns, "expected_lines": expected}
+
+
+def _tables(system: System) -> Sequence[Mapping[str, Sequence[str]]]:
+    """Patterns by kind and expected lines by effect; nothing where the system names none.
+
+    A plug-in of version 2 of the contract names its patterns without a kind (``crash_patterns``
+    and ``expected_exits``): they are all of the kind ``crash``, as they were.
+    """
+    if isinstance(system, LogPatterns):
+        return system.log_patterns(), system.expected_lines()
+    patterns, expected = (getattr(system, name, None) for name in OLD_PATTERNS)
+    if not callable(patterns):
+        return ()
+    return {OLD_KIND: patterns()}, expected() if callable(expected) else {}
 
 
 def node_states(stage: Stage) -> dict[str, str]:

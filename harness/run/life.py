@@ -44,6 +44,7 @@ from harness.run.injection import Limits
 from harness.run.machine import MachineWatch
 from harness.run.nemesis import Nemesis
 from harness.run.preparation import Parts
+from harness.run.targets import targets_of
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import Watchdog, stall_limit_s
 from harness.store.runs import write_json
@@ -296,7 +297,8 @@ class Life:
         scenario = self.parts.scenario
         return Dispatcher(
             journal=self.journal,
-            nodes=[(node.name, node.client_address) for node in self.cluster.nodes],
+            nodes=targets_of(self.cluster),
+            run=self.run_dir.name,
             concurrency=scenario.threads,
             open_client=self._open_client,
             invoke=self._final.invoke(),

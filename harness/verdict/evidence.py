@@ -39,12 +39,15 @@ class FinalKeys(TypedDict):
 
 
 class CheckerOptions(TypedDict, total=False):
-    """What the checkers of logs must know of the system: regular expressions."""
+    """What the checkers of logs must know of the system: regular expressions by kind and effect.
 
-    crash_patterns: list[str]
-    expected_exits: dict[str, list[str]]
+    Runs of earlier versions have ``crash_patterns`` and ``expected_exits`` beside or in place.
+    """
+
     log_patterns: dict[str, list[str]]
     expected_lines: dict[str, list[str]]
+    crash_patterns: list[str]
+    expected_exits: dict[str, list[str]]
 
 
 class RunFacts(TypedDict, total=False):

@@ -31,7 +31,7 @@ from harness.errors import NeedsError
 from systems.etcd import members as etcd_members
 from systems.etcd.gateway import PORT
 from systems.etcd.install import WHEEL_HINT, find_binary, read_versions
-from systems.etcd.log import CRASH_PATTERNS, EXPECTED_LINES, LOG_PATTERNS
+from systems.etcd.log import EXPECTED_LINES, LOG_PATTERNS
 
 PEER_PORT: Final = 2380
 _STATUS_TIMEOUT_S: Final = 0.5
@@ -42,7 +42,7 @@ _FIRST_PEER_TIMEOUT_S: Final = 2.0
 class Etcd:
     """A cluster of etcd.
 
-    Also ``Primaries``, ``LogPatterns``, ``LogKinds``, ``FaultDurations``, ``ClockPath``,
+    Also ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath``,
     ``ReportsTime`` and ``Ports``.
     """
 
@@ -164,20 +164,12 @@ class Etcd:
         """Every member's own keys and values, by serializable reads."""
         return etcd_members.final_states(cluster, timeout_s)
 
-    def crash_patterns(self) -> Sequence[str]:
-        """Go's and etcd's last words."""
-        return CRASH_PATTERNS
-
-    def expected_exits(self) -> Mapping[str, Sequence[str]]:
-        """A member that comes back before its sockets are free again ends by itself."""
-        return EXPECTED_LINES
-
     def log_patterns(self) -> Mapping[str, Sequence[str]]:
         """Panics, fatal lines, data races and failed assertions."""
         return LOG_PATTERNS
 
     def expected_lines(self) -> Mapping[str, Sequence[str]]:
-        """As :meth:`expected_exits`."""
+        """A member that comes back before its sockets are free again ends by itself."""
         return EXPECTED_LINES
 
     def clock_path(self) -> str:

@@ -15,29 +15,21 @@ import msgspec
 
 from harness.history.effects import ENDS
 
-CRASH_PATTERNS: Final = (
-    r"^panic: ",
-    r"^fatal error: ",
-    r"^\[signal SIG",
-    r'"level":"(panic|dpanic|fatal)"',
-    r"WARNING: DATA RACE",
-)
-"""What Go and etcd's logger print when the process dies by itself or finds a race."""
-
 LOG_PATTERNS: Final = {
     "assertion-failure": (r"^panic: assertion failed", r'"msg":"[^"]*assertion failed'),
     "data-race": (r"^WARNING: DATA RACE",),
     "panic": (r"^panic: ", r"^\[signal SIG", r'"level":"d?panic"'),
     "fatal-error": (r"^fatal error: ", r'"level":"fatal"'),
 }
-"""The same and more by kind, the most telling first: bbolt's assertions end in a panic."""
+"""What Go and etcd's logger print when the process dies by itself or finds a race, by kind, the
+most telling first: bbolt's assertions end in a panic."""
 
 EXPECTED_LINES: Final = {
     # A member that is started again while the kernel still holds the killed one's sockets.
     ENDS: (r"address already in use",),
 }
 
-_CRASH: Final = re.compile("|".join(CRASH_PATTERNS))
+_CRASH: Final = re.compile("|".join(each for kind in LOG_PATTERNS.values() for each in kind))
 _TAIL_LINES: Final = 5
 _END_BYTES: Final = 1 << 16
 _LONGEST: Final = 300

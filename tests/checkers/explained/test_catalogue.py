@@ -31,7 +31,7 @@ from checkers.proof.models import (
     friendly,
     impossible,
 )
-from harness.contract.system import LogKinds
+from harness.contract.system import LogPatterns
 from harness.plugins import Registry
 from harness.verdict.consistency import MODELS
 from harness.verdict.explanation import Example, Explanation
@@ -122,7 +122,10 @@ def test_every_anomaly_that_a_checker_tells_is_explained() -> None:
 def test_every_kind_of_line_that_a_system_of_ours_names_is_explained() -> None:
     systems = [found.factory({}) for found in Registry().found("systems").values()]
     kinds = {
-        kind for system in systems if isinstance(system, LogKinds) for kind in system.log_patterns()
+        kind
+        for system in systems
+        if isinstance(system, LogPatterns)
+        for kind in system.log_patterns()
     }
     assert kinds
     assert kinds - set(ANOMALIES) == set()

@@ -13,7 +13,14 @@ from harness.history.history import History
 from harness.verdict.record import LedgerEntry, LogFile, Record
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 
-PATTERNS = {"crash_patterns": ["^panic: ", "DATA RACE"]}
+PATTERNS = {"log_patterns": {"panic": ["^panic: "], "data-race": ["DATA RACE"]}}
+OLD: dict[str, Any] = {
+    "crash_patterns": ["^panic: ", "DATA RACE"],
+    "expected_exits": {},
+    "log_patterns": {},
+    "expected_lines": {},
+}
+"""As runs of version 2 of the contract have it."""
 SECOND = 1_000_000_000
 
 
@@ -92,30 +99,37 @@ def test_sigkill_by_nobody_is_infrastructure_and_never_valid(tmp_path: Path) -> 
     assert judged(tmp_path, exits=[end(-9), end(2)]).valid is False
 
 
-def test_a_panic_or_race_in_a_log_is_a_crash_with_its_line(tmp_path: Path) -> None:
-    verdict = judged(tmp_path, log="fine\npanic: index out of range\nWARNING: DATA RACE\n")
+def test_a_line_of_a_log_is_the_business_of_another_checker(tmp_path: Path) -> None:
+    assert judged(tmp_path, log="panic: index out of range\n").valid is True
+
+
+def test_an_old_run_has_its_lines_told_as_when_it_was_made(tmp_path: Path) -> None:
+    log = "fine\npanic: index out of range\nWARNING: DATA RACE\n"
+    verdict = judged(tmp_path, log=log, **OLD)
     assert verdict.valid is False
     assert [case.data["line"] for case in verdict.anomalies["crash"]] == [2, 3]
     assert "n1 says in line 2: panic: index out of range" in verdict.why
 
 
 def test_a_last_line_that_was_cut_off_proves_nothing(tmp_path: Path) -> None:
-    assert judged(tmp_path, log="fine\npanic: index out of").valid is True
+    assert judged(tmp_path, log="fine\npanic: index out of", **OLD).valid is True
 
 
 def test_without_patterns_the_logs_say_nothing(tmp_path: Path) -> None:
-    assert judged(tmp_path, log="panic: no\n", crash_patterns=[]).valid is True
+    assert judged(tmp_path, log="panic: no\n", **{**OLD, "crash_patterns": []}).valid is True
 
 
 def test_a_line_expected_under_a_fault_is_excused_only_if_that_fault_came(tmp_path: Path) -> None:
-    expected = {"expected_exits": {"clock": ["clock jumped"]}}
+    lines = {"clock": ["clock jumped"]}
     log = "panic: clock jumped\n"
     exits = [end(2)]
     ledger = [injected("clock", 12), healed("clock", 15)]
-    assert judged(tmp_path, log=log, exits=exits, faults=ledger, **expected).valid is True
     other = [injected("pause", 12), healed("pause", 15)]
-    assert judged(tmp_path, log=log, faults=other, **expected).valid is False
-    assert judged(tmp_path, log=log, exits=exits, faults=other, **expected).valid is False
+    old = {**OLD, "expected_exits": lines}
+    assert judged(tmp_path, log=log, faults=other, **old).valid is False
+    for expected in ({"expected_lines": lines}, old):
+        assert judged(tmp_path, log=log, exits=exits, faults=ledger, **expected).valid is True
+        assert judged(tmp_path, log=log, exits=exits, faults=other, **expected).valid is False
 
 
 def test_an_end_under_a_fault_that_does_not_say_what_it_does_is_nobodys(tmp_path: Path) -> None:
@@ -130,7 +144,7 @@ def test_an_end_under_a_fault_that_does_not_say_what_it_does_is_nobodys(tmp_path
 
 
 def test_an_expected_end_is_not_excused_long_after_the_fault(tmp_path: Path) -> None:
-    expected = {"expected_exits": {"clock": ["clock jumped"]}}
+    expected = {"expected_lines": {"clock": ["clock jumped"]}}
     ledger = [injected("clock", 1), healed("clock", 2)]
     log = "panic: clock jumped\n"
     verdict = judged(tmp_path, log=log, exits=[end(2)], faults=ledger, **expected)
@@ -139,7 +153,7 @@ def test_an_expected_end_is_not_excused_long_after_the_fault(tmp_path: Path) -> 
 
 def test_a_run_that_was_cut_short_knows_nothing_of_its_ends(tmp_path: Path) -> None:
     assert judged(tmp_path, partial=True).valid == UNKNOWN
-    assert judged(tmp_path, partial=True, log="panic: x\n").valid is False
+    assert judged(tmp_path, partial=True, log="panic: x\n", **OLD).valid is False
 
 
 def test_a_process_that_died_of_a_full_disk_died_of_the_machine(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.contract.system import LogKinds
+from harness.contract.system import LogPatterns
 from harness.judge.facts import FACTS, UNREADABLE, read_facts
 from harness.judge.patterns import is_harmless
 from harness.plugins import Registry
@@ -57,9 +57,10 @@ def test_every_pattern_of_our_own_systems_is_searched_for() -> None:
     registry, seen = Registry(), 0
     for name in registry.names("systems"):
         system = registry.get("systems", name)({})
-        patterns = list(system.crash_patterns())
-        if isinstance(system, LogKinds):
-            patterns += [each for kind in system.log_patterns().values() for each in kind]
+        if not isinstance(system, LogPatterns):
+            continue
+        tables = (system.log_patterns(), system.expected_lines())
+        patterns = [each for table in tables for kind in table.values() for each in kind]
         assert all(map(is_harmless, patterns)), name
         seen += len(patterns)
     assert seen > 0

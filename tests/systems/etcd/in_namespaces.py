@@ -89,7 +89,7 @@ def kill_two_and_pause_the_leader(
 
 def last_words(system: Etcd, cluster: LocalCluster) -> list[str]:
     """Lines of the members' logs that look like a crash."""
-    patterns = [re.compile(pattern) for pattern in system.crash_patterns()]
+    patterns = [re.compile(each) for kind in system.log_patterns().values() for each in kind]
     lines = [
         line
         for node in cluster.nodes

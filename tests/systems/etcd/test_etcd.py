@@ -217,6 +217,6 @@ ORDINARY = [
 
 @pytest.mark.parametrize(("lines", "crashed"), [(CRASHES, True), (ORDINARY, False)])
 def test_last_words_are_told_from_ordinary_lines(lines: list[str], crashed: bool) -> None:
-    patterns = [re.compile(pattern) for pattern in Etcd({}).crash_patterns()]
+    patterns = [re.compile(each) for kind in Etcd({}).log_patterns().values() for each in kind]
     for line in lines:
         assert any(pattern.search(line) for pattern in patterns) is crashed, line

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,7 +39,6 @@ from harness.run.final_phase import FinalPhase
 from harness.run.initial_state import (
     make_initial_state,
     refuse_without_processes,
-    watch_for_ends,
 )
 from harness.run.injection import Limits
 from harness.run.machine import MachineWatch
@@ -47,6 +46,7 @@ from harness.run.nemesis import Nemesis
 from harness.run.preparation import Parts
 from harness.run.standstill import LoopWatch
 from harness.run.targets import targets_of
+from harness.run.waits import all_of, unless_ended
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import stall_limit_s
 from harness.store.runs import write_json
@@ -160,10 +160,10 @@ class Life:
             await self._unless_stopped(asyncio.to_thread(cluster.up))
         with self._phase("start"):
             starts = [asyncio.to_thread(self._start_node, stage, node) for node in cluster.nodes]
-            await self._unless_stopped(_unless_ended(stage, _all(starts)))
+            await self._unless_stopped(unless_ended(stage, all_of(starts)))
         refuse_without_processes(self.parts, stage)
         with self._phase("ready"):
-            await _unless_ended(stage, self._ready(self.parts.scenario.recovery_timeout))
+            await unless_ended(stage, self._ready(self.parts.scenario.recovery_timeout))
 
     async def _ready(self, timeout_s: float) -> None:
         """The system's readiness; :class:`NotReady` also where asking for it never returns."""
@@ -479,24 +479,3 @@ class Life:
 
     def _warn(self, message: str) -> None:
         self.events.emit("warning", self.now(), message=message)
-
-
-async def _unless_ended(stage: Stage, work: Awaitable[T]) -> T:
-    """What ``work`` gives, or :class:`SetupError` at once when a daemon ends meanwhile."""
-    task, watch = asyncio.ensure_future(work), asyncio.ensure_future(watch_for_ends(stage))
-    try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            watch.result()
-        return await task
-    finally:
-        task.cancel()
-        watch.cancel()
-
-
-async def _all(works: Sequence[Awaitable[None]]) -> None:
-    """Wait for all, then raise the first error, so that nothing goes on behind one's back."""
-    answers = await asyncio.gather(*works, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer

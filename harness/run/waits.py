@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 from harness.contract.fault import Stage
-from harness.run.watch import watch_for_ends
+from harness.run.initial_state import watch_for_ends
 
 T = TypeVar("T")
 

@@ -99,7 +99,7 @@ class EtcdSpeaker:
 
     def _stream(self, key: str, value: Any) -> bytes:
         (pair,) = self._found(key, value)["kvs"]
-        parts = [{"created": True}, {"events": [{"kv": pair}]}]
+        parts: list[dict[str, Any]] = [{"created": True}, {"events": [{"kv": pair}]}]
         return b"".join(
             json.dumps({"result": {"header": HEADER, **part}}).encode() + b"\n" for part in parts
         )

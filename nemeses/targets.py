@@ -21,6 +21,7 @@ from harness.contract.roles import Place, Role
 from harness.contract.system import Primaries, Stage, System, WithoutDaemons
 from harness.errors import UsageError, unknown_name
 from harness.linux.identity import ProcessIdentity
+from harness.wording import named
 
 TARGETS = ("one", "minority", "majority", "primaries", "all")
 PRIMARIES = "primaries"
@@ -112,10 +113,10 @@ def resolve_targets(plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], d
     else:
         targets = up[: how_many(aim.word, len(order))]
     targets = sorted(targets)
-    named = {node: [daemon.identity for daemon in running[node]] for node in targets}
-    detail["processes"] = {node: [asdict(each) for each in named[node]] for node in targets}
+    found = {node: [daemon.identity for daemon in running[node]] for node in targets}
+    detail["processes"] = {node: [asdict(each) for each in found[node]] for node in targets}
     if stage.has_roles:
-        roles = {node: [stage.role_of(node, each) for each in named[node]] for node in targets}
+        roles = {node: [stage.role_of(node, each) for each in found[node]] for node in targets}
         detail["roles"] = roles
         detail["what"] = _told(roles, aim.role)
     return targets, detail
@@ -145,7 +146,7 @@ def current_primaries(stage: Stage, role: str | None = None) -> tuple[list[str],
         told = [name for each in roles for name in stage.primaries(each)]
         leading = [name for name in told if name in names]
     except Exception as error:
-        return [], f"asking for the primaries failed: {error!r}"
+        return [], f"asking for the primaries failed: {named(error)}"
     return list(dict.fromkeys(leading)), "" if leading else "nobody leads"
 
 

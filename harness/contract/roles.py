@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.errors import UsageError, unknown_name
+from harness.wording import shown
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
@@ -43,7 +44,9 @@ def checked(system: str, roles: Sequence[Role], nodes: Sequence[str]) -> tuple[R
     names = [role.name for role in roles]
     for role in roles:
         if not _NAME.fullmatch(role.name) or names.count(role.name) > 1:
-            raise _odd(system, f"the role {role.name!r} is named twice or not in small letters")
+            raise _odd(
+                system, f"the role {shown(role.name)} is named twice or not in small letters"
+            )
         for node in role.nodes:
             if node not in nodes or list(role.nodes).count(node) > 1:
                 raise _odd(system, f"the role {role.name} is twice on {node}, or that is no node")
@@ -81,4 +84,4 @@ def in_waves(roles: Sequence[Role], places: Iterable[Place]) -> list[list[Place]
 
 
 def _odd(system: str, what: str) -> UsageError:
-    return UsageError(f"{system}: {what}", f"mend roles() of the system {system!r}")
+    return UsageError(f"{system}: {what}", f"mend roles() of the system {shown(system)}")

@@ -156,6 +156,11 @@ class Dispatcher:
         """How many clients were given up and have not let go by now (after ``close``: for good)."""
         return len(self._departures)
 
+    @property
+    def stuck_in(self) -> dict[str, int]:
+        """In which calls these hang, as far as that can be seen, and how many in each."""
+        return self._departures.places()
+
     async def run(self, generator: Liftable) -> None:
         """Carry out ``generator`` to its end, or until stopped; all operations are completed.
 
@@ -422,6 +427,8 @@ class Dispatcher:
             self._end_nemesis(self._nemesis_open, stopped)
         if self.stuck_clients >= STUCK_PER_THREAD * self._concurrency and self.stuck is None:
             self.stuck = f"{self.stuck_clients} clients hang and cannot be closed"
+            if places := ", ".join(f"{n} in {place}" for place, n in self.stuck_in.items()):
+                self.stuck += f": {places}"
             self._stop()
         if self._is_pending:
             self._arm()

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.confidential import clear_logs
 from harness.contract.client import SystemClient
 from harness.contract.node import Cluster, LogsElsewhere, Losable
 from harness.contract.system import FinalState, Forms, Stage
@@ -39,12 +40,15 @@ from harness.run.injection import Limits
 from harness.run.machine import MachineWatch
 from harness.run.nemesis import Nemesis
 from harness.run.preparation import Parts
-from harness.run.start_up import form, install, refuse_faults, start, unless_ended, within
+from harness.run.standstill import LoopWatch
+from harness.run.start_up import form, install, refuse_faults, start, within
 from harness.run.targets import targets_of
+from harness.run.waits import unless_ended
 from harness.run.watch import ExitWatch, SleepWatch
-from harness.run.watchdog import Watchdog, stall_limit_s
+from harness.run.watchdog import stall_limit_s
 from harness.store.runs import write_json
 from harness.verdict.evidence import Recovery, RunFacts
+from harness.wording import named
 
 T = TypeVar("T")
 
@@ -221,14 +225,14 @@ class Life:
         self.machine = MachineWatch(self.run_dir, self.journal.now)
         self._final = FinalPhase(self.parts)
         limit_s = stall_limit_s(self.parts.scenario.op_timeout)
-        self._watchdog = Watchdog(limit_s, self._stalled)
+        self._loop_watch = LoopWatch(limit_s, self._stalled)
         self.dispatcher = self._dispatcher(stage)
         if self.interrupted:
             self.dispatcher.stop()
         watch.start()
         self.sleep.start()
         self.machine.start()
-        self._watchdog.start()
+        self._loop_watch.start()
         progress = asyncio.create_task(self._report_progress(stage))
         try:
             with self._phase("run"):
@@ -237,7 +241,7 @@ class Life:
             await asyncio.to_thread(self._collect)
         finally:
             progress.cancel()
-            self._watchdog.stop()
+            self._loop_watch.stop()
             await self.dispatcher.close()
             await asyncio.to_thread(watch.stop)
             await asyncio.to_thread(self.machine.stop)
@@ -272,7 +276,7 @@ class Life:
         except Exception as error:
             self.events.note_error(error)
             self.facts["ended_early"] = f"{type(error).__name__}: {error}"
-            self._warn(f"the run ends here: {error!r}")
+            self._warn(f"the run ends here: {named(error)}")
         if self.dispatcher.stuck:
             self.facts["ended_early"] = str(self.dispatcher.stuck)
 
@@ -290,7 +294,7 @@ class Life:
             nemesis=self.nemesis.invoke if self.parts.faults else None,
             seed=scenario.seed,
             op_timeout_s=scenario.op_timeout,
-            watchdog=self._watchdog,
+            watchdog=self._loop_watch.watchdog,
             on_defect=self._note_defect,
         )
 
@@ -309,7 +313,7 @@ class Life:
         """
         why = (
             f"a client blocks the loop that serves all of them: it has stood still for"
-            f" {seconds:.0f} s"
+            f" {seconds:.0f} s{self._loop_watch.place()}"
         )
         self.facts["ended_early"] = why
         with contextlib.suppress(RuntimeError):  # the loop wakes up and changes them meanwhile
@@ -351,6 +355,7 @@ class Life:
         if isinstance(self.cluster, LogsElsewhere):
             for what in self.cluster.collect():
                 self._warn(what)
+        clear_logs(self.run_dir)
 
     async def _recover(self, stage: Stage) -> Recovery:
         """Wait until every node agrees and serves again; never raises."""
@@ -369,8 +374,8 @@ class Life:
         except NotReady as error:
             ready, why = False, str(error)
         except Exception as error:  # a defect of ours or of a plug-in is no fault of the database
-            ready, why = None, f"could not be asked: {error!r}"
-            self._warn(f"whether the system recovered is not known: {error!r}")
+            ready, why = None, f"could not be asked: {named(error)}"
+            self._warn(f"whether the system recovered is not known: {named(error)}")
         seconds = time.monotonic() - begun
         self.events.note(f"recovery: {'ready' if ready else why} after {seconds:.1f} s")
         return {"ready": ready, "seconds": seconds, "why": why}
@@ -402,6 +407,8 @@ class Life:
             "exits": watch.exits,
             "lag_ms": dict(self.dispatcher.lag),
             "stuck_threads": self.dispatcher.stuck_clients,
+            "stuck_in": self.dispatcher.stuck_in,
+            "blocking_calls": self._loop_watch.blocking_calls(),
             "suspended_ms": round(self.sleep.suspended_ms()),
             "machine_trouble": [*self.machine.trouble(), *self._signals()],
             "interrupted": self.interrupted,

@@ -22,6 +22,7 @@ from harness.plugins import Registry
 from harness.run.claims import claim_of
 from harness.run.schedule import Schedule, schedule
 from harness.store.scenario import Scenario
+from harness.wording import shown
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,20 @@ class Parts:
 
 def prepare(scenario: Scenario, registry: Registry) -> Parts:
     """Make every part of ``scenario``; ``UsageError`` says why a combination is impossible."""
-    system: System = registry.get("systems", scenario.system)(scenario.options)
+    system: System = registry.get("systems", scenario.system)(scenario.all_options)
     workload: Workload = registry.get("workloads", scenario.workload)(
         WorkloadOptions(
             nodes=scenario.nodes,
             concurrency=scenario.threads,
             seed=scenario.seed,
-            extra=scenario.options,
+            extra=scenario.all_options,
         )
     )
     _refuse_missing_abilities(system, workload)
     registry.refuse_unowned("checkers", workload.checkers)
     _refuse_older_form(system)
     roles = roles_of(system, scenario.node_names)
-    faults = [registry.get("nemeses", name)(scenario.options) for name in scenario.nemesis]
+    faults = [registry.get("nemeses", name)(scenario.all_options) for name in scenario.nemesis]
     for fault in faults:
         if isinstance(fault, AimsAtRoles):
             fault.aim(roles)
@@ -87,7 +88,7 @@ def request_of(parts: Parts, chosen: str | None = None) -> Request:
         provider=chosen or scenario.provider,
         nodes=scenario.node_names,
         system=parts.system,
-        options=scenario.options,
+        options=scenario.all_options,
     )
 
 
@@ -96,8 +97,8 @@ def _refuse_missing_abilities(system: System, workload: Workload) -> None:
     missing = [ability.__name__ for ability in workload.needs if ability not in has]
     if missing:
         raise UsageError(
-            f"the workload {workload.name!r} needs {', '.join(missing)},"
-            f" which the clients of {system.name!r} do not have",
+            f"the workload {shown(workload.name)} needs {', '.join(missing)},"
+            f" which the clients of {shown(system.name)} do not have",
             "polygraph list --matrix",
         )
 
@@ -109,8 +110,9 @@ def _refuse_older_form(system: System) -> None:
     if names[:1] == ["node"]:
         of_roles = ", role" if isinstance(system, OfRoles) else ""
         raise UsageError(
-            f"{system.name!r} is written for an earlier contract: its start({', '.join(names)}) is"
-            f" now start(stage, node{of_roles}), and ready, primaries and final_states get the"
+            f"{shown(system.name)} is written for an earlier contract: its"
+            f" start({', '.join(names)}) is now start(stage, node{of_roles}),"
+            " and ready, primaries and final_states get the"
             " stage too",
             "docs/plugins.md tells what changed in which version; stage.cluster is the cluster",
         )

@@ -17,8 +17,9 @@ from harness.contract.node import Cluster
 from harness.contract.roles import Place, in_waves
 from harness.contract.system import Forms, Stage
 from harness.errors import NotReady, UsageError
-from harness.run.initial_state import watch_for_ends
 from harness.run.preparation import Parts
+from harness.run.waits import all_of
+from harness.wording import shown
 
 T = TypeVar("T")
 
@@ -31,7 +32,7 @@ def refuse_faults(parts: Parts, cluster: Cluster) -> None:
     for fault in parts.faults:
         refusal = _lacks(fault, parts, cluster.provider) or fault.refusal(cluster, parts.system)
         if refusal:
-            raise UsageError(f"the fault {fault.name!r} is not possible here: {refusal}")
+            raise UsageError(f"the fault {shown(fault.name)} is not possible here: {refusal}")
 
 
 def _lacks(fault: Fault, parts: Parts, provider: str) -> str | None:
@@ -39,7 +40,7 @@ def _lacks(fault: Fault, parts: Parts, provider: str) -> str | None:
     needs = fault.needs if isinstance(fault, HasNeeds) else ()
     missing = [need for need in of_systems(needs) if not isinstance(parts.system, need)]
     if missing:
-        return f"the system {parts.system.name!r} lacks what it needs: {_told(missing)}"
+        return f"the system {shown(parts.system.name)} lacks what it needs: {_told(missing)}"
     missing = lacking(needs, provider) if provider in ABILITIES else []
     if missing:
         return f"nodes of the provider {provider} lack what it needs: {_told(missing)}"
@@ -56,7 +57,7 @@ def _told(abilities: Iterable[type]) -> str:
 
 async def install(stage: Stage) -> None:
     """Install every role on its nodes, the nodes beside each other."""
-    await together(
+    await all_of(
         asyncio.to_thread(_install, stage, node.name, stage.roles_on(node.name))
         for node in stage.cluster.nodes
     )
@@ -69,7 +70,7 @@ async def start(stage: Stage, tell: Callable[[str, str], None]) -> None:
     """
     places = [(node, role.name) for role in stage.roles for node in role.nodes]
     for wave in in_waves(stage.roles, places):
-        await together(asyncio.to_thread(_start, stage, place, tell) for place in wave)
+        await all_of(asyncio.to_thread(_start, stage, place, tell) for place in wave)
 
 
 def _install(stage: Stage, node: str, roles: Sequence[str]) -> None:
@@ -101,23 +102,3 @@ async def within(work: Awaitable[T], timeout_s: float, what: str) -> T:
             f"{what} did not return in {timeout_s + GRACE_S:g} s",
             "look at the logs under nodes/ of the run's folder",
         ) from error
-
-
-async def unless_ended(stage: Stage, work: Awaitable[T]) -> T:
-    """What ``work`` gives, or :class:`SetupError` at once when a daemon ends meanwhile."""
-    task, watch = asyncio.ensure_future(work), asyncio.ensure_future(watch_for_ends(stage))
-    try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            watch.result()
-        return await task
-    finally:
-        task.cancel()
-        watch.cancel()
-
-
-async def together(works: Iterable[Awaitable[None]]) -> None:
-    """Wait for all, then raise the first error, so that nothing goes on behind one's back."""
-    for answer in await asyncio.gather(*works, return_exceptions=True):
-        if isinstance(answer, BaseException):
-            raise answer

@@ -15,6 +15,7 @@ thread. What an abandoned worker still says is not listened to.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from harness.contract.client import Failed, Indeterminate, SystemClient, Target
@@ -22,6 +23,7 @@ from harness.contract.current import Current, set_current
 from harness.errors import PolygraphError
 from harness.history.operation import FAIL, INFO, Operation
 from harness.run.completions import described, ended, placed
+from harness.run.hanging import hanging
 
 Invoke = Callable[[SystemClient, Operation], Awaitable[Operation]]
 Finished = Callable[["Worker", Operation, Operation], None]
@@ -134,10 +136,15 @@ class Departures:
     """Clients that are no longer used and have not closed yet."""
 
     def __init__(self) -> None:
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], Callable[[], str | None]] = {}
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def places(self) -> dict[str, int]:
+        """Where they hang, as far as that can be seen, and how many there."""
+        found = Counter(where() for where in self._open.values())
+        return {place: count for place, count in found.most_common() if place is not None}
 
     def close_in_background(
         self, client: SystemClient | None, task: asyncio.Task[None] | None = None
@@ -146,8 +153,8 @@ class Departures:
         if task is not None:
             task.cancel()
         leaving = asyncio.get_running_loop().create_task(_closed(client, task))
-        self._open.add(leaving)
-        leaving.add_done_callback(self._open.discard)
+        self._open[leaving] = lambda: hanging(client, task)
+        leaving.add_done_callback(lambda _: self._open.pop(leaving, None))
 
     async def wait(self, timeout_s: float) -> None:
         """Until all are gone, or the time is over."""

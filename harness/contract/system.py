@@ -203,6 +203,11 @@ class Stage:
         """Have the system stop one role on one node politely; it is one that :class:`Stops`."""
         self._call("stop", self, self.cluster.node(node), role=role)
 
+    def stop_statuses(self, role: str) -> Sequence[int]:
+        """How the daemons of a role end when they are stopped politely, as the system says."""
+        found: Sequence[int] = self._call("stop_statuses", role=role)
+        return found
+
     def primaries(self, role: str) -> Sequence[str]:
         """Who believes to lead in a role; the system is one that can tell its :class:`Primaries`.
 

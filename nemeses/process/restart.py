@@ -4,7 +4,8 @@ What is stopped politely flushes what it holds and hands over what it leads; wha
 must be there when it comes back, and whoever takes over meanwhile must know of it. The system says
 how it is stopped and with which exit statuses it then ends; any other end is a crash, and no proof
 of this fault. Roles are stopped in the reverse of the order in which they start. What does not obey
-is ended by SIGKILL before it is started again, and then the fault has not bitten.
+is ended by SIGKILL before it is started again, and then the fault has not bitten. Nor has it where
+a process was stopped before it knew of its signals, which the signal itself ends; that is no crash.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class Restart(EndsProcesses):
         return stage.stop_statuses(role)
 
     def may_end_with(self, stage: Stage, role: str) -> Sequence[int]:
-        """Or by SIGKILL, if it did not obey."""
-        return (*self.statuses(stage, role), -signal.SIGKILL)
+        """Or as a process does that has no handlers yet; or by SIGKILL, if it did not obey."""
+        return (*self.statuses(stage, role), -signal.SIGTERM, -signal.SIGINT, -signal.SIGKILL)
 
     def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Have the system stop every role on every target, the last started first."""

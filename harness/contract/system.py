@@ -225,8 +225,12 @@ class Stage:
         roles = self.roles_on(node) if role is None else [role]
         running = [d for each in roles for d in self.daemons_of(node, each) if d.alive()]
         for daemon in running:
-            daemon.signal(signal.SIGTERM)
-            daemon.signal(signal.SIGCONT)
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                try:
+                    daemon.signal(number)
+                except Exception:  # a provider's own, and it may have just ended
+                    if daemon.alive():
+                        raise
         deadline = time.monotonic() + timeout_s
         for daemon in running:
             daemon.wait(max(0.0, deadline - time.monotonic()))

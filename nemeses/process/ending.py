@@ -112,7 +112,7 @@ class EndsProcesses:
 
     def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Start again the roles of which it ended processes, where they do not run whole."""
-        start_again(stage, detail)
+        start_again(stage, detail, self._told)
 
     def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
         """Whether every role of which it ended processes runs whole again."""

@@ -122,28 +122,30 @@ def append(file, message):
 
 
 class Worker:
-    """Passes on what its clients ask; each thread has a link to the controller that leads."""
+    """Passes on what its clients ask, over links that it keeps to the controller that leads."""
 
     def __init__(self, config):
         self.controllers = config["controllers"]
-        self.local = threading.local()
+        self.leads = None
+        self.idle = []
 
     def answer(self, message):
         try:
-            lines = self.lines()
+            lines = self.idle.pop() if self.idle else self.connect()
         except OSError as error:
             return {"refused": f"no controller leads: {error}"}
         try:
-            return exchange(lines, message)
+            said = exchange(lines, message)
         except (OSError, ValueError) as error:
-            self.local.lines = None
+            self.leads = None
             return {"lost": f"{type(error).__name__}: {error}"}
+        self.idle.append(lines)
+        return said
 
-    def lines(self):
-        if getattr(self.local, "lines", None) is None:
-            link = socket.create_connection(place(self.leader()), PASS_ON_S)
-            self.local.lines = link.makefile("rwb")
-        return self.local.lines
+    def connect(self):
+        """A link to the controller that leads, who is asked for again once one was lost."""
+        self.leads = self.leads or self.leader()
+        return socket.create_connection(place(self.leads), PASS_ON_S).makefile("rwb")
 
     def leader(self):
         """Where the controller is that leads, by asking one after the other."""
@@ -172,7 +174,7 @@ def greet(address):
     while True:
         with contextlib.suppress(OSError, ValueError):
             greet_until_lost(address)
-        time.sleep(GREET_S)
+        time.sleep(5 * GREET_S)
 
 
 def greet_until_lost(address):

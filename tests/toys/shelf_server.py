@@ -131,8 +131,9 @@ class Worker:
 
     def answer(self, message):
         try:
-            lines = self.idle.pop() if self.idle else self.connect()
+            lines = self.link()
         except OSError as error:
+            self.leads = None
             return {"refused": f"no controller leads: {error}"}
         try:
             said = exchange(lines, message)
@@ -142,8 +143,10 @@ class Worker:
         self.idle.append(lines)
         return said
 
-    def connect(self):
+    def link(self):
         """A link to the controller that leads, who is asked for again once one was lost."""
+        with contextlib.suppress(IndexError):
+            return self.idle.pop()
         self.leads = self.leads or self.leader()
         return socket.create_connection(place(self.leads), PASS_ON_S).makefile("rwb")
 

@@ -54,8 +54,9 @@ ARROWS: Mapping[str, frozenset[str]] = {
     | {"harness.cluster", "harness.cluster.namespaces", "harness.cluster.plain"},
     "harness.cluster.docker": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
     "harness.cluster.ssh": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
+    "harness.evidence": CONTRACT,
     "harness.run": CONTRACT
-    | {"harness.cluster", "harness.judge", "harness.verdict", "harness.report"},
+    | {"harness.cluster", "harness.evidence", "harness.judge", "harness.verdict", "harness.report"},
     "harness.conformance": CONTRACT | {"harness.run"},
     "harness.report": BASE | {"harness.history", "harness.verdict"},
     "harness.soak": BASE | {"harness.report"},

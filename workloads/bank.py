@@ -81,14 +81,14 @@ class Bank:
         Raises ``SetupError`` if they hold anything else: somebody has been here before.
         """
         initial = self.initial()
-        transaction = client.transaction()
+        transaction = await client.begin()
         if all(balance is None for balance in (await self._balances(transaction)).values()):
             for account, balance in initial.items():
                 await transaction.put(_key(account), balance)
             await transaction.commit()
         else:
             await transaction.abort()
-        proof = client.transaction()
+        proof = await client.begin(read_only=True)
         found = await self._balances(proof)
         await proof.commit()
         if found != initial:
@@ -123,7 +123,7 @@ class Bank:
 
     async def invoke(self, client: Transactions, operation: Operation) -> Operation:
         """One transaction. A refused commit passes through as ``Failed``."""
-        transaction = client.transaction()
+        transaction = await client.begin(read_only=operation.f == READ)
         pauses = pauses_of(operation)
         if operation.f == READ and len(pauses) == 2:
             return await self._held_read(transaction, operation, pauses)

@@ -71,7 +71,7 @@ class CausalReverse:
         """One transaction. A refused commit passes through as ``Failed``."""
         key, row = operation.value
         self._last_key = max(self._last_key, key)
-        transaction = client.transaction()
+        transaction = await client.begin(read_only=operation.f == READ)
         if operation.f == WRITE:
             await transaction.put(_name(key, row), row)
             await transaction.commit()

@@ -67,14 +67,14 @@ class Comments:
         self._last_key = max(self._last_key, key)
         if operation.f == "read":
             return completed(operation, OK, [key, await self._read(client, key)])
-        transaction = client.transaction()
+        transaction = await client.begin()
         await transaction.put(_name(key, comment), comment)
         await transaction.commit()
         return completed(operation, OK, operation.value)
 
     async def _read(self, client: Transactions, key: int) -> list[Any]:
         names = [_name(key, comment) for comment in range(self._ids)]
-        transaction = client.transaction()
+        transaction = await client.begin(read_only=True)
         found = await transaction.get_many(names)
         await transaction.commit()
         return [found[name] for name in names if found[name] is not None]

@@ -54,7 +54,7 @@ class G2:
         key, (a, b) = operation.value
         self._last_key = max(self._last_key, key)
         rows = {f"g2-a-{key}": a, f"g2-b-{key}": b}
-        transaction = client.transaction()
+        transaction = await client.begin()
         found = await transaction.get_many(list(rows))
         if any(row is not None for row in found.values()):
             await transaction.abort()

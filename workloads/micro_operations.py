@@ -66,9 +66,9 @@ async def carry_out(
     ``name_of`` gives the name under which the system stores a key of the workload. ``Failed`` and
     ``Indeterminate`` pass through.
     """
-    transaction = client.transaction()
-    done: list[MicroOperation] = []
     steps = operation.value
+    transaction = await client.begin(read_only=all(step[0] == "r" for step in steps))
+    done: list[MicroOperation] = []
     pauses = pauses_of(operation)
     while len(done) < len(steps):
         at = len(done)

@@ -57,7 +57,7 @@ class Monotonic:
     async def invoke(self, client: Transactions, operation: Operation) -> Operation:
         """One transaction. A refused commit passes through as ``Failed``."""
         names = {str(row): f"monotonic-{row}" for row in range(self._partitions)}
-        transaction = client.transaction()
+        transaction = await client.begin(read_only=operation.f == READ)
         stored = await transaction.get_many(list(names.values()))
         found = {row: stored[name] for row, name in names.items()}
         if operation.f == READ:

@@ -82,7 +82,7 @@ class PredicatesWorkload:
         group, steps = operation.value
         self._last_group = max(self._last_group, group)
         prefix = f"predicates-{group}-"
-        transaction = client.transaction()
+        transaction = await client.begin(read_only=all(step[0] == "rp" for step in steps))
         done: list[list[Any]] = []
         for step in steps:
             if step[0] == "rp":

@@ -56,7 +56,7 @@ class Sequential:
         """One transaction. A refused commit passes through as ``Failed``."""
         key = operation.value[0]
         name = f"sequential-{key}"
-        transaction = client.transaction()
+        transaction = await client.begin(read_only=operation.f == READ)
         value = await transaction.get(name)
         if operation.f == INC:
             value = (value or 0) + 1

@@ -246,7 +246,7 @@ class RandomTransactions:
     async def setup(self, client: Transactions) -> None:
         """Nothing to make; proves that a transaction is served and that no key is there yet."""
         names = [self.stored_name(key) for key in range(len(self._shape.key_weights))]
-        transaction = client.transaction()
+        transaction = await client.begin()
         if self.write == "append":
             self.facts = {APPENDS: OWN if has_append(transaction) else GET_AND_PUT}
         found = await transaction.get_many(names)

@@ -55,14 +55,14 @@ async def _compare_and_set(client: Any) -> Any:
 
 
 async def _read_only_transaction(client: Any) -> Any:
-    transaction = client.transaction()
+    transaction = await client.begin(read_only=True)
     found = await transaction.get_many([_KEY, _OTHER_KEY])
     await transaction.commit()
     return found[_KEY]
 
 
 async def _transaction(client: Any) -> Any:
-    transaction = client.transaction()
+    transaction = await client.begin()
     found = await transaction.get(_KEY)
     await transaction.put(_OTHER_KEY, 1)
     await transaction.commit()

@@ -23,6 +23,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from harness.contract.current import tell as tell
+from harness.contract.current import trace_id as trace_id
+from harness.contract.transaction import AppendingTransaction as AppendingTransaction
+from harness.contract.transaction import Predicates as Predicates
+from harness.contract.transaction import PredicateTransaction as PredicateTransaction
+from harness.contract.transaction import Transaction as Transaction
+from harness.contract.transaction import Transactions as Transactions
+
 
 class Failed(Exception):
     """The operation certainly did not happen; it becomes ``fail``. ``error`` is JSON.
@@ -45,6 +53,32 @@ class Indeterminate(Exception):
         self.error = error
 
 
+class Target(str):
+    """Where a client is to connect. As text it is the address, ``host`` or ``host:port``.
+
+    ``node`` is the node's name and ``role`` what it is there, where these are known; ``addresses``
+    maps each port that the system has (as it calls it) to the ``host:port`` to reach it by.
+    """
+
+    __slots__ = ("addresses", "node", "role")
+
+    def __new__(
+        cls,
+        address: str,
+        *,
+        node: str | None = None,
+        role: str | None = None,
+        addresses: Mapping[int, str] | None = None,
+    ) -> Target:
+        made = super().__new__(cls, address)
+        made.node, made.role, made.addresses = node, role, addresses or {}
+        return made
+
+    node: str | None
+    role: str | None
+    addresses: Mapping[int, str]
+
+
 @runtime_checkable
 class SystemClient(Protocol):
     """A connection of one process to one node.
@@ -54,8 +88,8 @@ class SystemClient(Protocol):
     so a late answer can never reach the next operation; ``close`` is quick and safe twice.
     """
 
-    async def open(self, address: str) -> None:
-        """Get ready to talk to the node at ``address`` (host or host:port)."""
+    async def open(self, target: Target, /) -> None:
+        """Get ready to talk to the node at ``target``: text that is its address, and more."""
         ...
 
     async def close(self) -> None:
@@ -77,69 +111,6 @@ class Registers(Protocol):
 
     async def compare_and_set(self, key: Any, old: Any, new: Any) -> bool:
         """Set ``key`` to ``new`` if it holds ``old``; ``False`` if the server says it did not."""
-        ...
-
-
-@runtime_checkable
-class Transaction(Protocol):
-    """One open transaction. After ``commit``, ``abort`` or an exception it is finished.
-
-    It may also be an :class:`AppendingTransaction`.
-    """
-
-    async def get(self, key: Any) -> Any:
-        """The value of ``key`` in this transaction's view (``None`` if absent)."""
-        ...
-
-    async def get_many(self, keys: Sequence[Any]) -> Mapping[Any, Any]:
-        """The values of all ``keys`` in one view."""
-        ...
-
-    async def put(self, key: Any, value: Any) -> None:
-        """Set ``key`` to ``value`` when this commits."""
-        ...
-
-    async def commit(self) -> None:
-        """Commit. ``Failed`` if the server said that it rolled back."""
-        ...
-
-    async def abort(self) -> None:
-        """Give up; nothing of it happens."""
-        ...
-
-
-@runtime_checkable
-class AppendingTransaction(Transaction, Protocol):
-    """A transaction that can append in one statement, instead of a get and a put."""
-
-    async def append(self, key: Any, element: Any) -> None:
-        """Add ``element`` to the list ``key`` (an absent one is empty) when this commits."""
-        ...
-
-
-@runtime_checkable
-class Transactions(Protocol):
-    """Interactive transactions at the isolation level that the system was asked for."""
-
-    def transaction(self) -> Transaction:
-        """Begin one."""
-        ...
-
-
-@runtime_checkable
-class PredicateTransaction(Transaction, Protocol):
-    """A transaction that can ask for all rows that there are, and delete."""
-
-    async def scan(self, prefix: str) -> Mapping[str, Any]:
-        """Every key (a string) that begins with ``prefix``, with its value, in this view.
-
-        The *absence* of other keys is part of what was read: a commit that is serializable is
-        refused if one has come meanwhile.
-        """
-        ...
-
-    async def delete(self, key: Any) -> None:
-        """Remove ``key`` when this commits."""
         ...
 
 
@@ -208,15 +179,6 @@ class Locks(Protocol):
 
     async def release(self, name: Any, token: int) -> bool:
         """Give the lock back; ``False`` if the server says that ``token`` does not hold it."""
-        ...
-
-
-@runtime_checkable
-class Predicates(Protocol):
-    """As :class:`Transactions`, over rows that can be asked for by a condition."""
-
-    def transaction(self) -> PredicateTransaction:
-        """Begin one."""
         ...
 
 

@@ -216,7 +216,15 @@ def _operation(intake: Intake, name: str) -> Operation:
     node = node if isinstance(node, str) else None
     trace = trace if isinstance(trace, str) else None
     wall = wall if isinstance(wall, int) else None
-    kept = {"node": node, "trace": trace, "wall_time_ns": wall}
+    served, timestamps = raw.get("served"), _timestamps(raw.get("timestamps"))
+    served = served if isinstance(served, str) else None
+    kept = {
+        "node": node,
+        "trace": trace,
+        "wall_time_ns": wall,
+        "served": served,
+        "timestamps": timestamps,
+    }
     extra = {
         key: item
         for key, item in raw.items()
@@ -235,5 +243,15 @@ def _operation(intake: Intake, name: str) -> Operation:
         node,
         trace,
         wall,
+        served,
+        timestamps,
         extra or None,
     )
+
+
+def _timestamps(told: Any) -> dict[str, int | str] | None:
+    """The system's own times, if that is what ``told`` is."""
+    if not isinstance(told, dict) or not all(isinstance(name, str) for name in told):
+        return None
+    are_times = all(isinstance(at, int | str) and at.__class__ is not bool for at in told.values())
+    return told if told and are_times else None

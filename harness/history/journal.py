@@ -155,6 +155,8 @@ class Journal:
             operation.node,
             operation.trace,
             operation.wall_time_ns,
+            operation.served,
+            operation.timestamps,
             operation.extra,
         )
         buffer = self._buffer

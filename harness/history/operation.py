@@ -35,9 +35,10 @@ class Operation(
 
     ``index`` counts records from 0 and ``time`` is nanoseconds of the controller's monotonic
     clock since the start of the run; both are -1 until the journal gives them. ``value`` is
-    JSON. ``extra`` keeps keys that other tools wrote and we do not know; in a file they stand
-    in the same object as the others (so the plain decoder refuses unknown keys, and the reader
-    then sorts them in).
+    JSON. ``served`` is who answered and ``timestamps`` the system's own times of the operation, as
+    the client was told them. ``extra`` keeps keys that other tools wrote and we do not know; in a
+    file they stand in the same object as the others (so the plain decoder refuses unknown keys,
+    and the reader then sorts them in).
     """
 
     index: int
@@ -50,6 +51,8 @@ class Operation(
     node: str | None = None
     trace: str | None = None
     wall_time_ns: int | None = None
+    served: str | None = None
+    timestamps: dict[str, int | str] | None = None
     extra: dict[str, Any] | None = None
 
     @property

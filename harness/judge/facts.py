@@ -147,6 +147,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
     ),
     "lag_ms": _table(_number),
     "stuck_threads": _whole,
+    "stuck_in": _table(_whole),
+    "blocking_calls": _list(_with(_fields(by=_text, at=_text, seconds=_number), "by", "at")),
     "suspended_ms": _number,
     "final_keys": _or_null(
         _with(_fields(read=_whole, open_under_faults=_whole), "read", "open_under_faults")

@@ -10,7 +10,7 @@ it. The rules judge runs only; a bare history file has no faults and no machine 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -376,20 +376,36 @@ def _stalls(record: Record) -> Iterator[HealthFinding]:
             message=f"the client loop was late by {p99:.1f} ms at the 99th percentile",
             settle=_lighter(record),
         )
-    if int(run.get("stuck_threads") or 0):
-        yield HealthFinding(
-            check="stuck-clients",
-            level="warning",
-            message=f"{run['stuck_threads']} blocking calls of clients never came back and were"
-            " left behind",
-            settle="the driver's own time-out must be shorter than --op-timeout",
-        )
+    yield from _blocking_calls(run)
     if float(run.get("suspended_ms", 0)) > SUSPENDED_MS:
         yield HealthFinding(
             check="suspended",
             level="unknown",
             message=f"the machine was suspended for {run['suspended_ms']:.0f} ms during the run",
             settle="run it again on a machine that stays awake",
+        )
+
+
+def _blocking_calls(run: Mapping[str, Any]) -> Iterator[HealthFinding]:
+    """Drivers that block: in an async client they hold up all, in threads they may hang."""
+    calls = run.get("blocking_calls") or []
+    if calls:
+        worst = "; ".join(f"{call['by']} ({call['at']})" for call in calls[:3])
+        yield HealthFinding(
+            check="blocking-calls",
+            level="warning",
+            message=f"an async client makes blocking calls, which hold up all clients: {worst}",
+            settle="await in it what blocks, or give the driver to"
+            " harness.contract.blocking.BlockingClient, which calls it in a thread",
+        )
+    if int(run.get("stuck_threads") or 0):
+        places = ", ".join(f"{n} in {place}" for place, n in (run.get("stuck_in") or {}).items())
+        yield HealthFinding(
+            check="stuck-clients",
+            level="warning",
+            message=f"{run['stuck_threads']} blocking calls of clients never came back and were"
+            f" left behind{f': {places}' if places else ''}",
+            settle="the driver's own time-out must be shorter than --op-timeout",
         )
 
 

@@ -1,6 +1,6 @@
 """The contract's version, and what a plug-in of an earlier version must know.
 
-A plug-in may say what it was written for, ``POLYGRAPH_CONTRACT = 2``. The version rises when a
+A plug-in may say what it was written for, ``POLYGRAPH_CONTRACT = 3``. The version rises when a
 plug-in that was right before must change, or leans on a redirection of :mod:`.old_names`; what
 changed then stands here, and nowhere else.
 
@@ -15,7 +15,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 """The contract that :mod:`harness.contract` is."""
 
 CHANGES: Final[Mapping[int, str]] = {
@@ -23,6 +23,9 @@ CHANGES: Final[Mapping[int, str]] = {
     " harness.contract.client), what a checker sees and says in harness.verdict, and our checkers,"
     " nemeses and systems lie in folders by kind (checkers.bank is checkers.objects.bank);"
     " the interfaces are as they were",
+    3: "`await client.begin(read_only=False)` in place of `client.transaction()`, of Transactions"
+    " and Predicates; a client's `open` is given a harness.contract.client.Target, which is the"
+    " address as text and knows more",
 }
 """A version to what it changed."""
 
@@ -39,6 +42,7 @@ MOVED: Final[Mapping[str, str]] = {
     "harness.history.log_times": "harness.verdict.log_times",
     "harness.history.consistency": "harness.verdict.consistency",
     "harness.run.ledger": "harness.history.ledger",
+    "harness.run.blocking": "harness.contract.blocking",
     "checkers.bank": "checkers.objects.bank",
     "checkers.bank_proofs": "checkers.objects.bank_proofs",
     "checkers.counter": "checkers.objects.counter",

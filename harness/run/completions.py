@@ -39,7 +39,7 @@ def placed(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return _named(error)
-    foreign = [frame for frame in frames if not _is_machinery(frame.filename)]
+    foreign = [frame for frame in frames if not is_machinery(frame.filename)]
     place = (foreign or frames)[-1]
     return f"{_named(error)} ({place.filename}:{place.lineno}, in {place.name})"
 
@@ -48,7 +48,8 @@ _STANDARD: Final = sysconfig.get_path("stdlib")
 _OURS: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
-def _is_machinery(filename: str) -> bool:
+def is_machinery(filename: str) -> bool:
+    """Whether a file is the standard library's or Polygraph's own, which others pass through."""
     if filename.startswith((_OURS, "<")):
         return True
     return filename.startswith(_STANDARD) and "site-packages" not in filename

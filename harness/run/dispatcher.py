@@ -28,7 +28,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from harness.contract.client import SystemClient
+from harness.contract.client import SystemClient, Target
 from harness.errors import PolygraphError, StoreError
 from harness.generator.context import Context, initial_context, next_rotation
 from harness.generator.core import (
@@ -64,8 +64,9 @@ def _to_stderr(message: str) -> None:
 class Dispatcher:
     """Runs generators against clients; make it on the loop that serves the clients.
 
-    ``nodes`` are ``(name, address)`` or plain addresses; client thread i talks to node i modulo
-    their number, and a name is recorded with each invocation. ``open_client()`` gives a new
+    ``nodes`` are targets, ``(name, address)`` or plain addresses; client thread i talks to node i
+    modulo their number, and a name is recorded with each invocation. ``run`` is the run's id, from
+    which trace ids follow. ``open_client()`` gives a new
     client, opened within the time of its process's first operation; ``invoke(client,
     operation)`` the completion. ``nemesis(operation)``, if there is one, carries out what is on
     the nemesis thread.
@@ -81,12 +82,13 @@ class Dispatcher:
         self,
         *,
         journal: Recorder,
-        nodes: Sequence[tuple[str, str]] | Sequence[str],
+        nodes: Sequence[Target] | Sequence[tuple[str, str]] | Sequence[str],
         concurrency: int,
         open_client: Callable[[], SystemClient],
         invoke: Invoke,
         nemesis: Callable[[Operation], Awaitable[Operation]] | None = None,
         seed: int = 0,
+        run: str | None = None,
         op_timeout_s: float = 5.0,
         say: Callable[[str], None] = _to_stderr,
         watchdog: Watchdog | None = None,
@@ -95,9 +97,9 @@ class Dispatcher:
         self.stuck: str | None = None
         self.defect: str | None = None
         self._journal = journal
-        named = [(None, node) if isinstance(node, str) else node for node in nodes]
-        self._addresses = [named[i % len(named)][1] for i in range(concurrency)]
-        self._node_names = [named[i % len(named)][0] for i in range(concurrency)]
+        targets = [_target(node) for node in nodes]
+        self._targets = [targets[i % len(targets)] for i in range(concurrency)]
+        self._run_id = run
         self._open_client = open_client
         self._invoke = invoke
         self._nemesis = nemesis
@@ -153,6 +155,11 @@ class Dispatcher:
     def stuck_clients(self) -> int:
         """How many clients were given up and have not let go by now (after ``close``: for good)."""
         return len(self._departures)
+
+    @property
+    def stuck_in(self) -> dict[str, int]:
+        """In which calls these hang, as far as that can be seen, and how many in each."""
+        return self._departures.places()
 
     async def run(self, generator: Liftable) -> None:
         """Carry out ``generator`` to its end, or until stopped; all operations are completed.
@@ -298,7 +305,7 @@ class Dispatcher:
             INVOKE,
             operation.f,
             operation.value,
-            node=self._node_names[thread],
+            node=self._targets[thread].node,
             extra=operation.extra,
         )
 
@@ -314,7 +321,9 @@ class Dispatcher:
         if worker.operation is not invocation:
             return
         worker.operation = None
-        recorded = self._complete(worker.thread, invocation, checked(invocation, completion))
+        recorded = self._complete(
+            worker.thread, invocation, worker.current.told(checked(invocation, completion))
+        )
         if recorded is None:
             return
         if recorded.type == OK:
@@ -338,7 +347,7 @@ class Dispatcher:
         thread, limit_s = worker.thread, self._op_timeout_ns / NS_PER_S
         worker.operation = None
         timeout = ended(invocation, INFO, f"timeout: no answer within {limit_s:g} s")
-        recorded = self._complete(thread, invocation, timeout)
+        recorded = self._complete(thread, invocation, worker.current.told(timeout))
         self._departures.close_in_background(worker.client, worker.task)
         self._workers[thread] = self._new_worker(thread)
         self._retire(thread)
@@ -418,6 +427,8 @@ class Dispatcher:
             self._end_nemesis(self._nemesis_open, stopped)
         if self.stuck_clients >= STUCK_PER_THREAD * self._concurrency and self.stuck is None:
             self.stuck = f"{self.stuck_clients} clients hang and cannot be closed"
+            if places := ", ".join(f"{n} in {place}" for place, n in self.stuck_in.items()):
+                self.stuck += f": {places}"
             self._stop()
         if self._is_pending:
             self._arm()
@@ -469,8 +480,14 @@ class Dispatcher:
             sleeper.cancel()
 
     def _new_worker(self, thread: int) -> Worker:
-        address = self._addresses[thread]
-        return Worker(thread, address, self._open_client, self._invoke, self._finished)
+        target, run = self._targets[thread], self._run_id
+        return Worker(thread, target, self._open_client, self._invoke, self._finished, run)
+
+
+def _target(node: Target | tuple[str, str] | str) -> Target:
+    if isinstance(node, tuple):
+        return Target(node[1], node=node[0])
+    return node if isinstance(node, Target) else Target(node)
 
 
 def _not_fitting(operation: Operation, what: str) -> GeneratorError:

@@ -18,8 +18,10 @@ from harness.contract.client import Failed, Indeterminate
 from harness.contract.fault import NeedsProcesses, Stage
 from harness.contract.node import Cluster, Daemon, LogsElsewhere
 from harness.errors import PolygraphError, SetupError, UsageError
+from harness.plugins.changes import since
 from harness.run.completions import placed
 from harness.run.preparation import Parts
+from harness.run.targets import targets_of
 
 CLOSE_S: Final = 1.0
 LAST_LINES: Final = 8
@@ -31,6 +33,7 @@ _AGAIN_S: Final = 0.2
 async def make_initial_state(parts: Parts, cluster: Cluster, logs: Path, patience_s: float) -> Any:
     """What ``Workload.setup`` gives, tried again until it is proved or patience ends."""
     deadline = time.monotonic() + patience_s
+    refuse_lacking_clients(parts)
     while True:
         try:
             return await _once(parts, cluster)
@@ -50,6 +53,26 @@ async def make_initial_state(parts: Parts, cluster: Cluster, logs: Path, patienc
         await asyncio.sleep(_AGAIN_S)
 
 
+def refuse_lacking_clients(parts: Parts) -> None:
+    """``SetupError`` where a client lacks methods of an ability that its system says it has."""
+    try:
+        client = parts.system.client(parts.scenario.op_timeout)
+    except Exception:  # told by the first attempt
+        return
+    for ability in parts.workload.needs:
+        wanted = [name for name in vars(ability) if not name.startswith("_")]
+        lacking = [name for name in wanted if not callable(getattr(client, name, None))]
+        if lacking:
+            hint = "see harness.contract.client"
+            if "begin" in lacking and callable(getattr(client, "transaction", None)):
+                hint = since(2)
+            raise SetupError(
+                f"the system {parts.system.name!r} says that its clients have {ability.__name__},"
+                f" but a {type(client).__name__} lacks {', '.join(lacking)}",
+                hint,
+            )
+
+
 class _TimedOut(Exception):
     """The whole attempt took too long; no exception of the client's."""
 
@@ -60,7 +83,7 @@ async def _once(parts: Parts, cluster: Cluster) -> Any:
     limit = asyncio.timeout(limit_s)
     try:
         async with limit:
-            await client.open(cluster.nodes[0].client_address)
+            await client.open(targets_of(cluster)[0])
             return await parts.workload.setup(client)
     except TimeoutError as error:
         if not limit.expired():

@@ -44,8 +44,10 @@ from harness.run.injection import Limits
 from harness.run.machine import MachineWatch
 from harness.run.nemesis import Nemesis
 from harness.run.preparation import Parts
+from harness.run.standstill import LoopWatch
+from harness.run.targets import targets_of
 from harness.run.watch import ExitWatch, SleepWatch
-from harness.run.watchdog import Watchdog, stall_limit_s
+from harness.run.watchdog import stall_limit_s
 from harness.store.runs import write_json
 from harness.verdict.evidence import Recovery, RunFacts
 
@@ -235,14 +237,14 @@ class Life:
         self.machine = MachineWatch(self.run_dir, self.journal.now)
         self._final = FinalPhase(self.parts)
         limit_s = stall_limit_s(self.parts.scenario.op_timeout)
-        self._watchdog = Watchdog(limit_s, self._stalled)
+        self._loop_watch = LoopWatch(limit_s, self._stalled)
         self.dispatcher = self._dispatcher()
         if self.interrupted:
             self.dispatcher.stop()
         watch.start()
         self.sleep.start()
         self.machine.start()
-        self._watchdog.start()
+        self._loop_watch.start()
         progress = asyncio.create_task(self._report_progress(stage))
         try:
             with self._phase("run"):
@@ -251,7 +253,7 @@ class Life:
             await asyncio.to_thread(self._collect)
         finally:
             progress.cancel()
-            self._watchdog.stop()
+            self._loop_watch.stop()
             await self.dispatcher.close()
             await asyncio.to_thread(watch.stop)
             await asyncio.to_thread(self.machine.stop)
@@ -296,14 +298,15 @@ class Life:
         scenario = self.parts.scenario
         return Dispatcher(
             journal=self.journal,
-            nodes=[(node.name, node.client_address) for node in self.cluster.nodes],
+            nodes=targets_of(self.cluster),
+            run=self.run_dir.name,
             concurrency=scenario.threads,
             open_client=self._open_client,
             invoke=self._final.invoke(),
             nemesis=self.nemesis.invoke if self.parts.faults else None,
             seed=scenario.seed,
             op_timeout_s=scenario.op_timeout,
-            watchdog=self._watchdog,
+            watchdog=self._loop_watch.watchdog,
             on_defect=self._note_defect,
         )
 
@@ -322,7 +325,7 @@ class Life:
         """
         why = (
             f"a client blocks the loop that serves all of them: it has stood still for"
-            f" {seconds:.0f} s"
+            f" {seconds:.0f} s{self._loop_watch.place()}"
         )
         self.facts["ended_early"] = why
         with contextlib.suppress(RuntimeError):  # the loop wakes up and changes them meanwhile
@@ -415,6 +418,8 @@ class Life:
             "exits": watch.exits,
             "lag_ms": dict(self.dispatcher.lag),
             "stuck_threads": self.dispatcher.stuck_clients,
+            "stuck_in": self.dispatcher.stuck_in,
+            "blocking_calls": self._loop_watch.blocking_calls(),
             "suspended_ms": round(self.sleep.suspended_ms()),
             "machine_trouble": [*self.machine.trouble(), *self._signals()],
             "interrupted": self.interrupted,

@@ -54,6 +54,16 @@ class Watchdog:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def beats(self) -> int:
+        """How often the loop has beaten."""
+        return self._beats
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether no beat is to be expected now."""
+        return self._is_resting
+
     def beat(self) -> None:
         """The loop lives. Costs next to nothing."""
         self._beats += 1

@@ -15,12 +15,15 @@ thread. What an abandoned worker still says is not listened to.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
-from harness.contract.client import Failed, Indeterminate, SystemClient
+from harness.contract.client import Failed, Indeterminate, SystemClient, Target
+from harness.contract.current import Current, set_current
 from harness.errors import PolygraphError
 from harness.history.operation import FAIL, INFO, Operation
 from harness.run.completions import described, ended, placed
+from harness.run.hanging import hanging
 
 Invoke = Callable[[SystemClient, Operation], Awaitable[Operation]]
 Finished = Callable[["Worker", Operation, Operation], None]
@@ -30,19 +33,23 @@ class Worker:
     """Serves one thread until it is abandoned or closed.
 
     ``finished(worker, invocation, completion)`` is called within the tick in which the answer
-    came. ``operation`` is what is open now and ``since_ns`` when it was invoked. Of the last
-    answer, ``session_ended`` tells whether the client lost its session with it, or may have, and
+    came. ``operation`` is what is open now, ``since_ns`` when it was invoked, and ``current`` what
+    the client is told and tells of it: made anew for each operation, so that what is told too late
+    of one is not taken for the next. ``run`` is the run's id. Of the last answer,
+    ``session_ended`` tells whether the client lost its session with it, or may have, and
     ``defect`` what was raised that nobody should raise.
     """
 
     __slots__ = (
-        "_address",
         "_finished",
         "_inbox",
         "_invoke",
         "_loop",
         "_open_client",
+        "_run",
+        "_target",
         "client",
+        "current",
         "defect",
         "operation",
         "session_ended",
@@ -54,10 +61,11 @@ class Worker:
     def __init__(
         self,
         thread: int,
-        address: str,
+        target: Target,
         open_client: Callable[[], SystemClient],
         invoke: Invoke,
         finished: Finished,
+        run: str | None = None,
     ) -> None:
         self.thread = thread
         self.client: SystemClient | None = None
@@ -65,7 +73,9 @@ class Worker:
         self.since_ns = 0
         self.session_ended = False
         self.defect: str | None = None
-        self._address = address
+        self.current = Current()
+        self._target = target
+        self._run = run
         self._open_client = open_client
         self._invoke = invoke
         self._finished = finished
@@ -81,9 +91,12 @@ class Worker:
 
     async def _serve(self) -> None:
         invoke, finished, create_future = self._invoke, self._finished, self._loop.create_future
+        run = self._run
         while True:
             operation = await self._inbox
             self._inbox = create_future()
+            self.current = Current(run, operation.index)
+            set_current(self.current)
             try:
                 client = self.client
                 if client is None:
@@ -111,7 +124,7 @@ class Worker:
         client = self._open_client()
         self.client = client  # so that it is closed should the opening never end
         try:
-            await client.open(self._address)
+            await client.open(self._target)
         except Failed:
             self.client = None
             await client.close()
@@ -123,10 +136,15 @@ class Departures:
     """Clients that are no longer used and have not closed yet."""
 
     def __init__(self) -> None:
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], Callable[[], str | None]] = {}
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def places(self) -> dict[str, int]:
+        """Where they hang, as far as that can be seen, and how many there."""
+        found = Counter(where() for where in self._open.values())
+        return {place: count for place, count in found.most_common() if place is not None}
 
     def close_in_background(
         self, client: SystemClient | None, task: asyncio.Task[None] | None = None
@@ -135,8 +153,8 @@ class Departures:
         if task is not None:
             task.cancel()
         leaving = asyncio.get_running_loop().create_task(_closed(client, task))
-        self._open.add(leaving)
-        leaving.add_done_callback(self._open.discard)
+        self._open[leaving] = lambda: hanging(client, task)
+        leaving.add_done_callback(lambda _: self._open.pop(leaving, None))
 
     async def wait(self, timeout_s: float) -> None:
         """Until all are gone, or the time is over."""

@@ -78,9 +78,19 @@ class RunFacts(TypedDict, total=False):
     exits: list[Exit]
     lag_ms: dict[str, float]
     stuck_threads: int
+    stuck_in: dict[str, int]
+    blocking_calls: list[BlockingCall]
     suspended_ms: float
     final_keys: FinalKeys | None
     machine_trouble: list[str]
+
+
+class BlockingCall(TypedDict):
+    """A call that held up the loop of all clients: whose, in which file and line, how long."""
+
+    by: str
+    at: str
+    seconds: float
 
 
 class Held(TypedDict, total=False):

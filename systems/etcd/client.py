@@ -34,7 +34,7 @@ class EtcdClient:
         self.compare_and_set = registers.compare_and_set
 
         transactions = EtcdTransactions(asks)
-        self.transaction = transactions.transaction
+        self.begin = transactions.begin
 
         sets, counters = EtcdSets(asks), EtcdCounters(asks)
         self.add_to_set, self.read_set = sets.add_to_set, sets.read_set

@@ -52,7 +52,7 @@ class EtcdCounters:
 
     async def add_to_counter(self, name: Any, delta: int) -> None:
         """A read and a conditional put; ``Failed`` if another changed it in between."""
-        transaction, key = self._transactions.transaction(), f"counter/{name}"
+        transaction, key = await self._transactions.begin(), f"counter/{name}"
         value = await transaction.get(key)
         await transaction.put(key, (value or 0) + delta)
         await transaction.commit()

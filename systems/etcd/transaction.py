@@ -40,8 +40,11 @@ class EtcdTransactions:
     def __init__(self, asks: Asks) -> None:
         self._asks = asks
 
-    def transaction(self) -> EtcdTransaction:
-        """Begin a transaction; all its requests share one operation's time from now on."""
+    async def begin(self, *, read_only: bool = False) -> EtcdTransaction:
+        """Begin a transaction, without a request; all it sends shares one operation's time.
+
+        One that only reads is no other kind: without puts it sends nothing at its commit.
+        """
         return EtcdTransaction(self._asks)
 
 

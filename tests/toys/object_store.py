@@ -103,7 +103,7 @@ class ObjectStore:
         self.rows[key] = new
         return True
 
-    def transaction(self) -> Transaction:
+    async def begin(self, *, read_only: bool = False) -> Transaction:
         return SometimesStale(self)
 
 

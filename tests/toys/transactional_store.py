@@ -16,7 +16,7 @@ from harness.contract.client import Failed
 
 
 class TransactionalStore:
-    """Is its own client: ``transaction()`` begins one. ``fails_with`` becomes of every commit."""
+    """Is its own client: ``begin()`` begins one. ``fails_with`` becomes of every commit."""
 
     def __init__(self, level: str = "serializable") -> None:
         self.level = level
@@ -28,7 +28,7 @@ class TransactionalStore:
 
     async def close(self) -> None: ...
 
-    def transaction(self) -> Transaction:
+    async def begin(self, *, read_only: bool = False) -> Transaction:
         return Transaction(self)
 
     def at(self, key: Any, commit: int) -> tuple[int, Any]:

@@ -188,7 +188,7 @@ class Shifting(TransactionalStore):
         self.left = -1
         self.read = read
 
-    def transaction(self) -> Transaction:
+    async def begin(self, *, read_only: bool = False) -> Transaction:
         return ShiftingTransaction(self)
 
     def shift(self) -> None:

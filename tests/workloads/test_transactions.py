@@ -217,7 +217,7 @@ class _AppendingClient:
     def __init__(self, transaction: Any) -> None:
         self._transaction = transaction
 
-    def transaction(self) -> Any:
+    async def begin(self, *, read_only: bool = False) -> Any:
         return self._transaction
 
 

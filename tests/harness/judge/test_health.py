@@ -122,6 +122,10 @@ def test_an_operation_that_a_fault_holds_up_met_it(healthy: Record) -> None:
     [
         ({"lag_ms": {"p50": 1, "p99": 25.0, "max": 60.0}}, {"loop-lag": "warning"}),
         ({"lag_ms": {"p50": 1, "p99": 2.0, "max": 1500.0}}, {"loop-stall": "unknown"}),
+        (
+            {"blocking_calls": [{"by": "Toy.read", "at": "toy.py:3", "seconds": 0.5}]},
+            {"blocking-calls": "warning"},
+        ),
         ({"suspended_ms": 30_000.0}, {"suspended": "unknown"}),
         ({"interrupted": True}, {"interrupted": "unknown"}),
         ({"partial": True}, {"partial": "unknown"}),

@@ -9,10 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.contract.client import Failed, Indeterminate, Registers
+from harness.contract.blocking import BlockingClient
+from harness.contract.client import (
+    AppendingTransaction,
+    Failed,
+    Indeterminate,
+    Registers,
+    Sets,
+    Transaction,
+    Transactions,
+)
 from harness.generator import clients, invoke, limit, repeat
 from harness.history.operation import Operation
-from harness.run.blocking import BlockingClient
 from harness.run.dispatcher import Dispatcher
 from tests.harness.run.dispatching import PATIENCE_S, Memory
 
@@ -100,6 +108,109 @@ def test_a_call_that_is_given_up_keeps_its_client_and_blocks_nobody() -> None:
         driver.release.set()
         await closing
         assert [what for what, _ in driver.calls] == ["read", "close"]
+
+    asyncio.run(main())
+
+
+class TransactionalDriver(Driver):
+    """A driver with transactions of its own kind; ``hang`` is a key whose read blocks."""
+
+    def begin(self, read_only: bool = False) -> DriverTransaction:
+        self._note(f"begin read_only={read_only}")
+        return DriverTransaction(self)
+
+
+class DriverTransaction:
+    def __init__(self, driver: TransactionalDriver) -> None:
+        self.driver, self.puts = driver, dict[Any, Any]()
+
+    def get(self, key: Any) -> Any:
+        return self.driver.read(key)
+
+    def get_many(self, keys: Any) -> Any:
+        return {key: self.driver.read(key) for key in keys}
+
+    def put(self, key: Any, value: Any) -> None:
+        self.driver._note("put")
+        self.puts[key] = value
+
+    def commit(self) -> None:
+        self.driver._note("commit")
+        self.driver.values.update(self.puts)
+
+    def abort(self) -> None:
+        self.driver._note("abort")
+
+
+def test_a_client_has_the_abilities_of_its_driver_and_no_other() -> None:
+    plain, whole = BlockingClient(Driver()), BlockingClient(TransactionalDriver())
+    assert isinstance(plain, Registers)
+    assert not isinstance(plain, Transactions)
+    assert isinstance(whole, Transactions)
+    assert not isinstance(whole, Sets)
+
+
+def test_transactions_run_in_the_thread_of_their_client() -> None:
+    async def main() -> None:
+        driver = TransactionalDriver()
+        client: Any = BlockingClient(driver)
+        await client.open("here")
+        transaction = await client.begin(read_only=True)
+        assert isinstance(transaction, Transaction)
+        assert not isinstance(transaction, AppendingTransaction)
+        assert await transaction.get_many(["x"]) == {"x": None}
+        await transaction.put("x", 1)
+        await transaction.commit()
+        assert await client.read("x") == 1
+        await client.close()
+        told = [what for what, _ in driver.calls]
+        assert told == [
+            "open here",
+            "begin read_only=True",
+            "read",
+            "put",
+            "commit",
+            "read",
+            "close",
+        ]
+        (thread,) = {ident for _, ident in driver.calls}
+        assert thread != threading.get_ident()
+
+    asyncio.run(main())
+
+
+def test_the_transaction_of_a_client_that_was_given_up_does_nothing_more() -> None:
+    async def main() -> None:
+        driver = TransactionalDriver()
+        client: Any = BlockingClient(driver)
+        transaction = await client.begin()
+        call = asyncio.create_task(transaction.get("hang"))
+        await asyncio.to_thread(driver.entered.wait)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        with pytest.raises(Indeterminate, match="given up"):
+            await transaction.commit()
+        driver.release.set()
+        await client.close()
+        assert "commit" not in [what for what, _ in driver.calls]
+
+    asyncio.run(main())
+
+
+def test_a_driver_that_can_be_interrupted_is_when_it_is_closed_in_the_middle() -> None:
+    class Interruptible(Driver):
+        def interrupt(self) -> None:
+            self.release.set()
+
+    async def main() -> None:
+        driver = Interruptible()
+        client: Any = BlockingClient(driver)
+        call = asyncio.create_task(client.read("hang"))
+        await asyncio.to_thread(driver.entered.wait)
+        call.cancel()
+        await client.close()
+        assert driver.closed.is_set()
 
     asyncio.run(main())
 

@@ -192,7 +192,7 @@ def ranges(*found: list[Any]) -> dict[str, Any]:
 
 def test_a_transaction_reads_at_one_revision_and_compares_what_it_read() -> None:
     async def work(client: EtcdClient) -> Any:
-        transaction = client.transaction()
+        transaction = await client.begin()
         first = await transaction.get_many(["a", "b"])
         second = await transaction.get("c")
         await transaction.put("a", 10)
@@ -216,7 +216,7 @@ def test_a_transaction_reads_at_one_revision_and_compares_what_it_read() -> None
 
 def test_a_read_only_transaction_sends_nothing_to_commit() -> None:
     async def work(client: EtcdClient) -> Any:
-        transaction = client.transaction()
+        transaction = await client.begin()
         await transaction.get("a")
         await transaction.get("a")
         await transaction.commit()
@@ -227,7 +227,7 @@ def test_a_read_only_transaction_sends_nothing_to_commit() -> None:
 
 def test_a_finished_transaction_can_do_nothing_more() -> None:
     async def work(client: EtcdClient) -> None:
-        transaction = client.transaction()
+        transaction = await client.begin()
         await transaction.put("a", 1)
         await transaction.abort()
         for call in (transaction.commit, lambda: transaction.get("a")):
@@ -242,7 +242,7 @@ def test_a_finished_transaction_can_do_nothing_more() -> None:
 
 def test_a_transaction_whose_read_failed_cannot_commit() -> None:
     async def work(client: EtcdClient) -> None:
-        transaction = client.transaction()
+        transaction = await client.begin()
         await transaction.put("b", 1)
         with pytest.raises(Failed, match="no leader"):
             await transaction.get("a")
@@ -254,9 +254,13 @@ def test_a_transaction_whose_read_failed_cannot_commit() -> None:
     assert len(heard) == 1
 
 
+async def _many_of_two(client: EtcdClient) -> Any:
+    return await (await client.begin()).get_many(["a", "b"])
+
+
 def test_a_transaction_answered_for_too_few_reads_fails() -> None:
     with pytest.raises(Failed, match="1 answers to 2 reads"):
-        told([says(ranges([]))], lambda c: c.transaction().get_many(["a", "b"]))
+        told([says(ranges([]))], _many_of_two)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_a_transaction_reads_one_snapshot_and_its_own_puts(single: Running) -> N
     async def work(client: EtcdClient) -> list[Any]:
         await client.write("a", 1)
         await client.write("b", 1)
-        transaction = client.transaction()
+        transaction = await client.begin()
         first = await transaction.get("a")
         await client.write("b", 2)  # after the snapshot
         await transaction.put("c", 9)
@@ -97,7 +97,7 @@ def test_a_transaction_reads_one_snapshot_and_its_own_puts(single: Running) -> N
 def test_a_transaction_whose_read_was_overwritten_fails_and_puts_nothing(single: Running) -> None:
     async def work(client: EtcdClient) -> list[Any]:
         await client.write("x", 1)
-        transaction = client.transaction()
+        transaction = await client.begin()
         await transaction.get("x")
         await client.write("x", 2)
         await transaction.put("y", 1)
@@ -110,7 +110,7 @@ def test_a_transaction_whose_read_was_overwritten_fails_and_puts_nothing(single:
 
 def test_a_transaction_that_saw_an_absent_key_fails_once_it_exists(single: Running) -> None:
     async def work(client: EtcdClient) -> Any:
-        transaction = client.transaction()
+        transaction = await client.begin()
         await transaction.get("new")
         await client.write("new", 1)
         await transaction.put("new", 2)
@@ -124,12 +124,12 @@ def test_a_transaction_that_saw_an_absent_key_fails_once_it_exists(single: Runni
 def test_transactions_commit_reads_and_puts_together(single: Running) -> None:
     async def work(client: EtcdClient) -> list[Any]:
         for _ in range(3):
-            transaction = client.transaction()
+            transaction = await client.begin()
             count = await transaction.get("count") or 0
             await transaction.put("count", count + 1)
             await transaction.put("twin", count + 1)
             await transaction.commit()
-        blind = client.transaction()
+        blind = await client.begin()
         await blind.put("twin", 10)
         await blind.commit()
         return [await client.read("count"), await client.read("twin")]
@@ -139,7 +139,7 @@ def test_transactions_commit_reads_and_puts_together(single: Running) -> None:
 
 def test_too_many_puts_are_refused_by_etcd_itself(single: Running) -> None:
     async def work(client: EtcdClient) -> Any:
-        transaction = client.transaction()
+        transaction = await client.begin()
         for number in range(200):
             await transaction.put(f"many-{number}", number)
         with pytest.raises(Failed, match="too many operations in txn request"):

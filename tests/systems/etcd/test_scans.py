@@ -20,7 +20,7 @@ from tests.toys.loopback_cluster import Running, tear_down
 
 def test_a_scan_compares_its_range_and_each_row_that_it_found() -> None:
     async def work(client: EtcdClient) -> Any:
-        transaction = client.transaction()
+        transaction = await client.begin()
         found = await transaction.scan("row-")
         await transaction.put("row-2", 9)
         await transaction.delete("row-1")
@@ -59,7 +59,7 @@ def test_a_scan_finds_the_rows_of_its_prefix_at_one_moment(single: Running) -> N
     async def work(client: EtcdClient) -> Any:
         for name in ("s-1", "s-2", "t-1"):
             await client.write(name, name)
-        transaction = client.transaction()
+        transaction = await client.begin()
         first = await transaction.scan("s-")
         await client.write("s-3", 1)
         await transaction.put("s-4", 4)
@@ -78,9 +78,9 @@ def test_a_commit_fails_if_a_row_comes_goes_or_changes(single: Running, change: 
 
     async def work(client: EtcdClient) -> Any:
         await client.write(f"{prefix}1", 1)
-        transaction = client.transaction()
+        transaction = await client.begin()
         await transaction.scan(prefix)
-        other = client.transaction()
+        other = await client.begin()
         if change == "goes":
             await other.delete(f"{prefix}1")
         else:
@@ -97,7 +97,7 @@ def test_a_commit_fails_if_a_row_comes_goes_or_changes(single: Running, change: 
 @pytest.mark.cluster
 def test_a_commit_succeeds_if_nothing_in_the_range_changed(single: Running) -> None:
     async def work(client: EtcdClient) -> Any:
-        transaction = client.transaction()
+        transaction = await client.begin()
         await transaction.scan("quiet-")
         await client.write("loud", 1)
         await transaction.put("quiet-1", 1)

@@ -1,12 +1,13 @@
 """Observes a system's milestones through a run, and writes ``evidence/milestones.jsonl``.
 
 One object a line, ``{"time", "node", "name", "detail", "error_ns"}``: the node went through the
-milestone at ``time`` on the history's clock or up to ``error_ns`` earlier. Lines of logs are seen where
-the controller has them: at once on this machine, with the delay of the provider elsewhere (which
-``error_ns`` holds; logs that are fetched are fetched twice a second). Figures are asked of every node.
+milestone at ``time`` on the history's clock or up to ``error_ns`` earlier. Lines of logs are seen
+where the controller has them: at once on this machine, with the delay of the provider elsewhere
+(which ``error_ns`` holds; logs that are fetched are fetched twice a second). Figures are asked of
+every node.
 
-All works in threads of its own. Where a schedule waits for a milestone, logs are looked at every few
-milliseconds; else ten times less often.
+All works in threads of its own. Where a schedule waits for a milestone, logs are looked at every
+few milliseconds; else ten times less often.
 """
 
 from __future__ import annotations
@@ -179,7 +180,7 @@ class MilestoneWatch:
 
 
 def compiled(table: Mapping[str, Sequence[str]]) -> dict[str, re.Pattern[str]]:
-    """One pattern a name. Several are alternatives; a named group may stand in each of them once."""
+    """One pattern a name; several are alternatives, with different named groups."""
     found = {}
     for name, patterns in table.items():
         if len(patterns) == 1:

@@ -7,8 +7,8 @@ returned has begun too) or its injection, whichever is told; it is *healed* only
 after all of its beginnings, in the order of the file. An unknown step begins and heals nothing.
 
 One that was *armed* long before has begun when it was fired, and never where it was disarmed. One
-of which neither is told may have been fired while the machine lost its power. An action is momentary:
-over once it is told what became of it, and never open.
+of which neither is told may have been fired while the machine lost its power. An action is
+momentary: over once it is told what became of it, and never open.
 """
 
 from __future__ import annotations
@@ -92,7 +92,10 @@ class RecordedFault:
         return self.healed_ns is None or self.healed_ns >= start_ns
 
     def __str__(self) -> str:
-        """``partition of n1 | n2 n3 (fault 3, from 6.0 s to 7.5 s)``, ``move of n1 (action 4, …)``."""
+        """``partition of n1 | n2 n3 (fault 3, from 6.0 s to 7.5 s)``.
+
+        Of an action ``compact of n1 (action 4, done at 8.0 s)``.
+        """
         if self.is_action:
             return f"{self.fault}{self._on()} (action {self.id}, {self._outcome()})"
         start = "" if self.begun_ns is None else f"from {self.begun_ns / 1e9:.1f} s "

@@ -1,13 +1,14 @@
 """The fault ledger: what was meant, done, seen to bite and healed, on disk before it happens.
 
-A run may die at any moment, and a fault that nobody remembers is never undone. So every step
-of a fault is a line of ``faults.jsonl``, and the line is on the disk (one ``write``, then
-``fsync``) *before* the step is taken: ``intend`` before the injection, ``heal`` before the
-healing. What is *armed*, to be injected within milliseconds of something that is waited for, has
-its ``intend`` on the disk long before; then ``fire`` is written just before the injection, and is
-not waited for (it outlives this process, and after a loss of power the intention tells enough), and
-``disarmed`` where that moment never came. Momentary actions end with ``done`` or ``refused``. Whoever finds the file later can undo what it says (``polygraph heal``), and the judge
-can tell a fault that bit from one that was merely asked for.
+A run may die at any moment, and a fault that nobody remembers is never undone. So every step of a
+fault is a line of ``faults.jsonl``, and the line is on the disk (one ``write``, then ``fsync``)
+*before* the step is taken: ``intend`` before the injection, ``heal`` before the healing. What is
+*armed*, to be injected within milliseconds of something that is waited for, has its ``intend`` on
+the disk long before; then ``fire`` is written just before the injection, and is not waited for (it
+outlives this process, and after a loss of power the intention tells enough), and ``disarmed`` where
+that moment never came. Momentary actions end with ``done`` or ``refused``. Whoever finds the file
+later can undo what it says (``polygraph heal``), and the judge can tell a fault that bit from one
+that was merely asked for.
 
 The writer is used from worker threads only; a line costs one ``fsync``, some milliseconds,
 which is why it is never called on the loop that serves the clients. The first failed or short
@@ -60,7 +61,8 @@ class LedgerEntry(msgspec.Struct, frozen=True):
     """One line of ``faults.jsonl``: what was meant, done, seen to bite and healed, and when.
 
     ``event`` is one of ``intend injected bit heal healed failed``, for what was armed also ``fire``
-    or ``disarmed``, for actions ``done`` or ``refused``; ``fault`` is the word given to ``--nemesis``; ``time`` is nanoseconds since the start of the run, on the history's clock;
+    or ``disarmed``, for actions ``done`` or ``refused``; ``fault`` is the word given to
+    ``--nemesis``; ``time`` is nanoseconds since the start of the run, on the history's clock;
     ``detail`` carries shape, resolved targets and the measured proof.
     """
 

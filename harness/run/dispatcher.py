@@ -190,6 +190,18 @@ class Dispatcher:
             self._generator = NOTHING
             self._cancel_timers()
 
+    def note(self, operation: Operation) -> Operation | None:
+        """Record one end of an operation of the nemesis, which works beside. Any thread.
+
+        ``None`` if nothing can be recorded any more; the run then ends.
+        """
+        told = as_info(operation)
+        try:
+            return record_completion(self._journal, told, told)
+        except StoreError as error:
+            self._loop.call_soon_threadsafe(self._break, error)
+            return None
+
     def renew(self, *, after_failures: bool = False) -> None:
         """Go on with new processes and new clients only; call it while nothing runs.
 

@@ -7,8 +7,8 @@ done that can be done before. An armed one that never fires is disarmed, and the
 Each step is in the ledger before it is taken. Whether a fault bites is measured again and again by
 a thread of its own, from the injection until the heal, because a cut bites only when the database
 runs into it; other faults need not wait for that. What fails is written down with its phase
-(``inject``, ``bite``, ``heal`` or ``act``) and its reason, and an injection that is not proved healed
-stays open, to be healed again at the end of the run.
+(``inject``, ``bite``, ``heal`` or ``act``) and its reason, and an injection that is not proved
+healed stays open, to be healed again at the end of the run.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ whoever waits for a moment is woken when it comes, however busy clients and othe
 What begins after a milestone or after another fault is armed ahead: at once, where its delay is
 short, or shortly before its moment. Until then it is armed anew whenever a fault begins or ends,
 because that may change whom it aims at. Where a fault says that its targets are known only at the
-moment (the leader after a change of leaders), it is armed then. What never came is said in the ledger.
+moment (the leader after a change of leaders), it is armed then. What never came is said in the
+ledger.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from harness.contract.fault import ResolvesLate
-from harness.history.operation import Operation
+from harness.history.operation import INFO, Operation
+from harness.run.completions import ended
 from harness.run.nemesis import Nemesis
 from harness.run.schedule import (
     LAST_HEAL_S,
@@ -83,7 +85,10 @@ class Lines:
         self._lives = [_Life() for _ in schedule.occurrences]
         self._counts: defaultdict[tuple[str, str | None], int] = defaultdict(int)
         self._moments: dict[Any, asyncio.Future[int]] = {}
-        self._working: set[asyncio.Task[Any]] = set()
+        self._open: list[Operation] = []
+        self._lock = threading.Lock()  # what is open, and whether it is over
+        self._is_over = False
+        self.trouble: list[str] = []
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
         self._changed = asyncio.Event()
@@ -101,13 +106,30 @@ class Lines:
         with contextlib.suppress(RuntimeError):  # it is over
             self._loop.call_soon_threadsafe(self._note_milestone, name, node, time_ns)
 
-    async def close(self, patience_s: float) -> None:
-        """Begin nothing more, and wait for what is under way, at most so long. Safe twice."""
-        if not self._thread.is_alive():
-            return
-        with contextlib.suppress(RuntimeError):
+    def halt(self) -> None:
+        """Begin nothing more. Any thread."""
+        with contextlib.suppress(RuntimeError):  # it is over
             self._loop.call_soon_threadsafe(self._closing.set)
-        await asyncio.to_thread(self._thread.join, patience_s)
+
+    async def close(self, patience_s: float, hurry: asyncio.Event, hurry_s: float) -> None:
+        """Begin nothing more, and wait for what is under way, at most ``patience_s``.
+
+        Once there is ``hurry``, ``hurry_s`` at most. What is under way then is so recorded. Safe
+        twice.
+        """
+        self.halt()
+        if self._thread.ident is not None:
+            over = asyncio.ensure_future(asyncio.to_thread(self._thread.join, patience_s))
+            hurrying = asyncio.ensure_future(hurry.wait())
+            await asyncio.wait({over, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+            hurrying.cancel()
+            await asyncio.wait({over}, timeout=hurry_s)
+        with self._lock:
+            self._is_over = True
+            under_way = list(self._open)
+            self._open.clear()
+        for operation in under_way:
+            self._record(ended(operation, INFO, "still under way when the run was stopped"))
 
     def happened(self) -> list[dict[str, Any]]:
         """What became of each occurrence, in the order of the schedule."""
@@ -127,8 +149,9 @@ class Lines:
             asyncio.create_task(self._live(number, planned), name=planned.name)
             for number, planned in enumerate(self._schedule.occurrences)
         ]
-        if lines:
-            await asyncio.gather(*lines)
+        for outcome in await asyncio.gather(*lines, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                self.trouble.append(f"a line of the fault schedule broke: {outcome!r}")
 
     async def _live(self, number: int, planned: Occurrence) -> None:
         life = self._lives[number]
@@ -168,11 +191,16 @@ class Lines:
 
     async def _do(self, operation: Operation) -> Operation | None:
         """Carry it out, both ends in the history; nothing that cannot be recorded is begun."""
-        invocation = self._record(operation)
-        if invocation is None:
-            return None
-        completion = await self._nemesis.invoke(invocation)
-        self._record(completion)
+        with self._lock:
+            invocation = None if self._is_over else self._record(operation)
+            if invocation is None:
+                return None
+            self._open.append(operation)
+        completion = await self._nemesis.invoke(operation)
+        with self._lock:
+            if operation in self._open:
+                self._open.remove(operation)
+                self._record(completion)
         return completion
 
     # -- moments -------------------------------------------------------------------------------
@@ -215,7 +243,8 @@ class Lines:
                 changed = asyncio.ensure_future(self._changed.wait())
                 if is_armed:
                     await self._nemesis.arm(planned.fault, number, planned.plan)
-                await asyncio.wait({came, closing, changed}, return_when=asyncio.FIRST_COMPLETED)
+                waiting: set[asyncio.Future[Any]] = {came, closing, changed}
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
                 if closing.done() and not came.done():
                     return None

@@ -211,7 +211,8 @@ class Nemesis:
         with deed.busy:
             self._begin(deed)
             error = _fired(deed, value)
-        shown = {"id": deed.id, "targets": deed.targets, "occurrence": deed.occurrence}
+        shown: dict[str, Any] = {"id": deed.id, "targets": deed.targets}
+        shown["occurrence"] = deed.occurrence
         if deed.outcome is not None:
             shown |= {"done": deed.outcome.is_done, "what": deed.outcome.what}
         return _done(operation, shown, error, deed.trouble)

@@ -10,11 +10,11 @@ cannot hold the first round is refused before anything is set up.
               |     |=kill|     |     |=pause     |          round 1: kill, partition, pause
               |     |     |=part|     |     |     |  ...
 
-Everything is drawn from the seed: the order of the rounds and, by each fault's own ``plan``,
-shapes and targets. What is drawn begins at offsets; in a file
-(:mod:`harness.run.schedule_file`) an occurrence may also begin after a milestone or after another
-fault. A run lives its schedule beside its clients (:mod:`harness.run.lines`); in a simulation, which
-has no threads, one of offsets is a generator.
+Everything is drawn from the seed: the order of the rounds and, by each fault's own ``plan``, shapes
+and targets. What is drawn begins at offsets; in a file (:mod:`harness.run.schedule_file`) an
+occurrence may also begin after a milestone or after another fault. A run lives its schedule beside
+its clients (:mod:`harness.run.lines`); in a simulation, which has no threads, one of offsets is a
+generator.
 """
 
 from __future__ import annotations

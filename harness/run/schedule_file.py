@@ -8,9 +8,10 @@ with ``#`` are for people::
     {"fault": "pause", "after": {"milestone": "leader-change", "nth": 2, "delay_s": 0.05}}
     {"fault": "partition", "after": {"fault": "kill-1", "event": "end"}, "lasts_s": 2}
 
-What is not said is completed: a name (``kill-2``), the usual duration, a plan drawn from the seed. An
-occurrence may only come after one of an earlier line, so there is no circle. ``happened``, which a
-run adds at its end, is passed over. Seconds are written so that the nanoseconds come back exactly.
+What is not said is completed: a name (``kill-2``), the usual duration, a plan drawn from the seed.
+An occurrence may only come after one of an earlier line, so there is no circle. ``happened``, which
+a run adds at its end, is passed over. Seconds are written so that the nanoseconds come back
+exactly.
 
 A file may be anybody's: every mistake is told with its line and its key, and nothing is guessed.
 """
@@ -315,7 +316,7 @@ def _time(table: Mapping[str, Any], key: str, place: str, within: str, *, least:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or not 0 <= value <= MOST_S:
         raise UsageError(f"{place}: {within}{key}: must be seconds, from 0 to {MOST_S:,.0f}")
-    found = round(value * _NS)
+    found: int = round(value * _NS)
     if found < least:
         raise UsageError(f"{place}: {within}{key}: must be more than 0")
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from harness.contract.client import SystemClient
-from harness.contract.node import Cluster, Daemon, Node
+from harness.contract.node import Cluster, Daemon, Node, Port
 from harness.contract.option import SystemOption as SystemOption
 
 
@@ -145,17 +145,16 @@ class FaultDurations(Protocol):
 
 
 @runtime_checkable
-class FreeAddresses(Protocol):
-    """A system that listens where its node's addresses say, on their ports too (``host:port``).
+class Ports(Protocol):
+    """A system that says which ports it has, and binds and tells them as its nodes say.
 
-    So several of its members can share one host, each with ports of its own.
+    It listens at ``node.listen(port)`` and tells others ``node.reach(port, ...)``. So a provider
+    knows beforehand what to publish, several members can share one host, and a proxy can stand in
+    front of each, which cuts links between them.
     """
 
-    def advertises_peer_address(self) -> bool:
-        """Whether it can also tell its peers another address than it listens at.
-
-        Then a proxy can stand in front of each member, and cut links between them.
-        """
+    def ports(self) -> Sequence[Port]:
+        """Every port, the one that clients are given first."""
         ...
 
 
@@ -200,13 +199,4 @@ class ReportsTime(Protocol):
         In nanoseconds since 1970, as wide as the precision of the report. Raises if it does not
         answer within ``timeout_s``.
         """
-        ...
-
-
-@runtime_checkable
-class ClientPorts(Protocol):
-    """A system that knows its ports beforehand, so that a provider can publish them."""
-
-    def client_ports(self) -> Sequence[int]:
-        """Ports that clients connect to, the one that they are given first."""
         ...

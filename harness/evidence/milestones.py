@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
+from harness.confidential import cleared
 from harness.contract.milestones import DelaysLogs, MilestoneFigures, Milestones
 from harness.contract.node import Cluster, LogsElsewhere, Node
 from harness.contract.system import System
@@ -101,7 +102,8 @@ class MilestoneWatch:
     def note(self, milestone: Milestone) -> None:
         """One was observed: tell it, then write it down."""
         self.tell(milestone)
-        self._write(msgspec.json.encode(milestone) + b"\n")
+        told = msgspec.structs.replace(milestone, detail=cleared(milestone.detail))
+        self._write(msgspec.json.encode(told) + b"\n")
 
     # -- logs ----------------------------------------------------------------------------------
 

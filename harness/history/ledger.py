@@ -27,6 +27,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from harness.confidential import cleared
 from harness.errors import HistoryError, PolygraphError, StoreError, cannot_write
 from harness.history.bounds import USUAL, Bounds, beyond
 from harness.store.untrusted import Folder, TooLarge
@@ -144,7 +145,7 @@ class Ledger:
         self, id: int, fault: str, targets: list[str], event: str, detail: Mapping[str, Any]
     ) -> LedgerEntry:
         self._refuse_broken()
-        entry = LedgerEntry(id, fault, targets, event, self._clock(), dict(detail))
+        entry = LedgerEntry(id, fault, targets, event, self._clock(), cleared(dict(detail)))
         line = msgspec.json.encode(entry) + b"\n"
         try:
             written = os.write(self._file, line)

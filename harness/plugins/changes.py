@@ -25,7 +25,11 @@ CHANGES: Final[Mapping[int, str]] = {
     " the interfaces are as they were",
     3: "`await client.begin(read_only=False)` in place of `client.transaction()`, of Transactions"
     " and Predicates; a client's `open` is given a harness.contract.client.Target, which is the"
-    " address as text and knows more",
+    " address as text and knows more; a system declares `ports()` (contract.system.Ports) in"
+    " place of `client_ports` and `advertises_peer_address`, and asks `node.listen(port)` and"
+    ' `node.reach(port, "client" or "peer")` in place of `peer_address`, `listen_address` and'
+    " `peer_listen_address`; SystemOption is called Option (the old name works on)"
+    " and has kinds for times, sizes, lists and choices, and secrets",
 }
 """A version to what it changed."""
 

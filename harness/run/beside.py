@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.confidential import without_secrets
 from harness.contract.fault import Stage
 from harness.errors import cannot_write
 from harness.evidence.milestones import NAME as MILESTONES
@@ -119,6 +120,6 @@ class Beside:
             return
         path = self.run_dir / SCHEDULE
         try:
-            path.write_text(text_of(self.schedule, happened), encoding="utf-8")
+            path.write_text(without_secrets(text_of(self.schedule, happened)), encoding="utf-8")
         except OSError as error:
             self._warn(cannot_write(f"cannot write {path}", error).message)

@@ -14,11 +14,12 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.confidential import clear_logs
 from harness.contract.client import SystemClient
 from harness.contract.fault import Stage
 from harness.contract.node import Cluster, LogsElsewhere, Losable
@@ -38,17 +39,18 @@ from harness.run.final_phase import FinalPhase
 from harness.run.initial_state import (
     make_initial_state,
     refuse_without_processes,
-    watch_for_ends,
 )
 from harness.run.injection import Limits
 from harness.run.machine import MachineWatch
 from harness.run.preparation import Parts
 from harness.run.standstill import LoopWatch
 from harness.run.targets import targets_of
+from harness.run.waits import all_of, unless_ended
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import stall_limit_s
 from harness.store.runs import write_json
 from harness.verdict.evidence import Recovery, RunFacts
+from harness.wording import named, shown
 
 T = TypeVar("T")
 
@@ -151,15 +153,15 @@ class Life:
         for fault in self.parts.faults:
             refusal = fault.refusal(cluster, system)
             if refusal:
-                raise UsageError(f"the fault {fault.name!r} is not possible here: {refusal}")
+                raise UsageError(f"the fault {shown(fault.name)} is not possible here: {refusal}")
         with self._phase("cluster"):
             await self._unless_stopped(asyncio.to_thread(cluster.up))
         with self._phase("start"):
             starts = [asyncio.to_thread(self._start_node, stage, node) for node in cluster.nodes]
-            await self._unless_stopped(_unless_ended(stage, _all(starts)))
+            await self._unless_stopped(unless_ended(stage, all_of(starts)))
         refuse_without_processes(self.parts, stage)
         with self._phase("ready"):
-            await _unless_ended(stage, self._ready(self.parts.scenario.recovery_timeout))
+            await unless_ended(stage, self._ready(self.parts.scenario.recovery_timeout))
 
     async def _ready(self, timeout_s: float) -> None:
         """The system's readiness; :class:`NotReady` also where asking for it never returns."""
@@ -290,7 +292,7 @@ class Life:
         except Exception as error:
             self.events.note_error(error)
             self.facts["ended_early"] = f"{type(error).__name__}: {error}"
-            self._warn(f"the run ends here: {error!r}")
+            self._warn(f"the run ends here: {named(error)}")
         if self.dispatcher.stuck:
             self.facts["ended_early"] = str(self.dispatcher.stuck)
 
@@ -374,6 +376,7 @@ class Life:
         if isinstance(self.cluster, LogsElsewhere):
             for what in self.cluster.collect():
                 self._warn(what)
+        clear_logs(self.run_dir)
 
     async def _recover(self) -> Recovery:
         """Wait until every node agrees and serves again; never raises."""
@@ -392,8 +395,8 @@ class Life:
         except NotReady as error:
             ready, why = False, str(error)
         except Exception as error:  # a defect of ours or of a plug-in is no fault of the database
-            ready, why = None, f"could not be asked: {error!r}"
-            self._warn(f"whether the system recovered is not known: {error!r}")
+            ready, why = None, f"could not be asked: {named(error)}"
+            self._warn(f"whether the system recovered is not known: {named(error)}")
         seconds = time.monotonic() - begun
         self.events.note(f"recovery: {'ready' if ready else why} after {seconds:.1f} s")
         return {"ready": ready, "seconds": seconds, "why": why}
@@ -479,24 +482,3 @@ class Life:
 
     def _warn(self, message: str) -> None:
         self.events.emit("warning", self.now(), message=message)
-
-
-async def _unless_ended(stage: Stage, work: Awaitable[T]) -> T:
-    """What ``work`` gives, or :class:`SetupError` at once when a daemon ends meanwhile."""
-    task, watch = asyncio.ensure_future(work), asyncio.ensure_future(watch_for_ends(stage))
-    try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            watch.result()
-        return await task
-    finally:
-        task.cancel()
-        watch.cancel()
-
-
-async def _all(works: Sequence[Awaitable[None]]) -> None:
-    """Wait for all, then raise the first error, so that nothing goes on behind one's back."""
-    answers = await asyncio.gather(*works, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer

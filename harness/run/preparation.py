@@ -9,17 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.cluster.provider import Request
+from harness.contract.action import Action
 from harness.contract.fault import Fault
 from harness.contract.system import Durability, FaultDurations, System
 from harness.contract.workload import Workload, WorkloadOptions
 from harness.errors import UsageError
+from harness.evidence.milestones import names_of
 from harness.judge.claims import Claim
 from harness.plugins import Registry
 from harness.run.claims import claim_of
 from harness.run.schedule import Schedule, schedule
+from harness.run.schedule_file import complete, read_lines
 from harness.store.scenario import Scenario
+from harness.wording import shown
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Parts:
     registry: Registry
     system: System
     workload: Workload
-    faults: Sequence[Fault]
+    faults: Sequence[Fault | Action]
     schedule: Schedule | None
     claim: Claim
     """What the verdict is against."""
@@ -48,18 +53,18 @@ class Parts:
 
 def prepare(scenario: Scenario, registry: Registry) -> Parts:
     """Make every part of ``scenario``; ``UsageError`` says why a combination is impossible."""
-    system: System = registry.get("systems", scenario.system)(scenario.options)
+    system: System = registry.get("systems", scenario.system)(scenario.all_options)
     workload: Workload = registry.get("workloads", scenario.workload)(
         WorkloadOptions(
             nodes=scenario.nodes,
             concurrency=scenario.threads,
             seed=scenario.seed,
-            extra=scenario.options,
+            extra=scenario.all_options,
         )
     )
     _refuse_missing_abilities(system, workload)
     registry.refuse_unowned("checkers", workload.checkers)
-    faults = [registry.get("nemeses", name)(scenario.options) for name in scenario.nemesis]
+    faults = [registry.get("nemeses", name)(scenario.all_options) for name in scenario.nemesis]
     return Parts(
         scenario,
         registry,
@@ -78,7 +83,7 @@ def request_of(parts: Parts, chosen: str | None = None) -> Request:
         provider=chosen or scenario.provider,
         nodes=scenario.node_names,
         system=parts.system,
-        options=scenario.options,
+        options=scenario.all_options,
     )
 
 
@@ -87,20 +92,35 @@ def _refuse_missing_abilities(system: System, workload: Workload) -> None:
     missing = [ability.__name__ for ability in workload.needs if ability not in has]
     if missing:
         raise UsageError(
-            f"the workload {workload.name!r} needs {', '.join(missing)},"
-            f" which the clients of {system.name!r} do not have",
+            f"the workload {shown(workload.name)} needs {', '.join(missing)},"
+            f" which the clients of {shown(system.name)} do not have",
             "polygraph list --matrix",
         )
 
 
-def _schedule(scenario: Scenario, system: System, faults: Sequence[Fault]) -> Schedule | None:
+def _schedule(
+    scenario: Scenario, system: System, faults: Sequence[Fault | Action]
+) -> Schedule | None:
     if not faults:
         return None
+    longest = scenario.nemesis_duration
     least = {
         fault.name: system.least_duration_s(fault.name)
         for fault in faults
         if isinstance(system, FaultDurations)
     }
+    if scenario.schedule is not None:
+        usual_s = scenario.nemesis_interval / 2 if longest is None else longest
+        found = read_lines(Path(scenario.schedule))
+        return complete(
+            found,
+            faults,
+            scenario.node_names,
+            scenario.seed if found.seed is None else found.seed,
+            lambda name: max(usual_s, least.get(name, 0.0) if longest is None else 0.0),
+            scenario.time_limit,
+            names_of(system),
+        )
     return schedule(
         faults,
         nodes=scenario.node_names,
@@ -108,5 +128,5 @@ def _schedule(scenario: Scenario, system: System, faults: Sequence[Fault]) -> Sc
         interval_s=scenario.nemesis_interval,
         duration_s=scenario.nemesis_duration,
         time_limit_s=scenario.time_limit,
-        least_duration_s=least if scenario.nemesis_duration is None else {},
+        least_duration_s=least if longest is None else {},
     )

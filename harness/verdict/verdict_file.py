@@ -8,12 +8,17 @@ Outcomes = dict[str, int]
 """How many were ``ok``, ``fail`` and ``info``."""
 
 
-class FaultCounts(TypedDict):
-    """What became of the injections of one fault."""
-
+class _FaultCounts(TypedDict):
     injected: int
     bit: int
     healed: int
+
+
+class FaultCounts(_FaultCounts, total=False):
+    """What became of the injections of one fault; of an action, how often it was done or refused."""
+
+    done: int
+    refused: int
 
 
 class Health(TypedDict):

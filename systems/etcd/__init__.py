@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.contract.client import ABILITIES, SystemClient
-from harness.contract.node import Cluster, Daemon, ListensElsewhere, Node, listen_address
+from harness.contract.node import Cluster, Daemon, Node, Port
 from harness.contract.option import SystemOption
 from harness.contract.system import FAITHFUL, FinalStates, TimeReading
 from harness.errors import NeedsError
@@ -43,7 +43,7 @@ class Etcd:
     """A cluster of etcd.
 
     Also ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath``,
-    ``ReportsTime`` and ``FreeAddresses``.
+    ``ReportsTime`` and ``Ports``.
     """
 
     name = "etcd"
@@ -156,9 +156,9 @@ class Etcd:
         """Nodes whose member says that it is the leader; two of them during a cut."""
         return etcd_members.leaders(cluster, _STATUS_TIMEOUT_S)
 
-    def client_ports(self) -> Sequence[int]:
-        """Where a member listens for clients."""
-        return (PORT,)
+    def ports(self) -> Sequence[Port]:
+        """Where a member listens for clients, and for the other members."""
+        return (Port(PORT, clients=True), Port(PEER_PORT, peers=True))
 
     def final_states(self, cluster: Cluster, timeout_s: float) -> FinalStates:
         """Every member's own keys and values, by serializable reads."""
@@ -171,10 +171,6 @@ class Etcd:
     def expected_lines(self) -> Mapping[str, Sequence[str]]:
         """A member that comes back before its sockets are free again ends by itself."""
         return EXPECTED_LINES
-
-    def advertises_peer_address(self) -> bool:
-        """It listens where it is told and tells the other members another address."""
-        return True
 
     def clock_path(self) -> str:
         """Go reads the time through the vDSO and waits by the monotonic clock alone."""
@@ -189,16 +185,14 @@ class Etcd:
         return 2 * float(self._options["election_timeout_ms"]) / 1000 + 0.5
 
     def _argv(self, node: Node, cluster: Cluster) -> list[str]:
-        members = [f"{n.name}={_url(n.peer_address, PEER_PORT)}" for n in cluster.nodes]
-        client, peer = _url(node.client_address, PORT), _url(node.peer_address, PEER_PORT)
-        listens = node.peer_listen_address if isinstance(node, ListensElsewhere) else None
+        members = [f"{n.name}=http://{n.reach(PEER_PORT, 'peer')}" for n in cluster.nodes]
         flags = {
             "name": node.name,
             "data-dir": f"{node.data_dir}/etcd",
-            "listen-client-urls": _url(listen_address(node), PORT),
-            "advertise-client-urls": client,
-            "listen-peer-urls": _url(listens or node.peer_address, PEER_PORT),
-            "initial-advertise-peer-urls": peer,
+            "listen-client-urls": f"http://{node.listen(PORT)}",
+            "advertise-client-urls": f"http://{node.reach(PORT, 'client')}",
+            "listen-peer-urls": f"http://{node.listen(PEER_PORT)}",
+            "initial-advertise-peer-urls": f"http://{node.reach(PEER_PORT, 'peer')}",
             "initial-cluster": ",".join(members),
             "initial-cluster-state": "new",
             "initial-cluster-token": _token(cluster),
@@ -215,12 +209,6 @@ class Etcd:
             node.bring(Path(self._binary)),
             *(f"--{name}={value}" for name, value in flags.items()),
         ]
-
-
-def _url(address: str, port: int) -> str:
-    """``address`` (host or host:port) as a URL, with ``port`` where it names none."""
-    has_port = ":" in address.rpartition("]")[2]
-    return f"http://{address}" if has_port else f"http://{address}:{port}"
 
 
 def _token(cluster: Cluster) -> str:

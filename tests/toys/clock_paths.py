@@ -60,8 +60,8 @@ class Toy:
             time.sleep(0.05)
         time.sleep(0.05)
 
-    def advertises_peer_address(self) -> bool:
-        return False
+    def ports(self) -> Sequence[Any]:
+        return ()
 
     def clock_path(self) -> str:
         return self.path

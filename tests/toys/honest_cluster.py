@@ -59,7 +59,7 @@ class HonestDaemon:
 
 class HonestNode:
     def __init__(self, name: str) -> None:
-        self.name = self.client_address = self.peer_address = name
+        self.name = self.client_address = name
         self.data_dir = "/data"
         self.log_dir = Path("nowhere") / name
 

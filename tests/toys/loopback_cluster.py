@@ -60,11 +60,17 @@ class LoopbackNode:
     daemons: list[LoopbackDaemon] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.client_address = self.peer_address = self.address
+        self.client_address = self.address
         self.data_dir = str(self.folder / "data")
         self.log_dir = self.folder / "log"
         Path(self.data_dir).mkdir(parents=True)
         self.log_dir.mkdir()
+
+    def listen(self, port: int) -> str:
+        return f"{self.address}:{port}"
+
+    def reach(self, port: int, whom: str) -> str:
+        return f"{self.address}:{port}"
 
     def bring(self, program: Path) -> str:
         return str(program)

@@ -46,6 +46,8 @@ MOVED: Final[Mapping[str, str]] = {
     "harness.history.log_times": "harness.verdict.log_times",
     "harness.history.consistency": "harness.verdict.consistency",
     "harness.run.ledger": "harness.history.ledger",
+    "harness.conformance.http_wire": "systems.drivers.http_wire",
+    "harness.conformance.speaker": "harness.contract.speaker",
     "harness.run.blocking": "harness.contract.blocking",
     "checkers.bank": "checkers.objects.bank",
     "checkers.bank_proofs": "checkers.objects.bank_proofs",

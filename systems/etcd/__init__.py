@@ -32,6 +32,7 @@ from systems.etcd import members as etcd_members
 from systems.etcd.gateway import PORT
 from systems.etcd.install import WHEEL_HINT, find_binary, read_versions
 from systems.etcd.log import EXPECTED_LINES, LOG_PATTERNS
+from systems.etcd.speaker import EtcdSpeaker
 
 PEER_PORT: Final = 2380
 _STATUS_TIMEOUT_S: Final = 0.5
@@ -92,6 +93,10 @@ class Etcd:
     @cached_property
     def _versions(self) -> Mapping[str, str]:
         return read_versions(self._binary)
+
+    def speaker(self) -> EtcdSpeaker:
+        """An honest member, for the conformance kit."""
+        return EtcdSpeaker()
 
     def abilities(self) -> Sequence[type]:
         """All there are."""

@@ -69,6 +69,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "nemeses": CONTRACT,
     "nemeses.network": CONTRACT | {"nemeses"},
     "nemeses.process": CONTRACT | {"nemeses"},
+    "nemeses.actions": CONTRACT | {"nemeses"},
     "nemeses.clock": CONTRACT | {"nemeses", "harness.cluster.hands"},
     "checkers": frozenset(),
     "checkers.proof": RECORD,

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Protocol, runtime_checkable
 
 from harness.contract.fault import Stage
-from harness.contract.node import Cluster
+from harness.contract.node import Cluster, Node
 from harness.contract.system import System
 
 
@@ -52,5 +52,21 @@ class Action(Protocol):
         """Do it, once. Called after the ledger holds the intention on disk.
 
         A normal refusal is an answer; whatever goes wrong is raised, and what happened is unknown.
+        """
+        ...
+
+
+@runtime_checkable
+class Admin(Protocol):
+    """A system that can be asked to do things while it serves, by the action ``admin``."""
+
+    def admin_actions(self) -> Sequence[str]:
+        """What it can be asked for, e.g. ``compact``; the words of ``--admin-actions``."""
+        ...
+
+    def administer(self, action: str, node: Node, cluster: Cluster, timeout_s: float) -> Outcome:
+        """Ask for ``action`` at (or in favour of) ``node``, once.
+
+        A refusal that is normal is an :class:`Outcome`; raises where nobody answers in time.
         """
         ...

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from harness.history.ledger import (
-    ACTION,
     ARMED,
     BIT,
     DISARMED,
@@ -29,6 +28,7 @@ from harness.history.ledger import (
     HEALED,
     INJECTED,
     INTEND,
+    MOMENTARY,
     REFUSED,
     LedgerEntry,
 )
@@ -143,7 +143,7 @@ def _folded(steps: Sequence[LedgerEntry]) -> RecordedFault:
         elif step.event == HEALED:
             is_open = False
     begun = [step for step in steps if step.event in (INTEND, INJECTED)]
-    is_action = detail.get(ACTION) is True
+    is_action = detail.get(MOMENTARY) is True
     over = [time for event in (DONE, REFUSED, FAILED) for time in times.get(event, ())]
 
     def first(event: str) -> int | None:

@@ -45,7 +45,7 @@ DISARMED: Final = "disarmed"
 DONE: Final = "done"
 REFUSED: Final = "refused"
 ARMED: Final = "armed"
-ACTION: Final = "action"
+MOMENTARY: Final = "momentary"
 """Keys of the detail of ``intend``: it is not fired yet; it is no fault, and never healed."""
 _CHUNK_BYTES: Final = 1 << 16
 EVENTS: Final = (

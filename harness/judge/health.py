@@ -286,7 +286,9 @@ def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator
     for fault in requested:
         if fault in met:
             continue
-        why = _why_harmless([each for each in faults if each.fault == fault])
+        mine = [each for each in faults if each.fault == fault]
+        why = _why_harmless(mine)
+        was = "seen to bite" if not any(each.is_action for each in mine) else "seen to be done"
         if why is not None:
             yield HealthFinding(
                 check="fault-bit",
@@ -298,7 +300,7 @@ def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator
             yield HealthFinding(
                 check="fault-bit",
                 level="unknown",
-                message=f"the fault {fault!r} was asked for but never seen to bite"
+                message=f"the fault {fault!r} was asked for but never {was}"
                 + _last_word(faults, fault),
                 settle=of_more(_longer_fault(record) + "; faults.jsonl says what was measured"),
             )

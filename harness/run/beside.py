@@ -105,7 +105,8 @@ class Beside:
 
     def _reached(self, milestone: Milestone) -> None:
         self._lines.reached(milestone.name, milestone.node, milestone.time)
-        told = " ".join(f"{key}={value}" for key, value in milestone.detail.items())
+        detail = {key: value for key, value in milestone.detail.items() if key != "line"}
+        told = " ".join(f"{key}={value}" for key, value in detail.items())
         self.events.note(f"milestone {milestone.name}: {told}", node=milestone.node)
 
     def _tell_fault(self, entry: LedgerEntry) -> None:

@@ -24,7 +24,6 @@ from harness.contract.fault import Fault, HasEffects, Proof, Stage
 from harness.errors import PolygraphError, StoreError
 from harness.history.effects import KEY as EFFECTS
 from harness.history.ledger import (
-    ACTION,
     ARMED,
     BIT,
     DISARMED,
@@ -34,6 +33,7 @@ from harness.history.ledger import (
     HEAL,
     HEALED,
     INJECTED,
+    MOMENTARY,
     REFUSED,
     Ledger,
 )
@@ -152,7 +152,7 @@ class Injection(Attempt):
         self._note_fire()
         try:
             self.fault.inject(self.stage, self.targets, self.detail)
-        except Exception as error:
+        except BaseException as error:  # whatever a plug-in raises
             self._note(FAILED, {"phase": "inject", "why": said(error)})
             raise
         self._watcher = threading.Thread(
@@ -240,7 +240,7 @@ class Deed(Attempt):
         self._note_fire()
         try:
             self.outcome = self.action.act(self.stage, self.targets, self.detail)
-        except Exception as error:
+        except BaseException as error:  # whatever a plug-in raises
             self._note(FAILED, {"phase": "act", "why": said(error)})
             raise
         outcome = self.outcome
@@ -248,7 +248,7 @@ class Deed(Attempt):
         self._note(DONE if outcome.is_done else REFUSED, told)
 
     def _completed(self, detail: Mapping[str, Any], *, is_ahead: bool) -> dict[str, Any]:
-        completed = {**super()._completed(detail, is_ahead=is_ahead), ACTION: True}
+        completed = {**super()._completed(detail, is_ahead=is_ahead), MOMENTARY: True}
         if completed[EFFECTS] is None:  # one that declares none has none
             del completed[EFFECTS]
         return completed

@@ -32,7 +32,7 @@ from msgspec.structs import replace
 from harness.contract.action import Action
 from harness.contract.fault import Fault, Stage
 from harness.errors import UsageError
-from harness.history.ledger import ACTION, ARMED, DISARMED, Ledger
+from harness.history.ledger import ARMED, DISARMED, MOMENTARY, Ledger
 from harness.history.operation import INFO, Operation
 from harness.run.injection import Attempt, Deed, Injection, Limits, said
 from harness.run.schedule import START, STOP
@@ -159,7 +159,7 @@ class Nemesis:
     def _never(self, name: str, occurrence: int, why: str) -> None:
         armed = self._forget(occurrence)
         if armed is None:
-            mark = {ACTION: True} if isinstance(self._known[name], Action) else {}
+            mark = {MOMENTARY: True} if isinstance(self._known[name], Action) else {}
             detail = {"occurrence": occurrence, ARMED: True, **mark}
             number = self._ledger.intend(name, [], detail)
             self._ledger.record(number, DISARMED, {"why": why})
@@ -294,8 +294,10 @@ async def _off_loop(call: Callable[[], T], limit_s: float, what: str) -> T:
     def work() -> None:
         try:
             answer.set_result(call())
-        except BaseException as error:
+        except Exception as error:
             answer.set_exception(error)
+        except BaseException as error:  # SystemExit of a driver would end the loop that waits here
+            answer.set_exception(RuntimeError(said(error)))
 
     threading.Thread(target=work, name=what, daemon=True).start()
     try:

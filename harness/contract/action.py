@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol, runtime_checkable
 
-from harness.contract.fault import Stage
 from harness.contract.node import Cluster, Node
-from harness.contract.system import System
+from harness.contract.system import Stage, System
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,7 @@ class Admin(Protocol):
         """What it can be asked for, e.g. ``compact``; the words of ``--admin-actions``."""
         ...
 
-    def administer(self, action: str, node: Node, cluster: Cluster, timeout_s: float) -> Outcome:
+    def administer(self, stage: Stage, node: Node, action: str, timeout_s: float) -> Outcome:
         """Ask for ``action`` at (or in favour of) ``node``, once.
 
         A refusal that is normal is an :class:`Outcome`; raises where nobody answers in time.

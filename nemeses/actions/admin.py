@@ -12,10 +12,9 @@ from random import Random
 from typing import Any, Final, cast
 
 from harness.contract.action import Admin, Outcome
-from harness.contract.fault import Stage
 from harness.contract.node import Cluster
 from harness.contract.option import SystemOption
-from harness.contract.system import System
+from harness.contract.system import Stage, System
 from harness.errors import unknown_name
 from nemeses.targets import live_daemons
 
@@ -71,7 +70,7 @@ class AdminAction:
         """Ask for it, once."""
         node = stage.cluster.node(targets[0])
         system = cast(Admin, stage.system)
-        return system.administer(detail["action"], node, stage.cluster, TIMEOUT_S)
+        return system.administer(stage, node, detail["action"], TIMEOUT_S)
 
 
 NEMESES = {"admin": AdminAction}

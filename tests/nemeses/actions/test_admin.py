@@ -26,7 +26,7 @@ class Asked(honest_cluster.HonestSystem):
     def admin_actions(self) -> Sequence[str]:
         return self.known
 
-    def administer(self, action: str, node: Any, cluster: Any, timeout_s: float) -> Outcome:
+    def administer(self, stage: Any, node: Any, action: str, timeout_s: float) -> Outcome:
         self.asked.append((action, node.name))
         return Outcome(is_done=True, what="done")
 

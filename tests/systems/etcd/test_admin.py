@@ -35,24 +35,24 @@ def milestones(running: Running, name: str) -> list[dict[str, str]]:
 
 
 def test_members_compact_defragment_and_hand_over_their_leadership(trio: Running) -> None:
-    etcd, cluster = trio.system, trio.cluster
+    etcd, cluster, stage = trio.system, trio.cluster, trio.stage
     assert isinstance(etcd, Admin)
     assert isinstance(etcd, Milestones)
     trio.do(lambda client: client.write("x", 1))
     first = cluster.nodes[0]
-    done = etcd.administer("compact", first, cluster, 30.0)
-    again = etcd.administer("compact", first, cluster, 30.0)
+    done = etcd.administer(stage, first, "compact", 30.0)
+    again = etcd.administer(stage, first, "compact", 30.0)
     assert (done.is_done, again.is_done) == (True, False)
     assert "has been compacted" in again.what
-    assert etcd.administer("defragment", first, cluster, 30.0).is_done
+    assert etcd.administer(stage, first, "defragment", 30.0).is_done
 
-    leader = etcd.primaries(cluster)[0]
-    assert not etcd.administer("move-leader", cluster.node(leader), cluster, 30.0).is_done
+    leader = etcd.primaries(stage)[0]
+    assert not etcd.administer(stage, cluster.node(leader), "move-leader", 30.0).is_done
     other = next(node for node in cluster.nodes if node.name != leader)
-    moved = etcd.administer("move-leader", other, cluster, 30.0)
+    moved = etcd.administer(stage, other, "move-leader", 30.0)
     assert moved.figures == {"from": leader, "to": other.name}
     deadline = time.monotonic() + 60.0
-    while etcd.primaries(cluster) != [other.name] or len(milestones(trio, "leader-change")) < 2:
+    while etcd.primaries(stage) != [other.name] or len(milestones(trio, "leader-change")) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     terms = [each["term"] for each in milestones(trio, "leader-change")]
@@ -67,8 +67,8 @@ def test_nobody_knows_what_a_member_did_that_does_not_answer(trio: Running) -> N
     node.daemons[-1].signal(9)
     node.daemons[-1].wait(60.0)
     with pytest.raises(NotAnswered):
-        trio.system.administer("compact", node, trio.cluster, 5.0)
-    refused = trio.system.administer("move-leader", node, trio.cluster, 5.0)
+        trio.system.administer(trio.stage, node, "compact", 5.0)
+    refused = trio.system.administer(trio.stage, node, "move-leader", 5.0)
     assert "does not answer" in refused.what
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from harness.errors import UsageError
+from harness.option import ENVIRONMENT_PREFIX
 
 VERBS: Mapping[str, tuple[str, str]] = {
     "test": ("harness.cli.test", "Run a workload on a system under faults, and judge it."),
@@ -32,7 +33,6 @@ VERBS: Mapping[str, tuple[str, str]] = {
 }
 
 HELP_OPTIONS = ("-h", "--help")
-ENVIRONMENT_PREFIX = "POLYGRAPH"
 
 
 def group_help() -> str:

@@ -184,7 +184,7 @@ class Keeper:
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             argv, env, cwd = request["argv"], request["env"], request["cwd"]
-            way, own = self._way(request["user"])
+            way, own = self._way(request.get("user"))
             started = self._processes.start(
                 argv, env={**own, **env}, cwd=cwd, outputs=(log, log), way=way
             )
@@ -198,7 +198,7 @@ class Keeper:
         command = Command(client, request["id"], request["limit_s"])
         outputs = (command.files[0].fileno(), command.files[1].fileno())
         argv, cwd = request["argv"], request["cwd"]
-        way, own = self._way(request["user"])
+        way, own = self._way(request.get("user"))
         started = self._processes.start(argv, env=own, cwd=cwd, outputs=outputs, way=way)
         self._commands[started.pid] = command
         return {}

@@ -161,7 +161,7 @@ class Agent:
 
         # The controller's folder for temporary files may be one that the node does not see.
         env, way = {**os.environ, "TMPDIR": "/tmp"}, None
-        if request["user"] is not None:
+        if request.get("user") is not None:
             way = users.way_to(request["user"])
             way.give(request["data"])
             env.update(way.environment(request["data"]))

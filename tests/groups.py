@@ -3,8 +3,8 @@
 A test is *pure* unless a mark says that it touches the machine: such a test runs beside others, a
 core each. The rest mostly wait, and run in lanes beside the pure ones, which give way to them
 (scripts/test.sh): what runs make there carries a name of their own, and tests look for that alone.
-Of the pure tests, those marked ``slow`` are left to ``make test``; all others must keep within :data:`LIMIT_S`, or
-``make quick`` fails.
+Of the pure tests, those marked ``slow`` are left to ``make test``; all others must keep within
+:data:`LIMIT_S`, or ``make quick`` fails.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ async def _once(parts: Parts, cluster: Cluster) -> Any:
     limit = asyncio.timeout(limit_s)
     try:
         async with limit:
-            await client.open(targets_of(cluster)[0])
+            await client.open(targets_of(cluster, parts.system)[0])
             return await parts.workload.setup(client)
     except TimeoutError as error:
         if not limit.expired():

@@ -300,7 +300,7 @@ class Life:
         scenario = self.parts.scenario
         return Dispatcher(
             journal=self.journal,
-            nodes=targets_of(self.cluster),
+            nodes=targets_of(self.cluster, self.parts.system),
             run=self.run_dir.name,
             concurrency=scenario.threads,
             open_client=self._open_client,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from harness.cluster.places import client_addresses, ports_of
 from harness.contract.client import Target
 from harness.contract.node import Cluster
+from harness.contract.system import System
 
 
-def targets_of(cluster: Cluster) -> list[Target]:
-    """The targets of clients, in the order of the nodes."""
-    return [Target(node.client_address, node=node.name) for node in cluster.nodes]
+def targets_of(cluster: Cluster, system: System) -> list[Target]:
+    """The targets of clients, in the order of the nodes, with every port that they may need."""
+    ports = ports_of(system)
+    return [
+        Target(node.client_address, node=node.name, addresses=client_addresses(node, ports))
+        for node in cluster.nodes
+    ]

@@ -19,12 +19,14 @@ from typing import Any, Final
 from harness.cluster import providers
 from harness.cluster.provider import PROVIDER_VARIABLE
 from harness.conformance.through_proxy import Bench, Tried
+from harness.contract.system import Stage
 from harness.errors import PolygraphError, SetupError
 from harness.linux.surroundings import program
 from harness.plugins import Registry
 from harness.run.front import handed_over
 from harness.run.preparation import Parts, prepare, request_of
 from harness.run.scenario import resolve
+from harness.run.start_up import form, install, start, within
 from harness.run.targets import targets_of
 from harness.store.scenario import Scenario, read_toml, registry_of
 
@@ -86,18 +88,22 @@ def main() -> None:
     (run_dir / RESULT).write_text(json.dumps(told, default=str), "utf-8")
 
 
+async def _start(stage: Stage, timeout_s: float) -> None:
+    await install(stage)
+    await start(stage, lambda what, node: None)
+    await form(stage, timeout_s)
+    await within(asyncio.to_thread(stage.system.ready, stage, timeout_s), timeout_s, "its start")
+
+
 def _try(parts: Parts, run_dir: Path, only: Sequence[str]) -> list[dict[str, Any]]:
     request = request_of(parts, os.environ.get(PROVIDER_VARIABLE))
     cluster: Any = providers.of(request.provider).cluster(request, run_dir)
     system = parts.system
     try:
         cluster.up()
-        for node in cluster.nodes:
-            system.install(node)
-        for node in cluster.nodes:
-            system.start(node, cluster)
-        system.ready(cluster, parts.scenario.recovery_timeout)
-        target = targets_of(cluster, system)[0]
+        stage = Stage(cluster, system)
+        asyncio.run(_start(stage, parts.scenario.recovery_timeout))
+        target = targets_of(stage)[0]
         if ":" not in target:
             raise SetupError(
                 f"the system {system.name!r} does not say on which port its clients connect: no"

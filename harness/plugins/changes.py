@@ -29,7 +29,12 @@ CHANGES: Final[Mapping[int, str]] = {
     " place of `client_ports` and `advertises_peer_address`, and asks `node.listen(port)` and"
     ' `node.reach(port, "client" or "peer")` in place of `peer_address`, `listen_address` and'
     " `peer_listen_address`; SystemOption is called Option (the old name works on)"
-    " and has kinds for times, sizes, lists and choices, and secrets",
+    " and has kinds for times, sizes, lists and choices, and secrets;"
+    " a system may have several roles: start(node, cluster) is start(stage, node), or"
+    " start(stage, node, role) of a system with roles(nodes); ready, primaries and final_states get"
+    " the stage instead of the cluster, which is stage.cluster; stop is asked only of a system that"
+    " has stop_statuses too, as stop(stage, node); stage.daemons is read, and stage.start starts"
+    " again",
 }
 """A version to what it changed."""
 

@@ -28,9 +28,10 @@ from harness.contract.client import (
     Sets,
     Transactions,
 )
-from harness.contract.node import Cluster, Daemon, Node, Port, split_address
+from harness.contract.node import Daemon, Node, Port, split_address
 from harness.contract.option import Option
 from harness.contract.speaker import Kind, Misanswer
+from harness.contract.system import Stage
 from harness.errors import NotReady
 
 PORT = 7070
@@ -365,7 +366,6 @@ class LineSystem:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.misbehave = bool(options.get("misbehave"))
-        self.daemons: list[Daemon] = []
 
     def abilities(self) -> Sequence[type]:
         return (Registers, Transactions, Predicates, Sets, Counters)
@@ -381,17 +381,16 @@ class LineSystem:
 
     def install(self, node: Node) -> None: ...
 
-    def start(self, node: Node, cluster: Cluster) -> Sequence[Daemon]:
+    def start(self, stage: Stage, node: Node) -> Sequence[Daemon]:
         program = [sys.executable, str(Path(__file__).resolve()), node.listen(PORT)]
-        self.daemons.append(node.start(program, name="line"))
-        return self.daemons[-1:]
+        return [node.start(program, name="line")]
 
-    def ready(self, cluster: Cluster, timeout_s: float) -> None:
+    def ready(self, stage: Stage, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
         while True:
             driver = LineDriver(1.0)
             try:
-                driver.open(cluster.nodes[0].client_address)
+                driver.open(stage.cluster.nodes[0].client_address)
                 return
             except Failed as error:
                 if time.monotonic() > deadline:
@@ -399,10 +398,6 @@ class LineSystem:
                 time.sleep(0.02)
             finally:
                 driver.close()
-
-    def stop(self, node: Node) -> None:
-        for daemon in self.daemons:
-            daemon.signal(signal.SIGTERM)
 
     def client(self, op_timeout_s: float) -> Any:
         return BlockingClient((RepeatingDriver if self.misbehave else LineDriver)(op_timeout_s))

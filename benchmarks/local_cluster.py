@@ -48,13 +48,25 @@ def main() -> None:
         print(json.dumps(measure(asked.mode, asked.nodes, asked.repeats, asked.seed)))
 
 
+class Nobody:
+    """A system that is not started, and has two ports."""
+
+    name = "nobody"
+
+    def ports(self) -> Sequence[Any]:
+        """One for clients, one for peers."""
+        from harness.contract.node import Port
+
+        return Port(7001, clients=True), Port(7000, peers=True)
+
+
 def be_run_process(run_dir: Path, mode: str, nodes: int) -> None:
     """Up, say how long it took, wait for a word, down, say how long that took."""
     from harness.cluster.namespaces.cluster import LocalCluster
     from harness.cluster.plain.cluster import PlainCluster
 
     names = [f"n{i + 1}" for i in range(nodes)]
-    system: Any = None  # none runs here, and no link is cut
+    system: Any = Nobody()
     start_s = time.monotonic()
     cluster: Any = PlainCluster(run_dir, names, system) if mode == "plain" else None
     cluster = cluster or LocalCluster(run_dir, names, mode)

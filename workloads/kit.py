@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from harness.contract.option import SystemOption
+from harness.contract.option import Duration, SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError, UsageError
 from harness.generator import (
@@ -40,6 +40,7 @@ from harness.generator import (
 from harness.generator.core import Liftable
 from harness.generator.leaves import fill_in, waiting
 from harness.history.operation import Operation, Process
+from harness.wording import shown
 
 Value = TypeVar("Value")
 State = TypeVar("State")
@@ -48,10 +49,6 @@ State = TypeVar("State")
 @dataclass(frozen=True, kw_only=True)
 class Option(SystemOption, Generic[Value]):
     """An option of a workload, and which of its values make sense (all, unless it is said)."""
-
-    least: float | None = None
-    most: float | None = None
-    one_of: Sequence[str] | None = None
 
     def of(self, options: WorkloadOptions, workload: str) -> Value:
         """The value given, else the default; ``UsageError`` in the name of ``workload``."""
@@ -63,9 +60,9 @@ class Option(SystemOption, Generic[Value]):
         return chosen
 
     def _refuse_senseless(self, value: Any, workload: str) -> None:
-        if self.one_of is not None and value not in self.one_of:
+        if self.choices and value not in self.choices:
             raise UsageError(
-                f"{workload}: {self.name} is {value!r}", f"one of {', '.join(self.one_of)}"
+                f"{workload}: {self.name} is {shown(value)}", f"one of {', '.join(self.choices)}"
             )
         is_low = self.least is not None and not value >= self.least  # so that nan is refused
         is_high = self.most is not None and not value <= self.most
@@ -93,12 +90,12 @@ def share(name: str, default: float, help: str) -> Option[float]:
 
 def seconds(name: str, default: float, help: str) -> Option[float]:
     """A length of time."""
-    return Option(name=name, kind=float, default=default, help=help, least=0)
+    return Option(name=name, kind=Duration, default=default, help=help, least=0)
 
 
 def word(name: str, default: str, help: str, *, one_of: Sequence[str]) -> Option[str]:
     """One of some words."""
-    return Option(name=name, kind=str, default=default, help=help, one_of=one_of)
+    return Option(name=name, kind=str, default=default, help=help, choices=one_of)
 
 
 def flag(name: str, default: bool, help: str) -> Option[bool]:

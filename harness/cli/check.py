@@ -27,6 +27,7 @@ from harness.cli.check_one import (
     judge_safely,
     safely,
 )
+from harness.cli.flags import flag
 from harness.cli.kept_proofs import folders
 from harness.cli.model_names import initial_state, joined, known_anomalies, refuse_unknown
 from harness.cli.options import (
@@ -34,7 +35,6 @@ from harness.cli.options import (
     json_option,
     max_bytes_option,
     names,
-    nanoseconds,
     plugin_option,
     store_option,
 )
@@ -51,94 +51,126 @@ from harness.errors import (
 )
 from harness.history.bounds import Bounds
 from harness.judge.apart import CHECK_SECONDS, GRACE_S
+from harness.option import Duration, Milliseconds
 from harness.plugins import Registry
+from harness.quantities import spelled
 from harness.verdict.consistency import known_models
 
 GRAPHS = ("process", "realtime")
+ELLE = "After Elle"
+PICTURES = "Pictures of cycles"
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
 
 
 @click.command("check", cls=Verb)
 @click.argument("files", nargs=-1, metavar="FILE|RUN|- ...")
-@click.option("-m", "--model", help="The checker or model, e.g. cas-register or bank.")
-@click.option("-f", "--format", type=click.Choice(READABLE), help="If content does not tell.")
-@click.option(
-    "--sort-by-time",
-    callback=nanoseconds,
-    metavar="ERROR",
-    help="Put records without index in order of time; ERROR (5ms) is how far clocks may be off.",
+@flag("model", short="-m", help="the checker or model, e.g. cas-register or bank")
+@flag("format", short="-f", choices=READABLE, help="the notation of FILE, if content does not tell")
+@flag(
+    "sort_by_time",
+    Duration,
+    least=0,
+    help="put records without index in order of time; TIME (5ms) is how far clocks may be off",
 )
-@click.option(
-    "-c",
-    "--consistency-models",
+@flag(
+    "consistency_models",
+    short="-c",
+    many=True,
     multiple=True,
-    help="The models to judge against, with commas; may be given several times.",
+    help="the models to judge against, with commas; may be given several times",
 )
-@click.option(
-    "-a", "--anomalies", multiple=True, help="Elle: anomalies to look for beside the models'."
-)
-@click.option("-i", "--initial", help="The initial state: JSON, or x=0,y=0 for several registers.")
-@click.option("--independent", is_flag=True, help="Values are [key, value] of independent keys.")
-@click.option(
-    "--ignore-f",
+@flag("initial", short="-i", help="the initial state: JSON, or x=0,y=0 for several registers")
+@flag("independent", bool, help="values are [key, value] of independent keys")
+@flag(
+    "ignore_f",
+    many=True,
     multiple=True,
     metavar="NAME",
-    help="Leave operations of this name out, with commas; may be given several times.",
+    help="leave operations of this name out, with commas; may be given several times",
 )
-@click.option("-g", "--group-size", type=int, help="long-fork: keys of one group.")
-@click.option(
-    "-n",
-    "--allow-negative-balances",
-    "negative_balances",
-    is_flag=True,
-    help="bank: let accounts overdraw.",
+@flag(
+    "budget",
+    Duration,
+    above=0,
+    help=f"what each checker may take (default: {spelled(CHECK_SECONDS)}, a run's its own)",
 )
-@click.option("--max-transfer", type=int, help="bank: the largest transfer.")
-@click.option("-o", "--total-amount", "total", type=int, help="bank: the sum of all accounts.")
-@click.option(
-    "-s",
-    "--cycle-search-timeout",
-    type=click.FloatRange(min=0),
-    help="Elle: milliseconds of searching cycles in one component.",
+@flag(
+    "partial", bool, help="judge what is left of a FILE that was cut off in the middle of a record"
 )
-@click.option(
-    "--budget",
-    type=click.FloatRange(min=0, min_open=True),
-    help=f"Seconds that each checker may take.  [default: {CHECK_SECONDS:g}]",
+@flag(
+    "self_test",
+    bool,
+    help="try the checkers on planted anomalies; with FILE, on it with one read changed",
 )
-@click.option("--wfr-keys", is_flag=True, help="rw-register: writes follow a transaction's reads.")
-@click.option("--sequential-keys", is_flag=True, help="rw-register: each key is sequential.")
-@click.option("--linearizable-keys", is_flag=True, help="rw-register: each key is linearizable.")
-@click.option(
-    "--inference",
-    type=click.Choice(("complete", "elle")),
-    help="rw-register: whether a history is explained at all, or Elle's own rules alone."
-    "  [default: complete]",
+@flag("verbose", bool, short="-v", help="tell the anomalies, on standard error")
+@flag(
+    "directory",
+    Path,
+    short="-d",
+    help="write each verdict, its proofs and a page with pictures into this folder",
 )
-@click.option(
-    "--additional-graphs",
+@flag(
+    "anomalies",
+    short="-a",
+    many=True,
     multiple=True,
-    help="Elle: process or realtime order, also where no model needs it.",
+    group=ELLE,
+    help="look for these beside the models', with commas",
 )
-@click.option("--commit-order", help="Elle: the field of completions that numbers the commits.")
-@click.option("-p", "--plot-format", help="Elle: svg or png, for pictures of cycles.")
-@click.option("-t", "--plot-timeout", "plot_timeout_ms", type=int, help="Elle: a picture's time.")
-@click.option("-b", "--max-plot-bytes", type=int, help="Elle: the largest graph to draw.")
-@click.option("-v", "--verbose", is_flag=True, help="Tell the anomalies, on standard error.")
-@click.option(
-    "-d",
-    "--directory",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Write each verdict, its proofs and a page with pictures into this folder.",
+@flag(
+    "cycle_search_timeout",
+    Milliseconds,
+    short="-s",
+    least=0,
+    group=ELLE,
+    help="how long to search cycles in one component; a bare number is milliseconds, as elle-cli's",
 )
-@click.option(
-    "--self-test",
-    is_flag=True,
-    help="Try the checkers on planted anomalies; with FILE, on it with one read changed.",
+@flag(
+    "additional_graphs",
+    choices=GRAPHS,
+    many=True,
+    multiple=True,
+    group=ELLE,
+    help="this order, also where no model needs it",
 )
-@click.option(
-    "--partial", is_flag=True, help="Judge what is left of a FILE that was cut off in a record."
+@flag("commit_order", group=ELLE, help="the field of completions that numbers the commits")
+@flag("wfr_keys", bool, group="rw-register", help="writes follow the reads of the same transaction")
+@flag("sequential_keys", bool, group="rw-register", help="each key is sequential")
+@flag("linearizable_keys", bool, group="rw-register", help="each key is linearizable")
+@flag(
+    "inference",
+    choices=("complete", "elle"),
+    group="rw-register",
+    help="whether a history is explained at all (complete), or Elle's own rules alone",
 )
+@flag("group_size", int, short="-g", group="Other checkers", help="long-fork: keys of one group")
+@flag(
+    "allow_negative_balances",
+    bool,
+    short="-n",
+    dest="negative_balances",
+    group="Other checkers",
+    help="bank: let accounts overdraw",
+)
+@flag("max_transfer", int, group="Other checkers", help="bank: the largest transfer")
+@flag(
+    "total_amount",
+    int,
+    short="-o",
+    dest="total",
+    group="Other checkers",
+    help="bank: the sum of all accounts",
+)
+@flag("plot_format", short="-p", group=PICTURES, help="svg or png")
+@flag(
+    "plot_timeout",
+    Milliseconds,
+    short="-t",
+    dest="plot_timeout_ms",
+    group=PICTURES,
+    help="how long a picture may take; a bare number is milliseconds, as elle-cli's",
+)
+@flag("max_plot_bytes", int, short="-b", group=PICTURES, help="the largest graph to draw, in bytes")
 @max_bytes_option
 @json_option
 @plugin_option
@@ -158,7 +190,7 @@ def VERB(
     as_json: bool,
     initial: str | None,
     independent: bool,
-    sort_by_time: int | None,
+    sort_by_time: float | None,
     ignore_f: tuple[str, ...],
     budget: float | None,
     max_bytes: int | None,
@@ -177,7 +209,7 @@ def VERB(
     request = Request(
         model=model,
         format=format,
-        sort_by_time=sort_by_time,
+        sort_by_time=None if sort_by_time is None else round(sort_by_time * 1e9),
         header=_header(initial, independent),
         options=_checker_options(flags),
         ignore_f=names(joined(ignore_f)),
@@ -229,9 +261,6 @@ def _checker_options(flags: Mapping[str, Any]) -> dict[str, Any]:
         options["anomalies"] = list(known_anomalies(names(joined(options["anomalies"]))))
     if "additional_graphs" in options:
         options["additional_graphs"] = list(names(joined(options["additional_graphs"])))
-        unknown = [name for name in options["additional_graphs"] if name not in GRAPHS]
-        if unknown:
-            raise UsageError(f"there is no graph {unknown[0]!r}", f"one of: {', '.join(GRAPHS)}")
     return options
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from harness.cli.export import history_of, write_file
+from harness.cli.flags import flag
 from harness.cli.options import READABLE, WRITTEN, max_bytes_option, store_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
@@ -16,15 +17,15 @@ from harness.errors import EXIT_VALID, UsageError, cannot_write
 
 @click.command("convert", cls=Verb)
 @click.argument("file", metavar="FILE|RUN|-")
-@click.option("--to", "target", type=click.Choice(WRITTEN), required=True, help="What to write.")
-@click.option("-f", "--format", type=click.Choice(READABLE), help="If content does not tell.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="The file to write, or the folder (cobra); standard output if not given.",
+@flag("to", dest="target", choices=WRITTEN, required=True, help="the notation to write")
+@flag("format", short="-f", choices=READABLE, help="the notation of FILE, if content does not tell")
+@flag(
+    "output",
+    Path,
+    short="-o",
+    help="the file to write, or the folder (cobra) (default: standard output)",
 )
-@click.option("--lossy", is_flag=True, help="Leave out what cannot be said, and tell how much.")
+@flag("lossy", bool, help="leave out what cannot be said, and tell how much")
 @max_bytes_option
 @store_option
 def VERB(

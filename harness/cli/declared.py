@@ -9,18 +9,19 @@ gets click's own treatment, and ``polygraph test etcd --help`` shows all of them
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.cli.flags import Flag, run_flag
 from harness.cli.options import names
-from harness.contract.option import SystemOption
 from harness.errors import UsageError, unknown_name
+from harness.option import with_files
 from harness.plugins import Registry
-from harness.run.scenario import declared_options
+from harness.run.scenario import owned_options
 from harness.scenarios import shipped
 from harness.store.scenario import Scenario, read_toml, registry_of
 
@@ -50,6 +51,8 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str], environment: 
     )
     context = lenient.make_context("test", list(args), resilient_parsing=True)
     given = {name: value for name, value in context.params.items() if value}
+    if isinstance(given.get("plugin"), tuple):
+        given["plugin"] = list(given["plugin"])
     positional = str(given.pop("system", ""))
     table = scenario_table(given.get("scenario")) | given
     registry = registry_of(table)
@@ -80,32 +83,19 @@ def scenario_table(name: str | Path | None) -> dict[str, Any]:
     return tomllib.loads(found[path.name].read_text("utf-8"))
 
 
-def declared_flags(chosen: Chosen, taken: Sequence[click.Parameter]) -> list[click.Option]:
+def declared_flags(chosen: Chosen, taken: Sequence[click.Parameter]) -> list[Flag]:
     """The flags of what was chosen; ``UsageError`` if one hides a flag of ours."""
     if not chosen.system:
         return []
-    declared = declared_options(
+    owners = owned_options(
         chosen.registry, chosen.system, chosen.workload, chosen.nemeses, chosen.provider
     )
-    hidden = {param.name for param in taken} & set(declared)
-    if hidden:
-        raise UsageError(f"{chosen.system} or {chosen.workload} redefines --{min(hidden)}")
-    return [_flag(option) for option in declared.values()]
-
-
-KINDS: Mapping[type, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, str: click.STRING}
-
-
-def _flag(option: SystemOption) -> click.Option:
-    """``--name VALUE``, or ``--name / --no-name``; unset where the user says nothing."""
-    name = option.name.replace("_", "-")
-    if option.kind is bool:
-        text = f"{option.help}{_default('on' if option.default else 'off')}"
-        return click.Option([f"--{name}/--no-{name}", option.name], default=None, help=text)
-    text = option.help + (_default(option.default) if option.default not in (None, "") else "")
-    kind = KINDS.get(option.kind, click.STRING)
-    return click.Option([f"--{name}", option.name], type=kind, default=None, help=text)
-
-
-def _default(value: object) -> str:
-    return f"  [default: {value}]"
+    flags = {
+        option.name: run_flag(option, f"Of {owner}")
+        for owner, options in owners.items()
+        for option in with_files(options)
+    }
+    for hidden in (param.name for param in taken if param.name in flags):
+        owner = flags[hidden].group.removeprefix("Of ")
+        raise UsageError(f"{owner} redefines {flags[hidden].option.flag}")
+    return list(flags.values())

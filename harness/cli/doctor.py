@@ -8,21 +8,24 @@ from pathlib import Path
 
 import click
 
+from harness.cli.flags import flag
 from harness.cli.options import json_option, plugin_option, store_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_INFRASTRUCTURE, EXIT_VALID
+from harness.option import Duration
 
 
 @click.command("doctor", cls=Verb)
-@click.option(
-    "--clock",
-    "system",
+@flag(
+    "clock",
+    dest="system",
     metavar="SYSTEM",
-    help="Trace SYSTEM's system calls: does it come by the time as it declares?",
+    group="Clock",
+    help="trace SYSTEM's system calls: does it come by the time as it declares?",
 )
-@click.option("--provider", default="local", show_default=True, help="Where, with --clock.")
-@click.option("--seconds", default=5.0, show_default=True, help="How long, with --clock.")
+@flag("provider", default="local", group="Clock", help="where, with --clock")
+@flag("seconds", Duration, default=5.0, group="Clock", help="how long, with --clock")
 @plugin_option
 @store_option
 @json_option

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import click
 
+from harness.cli.flags import flag
 from harness.cli.options import FORMATS, max_bytes_option, store_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
@@ -18,19 +19,14 @@ from harness.errors import EXIT_VALID, HistoryError, cannot_write
 
 @click.command("export", cls=Verb)
 @click.argument("run")
-@click.option(
-    "-f",
-    "--format",
-    type=click.Choice(FORMATS),
+@flag(
+    "format",
+    short="-f",
+    choices=FORMATS,
     required=True,
-    help="edn: lines for Elle and Knossos; json: one array for elle-cli; jsonl: our own lines.",
+    help="edn: lines for Elle and Knossos; json: one array for elle-cli; jsonl: our own lines",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The file to write; standard output if not given.",
-)
+@flag("output", Path, short="-o", help="the file to write (default: standard output)")
 @max_bytes_option
 @store_option
 def VERB(run: str, format: str, output: Path | None, store: Path, max_bytes: int | None) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.flags import flag
 from harness.cli.matrix import show, tables
 from harness.cli.options import json_option, plugin_option
 from harness.cli.speech import say
@@ -23,7 +24,7 @@ from harness.plugins import KINDS, Registry
 
 
 @click.command("list", cls=Verb)
-@click.option("--matrix", is_flag=True, help="Show what runs on what, and which fault where.")
+@flag("matrix", bool, help="show what runs on what, and which fault where")
 @json_option
 @plugin_option
 def VERB(matrix: bool, as_json: bool, plugin: tuple[str, ...]) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.flags import flag
 from harness.cli.options import max_bytes_option, store_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
@@ -16,15 +17,16 @@ PAGE = "report.html"
 
 @click.command("report", cls=Verb)
 @click.argument("run", default="latest")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="The file to write, or a folder for report.html; the run's own if not given.",
+@flag("open", bool, dest="is_opened", help="open the page in your browser")
+@flag(
+    "output",
+    Path,
+    short="-o",
+    help="the file to write, or a folder for report.html (default: the run's own)",
 )
 @max_bytes_option
 @store_option
-def VERB(run: str, output: Path | None, max_bytes: int | None, store: Path) -> int:
+def VERB(run: str, is_opened: bool, output: Path | None, max_bytes: int | None, store: Path) -> int:
     """Write report.html of RUN (a folder, or latest) and print its path."""
     from harness.history.bounds import Bounds
     from harness.report import render
@@ -42,7 +44,17 @@ def VERB(run: str, output: Path | None, max_bytes: int | None, store: Path) -> i
         page = output / PAGE if output.is_dir() else output
         _write(page, page_of(run_dir, bounds))
     say(page)
+    if is_opened:
+        _open(page)
     return EXIT_VALID
+
+
+def _open(page: Path) -> None:
+    """The page in the user's browser, which ``BROWSER`` may name; it is told where none starts."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        say("no browser could be started here; BROWSER names one", err=True)
 
 
 def _write(page: Path, text: str) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import click
 
+from harness.cli.flags import flag
 from harness.cli.options import store_option
 from harness.cli.speech import printable, say
 from harness.cli.verbs import Verb
@@ -19,11 +20,9 @@ from harness.errors import EXIT_VALID, NeedsError, UsageError
 
 
 @click.command("serve", cls=Verb)
-@click.option("--host", default="127.0.0.1", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option(
-    "--port", type=int, default=8080, help="Port to listen on, 0 for a free one.  [default: 8080]"
-)
-@click.option("--token", help="What visitors must know; drawn where it is needed and not given.")
+@flag("host", default="127.0.0.1", help="the address to listen on")
+@flag("port", int, default=8080, help="the port to listen on, 0 for a free one")
+@flag("token", help="what visitors must know; drawn where it is needed and not given")
 @store_option
 def VERB(host: str, port: int, token: str | None, store: Path) -> int:
     """Serve the store: filter runs, open reports, follow a run in progress, download.

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.flags import flag
 from harness.cli.speech import say
 from harness.cli.test import VERB as TEST
 from harness.cli.test import SystemVerb, scenario_of, told_or_kept
 from harness.errors import EXIT_INTERRUPTED, StoreError, UsageError, cannot_write
 from harness.linux.stopping import how_stopped
 from harness.linux.surroundings import program
+from harness.option import Duration, Option
 
 if TYPE_CHECKING:
     from harness.soak.book import Book, Entry, Settings
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 FINISH_S = 120.0
 """What a run may take beyond its time limit, recovery and judging: set-up, its report."""
 
+SOAK = "The soak"
+RESULTS = "Results"
 OUTPUTS = ("junit", "junit_unknown", "artifacts")
 """Flags that say what else to write, not what to run."""
 
@@ -39,18 +43,24 @@ SHARED = [param for param in TEST.params if param.name not in ("as_json", "print
 
 
 @click.command("soak", cls=SystemVerb)
-@click.option("--runs", type=click.IntRange(1), help="How many runs, set beforehand.")
-@click.option("--duration", help="Begin no further run after this time: 90, 30m, 8h.")
-@click.option("--until-failure", is_flag=True, help="Stop at the first violation.")
-@click.option("--parallel", type=click.IntRange(1), default=1, help="Clusters side by side.")
-@click.option("--confidence", type=float, default=0.95, help="Of the interval.  [default: 0.95]")
-@click.option("--at-most", type=float, default=0.05, help="Failure rate to rule out.")
-@click.option("--hard-limit", type=float, help="Seconds after which a run is killed.")
-@click.option("--resume", type=click.Path(), help="Go on with the soak in this folder.")
-@click.option("--junit", type=click.Path(), help="Write JUnit XML here after every run.")
-@click.option("--junit-unknown", type=click.Choice(["error", "skipped"]), default="error")
-@click.option("--artifacts", type=click.Path(), help="Keep failing runs whole, others small.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON at the end.")
+@flag("runs", int, least=1, group=SOAK, help="how many runs, set beforehand")
+@flag("duration", Duration, above=0, group=SOAK, help="begin no further run after this time")
+@flag("until_failure", bool, group=SOAK, help="stop at the first violation")
+@flag("parallel", int, least=1, default=1, group=SOAK, help="clusters side by side")
+@flag("confidence", float, default=0.95, group=SOAK, help="of the interval")
+@flag("at_most", float, default=0.05, group=SOAK, help="the failure rate to rule out")
+@flag("hard_limit", Duration, above=0, group=SOAK, help="when a run is killed")
+@flag("resume", Path, group=SOAK, help="go on with the soak in this folder")
+@flag("junit", Path, group=RESULTS, help="write JUnit XML here after every run")
+@flag(
+    "junit_unknown",
+    choices=("error", "skipped"),
+    default="error",
+    group=RESULTS,
+    help="what a run without a verdict is in JUnit's words",
+)
+@flag("artifacts", Path, group=RESULTS, help="keep failing runs here whole, others small")
+@flag("json", bool, dest="as_json", group=RESULTS, help="print the summary as JSON at the end")
 @click.pass_context
 def VERB(context: click.Context, /, **flags: Any) -> int:
     """Run a test many times, and say how often it fails and how sure that is.
@@ -104,6 +114,8 @@ def _begun(flags: Mapping[str, Any]) -> Book:
     names = ("runs", "duration", "until_failure", "parallel", "confidence", "at_most")
     own = {*names, *OUTPUTS, "hard_limit", "resume", "as_json"}
     scenario = scenario_of({name: value for name, value in flags.items() if name not in own})
+    for name, value in scenario.secret_values.items():  # each run is a process that inherits them
+        os.environ[Option(name=name).twin] = value
     settings = _settings(scenario, flags)
     prepare(scenario, registry_of(scenario.flat()))  # what is impossible is refused once, and now
     now = datetime.now()
@@ -114,7 +126,7 @@ def _begun(flags: Mapping[str, Any]) -> Book:
 def _settings(scenario: Scenario, flags: Mapping[str, Any]) -> Settings:
     from harness.soak.book import Settings
 
-    duration_s = seconds(flags["duration"]) if flags["duration"] else None
+    duration_s = flags["duration"]
     if flags["runs"] is None and duration_s is None and not flags["until_failure"]:
         raise UsageError("a soak needs an end", "--runs 20, --duration 8h or --until-failure")
     for name in ("confidence", "at_most"):
@@ -136,19 +148,6 @@ def _settings(scenario: Scenario, flags: Mapping[str, Any]) -> Settings:
         hard_limit_s=flags["hard_limit"] or limit_s,
         start_wall_ns=time.time_ns(),
     )
-
-
-def seconds(text: str) -> float:
-    """``90``, ``90s``, ``30m`` or ``8h`` in seconds; ``UsageError`` for anything else."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    try:
-        value = float(number) * units[unit]
-    except ValueError:
-        value = 0.0
-    if value <= 0:
-        raise UsageError(f"--duration {text!r} is no time", "--duration 8h")
-    return value
 
 
 class _Reporter:

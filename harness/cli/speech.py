@@ -11,6 +11,8 @@ from __future__ import annotations
 import sys
 from typing import Final
 
+from harness.confidential import without_secrets
+
 KEPT: Final = "\n\t"
 """Control characters that text has for its shape."""
 
@@ -36,7 +38,7 @@ def say(text: object = "", *, err: bool = False, end: str = "\n", head: str = ""
     ``head`` is put before it as it is: words of ours, which may be coloured.
     """
     stream = sys.stderr if err else sys.stdout
-    print(f"{head}{printable(text)}", file=stream, end=end, flush=True)
+    print(f"{head}{printable(without_secrets(str(text)))}", file=stream, end=end, flush=True)
 
 
 def speak_in_any_encoding() -> None:

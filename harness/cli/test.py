@@ -10,28 +10,31 @@ import contextlib
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.declared import choose, declared_flags, scenario_table
-from harness.cli.options import Command, json_option, plugin_option, store_option
+from harness.cli.flags import Command, attached, flag, run_flag
+from harness.cli.options import json_option, store_option
 from harness.cli.session import Session
 from harness.cli.speech import say
-from harness.cli.verbs import ENVIRONMENT_PREFIX, Verb
-from harness.cluster.providers import NAMES
+from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID
 from harness.linux.standard_streams import NotTold, silence_output
+from harness.option import ENVIRONMENT_PREFIX, Option
 from harness.plugins import Registry
 from harness.run.scenario import resolve
+from harness.store.run_options import RUN_OPTIONS
 from harness.store.scenario import Scenario, registry_of
 from harness.verdict.consistency import known_models
 
 if TYPE_CHECKING:
     from harness.run.front import Outcome
 
+RUN = "The run"
 OWN = ("scenario", "store", "as_json", "print_config")
 """Flags that say how to run, not what: they are no part of the scenario."""
 
@@ -53,47 +56,35 @@ class SystemVerb(Verb):
         return full.make_context(info_name, args, parent, **extra)
 
 
-def _option(flag: str, kind: Any, text: str) -> Callable[[Command], Command]:
-    """A flag of the scenario: unset unless given, its default told in its help."""
-    name = flag.removeprefix("--").split("/")[0].replace("-", "_")
-    default = getattr(Scenario, name, None)
-    if default not in (None, (), False):
-        shown = f"{default:g}" if isinstance(default, float) else default
-        text += f"  [default: {shown}]"
-    return click.option(flag, name, type=kind, default=None, help=text)
+def run_flags(command: Command) -> Command:
+    """The flags that every run has."""
+    for group, options in reversed(list(RUN_OPTIONS.items())):
+        for option in reversed(options):
+            if option.name != "system":
+                attached(run_flag(told(option), group))(command)
+    return command
+
+
+def told(option: Option) -> Option:
+    """The option with what it is by itself, for its help."""
+    default = getattr(Scenario, option.name, None)
+    if option.name == "seed" or default in (None, (), False):
+        return option
+    return dataclasses.replace(option, default=default)
 
 
 @click.command("test", cls=SystemVerb)
 @click.argument("system", required=False)
-@_option("--workload", str, "What the clients do, and what it is judged by.")
-@_option("--nemesis", str, "Faults, by name and with commas, e.g. partition,kill,pause.")
-@_option("--nodes", int, "How many nodes.")
-@_option("--concurrency", str, "Clients: a number, or a multiple of the nodes like 3n.")
-@_option("--rate", float, "Operations a second over all clients.")
-@_option("--time-limit", float, "Seconds of operations.")
-@_option("--nemesis-interval", float, "Seconds from the beginning of a fault to the next.")
-@_option("--nemesis-duration", float, "Seconds that a fault lasts.  [default: half the interval]")
-@_option("--op-timeout", float, "Seconds until an operation without answer is given up (info).")
-@_option("--recovery-timeout", float, "Seconds that the healed cluster has to get ready.")
-@_option(
-    "--consistency-models", str, "Judge against these models instead of the system's own claim."
-)
-@_option("--budget", float, "Seconds that each checker may take.")
-@_option("--provider", str, f"How nodes come to exist: {', '.join(NAMES)}.")
-@_option("--leave-db-running/--no-leave-db-running", bool, "Keep the cluster; see polygraph down.")
-@_option("--journal", click.Choice(["buffered", "sync"]), "sync: one write for each record.")
-@_option("--seed", int, "Fixes the fault schedule and every generator's random stream.")
-@plugin_option
-@click.option("--scenario", help="A TOML file of these flags, or a shipped one; flags win.")
-@click.option("--print-config", is_flag=True, help="Print the complete scenario, run nothing.")
+@run_flags
+@flag("scenario", group=RUN, help="a TOML file of these flags, or a shipped one; flags win")
+@flag("print_config", bool, group=RUN, help="print the complete scenario, run nothing")
 @store_option
 @json_option
 @click.pass_context
 def VERB(context: click.Context, /, **flags: Any) -> int:
     """Run a workload on SYSTEM under faults, and judge what happened.
 
-    Exits 0 if the verdict is valid, 1 invalid, 2 unknown, 3 if there is none. Further flags
-    depend on SYSTEM and --workload: see polygraph test SYSTEM --help.
+    Exits 0 if the verdict is valid, 1 invalid, 2 unknown, 3 if there is none.
     """
     scenario = scenario_of(flags)
     if flags["print_config"]:

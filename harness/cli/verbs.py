@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from harness.errors import UsageError
+from harness.option import ENVIRONMENT_PREFIX
 
 VERBS: Mapping[str, tuple[str, str]] = {
     "test": ("harness.cli.test", "Run a workload on a system under faults, and judge it."),
@@ -26,13 +27,13 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "list": ("harness.cli.list", "What can be named: systems, workloads, nemeses, checkers."),
     "explain": ("harness.cli.explain", "What an anomaly or a consistency model means."),
     "validate": ("harness.cli.validate", "Would this scenario run? Nothing is started."),
+    "conform": ("harness.cli.conform", "Does a client repeat requests, or say what is not so?"),
     "doctor": ("harness.cli.doctor", "What this machine can do, what not, and why."),
     "heal": ("harness.cli.heal", "Undo every fault and end everything that dead runs left."),
     "down": ("harness.cli.down", "End the cluster that a run left running."),
 }
 
 HELP_OPTIONS = ("-h", "--help")
-ENVIRONMENT_PREFIX = "POLYGRAPH"
 
 
 def group_help() -> str:

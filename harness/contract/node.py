@@ -23,6 +23,31 @@ Grudge = Mapping[str, frozenset[str]]
 ClockMethod = Literal["process", "machine"]
 """Whose clock is set: each process's of the node, or, where it is given up to the test, its own."""
 
+Whom = Literal["client", "peer"]
+"""Who is to reach a port: a client (which runs where the controller does), or another node."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that a system has on each of its nodes, by the number that it usually has.
+
+    Where nodes share an address it is another in truth: see :meth:`Node.listen`. ``clients``
+    connect to it, ``peers`` (the other nodes) do. ``advertised`` is false where the others must be
+    told the very address at which it listens: then no proxy can stand between them, and on
+    ``local:plain`` no link be cut.
+    """
+
+    number: int
+    clients: bool = False
+    peers: bool = False
+    advertised: bool = True
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """The host (an IPv6 address without its brackets) and the port of a ``host:port``."""
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Completed:
@@ -91,14 +116,28 @@ class Node(Protocol):
         """``n1``, ``n2``, …; also its host name where it has one."""
         ...
 
-    @property
-    def client_address(self) -> str:
-        """Where clients reach it: a host, whose ports the system knows, or ``host:port``."""
+    def listen(self, port: int) -> str:
+        """The address (``host:port``) at which a service of it binds ``port``.
+
+        ``port`` is one of those that the system declared (:class:`~.system.Ports`); where several
+        nodes share an address, the number in the answer is another one. ``NodeError`` where it
+        must be declared and is not.
+        """
+        ...
+
+    def reach(self, port: int, whom: Whom) -> str:
+        """The address (``host:port``) to give away, at which clients or the other nodes reach it.
+
+        Another than that of :meth:`listen` where a published port or a proxy stands between.
+        """
         ...
 
     @property
-    def peer_address(self) -> str:
-        """Where the other nodes reach it."""
+    def client_address(self) -> str:
+        """Where a client is led: ``reach`` of the first port that the system declared for clients.
+
+        The bare host where it declared none.
+        """
         ...
 
     @property
@@ -139,24 +178,6 @@ class Node(Protocol):
 
     def download(self, source: str, destination: Path) -> None:
         """Copy a file of the node to the controller."""
-        ...
-
-
-def listen_address(node: Node) -> str:
-    """Where a service listens so that clients reach it at ``node.client_address``.
-
-    The same place, unless something (a published port) stands between.
-    """
-    return str(getattr(node, "listen_address", node.client_address))
-
-
-@runtime_checkable
-class ListensElsewhere(Protocol):
-    """A node that listens for the others at another address than where they reach it."""
-
-    @property
-    def peer_listen_address(self) -> str:
-        """Where it listens (``host`` or ``host:port``); ``peer_address`` is what it tells them."""
         ...
 
 

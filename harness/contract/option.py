@@ -1,20 +1,30 @@
-"""An option: a flag, a scenario key and its help, declared once by what it belongs to."""
+"""What a system, a workload, a fault or a provider lets the user set: its ``options``.
+
+``Factory.options`` is a tuple of :class:`Option`; the values arrive by name in the mapping that the
+factory is called with, ``None`` where there is none. See :mod:`harness.option`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Final
 
+from harness.option import Duration as Duration
+from harness.option import Option as Option
+from harness.option import Size as Size
 
-@dataclass(frozen=True, kw_only=True)
-class SystemOption:
-    """A command-line flag that a system adds, e.g. ``--serializable-reads``.
+SystemOption = Option
+"""The name that :class:`Option` had in the contract's versions 1 and 2."""
 
-    ``name`` is the scenario key (``serializable_reads``); ``kind`` is ``bool``, ``str``, ``int``,
-    ``float`` or ``Path`` (made absolute).
-    """
+TLS: Final = (
+    Option(name="tls_ca", kind=Path, help="certificates that the server's is checked by (PEM)"),
+    Option(name="tls_cert", kind=Path, help="the client's own certificate (PEM)"),
+    Option(
+        name="tls_key", kind=Path, help="the private key of --tls-cert (PEM); only its path is kept"
+    ),
+)
+"""TLS as every system spells it: files, of which only the paths are ever written down."""
 
-    name: str
-    kind: type
-    default: Any
-    help: str
+USER: Final = Option(name="user", help="the user to log in as")
+PASSWORD: Final = Option(name="password", secret=True, help="the password of --user")
+"""A login as every system spells it: ``POLYGRAPH_PASSWORD`` or ``--password-file FILE``."""

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from harness.confidential import cleared
 from harness.errors import HistoryError, StoreError, cannot_write
 from harness.history.bounds import USUAL, Bounds, beyond
 from harness.store.untrusted import Folder, TooLarge
@@ -123,7 +124,7 @@ class Ledger:
     ) -> LedgerEntry:
         if self._broken is not None:
             raise StoreError(f"the fault ledger {self.path} cannot be written: {self._broken}")
-        entry = LedgerEntry(id, fault, targets, event, self._clock(), dict(detail))
+        entry = LedgerEntry(id, fault, targets, event, self._clock(), cleared(dict(detail)))
         self._write(msgspec.json.encode(entry) + b"\n")
         self._entries.append(entry)
         return entry

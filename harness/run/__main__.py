@@ -12,14 +12,17 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import json
 import os
 import signal
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.confidential import clear_logs, without_secrets
 from harness.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_INTERRUPTED,
@@ -40,6 +43,7 @@ from harness.store.ended import write_end
 from harness.store.run_log import RunLog
 from harness.store.runs import write_text
 from harness.store.scenario import read_toml, registry_of
+from harness.wording import named
 
 QUICK_SEAL_BYTES = 4 << 20
 
@@ -56,7 +60,8 @@ def main(argv: list[str] | None = None) -> int:
     events = Events(arguments.events, RunLog(run_dir, "run"))
     message, exit_code = "", EXIT_INFRASTRUCTURE
     try:
-        exit_code, message = _live(arguments.scenario, run_dir, events, signalled)
+        secrets = _received(arguments.secrets)
+        exit_code, message = _live(arguments.scenario, run_dir, events, signalled, secrets)
     except PolygraphError as error:
         events.note_error(error)
         exit_code, message = error.exit_code, str(error)
@@ -79,8 +84,8 @@ def _defect(run_dir: Path, error: BaseException) -> str:
     """What is said of an exception that nobody meant."""
     path = run_dir / "evidence" / "defect.txt"
     with contextlib.suppress(StoreError):
-        write_text(path, "".join(traceback.format_exception(error)))
-    return f"a defect of Polygraph or of a plug-in: {error!r}; the traceback is in {path}"
+        write_text(path, without_secrets("".join(traceback.format_exception(error))))
+    return f"a defect of Polygraph or of a plug-in: {named(error)}; the traceback is in {path}"
 
 
 def run_and_leave() -> None:
@@ -97,11 +102,25 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("scenario", type=Path)
     parser.add_argument("--run-dir", type=Path, required=True)
     parser.add_argument("--events", type=int, default=None)
+    parser.add_argument("--secrets", type=int, default=None)
     return parser.parse_args(argv)
 
 
+def _received(fd: int | None) -> dict[str, str]:
+    """The secrets that the front handed over; nothing that this process starts inherits them."""
+    if fd is None:
+        return {}
+    with os.fdopen(fd, "rb") as pipe:
+        secrets: dict[str, str] = json.loads(pipe.read())
+    return secrets
+
+
 def _live(
-    scenario_path: Path, run_dir: Path, events: Events, signalled: list[int]
+    scenario_path: Path,
+    run_dir: Path,
+    events: Events,
+    signalled: list[int],
+    secrets: Mapping[str, str],
 ) -> tuple[int, str]:
     """The exit code, and a message where there is more to say than the verdict.
 
@@ -114,7 +133,7 @@ def _live(
 
     table = read_toml(scenario_path)
     registry = registry_of(table)
-    scenario = resolve(table, registry)
+    scenario = resolve(table, registry, secrets)
     parts = prepare(scenario, registry)
     request = request_of(parts, os.environ.get(PROVIDER_VARIABLE))
     cluster = providers.of(request.provider).cluster(request, run_dir)
@@ -141,6 +160,7 @@ def _live(
         if life is not None and life.abandoned:
             threading.Event().wait()  # the thread that saw the front die ends all
         _tear_down(cluster, run_dir, scenario.leave_db_running, events)
+        clear_logs(run_dir)  # what was logged since it was collected
 
 
 def _loop_runner(life: Any) -> dict[str, Any] | None:
@@ -244,12 +264,17 @@ def _render(run_dir: Path, life: Any, events: Events) -> None:
     try:
         from harness.report import render
 
-        render(run_dir)
+        clear_logs(run_dir)  # which the page quotes
+        page = render(run_dir)
+        shown = page.read_text("utf-8")
+        if without_secrets(shown) != shown:  # logged since
+            write_text(page, without_secrets(shown))
     except Exception as error:
         events.note_error(error)
         with contextlib.suppress(StoreError):
-            write_text(run_dir / "evidence" / "report-failure.txt", traceback.format_exc())
-        events.emit("warning", life.now(), message=f"the report could not be made: {error!r}")
+            text = without_secrets(traceback.format_exc())
+            write_text(run_dir / "evidence" / "report-failure.txt", text)
+        events.emit("warning", life.now(), message=f"the report could not be made: {named(error)}")
 
 
 def _tear_down(cluster: Any, run_dir: Path, leave_running: bool, events: Events) -> None:
@@ -261,7 +286,7 @@ def _tear_down(cluster: Any, run_dir: Path, leave_running: bool, events: Events)
             end_cluster(cluster, run_dir)
     except Exception as error:
         events.note_error(error)
-        events.emit("warning", 0, message=f"teardown: {error!r} (the verdict stands)")
+        events.emit("warning", 0, message=f"teardown: {named(error)} (the verdict stands)")
 
 
 if __name__ == "__main__":

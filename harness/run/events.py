@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
+from harness.confidential import cleared
 from harness.store.run_log import RunLog
 
 Event = Literal["phase", "progress", "fault", "warning", "verdict", "end"]
@@ -54,6 +55,7 @@ class Events:
 
         Progress is left out where nobody reads.
         """
+        facts = cleared(facts)
         if event == "phase" and facts.get("name") not in AFTERWARDS:
             self.phase = str(facts.get("name"))
         if self._log is not None and event != "progress":

@@ -18,9 +18,16 @@ from typing import Any
 
 from harness.cluster import providers
 from harness.cluster.provider import PROVIDER_VARIABLE, Provider, Request
-from harness.errors import EXIT_INFRASTRUCTURE, EXIT_INTERRUPTED, PolygraphError, StoreError
+from harness.errors import (
+    EXIT_INFRASTRUCTURE,
+    EXIT_INTERRUPTED,
+    PolygraphError,
+    StoreError,
+    UsageError,
+)
 from harness.linux.stopping import Stopped, name_of
 from harness.linux.surroundings import program
+from harness.option import MOST_SECRET_BYTES, Option
 from harness.plugins import Registry
 from harness.run.interrupts import Interrupts, stop_on_interrupt
 from harness.run.preparation import prepare, request_of
@@ -35,6 +42,7 @@ from harness.store.runs import (
     written_by_owner_alone,
 )
 from harness.store.scenario import Scenario
+from harness.wording import named
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,16 @@ def run(
             with stop_on_interrupt(remember) as interrupts:
                 on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
                 leave = scenario.leave_db_running
-                end = _follow(provider, request, leave, run_dir, remember, interrupts, log)
+                end = _follow(
+                    provider,
+                    request,
+                    leave,
+                    run_dir,
+                    remember,
+                    interrupts,
+                    log,
+                    scenario.secret_values,
+                )
     return Outcome(end[0], run_dir, read_json(run_dir / "verdict.json"), end[1])
 
 
@@ -91,7 +108,7 @@ def _last_word(store: Path, run_dir: Path, log: RunLog) -> Iterator[RunLog]:
             code = EXIT_INTERRUPTED
         elif isinstance(error, PolygraphError):
             code = error.exit_code
-        message = str(error) if isinstance(error, PolygraphError | Stopped) else repr(error)
+        message = str(error) if isinstance(error, PolygraphError | Stopped) else named(error)
         _say_end(run_dir, code, message)
         raise
     finally:
@@ -143,21 +160,26 @@ def _follow(
     on_event: Callable[[Mapping[str, Any]], None],
     interrupts: Interrupts,
     log: RunLog,
+    secrets: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
     """Start the run process and read its events to their end: (exit code, message)."""
     events_read, events_write = os.pipe()
     argv = program("harness.run", str(run_dir / "scenario.toml"))
     argv += ["--run-dir", str(run_dir), "--events", str(events_write)]
-    env = {**os.environ, PROVIDER_VARIABLE: request.provider}
+    passed, env = [events_write], {**os.environ, PROVIDER_VARIABLE: request.provider}
+    if secrets:
+        passed.append(handed_over(secrets))
+        argv += ["--secrets", str(passed[-1])]
+        for name in secrets:  # what the run starts must not inherit them
+            env.pop(Option(name=name).twin, None)
     try:
-        entered = provider.spawn(
-            argv, request=request, run_dir=run_dir, pass_fds=[events_write], env=env
-        )
+        entered = provider.spawn(argv, request=request, run_dir=run_dir, pass_fds=passed, env=env)
     except BaseException:
         os.close(events_read)
         raise
     finally:
-        os.close(events_write)
+        for fd in passed:
+            os.close(fd)
     log.write(f"the run process is {entered.run_pid}")
     last: Mapping[str, Any] = {}
     try:
@@ -179,6 +201,17 @@ def _follow(
         _say_end(run_dir, EXIT_INFRASTRUCTURE, message)
         return EXIT_INFRASTRUCTURE, f"{message}\n  try: polygraph check {run_dir}"
     return int(last.get("exit", EXIT_INFRASTRUCTURE)), str(last.get("message", ""))
+
+
+def handed_over(secrets: Mapping[str, str]) -> int:
+    """The end of a pipe to read ``secrets`` from, once: in no file, no argument, no environment."""
+    data = json.dumps(secrets).encode()
+    if len(data) > MOST_SECRET_BYTES:
+        raise UsageError(f"the secrets of a run hold at most {MOST_SECRET_BYTES} bytes together")
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb") as out:
+        out.write(data)  # fits into any pipe, so nobody need read yet
+    return reader
 
 
 def _events(events_fd: int) -> Iterator[Mapping[str, Any]]:

@@ -7,12 +7,14 @@ a concurrency that the workload cannot use, a claim that is no model's name.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.cluster.provider import Request
-from harness.contract.fault import Fault
-from harness.contract.system import Durability, FaultDurations, System
+from harness.contract.fault import AimsAtRoles, Fault
+from harness.contract.roles import Role
+from harness.contract.system import Durability, FaultDurations, OfRoles, System, roles_of
 from harness.contract.workload import Workload, WorkloadOptions
 from harness.errors import UsageError
 from harness.judge.claims import Claim
@@ -20,6 +22,7 @@ from harness.plugins import Registry
 from harness.run.claims import claim_of
 from harness.run.schedule import Schedule, schedule
 from harness.store.scenario import Scenario
+from harness.wording import shown
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Parts:
     registry: Registry
     system: System
     workload: Workload
+    roles: Sequence[Role]
     faults: Sequence[Fault]
     schedule: Schedule | None
     claim: Claim
@@ -48,23 +52,29 @@ class Parts:
 
 def prepare(scenario: Scenario, registry: Registry) -> Parts:
     """Make every part of ``scenario``; ``UsageError`` says why a combination is impossible."""
-    system: System = registry.get("systems", scenario.system)(scenario.options)
+    system: System = registry.get("systems", scenario.system)(scenario.all_options)
     workload: Workload = registry.get("workloads", scenario.workload)(
         WorkloadOptions(
             nodes=scenario.nodes,
             concurrency=scenario.threads,
             seed=scenario.seed,
-            extra=scenario.options,
+            extra=scenario.all_options,
         )
     )
     _refuse_missing_abilities(system, workload)
     registry.refuse_unowned("checkers", workload.checkers)
-    faults = [registry.get("nemeses", name)(scenario.options) for name in scenario.nemesis]
+    _refuse_older_form(system)
+    roles = roles_of(system, scenario.node_names)
+    faults = [registry.get("nemeses", name)(scenario.all_options) for name in scenario.nemesis]
+    for fault in faults:
+        if isinstance(fault, AimsAtRoles):
+            fault.aim(roles)
     return Parts(
         scenario,
         registry,
         system,
         workload,
+        roles,
         faults,
         _schedule(scenario, system, faults),
         claim_of(system, workload, scenario.consistency_models),
@@ -78,7 +88,7 @@ def request_of(parts: Parts, chosen: str | None = None) -> Request:
         provider=chosen or scenario.provider,
         nodes=scenario.node_names,
         system=parts.system,
-        options=scenario.options,
+        options=scenario.all_options,
     )
 
 
@@ -87,9 +97,24 @@ def _refuse_missing_abilities(system: System, workload: Workload) -> None:
     missing = [ability.__name__ for ability in workload.needs if ability not in has]
     if missing:
         raise UsageError(
-            f"the workload {workload.name!r} needs {', '.join(missing)},"
-            f" which the clients of {system.name!r} do not have",
+            f"the workload {shown(workload.name)} needs {', '.join(missing)},"
+            f" which the clients of {shown(system.name)} do not have",
             "polygraph list --matrix",
+        )
+
+
+def _refuse_older_form(system: System) -> None:
+    """``UsageError`` for a system of contract 2, whose ``start`` got the node and the cluster."""
+    start = getattr(system, "start", None)
+    names = list(inspect.signature(start).parameters) if callable(start) else []
+    if names[:1] == ["node"]:
+        of_roles = ", role" if isinstance(system, OfRoles) else ""
+        raise UsageError(
+            f"{shown(system.name)} is written for an earlier contract: its"
+            f" start({', '.join(names)}) is now start(stage, node{of_roles}),"
+            " and ready, primaries and final_states get the"
+            " stage too",
+            "docs/plugins.md tells what changed in which version; stage.cluster is the cluster",
         )
 
 

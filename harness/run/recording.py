@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
+from harness.confidential import cleared
 from harness.errors import StoreError
 from harness.generator.transform import GeneratorError
 from harness.history.operation import Operation
@@ -41,7 +44,12 @@ def record_invocation(journal: Recorder, operation: Operation) -> Operation:
 
 
 def record_completion(journal: Recorder, invocation: Operation, completion: Operation) -> Operation:
-    """Record a completion, or that it cannot be told: whatever it is, the thread goes on."""
+    """Record a completion, or that it cannot be told: whatever it is, the thread goes on.
+
+    What a driver says of an error may quote a password; the history has none.
+    """
+    if completion.error is not None:
+        completion = msgspec.structs.replace(completion, error=cleared(completion.error))
     try:
         return journal.append(completion)
     except StoreError:

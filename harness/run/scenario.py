@@ -6,49 +6,56 @@ and provider declare; what is known to nobody is refused with the nearest name.
 
 from __future__ import annotations
 
-import math
+import os
 import secrets
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.cluster import providers
 from harness.cluster.provider import MOST_NODES, BringsNodes
-from harness.contract.option import SystemOption
+from harness.confidential import Secret, keep_secret, refuse_missing, secret_values
+from harness.contract.option import Option
 from harness.errors import UsageError, unknown_name
+from harness.option import with_files
 from harness.plugins import Registry
 from harness.run.schedule import parse_nemesis
-from harness.store.scenario import (
-    CORE,
-    Scenario,
-    boolean,
-    called,
-    core_value,
-    threads,
-    whole_number,
-)
+from harness.store.scenario import CORE, Scenario, core_value, threads
 
-ABOVE_ZERO = ("nodes", "rate", "time_limit", "nemesis_interval", "op_timeout", "budget")
+
+def owned_options(
+    registry: Registry, system: str, workload: str, nemeses: Iterable[str], provider: str
+) -> dict[str, Sequence[Option]]:
+    """The options that system, workload, nemeses and provider declare, by who declares them."""
+    owners = {f"the system {system}": registry.get("systems", system)}
+    owners[f"the workload {workload}"] = registry.get("workloads", workload)
+    for name in nemeses:
+        owners[f"the nemesis {name}"] = registry.get("nemeses", name)
+    owners[f"the provider {provider}"] = providers.of(provider)
+    return {owner: tuple(getattr(of, "options", ())) for owner, of in owners.items()}
 
 
 def declared_options(
     registry: Registry, system: str, workload: str, nemeses: Iterable[str], provider: str
-) -> dict[str, SystemOption]:
-    """The options that system, workload, nemeses and provider declare, by scenario key."""
-    factories = [registry.get("systems", system), registry.get("workloads", workload)]
-    factories += [registry.get("nemeses", name) for name in nemeses]
-    factories += [providers.of(provider)]
-    declared: dict[str, SystemOption] = {}
-    for factory in factories:
-        declared.update({option.name: option for option in getattr(factory, "options", ())})
-    return declared
+) -> dict[str, Option]:
+    """The options of :func:`owned_options` by scenario key."""
+    owned = owned_options(registry, system, workload, nemeses, provider)
+    return {option.name: option for options in owned.values() for option in options}
 
 
-def resolve(table: Mapping[str, Any], registry: Registry) -> Scenario:
+def resolve(
+    table: Mapping[str, Any],
+    registry: Registry,
+    given: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Scenario:
     """The complete scenario of a flat table; ``UsageError`` for what is unknown or impossible.
 
-    A seed is drawn where none is given, so that the result always repeats.
+    A seed is drawn where none is given, so that the result always repeats. Secrets are those
+    ``given``, else read from their files or the ``environment``; from then on this process writes
+    none of them.
     """
     table = {name: value for name, value in table.items() if name != "versions"}
     if not table.get("system"):
@@ -62,50 +69,60 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> Scenario:
     declared = declared_options(
         registry, scenario.system, scenario.workload, scenario.nemesis, scenario.provider
     )
-    unknown = [name for name in table if name not in CORE and name not in declared]
+    found = _secrets(declared, table, scenario.secrets, given, environment)
+    settable = {option.name: option for option in with_files(list(declared.values()))}
+    unknown = [name for name in table if name not in CORE and name not in settable]
     if unknown:
-        known = sorted([*CORE, *declared])
+        known = sorted([*CORE, *settable])
         raise UsageError(unknown_name("option", unknown[0], known))
     options = {
-        name: _option_value(option, table.get(name, option.default))
-        for name, option in declared.items()
+        name: _kept(option, option.value(table.get(name, option.default)), declared)
+        for name, option in settable.items()
     }
-    defaults = {name: option.default for name, option in declared.items()}
+    defaults = {name: option.default for name, option in settable.items()}
     if isinstance(provider, BringsNodes):
         options, count = provider.settle(options, core.get("nodes"))
         scenario = replace(scenario, nodes=count)
-    return check_limits(replace(scenario, options=options, option_defaults=defaults))
+    scenario = replace(
+        scenario,
+        options=options,
+        option_defaults=defaults,
+        secrets=tuple(sorted(found)),
+        secret_values=found,
+    )
+    return check_limits(scenario)
+
+
+def _secrets(
+    declared: Mapping[str, Option],
+    table: Mapping[str, Any],
+    needed: Iterable[str],
+    given: Mapping[str, str] | None,
+    environment: Mapping[str, str],
+) -> dict[str, Secret]:
+    if given is not None:
+        found = {name: Secret(value) for name, value in given.items() if name in declared}
+    else:
+        found = secret_values(declared.values(), table, environment)
+    refuse_missing(needed, found)
+    keep_secret(found.values())
+    return found
+
+
+def _kept(option: Option, value: Any, declared: Mapping[str, Option]) -> Any:
+    """A value as the scenario keeps it: no path of a secret that can be read only once."""
+    if value is None or option.name in declared:
+        return value
+    try:
+        return value if stat.S_ISREG(os.stat(value).st_mode) else None
+    except OSError:
+        return value
 
 
 def check_limits(scenario: Scenario) -> Scenario:
     """The same scenario; ``UsageError`` if a number makes no sense."""
-    for name in (*ABOVE_ZERO, "nemesis_duration", "recovery_timeout"):
-        value, flag = getattr(scenario, name), f"--{name.replace('_', '-')}"
-        if value is not None and not math.isfinite(value):
-            raise UsageError(f"{flag} {value} is no number to work with")
-        if value is not None and (value < 0 or (value == 0 and name != "recovery_timeout")):
-            raise UsageError(f"{flag} must be above zero")
-    if scenario.journal not in ("buffered", "sync"):
-        raise UsageError(unknown_name("journal mode", scenario.journal, ["buffered", "sync"]))
     if scenario.nodes > MOST_NODES:
         most = MOST_NODES
         raise UsageError(f"--nodes {scenario.nodes}: a cluster has at most {most} nodes")
     threads(scenario.concurrency, scenario.nodes)
     return scenario
-
-
-def _option_value(option: SystemOption, value: Any) -> Any:
-    if value is None:
-        return None
-    convert = {bool: boolean, int: whole_number, Path: _absolute}.get(option.kind, option.kind)
-    try:
-        return convert(value)
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"{option.name} = {value!r} is not {called(option.kind.__name__)}"
-        ) from error
-
-
-def _absolute(value: Any) -> str:
-    """A path as it stays true in another working directory, where the run is repeated."""
-    return str(Path(value).resolve())

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from harness.confidential import without_secrets
 from harness.store.untrusted import Folder
 
 NAME: Final = "run.log"
@@ -54,7 +55,8 @@ class RunLog:
         now_ns = time.time_ns()
         utc = datetime.fromtimestamp(now_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         at = "-" if time_ns is None else time_ns
-        text = "\n    ".join(_printable(line) for line in str(words).splitlines())
+        said = without_secrets(str(words))
+        text = "\n    ".join(_printable(line) for line in said.splitlines())
         begin = f"{utc}.{now_ns % 10**9 // 1000:06d}Z {at} {self._who} {_printable(node) or '-'} "
         self._append((begin + text).encode()[: MOST_RECORD - 1] + b"\n")
 

@@ -16,8 +16,10 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from harness.confidential import cleared
 from harness.errors import UsageError, cannot_write
 from harness.store.untrusted import Folder
+from harness.wording import shown
 
 LATEST: Final = "latest"
 CURRENT: Final = "current"
@@ -109,8 +111,10 @@ def find_run(store: Path, name: str) -> Path:
     if len(matches) == 1:
         return _inside(store, matches[0])
     if matches:
-        raise UsageError(f"{name!r} fits {len(matches)} runs in {store}; give more of its name")
-    raise UsageError(f"there is no run {name!r}, neither as a folder nor in the store {store}")
+        raise UsageError(
+            f"{shown(name)} fits {len(matches)} runs in {store}; give more of its name"
+        )
+    raise UsageError(f"there is no run {shown(name)}, neither as a folder nor in the store {store}")
 
 
 def _inside(store: Path, path: Path) -> Path:
@@ -123,8 +127,9 @@ def _inside(store: Path, path: Path) -> Path:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """:func:`write_text` of ``value`` as JSON."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    """:func:`write_text` of ``value`` as JSON, secrets apart (:mod:`harness.confidential`)."""
+    told = cleared(value, names=True)
+    write_text(path, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

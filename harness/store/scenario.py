@@ -14,14 +14,17 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.option import Option
 from harness.plugins import Registry
+from harness.store.run_options import RUN_OPTIONS
 from harness.store.untrusted import MOST_JSON_BYTES, Folder, parsed_toml
+from harness.wording import shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,8 @@ class Scenario:
 
     ``concurrency`` is a number or a multiple of the nodes (``4n``); ``nemesis_duration_s`` of
     ``None`` is half an interval; ``budget`` is what each checker may take; ``options`` belong to
-    system, workload and nemeses.
+    system, workload, nemeses and provider. ``secrets`` names those of them that are secrets;
+    ``secret_values`` is what they are, which is written nowhere.
     """
 
     system: str
@@ -50,9 +54,11 @@ class Scenario:
     budget: float = 300.0
     journal: str = "buffered"
     seed: int = 0
+    secrets: tuple[str, ...] = ()
     plugin: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     option_defaults: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    secret_values: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def threads(self) -> int:
@@ -64,11 +70,18 @@ class Scenario:
         """``n1``, ``n2``, …"""
         return tuple(f"n{number}" for number in range(1, self.nodes + 1))
 
+    @property
+    def all_options(self) -> dict[str, Any]:
+        """The options with the secrets among them, for whoever works with them."""
+        return {**self.options, **self.secret_values}
+
     def flat(self) -> dict[str, Any]:
         """The flat table, complete, options included."""
         table = {name: getattr(self, name) for name in CORE}
-        for name in ("nemesis", "consistency_models"):
+        for name in ("nemesis", "consistency_models", "secrets"):
             table[name] = ",".join(table[name])
+        if not self.secrets:
+            del table["secrets"]
         table["plugin"] = list(self.plugin)
         table.update(self.options)
         return {name: value for name, value in table.items() if value is not None}
@@ -92,10 +105,10 @@ class Scenario:
         return shlex.join(words)
 
 
-CORE: Mapping[str, str] = {
-    each.name: str(each.type) for each in fields(Scenario) if not each.name.startswith("option")
+CORE: Mapping[str, Option] = {
+    option.name: option for options in RUN_OPTIONS.values() for option in options
 }
-"""Every key that each run has, with its type as written."""
+"""Every key that each run has."""
 
 
 def threads(concurrency: str, nodes: int) -> int:
@@ -104,7 +117,7 @@ def threads(concurrency: str, nodes: int) -> int:
     number = int(match[1]) * (nodes if match[2] else 1) if match else 0
     if number < 1:
         raise UsageError(
-            f"--concurrency {concurrency!r} is neither a positive number nor like 3n",
+            f"--concurrency {shown(concurrency)} is neither a positive number nor like 3n",
             "--concurrency 4n (four clients a node)",
         )
     return number
@@ -156,6 +169,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return parsed_toml(path.read_bytes())
     except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise UsageError(f"{path}: no such file") from error
         raise UsageError(f"cannot read the scenario {path}: {error.strerror}") from error
     except ValueError as error:
         raise UsageError(f"the scenario {path} is not TOML: {error}") from error
@@ -173,46 +188,7 @@ def recorded_table(run_dir: Path) -> dict[str, Any]:
 
 def core_value(name: str, value: Any) -> Any:
     """What the key ``name`` of every run is set to, as its type; ``UsageError`` if it is none."""
-    kind = CORE[name]
-    try:
-        if kind.startswith("tuple"):
-            return _names(value)
-        if kind == "bool":
-            return boolean(value)
-        if kind == "int":
-            return whole_number(value)
-        if kind.startswith("float"):
-            return float(value)
-        return str(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UsageError(f"{name} = {value!r} is not {called(kind)}") from error
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    parts: Sequence[Any] = value.split(",") if isinstance(value, str) else value
-    names = tuple(str(part).strip() for part in parts if str(part).strip())
-    return names
-
-
-def boolean(value: Any) -> bool:
-    """``value`` as true or false, also by a word for it; ``ValueError`` if it is neither."""
-    if isinstance(value, bool):
-        return value
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    return known[str(value).lower()] if str(value).lower() in known else bool(whole_number(value))
-
-
-def whole_number(value: Any) -> int:
-    """``value`` as a whole number; ``ValueError`` if it is none."""
-    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise ValueError(value)
-    return int(value)
-
-
-def called(kind: str) -> str:
-    """What a kind of value is called when somebody is told that his is none."""
-    names = {"bool": "true or false", "int": "a whole number", "float": "a number"}
-    return names.get(kind.split(" ")[0], "of the right kind")
+    return CORE[name].value(value)
 
 
 def _toml(value: Any) -> str:

@@ -20,11 +20,10 @@ from contextlib import closing
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
-from harness.contract.node import Cluster, Daemon, Node
+from harness.contract.node import Cluster, Daemon, Node, split_address
 from harness.contract.system import FinalStates, TimeReading
 from harness.errors import NotReady
 from systems.etcd import gateway
@@ -43,8 +42,7 @@ class NotAnswered(Exception):
 
 def ask(node: Node, path: str, message: Any, shape: type[_Shape], timeout_s: float) -> _Shape:
     """POST ``message`` to the member on ``node``; ``NotAnswered`` if that fails."""
-    parts = urlsplit(f"//{node.client_address}")
-    host, port = parts.hostname or "", parts.port or gateway.PORT
+    host, port = split_address(node.reach(gateway.PORT, "client"))
     with closing(http.client.HTTPConnection(host, port, timeout=timeout_s)) as connection:
         try:
             connection.request("POST", path, gateway.encode(message))
@@ -102,8 +100,7 @@ def _own_state(node: Node, timeout_s: float) -> dict[str, dict[str, Any]]:
 
 def wait_for_peer(node: Node, port: int, timeout_s: float) -> None:
     """Return once the member on ``node`` answers its peers, or at the time-out: no check."""
-    parts = urlsplit(f"//{node.peer_address}")
-    host, port = parts.hostname or "", parts.port or port
+    host, port = split_address(node.reach(port, "peer"))
     deadline = time.monotonic() + timeout_s
     while (left_s := deadline - time.monotonic()) > 0:
         connection = http.client.HTTPConnection(host, port, timeout=left_s)
@@ -120,8 +117,7 @@ def reported_time(node: Node, timeout_s: float) -> TimeReading:
     Go writes the Date of each answer from ``time.Now``, cut off to whole seconds. ``/version``
     is answered by the member alone, with or without a leader.
     """
-    parts = urlsplit(f"//{node.client_address}")
-    host, port = parts.hostname or "", parts.port or gateway.PORT
+    host, port = split_address(node.reach(gateway.PORT, "client"))
     with closing(http.client.HTTPConnection(host, port, timeout=timeout_s)) as connection:
         try:
             connection.request("GET", "/version")

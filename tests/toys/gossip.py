@@ -10,7 +10,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from harness.contract.node import ListensElsewhere, listen_address
+from harness.contract.node import Port, split_address
 from harness.contract.system import FAITHFUL, TimeReading
 
 PEER_PORT = 7000
@@ -57,33 +57,24 @@ class Gossip:
 
     name = "gossip"
 
-    def start(self, node: Any, cluster: Any) -> Sequence[Any]:
-        mine = node.peer_listen_address if isinstance(node, ListensElsewhere) else node.peer_address
-        peers = [at(n.peer_address, PEER_PORT) for n in cluster.nodes if n.name != node.name]
-        places = [at(mine, PEER_PORT), at(listen_address(node), CLIENT_PORT), *peers]
+    def start(self, stage: Any, node: Any) -> Sequence[Any]:
+        peers = [n.reach(PEER_PORT, "peer") for n in stage.cluster.nodes if n.name != node.name]
+        places = [node.listen(PEER_PORT), node.listen(CLIENT_PORT), *peers]
         return [node.start(["python3", "-c", PROGRAM, *places], name="gossip")]
 
-    def primaries(self, cluster: Any) -> Sequence[str]:
+    def primaries(self, stage: Any) -> Sequence[str]:
         return ["n3"]
 
-    def client_ports(self) -> Sequence[int]:
-        return (CLIENT_PORT,)
-
-    def advertises_peer_address(self) -> bool:
-        return True
+    def ports(self) -> Sequence[Port]:
+        return (Port(CLIENT_PORT, clients=True), Port(PEER_PORT, peers=True))
 
     def clock_path(self) -> str:
         return FAITHFUL
 
     def reported_time(self, node: Any, timeout_s: float) -> TimeReading:
-        host, _, port = at(node.client_address, CLIENT_PORT).rpartition(":")
         said = b""
-        with socket.create_connection((host, int(port)), timeout_s) as connection:
+        place = split_address(node.reach(CLIENT_PORT, "client"))
+        with socket.create_connection(place, timeout_s) as connection:
             while piece := connection.recv(64):
                 said += piece
         return TimeReading(earliest_ns=int(said), latest_ns=int(said) + 1)
-
-
-def at(address: str, port: int) -> str:
-    """``host`` or ``host:port`` as ``host:port``."""
-    return address if ":" in address else f"{address}:{port}"

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.contract.node import Completed
+from harness.contract.system import Stage
+from harness.linux.identity import identify
 
 OP_TIMEOUT_S = 10.0
 
@@ -26,6 +28,7 @@ class LoopbackDaemon:
 
     def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
         self.name = name
+        self.identity = identify(process.pid)
         self._process = process
 
     def alive(self) -> bool:
@@ -60,11 +63,17 @@ class LoopbackNode:
     daemons: list[LoopbackDaemon] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.client_address = self.peer_address = self.address
+        self.client_address = self.address
         self.data_dir = str(self.folder / "data")
         self.log_dir = self.folder / "log"
         Path(self.data_dir).mkdir(parents=True)
         self.log_dir.mkdir()
+
+    def listen(self, port: int) -> str:
+        return f"{self.address}:{port}"
+
+    def reach(self, port: int, whom: str) -> str:
+        return f"{self.address}:{port}"
 
     def bring(self, program: Path) -> str:
         return str(program)
@@ -108,6 +117,9 @@ class Running:
     system: Any
     cluster: Any
 
+    def __post_init__(self) -> None:
+        self.stage = Stage(self.cluster, self.system)
+
     def do(
         self, work: Callable[[Any], Awaitable[Any]], node: int = 0, op_timeout_s: float = 10.0
     ) -> Any:
@@ -133,8 +145,8 @@ def bring_up(system: Any, folder: Path, count: int) -> Running:
     try:
         for node in nodes:
             running.system.install(node)
-            running.system.start(node, running.cluster)
-        running.system.ready(running.cluster, 120.0)
+            running.stage.start(node.name, system.name)
+        running.system.ready(running.stage, 120.0)
     except BaseException:
         tear_down(running)
         raise

@@ -41,6 +41,7 @@ from harness.cluster.links import (
     refuse_unknown,
     sources_of,
 )
+from harness.cluster.places import Hosts, Moved, Places, joined
 from harness.contract.node import ClockMethod, Grudge, Link
 from harness.errors import NodeError, PolygraphError, SetupError
 from harness.store import registration
@@ -272,23 +273,32 @@ class DockerCluster:
             programs=programs,
             image=self._image,
             log_dir=folders.of_node(self._run_dir, name),
-            client_address=self._client_address(name, sidecar),
+            places=self._places(name, sidecar),
         )
 
-    def _client_address(self, name: str, sidecar: str) -> str:
-        """The node's address where it can be reached from here, else where it is published."""
-        address = self._layout.addresses[name]
+    def _places(self, name: str, sidecar: str) -> Places:
+        """Clients reach the node's address where that can be, else what is published of it."""
+        address, ports = self._layout.addresses[name], self._layout.ports
         if not self._published and _answers(address):
-            return address
-        ports = self._client.inspect_container(sidecar)["NetworkSettings"]["Ports"]
-        for port in self._layout.client_ports:
-            for place in ports.get(f"{port}/tcp") or []:
-                return f"127.0.0.1:{place['HostPort']}"
-        raise SetupError(
-            f"{name}: {address} cannot be reached from here and no port of it is published",
-            "run where the containers' addresses can be reached (Linux), or have the system "
-            "declare its client ports",
-        )
+            return Places(node=name, ports=ports, hosts=Hosts.same(address))
+        found = self._client.inspect_container(sidecar)["NetworkSettings"]["Ports"]
+        published = {
+            port: Moved(
+                listen=joined(address, port),
+                client=joined("127.0.0.1", int(place["HostPort"])),
+                peer=joined(address, port),
+            )
+            for port in self._layout.client_ports
+            for place in (found.get(f"{port}/tcp") or [])[:1]
+        }
+        if not published:
+            raise SetupError(
+                f"{name}: {address} cannot be reached from here and no port of it is published",
+                "run where the containers' addresses can be reached (Linux), or have the system "
+                "declare the ports of its clients",
+            )
+        hosts = Hosts(listen=address, client="", peer=address)
+        return Places(node=name, ports=ports, hosts=hosts, moved=published)
 
     def _on_all(self, work: Callable[[str], T]) -> dict[str, T]:
         """``work`` on every node at once; waits for all, then raises the first error."""

@@ -23,6 +23,7 @@ from typing import Any
 
 from harness.cluster.docker import engine
 from harness.cluster.provider import MOST_NODES
+from harness.contract.node import Port
 from harness.errors import SetupError, UsageError
 
 CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_PTRACE")
@@ -46,13 +47,14 @@ _SUBNET = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})(\.0/24)?")
 class Layout:
     """One cluster. ``subnet`` is the first three numbers of its /24: ``10.87.0``.
 
+    ``ports`` are those that the system declared; the ones for clients are published.
     With ``authorized_key``, a public key, its owner is let into the side-cars by ssh.
     """
 
     project: str
     names: Sequence[str]
     subnet: str = DEFAULT_SUBNET
-    client_ports: Sequence[int] = ()
+    ports: Sequence[Port] = ()
     image: str = NODE_IMAGE
     run: str = ""
     authorized_key: str = ""
@@ -65,6 +67,11 @@ class Layout:
     def addresses(self) -> Mapping[str, str]:
         """Node to address."""
         return {name: f"{self.subnet}.{FIRST_HOST + i}" for i, name in enumerate(self.names)}
+
+    @property
+    def client_ports(self) -> list[int]:
+        """What is published."""
+        return [port.number for port in self.ports if port.clients]
 
     @property
     def programs_volume(self) -> str:
@@ -86,7 +93,7 @@ class Layout:
 
     def sidecar(self, client: Any, node: str) -> dict[str, Any]:
         """Arguments of ``create_container`` for the side-car of ``node``."""
-        loopback = dict.fromkeys(self.client_ports, ("127.0.0.1",))
+        loopback = dict.fromkeys(self.client_ports, ("127.0.0.1",))  # the engine chooses the port
         endpoint = client.create_endpoint_config(ipv4_address=self.addresses[node], aliases=[node])
         return {
             "image": self.image,
@@ -94,7 +101,7 @@ class Layout:
             "hostname": node,
             "labels": self.labels(node),
             "environment": {"POLYGRAPH_AUTHORIZED_KEY": self.authorized_key},
-            "ports": list(self.client_ports),
+            "ports": self.client_ports,
             "networking_config": client.create_networking_config({self.project: endpoint}),
             "host_config": client.create_host_config(
                 init=True,

@@ -33,6 +33,7 @@ from harness.cluster.docker.layout import (
     Layout,
 )
 from harness.cluster.docker.link import SidecarLink
+from harness.cluster.places import Placed, Places
 from harness.cluster.remote import RemoteClock, RemoteDaemon, checked, identity_in
 from harness.contract.node import Completed, Daemon
 from harness.errors import NodeError
@@ -108,7 +109,7 @@ class Programs:
 
 
 @dataclass
-class DockerNode(RemoteClock):
+class DockerNode(RemoteClock, Placed):
     """One side-car and the containers that join it. ``image`` is the database's."""
 
     name: str
@@ -119,21 +120,11 @@ class DockerNode(RemoteClock):
     programs: Programs
     image: str
     log_dir: Path
-    client_address: str
+    places: Places
     data_dir: str = DATA_DIR
     _containers: dict[str, Container] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _commands: int = 0
-
-    @property
-    def listen_address(self) -> str:
-        """Where a service of it listens for clients, also where a published port leads there."""
-        return self.peer_address
-
-    @property
-    def peer_address(self) -> str:
-        """Its address in the cluster's network."""
-        return self.layout.addresses[self.name]
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 30.0, check: bool = True) -> Completed:
         """Run a short command; ``NodeError`` at the time-out or, if ``check``, on a bad exit.

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cluster import bare
 from harness.cluster.host_names import check_names
+from harness.cluster.places import ports_of
 from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
 from harness.contract.option import SystemOption
-from harness.contract.system import ClientPorts
 from harness.errors import HealError, PolygraphError
 
 if TYPE_CHECKING:
@@ -100,13 +100,12 @@ class DockerProvider:
         from harness.cluster.docker.cluster import DockerCluster
 
         subnet = request.options.get("docker_subnet")
-        system = request.system
         return DockerCluster(
             run_dir,
             layout.Layout(
                 project=engine.project_of(run_dir),
                 names=tuple(request.nodes),
-                client_ports=system.client_ports() if isinstance(system, ClientPorts) else (),
+                ports=ports_of(request.system),
                 image=images.node_image(),
                 run=str(run_dir.resolve()),
             ),

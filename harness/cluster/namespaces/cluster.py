@@ -36,7 +36,8 @@ from harness.cluster.namespaces.reachability import Prober
 from harness.cluster.namespaces.reaper import CONTROL_FD_VARIABLE
 from harness.cluster.namespaces.steps import StepFailed, step
 from harness.cluster.namespaces.switch import Switch, join
-from harness.contract.node import ClockMethod, Grudge, Link
+from harness.cluster.places import Hosts, Places
+from harness.contract.node import ClockMethod, Grudge, Link, Port
 from harness.errors import NodeError, SetupError
 from harness.linux import identity
 
@@ -50,7 +51,8 @@ _LINK_CHECKS = 20
 class LocalCluster:
     """Nodes in namespaces (``Cluster``, ``Partitionable`` and ``Clocks``).
 
-    ``names`` become host names, folders under ``run_dir/nodes`` and addresses 10.77.0.1 and on.
+    ``names`` become host names, folders under ``run_dir/nodes`` and addresses 10.77.0.1 and on,
+    where every port is found under its own number; ``ports`` are those that the system declared.
     ``keep_data`` keeps the data folders after ``down``. ``show`` are paths under ``/tmp`` or
     ``/dev/shm`` that nodes must see beside the run folder, this program and what they execute.
     ``fail_at`` names a step that fails on request.
@@ -65,6 +67,7 @@ class LocalCluster:
         names: Sequence[str],
         mode: str,
         *,
+        ports: Sequence[Port] = (),
         keep_data: bool = False,
         show: Sequence[str] = (),
         fail_at: str | None = None,
@@ -74,6 +77,7 @@ class LocalCluster:
         self.nodes: list[LocalNode] = []
         self._run_dir = run_dir.resolve()
         self._addresses = {name: f"10.77.0.{i}" for i, name in enumerate(names, 1)}
+        self._ports = ports
         self._keep_data = keep_data
         self._show = show
         self._fail_at = fail_at
@@ -175,7 +179,8 @@ class LocalCluster:
         with step("links carry", self._fail_at):
             self._check_links()
         for name, address in self._addresses.items():
-            self.nodes.append(LocalNode(name, address, self._folder(name), self._links[name]))
+            places = Places(node=name, ports=self._ports, hosts=Hosts.same(address))
+            self.nodes.append(LocalNode(places, self._folder(name), self._links[name]))
 
     def _make_folders(self) -> None:
         lines = ["127.0.0.1\tlocalhost", "::1\tip6-localhost"]

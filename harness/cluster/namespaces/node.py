@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster.namespaces.agent_link import AgentLink, Started
+from harness.cluster.places import Placed, Places
 from harness.cluster.remote import RemoteClock, RemoteDaemon, checked
 from harness.contract.node import Completed, Daemon
 from harness.linux import identity
@@ -47,25 +48,12 @@ class LocalDaemon(RemoteDaemon):
         return self._started.wait(timeout_s)
 
 
-class LocalNode(RemoteClock):
-    """One node in namespaces of its own, or, with ports in its addresses, without any.
+class LocalNode(RemoteClock, Placed):
+    """One node in namespaces of its own, or without any, its ports moved (``places``)."""
 
-    ``address`` serves clients and peers unless ``peers`` is given: where it listens for the other
-    nodes, and where these reach it, through a proxy.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        address: str,
-        log_dir: Path,
-        link: AgentLink,
-        *,
-        peers: tuple[str, str] | None = None,
-    ) -> None:
-        self.name = name
-        self.client_address = address
-        self.peer_listen_address, self.peer_address = peers or (address, address)
+    def __init__(self, places: Places, log_dir: Path, link: AgentLink) -> None:
+        self.name = places.node
+        self.places = places
         self.log_dir = log_dir
         self.data_dir = str(log_dir / "data")
         self._link = link

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.cluster.namespaces.reaper import GRACE_S
+from harness.cluster.places import ports_of
 from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
 from harness.contract.option import SystemOption
 from harness.linux import identity
@@ -58,7 +59,8 @@ class LocalProvider:
         """The cluster, made inside of the run's namespaces."""
         from harness.cluster.namespaces.cluster import LocalCluster
 
-        return LocalCluster(run_dir, request.nodes, _mode(request.provider))
+        mode, ports = _mode(request.provider), ports_of(request.system)
+        return LocalCluster(run_dir, request.nodes, mode, ports=ports)
 
     def believed(
         self, run_dir: Path, registered: Registration, options: Mapping[str, Any]

@@ -8,12 +8,12 @@
                      └─ n2's agent ── daemons
 
 The agents and daemons are those of :mod:`harness.cluster.namespaces.cluster`; there are no
-addresses, host names, ``/tmp`` or process numbers of a node's own. A node has one port for clients
-and one for its peers, both free when the cluster came up, given to no other cluster while it is
-there (:mod:`harness.cluster.plain.ports`), and outside of the range that the kernel gives out by
-itself, so that they are still free after a kill. The others reach a node through its proxy alone
-(:mod:`harness.cluster.plain.links`), for which its system must be able to tell them another peer
-address than it listens at (``FreeAddresses``).
+addresses, host names, ``/tmp`` or process numbers of a node's own. For each port that its system
+declared (``Ports``) a node has one of loopback, free when the cluster came up, given to no other
+cluster while it is there (:mod:`harness.cluster.plain.ports`), and outside of the range that the
+kernel gives out by itself, so that it is still free after a kill. The other nodes reach a port that
+is for peers through a proxy alone (:mod:`harness.cluster.plain.links`), for which the system must
+be able to tell them another address than it listens at (``Port.advertised``).
 
 Whatever becomes of this process, the reaper kills all; of the reaper, its launcher does, and each
 process ends with its parent. Cost: five nodes up in about 0.1 s.
@@ -37,12 +37,16 @@ from harness.cluster.namespaces.agent_link import AgentLink
 from harness.cluster.namespaces.cluster import control_channel, wait_for_end
 from harness.cluster.namespaces.node import LocalNode
 from harness.cluster.namespaces.steps import StepFailed, step
+from harness.cluster.places import Moved, Places, joined, ports_of
 from harness.cluster.plain.link_control import PEER, PROBE, LinkControl
 from harness.cluster.plain.link_probe import LinkProber
 from harness.cluster.plain.links import LOOPBACK
-from harness.contract.node import ClockMethod, Grudge, Link
-from harness.contract.system import FreeAddresses, System
+from harness.contract.node import ClockMethod, Grudge, Link, Port
+from harness.contract.system import Ports, System, WithoutDaemons
 from harness.errors import NodeError, SetupError
+
+Place = tuple[str, Port]
+"""A node by name, and a port that its system declared."""
 
 PLAIN_STEPS = ("folders", "links", "agents", "node process", "ports", "proxies", "links carry")
 ALLOWING_CUTS = (
@@ -81,6 +85,7 @@ class PlainCluster:
         self._run_dir = run_dir.resolve()
         self._names = list(names)
         self._system = system
+        self._declared = ports_of(system)
         self._ports = ports or candidate_ports(random.Random())
         self._fail_at = fail_at
         self._control = control_channel()
@@ -177,14 +182,17 @@ class PlainCluster:
         self._links.wait_until_up()
         with step("ports", self._fail_at):
             reserve = self._links.reserve
-            clients = {name: free_port(self._ports, reserve) for name in self._names}
-            peers = {name: free_port(self._ports, reserve) for name in self._names}
+            taken = {
+                (name, port): free_port(self._ports, reserve)
+                for port in self._declared
+                for name in self._names
+            }
         with step("proxies", self._fail_at):
-            proxies = self._open_proxies(self._links, peers)
+            proxies = self._open_proxies(self._links, taken)
         with step("links carry", self._fail_at):
             self._check_links()
         for name in self._names:
-            self._add_node(name, clients[name], (peers[name], proxies[name]))
+            self._add_node(name, taken, proxies)
 
     def _ask_for_node(self, name: str) -> AgentLink:
         wire.send(
@@ -195,16 +203,17 @@ class PlainCluster:
             raise SetupError(f"{name}: the reaper is gone")
         return AgentLink(name, socket.socket(fileno=answer.fds[0]))
 
-    def _open_proxies(self, links: LinkControl, peers: Mapping[str, int]) -> Mapping[str, int]:
+    def _open_proxies(self, links: LinkControl, taken: Mapping[Place, int]) -> Mapping[Place, int]:
         """Proxies in front of every node, for its peers and for our probes; the former's ports."""
+        proxied = [place for place in taken if place[1].peers and place[1].advertised]
         probes = self._prober.listen()
         roots = {os.getpid(): "", **{link.pid: name for name, link in self._agents.items()}}
-        asked = [(name, PEER, peers[name]) for name in self._names]
+        asked = [(place[0], PEER, taken[place]) for place in proxied]
         asked += [(name, PROBE, probes[name]) for name in self._names]
         ports = links.open(roots, asked)
-        count = len(self._names)
+        count = len(proxied)
         self._prober.connect(links, dict(zip(self._names, ports[count:], strict=True)))
-        return dict(zip(self._names, ports[:count], strict=True))
+        return dict(zip(proxied, ports[:count], strict=True))
 
     def _check_links(self) -> None:
         """Every link carries. On a busy machine the process that carries them comes late."""
@@ -212,16 +221,20 @@ class PlainCluster:
         if silent:
             raise SetupError(f"the new cluster's links do not carry: {silent}")
 
-    def _add_node(self, name: str, client: int, peer: tuple[int, int]) -> None:
-        listens, reached = (f"{LOOPBACK}:{port}" for port in peer)
-        node = LocalNode(
-            name,
-            f"{LOOPBACK}:{client}",
-            self._folder(name),
-            self._agents[name],
-            peers=(listens, reached),
-        )
-        self.nodes.append(node)
+    def _add_node(
+        self, name: str, taken: Mapping[Place, int], proxies: Mapping[Place, int]
+    ) -> None:
+        moved = {}
+        for port in self._declared:
+            own = taken[name, port]
+            peer = proxies.get((name, port), own)
+            moved[port.number] = Moved(
+                listen=joined(LOOPBACK, own),
+                client=joined(LOOPBACK, own) if port.clients else "",
+                peer=joined(LOOPBACK, peer) if port.peers else "",
+            )
+        places = Places(node=name, ports=self._declared, moved=moved)
+        self.nodes.append(LocalNode(places, self._folder(name), self._agents[name]))
 
     def _folder(self, name: str) -> Path:
         return folders.of_node(self._run_dir, name)
@@ -229,21 +242,30 @@ class PlainCluster:
 
 def refusal_of_cuts(system: System) -> str | None:
     """Why no link can be cut between plain processes of this system, or ``None``."""
-    if isinstance(system, FreeAddresses) and system.advertises_peer_address():
-        return None
-    return (
-        f"links between plain processes are cut by proxies, and {system.name} cannot tell its "
-        f"peers another address than it listens at; {ALLOWING_CUTS}"
-    )
+    peers = [port for port in ports_of(system) if port.peers]
+    if not peers:
+        return (
+            f"links between plain processes are cut by proxies, and {system.name} declares no "
+            f"port by which its nodes speak to each other; {ALLOWING_CUTS}"
+        )
+    told = [str(port.number) for port in peers if not port.advertised]
+    if told:
+        return (
+            f"links between plain processes are cut by proxies, and {system.name} cannot tell its "
+            f"peers another address than it listens at (port {', '.join(told)}); {ALLOWING_CUTS}"
+        )
+    return None
 
 
 def refusal_of_system(system: System) -> str | None:
     """Why this system cannot run as plain processes at all, or ``None``."""
-    if isinstance(system, FreeAddresses):
+    if isinstance(system, Ports):
+        return None
+    if isinstance(system, WithoutDaemons) and system.without_daemons():
         return None
     return (
         f"{system.name} does not say that it can listen on ports of the node's choosing "
-        "(FreeAddresses), so plain processes on one machine would get in each other's way"
+        "(Ports), so plain processes on one machine would get in each other's way"
     )
 
 

@@ -31,8 +31,8 @@ from harness.cluster.links import (
 )
 from harness.cluster.ssh.hosts import Host, resolved
 from harness.cluster.ssh.link import KeeperLink, on_all
-from harness.cluster.ssh.node import SshNode, ask_clock, end_keeper
-from harness.contract.node import ClockMethod, Grudge, Link
+from harness.cluster.ssh.node import SshNode, ask_clock, end_keeper, places_of
+from harness.contract.node import ClockMethod, Grudge, Link, Port
 from harness.errors import NodeError, SetupError
 from harness.store import registration
 
@@ -49,8 +49,11 @@ class SshCluster:
 
     provider = "ssh"
 
-    def __init__(self, run_dir: Path, hosts: Sequence[Host], base: str = "") -> None:
+    def __init__(
+        self, run_dir: Path, hosts: Sequence[Host], base: str = "", ports: Sequence[Port] = ()
+    ) -> None:
         self.nodes: list[SshNode] = []
+        self._ports = ports
         self._run_dir = run_dir.resolve()
         self._links = {
             host.node: KeeperLink(
@@ -103,7 +106,11 @@ class SshCluster:
         try:
             self._connect()
             self.nodes = [
-                SshNode(name, link, self._addresses[name], folders.of_node(self._run_dir, name))
+                SshNode(
+                    link,
+                    places_of(link.host, self._addresses[name], self._ports),
+                    folders.of_node(self._run_dir, name),
+                )
                 for name, link in self._links.items()
             ]
             for node in self.nodes:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster.hands import machine_clock
+from harness.cluster.places import Hosts, Moved, Placed, Places, joined
 from harness.cluster.remote import RemoteClock, RemoteDaemon, checked, identity_in
 from harness.cluster.ssh.connection import ANSWER_TIMEOUT_S, send
-from harness.cluster.ssh.hosts import resolved
+from harness.cluster.ssh.hosts import Host, resolved
 from harness.cluster.ssh.link import KeeperLink
-from harness.contract.node import ClockMethod, Completed, Daemon
+from harness.contract.node import ClockMethod, Completed, Daemon, Port
 from harness.errors import NodeError, cannot_write
 from harness.linux.identity import ProcessIdentity, boot_id
 
@@ -48,14 +49,12 @@ class SshDaemon(RemoteDaemon):
         return self._link.exits.wait(self.identity.pid, timeout_s)
 
 
-class SshNode(RemoteClock):
-    """One host. ``address`` is how it is reached, ``peer_address`` how the others see it."""
+class SshNode(RemoteClock, Placed):
+    """One host. ``places`` has how it is reached and how the others see it."""
 
-    def __init__(self, name: str, link: KeeperLink, peer_address: str, log_dir: Path) -> None:
-        self.name = name
-        # Systems listen at it, and may want no name for that.
-        self.client_address = resolved(link.host, link.host.address)
-        self.peer_address = peer_address
+    def __init__(self, link: KeeperLink, places: Places, log_dir: Path) -> None:
+        self.name = places.node
+        self.places = places
         self.log_dir = log_dir
         self._link = link
         self._clock_method: ClockMethod = "process"
@@ -190,6 +189,26 @@ class SshNode(RemoteClock):
             raise NodeError(f"{self.name}: {source} does not come: time-out") from error
         finally:
             channel.close()
+
+
+def places_of(host: Host, peer: str, ports: Sequence[Port]) -> Places:
+    """Where a host's ports are; ``peer`` is the address by which the others see it.
+
+    A port that is for both and has two addresses is bound at all that the host has.
+    """
+    client = resolved(host, host.address)  # systems listen at it, and may want no name for that
+    hosts = Hosts(listen=client, client=client, peer=peer)
+    moved = {}
+    for port in ports:
+        listen = client if not port.peers else peer
+        if port.peers and port.clients and client != peer:
+            listen = "::" if ":" in client + peer else "0.0.0.0"
+        moved[port.number] = Moved(
+            listen=joined(listen, port.number),
+            client=joined(client, port.number),
+            peer=joined(peer, port.number),
+        )
+    return Places(node=host.node, ports=ports, hosts=hosts, moved=moved)
 
 
 def ask_clock(link: KeeperLink, method: ClockMethod, **request: Any) -> dict[str, Any]:

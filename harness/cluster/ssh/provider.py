@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cluster import bare
+from harness.cluster.places import ports_of
 from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
 from harness.cluster.ssh.hosts import (
     NODES_FILE_HINT,
@@ -120,7 +121,8 @@ class SshProvider:
         from harness.cluster.ssh.cluster import SshCluster
 
         facts = facts_of(request)
-        return SshCluster(run_dir, hosts_of(facts), facts["host_dir"])
+        ports = ports_of(request.system)
+        return SshCluster(run_dir, hosts_of(facts), facts["host_dir"], ports)
 
     def believed(
         self, run_dir: Path, registered: Registration, options: Mapping[str, Any]

@@ -120,4 +120,4 @@ def test_an_additional_graph_is_looked_at_where_an_anomaly_of_it_is(
 def test_a_graph_that_there_is_not_is_refused(polygraph: Fixture, history: str) -> None:
     done = polygraph("check", "--additional-graphs", "time", "-m", "list-append", history)
     assert (done.returncode, done.stdout) == (4, "")
-    assert "there is no graph 'time'" in done.stderr
+    assert "--additional-graphs 'time' is not one of process, realtime" in done.stderr

@@ -75,8 +75,8 @@ def test_the_flags_of_a_system_stand_in_its_help(capsys: pytest.CaptureFixture[s
     assert run((*BASE, "--help")) == 0
     told = capsys.readouterr().out
     assert "--stale-reads / --no-stale-reads" in told
-    assert "--shards INTEGER" in told
-    assert "--keys INTEGER" in told
+    assert "--shards N" in told
+    assert "--keys N" in told
 
 
 def test_an_unknown_flag_names_the_nearest_of_the_systems_own(

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from harness.cluster.namespaces.cluster import LocalCluster
 from harness.cluster.namespaces.enter import choose_mode
 from harness.cluster.namespaces.netlink import in_network
 from harness.cluster.plain.cluster import PlainCluster
-from harness.contract.node import Daemon
+from harness.contract.node import Daemon, Port
 from harness.errors import NodeError, PolygraphError
 from harness.linux import sockets
 
@@ -35,8 +35,8 @@ class AnySystem:
 
     name = "any"
 
-    def advertises_peer_address(self) -> bool:
-        return True
+    def ports(self) -> Sequence[Port]:
+        return (Port(7001, clients=True), Port(7000, peers=True))
 
 
 class Inside:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from harness.plugins.registry import SINGULAR
 from tests.harness.plugins.laid import a_file
 
 PAGE = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text("utf-8")
-EVEN, OVERRIDES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+EVEN, OPTIONS, _, OVERRIDES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 READ = """\
 {{"index": 0, "time": 1, "process": 0, "type": "invoke", "f": "read", "value": null}}
 {{"index": 1, "time": 2, "process": 0, "type": "ok", "f": "read", "value": {value}}}
@@ -27,6 +28,16 @@ def test_the_plug_in_of_the_page_judges(tmp_path: Path, value: int, code: int) -
     plugin = a_file(tmp_path / "even.py", EVEN)
     history = a_file(tmp_path / "one.jsonl", READ.format(value=value))
     assert run(["check", str(history), "--plugin", str(plugin), "-m", "even"]) == code
+
+
+def test_the_options_of_the_page_check_what_they_are_given() -> None:
+    page: dict[str, Any] = {}
+    exec(OPTIONS, page)
+    options = {option.name: option for option in page["MyDatabase"].options}
+    assert options["lease"].value("1m") == 60.0
+    with pytest.raises(UsageError, match="did you mean snapshot"):
+        options["level"].value("snapshoot")
+    assert [name for name, option in options.items() if option.secret] == ["password"]
 
 
 def test_the_line_that_overrides_does(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_no_log_tells_nothing(tmp_path: Path) -> None:
 
 def test_a_member_that_died_is_reported_by_its_reason_first(tmp_path: Path) -> None:
     (tmp_path / "etcd.log").write_text("\n".join([INFO, PANIC, *STACK]))
-    node: Any = SimpleNamespace(name="n1", client_address="127.0.0.1:1", log_dir=tmp_path)
+    node: Any = SimpleNamespace(name="n1", reach=lambda port, whom: "127.0.0.1:1", log_dir=tmp_path)
     cluster: Any = SimpleNamespace(nodes=[node], node=lambda name: node)
     dead: Any = SimpleNamespace(alive=lambda: False)
     with pytest.raises(SetupError) as caught:

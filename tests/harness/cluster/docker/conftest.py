@@ -16,6 +16,7 @@ from harness.cluster.docker import engine, images
 from harness.cluster.docker.cluster import DockerCluster
 from harness.cluster.docker.engine import project_of
 from harness.cluster.docker.layout import Layout
+from harness.contract.node import Port
 from tests.engine_holdings import holdings
 
 
@@ -46,7 +47,11 @@ def make(tmp_path: Path, node_image: str) -> Iterator[Make]:
         run_dir.mkdir()
         names = tuple(f"n{number}" for number in range(1, count + 1))
         layout = Layout(
-            project_of(run_dir), names, client_ports=(7000,), image=node_image, run=str(run_dir)
+            project_of(run_dir),
+            names,
+            ports=(Port(7000, clients=True),),
+            image=node_image,
+            run=str(run_dir),
         )
         made.append(DockerCluster(run_dir, layout, **options))
         return made[-1]

@@ -83,7 +83,7 @@ def test_a_free_subnet_is_found_beside_a_taken_one(
     clusters = [make(1), make(1)]
     for cluster in clusters:
         cluster.up()
-    assert clusters[1].nodes[0].peer_address == f"{two[1]}.11"
+    assert clusters[1].nodes[0].reach(7000, "peer") == f"{two[1]}.11:7000"
 
 
 def refusing(explanation: str) -> Any:

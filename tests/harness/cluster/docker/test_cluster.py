@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.contract.node import Partitionable
+from harness.contract.node import Partitionable, split_address
 from harness.errors import NodeError
 from tests.engine_holdings import OWN
 
@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.cluster, pytest.mark.usefixtures("
 PATIENCE_S = 30.0
 LISTEN = """
 import socket, sys
-server = socket.create_server((sys.argv[1], 7000))
+host, port = sys.argv[1].split(":")
+server = socket.create_server((host, int(port)))
 while True:
     server.accept()[0].sendall(b"here")
 """
@@ -107,7 +108,7 @@ def test_cuts_are_exact_directed_and_counted(make: Any) -> None:
     cut = {("n2", "n1"), ("n1", "n3"), ("n2", "n3")}
     assert cluster.reachable() == every - cut
     assert cluster.dropped() == dict.fromkeys(cut, 0)
-    address = cluster.node("n3").peer_address
+    address = cluster.node("n3").reach(9999, "peer").partition(":")[0]
     send = ["sh", "-c", f"echo x | nc -u -w1 {address} 9999"]
     cluster.node("n1").run(send, check=False)
     until(lambda: cluster.dropped()["n1", "n3"] > 0)
@@ -124,7 +125,7 @@ def test_two_projects_live_side_by_side(make: Any) -> None:
     first, second = make(2), make(2)
     first.up()
     second.up()
-    addresses = {node.peer_address for cluster in (first, second) for node in cluster.nodes}
+    addresses = {node.reach(7000, "peer") for cluster in (first, second) for node in cluster.nodes}
     assert len(addresses) == 4
     second.down()
     assert len(first.reachable()) == 2
@@ -137,13 +138,13 @@ def test_clients_reach_a_node_by_its_address_or_its_published_port(
     cluster = make(1, published=published)
     cluster.up()
     node = cluster.node("n1")
-    node.start(["python3", "-c", LISTEN, node.listen_address], name="listen")
-    host, _, port = node.client_address.partition(":")
+    node.start(["python3", "-c", LISTEN, node.listen(7000)], name="listen")
+    host, port = split_address(node.reach(7000, "client"))
     assert host.startswith("127.") == published
 
     def answers() -> bool:
         try:
-            with socket.create_connection((host, int(port or 7000)), 5) as connection:
+            with socket.create_connection((host, port), 5) as connection:
                 return connection.recv(4) == b"here"
         except OSError:
             return False

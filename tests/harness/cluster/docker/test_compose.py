@@ -18,6 +18,7 @@ import yaml
 from harness.cluster.docker import engine
 from harness.cluster.docker.cluster import DockerCluster
 from harness.cluster.docker.layout import CAPABILITIES, Layout
+from harness.contract.node import Port
 from tests.engine_holdings import COMPOSE_LABEL, OWN, own_subnets
 
 ROOT = Path(__file__).parents[4]
@@ -68,7 +69,7 @@ def compose_node(service: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("given", "layout"),
     [
-        ({}, Layout("p", NAMES, client_ports=(2379,))),
+        ({}, Layout("p", NAMES, ports=(Port(2379, clients=True),))),
         (
             {
                 "POLYGRAPH_SUBNET": "10.99.7",
@@ -136,7 +137,7 @@ def test_compose_starts_what_the_sdk_starts(project: str, tmp_path: Path, node_i
     client = engine.connect()
     names = [c["Id"] for c in client.containers(filters={"label": f"{COMPOSE_LABEL}={project}"})]
     by_compose = [traits(client.inspect_container(name)) for name in names]
-    layout = Layout(f"{OWN}-beside", NAMES, client_ports=(2379,), image=node_image)
+    layout = Layout(f"{OWN}-beside", NAMES, ports=(Port(2379, clients=True),), image=node_image)
     cluster = DockerCluster(tmp_path, layout)
     cluster.up()
     try:

@@ -45,8 +45,8 @@ def holds_bytes_of_a_cut_link(inside: Inside) -> dict[str, Any]:
     """Between plain nodes: a connection of daemons through a proxy, cut one way and healed."""
     with inside.up(("n1", "n2")) as cluster:
         n1, n2 = cluster.nodes
-        n2.start([*python(SERVE), n2.peer_listen_address], name="server")
-        n1.start([*python(SPEAK), n2.peer_address], name="speaker")
+        n2.start([*python(SERVE), n2.listen(7000)], name="server")
+        n1.start([*python(SPEAK), n2.reach(7000, "peer")], name="speaker")
         log, said = n2.log_dir / "server.log", n1.log_dir / "speaker.log"
         found: dict[str, Any] = {}
 
@@ -75,8 +75,7 @@ def keeps_its_ports(inside: Inside) -> str:
     No daemon listens on any of them.
     """
     with inside.up(("n1", "n2"), ports=iter(inside.options["ports"])) as cluster:
-        addresses = [node.client_address for node in cluster.nodes]
-        addresses += [node.peer_listen_address for node in cluster.nodes]
+        addresses = [node.listen(port) for port in (7001, 7000) for node in cluster.nodes]
         inside.say(" ".join(address.split(":")[1] for address in addresses))
         sys.stdin.read()
     return "ended"

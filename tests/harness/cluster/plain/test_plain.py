@@ -21,6 +21,7 @@ from harness.cluster.plain.cluster import (
 )
 from harness.cluster.plain.ports import Reservations
 from harness.cluster.provider import Request
+from harness.contract.node import Port
 from harness.errors import SetupError, UsageError
 
 INSIDE = Path(__file__).with_name("plain_inside.py")
@@ -53,8 +54,8 @@ class FixedPeers(FixedPorts):
 
     name = "honest"
 
-    def advertises_peer_address(self) -> bool:
-        return False
+    def ports(self) -> list[Port]:
+        return [Port(1, clients=True), Port(2, peers=True, advertised=False)]
 
 
 @pytest.mark.cluster

@@ -16,6 +16,7 @@ from harness.cluster.docker import engine, images
 from harness.cluster.docker.cluster import DockerCluster
 from harness.cluster.docker.engine import project_of
 from harness.cluster.docker.layout import Layout
+from harness.contract.node import split_address
 from tests.harness.cluster.ssh.lab import make_key
 
 USER = "polygraph"
@@ -36,7 +37,7 @@ def in_containers(folder: Path, names: Sequence[str]) -> Iterator[dict[str, str]
         # The docker cluster's own probes have the port that the hosts' keepers need.
         for link in machines._links.values():
             link.close()
-        yield options(folder, [node.peer_address for node in machines.nodes])
+        yield options(folder, [split_address(node.reach(22, "peer"))[0] for node in machines.nodes])
     finally:
         machines.down()
 

@@ -1,0 +1,89 @@
+"""The options that every run has, whatever it is a run of: flags of ``test`` and ``soak``.
+
+:class:`harness.store.scenario.Scenario` has a field for each; its defaults are those of the fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from harness.option import Duration, Option
+
+MOST_NODES_ADVICE: Final = "--nodes 5; hosts by name come by --nodes-file FILE, with --provider ssh"
+
+RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
+    "What is tested": (
+        Option(name="system", help="the system under test"),
+        Option(name="workload", help="what the clients do, and what it is judged by"),
+        Option(
+            name="consistency_models",
+            many=True,
+            help="judge against these models, with commas, in place of the system's own claim",
+        ),
+    ),
+    "Load": (
+        Option(name="concurrency", help="clients: a number, or a multiple of the nodes like 3n"),
+        Option(name="rate", kind=float, above=0, help="operations a second over all clients"),
+        Option(name="time_limit", kind=Duration, above=0, help="how long there are operations"),
+        Option(
+            name="op_timeout",
+            kind=Duration,
+            above=0,
+            help="when an operation without answer is given up (info)",
+        ),
+    ),
+    "Faults": (
+        Option(name="nemesis", many=True, help="faults, by name and with commas"),
+        Option(
+            name="nemesis_interval",
+            kind=Duration,
+            above=0,
+            help="from the beginning of a fault to the next",
+        ),
+        Option(
+            name="nemesis_duration",
+            kind=Duration,
+            above=0,
+            help="how long a fault lasts (default: half the interval)",
+        ),
+        Option(
+            name="recovery_timeout",
+            kind=Duration,
+            least=0,
+            help="what the healed cluster has to get ready",
+        ),
+    ),
+    "Cluster": (
+        Option(name="nodes", kind=int, above=0, help="how many nodes", advice=MOST_NODES_ADVICE),
+        Option(name="provider", help="how nodes come to exist"),
+        Option(name="leave_db_running", kind=bool, help="keep the cluster; see polygraph down"),
+    ),
+    "The run": (
+        Option(name="budget", kind=Duration, above=0, help="what each checker may take"),
+        Option(
+            name="journal",
+            choices=("buffered", "sync"),
+            help="sync: one write for each record of the history",
+        ),
+        Option(
+            name="seed",
+            kind=int,
+            help="fixes the fault schedule and every generator's random stream"
+            " (default: drawn, and told)",
+        ),
+        Option(
+            name="secrets",
+            many=True,
+            help="secrets that the run needs, by name; a run notes which it was given",
+        ),
+        Option(
+            name="plugin",
+            kind=Path,
+            many=True,
+            help="a Python file with further systems, workloads, nemeses or checkers",
+        ),
+    ),
+}
+"""By what they are about, in the order of the help."""

@@ -9,6 +9,7 @@ whose Alpha was ended the Zero runs on. The proof of healing is that they run wh
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from random import Random
@@ -46,7 +47,7 @@ class End:
     left: int = 0
 
 
-class EndsProcesses:
+class EndsProcesses(ABC):
     """Targets, effects, proofs and heal; how they are ended (``inject``) is what differs.
 
     ``key`` is the option that says whom, ``how`` says in words how they end.
@@ -62,9 +63,9 @@ class EndsProcesses:
         self._told: set[ProcessIdentity] = set()
         self._ends: dict[ProcessIdentity, End] = {}
 
+    @abstractmethod
     def statuses(self, stage: Stage, role: str) -> Sequence[int]:
         """The exit statuses (minus a signal) with which a daemon of ``role`` is to end."""
-        raise NotImplementedError
 
     def may_end_with(self, stage: Stage, role: str) -> Sequence[int]:
         """These, and those of a way that it takes only to get rid of what does not obey."""

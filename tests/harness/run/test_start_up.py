@@ -73,8 +73,7 @@ def test_a_target_of_a_role_that_there_is_not_is_refused_before_anything_is_set_
         ("controller", ["n1", "n2", "n3"]),
     ]
     assert parts.schedule is not None
-    plans = [each["plan"] for each in parts.schedule.as_json()["occurrences"]]
-    assert {plan["target"] for plan in plans} == {"controller:one"}
+    assert {each.plan["target"] for each in parts.schedule.occurrences} == {"controller:one"}
 
 
 def test_too_few_nodes_for_the_roles_are_refused_by_the_system() -> None:

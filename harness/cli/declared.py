@@ -8,6 +8,7 @@ gets click's own treatment, and ``polygraph test etcd --help`` shows all of them
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,9 +63,15 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str], environment: 
         system=str((known or words or [table.get("system", "")])[0]),
         workload=str(table.get("workload", Scenario.workload)),
         nemeses=names(table.get("nemesis", "")),
-        provider=str(table.get("provider", Scenario.provider)),
+        provider=str(table.get("provider") or _implied(context.args, environment)),
         registry=registry,
     )
+
+
+def _implied(unread: Sequence[str], environment: str) -> str:
+    """The provider where none is named: whoever names what runs already wants that."""
+    named = any(word.partition("=")[0] == "--endpoint" for word in unread)
+    return "none" if named or os.environ.get(f"{environment}_ENDPOINT") else Scenario.provider
 
 
 def scenario_table(name: str | Path | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ _MODULES: Mapping[str, str] = {
     "local:plain": "harness.cluster.plain.provider",
     "docker": "harness.cluster.docker.provider",
     "ssh": "harness.cluster.ssh.provider",
+    "none": "harness.cluster.existing.provider",
 }
 """Name as given to ``--provider`` to the module whose ``PROVIDER`` serves it."""
 

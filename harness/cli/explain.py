@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.explain_text import sections, verdict_of
-from harness.cli.flags import flag
+from harness.cli.flags import completes, flag
 from harness.cli.options import json_option, plugin_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
@@ -32,7 +32,12 @@ WIDTH = 96
 
 
 @click.command("explain", cls=Verb)
-@click.argument("name", required=False, metavar="[ANOMALY|MODEL]")
+@click.argument(
+    "name",
+    required=False,
+    metavar="[ANOMALY|MODEL]",
+    shell_complete=completes("explained"),
+)
 @flag("history", Path, help="write the example's history here, as JSON lines")
 @flag("markdown", bool, help="print everything, as one page")
 @json_option

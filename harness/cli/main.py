@@ -29,15 +29,26 @@ from harness.errors import EXIT_INFRASTRUCTURE
 from harness.linux.standard_streams import prepare
 from harness.linux.stopping import stop_by_exception
 
+COMPLETION_VARIABLE = "_POLYGRAPH_COMPLETE"
+
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
     prepare()
     stop_by_exception()
     argv = sys.argv[1:]
+    if os.environ.get(COMPLETION_VARIABLE):
+        sys.exit(_complete())
     if may_load_plugins(argv, os.environ):
         sys.exit(guarded(lambda: _run_with_plugins(argv)))
     sys.exit(run(argv))
+
+
+def _complete() -> int:
+    """What a shell asks when somebody presses Tab."""
+    from harness.cli.completion import answer
+
+    return answer(_polygraph(), os.environ)
 
 
 def _run_with_plugins(argv: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ answers without importing any of them.
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,9 +30,12 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "validate": ("harness.cli.validate", "Would this scenario run? Nothing is started."),
     "doctor": ("harness.cli.doctor", "What this machine can do, what not, and why."),
     "heal": ("harness.cli.heal", "Undo every fault and end everything that dead runs left."),
+    "help": ("harness.cli.help", "What a verb does and every flag that it has."),
+    "completion": ("harness.cli.completion", "Completion for bash, zsh or fish."),
     "down": ("harness.cli.down", "End the cluster that a run left running."),
 }
 
+WIDEST = 100
 HELP_OPTIONS = ("-h", "--help")
 
 
@@ -86,6 +90,15 @@ class VerbGroup(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """The verbs with their lines from the table, or the flags that come before them."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        found = [(verb, line) for verb, (_, line) in VERBS.items() if verb.startswith(incomplete)]
+        return [CompletionItem(verb, help=line) for verb, line in found]
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb. click takes a truncated input (``EOFError``) for Ctrl-C, and a broken
         pipe for exit code 1, which here means invalid: both pass it in a wrapper.
@@ -99,7 +112,22 @@ class VerbGroup(click.Group):
 class Verb(click.Command):
     """A verb whose flags have their twins in the environment without the verb's name."""
 
+    has_parts = False
+    """Whether there are flags that depend on what else is named."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The verb's page."""
+        from harness.cli.page import as_text
+        from harness.cli.pages import page_of
+
+        return as_text(page_of(str(self.name), self), terminal_width()).rstrip("\n")
+
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         own = {"auto_envvar_prefix": ENVIRONMENT_PREFIX, "help_option_names": HELP_OPTIONS}
         settings["context_settings"] = own | (settings.get("context_settings") or {})
         super().__init__(*arguments, **settings)
+
+
+def terminal_width() -> int:
+    """The columns that help may take: those of the terminal, as far as people like to read."""
+    return max(60, min(shutil.get_terminal_size((80, 24)).columns, WIDEST))

@@ -1,5 +1,8 @@
 """Whom a process fault hits: one node, a minority, a majority, the primaries, or all.
 
+``alpha:one`` means one of the nodes that hold the role ``alpha``, and of what runs there the
+daemons of that role alone; a plain word means whole nodes, with all that runs there.
+
 A plan is drawn from the random stream alone: a word and the nodes in a random order. It turns
 into node names when the fault begins, because only then is it known who leads and who runs:
 nodes with no running process are passed over, and where nobody knows a primary, the first of
@@ -9,15 +12,16 @@ the order stands in and the ledger says so.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any
 
-from harness.contract.fault import Stage
 from harness.contract.node import Daemon, HasProcesses
-from harness.contract.system import Primaries, System, WithoutDaemons
+from harness.contract.roles import Place, Role
+from harness.contract.system import Primaries, Stage, System, WithoutDaemons
 from harness.errors import UsageError, unknown_name
 from harness.linux.identity import ProcessIdentity
+from harness.wording import named
 
 TARGETS = ("one", "minority", "majority", "primaries", "all")
 PRIMARIES = "primaries"
@@ -30,12 +34,28 @@ def no_processes(system: System) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class Aim:
+    """A word that says whom a fault hits: ``one`` of all nodes, or ``alpha:one`` of a role's."""
+
+    word: str
+    role: str | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Aim:
+        """From ``one`` or ``alpha:one``."""
+        role, _, word = text.rpartition(":")
+        return cls(word, role or None)
+
+
 def choices(
-    options: Mapping[str, Any], key: str, known: Sequence[str], what: str
+    options: Mapping[str, Any], key: str, known: Sequence[str], what: str, *, roles: bool = False
 ) -> tuple[str, ...]:
     """The words of ``options[key]`` (a list, or a string with commas); all ``known`` by default.
 
-    ``UsageError`` for an unknown word (with the nearest) and for an empty list.
+    With ``roles`` each may be one of a role's (:class:`Aim`), to be checked by
+    :func:`check_roles` once it is known which there are. ``UsageError`` for an unknown word (with
+    the nearest) and for an empty list.
     """
     given = options.get(key)
     if given is None:
@@ -46,9 +66,20 @@ def choices(
     if not words:
         raise UsageError(f"{flag} is empty", f"one or more of {','.join(known)}")
     for word in words:
-        if word not in known:
-            raise UsageError(f"{flag}: {unknown_name(what, word, known)}")
+        plain = Aim.of(word).word if roles else word
+        if plain not in known:
+            raise UsageError(f"{flag}: {unknown_name(what, plain, known)}")
     return tuple(words)
+
+
+def check_roles(words: Sequence[str], key: str, roles: Sequence[Role]) -> None:
+    """``UsageError``, with the roles that there are, for a word of a role that there is not."""
+    names = [role.name for role in roles]
+    for word in words:
+        role = Aim.of(word).role
+        if role is not None and role not in names:
+            flag = "--" + key.replace("_", "-")
+            raise UsageError(f"{flag} {word}: {unknown_name('role', role, names)}")
 
 
 def plan_targets(words: Sequence[str], nodes: Sequence[str], rng: Random) -> dict[str, Any]:
@@ -63,42 +94,66 @@ def how_many(word: str, count: int) -> int:
 
 
 def resolve_targets(plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
-    """Node names now, and a detail with their running processes (``processes``, by node)."""
-    order: list[str] = list(plan["order"])
-    running = {node: live_daemons(stage, node) for node in order}
+    """Node names now, and a detail with what runs there of what is meant.
+
+    ``processes`` are their identities by node, ``roles`` the role of each, in the same order.
+    """
+    aim = Aim.of(plan["target"])
+    order = [node for node in plan["order"] if _holds(stage, node, aim.role)]
+    running = {node: live_daemons(stage, node, aim.role) for node in order}
     up = [node for node in order if running[node]]
     detail: dict[str, Any] = {"target": plan["target"]}
     if len(up) < len(order):
         detail["passed_over"] = sorted(set(order) - set(up))
-    if plan["target"] == PRIMARIES:
-        leading, why = current_primaries(stage)
+    if aim.word == PRIMARIES:
+        leading, why = current_primaries(stage, aim.role)
         targets = [node for node in leading if node in up] or up[:1]
         if not set(targets) & set(leading):
             detail["fallback"] = why or "no primary runs"
     else:
-        targets = up[: how_many(plan["target"], len(order))]
+        targets = up[: how_many(aim.word, len(order))]
     targets = sorted(targets)
-    detail["processes"] = {
-        node: [asdict(daemon.identity) for daemon in running[node]] for node in targets
-    }
+    found = {node: [daemon.identity for daemon in running[node]] for node in targets}
+    detail["processes"] = {node: [asdict(each) for each in found[node]] for node in targets}
+    if stage.has_roles:
+        roles = {node: [stage.role_of(node, each) for each in found[node]] for node in targets}
+        detail["roles"] = roles
+        detail["what"] = _told(roles, aim.role)
     return targets, detail
 
 
-def current_primaries(stage: Stage) -> tuple[list[str], str]:
-    """The nodes that believe they lead, and, if there are none, why nobody is known."""
+def _holds(stage: Stage, node: str, role: str | None) -> bool:
+    return role is None or role in stage.roles_on(node)
+
+
+def _told(roles: Mapping[str, Sequence[str | None]], only: str | None) -> str:
+    """``alpha on n1 n3``, or ``n1 (zero alpha), n3 (alpha)``."""
+    if only is not None:
+        return f"{only} on {' '.join(roles) or 'nobody'}"
+    return ", ".join(f"{node} ({' '.join(map(str, of))})" for node, of in roles.items())
+
+
+def current_primaries(stage: Stage, role: str | None = None) -> tuple[list[str], str]:
+    """The nodes that believe they lead, and, if there are none, why nobody is known.
+
+    Of a system with roles those that lead in ``role``, or in any of them.
+    """
     if not isinstance(stage.system, Primaries):
         return [], f"{stage.system.name} cannot tell its primaries"
+    roles = [each.name for each in stage.roles] if role is None else [role]
     try:
         names = {node.name for node in stage.cluster.nodes}
-        leading = [name for name in stage.system.primaries(stage.cluster) if name in names]
+        told = [name for each in roles for name in stage.primaries(each)]
+        leading = [name for name in told if name in names]
     except Exception as error:
-        return [], f"asking for the primaries failed: {error!r}"
+        return [], f"asking for the primaries failed: {named(error)}"
     return list(dict.fromkeys(leading)), "" if leading else "nobody leads"
 
 
-def live_daemons(stage: Stage, node: str) -> list[Daemon]:
-    """The daemons of ``node`` that run (a stopped process runs)."""
-    return [daemon for daemon in stage.daemons.get(node, []) if daemon.alive()]
+def live_daemons(stage: Stage, node: str, role: str | None = None) -> list[Daemon]:
+    """The daemons of ``node``, or of one of its roles, that run (a stopped process runs)."""
+    found = stage.daemons.get(node, ()) if role is None else stage.daemons_of(node, role)
+    return [daemon for daemon in found if daemon.alive()]
 
 
 def processes(detail: Mapping[str, Any]) -> Iterator[tuple[str, ProcessIdentity]]:
@@ -108,9 +163,26 @@ def processes(detail: Mapping[str, Any]) -> Iterator[tuple[str, ProcessIdentity]
             yield node, ProcessIdentity(**identity)
 
 
+def places(detail: Mapping[str, Any], stage: Stage) -> dict[Place, list[ProcessIdentity]]:
+    """The roles on nodes that a ledger detail names processes of, with those.
+
+    Where it names no roles the stage knows whose a process is, until it is replaced.
+    """
+    roles = detail.get("roles", {})
+    found: dict[Place, list[ProcessIdentity]] = {}
+    for node, identities in detail.get("processes", {}).items():
+        for at, identity in enumerate(identities):
+            process = ProcessIdentity(**identity)
+            only = stage.roles[0].name if not stage.has_roles else stage.role_of(node, process)
+            role = roles[node][at] if node in roles else only
+            if role is not None:
+                found.setdefault((node, role), []).append(process)
+    return found
+
+
 def find_daemon(stage: Stage, node: str, identity: ProcessIdentity) -> Daemon | None:
     """The daemon that is exactly this process; ``None`` if it ended and was replaced."""
-    return next((d for d in stage.daemons.get(node, []) if d.identity == identity), None)
+    return next((d for d in stage.daemons.get(node, ()) if d.identity == identity), None)
 
 
 def members(daemon: Daemon) -> Mapping[int, str]:

@@ -2,11 +2,12 @@
 
 Usage, in a test file of a system (any client of any system, built in or not)::
 
-    @pytest.mark.parametrize("case", cases(client=Etcd({}).client, speaker=EtcdSpeaker()), ids=str)
+    @pytest.mark.parametrize("case", cases(client=Toy({}).client, speaker=ToySpeaker()), ids=str)
     def test_the_client_survives_a_hostile_server(case: Case) -> None:
         case.run()
 
-:mod:`harness.conformance.kit` holds the cases, :mod:`harness.conformance.speaker` what must be
-told about a protocol, :mod:`harness.conformance.server` the server that follows the script,
-:mod:`harness.conformance.http_wire` the framing for protocols over HTTP/1.1.
+:mod:`harness.conformance.kit` holds the cases, :mod:`harness.contract.speaker` what must be told
+about a protocol, :mod:`harness.conformance.server` the server that follows the script. A client
+whose protocol nobody speaks is tried before the real server, through a proxy that knows bytes
+alone: :mod:`harness.conformance.through_proxy`. ``polygraph conform SYSTEM`` does both.
 """

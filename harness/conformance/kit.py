@@ -26,16 +26,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from msgspec import structs
 
 from harness.conformance.server import Act, Received, ScriptedServer, Then
-from harness.conformance.speaker import Kind, Speaker
 from harness.conformance.trial import TRIALS, Trial
 from harness.contract.client import SystemClient
+from harness.contract.speaker import Kind, Misanswer, Speaker
 from harness.generator import invoke
 from harness.history.operation import FAIL, INFO, OK, Operation
 from harness.run.dispatcher import Dispatcher
@@ -130,7 +130,9 @@ class Case:
 
     def __str__(self) -> str:
         connection = "a used" if self.warm else "a fresh"
-        of = f", request {self.step + 1}" if self._requests > 1 else ""
+        names = self.speaker.requests[self.trial.name]
+        name = "" if isinstance(names, int) else f" ({names[self.step]})"
+        of = f", request {self.step + 1}{name}" if self._requests > 1 else ""
         return f"{self.trial.name}{of}: server {self.misbehaviour.name}, {connection} connection"
 
     def run(self, loop_factory: LoopFactory | None = None) -> None:
@@ -154,7 +156,7 @@ class Case:
 
     @property
     def _requests(self) -> int:
-        return self.speaker.requests[self.trial.name]
+        return count_of(self.speaker.requests[self.trial.name])
 
     @property
     def _most(self) -> int:
@@ -312,31 +314,46 @@ async def _invoke(client: SystemClient, operation: Operation) -> Operation:
     return structs.replace(operation, type=OK, value=await trial.call(client))
 
 
+def trials_of(client: SystemClient, spoken: Collection[str]) -> list[Trial]:
+    """The trials of what ``client`` can do; ``ValueError`` if that is not what is ``spoken`` of.
+
+    Of what a transaction can do besides (predicates, deletes, appends in one statement) nothing is
+    seen in a client that has begun none: that is tried where it is spoken of.
+    """
+    can = [trial for trial in TRIALS if isinstance(client, trial.ability)]
+    trials = [trial for trial in can if not trial.is_extra or trial.name in spoken]
+    names = {trial.name for trial in trials}
+    if names != set(spoken) or not names:
+        raise ValueError(
+            f"the client can do {sorted(names)}, the speaker speaks of {sorted(spoken)}"
+        )
+    return trials
+
+
 def cases(*, client: ClientFactory, speaker: Speaker, wait_s: float = 30.0) -> list[Case]:
     """Every case for every operation that the client can do, in a fixed order, each with a name.
 
     ``wait_s`` is the longest wait for a connection that the client ought to have closed.
     ``ValueError`` if ``speaker`` speaks of other operations than the client has.
     """
-    unopened = client(1.0)
-    trials = [trial for trial in TRIALS if isinstance(unopened, trial.ability)]
-    names = {trial.name for trial in trials}
-    if names != set(speaker.requests) or not names:
-        raise ValueError(
-            f"the client can do {sorted(names)}, the speaker speaks of {sorted(speaker.requests)}"
-        )
+    trials = trials_of(client(1.0), speaker.requests)
     found = []
     for trial in trials:
-        count = speaker.requests[trial.name]
-        for bad, step, warm in _situations(count, speaker.misanswers):
+        for bad, step, warm in _situations(speaker.requests[trial.name], speaker.misanswers):
             found.append(Case(client, speaker, trial, bad, step, warm, wait_s))
     return found
 
 
+def count_of(requests: int | Sequence[str]) -> int:
+    """How many requests a speaker speaks of."""
+    return requests if isinstance(requests, int) else len(requests)
+
+
 def _situations(
-    count: int, misanswers: Mapping[str, Any]
+    requests: int | Sequence[str], misanswers: Mapping[str, Misanswer]
 ) -> Iterator[tuple[Misbehaviour, int, bool]]:
     """Each misbehaviour, at which request, and whether on a used connection."""
+    count = count_of(requests)
     yield _REFUSES, 0, False
     yield _HANGS_UP, 0, False
     yield _CLOSES_IDLE, 0, True
@@ -347,9 +364,8 @@ def _situations(
                 yield bad, step, warm
     for name, misanswer in misanswers.items():
         act = Act(raw=misanswer.answer)
+        bad = Misbehaviour(f"answers {name}", act, definite=misanswer.definite)
         for step in range(count):
-            yield (
-                Misbehaviour(f"answers {name}", act, definite=misanswer.definite),
-                step,
-                False,
-            )
+            named = None if isinstance(requests, int) else requests[step]
+            if not misanswer.to or named in misanswer.to:
+                yield bad, step, False

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final
 
-from harness.conformance.speaker import Kind, Speaker
+from harness.contract.speaker import Conversation, Kind, Speaker, SpeaksByConnection
 
 _END_S: Final = 5.0  # longest wait for a thread whose socket has been shut down
 
@@ -54,11 +54,11 @@ class Act:
     late: bool = False
     then: Then = Then.GO_ON
 
-    def content(self, speaker: Speaker, request: bytes) -> bytes:
+    def content(self, talk: Conversation, request: bytes) -> bytes:
         """The bytes to send in answer to ``request``."""
         if self.raw is not None:
             return self.raw
-        whole = speaker.answer(request, self.value) if self.part else b""
+        whole = talk.answer(request, self.value) if self.part else b""
         return whole[: int(len(whole) * self.part)]
 
 
@@ -67,6 +67,7 @@ class Line:
     """One connection as the server sees it."""
 
     socket: socket.socket
+    talk: Conversation
     mute: bool = False  # our end of file is sent: read and count, answer nothing
     closed: bool = False  # the client closed, or we reset
     kept_back: list[bytes] = field(default_factory=list)
@@ -176,6 +177,10 @@ class ScriptedServer:
         self._threads.append(thread)
         thread.start()
 
+    def _conversation(self) -> Conversation:
+        speaker = self._speaker
+        return speaker.connection() if isinstance(speaker, SpeaksByConnection) else speaker
+
     def _accept(self) -> None:
         while True:
             try:
@@ -183,7 +188,7 @@ class ScriptedServer:
             except OSError:  # the listener was shut down: the end
                 return
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            line = Line(accepted)
+            line = Line(accepted, self._conversation())
             with self._changed:
                 self._lines.append(line)
             self._spawn(self._serve, line)
@@ -195,7 +200,7 @@ class ScriptedServer:
             self._send(line, self._speaker.greeting)
         received = b""
         while not line.closed:
-            taken = self._speaker.take(received)
+            taken = line.talk.take(received)
             if taken is not None:
                 request, received = taken
                 self._react(line, request)
@@ -209,10 +214,10 @@ class ScriptedServer:
                 self._mark_closed(line)
 
     def _react(self, line: Line, request: bytes) -> None:
-        kind = self._speaker.kind(request)
+        kind = line.talk.kind(request)
         if kind is Kind.HANDSHAKE:
             if not line.mute:
-                self._send(line, self._speaker.answer(request, None))
+                self._send(line, line.talk.answer(request, None))
             return
         with self._changed:
             self._received.append(Received(kind, line))
@@ -225,7 +230,7 @@ class ScriptedServer:
             self._changed.notify_all()
 
     def _perform(self, line: Line, act: Act, request: bytes) -> None:
-        content = act.content(self._speaker, request)
+        content = act.content(line.talk, request)
         if act.late:
             line.kept_back.append(content)
         else:

@@ -1,7 +1,7 @@
 """The operations that the conformance kit puts a client through, by ability.
 
 A trial is one operation as a workload would do it. Its name is the key of
-:attr:`harness.conformance.speaker.Speaker.requests`. Under an honest server that answers with a
+:attr:`harness.contract.speaker.Speaker.requests`. Under an honest server that answers with a
 value, the trial gives :meth:`Trial.expected` of that value.
 """
 
@@ -16,6 +16,7 @@ from harness.contract.client import (
     Ids,
     Locks,
     Logs,
+    Predicates,
     Queues,
     Registers,
     Sets,
@@ -29,13 +30,17 @@ _OTHER_KEY: Final = "l"
 
 @dataclass(frozen=True)
 class Trial:
-    """One operation. ``shows_value`` says whether its result is what the server answered."""
+    """One operation. ``shows_value`` says whether its result is what the server answered.
+
+    ``is_extra``: that a client can do it shows in its transactions alone.
+    """
 
     ability: type
     name: str
     call: Callable[[Any], Awaitable[Any]]
     shows_value: bool = False
     constant: Any = None
+    is_extra: bool = False
 
     def expected(self, value: Any) -> Any:
         """The result if the server answered honestly with ``value``."""
@@ -67,6 +72,35 @@ async def _transaction(client: Any) -> Any:
     await transaction.put(_OTHER_KEY, 1)
     await transaction.commit()
     return found
+
+
+async def _append(client: Any) -> Any:
+    transaction = await client.begin()
+    await transaction.append(_OTHER_KEY, 1)
+    await transaction.commit()
+
+
+async def _scan(client: Any) -> Any:
+    transaction = await client.begin(read_only=True)
+    (value,) = (await transaction.scan(_KEY)).values()
+    await transaction.commit()
+    return value
+
+
+async def _scan_and_insert(client: Any) -> Any:
+    transaction = await client.begin()
+    (value,) = (await transaction.scan(_KEY)).values()
+    await transaction.put(_OTHER_KEY, 1)
+    await transaction.commit()
+    return value
+
+
+async def _scan_and_delete(client: Any) -> Any:
+    transaction = await client.begin()
+    (value,) = (await transaction.scan(_KEY)).values()
+    await transaction.delete(_OTHER_KEY)
+    await transaction.commit()
+    return value
 
 
 async def _add_to_set(client: Any) -> Any:
@@ -130,6 +164,10 @@ TRIALS: Final = (
     Trial(Registers, "compare_and_set", _compare_and_set, constant=True),
     Trial(Transactions, "read_only_transaction", _read_only_transaction, shows_value=True),
     Trial(Transactions, "transaction", _transaction, shows_value=True),
+    Trial(Transactions, "append", _append, is_extra=True),
+    Trial(Predicates, "scan", _scan, shows_value=True, is_extra=True),
+    Trial(Predicates, "scan_and_insert", _scan_and_insert, shows_value=True, is_extra=True),
+    Trial(Predicates, "scan_and_delete", _scan_and_delete, shows_value=True, is_extra=True),
     Trial(Sets, "add_to_set", _add_to_set),
     Trial(Sets, "read_set", _read_set, shows_value=True),
     Trial(Counters, "add_to_counter", _add_to_counter),

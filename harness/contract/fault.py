@@ -7,22 +7,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol, runtime_checkable
 
-from harness.contract.node import Cluster, Daemon
+from harness.contract.node import Cluster
+from harness.contract.roles import Role
+from harness.contract.system import Stage as Stage
 from harness.contract.system import System
 from harness.history.effects import Effects as Effects
 from harness.history.effects import Ended as Ended
-
-
-@dataclass
-class Stage:
-    """What a fault acts on: the cluster, the system and the daemons that run now.
-
-    ``daemons`` maps a node to its daemons and is kept true by whoever restarts them.
-    """
-
-    cluster: Cluster
-    system: System
-    daemons: dict[str, list[Daemon]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +72,18 @@ class HasEffects(Protocol):
 
     def effects(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Effects:
         """What :meth:`Fault.inject` is about to do. Asked once, before it; nothing is done yet."""
+        ...
+
+
+@runtime_checkable
+class AimsAtRoles(Protocol):
+    """A fault that can be aimed at a role: ``--kill-targets alpha:one``."""
+
+    def aim(self, roles: Sequence[Role]) -> None:
+        """Take note of the system's roles; called once, before anything is planned or set up.
+
+        ``UsageError``, with the roles that there are, where it was aimed at none of them.
+        """
         ...
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 from harness.contract.client import SystemClient
 from harness.contract.node import Cluster, Daemon, Node, Port
 from harness.contract.option import SystemOption as SystemOption
+from harness.contract.roles import Place, checked
+from harness.contract.roles import Role as Role
+from harness.errors import NodeError
+from harness.linux.identity import ProcessIdentity
 
 
 class System(Protocol):
-    """Everything here blocks and is called from worker threads; the client alone is async.
+    """What every system has. Everything blocks, from worker threads; the client alone is async.
 
+    It is also started: as an :class:`Alike` where all nodes are alike, or as one :class:`OfRoles`.
     A system module exposes ``SYSTEMS: dict[str, Factory]`` with ``Factory(options) -> System``
     and ``Factory.options: tuple[SystemOption, ...]``.
     """
@@ -37,25 +46,203 @@ class System(Protocol):
         """What is under test, e.g. ``{"etcd": "3.5.1"}``; known before ``start``."""
         ...
 
-    def install(self, node: Node) -> None:
-        """Make the program available on ``node``; ``NeedsError`` if it cannot be found."""
-        ...
+    def ready(self, stage: Stage, timeout_s: float) -> None:
+        """Return once all nodes agree and a write is served; ``NotReady`` names who did not.
 
-    def start(self, node: Node, cluster: Cluster) -> Sequence[Daemon]:
-        """Start (or restart after a kill, keeping the data) on one node; returns its daemons."""
-        ...
-
-    def ready(self, cluster: Cluster, timeout_s: float) -> None:
-        """Return once all nodes agree and a write is served; ``NotReady`` names who did not."""
-        ...
-
-    def stop(self, node: Node) -> None:
-        """End it politely. Safe twice."""
+        Asked after the start, and again after the faults, when it is the proof of recovery.
+        """
         ...
 
     def client(self, op_timeout_s: float) -> SystemClient:
         """A new client, not yet open."""
         ...
+
+
+@runtime_checkable
+class Alike(Protocol):
+    """A system that is the same on every node: it has one role, of its own name, on all of them."""
+
+    def install(self, node: Node) -> None:
+        """Make the program available on ``node``; ``NeedsError`` if it cannot be found."""
+        ...
+
+    def start(self, stage: Stage, node: Node) -> Sequence[Daemon]:
+        """Start (or restart after a kill, keeping the data) on one node; returns its daemons.
+
+        Called for all nodes beside each other. ``stage.daemons[node.name]`` is empty the first
+        time, and holds the daemons of before, which have ended, after that.
+        """
+        ...
+
+
+@runtime_checkable
+class OfRoles(Protocol):
+    """A system whose nodes are not all alike. What it is asked of a node names the role, too."""
+
+    def roles(self, nodes: Sequence[str]) -> Sequence[Role]:
+        """Who does what on ``nodes`` (names); ``UsageError`` if they are too few. Before set-up."""
+        ...
+
+    def install(self, node: Node, role: str) -> None:
+        """As :meth:`Alike.install`, for each role of ``node``."""
+        ...
+
+    def start(self, stage: Stage, node: Node, role: str) -> Sequence[Daemon]:
+        """Start the daemons of ``role`` on ``node``, as :meth:`Alike.start`; those alone.
+
+        Roles start in the order of :attr:`Role.after`. Of the daemons of the other roles on this
+        node nothing is touched; :meth:`Stage.daemons_of` tells of them.
+        """
+        ...
+
+
+@runtime_checkable
+class Forms(Protocol):
+    """A system that is put together once: a replica set, a cluster's first shape, a database."""
+
+    def form(self, stage: Stage, timeout_s: float) -> None:
+        """Called once, when every daemon was started, before ``ready``; never after a restart.
+
+        The daemons may not listen yet. ``NotReady`` tells what kept it from being done in time.
+        """
+        ...
+
+
+@runtime_checkable
+class Stops(Protocol):
+    """A system that says how it is stopped politely, as an operator would for an upgrade.
+
+    Of a system with roles both methods are asked with the role as a further, last argument.
+    """
+
+    def stop(self, stage: Stage, node: Node) -> None:
+        """Have the daemons end by themselves, and return once they have; ``NodeError`` if not.
+
+        :meth:`Stage.terminate` does it by SIGTERM. Never by force; safe where nothing runs.
+        """
+        ...
+
+    def stop_statuses(self) -> Sequence[int]:
+        """How they end then: exit codes, or minus a signal (``-15``). Any other end is a crash."""
+        ...
+
+
+@dataclass(eq=False)
+class Stage:
+    """What a system runs on and a fault acts on: the cluster, its roles, and what runs now.
+
+    Safe from any thread. ``roles`` are those of :func:`roles_of`, which are taken if not given.
+    """
+
+    cluster: Cluster
+    system: System
+    roles: Sequence[Role] = ()
+    _running: dict[Place, tuple[Daemon, ...]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if not self.roles:
+            self.roles = roles_of(self.system, [node.name for node in self.cluster.nodes])
+
+    @property
+    def daemons(self) -> Mapping[str, Sequence[Daemon]]:
+        """Each node's daemons, of all its roles; one that ended stays until it is started again."""
+        found: dict[str, tuple[Daemon, ...]] = {node.name: () for node in self.cluster.nodes}
+        with self._lock:
+            for (node, _), daemons in self._running.items():
+                found[node] = (*found.get(node, ()), *daemons)
+        return MappingProxyType(found)
+
+    def daemons_of(self, node: str, role: str) -> Sequence[Daemon]:
+        """The daemons of one role on one node, in the order in which it gave them."""
+        with self._lock:
+            return self._running.get((node, role), ())
+
+    def role_of(self, node: str, process: ProcessIdentity) -> str | None:
+        """Whose daemon exactly this process is; ``None`` if it is none's, or was replaced."""
+        with self._lock:
+            held = list(self._running.items())
+        return next(
+            (
+                role
+                for (at, role), daemons in held
+                if at == node and any(daemon.identity == process for daemon in daemons)
+            ),
+            None,
+        )
+
+    def role(self, name: str) -> Role:
+        """The role of that name; ``KeyError`` if there is none."""
+        return {role.name: role for role in self.roles}[name]
+
+    def roles_on(self, node: str) -> list[str]:
+        """Names of the roles that ``node`` holds."""
+        return [role.name for role in self.roles if node in role.nodes]
+
+    @property
+    def has_roles(self) -> bool:
+        """Whether there is more than one, so that it must be told which is meant."""
+        return len(self.roles) > 1
+
+    def install(self, node: str, role: str) -> None:
+        """Have the system install one role on one node."""
+        self._call("install", self.cluster.node(node), role=role)
+
+    def start(self, node: str, role: str) -> Sequence[Daemon]:
+        """Have the system start one role on one node, and keep its daemons. Raises what it does."""
+        found = self._call("start", self, self.cluster.node(node), role=role)
+        return self.hold(node, role, found)
+
+    def hold(self, node: str, role: str, daemons: Sequence[Daemon]) -> Sequence[Daemon]:
+        """From now on these are the daemons of that role on that node."""
+        with self._lock:
+            self._running[node, role] = tuple(daemons)
+            return self._running[node, role]
+
+    def stop(self, node: str, role: str) -> None:
+        """Have the system stop one role on one node politely; it is one that :class:`Stops`."""
+        self._call("stop", self, self.cluster.node(node), role=role)
+
+    def primaries(self, role: str) -> Sequence[str]:
+        """Who believes to lead in a role; the system is one that can tell its :class:`Primaries`.
+
+        Names of nodes; raises what the system raises.
+        """
+        found: Sequence[str] = self._call("primaries", self, role=role)
+        return found
+
+    def terminate(self, node: str, timeout_s: float, role: str | None = None) -> None:
+        """SIGTERM to the daemons of a role on a node (of all, if not said), and wait for each.
+
+        One that stands still is let go on, else it would not take the signal. Those that outlive
+        ``timeout_s`` are named in a ``NodeError``, and nothing more is done to them.
+        """
+        roles = self.roles_on(node) if role is None else [role]
+        running = [d for each in roles for d in self.daemons_of(node, each) if d.alive()]
+        for daemon in running:
+            daemon.signal(signal.SIGTERM)
+            daemon.signal(signal.SIGCONT)
+        deadline = time.monotonic() + timeout_s
+        for daemon in running:
+            daemon.wait(max(0.0, deadline - time.monotonic()))
+        left = [f"{daemon.name} ({daemon.identity.pid})" for daemon in running if daemon.alive()]
+        if left:
+            raise NodeError(f"{node}: {', '.join(left)} outlived SIGTERM by {timeout_s:g} s")
+
+    def _call(self, method: str, *arguments: Any, role: str) -> Any:
+        """Call a method of the system that is given the role, too, where the system has roles."""
+        call = getattr(self.system, method)
+        return call(*arguments, role) if isinstance(self.system, OfRoles) else call(*arguments)
+
+
+def roles_of(system: System, nodes: Sequence[str]) -> Sequence[Role]:
+    """The roles of a system on ``nodes`` (names): one of its own name where it tells none.
+
+    ``UsageError`` where they make no sense (:func:`harness.contract.roles.checked`).
+    """
+    if isinstance(system, OfRoles):
+        return checked(system.name, system.roles(nodes), nodes)
+    return (Role(name=system.name, nodes=tuple(nodes)),)
 
 
 @runtime_checkable
@@ -85,9 +272,12 @@ class Durability(Protocol):
 
 @runtime_checkable
 class Primaries(Protocol):
-    """A system that can tell which nodes lead now."""
+    """A system that can tell which nodes lead now.
 
-    def primaries(self, cluster: Cluster) -> Sequence[str]:
+    One with roles is asked for each, ``primaries(stage, role)``: many have leaders of their own.
+    """
+
+    def primaries(self, stage: Stage) -> Sequence[str]:
         """Names of the nodes that believe they lead; empty if nobody can tell."""
         ...
 
@@ -109,7 +299,7 @@ class FinalStates:
 class FinalState(Protocol):
     """A system whose nodes can each be asked for all they hold, without asking the others."""
 
-    def final_states(self, cluster: Cluster, timeout_s: float) -> FinalStates:
+    def final_states(self, stage: Stage, timeout_s: float) -> FinalStates:
         """Every node's own state, once all are equal or the time is over. Never raises for that."""
         ...
 

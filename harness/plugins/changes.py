@@ -29,7 +29,12 @@ CHANGES: Final[Mapping[int, str]] = {
     " place of `client_ports` and `advertises_peer_address`, and asks `node.listen(port)` and"
     ' `node.reach(port, "client" or "peer")` in place of `peer_address`, `listen_address` and'
     " `peer_listen_address`; SystemOption is called Option (the old name works on)"
-    " and has kinds for times, sizes, lists and choices, and secrets",
+    " and has kinds for times, sizes, lists and choices, and secrets;"
+    " a system may have several roles: start(node, cluster) is start(stage, node), or"
+    " start(stage, node, role) of a system with roles(nodes); ready, primaries and final_states get"
+    " the stage instead of the cluster, which is stage.cluster; stop is asked only of a system that"
+    " has stop_statuses too, as stop(stage, node); stage.daemons is read, and stage.start starts"
+    " again",
 }
 """A version to what it changed."""
 
@@ -46,6 +51,8 @@ MOVED: Final[Mapping[str, str]] = {
     "harness.history.log_times": "harness.verdict.log_times",
     "harness.history.consistency": "harness.verdict.consistency",
     "harness.run.ledger": "harness.history.ledger",
+    "harness.conformance.http_wire": "systems.drivers.http_wire",
+    "harness.conformance.speaker": "harness.contract.speaker",
     "harness.run.blocking": "harness.contract.blocking",
     "checkers.bank": "checkers.objects.bank",
     "checkers.bank_proofs": "checkers.objects.bank_proofs",

@@ -7,6 +7,7 @@ and asks it again and again whether it is (each time a write and a read on every
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -19,10 +20,11 @@ from typing import Any
 from harness.cluster import providers
 from harness.cluster.clock_path import Examined, sum_up
 from harness.cluster.provider import Request
-from harness.contract.system import ClockPath, System
+from harness.contract.system import ClockPath, Stage, System
 from harness.errors import PolygraphError, SetupError, UsageError
 from harness.linux.surroundings import program
 from harness.plugins import Registry
+from harness.run.start_up import form, install, start
 
 NODES = ("n1", "n2", "n3")
 PATIENCE_S = 120.0
@@ -88,16 +90,16 @@ def _look(run_dir: Path, asked: dict[str, Any]) -> dict[str, Any]:
     system = request.system
     cluster.up()
     try:
+        stage = Stage(cluster, system)
+        asyncio.run(install(stage))
         for node in cluster.nodes:
-            system.install(node)
             node.watch_syscalls()
         begun = time.monotonic()
-        for node in cluster.nodes:
-            system.start(node, cluster)
-        system.ready(cluster, PATIENCE_S)
+        asyncio.run(_start(stage))
+        system.ready(stage, PATIENCE_S)
         deadline = time.monotonic() + asked["seconds"]
         while time.monotonic() < deadline:
-            system.ready(cluster, PATIENCE_S)
+            system.ready(stage, PATIENCE_S)
         seconds = time.monotonic() - begun
         calls, kinds = sum_up([node.read_syscalls() for node in cluster.nodes])
     finally:
@@ -105,6 +107,11 @@ def _look(run_dir: Path, asked: dict[str, Any]) -> dict[str, Any]:
     declared = system.clock_path() if isinstance(system, ClockPath) else None
     told = {"system": system.name, "declared": declared, "seconds": seconds}
     return {**told, "calls": calls, "kinds": kinds}
+
+
+async def _start(stage: Stage) -> None:
+    await start(stage, lambda what, node: None)
+    await form(stage, PATIENCE_S)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,13 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from harness.contract.client import Failed, Indeterminate
+from harness.contract.client import Failed, Indeterminate, Target
 from harness.contract.fault import NeedsProcesses, Stage
 from harness.contract.node import Cluster, Daemon, LogsElsewhere
 from harness.errors import PolygraphError, SetupError, UsageError
 from harness.plugins.changes import since
 from harness.run.completions import placed
 from harness.run.preparation import Parts
-from harness.run.targets import targets_of
 
 CLOSE_S: Final = 1.0
 LAST_LINES: Final = 8
@@ -30,18 +29,18 @@ _POLL_S: Final = 0.1
 _AGAIN_S: Final = 0.2
 
 
-async def make_initial_state(parts: Parts, cluster: Cluster, logs: Path, patience_s: float) -> Any:
-    """What ``Workload.setup`` gives, tried again until it is proved or patience ends."""
+async def make_initial_state(parts: Parts, target: Target, logs: Path, patience_s: float) -> Any:
+    """What ``Workload.setup`` gives at ``target``, tried until it is proved or patience ends."""
     deadline = time.monotonic() + patience_s
     refuse_lacking_clients(parts)
     while True:
         try:
-            return await _once(parts, cluster)
+            return await _once(parts, target)
         except (Failed, Indeterminate, PolygraphError, _TimedOut) as error:
             if time.monotonic() > deadline:
                 raise SetupError(
                     f"the workload {parts.workload.name!r} could not make its initial"
-                    f" state on {cluster.nodes[0].name}: {error}",
+                    f" state on {target.node or target}: {error}",
                     f"look at the logs in {logs}",
                 ) from error
         except Exception as error:
@@ -77,13 +76,13 @@ class _TimedOut(Exception):
     """The whole attempt took too long; no exception of the client's."""
 
 
-async def _once(parts: Parts, cluster: Cluster) -> Any:
+async def _once(parts: Parts, target: Target) -> Any:
     limit_s = parts.scenario.op_timeout * 2
     client = parts.system.client(parts.scenario.op_timeout)
     limit = asyncio.timeout(limit_s)
     try:
         async with limit:
-            await client.open(targets_of(cluster)[0])
+            await client.open(target)
             return await parts.workload.setup(client)
     except TimeoutError as error:
         if not limit.expired():

@@ -21,10 +21,9 @@ from typing import Any, TypeVar
 
 from harness.confidential import clear_logs
 from harness.contract.client import SystemClient
-from harness.contract.fault import Stage
 from harness.contract.node import Cluster, LogsElsewhere, Losable
-from harness.contract.system import FinalState
-from harness.errors import NotReady, PolygraphError, StoreError, UsageError
+from harness.contract.system import FinalState, Forms, Stage
+from harness.errors import NotReady, PolygraphError, StoreError
 from harness.generator import Generator, any_, clients, nemesis, stagger, time_limit
 from harness.history.journal import Journal
 from harness.history.ledger import Ledger, LedgerEntry
@@ -36,28 +35,25 @@ from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
 from harness.run.facts import first_facts, node_states, summary
 from harness.run.final_phase import FinalPhase
-from harness.run.initial_state import (
-    make_initial_state,
-    refuse_without_processes,
-)
+from harness.run.initial_state import make_initial_state, refuse_without_processes
 from harness.run.injection import Limits
 from harness.run.machine import MachineWatch
 from harness.run.nemesis import Nemesis
 from harness.run.preparation import Parts
 from harness.run.standstill import LoopWatch
+from harness.run.start_up import form, install, refuse_faults, start, within
 from harness.run.targets import targets_of
-from harness.run.waits import all_of, unless_ended
+from harness.run.waits import unless_ended
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import stall_limit_s
 from harness.store.runs import write_json
 from harness.verdict.evidence import Recovery, RunFacts
-from harness.wording import named, shown
+from harness.wording import named
 
 T = TypeVar("T")
 
 PROGRESS_INTERVAL_S = 1.0
 SETUP_PATIENCE_S = 30.0
-READY_GRACE_S = 10.0
 AGREEMENT_PATIENCE_S = 10.0
 
 
@@ -101,10 +97,10 @@ class Life:
         if self.interrupted:
             self._stopped.set()
         self.facts = first_facts(self.parts, self.cluster, self.run_dir.name)
-        stage = Stage(self.cluster, self.parts.system)
+        stage = Stage(self.cluster, self.parts.system, self.parts.roles)
         try:
             await self._bring_up(stage)
-            initial = await self._unless_stopped(self._set_up())
+            initial = await self._unless_stopped(self._set_up(stage))
         except Interrupted:
             return None
         self._open_journal(initial)
@@ -151,32 +147,25 @@ class Life:
     # -- before the first operation ------------------------------------------------------------
 
     async def _bring_up(self, stage: Stage) -> None:
-        system, cluster = self.parts.system, self.cluster
-        for fault in self.parts.faults:
-            refusal = fault.refusal(cluster, system)
-            if refusal:
-                raise UsageError(f"the fault {shown(fault.name)} is not possible here: {refusal}")
+        limit_s = self.parts.scenario.recovery_timeout
+        refuse_faults(self.parts, self.cluster)
         with self._phase("cluster"):
-            await self._unless_stopped(asyncio.to_thread(cluster.up))
+            await self._unless_stopped(asyncio.to_thread(self.cluster.up))
         with self._phase("start"):
-            starts = [asyncio.to_thread(self._start_node, stage, node) for node in cluster.nodes]
-            await self._unless_stopped(unless_ended(stage, all_of(starts)))
+            await self._unless_stopped(install(stage))
+            await self._unless_stopped(unless_ended(stage, start(stage, self._tell_start)))
         refuse_without_processes(self.parts, stage)
+        if isinstance(self.parts.system, Forms):
+            with self._phase("form"):
+                await self._unless_stopped(unless_ended(stage, form(stage, limit_s)))
         with self._phase("ready"):
-            await unless_ended(stage, self._ready(self.parts.scenario.recovery_timeout))
+            await unless_ended(stage, self._ready(stage, limit_s))
 
-    async def _ready(self, timeout_s: float) -> None:
+    async def _ready(self, stage: Stage, timeout_s: float) -> None:
         """The system's readiness; :class:`NotReady` also where asking for it never returns."""
-        limit_s = timeout_s + READY_GRACE_S
-        work = asyncio.to_thread(self.parts.system.ready, self.cluster, timeout_s)
-        try:
-            await self._unless_stopped(asyncio.wait_for(work, limit_s))
-        except TimeoutError as error:
-            raise NotReady(
-                f"asking {self.parts.system.name} whether it is ready did not return in"
-                f" {limit_s:g} s",
-                f"look at the logs in {self.run_dir / 'nodes'}",
-            ) from error
+        work = asyncio.to_thread(self.parts.system.ready, stage, timeout_s)
+        what = f"asking {self.parts.system.name} whether it is ready"
+        await self._unless_stopped(within(work, timeout_s, what))
 
     async def _unless_stopped(self, work: Awaitable[T]) -> T:
         """What ``work`` gives, or :class:`Interrupted` at once when the run is asked to stop.
@@ -193,16 +182,13 @@ class Life:
             task.cancel()
             stop.cancel()
 
-    def _start_node(self, stage: Stage, node: Any) -> None:
-        self.parts.system.install(node)
-        daemons = stage.daemons[node.name] = list(self.parts.system.start(node, self.cluster))
-        started = ", ".join(f"{daemon.name} (pid {daemon.identity.pid})" for daemon in daemons)
-        self.events.note(f"started {started or 'no process'}", node=node.name)
+    def _tell_start(self, what: str, node: str) -> None:
+        self.events.note(what, node=node)
 
-    async def _set_up(self) -> Any:
-        logs = self.run_dir / "nodes"
+    async def _set_up(self, stage: Stage) -> Any:
+        logs, first = self.run_dir / "nodes", targets_of(stage)[0]
         with self._phase("setup"):
-            return await make_initial_state(self.parts, self.cluster, logs, SETUP_PATIENCE_S)
+            return await make_initial_state(self.parts, first, logs, SETUP_PATIENCE_S)
 
     def _open_journal(self, initial: Any) -> None:
         scenario, workload = self.parts.scenario, self.parts.workload
@@ -240,7 +226,7 @@ class Life:
         self._final = FinalPhase(self.parts)
         limit_s = stall_limit_s(self.parts.scenario.op_timeout)
         self._loop_watch = LoopWatch(limit_s, self._stalled)
-        self.dispatcher = self._dispatcher()
+        self.dispatcher = self._dispatcher(stage)
         if self.interrupted:
             self.dispatcher.stop()
         watch.start()
@@ -251,7 +237,7 @@ class Life:
         try:
             with self._phase("run"):
                 await self._dispatch(self._main_generator())
-            await self._heal_and_read(ledger)
+            await self._heal_and_read(stage, ledger)
             await asyncio.to_thread(self._collect)
         finally:
             progress.cancel()
@@ -263,14 +249,14 @@ class Life:
                 self.unhealed = await self._heal_all()
             self._last_facts(watch)
 
-    async def _heal_and_read(self, ledger: Ledger) -> None:
+    async def _heal_and_read(self, stage: Stage, ledger: Ledger) -> None:
         with self._phase("heal"):
             self.unhealed = await self._heal_all()
         self._note_lost_nodes()
         if self.unhealed or self.interrupted or self.facts.get("ended_early"):
             return
         with self._phase("recovery"):
-            recovery = self.facts["recovery"] = await self._recover()
+            recovery = self.facts["recovery"] = await self._recover(stage)
         if recovery["ready"]:
             assert self.dispatcher is not None
             self.dispatcher.renew(after_failures=True)
@@ -278,7 +264,7 @@ class Life:
                 await self._dispatch(self._final.generator(ledger.entries))
             self.facts["final_keys"] = self._final.facts
             with self._phase("states"), contextlib.suppress(Interrupted):
-                await self._unless_stopped(asyncio.to_thread(self._read_states))
+                await self._unless_stopped(asyncio.to_thread(self._read_states, stage))
 
     async def _dispatch(self, generator: Generator) -> None:
         assert self.dispatcher is not None
@@ -294,13 +280,13 @@ class Life:
         if self.dispatcher.stuck:
             self.facts["ended_early"] = str(self.dispatcher.stuck)
 
-    def _dispatcher(self) -> Dispatcher:
+    def _dispatcher(self, stage: Stage) -> Dispatcher:
         assert self.journal is not None
         assert self.nemesis is not None
         scenario = self.parts.scenario
         return Dispatcher(
             journal=self.journal,
-            nodes=targets_of(self.cluster),
+            nodes=targets_of(stage),
             run=self.run_dir.name,
             concurrency=scenario.threads,
             open_client=self._open_client,
@@ -371,17 +357,17 @@ class Life:
                 self._warn(what)
         clear_logs(self.run_dir)
 
-    async def _recover(self) -> Recovery:
+    async def _recover(self, stage: Stage) -> Recovery:
         """Wait until every node agrees and serves again; never raises."""
         timeout_s, begun = self.parts.scenario.recovery_timeout, time.monotonic()
         stalls = len(self.machine.stalls)
         try:
             try:
-                await self._ready(timeout_s)
+                await self._ready(stage, timeout_s)
             except NotReady:
                 if len(self.machine.stalls) == stalls:
                     raise
-                await self._ready(timeout_s)  # it stood still, and had not the time that it has
+                await self._ready(stage, timeout_s)  # it stood still: give it the time it has
             ready, why = True, ""
         except Interrupted:
             ready, why = None, "interrupted"
@@ -394,11 +380,11 @@ class Life:
         self.events.note(f"recovery: {'ready' if ready else why} after {seconds:.1f} s")
         return {"ready": ready, "seconds": seconds, "why": why}
 
-    def _read_states(self) -> None:
+    def _read_states(self, stage: Stage) -> None:
         """What every node holds in the end, for the checker of their agreement."""
         system = self.parts.system
         if isinstance(system, FinalState):
-            found = system.final_states(self.cluster, AGREEMENT_PATIENCE_S)
+            found = system.final_states(stage, AGREEMENT_PATIENCE_S)
             write_json(self.run_dir / "evidence" / "final_states.json", asdict(found))
 
     def _seal(self) -> None:

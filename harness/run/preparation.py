@@ -7,12 +7,14 @@ a concurrency that the workload cannot use, a claim that is no model's name.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.cluster.provider import Request
-from harness.contract.fault import Fault
-from harness.contract.system import Durability, FaultDurations, System
+from harness.contract.fault import AimsAtRoles, Fault
+from harness.contract.roles import Role
+from harness.contract.system import Durability, FaultDurations, OfRoles, System, roles_of
 from harness.contract.workload import Workload, WorkloadOptions
 from harness.errors import UsageError
 from harness.judge.claims import Claim
@@ -31,6 +33,7 @@ class Parts:
     registry: Registry
     system: System
     workload: Workload
+    roles: Sequence[Role]
     faults: Sequence[Fault]
     schedule: Schedule | None
     claim: Claim
@@ -60,12 +63,18 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
     )
     _refuse_missing_abilities(system, workload)
     registry.refuse_unowned("checkers", workload.checkers)
+    _refuse_older_form(system)
+    roles = roles_of(system, scenario.node_names)
     faults = [registry.get("nemeses", name)(scenario.all_options) for name in scenario.nemesis]
+    for fault in faults:
+        if isinstance(fault, AimsAtRoles):
+            fault.aim(roles)
     return Parts(
         scenario,
         registry,
         system,
         workload,
+        roles,
         faults,
         _schedule(scenario, system, faults),
         claim_of(system, workload, scenario.consistency_models),
@@ -91,6 +100,21 @@ def _refuse_missing_abilities(system: System, workload: Workload) -> None:
             f"the workload {shown(workload.name)} needs {', '.join(missing)},"
             f" which the clients of {shown(system.name)} do not have",
             "polygraph list --matrix",
+        )
+
+
+def _refuse_older_form(system: System) -> None:
+    """``UsageError`` for a system of contract 2, whose ``start`` got the node and the cluster."""
+    start = getattr(system, "start", None)
+    names = list(inspect.signature(start).parameters) if callable(start) else []
+    if names[:1] == ["node"]:
+        of_roles = ", role" if isinstance(system, OfRoles) else ""
+        raise UsageError(
+            f"{shown(system.name)} is written for an earlier contract: its"
+            f" start({', '.join(names)}) is now start(stage, node{of_roles}),"
+            " and ready, primaries and final_states get the"
+            " stage too",
+            "docs/plugins.md tells what changed in which version; stage.cluster is the cluster",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable
 from typing import TypeVar
 
 from harness.contract.fault import Stage
@@ -25,7 +25,7 @@ async def unless_ended(stage: Stage, work: Awaitable[T]) -> T:
         watch.cancel()
 
 
-async def all_of(works: Sequence[Awaitable[None]]) -> None:
+async def all_of(works: Iterable[Awaitable[None]]) -> None:
     """Wait for all, then raise the first error, so that nothing goes on behind one's back."""
     answers = await asyncio.gather(*works, return_exceptions=True)
     for answer in answers:

@@ -30,6 +30,7 @@ from typing import Any, cast
 from harness.contract.fault import Effects, Proof, Stage
 from harness.contract.node import ClockMethod, Clocks, ClockSettable, Cluster, Node
 from harness.contract.option import SystemOption
+from harness.contract.roles import Role
 from harness.contract.system import (
     BYPASSES,
     CLOCK_PATHS,
@@ -40,8 +41,16 @@ from harness.contract.system import (
 )
 from harness.errors import NodeError, UsageError, unknown_name
 from nemeses.clock.reported_time import ClockOf, Faces, Flips, clock_of
-from nemeses.targets import TARGETS, choices, live_daemons, plan_targets, resolve_targets
+from nemeses.targets import (
+    TARGETS,
+    check_roles,
+    choices,
+    live_daemons,
+    plan_targets,
+    resolve_targets,
+)
 
+_KEY = "clock_targets"
 SHAPES = ("bump", "strobe", "drift")
 METHODS = ("process", "machine")
 DRIFT_FACTOR = 2.5
@@ -57,10 +66,11 @@ class Clock:
     needs = (Clocks, ClockSettable, ClockPath, ReportsTime)
     options = (
         SystemOption(
-            name="clock_targets",
+            name=_KEY,
             kind=str,
             default=",".join(TARGETS),
-            help="whose clock is set: a list of one, minority, majority, primaries, all",
+            help="whose clock is set: a list of one, minority, majority, primaries, all, or"
+            " alpha:one for nodes with the role alpha",
         ),
         SystemOption(
             name="clock_shapes",
@@ -84,13 +94,17 @@ class Clock:
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._words = choices(options, "clock_targets", TARGETS, "target")
+        self._words = choices(options, _KEY, TARGETS, "target", roles=True)
         self._shapes = choices(options, "clock_shapes", SHAPES, "clock shape")
         self._method = _method(options.get("clock_method") or METHODS[0])
         self._despite_waits = bool(options.get("clock_despite_waits"))
         self._lock = threading.Lock()
         self._proved: dict[int, dict[str, dict[str, Any]]] = {}
         self._faces: dict[tuple[int, str], Faces] = {}
+
+    def aim(self, roles: Sequence[Role]) -> None:
+        """Refuses roles that there are not."""
+        check_roles(self._words, _KEY, roles)
 
     def refusal(self, cluster: Cluster, system: System) -> str | None:
         """Why not: no way to set clocks here, or a system whose time cannot be set or proved."""

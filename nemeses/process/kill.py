@@ -5,15 +5,15 @@ comes back must be what the system promised to keep. With a daemon ends all that
 whatever session or group (PostgreSQL's backends, what was forked twice). The proof of bite is the
 exit status of exactly the processes that the ledger names, or, where nobody could learn it, that a
 process which lived when our signal went out to it is gone, and that nothing is left of any of
-them; one that ended by itself before was not killed. The proof of healing is that the system's
-processes run on every target again.
+them; one that ended by itself before was not killed. The heal starts the roles whose processes were
+named, in the order in which roles start, and touches no other: of a node whose Alpha was killed the
+Zero runs on. The proof of healing is that they run whole again.
 """
 
 from __future__ import annotations
 
 import signal
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from random import Random
@@ -22,26 +22,23 @@ from typing import Any
 from harness.contract.fault import Effects, Ended, Proof, Stage
 from harness.contract.node import Cluster, Daemon, HasProcesses
 from harness.contract.option import SystemOption
+from harness.contract.roles import Role
 from harness.contract.system import System
-from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity
+from nemeses.process.starting import attempt, raise_all, runs_again, start_again, wait_for_end
 from nemeses.targets import (
     TARGETS,
+    check_roles,
     choices,
     find_daemon,
-    live_daemons,
     members,
     no_processes,
     plan_targets,
     processes,
     resolve_targets,
-    signal_if_alive,
 )
 
-END_S = 10.0
-"""A process that SIGKILL has not ended by then hangs in the kernel."""
-
-_POLL_S = 0.02
+_KEY = "kill_targets"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,17 +62,22 @@ class Kill:
     needs = (HasProcesses,)
     options = (
         SystemOption(
-            name="kill_targets",
+            name=_KEY,
             kind=str,
             default=",".join(TARGETS),
-            help="whom to kill: a list of one, minority, majority, primaries, all",
+            help="whom to kill: a list of one, minority, majority, primaries, all, or alpha:one"
+            " for the role alpha alone",
         ),
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._words = choices(options, "kill_targets", TARGETS, "target")
+        self._words = choices(options, _KEY, TARGETS, "target", roles=True)
         self._shot: set[ProcessIdentity] = set()
         self._ends: dict[ProcessIdentity, _End] = {}
+
+    def aim(self, roles: Sequence[Role]) -> None:
+        """Refuses roles that there are not."""
+        check_roles(self._words, _KEY, roles)
 
     def refusal(self, cluster: Cluster, system: System) -> str | None:
         """Only where the system says that it has no processes."""
@@ -104,12 +106,12 @@ class Kill:
         ]
         trouble = []
         for node, daemon in doomed:
-            trouble += _attempt(node, partial(self._shoot, daemon))
+            trouble += attempt(node, partial(self._shoot, daemon))
         for node, daemon in doomed:
-            trouble += _attempt(node, partial(_wait_for_end, daemon))
+            trouble += attempt(node, partial(wait_for_end, daemon))
             # Kept, because a restart puts another daemon in its place.
             self._ends[daemon.identity] = self._end_of(daemon)
-        _raise_all(trouble)
+        raise_all(trouble)
 
     def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
         """Whether every named process ended by SIGKILL, and all that was of it with it."""
@@ -125,18 +127,12 @@ class Kill:
         return Proof(holds=holds, what=what, figures={"processes": ends})
 
     def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
-        """Start the system again on each target that does not run whole."""
-        trouble = []
-        for node in targets:
-            trouble += _attempt(node, partial(_restart, stage, node))
-        _raise_all(trouble)
+        """Start again the roles of which it ended processes, where they do not run whole."""
+        start_again(stage, detail)
 
     def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
-        """Whether the daemons of every target run."""
-        up = {node: [d.identity.pid for d in live_daemons(stage, node)] for node in targets}
-        down = [node for node in targets if not _is_whole(stage, node)]
-        what = f"no process of {' '.join(down)} runs" if down else "every target runs again"
-        return Proof(holds=not down, what=what, figures={"running": up})
+        """Whether every role of which it ended processes runs whole again."""
+        return runs_again(stage, targets, detail)
 
     def _shoot(self, daemon: Daemon) -> None:
         """SIGKILL; noted only if the process lived and the signal went out."""
@@ -163,51 +159,6 @@ class Kill:
         is_killed = status == -signal.SIGKILL or was_ours
         left = 0 if status is None and state != "gone" else len(members(daemon))
         return _End(status=status, state=state, is_killed=is_killed, left=left)
-
-
-def _is_whole(stage: Stage, node: str) -> bool:
-    daemons = stage.daemons.get(node, [])
-    return bool(daemons) and all(daemon.alive() for daemon in daemons)
-
-
-def _restart(stage: Stage, node: str) -> None:
-    """Start ``node`` again unless it runs whole; a part that survived is ended first."""
-    if _is_whole(stage, node):
-        return
-    for daemon in stage.daemons.get(node, []):
-        if daemon.alive() or members(daemon):
-            signal_if_alive(daemon, signal.SIGKILL)
-            _wait_for_end(daemon)
-    cluster = stage.cluster
-    stage.daemons[node] = list(stage.system.start(cluster.node(node), cluster))
-
-
-def _wait_for_end(daemon: Daemon) -> None:
-    deadline = time.monotonic() + END_S
-    daemon.wait(END_S)
-    if daemon.alive():
-        raise NodeError(
-            f"{daemon.name}: process {daemon.identity.pid} outlived SIGKILL by {END_S:g} s"
-        )
-    while left := members(daemon):
-        if time.monotonic() > deadline:
-            numbers = " ".join(map(str, sorted(left)))
-            raise NodeError(f"{daemon.name}: its processes {numbers} outlived SIGKILL")
-        time.sleep(_POLL_S)
-
-
-def _attempt(node: str, step: Callable[[], None]) -> list[str]:
-    """Run ``step``; what went wrong, so that one node's trouble does not keep others waiting."""
-    try:
-        step()
-    except Exception as error:
-        return [f"{node}: {error}" if str(error) else f"{node}: {error!r}"]
-    return []
-
-
-def _raise_all(trouble: Sequence[str]) -> None:
-    if trouble:
-        raise NodeError("; ".join(trouble))
 
 
 NEMESES = {"kill": Kill}

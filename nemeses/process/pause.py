@@ -22,11 +22,13 @@ from typing import Any
 from harness.contract.fault import Effects, Proof, Stage
 from harness.contract.node import Cluster, HasProcesses
 from harness.contract.option import SystemOption
+from harness.contract.roles import Role
 from harness.contract.system import System
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity, state
 from nemeses.targets import (
     TARGETS,
+    check_roles,
     choices,
     find_daemon,
     no_processes,
@@ -36,6 +38,7 @@ from nemeses.targets import (
     signal_if_alive,
 )
 
+_KEY = "pause_targets"
 STOPPED = "T"
 _ENDED = ("Z", "X")
 _TRACED = "t"
@@ -51,15 +54,20 @@ class Pause:
     needs = (HasProcesses,)
     options = (
         SystemOption(
-            name="pause_targets",
+            name=_KEY,
             kind=str,
             default=",".join(TARGETS),
-            help="whom to pause: a list of one, minority, majority, primaries, all",
+            help="whom to pause: a list of one, minority, majority, primaries, all, or alpha:one"
+            " for the role alpha alone",
         ),
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._words = choices(options, "pause_targets", TARGETS, "target")
+        self._words = choices(options, _KEY, TARGETS, "target", roles=True)
+
+    def aim(self, roles: Sequence[Role]) -> None:
+        """Refuses roles that there are not."""
+        check_roles(self._words, _KEY, roles)
 
     def refusal(self, cluster: Cluster, system: System) -> str | None:
         """Only where the system says that it has no processes."""

@@ -26,23 +26,25 @@ from typing import Any, Final
 from harness.contract.client import ABILITIES, SystemClient
 from harness.contract.node import Cluster, Daemon, Node, Port
 from harness.contract.option import SystemOption
-from harness.contract.system import FAITHFUL, FinalStates, TimeReading
+from harness.contract.system import FAITHFUL, FinalStates, Stage, TimeReading
 from harness.errors import NeedsError
 from systems.etcd import members as etcd_members
 from systems.etcd.gateway import PORT
 from systems.etcd.install import WHEEL_HINT, find_binary, read_versions
 from systems.etcd.log import EXPECTED_LINES, LOG_PATTERNS
+from systems.etcd.speaker import EtcdSpeaker
 
 PEER_PORT: Final = 2380
 _STATUS_TIMEOUT_S: Final = 0.5
-_STOP_TIMEOUT_S: Final = 5.0
+_STOP_TIMEOUT_S: Final = 20.0
+"""A leader that can hand its leadership to nobody tries for 5 s and two election time-outs."""
 _FIRST_PEER_TIMEOUT_S: Final = 2.0
 
 
 class Etcd:
     """A cluster of etcd.
 
-    Also ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath``,
+    Also ``Stops``, ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath``,
     ``ReportsTime`` and ``Ports``.
     """
 
@@ -83,7 +85,6 @@ class Etcd:
             option.name: option.default if given[option.name] is None else given[option.name]
             for option in self.options
         }
-        self._daemons: dict[str, list[Daemon]] = {}
 
     @cached_property
     def _binary(self) -> str:
@@ -92,6 +93,10 @@ class Etcd:
     @cached_property
     def _versions(self) -> Mapping[str, str]:
         return read_versions(self._binary)
+
+    def speaker(self) -> EtcdSpeaker:
+        """An honest member, for the conformance kit."""
+        return EtcdSpeaker()
 
     def abilities(self) -> Sequence[type]:
         """All there are."""
@@ -117,33 +122,29 @@ class Etcd:
             said = done.stderr.decode("utf-8", "replace").strip()[:200]
             raise NeedsError(f"{node.name}: {self._binary} does not run there: {said}", WHEEL_HINT)
 
-    def start(self, node: Node, cluster: Cluster) -> Sequence[Daemon]:
+    def start(self, stage: Stage, node: Node) -> Sequence[Daemon]:
         """Start the member on ``node``, with the data that it has.
 
         A new member first asks the others whether it is one of them, one after another, a second
         each where the other listens and does not serve yet: five that start at once would wait
         for four seconds. The first node alone starts at once, so that the others find it serving.
         """
-        if node.name not in self._daemons and node.name != cluster.nodes[0].name:
-            etcd_members.wait_for_peer(cluster.nodes[0], PEER_PORT, _FIRST_PEER_TIMEOUT_S)
-        daemon = node.start(self._argv(node, cluster), name="etcd")
-        self._daemons[node.name] = [daemon]
-        return [daemon]
+        first = stage.cluster.nodes[0]
+        if not stage.daemons[node.name] and node.name != first.name:
+            etcd_members.wait_for_peer(first, PEER_PORT, _FIRST_PEER_TIMEOUT_S)
+        return [node.start(self._argv(node, stage.cluster), name="etcd")]
 
-    def ready(self, cluster: Cluster, timeout_s: float) -> None:
+    def ready(self, stage: Stage, timeout_s: float) -> None:
         """Return once all members agree on a leader and each serves a write and a read."""
-        etcd_members.wait_until_ready(cluster, self._daemons, timeout_s)
+        etcd_members.wait_until_ready(stage.cluster, stage.daemons, timeout_s)
 
-    def stop(self, node: Node) -> None:
-        """SIGTERM, and SIGKILL to what is still there after five seconds."""
-        for daemon in self._daemons.pop(node.name, []):
-            if not daemon.alive():
-                continue
-            daemon.signal(signal.SIGTERM)
-            daemon.signal(signal.SIGCONT)  # a paused process takes the SIGTERM only now
-            if daemon.wait(_STOP_TIMEOUT_S) is None and daemon.alive():
-                daemon.signal(signal.SIGKILL)
-                daemon.wait(_STOP_TIMEOUT_S)
+    def stop(self, stage: Stage, node: Node) -> None:
+        """SIGTERM: the member hands its leadership over, and ends."""
+        stage.terminate(node.name, _STOP_TIMEOUT_S)
+
+    def stop_statuses(self) -> Sequence[int]:
+        """By the signal itself, which etcd sends itself again; 0 where it is the first process."""
+        return (-signal.SIGTERM, 0)
 
     def client(self, op_timeout_s: float) -> SystemClient:
         """A client with all abilities, not yet open."""
@@ -152,17 +153,17 @@ class Etcd:
         stale = bool(self._options["serializable_reads"])
         return EtcdClient(op_timeout_s, serializable_reads=stale)
 
-    def primaries(self, cluster: Cluster) -> Sequence[str]:
+    def primaries(self, stage: Stage) -> Sequence[str]:
         """Nodes whose member says that it is the leader; two of them during a cut."""
-        return etcd_members.leaders(cluster, _STATUS_TIMEOUT_S)
+        return etcd_members.leaders(stage.cluster, _STATUS_TIMEOUT_S)
 
     def ports(self) -> Sequence[Port]:
         """Where a member listens for clients, and for the other members."""
         return (Port(PORT, clients=True), Port(PEER_PORT, peers=True))
 
-    def final_states(self, cluster: Cluster, timeout_s: float) -> FinalStates:
+    def final_states(self, stage: Stage, timeout_s: float) -> FinalStates:
         """Every member's own keys and values, by serializable reads."""
-        return etcd_members.final_states(cluster, timeout_s)
+        return etcd_members.final_states(stage.cluster, timeout_s)
 
     def log_patterns(self) -> Mapping[str, Sequence[str]]:
         """Panics, fatal lines, data races and failed assertions."""

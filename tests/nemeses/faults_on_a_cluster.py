@@ -20,7 +20,7 @@ from typing import Any
 from harness.cluster import providers
 from harness.cluster.abilities import ABILITIES
 from harness.cluster.provider import PROVIDER_VARIABLE, Request
-from harness.contract.fault import Stage
+from harness.contract.system import Stage
 from harness.history.faults import unhealed
 from harness.history.ledger import Ledger, LedgerEntry
 from harness.history.operation import NEMESIS, Operation
@@ -29,6 +29,7 @@ from harness.plugins import Registry
 from harness.run.nemesis import Nemesis
 from nemeses.network import shapes
 from tests.toys.gossip import Gossip
+from tests.toys.honest_cluster import started
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 BITE_TIMEOUT_S = 40.0
@@ -147,8 +148,7 @@ def measure(cluster: Any, system: Any, run_dir: Path) -> dict[str, Any]:
     made = faults()
     refused = {name: fault.refusal(cluster, system) for name, fault in made.items()}
     cluster.up()
-    daemons = {node.name: list(system.start(node, cluster)) for node in cluster.nodes}
-    stage = Stage(cluster=cluster, system=system, daemons=daemons)
+    stage = started(cluster, system)
     trial = Trial(stage, run_dir, {name: made[name] for name in made if not refused[name]})
     not_healed: list[str] = []
     for work, does in TRIALS.items():

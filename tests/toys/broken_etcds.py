@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.contract.node import Cluster
+from harness.contract.system import Stage
 from systems.etcd import Etcd
 
 
@@ -37,7 +37,7 @@ class BrokenEtcd(Etcd):
 
     name = "broken-etcd"
 
-    def ready(self, cluster: Cluster, timeout_s: float) -> None:
+    def ready(self, stage: Stage, timeout_s: float) -> None:
         """Raise."""
         raise ZeroDivisionError("the adapter divides by zero")
 

@@ -48,11 +48,11 @@ class Toy:
 
     def install(self, node: Any) -> None: ...
 
-    def start(self, node: Any, cluster: Any) -> Sequence[Any]:
+    def start(self, stage: Any, node: Any) -> Sequence[Any]:
         self._logs.append(node.log_dir / "toy.log")
         return [node.start([sys.executable, "-S", "-c", PROGRAM, *self.steps], name="toy")]
 
-    def ready(self, cluster: Any, timeout_s: float) -> None:
+    def ready(self, stage: Any, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
         while not all("ready" in log.read_text() for log in self._logs):
             if time.monotonic() > deadline:

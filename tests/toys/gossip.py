@@ -57,12 +57,12 @@ class Gossip:
 
     name = "gossip"
 
-    def start(self, node: Any, cluster: Any) -> Sequence[Any]:
-        peers = [n.reach(PEER_PORT, "peer") for n in cluster.nodes if n.name != node.name]
+    def start(self, stage: Any, node: Any) -> Sequence[Any]:
+        peers = [n.reach(PEER_PORT, "peer") for n in stage.cluster.nodes if n.name != node.name]
         places = [node.listen(PEER_PORT), node.listen(CLIENT_PORT), *peers]
         return [node.start(["python3", "-c", PROGRAM, *places], name="gossip")]
 
-    def primaries(self, cluster: Any) -> Sequence[str]:
+    def primaries(self, stage: Any) -> Sequence[str]:
         return ["n3"]
 
     def ports(self) -> Sequence[Port]:

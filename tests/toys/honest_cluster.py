@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping, Sequence
-from itertools import permutations
+from itertools import count, permutations
 from pathlib import Path
 from typing import Any
 
-from harness.contract.fault import Stage
 from harness.contract.node import Grudge, Link
+from harness.contract.roles import waves
+from harness.contract.system import Stage
 from harness.errors import SetupError
 from harness.linux.identity import ProcessIdentity
 
@@ -69,8 +70,8 @@ class HonestCluster:
 
     provider = "memory"
 
-    def __init__(self, count: int) -> None:
-        self.nodes = [HonestNode(f"n{i}") for i in range(1, count + 1)]
+    def __init__(self, nodes: int) -> None:
+        self.nodes = [HonestNode(f"n{i}") for i in range(1, nodes + 1)]
         self.grudge: dict[str, frozenset[str]] = {}
         self._dropped: dict[Link, int] = {}
 
@@ -118,20 +119,28 @@ class HonestSystem:
         self.leaders: list[str] = []
         self.broken: set[str] = set()
         self.started: list[str] = []
+        self._pids = count(101)
 
-    def start(self, node: Any, cluster: Any) -> Sequence[HonestDaemon]:
+    def start(self, stage: Any, node: Any) -> Sequence[HonestDaemon]:
         if node.name in self.broken:
             raise SetupError(f"{node.name}: the address is in use")
         self.started.append(node.name)
-        return [HonestDaemon(node.name, 100 + len(self.started))]
+        return [HonestDaemon(node.name, next(self._pids))]
 
-    def primaries(self, cluster: Any) -> Sequence[str]:
+    def primaries(self, stage: Any) -> Sequence[str]:
         return self.leaders
 
 
-def stage(count: int = 5) -> Stage:
-    """A stage of ``count`` nodes on which the honest system runs."""
-    cluster: Any = HonestCluster(count)
+def stage(nodes: int = 5) -> Stage:
+    """A stage of that many nodes on which the honest system runs."""
     system: Any = HonestSystem()
-    daemons = {node.name: list(system.start(node, cluster)) for node in cluster.nodes}
-    return Stage(cluster=cluster, system=system, daemons=daemons)
+    return started(HonestCluster(nodes), system)
+
+
+def started(cluster: Any, system: Any) -> Stage:
+    """A stage on which every role of ``system`` was started, in order."""
+    made = Stage(cluster, system)
+    for role in (role for wave in waves(made.roles) for role in wave):
+        for node in role.nodes:
+            made.start(node, role.name)
+    return made

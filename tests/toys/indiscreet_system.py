@@ -45,13 +45,13 @@ class Indiscreet(memory.MemorySystem):  # type: ignore[name-defined, misc]
         super().__init__(options)
         self.password = options["password"]
 
-    def start(self, node: Any, cluster: Any) -> Sequence[Any]:
+    def start(self, stage: Any, node: Any) -> Sequence[Any]:
         return [node.start(["sh", "-c", TELLS], name="indiscreet", env={"PW": self.password})]
 
-    def ready(self, cluster: Any, timeout_s: float) -> None:
+    def ready(self, stage: Any, timeout_s: float) -> None:
         if self.misbehave == "refuse":
             raise NotReady(f"the login admin:{self.password} was refused")
-        super().ready(cluster, timeout_s)
+        super().ready(stage, timeout_s)
 
     def client(self, op_timeout_s: float) -> IndiscreetClient:
         return IndiscreetClient(self)

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.contract.node import Completed
+from harness.contract.system import Stage
+from harness.linux.identity import identify
 
 OP_TIMEOUT_S = 10.0
 
@@ -26,6 +28,7 @@ class LoopbackDaemon:
 
     def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
         self.name = name
+        self.identity = identify(process.pid)
         self._process = process
 
     def alive(self) -> bool:
@@ -114,6 +117,9 @@ class Running:
     system: Any
     cluster: Any
 
+    def __post_init__(self) -> None:
+        self.stage = Stage(self.cluster, self.system)
+
     def do(
         self, work: Callable[[Any], Awaitable[Any]], node: int = 0, op_timeout_s: float = 10.0
     ) -> Any:
@@ -139,8 +145,8 @@ def bring_up(system: Any, folder: Path, count: int) -> Running:
     try:
         for node in nodes:
             running.system.install(node)
-            running.system.start(node, running.cluster)
-        running.system.ready(running.cluster, 120.0)
+            running.stage.start(node.name, system.name)
+        running.system.ready(running.stage, 120.0)
     except BaseException:
         tear_down(running)
         raise

@@ -98,8 +98,8 @@ class MemorySystem(honest.HonestSystem):  # type: ignore[name-defined, misc]
     def install(self, node: Any) -> None:
         return None
 
-    def ready(self, cluster: Any, timeout_s: float) -> None:
-        self.cluster = cluster
+    def ready(self, stage: Any, timeout_s: float) -> None:
+        self.cluster = stage.cluster
         self.readies += 1
         if self.misbehave == "defect" and self.readies > 1:
             raise KeyError("a defect in the plug-in")

@@ -7,8 +7,9 @@ to ``adopter``, is known by having been seen in the tree, by the group or sessio
 by a mark in its environment, or because it can be nobody else's.
 
 A process forks while others are listed. So it is signalled and listed again until no new one
-appears, and what is to be killed is stopped first: a process to which ``SIGSTOP`` was sent makes
-no child any more (the kernel begins a fork anew that finds a signal waiting).
+appears, and what is to be killed is stopped first, for what stands makes no child any more. A fork
+that was under way when ``SIGSTOP`` came is completed before its process stands (Linux 4.19 on), so
+what is to be stopped is listed until all of it does.
 
 Cost: about 10 µs a process of the machine for each look.
 """
@@ -29,6 +30,9 @@ WHOLE = (signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL)
 """Signals for every process of a family; others, which ask politely, are the daemon's alone."""
 
 _MOST_ROUNDS = 1000
+_STAND_S = 0.2
+"""How long what was stopped is waited for: longer, and it is in the kernel, state ``D``."""
+_LOOK_S = 0.001
 _ENDED = ("Z", "X")
 
 
@@ -90,21 +94,26 @@ class Family:
         with self._lock:
             if number == signal.SIGKILL:
                 self._send_to_all(signal.SIGSTOP)
-            return self._send_to_all(number)
+            return self._send_to_all(number, _STAND_S if number == signal.SIGSTOP else 0.0)
 
-    def _send_to_all(self, number: int) -> int:
+    def _send_to_all(self, number: int, stand_s: float = 0.0) -> int:
+        """Until no new one appears and, for ``stand_s`` at most, until all of them stand."""
         reached: set[tuple[int, int]] = set()
+        end = time.monotonic() + stand_s
         for _ in range(_MOST_ROUNDS):
+            living = self._living()
             new = [
                 (pid, seen.ticks)
-                for pid, seen in self._living().items()
+                for pid, seen in living.items()
                 if (pid, seen.ticks) not in reached
             ]
-            if not new:
-                break
             for pid, ticks in new:
                 _signal(pid, ticks, number)
                 reached.add((pid, ticks))
+            if not new:
+                if time.monotonic() >= end or all(map(_stands, living)):
+                    break
+                time.sleep(_LOOK_S)
         return len(reached)
 
     def _living(self) -> dict[int, Seen]:
@@ -192,6 +201,11 @@ def _signal(pid: int, ticks: int, number: int) -> None:
     finally:
         if pidfd >= 0:
             os.close(pidfd)
+
+
+def _stands(pid: int) -> bool:
+    """Whether all of its threads that have not ended are stopped."""
+    return set(_thread_letters(pid)) <= {"T", "t", *_ENDED}
 
 
 def _thread_letters(pid: int) -> list[str]:

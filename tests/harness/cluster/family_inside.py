@@ -11,12 +11,13 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from inside import Inside, python
 
-from harness.contract.fault import Stage
+from harness.contract.system import Stage
 from nemeses.process.kill import Kill
 from nemeses.process.pause import Pause
 
@@ -73,7 +74,7 @@ class Toys:
 
     name = "toys"
 
-    def start(self, node: Any, cluster: Any) -> list[Any]:
+    def start(self, stage: Any, node: Any) -> list[Any]:
         program = f"SELF = {TOY!r}\n" + TOY
         return [node.start(python(program), name="toy")]
 
@@ -115,7 +116,7 @@ def is_hit(inside: Inside) -> dict[str, Any]:
         system: Any = Toys()
         stage = Stage(cluster, system)
         for node in cluster.nodes:
-            stage.daemons[node.name] = system.start(node, cluster)
+            stage.start(node.name, "toys")
         n1, n2 = cluster.nodes
         found["began"] = all_said(n1) and all_said(n2)
         pause, plan = Pause({}), {"target": "one", "order": ["n1", "n2"]}
@@ -145,21 +146,21 @@ def leaves_processes_behind(inside: Inside) -> dict[str, Any]:
     """The daemon itself ends and what it started runs on: the heal of a kill ends that first."""
     with inside.up(("n1",)) as cluster:
         system: Any = Toys()
-        stage = Stage(cluster, system, {"n1": system.start(cluster.nodes[0], cluster)})
-        node, (daemon,) = cluster.nodes[0], stage.daemons["n1"]
+        stage = Stage(cluster, system)
+        node, (daemon,) = cluster.nodes[0], stage.start("n1", "toys")
         began = all_said(node)
         daemon.signal(15)
         status = daemon.wait(10.0)
         left = len(daemon.processes())
-        kill = Kill({})
-        kill.heal(stage, ["n1"], {"processes": {}})
+        kill, detail = Kill({}), {"processes": {"n1": [asdict(daemon.identity)]}}
+        kill.heal(stage, ["n1"], detail)
         after = daemon.processes()
         return {
             "began": began,
             "status": status,
             "left": left > 0,
             "after": len(after),
-            "runs": kill.healed(stage, ["n1"], {}).holds,
+            "runs": kill.healed(stage, ["n1"], detail).holds,
         }
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from harness.conformance import kit
 from harness.conformance.kit import Case, Nonconformance, cases
-from harness.conformance.speaker import Kind, Misanswer
 from harness.contract.client import Failed, Indeterminate
+from harness.contract.speaker import Kind, Misanswer
 
 
 class LineSpeaker:

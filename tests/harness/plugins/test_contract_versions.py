@@ -148,7 +148,8 @@ def test_a_notice_is_said_once_by_a_process_and_its_forks(tmp_path: Path) -> Non
 
 def test_a_plug_in_of_today_is_told_nothing(tmp_path: Path, told: list[str]) -> None:
     text = (
-        "POLYGRAPH_CONTRACT = 3\nfrom harness.contract.client import Failed\nimport nemeses.clock\n"
+        f"POLYGRAPH_CONTRACT = {VERSION}\n"
+        "from harness.contract.client import Failed\nimport nemeses.clock\n"
     )
     load_file(a_file(tmp_path / "today.py", text + "from nemeses.clock import skew\n"))
     assert told == []
@@ -165,7 +166,9 @@ def test_one_that_says_it_is_of_version_1_is_told_what_changed(
 
 def test_one_of_a_version_to_come_is_refused(tmp_path: Path) -> None:
     path = a_file(tmp_path / "new.py", f"POLYGRAPH_CONTRACT = {VERSION + 1}\n")
-    with pytest.raises(UsageError, match=r"new\.py was written for version 4 .* has version 3"):
+    with pytest.raises(
+        UsageError, match=rf"new\.py was written for version {VERSION + 1} .* has version {VERSION}"
+    ):
         load_file(path)
 
 

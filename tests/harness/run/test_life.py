@@ -23,6 +23,7 @@ from harness.history.seal import find_history
 from harness.judge.judge import judge_run
 from harness.plugins import Registry
 from harness.run import life as life_module
+from harness.run import start_up
 from harness.run.__main__ import EXITS, _exit_code
 from harness.run.events import Events
 from harness.run.injection import Limits
@@ -176,10 +177,10 @@ def test_a_defect_in_asking_whether_it_recovered_is_no_fault_of_the_system(tmp_p
 def test_a_readiness_that_never_returns_is_a_set_up_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(life_module, "READY_GRACE_S", 0.1)
+    monkeypatch.setattr(start_up, "GRACE_S", 0.1)
     life = make_life(tmp_path / "run", recovery_timeout=0.1)
     never = threading.Event()
-    life.parts.system.ready = lambda cluster, timeout_s: never.wait()  # type: ignore[assignment]
+    life.parts.system.ready = lambda stage, timeout_s: never.wait()  # type: ignore[assignment]
 
     async def run_and_release() -> None:
         try:
@@ -216,9 +217,9 @@ def test_a_daemon_that_ends_by_itself_is_a_crash(tmp_path: Path) -> None:
     def end_one(life: Life) -> None:
         ready = life.parts.system.ready
 
-        def then_end(cluster: Any, timeout_s: float) -> None:
+        def then_end(stage: Any, timeout_s: float) -> None:
             """The first time it goes on to end a little later; once it has, it recovers."""
-            ready(cluster, timeout_s)
+            ready(stage, timeout_s)
             if timers:
                 timers[0].join()
                 return
@@ -229,8 +230,8 @@ def test_a_daemon_that_ends_by_itself_is_a_crash(tmp_path: Path) -> None:
         timers: list[threading.Timer] = []
         start = life.parts.system.start
 
-        def remember(node: Any, cluster: Any) -> Any:
-            started.extend(daemons := start(node, cluster))
+        def remember(stage: Any, node: Any) -> Any:
+            started.extend(daemons := start(stage, node))
             return daemons
 
         life.parts.system.start = remember  # type: ignore[method-assign]

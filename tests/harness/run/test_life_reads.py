@@ -156,15 +156,15 @@ def test_a_daemon_that_dies_while_it_starts_ends_the_run_at_once_with_its_last_w
     life.cluster.node("n2").log_dir = tmp_path  # type: ignore[misc]
     (tmp_path / "database-n2.log").write_text("loading\nFATAL: no such locale\n\n")
 
-    def die(node: Any, cluster: Any) -> Any:
-        daemons = start(node, cluster)
+    def die(stage: Any, node: Any) -> Any:
+        daemons = start(stage, node)
         if node.name == "n2":
             daemons[0].end(3)
         elif when == "start":
             time.sleep(1.0)
         return daemons
 
-    def wait(cluster: Any, timeout_s: float) -> None:
+    def wait(stage: Any, timeout_s: float) -> None:
         time.sleep(1.0)
 
     system.start, system.ready = die, wait
@@ -179,7 +179,7 @@ def test_a_daemon_that_dies_while_it_starts_ends_the_run_at_once_with_its_last_w
 @pytest.mark.parametrize("fault", ["kill", "pause"])
 def test_a_system_without_daemons_refuses_what_hits_processes(tmp_path: Path, fault: str) -> None:
     life = make_life(tmp_path / "run", nemesis=fault)
-    life.parts.system.start = lambda node, cluster: []  # type: ignore[method-assign]
+    life.parts.system.start = lambda stage, node: []  # type: ignore[method-assign]
     with pytest.raises(UsageError, match="starts no processes"):
         asyncio.run(life.run())
     said = make_life(tmp_path / "other", nemesis=fault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -40,7 +41,10 @@ def ending(pid: int, status: int) -> LedgerEntry:
 
 
 def watch(daemons: dict[str, list[FakeDaemon]], entries: list[LedgerEntry]) -> ExitWatch:
-    stage = Stage(cast(Any, None), cast(Any, None), cast(dict[str, list[Daemon]], daemons))
+    cluster: Any = SimpleNamespace(nodes=[SimpleNamespace(name=name) for name in daemons])
+    stage = Stage(cluster, cast(Any, SimpleNamespace(name="toy")))
+    for node, of_node in daemons.items():
+        stage.hold(node, "toy", cast(list[Daemon], of_node))
     return ExitWatch(stage, lambda: 7, lambda: entries)
 
 
@@ -65,10 +69,9 @@ def test_an_exit_by_itself_has_no_killer() -> None:
 
 def test_a_daemon_that_was_replaced_is_still_watched() -> None:
     old, new = FakeDaemon(10), FakeDaemon(11)
-    daemons = {"n1": [old]}
-    watcher = watch(daemons, [])
+    watcher = watch({"n1": [old]}, [])
     watcher.look()
-    daemons["n1"] = [new]
+    watcher.stage.hold("n1", "toy", [cast(Daemon, new)])
     old.status = 1
     watcher.look()
     assert [e["pid"] for e in watcher.exits] == [10]
@@ -76,11 +79,10 @@ def test_a_daemon_that_was_replaced_is_still_watched() -> None:
 
 def test_a_daemon_that_is_replaced_before_the_first_look_is_watched() -> None:
     old, new = FakeDaemon(10), FakeDaemon(11)
-    daemons = {"n1": [old]}
-    watcher = watch(daemons, [])
+    watcher = watch({"n1": [old]}, [])
     watcher.look = lambda: None  # type: ignore[method-assign]
     watcher.start()
-    daemons["n1"] = [new]
+    watcher.stage.hold("n1", "toy", [cast(Daemon, new)])
     old.status = 1
     del watcher.look  # type: ignore[method-assign]
     watcher.stop()

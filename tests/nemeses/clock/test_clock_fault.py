@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.cluster.hands.vdso import offset_ns
-from harness.contract.fault import Proof, Stage
+from harness.contract.fault import Proof
 from harness.contract.system import BYPASSES, FAITHFUL, WAITS_ON_TRUE_CLOCK, TimeReading
 from harness.errors import NodeError, UsageError
 from harness.linux.identity import boot_id
@@ -95,8 +95,7 @@ class Trial:
         self.cluster, self.system = Cluster(), System(path)
         cluster: Any = self.cluster
         system: Any = self.system
-        daemons = {node.name: list(system.start(node, cluster)) for node in cluster.nodes}
-        self.stage = Stage(cluster=cluster, system=system, daemons=daemons)
+        self.stage = honest_cluster.started(cluster, system)
         self.fault = Clock(options)
         programs = dict.fromkeys(NODES, program)
         plan = {"shape": "bump", "target": "all", "order": NODES, "programs": programs}

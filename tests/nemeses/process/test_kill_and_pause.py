@@ -133,7 +133,8 @@ class Orphan(honest_cluster.HonestDaemon):
 
 def test_without_an_exit_status_only_what_lived_when_it_was_shot_was_killed() -> None:
     stage: Any = honest_cluster.stage(2)
-    stage.daemons = {"n1": [Orphan("n1", 71)], "n2": [Orphan("n2", 72)]}
+    for name, pid in (("n1", 71), ("n2", 72)):
+        stage.hold(name, "honest", [Orphan(name, pid)])
     living, gone = kill(stage, "n1"), kill(stage, "n2")
     stage.daemons["n2"][0].end(2)
     for shot in (living, gone):
@@ -162,7 +163,7 @@ def test_a_node_that_does_not_start_is_named_and_the_others_are_started() -> Non
 def test_a_node_of_which_one_process_survived_is_started_whole() -> None:
     stage: Any = honest_cluster.stage(1)
     survivor = honest_cluster.HonestDaemon("n1", 77)
-    stage.daemons["n1"].append(survivor)
+    stage.hold("n1", "honest", [*stage.daemons["n1"], survivor])
     shot = Aimed(Kill({}), stage, "all", ["n1"])
     stage.daemons["n1"][0].end(-9)
     shot.heal()
@@ -267,7 +268,7 @@ class RealDaemon(honest_cluster.HonestDaemon):
 
 def test_a_pause_bites_only_when_every_thread_stands(sleeper: subprocess.Popen[bytes]) -> None:
     stage: Any = honest_cluster.stage(1)
-    stage.daemons["n1"] = [RealDaemon(sleeper, claimed_state="T")]
+    stage.hold("n1", "honest", [RealDaemon(sleeper, claimed_state="T")])
     hold = Aimed(Pause({}), stage, "all", ["n1"])
     assert not hold.bit, "the threads run, whatever the daemon says"
     os.kill(sleeper.pid, signal.SIGSTOP)
@@ -292,7 +293,7 @@ def test_a_pause_bites_only_when_every_process_of_the_group_stands() -> None:
             assert parent.stdout is not None
             child = int(parent.stdout.readline())
             stage: Any = honest_cluster.stage(1)
-            stage.daemons["n1"] = [RealDaemon(parent, claimed_state="T")]
+            stage.hold("n1", "honest", [RealDaemon(parent, claimed_state="T")])
             hold = Aimed(Pause({}), stage, "all", ["n1"])
             os.kill(parent.pid, signal.SIGSTOP)
             os.waitid(os.P_PID, parent.pid, os.WSTOPPED | os.WNOWAIT)
@@ -322,7 +323,7 @@ def test_a_child_that_ended_and_that_nobody_reaped_keeps_no_pause_from_biting() 
             assert parent.stdout is not None
             assert parent.stdout.readline() == b"ended\n"
             stage: Any = honest_cluster.stage(1)
-            stage.daemons["n1"] = [RealDaemon(parent, claimed_state="T")]
+            stage.hold("n1", "honest", [RealDaemon(parent, claimed_state="T")])
             hold = Aimed(Pause({}), stage, "all", ["n1"])
             os.kill(parent.pid, signal.SIGSTOP)
             os.waitid(os.P_PID, parent.pid, os.WSTOPPED | os.WNOWAIT)

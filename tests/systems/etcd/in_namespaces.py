@@ -17,6 +17,7 @@ from typing import Any
 
 from harness.cluster.namespaces.cluster import LocalCluster
 from harness.contract.client import Failed, Indeterminate
+from harness.contract.system import Stage
 from systems.etcd import Etcd
 from systems.etcd.client import EtcdClient
 
@@ -41,23 +42,23 @@ def through(system: Etcd, node: Any, work: Work, op_timeout_s: float = 10.0) -> 
     return asyncio.run(opened())
 
 
-def other_leader(system: Etcd, cluster: LocalCluster, old: str) -> str:
+def other_leader(stage: Stage, old: str) -> str:
     """Wait until a node other than ``old`` believes that it leads; who."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        others = [name for name in system.primaries(cluster) if name != old]
+        others = [name for name in stage.primaries("etcd") if name != old]
         if others:
             return others[0]
     raise RuntimeError(f"no leader but {old} within {PATIENCE_S} s")
 
 
-def cut_off_the_leader(system: Etcd, cluster: LocalCluster) -> dict[str, Any]:
+def cut_off_the_leader(system: Etcd, stage: Stage, cluster: LocalCluster) -> dict[str, Any]:
     """Isolate the leader; what is read and written on both sides."""
-    old = other_leader(system, cluster, "")
+    old = other_leader(stage, "")
     rest = frozenset(NAMES) - {old}
     through(system, cluster.node(old), lambda c: c.write("k", 1))
     cluster.cut({old: rest, **{name: frozenset({old}) for name in rest}})
-    new = other_leader(system, cluster, old)
+    new = other_leader(stage, old)
     seen = {
         "majority write": through(system, cluster.node(new), lambda c: c.write("k", 2)),
         "majority read": through(system, cluster.node(new), lambda c: c.read("k")),
@@ -66,25 +67,23 @@ def cut_off_the_leader(system: Etcd, cluster: LocalCluster) -> dict[str, Any]:
         "minority serializable read": through(STALE, cluster.node(old), lambda c: c.read("k")),
     }
     cluster.heal_cuts()
-    system.ready(cluster, PATIENCE_S)
+    system.ready(stage, PATIENCE_S)
     seen["healed read"] = through(system, cluster.node(old), lambda c: c.read("k"))
     return seen
 
 
-def kill_two_and_pause_the_leader(
-    system: Etcd, cluster: LocalCluster, daemons: dict[str, Any]
-) -> None:
+def kill_two_and_pause_the_leader(system: Etcd, stage: Stage) -> None:
     """SIGKILL two members and restart them; stop the leader until there is another, continue it."""
     for name in NAMES[:2]:
-        daemons[name].signal(signal.SIGKILL)
-        daemons[name].wait(PATIENCE_S)
-        [daemons[name]] = system.start(cluster.node(name), cluster)
-    system.ready(cluster, PATIENCE_S)
-    leader = other_leader(system, cluster, "")
-    daemons[leader].signal(signal.SIGSTOP)
-    other_leader(system, cluster, leader)
-    daemons[leader].signal(signal.SIGCONT)
-    system.ready(cluster, PATIENCE_S)
+        stage.daemons[name][0].signal(signal.SIGKILL)
+        stage.daemons[name][0].wait(PATIENCE_S)
+        stage.start(name, "etcd")
+    system.ready(stage, PATIENCE_S)
+    leader = other_leader(stage, "")
+    stage.daemons[leader][0].signal(signal.SIGSTOP)
+    other_leader(stage, leader)
+    stage.daemons[leader][0].signal(signal.SIGCONT)
+    system.ready(stage, PATIENCE_S)
 
 
 def last_words(system: Etcd, cluster: LocalCluster) -> list[str]:
@@ -105,17 +104,17 @@ def main(run_dir: Path, mode: str) -> None:
     cluster = LocalCluster(run_dir, NAMES, mode)
     cluster.up()
     try:
-        daemons = {}
-        for node in cluster.nodes:
-            system.install(node)
-            [daemons[node.name]] = system.start(node, cluster)
+        stage = Stage(cluster, system)
+        for name in NAMES:
+            stage.install(name, "etcd")
+            stage.start(name, "etcd")
         began = time.monotonic()
-        system.ready(cluster, PATIENCE_S)
-        seen = {"ready_s": time.monotonic() - began, **cut_off_the_leader(system, cluster)}
-        kill_two_and_pause_the_leader(system, cluster, daemons)
-        for node in cluster.nodes:
-            system.stop(node)
-        seen["alive"] = [name for name, daemon in daemons.items() if daemon.alive()]
+        system.ready(stage, PATIENCE_S)
+        seen = {"ready_s": time.monotonic() - began, **cut_off_the_leader(system, stage, cluster)}
+        kill_two_and_pause_the_leader(system, stage)
+        for name in NAMES[:2]:
+            stage.stop(name, "etcd")
+        seen["ends"] = [stage.daemons[name][0].wait(0.0) for name in NAMES[:2]]
         seen["last words"] = last_words(system, cluster)
     finally:
         cluster.down()

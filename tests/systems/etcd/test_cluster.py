@@ -25,7 +25,7 @@ pytestmark = pytest.mark.cluster
 def leader_of(running: Running) -> str:
     """Who leads, once it is one: a busy member may not say so in time."""
     deadline = time.monotonic() + 60.0
-    while len(found := running.system.primaries(running.cluster)) != 1:
+    while len(found := running.system.primaries(running.stage)) != 1:
         assert time.monotonic() < deadline, f"leaders: {found}"
         time.sleep(0.05)
     return str(found[0])
@@ -160,8 +160,8 @@ def test_three_members_agree_and_a_new_leader_follows_a_killed_one(trio: Running
     trio.do(lambda client: client.write("kept", 1), node=others[0])
     old.daemons[-1].signal(signal.SIGKILL)
     old.daemons[-1].wait(60.0)
-    trio.system.start(old, trio.cluster)
-    trio.system.ready(trio.cluster, 120.0)
+    trio.stage.start(old.name, "etcd")
+    trio.system.ready(trio.stage, 120.0)
     assert leader_of(trio)
     assert trio.do(lambda client: client.read("kept"), node=trio.cluster.nodes.index(old)) == 1
     kinds = trio.system.log_patterns().values()
@@ -204,7 +204,7 @@ def test_not_ready_names_the_node_that_has_ended_and_its_log(trio: Running) -> N
     second.daemons[-1].signal(signal.SIGKILL)
     second.daemons[-1].wait(60.0)
     with pytest.raises(SetupError, match="n2") as caught:
-        trio.system.ready(trio.cluster, 120.0)
+        trio.system.ready(trio.stage, 120.0)
     assert '"level":"info"' in str(caught.value)
     assert "n1" not in caught.value.message.splitlines()[1]
 
@@ -212,7 +212,7 @@ def test_not_ready_names_the_node_that_has_ended_and_its_log(trio: Running) -> N
 def test_not_ready_in_time_names_the_paused_nodes_only(trio: Running) -> None:
     trio.cluster.nodes[2].daemons[-1].pause()
     with pytest.raises(SetupError, match="n3: timed out"):
-        trio.system.ready(trio.cluster, 1.0)
+        trio.system.ready(trio.stage, 1.0)
 
 
 def test_stop_ends_a_member_also_while_it_is_paused_and_twice(single: Running) -> None:
@@ -221,8 +221,8 @@ def test_stop_ends_a_member_also_while_it_is_paused_and_twice(single: Running) -
     [node] = running.cluster.nodes
     try:
         node.daemons[-1].pause()
-        running.system.stop(node)
+        running.stage.stop(node.name, "etcd")
         assert not node.daemons[-1].alive()
-        running.system.stop(node)
+        running.stage.stop(node.name, "etcd")
     finally:
         tear_down(running)

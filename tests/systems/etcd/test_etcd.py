@@ -12,7 +12,7 @@ import pytest
 
 from harness.contract.client import ABILITIES
 from harness.contract.node import Completed
-from harness.contract.system import FaultDurations, LogPatterns, Primaries
+from harness.contract.system import FaultDurations, LogPatterns, Primaries, Stage
 from harness.errors import NeedsError
 from harness.plugins import Registry
 from systems.etcd import SYSTEMS, Etcd
@@ -72,6 +72,9 @@ class BareCluster:
 
     nodes: list[BareNode]
 
+    def node(self, name: str) -> BareNode:
+        return next(node for node in self.nodes if node.name == name)
+
 
 def program(folder: Path, text: str) -> str:
     path = folder / "etcd"
@@ -87,8 +90,7 @@ def binary(tmp_path: Path) -> str:
 
 def started_with(options: dict[str, Any], nodes: list[BareNode]) -> tuple[str, ...]:
     cluster: Any = BareCluster(nodes)
-    first: Any = nodes[0]
-    Etcd(options).start(first, cluster)
+    Stage(cluster, Etcd(options)).start(nodes[0].name, "etcd")
     return nodes[0].started
 
 
@@ -167,13 +169,13 @@ def test_install_says_which_package_is_missing(
 
 def test_stop_is_safe_before_start_and_twice(binary: str) -> None:
     node: Any = BareNode("n1", "10.0.0.1", "10.0.0.1")
-    etcd = Etcd({"binary": binary})
-    etcd.stop(node)
     cluster: Any = BareCluster([node])
-    [daemon] = etcd.start(node, cluster)
-    etcd.stop(node)
+    stage = Stage(cluster, Etcd({"binary": binary}))
+    stage.stop("n1", "etcd")
+    [daemon] = stage.start("n1", "etcd")
+    stage.stop("n1", "etcd")
     assert not daemon.alive()
-    etcd.stop(node)
+    stage.stop("n1", "etcd")
 
 
 def test_stale_reads_do_not_weaken_the_claim() -> None:

@@ -123,3 +123,23 @@ def test_a_number_that_is_another_process_now_is_not_signalled(
     assert stranger.members() == {}
     assert stranger.send(signal.SIGSTOP) == 0
     assert os.getpid() not in family.Family(os.getpid(), 1).members()
+
+
+def test_what_a_fork_under_way_brings_after_a_stop_is_stopped_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = family.Seen(["R", "1", "7", "7", *["0"] * 15, "5"])
+    looks = iter([{7: seen}, {7: seen}, {7: seen, 8: seen}, {7: seen, 8: seen}])
+    letters = {7: ["R"], 8: ["T"]}
+    signalled: list[tuple[int, int]] = []
+
+    def look(whole: family.Family) -> dict[int, family.Seen]:
+        found = next(looks)
+        letters[7] = ["R"] if 8 not in found else ["T"]
+        return found
+
+    monkeypatch.setattr(family.Family, "_living", look)
+    monkeypatch.setattr(family, "_thread_letters", letters.__getitem__)
+    monkeypatch.setattr(family, "_signal", lambda pid, ticks, what: signalled.append((pid, what)))
+    assert family.Family(7, 5).send(signal.SIGSTOP) == 2
+    assert signalled == [(7, signal.SIGSTOP), (8, signal.SIGSTOP)]

@@ -57,19 +57,27 @@ class Reads:
 
 
 def reads(
-    found: Transactions, links: Chains, of: Int64s, written_at: Int64s, *, infos: bool
+    found: Transactions,
+    links: Chains,
+    of: Int64s,
+    written_at: Int64s,
+    *,
+    infos: bool,
+    ignored: Int64s | None = None,
 ) -> Reads:
     """The reads of ``found``; ``of`` is the version of each micro-operation, and ``written_at``
     the row that wrote each version (-1 nobody), whatever became of it.
 
     ``infos``: whether a transaction that was read from has committed (below read committed it need
-    not have).
+    not have). Rows that are ``ignored`` count as no reads at all.
     """
     is_read = found.f == READ
+    if ignored is not None:
+        is_read[ignored] = False
     committed = np.asarray(found.status == OK)
     rows = np.flatnonzero(is_read & committed[found.txn])
     if infos and (found.status == INFO).any():
-        committed, rows = _with_infos(found, of, written_at, committed, rows)
+        committed, rows = _with_infos(found, of, written_at, committed, rows, is_read)
     own = _own_write_before(links, found, rows)
     at = written_at[of[rows]]
     mine = (at >= 0) & (found.txn[np.maximum(at, 0)] == found.txn[rows])
@@ -102,10 +110,16 @@ def _own_write_before(links: Chains, found: Transactions, rows: Int64s) -> Int64
 
 
 def _with_infos(
-    found: Transactions, of: Int64s, written_at: Int64s, committed: Bools, rows: Int64s
+    found: Transactions,
+    of: Int64s,
+    written_at: Int64s,
+    committed: Bools,
+    rows: Int64s,
+    is_read: Bools,
 ) -> tuple[Bools, Int64s]:
     """The same with infos that somebody read from, and what these are known to have read."""
     told = _shown_by_infos(found)
+    told = told[is_read[told]]
     fresh = rows
     while True:
         at = written_at[of[fresh]]

@@ -101,13 +101,22 @@ class Versions:
         return self.reads.external
 
 
-def versions(found: Transactions, initial: Any = None, *, infos: bool = True) -> Versions:
+def versions(
+    found: Transactions,
+    initial: Any = None,
+    *,
+    infos: bool = True,
+    held: Values | None = None,
+    ignored: Int64s | None = None,
+) -> Versions:
     """The versions of all keys of ``found``, with the declared ``initial`` state.
 
     ``infos``: whether a transaction of unknown outcome that was read from has committed.
+    ``held``: the values, where they are not taken from ``found`` as they are; ``ignored``: rows of
+    reads that tell nothing.
     """
     links = chains(found)
-    held = values(found, initial)
+    held = values(found, initial) if held is None else held
     width = len(held.names) + 1
     codes = found.key.astype(np.int64) * width + (held.of + 1)
     nils = np.arange(len(found.keys), dtype=np.int64) * width
@@ -133,7 +142,7 @@ def versions(found: Transactions, initial: Any = None, *, infos: bool = True) ->
         writer=writer,
         written_at=written_at,
         of=of,
-        reads=reads(found, links, of, written_at, infos=infos),
+        reads=reads(found, links, of, written_at, infos=infos, ignored=ignored),
         final=final,
         nil=np.searchsorted(table, nils),
         is_real=is_real,

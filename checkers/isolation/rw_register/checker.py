@@ -36,6 +36,7 @@ from checkers.elle.registers.dependencies import (
     sources,
     unexpected,
 )
+from checkers.elle.registers.duplicates import doubt
 from checkers.elle.registers.exhaustive import MOST_TRANSACTIONS, settle
 from checkers.elle.registers.versions import (
     Versions,
@@ -44,7 +45,8 @@ from checkers.elle.registers.versions import (
 )
 from checkers.elle.registers.weak_models import with_weak_models
 from checkers.elle.transactions import ANSWER_ALL, OK, transactions
-from checkers.isolation.rw_register.question import question
+from checkers.isolation.rw_register.open_reads import explained
+from checkers.isolation.rw_register.question import answer_open, question
 from checkers.proof.models import canonical
 from harness.history.columns import columns
 from harness.verdict.record import Record
@@ -96,15 +98,29 @@ class RwRegister:
         initial = record.header.initial
         known = versions(found, initial, infos=sees_what_committed(options))
         if len(known.written_twice):
-            return Verdict(valid=UNKNOWN, why=duplicate_writes(known), settle=UNIQUE_VALUES)
-        verdict = self._decided(record, options, known, budget)
-        if verdict.valid is True and not (found.status[found.txn[known.reads.rows]] == OK).any():
-            return untested(
-                "no ok transaction read anything, so no answer could have been wrong",
-                settle="record transactions that read what others write",
-                stats=verdict.stats,
-            )
-        return verdict
+            return self._of_several(record, options, known, budget)
+        return _tested(self._decided(record, options, known, budget), known)
+
+    def _of_several(
+        self, record: Record, options: Options, known: Versions, budget: Budget
+    ) -> Verdict:
+        """The verdict where values are not unique: what is so whichever writer a read read of."""
+        in_doubt = Verdict(valid=UNKNOWN, why=duplicate_writes(known), settle=UNIQUE_VALUES)
+        if not sees_what_committed(options) or not sees_whole_transactions(options):
+            return in_doubt
+        some = doubt(known, record.header.initial)
+        relaxed = some.relaxed()
+        verdict = self._decided(record, options, relaxed, budget)
+        if verdict.valid is False or not some.groups:
+            return _tested(verdict, relaxed)
+        verdict = self._decided(record, options, explained(some), budget)
+        if verdict.valid is True:
+            return _tested(verdict, explained(some))
+        assumed = {**record.header.options, **self.options}
+        if assumed.get("inference") == ELLE or any(assumed.get(name) for name in ASSUMPTIONS):
+            return in_doubt
+        found = answer_open(some, options, record, budget)
+        return in_doubt if found is None else options.as_asked(found)
 
     def _decided(
         self, record: Record, options: Options, known: Versions, budget: Budget
@@ -201,6 +217,23 @@ class RwRegister:
 def sees_what_committed(options: Options) -> bool:
     """Whether a model asked for says that only what committed may be seen."""
     return "G1a" in options.prohibited
+
+
+def sees_whole_transactions(options: Options) -> bool:
+    """Whether a model asked for says that no write is seen that its writer overwrote."""
+    return "G1b" in options.prohibited
+
+
+def _tested(verdict: Verdict, known: Versions) -> Verdict:
+    """``verdict``, unless it is *valid* of a history in which no answer could have been wrong."""
+    found = known.found
+    if verdict.valid is not True or (found.status[found.txn[known.reads.rows]] == OK).any():
+        return verdict
+    return untested(
+        "no ok transaction read anything, so no answer could have been wrong",
+        settle="record transactions that read what others write",
+        stats=verdict.stats,
+    )
 
 
 def is_strict(options: Options) -> bool:

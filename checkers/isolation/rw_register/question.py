@@ -8,12 +8,14 @@ Where a model is broken, the weaker ones are looked at, too: the proof told is o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from checkers.elle.options import Options
+from checkers.elle.registers.duplicates import Doubt
 from checkers.elle.registers.versions import Versions
 from checkers.isolation.rw_register.decision import Decision, decide, guessed
+from checkers.isolation.rw_register.open_reads import Chosen, decide_open, supposition
 from checkers.isolation.rw_register.problem import (
     LEVELS,
     OF_SESSIONS,
@@ -30,6 +32,7 @@ from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Verdict
 
 MOST_WEAKER: Final = 50_000
 """Transactions up to which weaker models are looked at, too, where one is broken."""
+MOST_PROOFS: Final = 10
 HOW: Final = {
     "guess": "an order of all turns, guessed from what is recorded and replayed",
     "rules": "an order of all turns that keeps what the reads tell of it, replayed",
@@ -125,6 +128,54 @@ def question(known: Versions, options: Options) -> Question | None:
     if stated is None:
         return None
     return Question(stated, levels, exact, proving, strongest)
+
+
+def answer_open(doubt: Doubt, options: Options, record: Record, budget: Budget) -> Verdict | None:
+    """The verdict where whom some reads read is open; ``None`` if nothing asked for is decided."""
+    if options.anomalies:
+        return None
+    levels = _levels(options)
+    asked = [canonical(model) for model in options.consistency_models]
+    proving, strongest = _targets(asked, levels)
+    exact = all(model in levels for model in asked)
+    if not exact and proving:
+        made = decide_open(doubt, levels[proving], budget)
+        if made.holds is True:
+            return _valid(made.decision)
+    all_: list[Chosen] = []
+    for model in strongest:
+        made = decide_open(doubt, levels[model], budget)
+        if made.holds is False:
+            return _broken_open(doubt, model, levels[model], made, record)
+        all_.append(made)
+    if exact and all(made.holds is True for made in all_):
+        return _valid(all_[0].decision)
+    undecided = next((made.decision for made in all_ if made.holds is None), None)
+    if undecided is None:
+        return None
+    return Verdict(valid=UNKNOWN, why=undecided.why, settle=undecided.settle, stats=undecided.stats)
+
+
+def _broken_open(doubt: Doubt, model: str, level: Level, made: Chosen, record: Record) -> Verdict:
+    """The verdict with some of the proofs, one for each way to choose whom was read."""
+    out = {*_alike(model)}
+    least = weakest(out)
+    cases = []
+    for ruled in made.ruled:
+        if ruled.refutation is None or ruled.problem is None:
+            continue
+        case = refutation_anomaly(ruled.refutation, ruled.problem, level, record)
+        before = supposition(doubt, ruled.ruling)
+        cases.append(replace(case, message=f"{before}{case.message}"))
+    return Verdict(
+        valid=False,
+        why=f"{NAMES[level.kind]}, which {friendly(model)} forbids, whichever of the writers of a"
+        " value that was written more than once was read",
+        anomalies={NAMES[level.kind]: cases[:MOST_PROOFS]},
+        not_=tuple(sorted(map(friendly, least))),
+        also_not=tuple(sorted(map(friendly, stronger_models(out) - least))),
+        stats=made.decision.stats,
+    )
 
 
 def _levels(options: Options) -> Mapping[str, Level]:

@@ -128,7 +128,7 @@ def test_the_declared_initial_state_is_what_is_there_first(initial: Any) -> None
     twice = [(0, "invoke", [["w", "x", 0]]), (0, "ok", [["w", "x", 0]])]
     assert (
         "the declared initial state"
-        in judged(records(*rows, *twice, initial=initial), "serializable").why
+        in judged(records(*rows, *twice, initial=initial), "read-uncommitted").why
     )
 
 

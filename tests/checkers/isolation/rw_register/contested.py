@@ -42,10 +42,11 @@ def contested(seed: int, *, transactions: int = 6, keys: int = 2, most_steps: in
                 step[2] = rng.choice([None, *range(1, given[key] + 1)])
         if rng.random() < 0.8:
             state = view
-    return _recorded(steps, lanes, rng)
+    return recorded(steps, lanes, rng)
 
 
-def _recorded(steps: list[list[list[object]]], lanes: int, rng: random.Random) -> History:
+def recorded(steps: list[list[list[object]]], lanes: int, rng: random.Random) -> History:
+    """The steps of each transaction as a history of concurrent processes, a few of them open."""
     waiting = list(range(len(steps)))
     if rng.random() < 0.5:
         rng.shuffle(waiting)

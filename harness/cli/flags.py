@@ -56,7 +56,7 @@ class Kind(click.ParamType[Any]):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[Any]:
         """What can be given here."""
-        from harness.cli.completion import values_of
+        from harness.cli.completing import values_of
 
         return list(values_of(self.option, ctx, incomplete))
 
@@ -126,7 +126,7 @@ def completes(what: str) -> Callable[[click.Context, click.Parameter, str], list
     """How an argument is completed: ``shell_complete=completes("run")``."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-        from harness.cli.completion import of_argument
+        from harness.cli.completing import of_argument
 
         return list(of_argument(what, ctx, incomplete))
 

@@ -6,7 +6,8 @@ import click
 
 from harness.cli.flags import completes, flag
 from harness.cli.speech import say
-from harness.cli.verbs import VERBS, Verb, terminal_width
+from harness.cli.table import VERBS
+from harness.cli.verbs import Verb, terminal_width
 from harness.errors import EXIT_VALID, UsageError, unknown_name
 
 
@@ -17,7 +18,7 @@ from harness.errors import EXIT_VALID, UsageError, unknown_name
 def VERB(context: click.Context, /, verb: str | None, man: bool) -> int:
     """Show what VERB does and every flag that it has; without VERB, what there is."""
     if man:
-        from harness.cli.pages import manual
+        from harness.cli.verb_pages import manual
 
         say(manual(), end="")
     elif verb is None:
@@ -31,7 +32,7 @@ def VERB(context: click.Context, /, verb: str | None, man: bool) -> int:
 def page_text(verb: str) -> str:
     """The page of ``verb`` for this terminal; ``UsageError`` names the nearest verbs."""
     from harness.cli.page import as_text
-    from harness.cli.pages import page_of
+    from harness.cli.verb_pages import page_of
 
     if verb not in VERBS:
         raise UsageError(unknown_name("verb", verb, list(VERBS)), "polygraph help")

@@ -24,7 +24,8 @@ from harness.cli.failure import exit_code_of
 from harness.cli.guard import guarded, may_load_plugins
 from harness.cli.session import Session
 from harness.cli.speech import say, speak_in_any_encoding
-from harness.cli.verbs import VerbGroup, group_help
+from harness.cli.table import group_help
+from harness.cli.verbs import VerbGroup
 from harness.errors import EXIT_INFRASTRUCTURE
 from harness.linux.standard_streams import prepare
 from harness.linux.stopping import stop_by_exception
@@ -46,7 +47,7 @@ def main() -> None:
 
 def _complete() -> int:
     """What a shell asks when somebody presses Tab."""
-    from harness.cli.completion import answer
+    from harness.cli.completing import answer
 
     return answer(_polygraph(), os.environ)
 

@@ -21,7 +21,8 @@ from harness.cli.flags import Command, attached, completes, flag, run_flag
 from harness.cli.options import json_option, store_option
 from harness.cli.session import Session
 from harness.cli.speech import say
-from harness.cli.verbs import HELP_OPTIONS, Verb
+from harness.cli.table import HELP_OPTIONS
+from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID
 from harness.linux.standard_streams import NotTold, silence_output
 from harness.store.run_options import RUN_OPTIONS

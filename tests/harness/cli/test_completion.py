@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from harness.cli.completion import SCRIPTS, SHELLS, VARIABLE, answer
+from harness.cli.completing import SHELLS, VARIABLE, answer
+from harness.cli.completion import SCRIPTS
 from harness.cli.main import _polygraph
 from tests.harness.cli.conftest import SCRIPT
 

@@ -24,6 +24,7 @@ from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID, UsageError, cannot_write
 from harness.plugins import Registry
+from harness.wording import shown
 
 if TYPE_CHECKING:
     from harness.verdict.explanation import Example, Explanation
@@ -82,7 +83,7 @@ def find(registry: Registry, name: str) -> Explanation:
     near = difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.4)
     guess = f"; did you mean {' or '.join(by_lower[each] for each in near)}?" if near else ""
     raise UsageError(
-        f"there is no anomaly or consistency model called {name!r}{guess}",
+        f"there is no anomaly or consistency model called {shown(name)}{guess}",
         "polygraph explain, which lists every name",
     )
 

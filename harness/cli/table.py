@@ -17,7 +17,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "serve": ("harness.cli.serve", "The store in a browser: filter, open, follow, download."),
     "export": ("harness.cli.export", "Write a run's history for Elle, elle-cli or Knossos."),
     "convert": ("harness.cli.convert", "A history from any notation into any that can say it."),
-    "list": ("harness.cli.list", "What can be named: systems, workloads, nemeses, checkers."),
+    "list": ("harness.cli.list", "What can be named, with a line on each; what runs on what."),
     "explain": ("harness.cli.explain", "What an anomaly or a consistency model means."),
     "validate": ("harness.cli.validate", "Would this scenario run? Nothing is started."),
     "doctor": ("harness.cli.doctor", "What this machine can do, what not, and why."),

@@ -227,8 +227,8 @@ class Registry:
             if real not in modules:
                 try:
                     module = load_file(path)
-                    refuse_without_tables(module, tuple(SINGULAR), str(path))
                     refuse_odd_overrides(module, tuple(SINGULAR), str(path))
+                    refuse_without_tables(module, tuple(SINGULAR), str(path))
                 except UsageError as error:
                     self._refuse_file(error, also_to_list=not path.exists())
                 else:

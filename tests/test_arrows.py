@@ -56,7 +56,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "harness.cluster.ssh": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
     "harness.run": CONTRACT
     | {"harness.cluster", "harness.judge", "harness.verdict", "harness.report"},
-    "harness.conformance": CONTRACT | {"harness.run"},
+    "harness.conformance": CONTRACT | {"harness.cluster", "harness.run"},
     "harness.report": BASE | {"harness.history", "harness.verdict"},
     "harness.soak": BASE | {"harness.report"},
     "harness.serve": BASE | {"harness.report", "harness.soak"},

@@ -20,6 +20,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "list": ("harness.cli.list", "What can be named, with a line on each; what runs on what."),
     "explain": ("harness.cli.explain", "What an anomaly or a consistency model means."),
     "validate": ("harness.cli.validate", "Would this scenario run? Nothing is started."),
+    "conform": ("harness.cli.conform", "Does a client repeat requests, or say what is not so?"),
     "doctor": ("harness.cli.doctor", "What this machine can do, what not, and why."),
     "heal": ("harness.cli.heal", "Undo every fault and end everything that dead runs left."),
     "help": ("harness.cli.help", "What a verb does and every flag that it has."),

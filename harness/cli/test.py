@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ import click
 from harness.cli.declared import choose, declared_flags, known_flags, scenario_table
 from harness.cli.flags import Command, attached, completes, flag, run_flag
 from harness.cli.options import json_option, store_option
+from harness.cli.parts import WITH
 from harness.cli.session import Session
 from harness.cli.speech import say
 from harness.cli.table import HELP_OPTIONS
@@ -40,7 +41,7 @@ OWN = ("scenario", "store", "as_json", "print_config")
 class SystemVerb(Verb):
     """``test``, with the flags that the chosen system, workload, nemeses and provider declare."""
 
-    has_parts = True
+    part_kinds = tuple(WITH)
 
     def make_context(
         self,
@@ -53,13 +54,18 @@ class SystemVerb(Verb):
 
         To show help or to complete, nothing of ours is imported to find out.
         """
-        is_quick = extra.get("resilient_parsing") or any(word in HELP_OPTIONS for word in args)
-        declared = known_flags(self.params, args) if is_quick else None
+        declared = known_flags(self.params, args) if is_quick(args, extra) else None
         if declared is None and not extra.get("resilient_parsing"):
             declared = declared_flags(choose(self.params, args), self.params)
         params = [*self.params, *(declared or ())]
         full = SystemVerb(self.name, params=params, callback=self.callback, help=self.help)
+        full.part_kinds = self.part_kinds
         return super(SystemVerb, full).make_context(info_name, args, parent, **extra)
+
+
+def is_quick(args: Sequence[str], extra: Mapping[str, Any]) -> bool:
+    """Whether a command line is only to be completed, or its help to be shown."""
+    return bool(extra.get("resilient_parsing")) or any(word in HELP_OPTIONS for word in args)
 
 
 def run_flags(command: Command) -> Command:

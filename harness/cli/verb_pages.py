@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Sequence
 from typing import Final
 
 import click
@@ -43,16 +44,15 @@ def _sections(command: click.Command) -> list[Section]:
             groups.setdefault(param.group, []).append(row_of(param))
     general = [*groups.pop(GENERAL, []), HELP]
     found = [Section(title, rows) for title, rows in groups.items()]
-    if getattr(command, "has_parts", False):
-        found += _of_parts(command)
+    found += _of_parts(command, getattr(command, "part_kinds", ()))
     return [*found, Section(GENERAL, general)]
 
 
-def _of_parts(command: click.Command) -> list[Section]:
+def _of_parts(command: click.Command, kinds: Sequence[str]) -> list[Section]:
     """The flags that depend on what is named: of all that we ship, and of plug-ins named here."""
-    ours: dict[str, dict[Option, list[str]]] = {kind: options_of(kind) for kind in WITH}
+    ours: dict[str, dict[Option, list[str]]] = {kind: options_of(kind) for kind in kinds}
     found = []
-    for kind, title in WITH.items():
+    for kind, title in ((kind, WITH[kind]) for kind in kinds):
         rows = [
             Row(written_flag(option), f"{', '.join(owners)}: {told(option)}")
             for option, owners in sorted(ours[kind].items(), key=lambda item: item[0].name)

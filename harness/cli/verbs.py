@@ -83,8 +83,8 @@ class VerbGroup(click.Group):
 class Verb(click.Command):
     """A verb whose flags have their twins in the environment without the verb's name."""
 
-    has_parts = False
-    """Whether there are flags that depend on what else is named."""
+    part_kinds: tuple[str, ...] = ()
+    """The kinds of parts whose flags it takes where they are named (:mod:`.parts`)."""
 
     def get_help(self, ctx: click.Context) -> str:
         """The verb's page."""

@@ -34,7 +34,7 @@ BROKEN = {
         "raise ValueError('no')",
         r"loaded: ValueError: no \(.*/plugin file\.py:1, in <module>",
     ),
-    "has no table": ("SYSTEM = {}", "has no table, so there is nothing in it to name"),
+    "names its table otherwise": ("SYSTEM = {}", "has no table, so there is nothing in it to name"),
     "does not parse": ("x = (\n", r"loaded: SyntaxError: .*\(.*plugin file\.py:1\)"),
     "ends a generator": ("raise GeneratorExit", "cannot be loaded: GeneratorExit"),
     "is no Python": ("this is no python", "cannot be loaded: SyntaxError"),

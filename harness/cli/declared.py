@@ -1,8 +1,8 @@
 """The flags that a system, its workload, its nemeses and its provider add to ``polygraph test``.
 
 Which flags exist depends on words of the same command line, so it is read twice: once leniently,
-only to find SYSTEM, ``--workload``, ``--nemesis``, ``--provider``, ``--plugin`` and
-``--scenario``, and once for good with the flags that those declare. A wrong flag thus
+only to find SYSTEM, ``--workload``, ``--nemesis`` or ``--schedule``, ``--provider``, ``--plugin``
+and ``--scenario``, and once for good with the flags that those declare. A wrong flag thus
 gets click's own treatment, and ``polygraph test etcd --help`` shows all of them.
 """
 
@@ -70,7 +70,7 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str]) -> Chosen:
     return Chosen(
         system=str((known or words or [table.get("system", "")])[0]),
         workload=str(table.get("workload", default("workload"))),
-        nemeses=names(table.get("nemesis", "")),
+        nemeses=names(table.get("nemesis", "")) or _scheduled(table.get("schedule")),
         provider=str(table.get("provider", default("provider"))),
         registry=registry,
     )
@@ -122,6 +122,13 @@ def heading(owner: str) -> str:
     """The group of the flags of ``workload bank``, say, as :mod:`.parts` calls it."""
     kind, _, name = owner.partition(" ")
     return f"{WITH[f'{kind}s' if kind != 'nemesis' else 'nemeses']} {name}"
+
+
+def _scheduled(path: str | None) -> tuple[str, ...]:
+    """The faults in the schedule of a file."""
+    from harness.run.schedule_file import read_lines
+
+    return tuple(read_lines(Path(path)).faults) if path else ()
 
 
 def declared_flags(chosen: Chosen, taken: Sequence[click.Parameter]) -> list[Flag]:

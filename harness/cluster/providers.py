@@ -24,6 +24,17 @@ _MODULES: Mapping[str, str] = {
 
 NAMES = tuple(_MODULES)
 
+LINES: Mapping[str, str] = {
+    "local": "nodes on this Linux machine, in whichever of the three ways works",
+    "local:root": "nodes as namespaces, made as root",
+    "local:userns": "nodes as namespaces, made by an ordinary user",
+    "local:plain": "nodes as plain processes on loopback, where namespaces are forbidden",
+    "docker": "nodes as containers",
+    "ssh": "hosts of yours, reached over ssh",
+    "none": "endpoints that run already, by --endpoint: no faults, no logs",
+}
+"""What each is, in a line."""
+
 
 def of(name: str) -> Provider:
     """The provider of that name; ``UsageError`` with the nearest names if there is none."""

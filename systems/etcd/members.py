@@ -42,6 +42,10 @@ class NotAnswered(Exception):
     """A member did not answer as it should; says how."""
 
 
+class Refused(NotAnswered):
+    """It answered that it will not do it; says why."""
+
+
 def ask(
     node: Node,
     path: str,
@@ -63,7 +67,7 @@ def ask(
         except (OSError, http.client.HTTPException) as error:
             raise NotAnswered(str(error) or type(error).__name__) from error
     if answer.status != 200:
-        raise NotAnswered(gateway.error_message(body))
+        raise Refused(gateway.error_message(body))
     try:
         return without(prefix, gateway.decode(body, shape))
     except msgspec.MsgspecError as error:

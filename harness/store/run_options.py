@@ -24,6 +24,10 @@ RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
     ),
     "Load": (
+        Option(
+            name="client",
+            help="a program that is the client, in any language, in place of the system's own",
+        ),
         Option(name="concurrency", help="clients: a number, or a multiple of the nodes like 3n"),
         Option(name="rate", kind=float, above=0, help="operations a second over all clients"),
         Option(name="time_limit", kind=Duration, above=0, help="how long there are operations"),

@@ -42,6 +42,7 @@ class Scenario:
     nemesis: tuple[str, ...] = ()
     nodes: int = 5
     provider: str = "local"
+    client: str | None = None
     concurrency: str = "4n"
     rate: float = 200.0
     time_limit: float = 60.0

@@ -3,7 +3,7 @@
 #                no container, no browser; a test that takes over a second and is not marked slow
 #                fails it. Under 90 seconds on two cores.
 # make test      lint, types and the whole test suite: pure tests in parallel, those that touch the
-#                machine one after the other, as root also as an ordinary user
+#                machine in lanes beside them, as root also as an ordinary user
 # make lint      lint, format, types, and the tests of style and of who imports whom, alone
 # make release   the wheel and the source archive of this version, checked in an empty environment,
 #                and the changelog's date; refuses a tree with changes of its own

@@ -63,6 +63,11 @@ def has_program(name: str) -> bool:
     return shutil.which(name) is not None
 
 
+def has_shells() -> bool:
+    """Whether zsh and fish can be asked. Root must have them (scripts/setup.sh gets them)."""
+    return has_root() or all(shutil.which(name) for name in ("zsh", "fish"))
+
+
 NEEDS: Mapping[str, Callable[[], bool]] = {
     "root": has_root,
     "docker": has_docker,
@@ -70,6 +75,7 @@ NEEDS: Mapping[str, Callable[[], bool]] = {
     "strace": has_strace,
     "node": partial(has_program, "node"),
     "go": partial(has_program, "go"),
+    "shells": has_shells,
     **{kind: partial(is_there, kind) for kind in VARIABLES},
 }
 """Marks of tests that need something, and how to see whether it is here."""

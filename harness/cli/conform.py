@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.declared import choose
-from harness.cli.flags import flag
+from harness.cli.flags import completes, flag
 from harness.cli.options import json_option, names, plugin_option
 from harness.cli.speech import say
-from harness.cli.test import SystemVerb
+from harness.cli.test import SystemVerb, is_quick
 from harness.cluster.providers import NAMES
 from harness.contract.command import abilities_of
 from harness.errors import NeedsError, UsageError
-from harness.option import ENVIRONMENT_PREFIX
 from harness.plugins import Registry
 from harness.run.scenario import resolve
 from harness.store.scenario import Scenario, registry_of
@@ -34,6 +33,8 @@ SERVERS = ("scripted", "real", "both")
 class ConformVerb(SystemVerb):
     """``conform``: where the plug-ins have one system, it need not be named."""
 
+    part_kinds = ("systems", "providers")
+
     def make_context(
         self,
         info_name: str | None,
@@ -42,7 +43,9 @@ class ConformVerb(SystemVerb):
         **extra: Any,
     ) -> click.Context:
         """Name the system of the plug-ins, so that its flags are known."""
-        chosen = choose(self.params, args, ENVIRONMENT_PREFIX)
+        if is_quick(args, extra):
+            return super().make_context(info_name, args, parent, **extra)
+        chosen = choose(self.params, args)
         own = set(chosen.registry.names("systems")) - set(Registry().names("systems"))
         if not chosen.system and len(own) == 1:
             args = [own.pop(), *args]
@@ -50,7 +53,7 @@ class ConformVerb(SystemVerb):
 
 
 @click.command("conform", cls=ConformVerb)
-@click.argument("system", required=False)
+@click.argument("system", required=False, shell_complete=completes("system"))
 @flag("only", help="operations to try, with commas: write,transaction (default: all)")
 @flag(
     "server",

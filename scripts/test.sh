@@ -3,10 +3,11 @@
 # ordinary user (scripts/as_nobody.sh). With arguments, which go to pytest, only those tests:
 #   scripts/test.sh tests/checkers -k bank
 # Groups of tests, by their marks (tests/groups.py): pure ones run in parallel, a worker for each
-# core. Those that touch the machine run one after the other, in lanes beside each other, as they
-# mostly wait: in containers, with an engine where root can start one (scripts/engine.sh); in none;
-# and as an ordinary user. What fails keeps nothing else from running; all of it is listed at the
-# end, and the code is the first failure's.
+# core, and give way to all others. Those that touch the machine mostly wait, so they run beside the
+# pure ones and each other, in lanes: in containers, with an engine where root can start one
+# (scripts/engine.sh); in none, two files at a time; and as an ordinary user. What fails keeps
+# nothing else from running; all of it is listed at the end, with the tests that cost the most, and
+# the code is the first failure's.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
@@ -18,6 +19,7 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 export POLYGRAPH_FAILURES=$kept/failures
+export POLYGRAPH_COSTS=$kept/costs
 code=0
 results=()
 
@@ -48,7 +50,8 @@ result() { # name, code
 
 pure() {
   echo "== pure tests, $(nproc) at a time"
-  $bin/python -m pytest --group pure -n "$(nproc)" --dist worksteal "$@"
+  # Whatever else runs is served first: it waits for time-outs, which these do not know.
+  nice -n 19 $bin/python -m pytest --group pure -n "$(nproc)" --dist worksteal "$@"
 }
 
 containers() {
@@ -58,7 +61,7 @@ containers() {
 
 alone() {
   echo "== other tests that touch the machine, as $(id -un 2>/dev/null || id -u)"
-  $bin/python -m pytest --group alone "$@"
+  $bin/python -m pytest --group alone -n 2 --dist loadfile "$@"
 }
 
 nobody() {
@@ -66,9 +69,22 @@ nobody() {
   scripts/as_nobody.sh
 }
 
+title() {
+  case $1 in
+    containers) echo "tests in containers" ;;
+    alone) echo "other tests that touch the machine" ;;
+    nobody) echo "user-namespace tests as an ordinary user" ;;
+  esac
+}
+
 summary() {
   echo "== results"
   printf '%s\n' "${results[@]}"
+  if [ -s "$POLYGRAPH_COSTS" ]; then
+    echo "== the costliest of $(wc -l <"$POLYGRAPH_COSTS") tests: processor seconds, seconds by the clock"
+    sort -rn "$POLYGRAPH_COSTS" | head -n 20
+    awk '{ all += $1 } END { printf "%d\tall tests\n", all }' "$POLYGRAPH_COSTS"
+  fi
   [ ! -s "$POLYGRAPH_FAILURES" ] || sort -u "$POLYGRAPH_FAILURES"
   exit "$code"
 }
@@ -91,39 +107,26 @@ fi
 echo "== lint"
 $bin/ruff check . && $bin/ruff format --check .
 result lint $?
-# Types are checked beside the pure tests, which it disturbs least: they only take longer.
-background "$kept/types" nice $bin/mypy
+# What waits begins first; what is costly gives way to it.
+lanes=(containers alone)
+[ "$(id -u)" != 0 ] || lanes+=(nobody)
+lane=()
+for each in "${lanes[@]}"; do
+  background "$kept/$each" $each
+  lane+=($!)
+done
+background "$kept/types" nice -n 19 $bin/mypy
 types=$!
-# So is the image of containers built, which takes minutes where there is none, and mostly waits.
-image=
-if [ "$(id -u)" = 0 ]; then
-  background "$kept/image" scripts/engine.sh $bin/python -c \
-    'from harness.cluster.docker import engine, images
-images.ensure_node_image(engine.connect(), print)'
-  image=$!
-fi
 pure
 result "pure tests" $?
-[ -z "$image" ] || wait $image || tail -n 3 "$kept/image" # the tests that need it will tell
 wait $types
 result types $?
 echo "== types"
 cat "$kept/types"
-background "$kept/containers" containers
-containers=$!
-nobody=
-if [ "$(id -u)" = 0 ]; then
-  background "$kept/nobody" nobody
-  nobody=$!
-fi
-alone
-result "other tests that touch the machine" $?
-wait $containers
-result "tests in containers" $?
-cat "$kept/containers"
-if [ -n "$nobody" ]; then
-  wait $nobody
-  result "user-namespace tests as an ordinary user" $?
-  cat "$kept/nobody"
-fi
+for each in "${!lanes[@]}"; do
+  wait "${lane[$each]}"
+  ended=$? # the next line asks a command for the title
+  result "$(title "${lanes[$each]}")" $ended
+  cat "$kept/${lanes[$each]}"
+done
 summary

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import costs
 from tests.groups import GROUPS, Groups, Haste
 from tests.left_out import LeftOut
 
@@ -37,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     group = config.getoption("--group")
     allowed = Path(__file__).with_name("allowed-skips.txt")
     config.pluginmanager.register(LeftOut(config, allowed), "polygraph-left-out")
+    if (watching := costs.asked()) is not None:
+        config.pluginmanager.register(watching, "polygraph-costs")
     if group:
         config.pluginmanager.register(Groups(group), "polygraph-groups")
     if group == "quick":

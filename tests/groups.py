@@ -1,10 +1,10 @@
 """Groups of tests that run together, and the limit of a test that nobody calls slow.
 
 A test is *pure* unless a mark says that it touches the machine: such a test runs beside others, a
-core each. The rest run one after the other, those in containers beside those that are in none:
-what runs make there carries a name of their own, and tests look for that alone. Of the pure tests,
-those marked ``slow`` are left to ``make test``; all others must keep within :data:`LIMIT_S`, or
-``make quick`` fails.
+core each. The rest mostly wait, and run in lanes beside the pure ones, which give way to them
+(scripts/test.sh): what runs make there carries a name of their own, and tests look for that alone.
+Of the pure tests, those marked ``slow`` are left to ``make test``; all others must keep within
+:data:`LIMIT_S`, or ``make quick`` fails.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GROUPS: Mapping[str, str] = {
     "quick": "pure tests that are not slow, each within its limit",
     "pure": "all pure tests: they may run beside each other",
     "containers": "tests that need a Docker engine: one after the other",
-    "alone": "all others, which touch the machine: one after the other",
+    "alone": "all others, which touch the machine: two files at a time",
 }
 LIMIT_S = 1.0
 FAILURES = "POLYGRAPH_FAILURES"

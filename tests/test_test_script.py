@@ -26,6 +26,7 @@ case "$*" in
   *) exit 1 ;; # no image of containers can be built here
 esac
 echo "ran $group: $*"
+printf '1.50\\t2.00\\ttest_of_%s\\n' "$group" >>"$POLYGRAPH_COSTS"
 [ "$code" = 0 ] || echo "FAILED test_of_$group" >>"$POLYGRAPH_FAILURES"
 exit "$code"
 """
@@ -70,6 +71,12 @@ def test_all_parts_run(tree: Path) -> None:
     for part in PARTS:
         assert (f"ran {part}" in done.stdout) is (part != "nobody" or os.geteuid() == 0)
     assert "FAILED" not in done.stdout
+
+
+def test_the_costliest_tests_are_listed(tree: Path) -> None:
+    told = outcome(tree).stdout.partition("== the costliest of 3 tests")[2]
+    assert [told.count(f"1.50\t2.00\ttest_of_{part}\n") for part in ("pure", "alone")] == [1, 1]
+    assert "\n4\tall tests\n" in told
 
 
 @pytest.mark.parametrize(

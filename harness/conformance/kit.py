@@ -25,23 +25,17 @@ Cost: a few milliseconds a case, and the time-out (0.2 s) where there is one.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from msgspec import structs
-
+from harness.conformance.process import ClientFactory, Process
 from harness.conformance.server import Act, Received, ScriptedServer, Then
 from harness.conformance.trial import TRIALS, Trial
 from harness.contract.client import SystemClient
 from harness.contract.speaker import Kind, Misanswer, Speaker
-from harness.generator import invoke
-from harness.history.operation import FAIL, INFO, OK, Operation
-from harness.run.dispatcher import Dispatcher
+from harness.history.operation import FAIL, INFO, OK
 
-ClientFactory = Callable[[float], SystemClient]
-"""From the operation's time-out in seconds to a client that is not yet open."""
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 WARM: Final = 101  # what the operation before, the judged one and the one after it must read
@@ -173,10 +167,10 @@ class Case:
             hang_up=bad.hang_up,
             wait_s=self.wait_s,
         ) as server:
-            process = _Process(self.client, server.address, timeout_s)
+            process = Process(self.client, server.address, timeout_s)
             try:
                 before = await self._warm_up(process, server)
-                seen = _Seen(*await process.do(self.trial))
+                seen = _Seen(*await process.do(self.trial.name, self.trial.call))
                 await self._afterwards(process, server, seen, before)
             finally:
                 await process.close()
@@ -193,11 +187,11 @@ class Case:
             return acts + [Act(JUDGED, part=1.0) for _ in range(self._requests)]
         return [*acts, *(Act(JUDGED, part=1.0) for _ in range(self.step)), self.misbehaviour.act]
 
-    async def _warm_up(self, process: _Process, server: ScriptedServer) -> int:
+    async def _warm_up(self, process: Process, server: ScriptedServer) -> int:
         """Do the operation once with an honest server; how many requests that took."""
         if not self.warm:
             return 0
-        done = await process.do(self.trial)
+        done = await process.do(self.trial.name, self.trial.call)
         if done != (OK, self.trial.expected(WARM)):
             raise _NotReached(f"with an honest server the operation before gave {done}")
         if not await asyncio.to_thread(server.wait_until_acted, self._requests):
@@ -205,7 +199,7 @@ class Case:
         return len(server.received)
 
     async def _afterwards(
-        self, process: _Process, server: ScriptedServer, seen: _Seen, before: int
+        self, process: Process, server: ScriptedServer, seen: _Seen, before: int
     ) -> None:
         """Look at the wire, let the late answer go, and do the next operation."""
         if self.misbehaviour.settles:  # what is under way is received before the end of file
@@ -218,7 +212,7 @@ class Case:
             seen.left_open = not await asyncio.to_thread(server.wait_until_closed, line)
             await asyncio.to_thread(server.release)
         if self.misbehaviour.then_honest:
-            seen.next_outcome, seen.next_result = await process.do(self.trial)
+            seen.next_outcome, seen.next_result = await process.do(self.trial.name, self.trial.call)
 
     def _must_be_reached(self, seen: _Seen) -> None:
         if self.misbehaviour.act is not None and len(seen.received) <= self.step:
@@ -267,51 +261,6 @@ class Case:
         if bad is _CLOSES_IDLE and not any(received.line.mute for received in seen.received):
             return (OK, *doubt)  # noticed in time, and sent once, on a new connection
         return doubt
-
-
-class _Process:
-    """One process of the real dispatcher, which opens, times, closes and replaces the client."""
-
-    def __init__(self, factory: ClientFactory, address: str, timeout_s: float) -> None:
-        self._transcript = _Transcript()
-        self._dispatcher = Dispatcher(
-            journal=self._transcript,
-            nodes=[address],
-            concurrency=1,
-            open_client=lambda: factory(timeout_s),
-            invoke=_invoke,
-            op_timeout_s=timeout_s,
-        )
-
-    async def do(self, trial: Trial) -> tuple[str, Any]:
-        """Do ``trial``; ``ok``, ``fail`` or ``info``, and its result or error."""
-        await self._dispatcher.run(invoke(trial.name))
-        done = self._transcript.operations[-1]
-        return done.type, done.value if done.type == OK else done.error
-
-    async def close(self) -> None:
-        """Close the client, if there is one."""
-        await self._dispatcher.close()
-
-
-class _Transcript:
-    """Records operations as the journal does, in memory."""
-
-    def __init__(self) -> None:
-        self.operations: list[Operation] = []
-
-    def append(self, operation: Operation) -> Operation:
-        recorded = structs.replace(operation, index=len(self.operations), time=self.now())
-        self.operations.append(recorded)
-        return recorded
-
-    def now(self) -> int:
-        return time.monotonic_ns()
-
-
-async def _invoke(client: SystemClient, operation: Operation) -> Operation:
-    trial = next(trial for trial in TRIALS if trial.name == operation.f)
-    return structs.replace(operation, type=OK, value=await trial.call(client))
 
 
 def trials_of(client: SystemClient, spoken: Collection[str]) -> list[Trial]:

@@ -18,6 +18,7 @@ from harness.errors import PolygraphError, UsageError
 from harness.judge.patterns import is_harmless
 from harness.judge.unavailable import origins
 from harness.run.preparation import Parts
+from harness.run.schedule_file import as_json
 from harness.verdict.evidence import CheckerOptions, RunFacts
 
 OLD_PATTERNS: Final = ("crash_patterns", "expected_exits")
@@ -42,7 +43,7 @@ def first_facts(parts: Parts, cluster: Cluster, run: str) -> RunFacts:
             for name, value in parts.scenario.option_defaults.items()
             if value is None or isinstance(value, str | int | float)
         },
-        "schedule": parts.schedule.as_json() if parts.schedule else None,
+        "schedule": as_json(parts.schedule) if parts.schedule else None,
         "partial": True,
         "recovery": None,
         "exits": [],
@@ -90,11 +91,16 @@ def _tables(system: System) -> Sequence[Mapping[str, Sequence[str]]]:
     return {OLD_KIND: patterns()}, expected() if callable(expected) else {}
 
 
+def _place(node: str) -> tuple[int, str]:
+    """Where a node stands among others: ``n2`` before ``n10``."""
+    return len(node), node
+
+
 def node_states(stage: Stage) -> dict[str, str]:
     """How each node's daemons are: ``up``, ``paused``, ``gone`` or ``out of reach``."""
     words = {"T": "paused", "t": "paused", "gone": "gone", "Z": "gone"}
     shown = {}
-    for node, daemons in list(stage.daemons.items()):
+    for node, daemons in sorted(stage.daemons.items(), key=lambda item: _place(item[0])):
         try:
             states = {words.get(daemon.state(), "up") for daemon in daemons}
         except PolygraphError:

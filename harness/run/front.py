@@ -168,7 +168,7 @@ def _follow(
     argv += ["--run-dir", str(run_dir), "--events", str(events_write)]
     passed, env = [events_write], {**os.environ, PROVIDER_VARIABLE: request.provider}
     if secrets:
-        passed.append(_handed_over(secrets))
+        passed.append(handed_over(secrets))
         argv += ["--secrets", str(passed[-1])]
         for name in secrets:  # what the run starts must not inherit them
             env.pop(Option(name=name).twin, None)
@@ -203,7 +203,7 @@ def _follow(
     return int(last.get("exit", EXIT_INFRASTRUCTURE)), str(last.get("message", ""))
 
 
-def _handed_over(secrets: Mapping[str, str]) -> int:
+def handed_over(secrets: Mapping[str, str]) -> int:
     """The end of a pipe to read ``secrets`` from, once: in no file, no argument, no environment."""
     data = json.dumps(secrets).encode()
     if len(data) > MOST_SECRET_BYTES:

@@ -10,17 +10,23 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from harness.cluster.provider import Request
+from harness.contract.action import Action
+from harness.contract.command import CommandClient, abilities_of
 from harness.contract.fault import AimsAtRoles, Fault
 from harness.contract.roles import Role
 from harness.contract.system import Durability, FaultDurations, OfRoles, System, roles_of
 from harness.contract.workload import Workload, WorkloadOptions
 from harness.errors import UsageError
+from harness.evidence.milestones import names_of
 from harness.judge.claims import Claim
 from harness.plugins import Registry
 from harness.run.claims import claim_of
 from harness.run.schedule import Schedule, schedule
+from harness.run.schedule_file import complete, read_lines
 from harness.store.scenario import Scenario
 from harness.wording import shown
 
@@ -34,7 +40,7 @@ class Parts:
     system: System
     workload: Workload
     roles: Sequence[Role]
-    faults: Sequence[Fault]
+    faults: Sequence[Fault | Action]
     schedule: Schedule | None
     claim: Claim
     """What the verdict is against."""
@@ -53,6 +59,8 @@ class Parts:
 def prepare(scenario: Scenario, registry: Registry) -> Parts:
     """Make every part of ``scenario``; ``UsageError`` says why a combination is impossible."""
     system: System = registry.get("systems", scenario.system)(scenario.all_options)
+    if scenario.client:
+        _use_program(system, scenario.client)
     workload: Workload = registry.get("workloads", scenario.workload)(
         WorkloadOptions(
             nodes=scenario.nodes,
@@ -92,6 +100,13 @@ def request_of(parts: Parts, chosen: str | None = None) -> Request:
     )
 
 
+def _use_program(system: Any, command: str) -> None:
+    """Let the clients of ``system`` be programs, which do what they say they can do."""
+    argv, abilities = abilities_of(command)
+    system.client = lambda op_timeout_s: CommandClient(argv, op_timeout_s, abilities)
+    system.abilities = lambda: abilities
+
+
 def _refuse_missing_abilities(system: System, workload: Workload) -> None:
     has = set(system.abilities())
     missing = [ability.__name__ for ability in workload.needs if ability not in has]
@@ -118,14 +133,29 @@ def _refuse_older_form(system: System) -> None:
         )
 
 
-def _schedule(scenario: Scenario, system: System, faults: Sequence[Fault]) -> Schedule | None:
+def _schedule(
+    scenario: Scenario, system: System, faults: Sequence[Fault | Action]
+) -> Schedule | None:
     if not faults:
         return None
+    longest = scenario.nemesis_duration
     least = {
         fault.name: system.least_duration_s(fault.name)
         for fault in faults
         if isinstance(system, FaultDurations)
     }
+    if scenario.schedule is not None:
+        usual_s = scenario.nemesis_interval / 2 if longest is None else longest
+        found = read_lines(Path(scenario.schedule))
+        return complete(
+            found,
+            faults,
+            scenario.node_names,
+            scenario.seed if found.seed is None else found.seed,
+            lambda name: max(usual_s, least.get(name, 0.0) if longest is None else 0.0),
+            scenario.time_limit,
+            names_of(system),
+        )
     return schedule(
         faults,
         nodes=scenario.node_names,
@@ -133,5 +163,5 @@ def _schedule(scenario: Scenario, system: System, faults: Sequence[Fault]) -> Sc
         interval_s=scenario.nemesis_interval,
         duration_s=scenario.nemesis_duration,
         time_limit_s=scenario.time_limit,
-        least_duration_s=least if scenario.nemesis_duration is None else {},
+        least_duration_s=least if longest is None else {},
     )

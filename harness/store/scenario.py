@@ -22,7 +22,7 @@ from typing import Any
 from harness.errors import UsageError
 from harness.option import Option
 from harness.plugins import Registry
-from harness.store.run_options import RUN_OPTIONS
+from harness.store.run_options import RUN_OPTIONS, default
 from harness.store.untrusted import MOST_JSON_BYTES, Folder, parsed_toml
 from harness.wording import shown
 
@@ -31,28 +31,30 @@ from harness.wording import shown
 class Scenario:
     """One run, complete. Times are seconds, ``rate`` is operations a second over all clients.
 
-    ``concurrency`` is a number or a multiple of the nodes (``4n``); ``nemesis_duration_s`` of
-    ``None`` is half an interval; ``budget`` is what each checker may take; ``options`` belong to
-    system, workload, nemeses and provider. ``secrets`` names those of them that are secrets;
-    ``secret_values`` is what they are, which is written nowhere.
+    ``concurrency`` is a number or a multiple of the nodes (``4n``); ``schedule`` is the path of
+    one; ``nemesis_duration_s`` of ``None`` is half an interval; ``budget`` is what each checker may
+    take; ``options`` belong to system, workload, nemeses and provider. ``secrets`` names those of
+    them that are secrets; ``secret_values`` is what they are, which is written nowhere.
     """
 
     system: str
-    workload: str = "register"
+    workload: str = default("workload")
     nemesis: tuple[str, ...] = ()
-    nodes: int = 5
-    provider: str = "local"
-    concurrency: str = "4n"
-    rate: float = 200.0
-    time_limit: float = 60.0
-    nemesis_interval: float = 10.0
+    schedule: str | None = None
+    nodes: int = default("nodes")
+    provider: str = default("provider")
+    client: str | None = None
+    concurrency: str = default("concurrency")
+    rate: float = default("rate")
+    time_limit: float = default("time_limit")
+    nemesis_interval: float = default("nemesis_interval")
     nemesis_duration: float | None = None
-    op_timeout: float = 5.0
-    recovery_timeout: float = 60.0
-    leave_db_running: bool = False
+    op_timeout: float = default("op_timeout")
+    recovery_timeout: float = default("recovery_timeout")
+    leave_db_running: bool = default("leave_db_running")
     consistency_models: tuple[str, ...] = ()
-    budget: float = 300.0
-    journal: str = "buffered"
+    budget: float = default("budget")
+    journal: str = default("journal")
     seed: int = 0
     secrets: tuple[str, ...] = ()
     plugin: tuple[str, ...] = ()

@@ -1,21 +1,40 @@
 """A small transactional service over lines of JSON: its server, a blocking driver, a speaker.
 
 For tests of blocking clients with transactions and of the conformance kit. The same ``put`` is
-sent inside and outside of a transaction: only the connection's state tells what it does.
+sent inside and outside of a transaction: only the connection's state tells what it does. It is a
+plug-in too, with the system ``line``, whose daemon is this file run as a program.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from harness.contract.client import Failed, Indeterminate
+from harness.contract.blocking import BlockingClient
+from harness.contract.client import (
+    Counters,
+    Failed,
+    Indeterminate,
+    Predicates,
+    Registers,
+    Sets,
+    Transactions,
+)
+from harness.contract.node import Daemon, Node, Port, split_address
+from harness.contract.option import Option
 from harness.contract.speaker import Kind, Misanswer
+from harness.contract.system import Stage
+from harness.errors import NotReady
+
+PORT = 7070
 
 DEFINITE = ("conflict", "busy")
 
@@ -23,14 +42,16 @@ DEFINITE = ("conflict", "busy")
 class LineServer:
     """Serves on a free loopback port while it is entered; serializable, in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._place = (host, port)
         self.rows: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._listener = socket.socket()
         self._lines: list[socket.socket] = []
 
     def __enter__(self) -> LineServer:
-        self._listener.bind(("127.0.0.1", 0))
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(self._place)
         self._listener.listen()
         threading.Thread(target=self._accept, daemon=True).start()
         return self
@@ -72,6 +93,7 @@ class _Session:
         self.rows = rows
         self.snapshot: dict[str, Any] | None = None
         self.puts: dict[str, Any] = {}
+        self.seen: list[str] = []  # prefixes of all keys that were read
 
     def do(self, f: str, **fields: Any) -> dict[str, Any]:
         done: dict[str, Any] = getattr(self, f"do_{f}")(**fields)
@@ -81,13 +103,15 @@ class _Session:
         return {"value": "hello"}
 
     def do_begin(self, read_only: bool) -> dict[str, Any]:
-        self.snapshot, self.puts = dict(self.rows), {}
+        self.snapshot, self.puts, self.seen = dict(self.rows), {}, []
         return {"value": None}
 
     def do_get(self, key: str) -> dict[str, Any]:
+        self.seen.append(key)
         return {"value": self._view().get(key)}
 
     def do_scan(self, prefix: str) -> dict[str, Any]:
+        self.seen.append(prefix)
         found = {key: value for key, value in self._view().items() if key.startswith(prefix)}
         return {"value": {key: value for key, value in found.items() if value is not None}}
 
@@ -96,7 +120,7 @@ class _Session:
         return {"value": None}
 
     def do_append(self, key: str, element: Any) -> dict[str, Any]:
-        return self.do_put(key, [*(self._view().get(key) or ()), element])
+        return self.do_put(key, [*(self.do_get(key)["value"] or ()), element])
 
     def do_add(self, key: str, delta: int) -> dict[str, Any]:
         return self.do_put(key, (self._view().get(key) or 0) + delta)
@@ -109,7 +133,8 @@ class _Session:
 
     def do_commit(self) -> dict[str, Any]:
         snapshot, self.snapshot = self.snapshot, None
-        if self.puts and snapshot != self.rows:
+        changed = {k for k in self.rows if self.rows[k] != (snapshot or {}).get(k)}
+        if self.puts and any(k.startswith(tuple(self.seen)) for k in changed):
             return {"error": "conflict"}
         self.rows.update(self.puts)
         return {"value": None, "tag": "COMMIT"}
@@ -321,3 +346,69 @@ class LineConversation:
         f = json.loads(request)["f"]
         said = {"cas": True, "scan": {"k": value}, "hello": "hello"}.get(f, value)
         return json.dumps({"value": said}).encode() + b"\n"
+
+
+class RepeatingDriver(LineDriver):
+    """Sends once more, on a new connection, what had no answer."""
+
+    def ask(self, request: dict[str, Any], *, effective: bool = False) -> Any:
+        try:
+            return super().ask(request, effective=effective)
+        except (Failed, Indeterminate):
+            return super().ask(request, effective=effective)
+
+
+class LineSystem:
+    """The service on one node; with ``--misbehave`` its client repeats requests."""
+
+    name = "line"
+    options = (Option(name="misbehave", kind=bool, default=False, help="repeat requests"),)
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.misbehave = bool(options.get("misbehave"))
+
+    def abilities(self) -> Sequence[type]:
+        return (Registers, Transactions, Predicates, Sets, Counters)
+
+    def claims(self) -> Sequence[str]:
+        return ("strict-serializable",)
+
+    def versions(self) -> Mapping[str, str]:
+        return {"line": "1"}
+
+    def ports(self) -> Sequence[Port]:
+        return (Port(PORT, clients=True),)
+
+    def install(self, node: Node) -> None: ...
+
+    def start(self, stage: Stage, node: Node) -> Sequence[Daemon]:
+        program = [sys.executable, str(Path(__file__).resolve()), node.listen(PORT)]
+        return [node.start(program, name="line")]
+
+    def ready(self, stage: Stage, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            driver = LineDriver(1.0)
+            try:
+                driver.open(stage.cluster.nodes[0].client_address)
+                return
+            except Failed as error:
+                if time.monotonic() > deadline:
+                    raise NotReady(f"line: {error}") from error
+                time.sleep(0.02)
+            finally:
+                driver.close()
+
+    def client(self, op_timeout_s: float) -> Any:
+        return BlockingClient((RepeatingDriver if self.misbehave else LineDriver)(op_timeout_s))
+
+    def speaker(self) -> LineSpeaker:
+        return LineSpeaker()
+
+
+SYSTEMS = {"line": LineSystem}
+
+
+if __name__ == "__main__":
+    with LineServer(*split_address(sys.argv[1])):
+        signal.pause()

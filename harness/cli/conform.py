@@ -118,13 +118,8 @@ def _tried(scenario: Scenario, registry: Registry, server: str, only: tuple[str,
 
     known = [trial.name for trial in TRIALS]
     if strange := [name for name in only if name not in known]:
-<<<<<<< HEAD
         raise UsageError(f"no operation {shown(strange[0])} is tried", f"one of {', '.join(known)}")
-    system: System = registry.get("systems", scenario.system)(scenario.all_options)
-=======
-        raise UsageError(f"no operation {strange[0]!r} is tried", f"one of {', '.join(known)}")
     system = prepare(scenario, registry).system
->>>>>>> main
     findings = Findings(system.name)
     speaker = system.speaker() if isinstance(system, Spoken) else None
     if server != "real" and speaker is not None:

@@ -17,14 +17,15 @@ from harness.cli.options import json_option, names, plugin_option
 from harness.cli.speech import say
 from harness.cli.test import SystemVerb, is_quick
 from harness.cluster.providers import NAMES
+from harness.contract.command import abilities_of
 from harness.errors import NeedsError, UsageError
 from harness.plugins import Registry
 from harness.run.scenario import resolve
 from harness.store.scenario import Scenario, registry_of
+from harness.wording import shown
 
 if TYPE_CHECKING:
     from harness.conformance.findings import Findings
-    from harness.contract.system import System
 
 OWN = ("as_json", "only", "server", "workload", "nemesis")
 SERVERS = ("scripted", "real", "both")
@@ -62,6 +63,7 @@ class ConformVerb(SystemVerb):
     help="scripted needs a speaker, and no cluster; real starts one node, behind a proxy",
 )
 @flag("provider", default="local", help=f"how the node comes to exist: {', '.join(NAMES)}")
+@flag("client", help="a program that is the client, in place of the system's own", metavar="CMD")
 @plugin_option
 @json_option
 def VERB(**flags: Any) -> int:
@@ -89,13 +91,15 @@ def _scenario(flags: dict[str, Any]) -> tuple[Scenario, Registry]:
     if "system" not in given:
         raise UsageError("which system's client?", "polygraph conform etcd, or --plugin FILE")
     has = set(registry.get("systems", given["system"])({}).abilities())
+    if given.get("client"):
+        has = set(abilities_of(given["client"])[1])
     for name in sorted(registry.names("workloads"), key=lambda name: name != Scenario.workload):
         needs = registry.get("workloads", name).needs
         if set(needs) <= has:
             table = {**given, "workload": name, "nodes": 1, "nemesis": "none"}
             return resolve(table, registry), registry
     raise UsageError(
-        f"the clients of {given['system']!r} can do nothing that is tried",
+        f"the clients of {shown(given['system'])} can do nothing that is tried",
         "polygraph list --matrix",
     )
 
@@ -110,11 +114,12 @@ def _tried(scenario: Scenario, registry: Registry, server: str, only: tuple[str,
     from harness.conformance.kit import cases
     from harness.conformance.trial import TRIALS
     from harness.contract.speaker import Spoken
+    from harness.run.preparation import prepare
 
     known = [trial.name for trial in TRIALS]
     if strange := [name for name in only if name not in known]:
-        raise UsageError(f"no operation {strange[0]!r} is tried", f"one of {', '.join(known)}")
-    system: System = registry.get("systems", scenario.system)(scenario.all_options)
+        raise UsageError(f"no operation {shown(strange[0])} is tried", f"one of {', '.join(known)}")
+    system = prepare(scenario, registry).system
     findings = Findings(system.name)
     speaker = system.speaker() if isinstance(system, Spoken) else None
     if server != "real" and speaker is not None:
@@ -122,7 +127,7 @@ def _tried(scenario: Scenario, registry: Registry, server: str, only: tuple[str,
         try_scripted(findings, [c for c in every if not only or c.trial.name in only])
     elif server == "scripted":
         raise UsageError(
-            f"the system {system.name!r} brings no speaker of its protocol",
+            f"the system {shown(system.name)} brings no speaker of its protocol",
             "--server real, or speaker() of the system: harness.contract.speaker",
         )
     if server != "scripted":

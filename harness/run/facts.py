@@ -20,6 +20,7 @@ from harness.judge.unavailable import origins
 from harness.run.preparation import Parts
 from harness.run.schedule_file import as_json
 from harness.verdict.evidence import CheckerOptions, RunFacts
+from harness.wording import shown as in_words
 
 OLD_PATTERNS: Final = ("crash_patterns", "expected_exits")
 OLD_KIND: Final = "crash"
@@ -71,7 +72,8 @@ def log_options(system: System) -> CheckerOptions:
         for each in (pattern for patterns in table.values() for pattern in patterns):
             if not is_harmless(each):
                 raise UsageError(
-                    f"{system.name}: the search for the log pattern {each!r} may never end, or it"
+                    f"{system.name}: the search for the log pattern {in_words(each)}"
+                    " may never end, or it"
                     " is no regular expression",
                     "a pattern without a repetition or a choice inside of a repetition",
                 )

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.declared import choose
-from harness.cli.flags import flag
+from harness.cli.flags import completes, flag
 from harness.cli.options import json_option, names, plugin_option
 from harness.cli.speech import say
-from harness.cli.test import SystemVerb
+from harness.cli.test import SystemVerb, is_quick
 from harness.cluster.providers import NAMES
+from harness.contract.command import abilities_of
 from harness.errors import NeedsError, UsageError
-from harness.option import ENVIRONMENT_PREFIX
 from harness.plugins import Registry
 from harness.run.scenario import resolve
 from harness.store.scenario import Scenario, registry_of
+from harness.wording import shown
 
 if TYPE_CHECKING:
     from harness.conformance.findings import Findings
-    from harness.contract.system import System
 
 OWN = ("as_json", "only", "server", "workload", "nemesis")
 SERVERS = ("scripted", "real", "both")
@@ -33,6 +33,8 @@ SERVERS = ("scripted", "real", "both")
 
 class ConformVerb(SystemVerb):
     """``conform``: where the plug-ins have one system, it need not be named."""
+
+    part_kinds = ("systems", "providers")
 
     def make_context(
         self,
@@ -42,7 +44,9 @@ class ConformVerb(SystemVerb):
         **extra: Any,
     ) -> click.Context:
         """Name the system of the plug-ins, so that its flags are known."""
-        chosen = choose(self.params, args, ENVIRONMENT_PREFIX)
+        if is_quick(args, extra):
+            return super().make_context(info_name, args, parent, **extra)
+        chosen = choose(self.params, args)
         own = set(chosen.registry.names("systems")) - set(Registry().names("systems"))
         if not chosen.system and len(own) == 1:
             args = [own.pop(), *args]
@@ -50,7 +54,7 @@ class ConformVerb(SystemVerb):
 
 
 @click.command("conform", cls=ConformVerb)
-@click.argument("system", required=False)
+@click.argument("system", required=False, shell_complete=completes("system"))
 @flag("only", help="operations to try, with commas: write,transaction (default: all)")
 @flag(
     "server",
@@ -59,6 +63,7 @@ class ConformVerb(SystemVerb):
     help="scripted needs a speaker, and no cluster; real starts one node, behind a proxy",
 )
 @flag("provider", default="local", help=f"how the node comes to exist: {', '.join(NAMES)}")
+@flag("client", help="a program that is the client, in place of the system's own", metavar="CMD")
 @plugin_option
 @json_option
 def VERB(**flags: Any) -> int:
@@ -86,13 +91,15 @@ def _scenario(flags: dict[str, Any]) -> tuple[Scenario, Registry]:
     if "system" not in given:
         raise UsageError("which system's client?", "polygraph conform etcd, or --plugin FILE")
     has = set(registry.get("systems", given["system"])({}).abilities())
+    if given.get("client"):
+        has = set(abilities_of(given["client"])[1])
     for name in sorted(registry.names("workloads"), key=lambda name: name != Scenario.workload):
         needs = registry.get("workloads", name).needs
         if set(needs) <= has:
             table = {**given, "workload": name, "nodes": 1, "nemesis": "none"}
             return resolve(table, registry), registry
     raise UsageError(
-        f"the clients of {given['system']!r} can do nothing that is tried",
+        f"the clients of {shown(given['system'])} can do nothing that is tried",
         "polygraph list --matrix",
     )
 
@@ -107,11 +114,12 @@ def _tried(scenario: Scenario, registry: Registry, server: str, only: tuple[str,
     from harness.conformance.kit import cases
     from harness.conformance.trial import TRIALS
     from harness.contract.speaker import Spoken
+    from harness.run.preparation import prepare
 
     known = [trial.name for trial in TRIALS]
     if strange := [name for name in only if name not in known]:
-        raise UsageError(f"no operation {strange[0]!r} is tried", f"one of {', '.join(known)}")
-    system: System = registry.get("systems", scenario.system)(scenario.all_options)
+        raise UsageError(f"no operation {shown(strange[0])} is tried", f"one of {', '.join(known)}")
+    system = prepare(scenario, registry).system
     findings = Findings(system.name)
     speaker = system.speaker() if isinstance(system, Spoken) else None
     if server != "real" and speaker is not None:
@@ -119,7 +127,7 @@ def _tried(scenario: Scenario, registry: Registry, server: str, only: tuple[str,
         try_scripted(findings, [c for c in every if not only or c.trial.name in only])
     elif server == "scripted":
         raise UsageError(
-            f"the system {system.name!r} brings no speaker of its protocol",
+            f"the system {shown(system.name)} brings no speaker of its protocol",
             "--server real, or speaker() of the system: harness.contract.speaker",
         )
     if server != "scripted":

@@ -18,10 +18,22 @@ _MODULES: Mapping[str, str] = {
     "local:plain": "harness.cluster.plain.provider",
     "docker": "harness.cluster.docker.provider",
     "ssh": "harness.cluster.ssh.provider",
+    "none": "harness.cluster.existing.provider",
 }
 """Name as given to ``--provider`` to the module whose ``PROVIDER`` serves it."""
 
 NAMES = tuple(_MODULES)
+
+LINES: Mapping[str, str] = {
+    "local": "nodes on this Linux machine, in whichever of the three ways works",
+    "local:root": "nodes as namespaces, made as root",
+    "local:userns": "nodes as namespaces, made by an ordinary user",
+    "local:plain": "nodes as plain processes on loopback, where namespaces are forbidden",
+    "docker": "nodes as containers",
+    "ssh": "hosts of yours, reached over ssh",
+    "none": "endpoints that run already, by --endpoint: no faults, no logs",
+}
+"""What each is, in a line."""
 
 
 def of(name: str) -> Provider:

@@ -25,6 +25,7 @@ from harness.errors import PolygraphError, SetupError, UsageError
 from harness.linux.surroundings import program
 from harness.plugins import Registry
 from harness.run.start_up import form, install, start
+from harness.wording import shown
 
 NODES = ("n1", "n2", "n3")
 PATIENCE_S = 120.0
@@ -39,7 +40,7 @@ def examine(
     request = providers.choose(_request(asked, provider_name))
     if not request.provider.startswith("local:"):
         raise UsageError(
-            f"the provider {request.provider!r} cannot trace system calls", "--provider local"
+            f"the provider {shown(request.provider)} cannot trace system calls", "--provider local"
         )
     with tempfile.TemporaryDirectory(prefix="polygraph-clock-") as folder:
         told = _run(request, Path(folder), {**asked, "provider": request.provider})

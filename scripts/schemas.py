@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from harness.evidence.milestones import Milestone
 from harness.history.ledger import EVENTS, LedgerEntry
 from harness.history.operation import TYPES, Header, Operation
 from harness.verdict.evidence import End, Progress, RunFacts, States
@@ -26,6 +27,7 @@ KINDS: Final[Mapping[str, type]] = {
     "header": Header,
     "operation": Operation,
     "ledger": LedgerEntry,
+    "milestone": Milestone,
     "run": RunFacts,
     "final_states": States,
     "progress": Progress,

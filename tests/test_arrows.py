@@ -54,8 +54,9 @@ ARROWS: Mapping[str, frozenset[str]] = {
     | {"harness.cluster", "harness.cluster.namespaces", "harness.cluster.plain"},
     "harness.cluster.docker": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
     "harness.cluster.ssh": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
+    "harness.evidence": CONTRACT,
     "harness.run": CONTRACT
-    | {"harness.cluster", "harness.judge", "harness.verdict", "harness.report"},
+    | {"harness.cluster", "harness.evidence", "harness.judge", "harness.verdict", "harness.report"},
     "harness.conformance": CONTRACT | {"harness.cluster", "harness.run"},
     "harness.report": BASE | {"harness.history", "harness.verdict"},
     "harness.soak": BASE | {"harness.report"},
@@ -68,6 +69,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "nemeses": CONTRACT,
     "nemeses.network": CONTRACT | {"nemeses"},
     "nemeses.process": CONTRACT | {"nemeses"},
+    "nemeses.actions": CONTRACT | {"nemeses"},
     "nemeses.clock": CONTRACT | {"nemeses", "harness.cluster.hands"},
     "checkers": frozenset(),
     "checkers.proof": RECORD,

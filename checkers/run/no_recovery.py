@@ -41,7 +41,8 @@ class NoRecovery:
         stats = {"ready": bool(recovery["ready"]), "seconds": recovery.get("seconds")}
         if recovery["ready"]:
             return Verdict(valid=True, stats=stats)
-        faults = recorded_faults(record.faults or ())
+        faults = [fault for fault in recorded_faults(record.faults or ()) if not fault.is_action]
+        faults = [fault for fault in faults if fault.begun_ns is not None]
         if all(fault.injected_ns is None for fault in faults):
             return Verdict(
                 valid=UNKNOWN,

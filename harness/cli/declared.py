@@ -1,8 +1,8 @@
 """The flags that a system, its workload, its nemeses and its provider add to ``polygraph test``.
 
 Which flags exist depends on words of the same command line, so it is read twice: once leniently,
-only to find SYSTEM, ``--workload``, ``--nemesis``, ``--provider``, ``--plugin`` and
-``--scenario``, and once for good with the flags that those declare. A wrong flag thus
+only to find SYSTEM, ``--workload``, ``--nemesis`` or ``--schedule``, ``--provider``, ``--plugin``
+and ``--scenario``, and once for good with the flags that those declare. A wrong flag thus
 gets click's own treatment, and ``polygraph test etcd --help`` shows all of them.
 """
 
@@ -22,6 +22,7 @@ from harness.errors import UsageError, unknown_name
 from harness.option import with_files
 from harness.plugins import Registry
 from harness.run.scenario import owned_options
+from harness.run.schedule_file import read_lines
 from harness.scenarios import shipped
 from harness.store.scenario import Scenario, read_toml, registry_of
 
@@ -61,7 +62,7 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str], environment: 
     return Chosen(
         system=str((known or words or [table.get("system", "")])[0]),
         workload=str(table.get("workload", Scenario.workload)),
-        nemeses=names(table.get("nemesis", "")),
+        nemeses=names(table.get("nemesis", "")) or _scheduled(table.get("schedule")),
         provider=str(table.get("provider", Scenario.provider)),
         registry=registry,
     )
@@ -81,6 +82,10 @@ def scenario_table(name: str | Path | None) -> dict[str, Any]:
     if path.name not in found:
         raise UsageError(unknown_name("scenario file or shipped scenario", path.name, list(found)))
     return tomllib.loads(found[path.name].read_text("utf-8"))
+
+
+def _scheduled(path: str | None) -> tuple[str, ...]:
+    return tuple(read_lines(Path(path)).faults) if path else ()
 
 
 def declared_flags(chosen: Chosen, taken: Sequence[click.Parameter]) -> list[Flag]:

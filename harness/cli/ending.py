@@ -10,6 +10,7 @@ import click
 
 from harness.cli.progress import colours
 from harness.cli.speech import say
+from harness.verdict.verdict_file import told_counts
 
 WORDS = {True: ("VALID", "green"), False: ("INVALID", "red"), "unknown": ("UNKNOWN", "yellow")}
 
@@ -60,8 +61,8 @@ def _count(part: Mapping[str, Any], kind: str, cases: int) -> str:
 
 
 def tally_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
-    """Operations by f, and faults as injected, bitten and healed."""
+    """Operations by f, faults as injected, bitten and healed, actions as done and refused."""
     for f, counts in verdict.get("operations", {}).items():
         yield f"  {f}: " + ", ".join(f"{n} {type_}" for type_, n in counts.items())
     for fault, counts in verdict.get("faults", {}).items():
-        yield f"  {fault}: " + ", ".join(f"{n} {event}" for event, n in counts.items())
+        yield f"  {fault}: " + ", ".join(f"{n} {event}" for event, n in told_counts(counts).items())

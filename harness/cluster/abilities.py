@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from harness.contract import system
+from harness.contract import action, system
 from harness.contract.node import Clocks, ClockSettable, HasProcesses, Partitionable
 
 _EVERY = (HasProcesses, Partitionable, Clocks, ClockSettable)
@@ -32,7 +32,7 @@ ABILITIES: Mapping[str, Mapping[type, str]] = {
 
 def of_systems(needs: Iterable[type]) -> list[type]:
     """Those abilities that a system must have, not a provider."""
-    return [need for need in needs if need.__module__ == system.__name__]
+    return [need for need in needs if need.__module__ in (system.__name__, action.__name__)]
 
 
 def lacking(needs: Iterable[type], provider: str) -> list[type]:

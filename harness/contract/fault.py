@@ -76,6 +76,18 @@ class HasEffects(Protocol):
 
 
 @runtime_checkable
+class ResolvesLate(Protocol):
+    """A fault (or action) some of whose plans name targets that only the moment itself tells.
+
+    Such a plan (whoever leads after the change of leaders that it waits for) is not armed ahead.
+    """
+
+    def resolves_late(self, plan: Mapping[str, Any]) -> bool:
+        """Whether this plan is one of them."""
+        ...
+
+
+@runtime_checkable
 class AimsAtRoles(Protocol):
     """A fault that can be aimed at a role: ``--kill-targets alpha:one``."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from harness.linux.identity import ProcessIdentity as ProcessIdentity
 
@@ -47,6 +47,19 @@ def split_address(address: str) -> tuple[str, int]:
     """The host (an IPv6 address without its brackets) and the port of a ``host:port``."""
     host, _, port = address.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+User = str | int
+"""An account of the node by its name, with its groups; or a number, with the group of that number.
+
+A number needs no account. (Programs that ask for the name of their user need one: ``initdb`` does.)
+"""
+
+UNPRIVILEGED: Final = 65534
+"""Some user that is not root, wherever that is: ``nobody`` on nearly every Linux.
+
+Where nodes run as somebody else than root already, that user is as good and stays.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +163,18 @@ class Node(Protocol):
         """The controller's folder for this node's logs (``nodes/<name>/`` of the run)."""
         ...
 
-    def run(self, argv: Sequence[str], *, timeout_s: float = 30.0, check: bool = True) -> Completed:
-        """Run a short command; ``NodeError`` at the time-out or, if ``check``, on a bad exit."""
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30.0,
+        check: bool = True,
+        user: User | None = None,
+    ) -> Completed:
+        """Run a short command; ``NodeError`` at the time-out or, if ``check``, on a bad exit.
+
+        ``user`` as in :meth:`start`.
+        """
         ...
 
     def start(
@@ -161,8 +184,13 @@ class Node(Protocol):
         name: str,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        user: User | None = None,
     ) -> Daemon:
-        """Start a daemon; both outputs are appended to ``log_dir/<name>.log``."""
+        """Start a daemon; both outputs are appended to ``log_dir/<name>.log``.
+
+        As ``user`` where one is given: the data folder is then that user's, and its ``HOME``. What
+        it executes must be open to it. ``NodeError`` where nobody here can become that user.
+        """
         ...
 
     def bring(self, program: Path) -> str:

@@ -1,10 +1,14 @@
 """The fault ledger: what was meant, done, seen to bite and healed, on disk before it happens.
 
-A run may die at any moment, and a fault that nobody remembers is never undone. So every step
-of a fault is a line of ``faults.jsonl``, and the line is on the disk (one ``write``, then
-``fsync``) *before* the step is taken: ``intend`` before the injection, ``heal`` before the
-healing. Whoever finds the file later can undo what it says (``polygraph heal``), and the judge
-can tell a fault that bit from one that was merely asked for.
+A run may die at any moment, and a fault that nobody remembers is never undone. So every step of a
+fault is a line of ``faults.jsonl``, and the line is on the disk (one ``write``, then ``fsync``)
+*before* the step is taken: ``intend`` before the injection, ``heal`` before the healing. What is
+*armed*, to be injected within milliseconds of something that is waited for, has its ``intend`` on
+the disk long before; then ``fire`` is written just before the injection, and is not waited for (it
+outlives this process, and after a loss of power the intention tells enough), and ``disarmed`` where
+that moment never came. Momentary actions end with ``done`` or ``refused``. Whoever finds the file
+later can undo what it says (``polygraph heal``), and the judge can tell a fault that bit from one
+that was merely asked for.
 
 The writer is used from worker threads only; a line costs one ``fsync``, some milliseconds,
 which is why it is never called on the loop that serves the clients. The first failed or short
@@ -24,7 +28,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from harness.confidential import cleared
-from harness.errors import HistoryError, StoreError, cannot_write
+from harness.errors import HistoryError, PolygraphError, StoreError, cannot_write
 from harness.history.bounds import USUAL, Bounds, beyond
 from harness.store.untrusted import Folder, TooLarge
 
@@ -36,8 +40,18 @@ BIT: Final = "bit"
 HEAL: Final = "heal"
 HEALED: Final = "healed"
 FAILED: Final = "failed"
+FIRE: Final = "fire"
+DISARMED: Final = "disarmed"
+DONE: Final = "done"
+REFUSED: Final = "refused"
+ARMED: Final = "armed"
+MOMENTARY: Final = "momentary"
+"""Keys of the detail of ``intend``: it is not fired yet; it is no fault, and never healed."""
 _CHUNK_BYTES: Final = 1 << 16
-EVENTS: Final = (INTEND, INJECTED, BIT, HEAL, HEALED, FAILED)
+EVENTS: Final = (
+    *(INTEND, INJECTED, BIT, HEAL, HEALED, FAILED),
+    *(FIRE, DISARMED, DONE, REFUSED),
+)
 
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -47,8 +61,9 @@ Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 class LedgerEntry(msgspec.Struct, frozen=True):
     """One line of ``faults.jsonl``: what was meant, done, seen to bite and healed, and when.
 
-    ``event`` is one of ``intend injected bit heal healed failed``; ``fault`` is the word given
-    to ``--nemesis``; ``time`` is nanoseconds since the start of the run, on the history's clock;
+    ``event`` is one of ``intend injected bit heal healed failed``, for what was armed also ``fire``
+    or ``disarmed``, for actions ``done`` or ``refused``; ``fault`` is the word given to
+    ``--nemesis``; ``time`` is nanoseconds since the start of the run, on the history's clock;
     ``detail`` carries shape, resolved targets and the measured proof.
     """
 
@@ -77,7 +92,8 @@ class Ledger:
         self.path = path
         self._clock = clock
         self._listener = listener
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # the file's order: never held while the disk is waited for
+        self._sync_lock = threading.Lock()  # taken before _lock, never after it
         self._entries = read_ledger(path)
         self._broken: str | None = None
         self._file = _open(path)
@@ -90,11 +106,15 @@ class Ledger:
         with self._lock:
             number = max((entry.id for entry in self._entries), default=-1) + 1
             entry = self._append(number, fault, list(targets), INTEND, detail)
+        self._sync()
         self._tell(entry)
         return entry.id
 
     def record(self, id: int, event: str, detail: Mapping[str, Any] | None = None) -> LedgerEntry:
-        """Write down ``event`` of the injection ``id``; ``StoreError`` if it is not on disk."""
+        """Write down ``event`` of the injection ``id``; ``StoreError`` if it is not on disk.
+
+        ``fire`` alone is written and not waited for.
+        """
         if event not in EVENTS:
             raise ValueError(f"{event!r} is not an event of the ledger: {', '.join(EVENTS)}")
         with self._lock:
@@ -102,6 +122,8 @@ class Ledger:
             if first is None:
                 raise ValueError(f"the ledger {self.path} has no injection {id}")
             entry = self._append(id, first.fault, first.targets, event, detail or {})
+        if event != FIRE:
+            self._sync()
         self._tell(entry)
         return entry
 
@@ -113,7 +135,7 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file. Safe twice; later writes raise ``StoreError``."""
-        with self._lock:
+        with self._sync_lock, self._lock:
             if self._file >= 0:
                 os.close(self._file)
                 self._file = -1
@@ -122,23 +144,35 @@ class Ledger:
     def _append(
         self, id: int, fault: str, targets: list[str], event: str, detail: Mapping[str, Any]
     ) -> LedgerEntry:
-        if self._broken is not None:
-            raise StoreError(f"the fault ledger {self.path} cannot be written: {self._broken}")
+        self._refuse_broken()
         entry = LedgerEntry(id, fault, targets, event, self._clock(), cleared(dict(detail)))
-        self._write(msgspec.json.encode(entry) + b"\n")
-        self._entries.append(entry)
-        return entry
-
-    def _write(self, line: bytes) -> None:
+        line = msgspec.json.encode(entry) + b"\n"
         try:
             written = os.write(self._file, line)
             if written < len(line):
                 raise OSError(f"only {written} of {len(line)} bytes were written")
-            os.fsync(self._file)
         except OSError as error:
-            self._broken = str(error)
-            what = f"the fault ledger {self.path} cannot be written"
-            raise cannot_write(what, error, "faults in force are still healed") from error
+            raise self._break(error) from error
+        self._entries.append(entry)
+        return entry
+
+    def _sync(self) -> None:
+        """Have the disk hold all that was written by now."""
+        with self._sync_lock:
+            self._refuse_broken()
+            try:
+                os.fsync(self._file)
+            except OSError as error:
+                raise self._break(error) from error
+
+    def _refuse_broken(self) -> None:
+        if self._broken is not None:
+            raise StoreError(f"the fault ledger {self.path} cannot be written: {self._broken}")
+
+    def _break(self, error: OSError) -> PolygraphError:
+        self._broken = str(error)
+        what = f"the fault ledger {self.path} cannot be written"
+        return cannot_write(what, error, "faults in force are still healed")
 
     def _tell(self, entry: LedgerEntry) -> None:
         if self._listener is not None:

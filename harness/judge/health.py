@@ -282,16 +282,44 @@ def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator
     if record.faults is None:
         return
     faults = recorded_faults(record.faults)
-    bitten = {fault.fault for fault in faults if fault.bit_ns is not None}
+    met = {fault.fault for fault in faults if fault.bit_ns is not None or fault.done_ns is not None}
     for fault in requested:
-        if fault not in bitten:
+        if fault in met:
+            continue
+        mine = [each for each in faults if each.fault == fault]
+        why = _why_harmless(mine)
+        was = "seen to bite" if not any(each.is_action for each in mine) else "seen to be done"
+        if why is not None:
+            yield HealthFinding(
+                check="fault-bit",
+                level="warning",
+                message=f"of {fault!r} nothing came about: {why}",
+                settle=of_more(_more(record, "time_limit", 2, "a longer --time-limit")),
+            )
+        else:
             yield HealthFinding(
                 check="fault-bit",
                 level="unknown",
-                message=f"the fault {fault!r} was asked for but never seen to bite"
+                message=f"the fault {fault!r} was asked for but never {was}"
                 + _last_word(faults, fault),
                 settle=of_more(_longer_fault(record) + "; faults.jsonl says what was measured"),
             )
+
+
+def _why_harmless(mine: Sequence[RecordedFault]) -> str | None:
+    """Why it is no missing bite that none of these faults or actions came about, if it is none.
+
+    What it waited for never came, or the system refused, as it may.
+    """
+    tried = [fault for fault in mine if fault.disarmed_ns is None or fault.has_fired]
+    if any(fault.refused_ns is None for fault in tried):
+        return None
+    told = [entry.detail for fault in tried or mine for entry in fault.entries]
+    why = [each.get("what") or each.get("why") for each in told[-1:]]
+    reason = f" ({why[0]})" if why and why[0] else ""
+    if tried:
+        return f"it was refused each time{reason}"
+    return f"it was never fired{reason}" if mine else None
 
 
 def _last_word(faults: Sequence[RecordedFault], name: str) -> str:

@@ -60,6 +60,7 @@ _CHECKERS: Final = {
     "run.unhandled_exceptions": "unhandled-exceptions",
 }
 _NEMESES: Final = {
+    "actions.admin": "admin",
     "clock.skew": "clock",
     "network.partition": "partition",
     "process.kill": "kill",

@@ -34,7 +34,9 @@ CHANGES: Final[Mapping[int, str]] = {
     " start(stage, node, role) of a system with roles(nodes); ready, primaries and final_states get"
     " the stage instead of the cluster, which is stage.cluster; stop is asked only of a system that"
     " has stop_statuses too, as stop(stage, node); stage.daemons is read, and stage.start starts"
-    " again",
+    " again; log patterns are named once, by kind: crash_patterns() is {'crash': [...]} in"
+    " log_patterns(), expected_exits() is expected_lines() (the old ones work on); beside faults"
+    " there are actions (harness.contract.action), and milestones (harness.contract.milestones)",
 }
 """A version to what it changed."""
 

@@ -14,7 +14,17 @@ from typing import Any
 
 from harness.history.faults import RecordedFault, recorded_faults
 from harness.history.history import History
-from harness.history.ledger import BIT, FAILED, HEALED, INJECTED, INTEND, LedgerEntry
+from harness.history.ledger import (
+    BIT,
+    DISARMED,
+    DONE,
+    FAILED,
+    HEALED,
+    INJECTED,
+    INTEND,
+    REFUSED,
+    LedgerEntry,
+)
 from harness.report.display import shown, visible
 
 _OPENS = re.compile(r"^(?:start|begin|inject)(?:[-_](?P<what>.+))?$")
@@ -23,11 +33,12 @@ _CLOSES = re.compile(r"^(?:stop|heal|end)(?:[-_](?P<what>.+))?$")
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """One injection of one fault; times in nanoseconds since the start of the run.
+    """One injection of one fault, or one action; times in nanoseconds since the start of the run.
 
-    ``start`` is the intention, which is on disk before the injection: a fault whose injection
-    never came back may have been in force. ``end`` is the end of the history where no heal is
-    known. ``what`` says it in words; ``proofs`` are the measured sentences by event.
+    ``start`` is the intention, which is on disk before the injection: a fault whose injection never
+    came back may have been in force. One that was armed ahead starts when it was fired. ``end`` is
+    the end of the history where no heal is known; an action is a moment. ``what`` says it in words;
+    ``proofs`` are the measured sentences by event.
     """
 
     fault: str
@@ -36,6 +47,7 @@ class Band:
     targets: tuple[str, ...] = ()
     shape: str = ""
     what: str = ""
+    is_moment: bool = False
     times: Mapping[str, int] = field(default_factory=dict)
     proofs: Mapping[str, str] = field(default_factory=dict)
 
@@ -43,7 +55,7 @@ class Band:
     def was_injected(self) -> bool:
         """Whether the fault was, or may have been, in force."""
         known = any(event in self.times for event in (INJECTED, BIT, HEALED))
-        return known or FAILED not in self.times
+        return known or not {FAILED, DISARMED} & self.times.keys() or self.is_moment
 
     @property
     def label(self) -> str:
@@ -69,10 +81,14 @@ def _band(fault: RecordedFault, last_ns: int) -> Band:
     for entry in group:
         times.setdefault(entry.event, entry.time)
         targets.update(dict.fromkeys(visible(name, 60) for name in entry.targets))
-        if entry.event in (BIT, HEALED, FAILED):
+        if entry.event in (BIT, HEALED, FAILED, DISARMED, DONE, REFUSED):
             proofs[entry.event] = _proof(entry.detail)
     start = group[0].time if fault.intended_ns is None else fault.intended_ns
+    start = start if fault.fired_ns is None else fault.fired_ns
     end = max(last_ns, start) if fault.healed_ns is None else fault.healed_ns
+    is_moment = fault.is_action and fault.disarmed_ns is None
+    if is_moment and fault.healed_ns is None:
+        end = start
     shape = next((text for entry in group if (text := _shape(entry.detail))), "")
     return Band(
         fault=visible(fault.fault, 60),
@@ -80,6 +96,7 @@ def _band(fault: RecordedFault, last_ns: int) -> Band:
         end=max(end, start),
         targets=tuple(targets),
         shape=shape,
+        is_moment=is_moment,
         what=next((shown(e.detail["what"]) for e in group if _tells(e)), ""),
         times=times,
         proofs=proofs,
@@ -103,7 +120,7 @@ def _proof(detail: Mapping[str, Any]) -> str:
 def _shape(detail: Mapping[str, Any]) -> str:
     for source in (detail, detail.get("plan")):
         if isinstance(source, Mapping):
-            for key in ("shape", "target"):
+            for key in ("shape", "action", "target"):
                 if isinstance(source.get(key), str):
                     return shown(source[key], 40)
     return ""

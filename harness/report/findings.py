@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.report.display import shown, visible
+from harness.verdict.verdict_file import told_counts
 
 MOST_FINDINGS = 200
 """Anomalies that the page holds."""
@@ -20,7 +21,6 @@ MOST_DRAWN = 8
 """Anomalies shown in full; the others stand in a table."""
 MOST_WITNESSES = 60
 """Operations of one witness that are listed."""
-EVENTS = ("injected", "bit", "healed")
 _PROOF_LIMIT = 20_000
 _NAMED = re.compile(r"^\W*(T\d{1,3}) = .*?(?:#|\bindex )(\d{1,12})\b", re.MULTILINE)
 _INDEX = re.compile(r"#(\d{1,12})\b|\b(?:operation|op|index) #?(\d{1,12})\b")
@@ -108,11 +108,11 @@ def steps_beside(value: Any, health: Any) -> list[Issue]:
 
 
 def fault_counts(value: Any) -> list[tuple[str, str]]:
-    """Of each fault how often it was injected, bit and healed, in words."""
+    """Of each fault how often it was injected, bit and healed (or done and refused), in words."""
     found = []
     for name, counts in mapping(value).items():
-        known = mapping(counts)
-        words = [f"{word} {shown(known[word], 20)}" for word in EVENTS if word in known]
+        known = told_counts(mapping(counts))
+        words = [f"{word} {shown(count, 20)}" for word, count in known.items()]
         found.append((visible(str(name), 60), " · ".join(words)))
     return found
 

@@ -235,7 +235,8 @@ def _shades(bands: Sequence[Band], axis: Axis) -> list[Shade]:
         room = max(right, x + len(band.label) * 6.0 + 10.0)
         row = next((row for row, free in enumerate(free_from) if free <= x), len(free_from))
         free_from[row : row + 1] = [room]
-        title = f"{band.label}, {seconds(band.start)} to {seconds(band.end)}"
+        span = "" if band.is_moment else f" to {seconds(band.end)}"
+        title = f"{band.label}, {seconds(band.start)}{span}"
         shades.append(Shade(x=x, width=max(right - x, 2.0), row=row, label=band.label, title=title))
     return shades
 

@@ -260,7 +260,7 @@ def _shade(axes: Axes, band: Band, last_s: float, *, with_label: bool) -> None:
     start, end = band.start / 1e9, min(band.end / 1e9, last_s)
     axes.axvspan(start, end, color=SHADE, alpha=0.16, linewidth=0)
     axes.axvline(start, color=SHADE, linewidth=0.8, alpha=0.7)
-    if with_label and end - start > last_s * 0.03:
+    if with_label and (band.is_moment or end - start > last_s * 0.03):
         axes.annotate(
             visible(band.fault, 24), (start, 1.0), xycoords=("data", "axes fraction"),
             xytext=(3, 3), textcoords="offset points", fontsize=7.5, color=SHADE,

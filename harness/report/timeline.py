@@ -136,6 +136,7 @@ def _band(band: Band) -> dict[str, Any]:
         "label": visible(band.label, 100),
         "start": band.start // 1000,
         "end": band.end // 1000,
-        "healed": "healed" in band.times,
+        "healed": "healed" in band.times or band.is_moment,
+        "moment": band.is_moment,
         "targets": visible(", ".join(band.targets), 200),
     }

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from harness.contract.client import SystemClient, Target
 from harness.errors import PolygraphError, StoreError
@@ -45,12 +45,12 @@ from harness.generator.leaves import lift
 from harness.generator.streams import split
 from harness.generator.transform import GeneratorError
 from harness.history.operation import INFO, INVOKE, OK, Operation
-from harness.run.completions import as_info, checked, described, ended, shown
+from harness.run.completions import as_info, checked, ended, shown
 from harness.run.recording import Recorder, record_completion, record_invocation
 from harness.run.tally import Tally
 from harness.run.timers import Alarm, Heartbeat
 from harness.run.watchdog import Watchdog
-from harness.run.workers import Departures, Invoke, Worker, is_ending
+from harness.run.workers import Departures, Invoke, Worker
 
 MOST_HOPS = 3
 STUCK_PER_THREAD = 4
@@ -66,10 +66,9 @@ class Dispatcher:
 
     ``nodes`` are targets, ``(name, address)`` or plain addresses; client thread i talks to node i
     modulo their number, and a name is recorded with each invocation. ``run`` is the run's id, from
-    which trace ids follow. ``open_client()`` gives a new
-    client, opened within the time of its process's first operation; ``invoke(client,
-    operation)`` the completion. ``nemesis(operation)``, if there is one, carries out what is on
-    the nemesis thread.
+    which trace ids follow. ``open_client()`` gives a new client, opened within the time of its
+    process's first operation; ``invoke(client, operation)`` the completion. The nemesis works
+    beside (:mod:`harness.run.lines`), and :meth:`note` puts what it does into the same history.
 
     ``watchdog`` is fed while a generator is carried out; its owner starts and stops it.
 
@@ -86,7 +85,6 @@ class Dispatcher:
         concurrency: int,
         open_client: Callable[[], SystemClient],
         invoke: Invoke,
-        nemesis: Callable[[Operation], Awaitable[Operation]] | None = None,
         seed: int = 0,
         run: str | None = None,
         op_timeout_s: float = 5.0,
@@ -102,7 +100,6 @@ class Dispatcher:
         self._run_id = run
         self._open_client = open_client
         self._invoke = invoke
-        self._nemesis = nemesis
         self._seed = seed
         self._op_timeout_ns = round(op_timeout_s * NS_PER_S)
         self._say = say
@@ -115,7 +112,7 @@ class Dispatcher:
         self._workers: list[Worker] = []
         self._departures = Departures()
         self._concurrency = concurrency
-        start = initial_context(concurrency, nemesis=nemesis is not None)
+        start = initial_context(concurrency, nemesis=False)
         self._free = self._all = start.all
         self._processes = start.processes
         self._answered = 0  # threads whose present process has had an ok
@@ -127,8 +124,6 @@ class Dispatcher:
         self._error: Exception | None = None
         self._broken: StoreError | None = None
         self._stopped_ns = -1
-        self._nemesis_open: Operation | None = None
-        self._nemesis_task: asyncio.Task[None] | None = None
         self._sleeping: dict[int, asyncio.TimerHandle] = {}
         self._is_armed = False
         self._is_pending = False
@@ -189,6 +184,18 @@ class Dispatcher:
             self._done = None
             self._generator = NOTHING
             self._cancel_timers()
+
+    def note(self, operation: Operation) -> Operation | None:
+        """Record one end of an operation of the nemesis, which works beside. Any thread.
+
+        ``None`` if nothing can be recorded any more; the run then ends.
+        """
+        told = as_info(operation)
+        try:
+            return record_completion(self._journal, told, told)
+        except StoreError as error:
+            self._loop.call_soon_threadsafe(self._break, error)
+            return None
 
     def renew(self, *, after_failures: bool = False) -> None:
         """Go on with new processes and new clients only; call it while nothing runs.
@@ -269,7 +276,8 @@ class Dispatcher:
             recorded = operation
         else:
             recorded = record_invocation(self._journal, self._addressed(operation, thread))
-            self._hand_over(thread, recorded)
+            self._tally.add(recorded)
+            self._workers[thread].take(recorded)
         self._free ^= 1 << thread
         self._rotation = next_rotation(self._rotation)
         # Last, because a generator may raise here, and what is recorded must be carried out.
@@ -286,18 +294,8 @@ class Dispatcher:
             raise _not_fitting(operation, "type is not invoke")
         return thread
 
-    def _hand_over(self, thread: int, recorded: Operation) -> None:
-        if thread < self._concurrency:
-            self._tally.add(recorded)
-            self._workers[thread].take(recorded)
-        else:
-            self._nemesis_open = recorded
-            self._nemesis_task = self._loop.create_task(self._do_nemesis(recorded))
-
     def _addressed(self, operation: Operation, thread: int) -> Operation:
-        """The invocation as it is recorded: a client's with its node, the nemesis' as info."""
-        if thread == self._concurrency:
-            return as_info(operation)
+        """The invocation as it is recorded, with its node."""
         return Operation(
             -1,
             -1,
@@ -378,23 +376,7 @@ class Dispatcher:
         self._processes = context.processes
         self._answered &= ~(1 << thread)
 
-    # -- the nemesis, sleep and log ------------------------------------------------------------
-
-    async def _do_nemesis(self, invocation: Operation) -> None:
-        assert self._nemesis is not None
-        task = asyncio.current_task()
-        try:
-            completion = checked(invocation, await self._nemesis(invocation))
-        except BaseException as error:
-            if is_ending(task):
-                raise
-            completion = ended(invocation, INFO, described(error))
-        self._end_nemesis(invocation, completion)
-
-    def _end_nemesis(self, invocation: Operation, completion: Operation) -> None:
-        if self._nemesis_open is invocation:
-            self._nemesis_open = None
-            self._complete(self._concurrency, invocation, as_info(completion))
+    # -- sleep and log -------------------------------------------------------------------------
 
     def _keep_busy(self, thread: int, operation: Operation) -> None:
         """Not for a worker: print, or leave the thread idle for a time; nothing is recorded."""
@@ -422,9 +404,6 @@ class Dispatcher:
         for worker in self._workers:
             if worker.operation is not None and now - worker.since_ns > self._op_timeout_ns:
                 self._expire(worker, worker.operation)
-        if self._nemesis_open is not None and 0 <= self._stopped_ns < now - self._op_timeout_ns:
-            stopped = ended(self._nemesis_open, INFO, "still under way when the run was stopped")
-            self._end_nemesis(self._nemesis_open, stopped)
         if self.stuck_clients >= STUCK_PER_THREAD * self._concurrency and self.stuck is None:
             self.stuck = f"{self.stuck_clients} clients hang and cannot be closed"
             if places := ", ".join(f"{n} in {place}" for place, n in self.stuck_in.items()):

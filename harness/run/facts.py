@@ -18,6 +18,7 @@ from harness.errors import PolygraphError, UsageError
 from harness.judge.patterns import is_harmless
 from harness.judge.unavailable import origins
 from harness.run.preparation import Parts
+from harness.run.schedule_file import as_json
 from harness.verdict.evidence import CheckerOptions, RunFacts
 
 OLD_PATTERNS: Final = ("crash_patterns", "expected_exits")
@@ -42,7 +43,7 @@ def first_facts(parts: Parts, cluster: Cluster, run: str) -> RunFacts:
             for name, value in parts.scenario.option_defaults.items()
             if value is None or isinstance(value, str | int | float)
         },
-        "schedule": parts.schedule.as_json() if parts.schedule else None,
+        "schedule": as_json(parts.schedule) if parts.schedule else None,
         "partial": True,
         "recovery": None,
         "exits": [],

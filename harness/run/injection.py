@@ -1,9 +1,13 @@
-"""One injection of one fault: meant, done, watched until it bites, healed, proved healed.
+"""One fault or action, from its arming to its end.
 
-Each step is in the ledger before it is taken. Whether the fault bites is measured again and
-again by a thread of its own, from the injection until the heal, because a cut bites only when
-the database runs into it; other faults need not wait for that. What fails is written down with
-its phase (``inject``, ``bite`` or ``heal``) and its reason, and an injection that is not proved
+*Arming* resolves the plan and has the intention on disk; *firing* does it. Mostly one follows on
+the other, but what waits for a moment (a milestone) is armed ahead, so that the moment finds all
+done that can be done before. An armed one that never fires is disarmed, and the ledger says so.
+
+Each step is in the ledger before it is taken. Whether a fault bites is measured again and again by
+a thread of its own, from the injection until the heal, because a cut bites only when the database
+runs into it; other faults need not wait for that. What fails is written down with its phase
+(``inject``, ``bite``, ``heal`` or ``act``) and its reason, and an injection that is not proved
 healed stays open, to be healed again at the end of the run.
 """
 
@@ -15,10 +19,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.contract.action import Action, Outcome
 from harness.contract.fault import Fault, HasEffects, Proof, Stage
 from harness.errors import PolygraphError, StoreError
 from harness.history.effects import KEY as EFFECTS
-from harness.history.ledger import BIT, FAILED, HEAL, HEALED, INJECTED, Ledger
+from harness.history.ledger import (
+    ARMED,
+    BIT,
+    DISARMED,
+    DONE,
+    FAILED,
+    FIRE,
+    HEAL,
+    HEALED,
+    INJECTED,
+    MOMENTARY,
+    REFUSED,
+    Ledger,
+)
+
+FIRST_POLL_S = 0.005
+"""A bite is looked for so soon after the first look, then ever more patiently."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +56,13 @@ class Limits:
 
 
 @dataclass(eq=False)
-class Injection:
-    """One fault in force, or on its way in or out. Every method blocks: worker threads only.
+class Attempt:
+    """What faults and actions have in common. Every method blocks: worker threads only.
 
-    ``busy`` is held by whoever injects or heals; :meth:`begin` and :meth:`end` want it held.
+    ``busy`` is held by whoever takes a step; all but :meth:`disarm` want it held.
     """
 
-    fault: Fault
+    what: Fault | Action
     stage: Stage
     ledger: Ledger
     limits: Limits
@@ -50,29 +71,94 @@ class Injection:
     id: int | None = None
     targets: list[str] = field(default_factory=list)
     detail: dict[str, Any] = field(default_factory=dict)
+    trouble: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The word given to ``--nemesis``."""
+        return self.what.name
+
+    def arm(self, plan: Mapping[str, Any], *, is_ahead: bool = False) -> None:
+        """Resolve and write the intention down; ``is_ahead`` if it is not fired at once.
+
+        Raises what the fault raises. Nothing may be done if the ledger cannot be written.
+        """
+        self.targets, detail = self.what.resolve(plan, self.stage)
+        self.detail = self._completed(detail, is_ahead=is_ahead)
+        self.id = self.ledger.intend(self.name, self.targets, self.detail)
+
+    def is_current(self, plan: Mapping[str, Any]) -> bool:
+        """Whether arming it now would give the same targets and the same detail."""
+        targets, detail = self.what.resolve(plan, self.stage)
+        return targets == self.targets and self._completed(detail, is_ahead=True) == self.detail
+
+    def disarm(self, why: str) -> None:
+        """It is never fired: nothing was done, and the ledger says so."""
+        if self.id is not None:
+            self._note(DISARMED, {"why": why})
+            self.id = None
+
+    def _completed(self, detail: Mapping[str, Any], *, is_ahead: bool) -> dict[str, Any]:
+        more: dict[str, Any] = {"occurrence": self.occurrence, EFFECTS: self._effects(detail)}
+        if is_ahead:
+            more[ARMED] = True
+        return {**detail, **more}
+
+    def _effects(self, detail: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the fault says that it will do; ``None`` if it says nothing."""
+        if not isinstance(self.what, HasEffects):
+            return None
+        return self.what.effects(self.stage, self.targets, detail).as_json()
+
+    def _note_fire(self) -> None:
+        if self.detail.get(ARMED):
+            self._note(FIRE, {})
+
+    def _note(self, event: str, detail: Mapping[str, Any]) -> None:
+        """Record, and go on if that fails: a full disk must not keep a fault from its heal."""
+        assert self.id is not None
+        try:
+            self.ledger.record(self.id, event, detail)
+        except StoreError as error:
+            self.trouble.append(said(error))
+
+    def __str__(self) -> str:
+        """``partition of n1 n2``."""
+        return f"{self.name} of {' '.join(self.targets) or 'nobody'}"
+
+
+@dataclass(eq=False)
+class Injection(Attempt):
+    """One fault in force, or on its way in or out."""
+
     has_bitten: bool = False
     is_healed: bool = False
-    trouble: list[str] = field(default_factory=list)
     _ending: threading.Event = field(default_factory=threading.Event)
     _watcher: threading.Thread | None = None
 
-    def begin(self, plan: Mapping[str, Any]) -> None:
-        """Resolve, write the intention down, inject, and begin to watch for the bite.
+    @property
+    def fault(self) -> Fault:
+        """The fault that is injected."""
+        assert not isinstance(self.what, Action)
+        return self.what
 
-        Raises what the fault raises. Nothing is injected if the ledger cannot be written.
-        """
-        self.targets, detail = self.fault.resolve(plan, self.stage)
-        self.detail = {**detail, "occurrence": self.occurrence, EFFECTS: self._effects(detail)}
-        self.id = self.ledger.intend(self.fault.name, self.targets, self.detail)
+    def disarm(self, why: str) -> None:
+        """It is never fired: nothing was done, and the ledger says so."""
+        super().disarm(why)
+        self.is_healed = True
+
+    def fire(self) -> None:
+        """Inject what was armed, and begin to watch for the bite. Raises what the fault raises."""
+        self._note_fire()
         try:
             self.fault.inject(self.stage, self.targets, self.detail)
-        except Exception as error:
+        except BaseException as error:  # whatever a plug-in raises
             self._note(FAILED, {"phase": "inject", "why": said(error)})
             raise
-        self._note(INJECTED, self.detail)
         self._watcher = threading.Thread(
-            target=self._watch, name=f"bite-of-{self.fault.name}-{self.id}", daemon=True
+            target=self._watch, name=f"bite-of-{self.name}-{self.id}", daemon=True
         )
+        self._note(INJECTED, self.detail)
         self._watcher.start()
 
     def end(self) -> str | None:
@@ -93,12 +179,6 @@ class Injection:
         why = f"{failure}; {why}" if failure else why
         self._note(FAILED, {"phase": "heal", "why": why})
         return why
-
-    def _effects(self, detail: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What the fault says that it will do; ``None`` if it says nothing."""
-        if not isinstance(self.fault, HasEffects):
-            return None
-        return self.fault.effects(self.stage, self.targets, detail).as_json()
 
     def _heal(self) -> str | None:
         try:
@@ -123,6 +203,7 @@ class Injection:
 
     def _watch(self) -> None:
         """Measure the bite until it holds; the last measurement comes just before the heal."""
+        pause_s = FIRST_POLL_S
         while True:
             is_last = self._ending.is_set()
             figures: Mapping[str, Any] = {}
@@ -138,19 +219,39 @@ class Injection:
             if is_last:
                 self._note(FAILED, {"phase": "bite", "why": why, "figures": dict(figures)})
                 return
-            self._ending.wait(self.limits.poll_s)
+            self._ending.wait(min(pause_s, self.limits.poll_s))
+            pause_s *= 2
 
-    def _note(self, event: str, detail: Mapping[str, Any]) -> None:
-        """Record, and go on if that fails: a full disk must not keep a fault from its heal."""
-        assert self.id is not None
+
+@dataclass(eq=False)
+class Deed(Attempt):
+    """One action that is done, or on its way."""
+
+    outcome: Outcome | None = None
+
+    @property
+    def action(self) -> Action:
+        """What is done."""
+        assert isinstance(self.what, Action)
+        return self.what
+
+    def fire(self) -> None:
+        """Do what was armed. Raises what the action raises."""
+        self._note_fire()
         try:
-            self.ledger.record(self.id, event, detail)
-        except StoreError as error:
-            self.trouble.append(said(error))
+            self.outcome = self.action.act(self.stage, self.targets, self.detail)
+        except BaseException as error:  # whatever a plug-in raises
+            self._note(FAILED, {"phase": "act", "why": said(error)})
+            raise
+        outcome = self.outcome
+        told = {"what": outcome.what, "figures": dict(outcome.figures)}
+        self._note(DONE if outcome.is_done else REFUSED, told)
 
-    def __str__(self) -> str:
-        """``partition of n1 n2``."""
-        return f"{self.fault.name} of {' '.join(self.targets) or 'nobody'}"
+    def _completed(self, detail: Mapping[str, Any], *, is_ahead: bool) -> dict[str, Any]:
+        completed = {**super()._completed(detail, is_ahead=is_ahead), MOMENTARY: True}
+        if completed[EFFECTS] is None:  # one that declares none has none
+            del completed[EFFECTS]
+        return completed
 
 
 def said(error: BaseException) -> str:

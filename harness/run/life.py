@@ -24,13 +24,13 @@ from harness.contract.client import SystemClient
 from harness.contract.node import Cluster, LogsElsewhere, Losable
 from harness.contract.system import FinalState, Forms, Stage
 from harness.errors import NotReady, PolygraphError, StoreError
-from harness.generator import Generator, any_, clients, nemesis, stagger, time_limit
+from harness.generator import Generator, clients, stagger, time_limit
 from harness.history.journal import Journal
-from harness.history.ledger import Ledger, LedgerEntry
-from harness.history.operation import Header
+from harness.history.operation import Header, Operation
 from harness.history.seal import seal
 from harness.judge.apart import judge_apart
 from harness.linux.stopping import how_stopped, name_of
+from harness.run.beside import Beside
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
 from harness.run.facts import first_facts, node_states, summary
@@ -38,7 +38,6 @@ from harness.run.final_phase import FinalPhase
 from harness.run.initial_state import make_initial_state, refuse_without_processes
 from harness.run.injection import Limits
 from harness.run.machine import MachineWatch
-from harness.run.nemesis import Nemesis
 from harness.run.preparation import Parts
 from harness.run.standstill import LoopWatch
 from harness.run.start_up import form, install, refuse_faults, start, within
@@ -79,7 +78,7 @@ class Life:
     unhealed: list[str] = field(default_factory=list)
     journal: Journal | None = None
     dispatcher: Dispatcher | None = None
-    nemesis: Nemesis | None = None
+    beside: Beside | None = None
     sleep: SleepWatch = field(default_factory=SleepWatch)
     limits: Limits = field(default_factory=Limits)
     give_up: Callable[[str], None] = lambda why: None
@@ -128,8 +127,7 @@ class Life:
         self.events.note(f"{how_stopped(number)}: no new operation is begun")
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stopped.set)
-        if self.dispatcher is not None:
-            self.dispatcher.stop()
+        self._begin_nothing()
 
     def abandon(self) -> None:
         """Somebody else ends this process now: judge nothing, tear nothing down. Any thread."""
@@ -219,16 +217,15 @@ class Life:
 
     async def _operate(self, stage: Stage) -> None:
         assert self.journal is not None
-        ledger = Ledger(self.run_dir / "faults.jsonl", self.journal.now, self._tell_fault)
-        self.nemesis = Nemesis(self.parts.faults, stage, ledger, self.limits)
-        watch = ExitWatch(stage, self.journal.now, lambda: ledger.entries, tell=self._tell_exit)
+        self.beside = self._beside(stage)
+        watch = ExitWatch(stage, self.journal.now, self.beside.entries, tell=self._tell_exit)
         self.machine = MachineWatch(self.run_dir, self.journal.now)
         self._final = FinalPhase(self.parts)
         limit_s = stall_limit_s(self.parts.scenario.op_timeout)
         self._loop_watch = LoopWatch(limit_s, self._stalled)
         self.dispatcher = self._dispatcher(stage)
         if self.interrupted:
-            self.dispatcher.stop()
+            self._begin_nothing()
         watch.start()
         self.sleep.start()
         self.machine.start()
@@ -236,22 +233,27 @@ class Life:
         progress = asyncio.create_task(self._report_progress(stage))
         try:
             with self._phase("run"):
+                self.beside.start()
                 await self._dispatch(self._main_generator())
-            await self._heal_and_read(stage, ledger)
+                await self.beside.end_faults(self._stopped)
+            await self._heal_and_read(stage, self.beside)
+            await asyncio.to_thread(self.beside.close)
             await asyncio.to_thread(self._collect)
         finally:
             progress.cancel()
             self._loop_watch.stop()
             await self.dispatcher.close()
+            await self.beside.end_faults(self._stopped)
             await asyncio.to_thread(watch.stop)
             await asyncio.to_thread(self.machine.stop)
-            if self.nemesis.open_faults():  # whatever went wrong, no fault stays in force
-                self.unhealed = await self._heal_all()
+            if self.beside.nemesis.open_faults():  # whatever went wrong, no fault stays in force
+                self.unhealed = await self.beside.heal_all()
+            await asyncio.to_thread(self.beside.close)
             self._last_facts(watch)
 
-    async def _heal_and_read(self, stage: Stage, ledger: Ledger) -> None:
+    async def _heal_and_read(self, stage: Stage, beside: Beside) -> None:
         with self._phase("heal"):
-            self.unhealed = await self._heal_all()
+            self.unhealed = await beside.heal_all()
         self._note_lost_nodes()
         if self.unhealed or self.interrupted or self.facts.get("ended_early"):
             return
@@ -261,7 +263,7 @@ class Life:
             assert self.dispatcher is not None
             self.dispatcher.renew(after_failures=True)
             with self._phase("final"):
-                await self._dispatch(self._final.generator(ledger.entries))
+                await self._dispatch(self._final.generator(beside.ledger.entries))
             self.facts["final_keys"] = self._final.facts
             with self._phase("states"), contextlib.suppress(Interrupted):
                 await self._unless_stopped(asyncio.to_thread(self._read_states, stage))
@@ -280,9 +282,18 @@ class Life:
         if self.dispatcher.stuck:
             self.facts["ended_early"] = str(self.dispatcher.stuck)
 
+    def _beside(self, stage: Stage) -> Beside:
+        assert self.journal is not None
+        now, folder = self.journal.now, self.run_dir
+        return Beside(
+            self.parts, stage, folder, self.limits, self.events, record=self._record, now=now
+        )
+
+    def _record(self, operation: Operation) -> Operation | None:
+        return None if self.dispatcher is None else self.dispatcher.note(operation)
+
     def _dispatcher(self, stage: Stage) -> Dispatcher:
         assert self.journal is not None
-        assert self.nemesis is not None
         scenario = self.parts.scenario
         return Dispatcher(
             journal=self.journal,
@@ -291,7 +302,6 @@ class Life:
             concurrency=scenario.threads,
             open_client=self._open_client,
             invoke=self._final.invoke(),
-            nemesis=self.nemesis.invoke if self.parts.faults else None,
             seed=scenario.seed,
             op_timeout_s=scenario.op_timeout,
             watchdog=self._loop_watch.watchdog,
@@ -303,8 +313,14 @@ class Life:
         self.defect = f"a defect of the client or the workload: {what}"
         self.facts["ended_early"] = self.facts["defect"] = self.defect
         self._warn(f"the run ends here: {self.defect}")
+        self._begin_nothing()
+
+    def _begin_nothing(self) -> None:
+        """No new operation, no new fault. Any thread."""
         if self.dispatcher is not None:
             self.dispatcher.stop()
+        if self.beside is not None:
+            self.beside.halt()
 
     def _stalled(self, seconds: float) -> None:
         """The loop stands still, so nothing on it can end the run: keep what there is, give up.
@@ -328,19 +344,10 @@ class Life:
 
     def _main_generator(self) -> Generator:
         scenario = self.parts.scenario
-        work: Generator = clients(stagger(1 / scenario.rate, self.parts.workload.generator()))
-        if self.parts.schedule is not None:
-            work = any_(work, nemesis(self.parts.schedule.generator()))
+        work = clients(stagger(1 / scenario.rate, self.parts.workload.generator()))
         return time_limit(scenario.time_limit, work)
 
     # -- after the faults ----------------------------------------------------------------------
-
-    async def _heal_all(self) -> list[str]:
-        assert self.nemesis is not None
-        left = await self.nemesis.heal_all()
-        for message in left:
-            self._warn(f"not healed: {message}")
-        return left
 
     def _note_lost_nodes(self) -> None:
         """A node that the machines lost proves nothing against the system: no recovery is asked."""
@@ -434,10 +441,6 @@ class Life:
         except StoreError as error:
             self._warn(str(error))
 
-    def _tell_fault(self, entry: LedgerEntry) -> None:
-        facts = {"id": entry.id, "fault": entry.fault, "targets": entry.targets}
-        self.events.emit("fault", entry.time, what=entry.event, **facts)
-
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:
         span = [self.now(), self.now()]
@@ -450,7 +453,7 @@ class Life:
 
     async def _report_progress(self, stage: Stage) -> None:
         assert self.dispatcher is not None
-        assert self.nemesis is not None
+        assert self.beside is not None
         while True:
             await asyncio.sleep(PROGRESS_INTERVAL_S)
             self.events.emit(
@@ -458,7 +461,7 @@ class Life:
                 self.now(),
                 limit_s=self.parts.scenario.time_limit,
                 operations={f: dict(counts) for f, counts in self.dispatcher.counts.items()},
-                faults=self.nemesis.open_faults(),
+                faults=self.beside.nemesis.open_faults(),
                 nodes=await asyncio.to_thread(node_states, stage),
                 last_error=self.dispatcher.last_error,
             )

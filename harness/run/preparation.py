@@ -10,17 +10,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.cluster.provider import Request
+from harness.contract.action import Action
 from harness.contract.fault import AimsAtRoles, Fault
 from harness.contract.roles import Role
 from harness.contract.system import Durability, FaultDurations, OfRoles, System, roles_of
 from harness.contract.workload import Workload, WorkloadOptions
 from harness.errors import UsageError
+from harness.evidence.milestones import names_of
 from harness.judge.claims import Claim
 from harness.plugins import Registry
 from harness.run.claims import claim_of
 from harness.run.schedule import Schedule, schedule
+from harness.run.schedule_file import complete, read_lines
 from harness.store.scenario import Scenario
 from harness.wording import shown
 
@@ -34,7 +38,7 @@ class Parts:
     system: System
     workload: Workload
     roles: Sequence[Role]
-    faults: Sequence[Fault]
+    faults: Sequence[Fault | Action]
     schedule: Schedule | None
     claim: Claim
     """What the verdict is against."""
@@ -118,14 +122,29 @@ def _refuse_older_form(system: System) -> None:
         )
 
 
-def _schedule(scenario: Scenario, system: System, faults: Sequence[Fault]) -> Schedule | None:
+def _schedule(
+    scenario: Scenario, system: System, faults: Sequence[Fault | Action]
+) -> Schedule | None:
     if not faults:
         return None
+    longest = scenario.nemesis_duration
     least = {
         fault.name: system.least_duration_s(fault.name)
         for fault in faults
         if isinstance(system, FaultDurations)
     }
+    if scenario.schedule is not None:
+        usual_s = scenario.nemesis_interval / 2 if longest is None else longest
+        found = read_lines(Path(scenario.schedule))
+        return complete(
+            found,
+            faults,
+            scenario.node_names,
+            scenario.seed if found.seed is None else found.seed,
+            lambda name: max(usual_s, least.get(name, 0.0) if longest is None else 0.0),
+            scenario.time_limit,
+            names_of(system),
+        )
     return schedule(
         faults,
         nodes=scenario.node_names,
@@ -133,5 +152,5 @@ def _schedule(scenario: Scenario, system: System, faults: Sequence[Fault]) -> Sc
         interval_s=scenario.nemesis_interval,
         duration_s=scenario.nemesis_duration,
         time_limit_s=scenario.time_limit,
-        least_duration_s=least if scenario.nemesis_duration is None else {},
+        least_duration_s=least if longest is None else {},
     )

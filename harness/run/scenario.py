@@ -22,6 +22,7 @@ from harness.errors import UsageError, unknown_name
 from harness.option import with_files
 from harness.plugins import Registry
 from harness.run.schedule import parse_nemesis
+from harness.run.schedule_file import read_lines
 from harness.store.scenario import CORE, Scenario, core_value, threads
 
 
@@ -63,6 +64,8 @@ def resolve(
     core = {name: core_value(name, table[name]) for name in CORE if table.get(name) is not None}
     core.setdefault("seed", secrets.randbelow(2**32))
     core["nemesis"] = tuple(parse_nemesis(",".join(core.get("nemesis", ())), registry))
+    if core.get("schedule") is not None:
+        core["nemesis"] = _scheduled(core["schedule"], core["nemesis"], registry)
     core["plugin"] = tuple(str(Path(path).resolve()) for path in core.get("plugin", ()))
     scenario = Scenario(**core)
     provider = providers.of(scenario.provider)
@@ -91,6 +94,21 @@ def resolve(
         secret_values=found,
     )
     return check_limits(scenario)
+
+
+def _scheduled(path: Any, given: Sequence[str], registry: Registry) -> tuple[str, ...]:
+    """What a schedule's file needs of ``--nemesis``, which may say the same and nothing else."""
+    found, known = read_lines(Path(path)), registry.names("nemeses")
+    for line in found.lines:
+        if line.fault not in known:
+            line.refuse("fault", unknown_name("nemesis", line.fault, known))
+    needed = found.faults
+    if given and set(given) != set(needed):
+        raise UsageError(
+            f"--nemesis {','.join(given)}, but the schedule {path} has {','.join(needed)}",
+            "leave --nemesis out, or --schedule",
+        )
+    return tuple(given or needed)
 
 
 def _secrets(

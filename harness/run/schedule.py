@@ -1,4 +1,4 @@
-"""The fault schedule: which fault begins when, on whom, and when it is healed.
+"""The fault schedule: which fault or action begins when, on whom, and when it is healed.
 
 A schedule is made of shuffled rounds. One fault begins every interval of S seconds, at S, 2 S,
 3 S, ..., and is healed a duration later (half of S by default). A round holds every requested
@@ -10,19 +10,24 @@ cannot hold the first round is refused before anything is set up.
               |     |=kill|     |     |=pause     |          round 1: kill, partition, pause
               |     |     |=part|     |     |     |  ...
 
-Everything is drawn from the seed: the order of the rounds and, by each fault's own ``plan``,
-shapes and targets. The plan is JSON; a schedule built from a recorded plan is the same schedule.
+Everything is drawn from the seed: the order of the rounds and, by each fault's own ``plan``, shapes
+and targets. What is drawn begins at offsets; in a file (:mod:`harness.run.schedule_file`) an
+occurrence may also begin after a milestone or after another fault. A run lives its schedule beside
+its clients (:mod:`harness.run.lines`); in a simulation, which has no threads, one of offsets is a
+generator.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
+from harness.contract.action import Action
 from harness.errors import UsageError
 from harness.generator.context import Context
 from harness.generator.core import PENDING, Combinator, Generator, Step
@@ -51,41 +56,78 @@ class Planner(Protocol):
         ...
 
 
-class Occurrence(msgspec.Struct, frozen=True, kw_only=True):
-    """One planned fault. Times are nanoseconds since the start of the main phase."""
+class At(msgspec.Struct, frozen=True):
+    """At an offset: nanoseconds since the start of the main phase."""
+
+    at_ns: int
+
+
+class AfterMilestone(msgspec.Struct, frozen=True, kw_only=True):
+    """``delay_ns`` after the ``nth`` milestone of that name, on ``node`` or on any."""
+
+    milestone: str
+    nth: int = 1
+    node: str | None = None
+    delay_ns: int = 0
+
+    def __str__(self) -> str:
+        """``milestone 2 'leader-change' on n1``."""
+        on = "" if self.node is None else f" on {self.node}"
+        return f"milestone {self.nth} {self.milestone!r}{on}"
+
+
+class AfterFault(msgspec.Struct, frozen=True, kw_only=True):
+    """``delay_ns`` after the ``begin`` or ``end`` of the occurrence called ``fault``.
+
+    A fault has begun once it is injected, and ended once it is healed; an action is over at once.
+    """
 
     fault: str
-    start_ns: int
-    stop_ns: int
+    event: Literal["begin", "end"] = "end"
+    delay_ns: int = 0
+
+    def __str__(self) -> str:
+        """``the end of kill-1``."""
+        return f"the {self.event} of {self.fault}"
+
+
+Moment = At | AfterMilestone | AfterFault
+
+
+class Occurrence(msgspec.Struct, frozen=True, kw_only=True):
+    """One planned fault, or action (then it lasts for ``None``). ``name`` is its own."""
+
+    name: str
+    fault: str
+    begin: Moment
+    lasts_ns: int | None
     plan: dict[str, Any]
+
+    @property
+    def start_ns(self) -> int | None:
+        """When it begins, since the start of the main phase, where that is known beforehand."""
+        return self.begin.at_ns if isinstance(self.begin, At) else None
+
+    @property
+    def stop_ns(self) -> int | None:
+        """When it is healed, where that is known beforehand."""
+        known = self.start_ns is not None and self.lasts_ns is not None
+        return self.start_ns + self.lasts_ns if known else None  # type: ignore[operator]
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """Planned faults in order of their start; ``as_json`` and ``from_json`` are inverse."""
+    """Planned faults and actions, in order; an occurrence is known by its number in it."""
 
     seed: int
     occurrences: tuple[Occurrence, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """The plan as plain JSON."""
-        plan: dict[str, Any] = msgspec.to_builtins(self)
-        return plan
-
-    @staticmethod
-    def from_json(plan: Mapping[str, Any]) -> Schedule:
-        """The schedule of a recorded plan; ``UsageError`` if it is not one."""
-        try:
-            return msgspec.convert(plan, Schedule)
-        except msgspec.ValidationError as error:
-            raise UsageError(f"this is not a fault schedule: {error}") from error
-
     def operations(self) -> list[Operation]:
-        """The nemesis operations in order of time, a heal before a start of the same moment."""
+        """The nemesis operations of offsets by time, a heal before a start of the same moment."""
         timed = [pair for n, each in enumerate(self.occurrences) for pair in _both(n, each)]
         return [operation for _, operation in sorted(timed, key=lambda pair: pair[0])]
 
     def generator(self) -> Generator:
-        """Emits each operation at its time after the generator is first asked.
+        """Emits each operation at its time after the generator is first asked; for simulations.
 
         For the nemesis thread (wrap it in ``nemesis``). While that thread is busy operations
         wait, in order, and late ones follow at once.
@@ -133,20 +175,33 @@ def schedule(
         return Schedule(seed=seed, occurrences=())
     rng = Random(f"polygraph schedule {seed}")
     usual_s = interval_s / 2 if duration_s is None else duration_s
-    lasts_s = {f.name: max(usual_s, least_duration_s.get(f.name, 0.0)) for f in faults}
+    lasts_s = {
+        f.name: 0.0 if is_action(f) else max(usual_s, least_duration_s.get(f.name, 0.0))
+        for f in faults
+    }
     placed = []
+    counts: Counter[str] = Counter()
     slots = _slots(faults, rng, lasts_s, interval_s, time_limit_s - LEAST_BITE_S)
     for number, (fault, start_s) in enumerate(slots):
         own = Random(f"polygraph schedule {seed} {number} {fault.name}")
+        counts[fault.name] += 1
+        start_ns = _ns(start_s)
+        stop_ns = _ns(min(start_s + lasts_s[fault.name], time_limit_s - LAST_HEAL_S))
         placed.append(
             Occurrence(
+                name=f"{fault.name}-{counts[fault.name]}",
                 fault=fault.name,
-                start_ns=_ns(start_s),
-                stop_ns=_ns(min(start_s + lasts_s[fault.name], time_limit_s - LAST_HEAL_S)),
+                begin=At(start_ns),
+                lasts_ns=None if is_action(fault) else stop_ns - start_ns,
                 plan=fault.plan(nodes, own),
             )
         )
     return Schedule(seed=seed, occurrences=tuple(placed))
+
+
+def is_action(what: object) -> bool:
+    """Whether it is done in a moment, and not healed."""
+    return isinstance(what, Action)
 
 
 def refuse_impossible(
@@ -199,17 +254,26 @@ def _ns(seconds: float) -> int:
 
 
 def _both(number: int, planned: Occurrence) -> list[tuple[tuple[int, int, int], Operation]]:
-    """Sort key and operation of start and stop; ``occurrence`` says which stop ends which start."""
-    start = _operation(START, planned, {"occurrence": number, "plan": planned.plan})
-    stop = _operation(STOP, planned, {"occurrence": number})
-    return [
-        ((planned.start_ns, 1, number), _at(start, planned.start_ns)),
-        ((planned.stop_ns, 0, number), _at(stop, planned.stop_ns)),
-    ]
+    """Start and stop of one occurrence at an offset, each with what it is sorted by."""
+    if planned.start_ns is None:
+        return []
+    begin = _at(beginning(number, planned), planned.start_ns)
+    begun = [((planned.start_ns, 1, number), begin)]
+    if planned.stop_ns is None:
+        return begun
+    end = _at(ending(number, planned), planned.stop_ns)
+    return [((planned.stop_ns, 0, number), end), *begun]
 
 
-def _operation(verb: str, planned: Occurrence, value: dict[str, Any]) -> Operation:
-    return Operation(-1, -1, NEMESIS, INFO, verb + planned.fault, value)
+def beginning(number: int, planned: Occurrence) -> Operation:
+    """The operation that begins the occurrence of that number."""
+    f = planned.fault if planned.lasts_ns is None else START + planned.fault
+    return Operation(-1, -1, NEMESIS, INFO, f, {"occurrence": number, "plan": planned.plan})
+
+
+def ending(number: int, planned: Occurrence) -> Operation:
+    """The operation that heals it."""
+    return Operation(-1, -1, NEMESIS, INFO, STOP + planned.fault, {"occurrence": number})
 
 
 def _at(operation: Operation, time_ns: int) -> Operation:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from harness.cluster.abilities import ABILITIES, lacking, of_systems
+from harness.contract.action import Action
 from harness.contract.fault import Fault, HasNeeds
 from harness.contract.node import Cluster
 from harness.contract.roles import Place, in_waves
@@ -35,7 +36,7 @@ def refuse_faults(parts: Parts, cluster: Cluster) -> None:
             raise UsageError(f"the fault {shown(fault.name)} is not possible here: {refusal}")
 
 
-def _lacks(fault: Fault, parts: Parts, provider: str) -> str | None:
+def _lacks(fault: Fault | Action, parts: Parts, provider: str) -> str | None:
     """What the system or the provider must be able to do for the fault, and is not."""
     needs = fault.needs if isinstance(fault, HasNeeds) else ()
     missing = [need for need in of_systems(needs) if not isinstance(parts.system, need)]

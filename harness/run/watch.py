@@ -89,7 +89,7 @@ def killer(
     """The id of the fault whose effect it is that this process ended so, or ``None``."""
     for fault in reversed(recorded_faults(entries)):
         effects = effects_of(fault.detail)
-        if fault.begun_ns is not None and effects and effects.explains_end(node, process, status):
+        if fault.has_fired and effects and effects.explains_end(node, process, status):
             return fault.id
     return None
 

@@ -35,7 +35,12 @@ RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
     ),
     "Faults": (
-        Option(name="nemesis", many=True, help="faults, by name and with commas"),
+        Option(name="nemesis", many=True, help="faults and actions, by name and with commas"),
+        Option(
+            name="schedule",
+            kind=Path,
+            help="a file that says which of them begins when, as each run's schedule.jsonl",
+        ),
         Option(
             name="nemesis_interval",
             kind=Duration,

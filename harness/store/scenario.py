@@ -31,15 +31,16 @@ from harness.wording import shown
 class Scenario:
     """One run, complete. Times are seconds, ``rate`` is operations a second over all clients.
 
-    ``concurrency`` is a number or a multiple of the nodes (``4n``); ``nemesis_duration_s`` of
-    ``None`` is half an interval; ``budget`` is what each checker may take; ``options`` belong to
-    system, workload, nemeses and provider. ``secrets`` names those of them that are secrets;
-    ``secret_values`` is what they are, which is written nowhere.
+    ``concurrency`` is a number or a multiple of the nodes (``4n``); ``schedule`` is the path of
+    one; ``nemesis_duration_s`` of ``None`` is half an interval; ``budget`` is what each checker may
+    take; ``options`` belong to system, workload, nemeses and provider. ``secrets`` names those of
+    them that are secrets; ``secret_values`` is what they are, which is written nowhere.
     """
 
     system: str
     workload: str = "register"
     nemesis: tuple[str, ...] = ()
+    schedule: str | None = None
     nodes: int = 5
     provider: str = "local"
     concurrency: str = "4n"

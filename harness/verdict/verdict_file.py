@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
 Outcomes = dict[str, int]
 """How many were ``ok``, ``fail`` and ``info``."""
 
 
-class FaultCounts(TypedDict):
-    """What became of the injections of one fault."""
-
+class _FaultCounts(TypedDict):
     injected: int
     bit: int
     healed: int
+
+
+class FaultCounts(_FaultCounts, total=False):
+    """What became of the injections of one fault; of an action, what became of it."""
+
+    done: int
+    refused: int
+
+
+def told_counts(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """What of these counts is worth telling: of an action that it was done or refused alone."""
+    shown = ("done", "refused") if "done" in counts else ("injected", "bit", "healed")
+    return {word: counts[word] for word in shown if word in counts}
 
 
 class Health(TypedDict):

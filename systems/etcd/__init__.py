@@ -23,15 +23,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from harness.contract.action import Outcome
 from harness.contract.client import ABILITIES, SystemClient
 from harness.contract.node import Cluster, Daemon, Node, Port
 from harness.contract.option import SystemOption
 from harness.contract.system import FAITHFUL, FinalStates, Stage, TimeReading
 from harness.errors import NeedsError
+from systems.etcd import admin as etcd_admin
 from systems.etcd import members as etcd_members
 from systems.etcd.gateway import PORT
 from systems.etcd.install import WHEEL_HINT, find_binary, read_versions
-from systems.etcd.log import EXPECTED_LINES, LOG_PATTERNS
+from systems.etcd.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
 from systems.etcd.speaker import EtcdSpeaker
 
 PEER_PORT: Final = 2380
@@ -45,7 +47,7 @@ class Etcd:
     """A cluster of etcd.
 
     Also ``Stops``, ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath``,
-    ``ReportsTime`` and ``Ports``.
+    ``ReportsTime``, ``Milestones``, ``Admin`` and ``Ports``.
     """
 
     name = "etcd"
@@ -172,6 +174,18 @@ class Etcd:
     def expected_lines(self) -> Mapping[str, Sequence[str]]:
         """A member that comes back before its sockets are free again ends by itself."""
         return EXPECTED_LINES
+
+    def milestones(self) -> Mapping[str, Sequence[str]]:
+        """Changes of leaders, snapshots taken over, compactions and defragmentations."""
+        return MILESTONES
+
+    def admin_actions(self) -> Sequence[str]:
+        """``compact``, ``defragment`` and ``move-leader``."""
+        return etcd_admin.ACTIONS
+
+    def administer(self, stage: Stage, node: Node, action: str, timeout_s: float) -> Outcome:
+        """One request to one member."""
+        return etcd_admin.administer(action, node, stage.cluster, timeout_s)
 
     def clock_path(self) -> str:
         """Go reads the time through the vDSO and waits by the monotonic clock alone."""

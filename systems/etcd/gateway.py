@@ -40,6 +40,9 @@ RANGE: Final = "/v3/kv/range"
 PUT: Final = "/v3/kv/put"
 TXN: Final = "/v3/kv/txn"
 STATUS: Final = "/v3/maintenance/status"
+COMPACT: Final = "/v3/kv/compaction"
+DEFRAGMENT: Final = "/v3/maintenance/defragment"
+MOVE_LEADER: Final = "/v3/maintenance/transfer-leadership"
 WATCH: Final = "/v3/watch"
 
 REFUSED_BEFORE_PROPOSING: Final = frozenset(
@@ -135,6 +138,10 @@ class Status(msgspec.Struct, frozen=True):
     leader: int = 0
 
 
+class Done(msgspec.Struct, frozen=True):
+    """An answer that says no more than that it was done."""
+
+
 class _ErrorBody(msgspec.Struct, frozen=True):
     message: str = ""
     error: str = ""
@@ -148,7 +155,7 @@ _Shape = TypeVar("_Shape")
 # threads do that at once the interpreter may crash (seen with 0.22.0).
 _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
     shape: msgspec.json.Decoder(shape, strict=False)
-    for shape in (PutAnswer, RangeAnswer, TxnAnswer, Status, WatchAnswer, _ErrorBody)
+    for shape in (PutAnswer, RangeAnswer, TxnAnswer, Status, Done, WatchAnswer, _ErrorBody)
 }
 
 

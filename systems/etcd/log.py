@@ -29,6 +29,18 @@ EXPECTED_LINES: Final = {
     ENDS: (r"address already in use",),
 }
 
+MILESTONES: Final = {
+    "leader-change": (r'"msg":"(?P<member>[0-9a-f]+) became leader at term (?P<term>\d+)"',),
+    "leader-lost": (
+        r'"msg":"raft\.node: (?P<member>[0-9a-f]+) lost leader (?P<leader>[0-9a-f]+)'
+        r' at term (?P<term>\d+)"',
+    ),
+    "snapshot-installed": (r'"msg":"applied snapshot","current-snapshot-index":(?P<index>\d+)',),
+    "compaction": (r'"msg":"finished scheduled compaction","compact-revision":(?P<revision>\d+)',),
+    "defragmentation": (r'"msg":"finished defragmenting directory"',),
+}
+"""What a member logs of what it went through; the member that became leader alone says that."""
+
 _CRASH: Final = re.compile("|".join(each for kind in LOG_PATTERNS.values() for each in kind))
 _TAIL_LINES: Final = 5
 _END_BYTES: Final = 1 << 16

@@ -40,6 +40,10 @@ class NotAnswered(Exception):
     """A member did not answer as it should; says how."""
 
 
+class Refused(NotAnswered):
+    """It answered that it will not do it; says why."""
+
+
 def ask(node: Node, path: str, message: Any, shape: type[_Shape], timeout_s: float) -> _Shape:
     """POST ``message`` to the member on ``node``; ``NotAnswered`` if that fails."""
     host, port = split_address(node.reach(gateway.PORT, "client"))
@@ -51,7 +55,7 @@ def ask(node: Node, path: str, message: Any, shape: type[_Shape], timeout_s: flo
         except (OSError, http.client.HTTPException) as error:
             raise NotAnswered(str(error) or type(error).__name__) from error
     if answer.status != 200:
-        raise NotAnswered(gateway.error_message(body))
+        raise Refused(gateway.error_message(body))
     try:
         return gateway.decode(body, shape)
     except msgspec.MsgspecError as error:

@@ -23,7 +23,7 @@ from typing import Any
 
 from harness.cluster.docker import engine
 from harness.cluster.provider import MOST_NODES
-from harness.contract.node import Port
+from harness.contract.node import Port, User
 from harness.errors import SetupError, UsageError
 
 CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_PTRACE")
@@ -114,11 +114,20 @@ class Layout:
         }
 
     def database(
-        self, client: Any, node: str, sidecar: str, *, image: str, name: str
+        self,
+        client: Any,
+        node: str,
+        sidecar: str,
+        *,
+        image: str,
+        name: str,
+        user: User | None = None,
     ) -> dict[str, Any]:
         """Arguments of ``create_container`` for a daemon ``name`` that joins the node."""
+        is_number = user is not None and str(user).isdecimal()
         return {
             "image": image,
+            "user": f"{user}:{user}" if is_number else user,
             "name": f"{self.project}-{node}-{name}",
             "labels": self.labels(node),
             "host_config": client.create_host_config(

@@ -35,7 +35,7 @@ from harness.cluster.docker.layout import (
 from harness.cluster.docker.link import SidecarLink
 from harness.cluster.places import Placed, Places
 from harness.cluster.remote import RemoteClock, RemoteDaemon, checked, identity_in
-from harness.contract.node import Completed, Daemon
+from harness.contract.node import Completed, Daemon, User
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity
 
@@ -126,16 +126,23 @@ class DockerNode(RemoteClock, Placed):
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _commands: int = 0
 
-    def run(self, argv: Sequence[str], *, timeout_s: float = 30.0, check: bool = True) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30.0,
+        check: bool = True,
+        user: User | None = None,
+    ) -> Completed:
         """Run a short command; ``NodeError`` at the time-out or, if ``check``, on a bad exit.
 
         In the side-car, unless the database has an image of its own: then in a container of it.
         """
         words = [str(word) for word in argv]
         if self.image == self.layout.image:
-            done = self._run_beside(words, timeout_s)
+            done = self._run_beside(words, timeout_s, user)
         else:
-            done = self._run_in_image(words, timeout_s)
+            done = self._run_in_image(words, timeout_s, user)
         return checked(self.name, words, done, timeout_s, check)
 
     def start(
@@ -145,6 +152,7 @@ class DockerNode(RemoteClock, Placed):
         name: str,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        user: User | None = None,
     ) -> Daemon:
         """Start a daemon; both outputs go to ``log_dir/<name>.log``, at most 0.1 s later.
 
@@ -153,7 +161,7 @@ class DockerNode(RemoteClock, Placed):
         number_file = f"{NUMBER_DIR}/{name}"
         words = [SHELL, "sh", "-c", _LAUNCH, "launch", number_file, f"{LOG_DIR}/{name}.log", *argv]
         self.link.ask("expect", path=number_file)
-        container = self._container(name, [str(word) for word in words], env or {}, cwd)
+        container = self._container(name, [str(word) for word in words], env or {}, cwd, user)
         with complaints(f"{self.name}: start of {name}"):
             self.client.start(container)
         try:
@@ -198,10 +206,15 @@ class DockerNode(RemoteClock, Placed):
             destination.write_bytes(file.read())
 
     def _container(
-        self, name: str, argv: Sequence[str], env: Mapping[str, str], cwd: str | None
+        self,
+        name: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str | None,
+        user: User | None,
     ) -> str:
         """The container made for these words, a new one where they are others than before."""
-        words = (tuple(argv), tuple(sorted(env.items())), cwd)
+        words = (tuple(argv), tuple(sorted(env.items())), cwd, user)
         with self._lock:
             known = self._containers.get(name)
             if known is not None and known.words == words:
@@ -210,41 +223,52 @@ class DockerNode(RemoteClock, Placed):
                 if known is not None:
                     self.client.remove_container(known.id, force=True, v=True)
                 settings = self.layout.database(
-                    self.client, self.name, self.sidecar, image=self.image, name=name
+                    self.client, self.name, self.sidecar, image=self.image, name=name, user=user
                 )
                 made = self.client.create_container(
                     **settings,
                     entrypoint=list(argv),
                     command=[],
-                    environment=dict(env),
+                    environment={**self._environment(user), **env},
                     working_dir=cwd or self.data_dir,
                 )
             self._containers[name] = Container(made["Id"], words)
             return str(made["Id"])
 
+    def _environment(self, user: User | None) -> dict[str, str]:
+        """Who another user is, to its programs."""
+        if user is None:
+            return {}
+        return {"HOME": self.data_dir, "USER": str(user), "LOGNAME": str(user)}
+
     def _waiter(self, container: str) -> Callable[[], int]:
         return lambda: int(self.client.wait(container, timeout=None)["StatusCode"])
 
-    def _run_beside(self, argv: Sequence[str], timeout_s: float) -> Completed | None:
+    def _run_beside(
+        self, argv: Sequence[str], timeout_s: float, user: User | None = None
+    ) -> Completed | None:
         """Run in the side-car; ``None`` at the time-out."""
         answer = self.link.ask(
             "run",
             argv=list(argv),
-            env={},
+            env=self._environment(user),
             cwd=self.data_dir,
             limit_s=timeout_s,
+            user=user,
             timeout_s=timeout_s + _SLACK_S,
         )
         return _completed(answer["exit"], answer["stdout"], answer["stderr"])
 
-    def _run_in_image(self, argv: Sequence[str], timeout_s: float) -> Completed | None:
+    def _run_in_image(
+        self, argv: Sequence[str], timeout_s: float, user: User | None
+    ) -> Completed | None:
         """Run in a container of the database's image; ``None`` at the time-out."""
         with self._lock:
             self._commands += 1
             name = f"command-{self._commands}"
         outputs = [f"{NUMBER_DIR}/{name}.{stream}" for stream in ("stdout", "stderr")]
         words = [SHELL, "sh", "-c", _RUN, "run", *outputs, *argv]
-        container = self._container(name, words, {}, None)
+        container = self._container(name, words, {}, None, user)
         try:
             with complaints(f"{self.name}: {argv[0]}"):
                 self.client.start(container)

@@ -7,6 +7,7 @@ begins (its clock is set then), and because whoever calls this reaps all of its 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -39,6 +40,7 @@ def execute(
     then ``meanwhile`` again and again until the program is loaded, since a traced child may stop
     on the way. ``OSError`` names what could not be entered or executed.
     """
+    os.get_exec_path(env)  # imports what the child, as another user, may not be able to read
     told, tell = os.pipe()
     waits, goes = os.pipe()
     pid = os.fork()
@@ -103,6 +105,8 @@ def _become(
         os.execvpe(argv[0], list(argv), dict(env))
     except OSError as error:
         os.write(tell, b"%d %s" % (error.errno or 0, os.fsencode(what)))
+    except BaseException as error:  # a defect of ours, which must not look like the program's end
+        os.write(tell, b"%d %s" % (errno.EINVAL, repr(error).encode()))
     finally:
         os._exit(_NOT_EXECUTED)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .tracing import Tracing
+    from .users import Way
 
 MARK = "POLYGRAPH_NODE"
 _POLL_S = 0.01
@@ -61,10 +62,11 @@ class HostProcesses(Processes):
         cwd: str,
         outputs: tuple[int, int],
         in_child: Callable[[], None] = lambda: None,
+        way: Way | None = None,
     ) -> Started:
         """Execute ``argv``, marked as this node's. ``OSError`` if it cannot be."""
         marked = {**os.environ, **env, MARK: self._root}
-        return super().start(argv, env=marked, cwd=cwd, outputs=outputs, in_child=in_child)
+        return super().start(argv, env=marked, cwd=cwd, outputs=outputs, in_child=in_child, way=way)
 
     def keep(self, started: Started) -> None:
         """Remember a daemon, and write it down, so that it is found when the keeper is gone."""

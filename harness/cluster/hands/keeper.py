@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 
-from . import cuts, family
+from . import cuts, family, users
 from .host_processes import HostProcesses
 from .inside import Inside, answered, obey
 
@@ -184,7 +184,10 @@ class Keeper:
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             argv, env, cwd = request["argv"], request["env"], request["cwd"]
-            started = self._processes.start(argv, env=env, cwd=cwd, outputs=(log, log))
+            way, own = self._way(request.get("user"))
+            started = self._processes.start(
+                argv, env={**own, **env}, cwd=cwd, outputs=(log, log), way=way
+            )
         finally:
             os.close(log)
         self._processes.keep(started)
@@ -195,9 +198,23 @@ class Keeper:
         command = Command(client, request["id"], request["limit_s"])
         outputs = (command.files[0].fileno(), command.files[1].fileno())
         argv, cwd = request["argv"], request["cwd"]
-        started = self._processes.start(argv, env={}, cwd=cwd, outputs=outputs)
+        way, own = self._way(request.get("user"))
+        started = self._processes.start(argv, env=own, cwd=cwd, outputs=outputs, way=way)
         self._commands[started.pid] = command
         return {}
+
+    def _way(self, user: str | int | None) -> tuple[users.Way | None, dict[str, str]]:
+        """How to become ``user``, with the data folder made its own; its environment."""
+        if user is None:
+            return None, {}
+        way, data = users.way_to(user), os.path.join(self._root, "data")
+        if way.changes_owner:
+            users.open_way(self._root)
+            base = os.path.dirname(self._root)
+            if os.path.basename(base) == f"polygraph-{os.geteuid()}":  # made by us, for our runs
+                users.open_way(base)
+        way.give(data)
+        return way, way.environment(data)
 
     def _patience_s(self) -> float | None:
         waiting = [command.deadline for command in self._commands.values() if not command.is_late]

@@ -11,6 +11,7 @@ import os
 
 from . import execution, family
 from .daemons import Daemons
+from .refused import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .node_clock import NodeClock
     from .syscalls import SyscallWatch
     from .tracing import Tracing
+    from .users import Way
 
 
 class Started:
@@ -51,8 +53,35 @@ class Processes:
         cwd: str,
         outputs: tuple[int, int],
         in_child: Callable[[], None] = lambda: None,
+        way: Way | None = None,
     ) -> Started:
-        """Execute ``argv`` in a session of its own. ``OSError`` if it cannot be."""
+        """Execute ``argv`` in a session of its own, as another user by ``way``.
+
+        ``OSError``, or :class:`Refused`, if it cannot be.
+        """
+        if way is None:
+            return self._start(argv, env, cwd, outputs, in_child)
+
+        def become() -> None:
+            way.take()
+            in_child()  # after it: to become another user undoes whose end is to be followed
+
+        try:
+            return self._start(argv, env, cwd, outputs, become)
+        except PermissionError as error:
+            raise Refused(
+                f"the user {way.account.name} may not use {error.filename or argv[0]}: it, or a"
+                " folder above it, is closed to others"
+            ) from error
+
+    def _start(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str,
+        outputs: tuple[int, int],
+        in_child: Callable[[], None],
+    ) -> Started:
         self._unclaimed.clear()
         began: list[int] = []
         tracer = self._tracer()

@@ -22,7 +22,7 @@ import threading
 import time
 from pathlib import Path
 
-from . import clock_server, family
+from . import clock_server, family, users
 from .daemons import Daemons
 from .inside import HANDS, Inside, answered, obey
 from .refused import Refused
@@ -115,9 +115,18 @@ class Sidecar:
         return self.inside.daemons.identity(pid, ticks)
 
     def do_run(
-        self, argv: list[str], env: dict[str, str], cwd: str, limit_s: float
+        self,
+        argv: list[str],
+        env: dict[str, str],
+        cwd: str,
+        limit_s: float,
+        user: str | int | None = None,
     ) -> dict[str, Any]:
         """Run a short command, its outputs going to unnamed files; killed at the time-out."""
+        another: dict[str, Any] = {}
+        if user is not None:  # not by a function in the child: this process has threads
+            account = users.way_to(user).account
+            another = {"user": account.uid, "group": account.gid, "extra_groups": account.groups}
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
             process = subprocess.Popen(
                 argv,
@@ -127,6 +136,7 @@ class Sidecar:
                 cwd=cwd,
                 env={**os.environ, **env},
                 start_new_session=True,
+                **another,
             )
             try:
                 code: int | None = process.wait(limit_s)

@@ -21,6 +21,7 @@ import signal
 import socket
 import time
 
+from harness.cluster.hands import users
 from harness.cluster.hands.inside import HANDS, Inside, answered, obey
 from harness.cluster.hands.processes import Processes
 from harness.cluster.hands.tracing import Tracing
@@ -158,13 +159,19 @@ class Agent:
                 kernel.end_with_this_parent(parent)
             hear_signals()
 
+        # The controller's folder for temporary files may be one that the node does not see.
+        env, way = {**os.environ, "TMPDIR": "/tmp"}, None
+        if request.get("user") is not None:
+            way = users.way_to(request["user"])
+            way.give(request["data"])
+            env.update(way.environment(request["data"]))
         started = self._processes.start(
             request["argv"],
-            # The controller's folder for temporary files may be one that the node does not see.
-            env={**os.environ, "TMPDIR": "/tmp", **request["env"]},
+            env={**env, **request["env"]},
             cwd=request["cwd"],
             outputs=(fds[0], fds[1]),
             in_child=in_child,
+            way=way,
         )
         self._processes.remember(started, takes_strays=bool(request.get("is_daemon")))
         # Only who rules the pid namespace may name another process to the kernel; without

@@ -34,7 +34,7 @@ from harness.cluster.namespaces.netlink import in_network, need_pyroute2
 from harness.cluster.namespaces.node import LocalNode, with_real_paths
 from harness.cluster.namespaces.reachability import Prober
 from harness.cluster.namespaces.reaper import CONTROL_FD_VARIABLE
-from harness.cluster.namespaces.steps import StepFailed, step
+from harness.cluster.namespaces.steps import DATA_DIR, StepFailed, step
 from harness.cluster.namespaces.switch import Switch, join
 from harness.cluster.places import Hosts, Places
 from harness.contract.node import ClockMethod, Grudge, Link, Port
@@ -180,7 +180,8 @@ class LocalCluster:
             self._check_links()
         for name, address in self._addresses.items():
             places = Places(node=name, ports=self._ports, hosts=Hosts.same(address))
-            self.nodes.append(LocalNode(places, self._folder(name), self._links[name]))
+            folder, link = self._folder(name), self._links[name]
+            self.nodes.append(LocalNode(places, folder, DATA_DIR, link))
 
     def _make_folders(self) -> None:
         lines = ["127.0.0.1\tlocalhost", "::1\tip6-localhost"]
@@ -199,6 +200,7 @@ class LocalCluster:
             "op": "node",
             "name": name,
             "hosts": str(self._folder(name) / "hosts"),
+            "data": str(self._folder(name) / "data"),
             "show": with_real_paths([str(self._run_dir), *program, *path, *self._show]),
             "fail_at": self._fail_at,
         }

@@ -18,7 +18,7 @@ from typing import Any
 from harness.cluster.namespaces.agent_link import AgentLink, Started
 from harness.cluster.places import Placed, Places
 from harness.cluster.remote import RemoteClock, RemoteDaemon, checked
-from harness.contract.node import Completed, Daemon
+from harness.contract.node import Completed, Daemon, User
 from harness.linux import identity
 
 _KILL_TIMEOUT_S = 30.0
@@ -51,20 +51,27 @@ class LocalDaemon(RemoteDaemon):
 class LocalNode(RemoteClock, Placed):
     """One node in namespaces of its own, or without any, its ports moved (``places``)."""
 
-    def __init__(self, places: Places, log_dir: Path, link: AgentLink) -> None:
+    def __init__(self, places: Places, log_dir: Path, data_dir: str, link: AgentLink) -> None:
         self.name = places.node
         self.places = places
         self.log_dir = log_dir
-        self.data_dir = str(log_dir / "data")
+        self.data_dir = data_dir
         self._link = link
 
-    def run(self, argv: Sequence[str], *, timeout_s: float = 30.0, check: bool = True) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30.0,
+        check: bool = True,
+        user: User | None = None,
+    ) -> Completed:
         """Run a short command; ``NodeError`` at the time-out or, if ``check``, on a bad exit.
 
         At the time-out its whole process group is killed.
         """
         with _memory_file("stdout") as stdout, _memory_file("stderr") as stderr:
-            started = self._start(argv, {}, None, (stdout, stderr))
+            started = self._start(argv, {}, None, (stdout, stderr), user)
             code = started.wait(timeout_s)
             if code is None:
                 LocalDaemon(argv[0], self._link, started).signal(signal.SIGKILL)
@@ -79,13 +86,14 @@ class LocalNode(RemoteClock, Placed):
         name: str,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        user: User | None = None,
     ) -> Daemon:
         """Start a daemon; both outputs are appended to ``log_dir/<name>.log``.
 
         ``env`` is added to the controller's environment; ``cwd`` is the data folder unless given.
         """
         with _log_file(self.log_dir / f"{name}.log") as log:
-            started = self._start(argv, env or {}, cwd, (log, log), is_daemon=True)
+            started = self._start(argv, env or {}, cwd, (log, log), user, is_daemon=True)
         return LocalDaemon(name, self._link, started)
 
     def bring(self, program: Path) -> str:
@@ -129,6 +137,7 @@ class LocalNode(RemoteClock, Placed):
         env: Mapping[str, str],
         cwd: str | None,
         outputs: tuple[int, int],
+        user: User | None,
         *,
         is_daemon: bool = False,
     ) -> Started:
@@ -137,6 +146,8 @@ class LocalNode(RemoteClock, Placed):
             "argv": words,
             "env": dict(env),
             "cwd": cwd or self.data_dir,
+            "user": user,
+            "data": self.data_dir,
             "show": with_real_paths([words[0], cwd or self.data_dir]),
             "is_daemon": is_daemon,
         }

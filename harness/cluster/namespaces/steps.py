@@ -43,6 +43,7 @@ NODE_STEPS = (
     "node host name",
     "node process file system",
     "node temporary folders",
+    "node data folder",
     "node hosts file",
     "node loopback",
 )
@@ -55,6 +56,9 @@ _ALL_BUT_USER = (
     | kernel.CLONE_NEWPID
 )
 _HIDDEN_IN_NODES = ("/tmp", "/dev/shm")
+
+DATA_DIR = "/tmp/polygraph-data"
+"""A node's data folder as seen there, where any user comes: the run's may lie in a closed home."""
 
 
 class StepFailed(Exception):
@@ -118,8 +122,8 @@ def enter_node(fail_at: str | None) -> int:
 def furnish_node(spec: Mapping[str, Any]) -> HiddenFolders:
     """As pid 1 of a node: host name, ``/proc``, ``/tmp``, hosts file, ``lo`` up.
 
-    ``spec`` holds ``name``, ``hosts`` (a file that becomes ``/etc/hosts``), ``show`` (paths
-    that must stay visible) and ``fail_at``.
+    ``spec`` holds ``name``, ``hosts`` (a file that becomes ``/etc/hosts``), ``data`` (the folder
+    that becomes :data:`DATA_DIR`), ``show`` (paths that must stay visible) and ``fail_at``.
     """
     fail_at = spec.get("fail_at")
     with step("node host name", fail_at):
@@ -131,6 +135,9 @@ def furnish_node(spec: Mapping[str, Any]) -> HiddenFolders:
     with step("node temporary folders", fail_at):
         hidden = HiddenFolders(_HIDDEN_IN_NODES)
         hidden.show(spec["show"])
+    with step("node data folder", fail_at):
+        os.mkdir(DATA_DIR)
+        kernel.mount(spec["data"], DATA_DIR, flags=kernel.MS_BIND)
     with step("node loopback", fail_at):
         _forbid_ipv6_on_new_links()
         kernel.bring_up("lo")

@@ -234,7 +234,8 @@ class PlainCluster:
                 peer=joined(LOOPBACK, peer) if port.peers else "",
             )
         places = Places(node=name, ports=self._declared, moved=moved)
-        self.nodes.append(LocalNode(places, self._folder(name), self._agents[name]))
+        folder = self._folder(name)
+        self.nodes.append(LocalNode(places, folder, str(folder / "data"), self._agents[name]))
 
     def _folder(self, name: str) -> Path:
         return folders.of_node(self._run_dir, name)

@@ -20,7 +20,7 @@ from harness.cluster.remote import RemoteClock, RemoteDaemon, checked, identity_
 from harness.cluster.ssh.connection import ANSWER_TIMEOUT_S, send
 from harness.cluster.ssh.hosts import Host, resolved
 from harness.cluster.ssh.link import KeeperLink
-from harness.contract.node import ClockMethod, Completed, Daemon, Port
+from harness.contract.node import ClockMethod, Completed, Daemon, Port, User
 from harness.errors import NodeError, cannot_write
 from harness.linux.identity import ProcessIdentity, boot_id
 
@@ -66,7 +66,14 @@ class SshNode(RemoteClock, Placed):
         """The folder ``data`` of the run's folder on the host."""
         return f"{self._link.root}/data"
 
-    def run(self, argv: Sequence[str], *, timeout_s: float = 30.0, check: bool = True) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30.0,
+        check: bool = True,
+        user: User | None = None,
+    ) -> Completed:
         """Run a short command; ``NodeError`` at the time-out or, if ``check``, on a bad exit.
 
         At the time-out its whole process group is killed.
@@ -77,6 +84,7 @@ class SshNode(RemoteClock, Placed):
             argv=list(map(str, argv)),
             cwd=self.data_dir,
             limit_s=timeout_s,
+            user=user,
         )
         done = Completed(
             exit_code=answer["exit_code"],
@@ -93,6 +101,7 @@ class SshNode(RemoteClock, Placed):
         name: str,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        user: User | None = None,
     ) -> Daemon:
         """Start a daemon; its outputs come to ``log_dir/<name>.log`` when logs are collected.
 
@@ -104,6 +113,7 @@ class SshNode(RemoteClock, Placed):
             env=dict(env or {}),
             cwd=cwd or self.data_dir,
             log=f"{self._link.root}/logs/{name}.log",
+            user=user,
         )
         identity = identity_in(answer)
         return SshDaemon(name, self._link, identity)

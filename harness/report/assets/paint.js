@@ -71,14 +71,14 @@ function paintBands() {
     const from = Math.max(left + 5, GUTTER + 4);
     const label = band.healed ? band.label : `${band.label}, never healed`;
     const width = pen.measureText(label).width;
-    if (from > free && (right - left > 14)) {
+    if (from > free && (band.moment || right - left > 14)) {
       pen.save();
       pen.beginPath();
-      pen.rect(left, 20, Math.max(right - left, 0), 22);
+      pen.rect(left, 20, band.moment ? width + 8 : Math.max(right - left, 0), 22);
       pen.clip();
       pen.fillText(label, from, 35);
       pen.restore();
-      free = Math.min(from + width, right);
+      free = band.moment ? from + width : Math.min(from + width, right);
     }
   }
   pen.restore();

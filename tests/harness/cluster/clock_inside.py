@@ -88,7 +88,7 @@ class Watched:
         said = {}
         for who in ("forked", "executed"):
             begin = self._end_of_log()
-            Path(self._node.data_dir, "fork").touch()
+            Path(self._node.log_dir, "data", "fork").touch()
             said[who] = self._says(who, begin, 0)
         return said
 

@@ -81,7 +81,7 @@ class Toys:
 
 def said(node: Any) -> list[str]:
     try:
-        return Path(node.data_dir, "said").read_text().split()
+        return Path(node.log_dir, "data", "said").read_text().split()
     except FileNotFoundError:
         return []
 

@@ -22,7 +22,7 @@ from harness.cluster.namespaces.cluster import LocalCluster
 from harness.cluster.namespaces.enter import choose_mode
 from harness.cluster.namespaces.netlink import in_network
 from harness.cluster.plain.cluster import PlainCluster
-from harness.contract.node import Daemon, Port
+from harness.contract.node import UNPRIVILEGED, Daemon, Port
 from harness.errors import NodeError, PolygraphError
 from harness.linux import sockets
 
@@ -427,6 +427,16 @@ def reaches_controller_while_cut(inside: Inside) -> dict[str, Any]:
             accepted, address = server.accept()
             client.sendall(b"1")
             return {"from": address[0], "got": accepted.recv(1).decode()}
+
+
+def starts_as_another(inside: Inside) -> str:
+    """Why a daemon of another user does not start."""
+    with inside.up(("n1",)) as cluster:
+        try:
+            cluster.node("n1").start(["sleep", "60"], name="db", user=UNPRIVILEGED)
+        except NodeError as error:
+            return error.message
+    return ""
 
 
 def keeps_data(inside: Inside) -> list[str]:

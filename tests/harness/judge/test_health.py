@@ -236,3 +236,35 @@ def test_keys_beyond_the_bound_and_trouble_of_the_machine_are_told(healthy: Reco
         "machine_trouble": ["the disk is full"],
     }
     assert levels(replace(healthy, run=run)) == {"final-keys": "warning", "machine": "warning"}
+
+
+def of(name: str, *events: tuple[str, dict[str, Any]]) -> list[LedgerEntry]:
+    return [LedgerEntry(7, name, ["n1"], event, SECOND, detail) for event, detail in events]
+
+
+ARMED = ("intend", {"armed": True})
+ACTION = ("intend", {"momentary": True})
+
+
+@pytest.mark.parametrize(
+    ("events", "level", "said"),
+    [
+        ([ARMED, ("disarmed", {"why": "it never came"})], "warning", "it was never fired (it neve"),
+        ([ACTION, ("refused", {"what": "nothing to do"})], "warning", "refused each time (nothing"),
+        ([ACTION, ("done", {"what": "done"})], None, ""),
+        (
+            [ACTION, ("failed", {"why": "no answer"})],
+            "unknown",
+            "never seen to be done (no answer)",
+        ),
+        ([ARMED, ("fire", {}), ("injected", {}), ("failed", {"why": "no"})], "unknown", "to bite"),
+        ([ARMED], "unknown", "never seen to bite"),
+    ],
+)
+def test_what_never_fired_or_was_refused_is_no_missing_bite(
+    healthy: Record, events: Any, level: str | None, said: str
+) -> None:
+    record = replace(healthy, faults=[*HEALTHY_LEDGER, *of("other", *events)])
+    found = [each for each in examine(record, ["kill", "other"]) if each.check == "fault-bit"]
+    assert [each.level for each in found] == ([] if level is None else [level])
+    assert all(said in each.message for each in found)

@@ -22,7 +22,7 @@ from harness.judge.judge import judge_run
 from harness.plugins import Registry
 from harness.report import render
 from harness.run.scenario import resolve
-from harness.run.schedule import Schedule
+from harness.run.schedule_file import from_json
 from harness.store.scenario import recorded, recorded_table
 
 RUNS = Path(__file__).parents[2] / "data" / "runs"
@@ -83,7 +83,7 @@ def test_an_old_scenario_resolves_again_with_its_plug_in(old: Path) -> None:
 
 def test_an_old_schedule_is_the_one_that_the_nemesis_went_by(old: Path) -> None:
     plan = json.loads((old / "evidence" / "run.json").read_text())["schedule"]
-    planned = [each.f for each in Schedule.from_json(plan).operations()] if plan else []
+    planned = [each.f for each in from_json(plan).operations()] if plan else []
     history = read_history(find_history(old))
     begun = [each.f for place, each in enumerate(history) if _opens(history, place)]
     assert planned[: len(begun)] == begun

@@ -28,7 +28,6 @@ from harness.generator import (
     invoke,
     limit,
     log,
-    nemesis,
     on_update,
     phases,
     repeat,
@@ -281,55 +280,50 @@ def test_a_full_disk_ends_the_run_at_once_with_what_there_is() -> None:
 
 def test_the_nemesis_works_beside_the_clients_and_is_info_at_both_ends() -> None:
     async def main() -> None:
-        may_end = asyncio.Event()
-
-        async def inject(operation: Operation) -> Operation:
-            await may_end.wait()
-            return msgspec.structs.replace(operation, value="done", type="info")
-
         async def do(client: Any, operation: Operation) -> Operation:
-            if operation.value == 30:
-                may_end.set()
+            if operation.value in (3, 30):
+                await asyncio.to_thread(cut, operation.value)
             return msgspec.structs.replace(operation, type="ok")
 
-        bench = Bench(do, nemesis=inject)
-        reads = [invoke("r", n) for n in range(40)]
-        records = await bench.run(any_(clients(reads), nemesis(invoke("cut", "now"))))
+        def cut(number: int) -> None:
+            bench.dispatcher.note(Operation(-1, -1, "nemesis", "ok", "cut", number))
+
+        bench = Bench(do)
+        records = await bench.run(clients([invoke("r", n) for n in range(40)]))
         cuts = [o for o in records if o.process == "nemesis"]
-        assert [(o.type, o.f, o.value) for o in cuts] == [
-            ("info", "cut", "now"),
-            ("info", "cut", "done"),
-        ]
-        assert cuts[1].index - cuts[0].index > 30
+        assert [(o.type, o.f, o.value) for o in cuts] == [("info", "cut", 3), ("info", "cut", 30)]
+        assert [o.index for o in records] == list(range(len(records)))
         assert "cut" not in bench.dispatcher.counts
 
     asyncio.run(main())
 
 
+def test_when_nothing_of_the_nemesis_can_be_recorded_the_run_ends() -> None:
+    async def main() -> None:
+        async def do(client: Any, operation: Operation) -> Operation:
+            bench.journal.room = 0
+            told = Operation(-1, -1, "nemesis", "info", "cut", None)
+            assert await asyncio.to_thread(bench.dispatcher.note, told) is None
+            return await asyncio.Event().wait()  # type: ignore[return-value]
+
+        bench = Bench(do)
+        with pytest.raises(StoreError):
+            await bench.dispatcher.run(clients(repeat(invoke("r"))))
+        await bench.dispatcher.close()
+
+    asyncio.run(main())
+
+
+def test_a_generator_of_the_nemesis_is_refused() -> None:
+    with pytest.raises(GeneratorError, match="process is not free"):
+        carried_out(any_(Raw(), clients(repeat(invoke("r")))))
+
+
 class Raw(Combinator, frozen=True, gc=False):
-    """A nemesis generator of a third party that leaves the type to others."""
+    """An operation of the nemesis."""
 
     def op(self, context: Context) -> Any:
-        return Operation(-1, context.time_ns, "nemesis", "invoke", "cut", None), NOTHING
-
-
-def test_an_invocation_of_the_nemesis_is_info_whatever_the_generator_says() -> None:
-    async def inject(operation: Operation) -> Operation:
-        return msgspec.structs.replace(operation, type="ok")
-
-    records = carried_out(nemesis(Raw()), nemesis=inject)
-    assert [(o.process, o.type) for o in records] == [("nemesis", "info")] * 2
-
-
-def test_a_nemesis_that_raises_is_info_with_what_it_was() -> None:
-    async def inject(operation: Operation) -> Operation:
-        raise RuntimeError("no such node")
-
-    records = carried_out(nemesis([invoke("cut"), invoke("heal")]), nemesis=inject)
-    assert [(o.process, o.type, o.f) for o in records] == [
-        ("nemesis", "info", f) for f in ("cut", "cut", "heal", "heal")
-    ]
-    assert "no such node" in records[1].error
+        return Operation(-1, context.time_ns, "nemesis", "info", "cut", None), NOTHING
 
 
 def test_without_a_nemesis_there_is_no_nemesis_thread() -> None:

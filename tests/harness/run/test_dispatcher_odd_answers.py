@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.generator import Liftable, clients, function, invoke, limit, nemesis, repeat
+from harness.generator import Liftable, clients, function, invoke, limit, repeat
 from harness.generator.transform import GeneratorError
 from harness.history.journal import Journal
 from harness.history.operation import Header, Operation
@@ -189,16 +189,6 @@ def test_a_client_may_raise_it_when_it_is_opened_and_closed(
 
     records = recorded(tmp_path, succeed, thrice(), client=Odd)
     assert [o.type for o in records if o.type != "invoke"] == ["info"] * 3
-
-
-@pytest.mark.parametrize("error", NOT_EXCEPTIONS, ids=repr)
-def test_a_nemesis_may_raise_it(tmp_path: Path, error: BaseException) -> None:
-    async def injure(operation: Operation) -> Operation:
-        raise error
-
-    records = recorded(tmp_path, succeed, nemesis(invoke("start-kill")), nemesis=injure)
-    assert [(o.process, o.type) for o in records] == [("nemesis", "info")] * 2
-    assert type(error).__name__ in records[1].error
 
 
 def test_a_client_that_keeps_a_cancellation_to_itself_has_let_go(tmp_path: Path) -> None:

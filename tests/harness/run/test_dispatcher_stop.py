@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.generator import any_, clients, invoke, limit, nemesis, on_threads, repeat, sleep
+from harness.generator import any_, clients, invoke, limit, on_threads, repeat, sleep
 from harness.history.operation import Operation
 from harness.run.dispatcher import Dispatcher
 from tests.harness.run.dispatching import PATIENCE_S, Memory
@@ -222,27 +222,6 @@ def test_stop_does_not_wait_for_sleepers() -> None:
         gen = any_(on_threads({0}, sleep(3600)), on_threads({1}, invoke("r")))
         await dispatcher.run(gen)
         assert [o.type for o in journal.records] == ["invoke", "ok"]
-        await dispatcher.close()
-
-    asyncio.run(main())
-
-
-def test_a_nemesis_that_hangs_does_not_keep_a_stopped_run_from_ending() -> None:
-    async def main() -> None:
-        journal = Memory()
-
-        async def do(client: Any, operation: Operation) -> Operation:
-            return ok(operation)
-
-        async def inject(operation: Operation) -> Operation:
-            dispatcher.stop()
-            await asyncio.Event().wait()
-            return operation
-
-        dispatcher = dispatcher_of(do, journal, nemesis=inject, op_timeout_s=0.05)
-        await dispatcher.run(nemesis(repeat(invoke("cut"))))
-        assert [(o.type, o.f) for o in journal.records] == [("info", "cut")] * 2
-        assert "stopped" in journal.records[1].error
         await dispatcher.close()
 
     asyncio.run(main())

@@ -221,6 +221,22 @@ def test_trouble_of_an_injection_is_in_ledger_and_operation_and_is_healed(
     assert bench.events() == ["intend", "failed", "heal", "healed"]
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), StopIteration()], ids=repr)
+def test_whatever_a_fault_raises_is_told_and_ends_nobody(
+    tmp_path: Path, error: BaseException
+) -> None:
+    fault: Any = Pause({})
+
+    def inject(*args: Any) -> None:
+        raise error
+
+    fault.inject = inject
+    bench = Bench(tmp_path / "faults.jsonl", [fault])
+    assert type(error).__name__ in str(bench.do("start-pause", plan=ON_N1).error)
+    assert bench.events() == ["intend", "failed"]
+    assert bench.heal_all() == []
+
+
 def test_trouble_of_resolving_leaves_nothing_to_heal(bench: Bench) -> None:
     begun = bench.do("start-kill", plan={"target": "one"})
     assert "KeyError" in str(begun.error)

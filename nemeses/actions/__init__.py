@@ -1,0 +1,1 @@
+"""Actions: momentary things that a system is asked for."""

@@ -2,6 +2,8 @@
 # make quick     the tests of everything pure, in parallel: what to run while you work. No cluster,
 #                no container, no browser; a test that takes over a second and is not marked slow
 #                fails it. Under 90 seconds on two cores.
+# make pages     the pages of the verbs, the manual page and the table of what is built in, written
+#                again from the declarations: after every change of a flag, an option or its help
 # make test      lint, types and the whole test suite: pure tests in parallel, those that touch the
 #                machine in lanes beside them, as root also as an ordinary user
 # make lint      lint, format, types, and the tests of style and of who imports whom, alone
@@ -16,7 +18,7 @@
 
 ARGS ?=
 
-.PHONY: demo quick test lint release clean
+.PHONY: demo quick test lint pages release clean
 
 demo:
 	@scripts/setup.sh demo
@@ -45,3 +47,7 @@ release:
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+pages:
+	@scripts/setup.sh quick
+	.venv/bin/python -m harness.cli.pages

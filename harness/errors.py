@@ -22,6 +22,8 @@ import errno
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from harness.wording import shown
+
 EXIT_VALID = 0
 EXIT_INVALID = 1
 EXIT_UNKNOWN = 2
@@ -123,4 +125,4 @@ def unknown_name(what: str, name: str, names: Sequence[str], errors: Sequence[st
     guess = f"; did you mean {' or '.join(near)}?" if near else ""
     known = f" (known: {', '.join(names)})" if names else ""
     broken = f"; not loaded: {'; '.join(errors)}" if errors else ""
-    return f"there is no {what} called {name!r}{guess}{known}{broken}"
+    return f"there is no {what} called {shown(name)}{guess}{known}{broken}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from functools import cache
 from typing import Any, Final
 
 MOST: Final = 120
@@ -27,6 +29,41 @@ def named(error: BaseException) -> str:
     except Exception:  # somebody else's exception, which cannot even be printed
         said = ""
     return f"{kind}: {said}" if said else kind
+
+
+def placed(error: BaseException) -> str:
+    """An exception with its type and where it was raised: the file and line of whose defect it is.
+
+    The innermost place outside of the standard library's and Polygraph's own machinery, which a
+    plug-in passes through on its way; else the innermost of all.
+    """
+    import traceback
+
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__}: {error.msg} ({error.filename}:{error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return named(error)
+    foreign = [frame for frame in frames if not is_machinery(frame.filename)]
+    place = (foreign or frames)[-1]
+    return f"{named(error)} ({place.filename}:{place.lineno}, in {place.name})"
+
+
+_OURS: Final = os.path.dirname(__file__) + os.sep
+
+
+@cache
+def _standard() -> str:
+    import sysconfig
+
+    return sysconfig.get_path("stdlib")
+
+
+def is_machinery(filename: str) -> bool:
+    """Whether a file is the standard library's or Polygraph's own, which others pass through."""
+    if filename.startswith((_OURS, "<")):
+        return True
+    return filename.startswith(_standard()) and "site-packages" not in filename
 
 
 def cut(text: str, most: int = MOST) -> str:

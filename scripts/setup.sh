@@ -115,6 +115,7 @@ install_for_tests() { # in one go, as apt-get may run once at a time; none of it
   # hosts of the ssh provider, whose tests start their own sshd
   has sshd ssh-keygen nft iptables sudo || wanted+=(openssh-server nftables iptables sudo)
   has cc as || wanted+=(gcc libc6-dev) # a test of clocks compiles a program that is signalled
+  has zsh fish || wanted+=(zsh fish) # what is completed there is tried in them
   has strace || wanted+=(strace) # tests watch what is opened in and around a hostile run folder
   # scripts/engine.sh starts the engine; a test compares what compose starts with our own cluster
   has dockerd docker || wanted+=(docker.io iptables mmdebstrap)

@@ -58,11 +58,17 @@ def has_strace() -> bool:
     return tried.returncode == 0
 
 
+def has_shells() -> bool:
+    """Whether zsh and fish can be asked. Root must have them (scripts/setup.sh gets them)."""
+    return has_root() or all(shutil.which(name) for name in ("zsh", "fish"))
+
+
 NEEDS: Mapping[str, Callable[[], bool]] = {
     "root": has_root,
     "docker": has_docker,
     "browser": has_browser,
     "strace": has_strace,
+    "shells": has_shells,
     **{kind: partial(is_there, kind) for kind in VARIABLES},
 }
 """Marks of tests that need something, and how to see whether it is here."""

@@ -16,6 +16,7 @@ from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Generator, invoke, mix, on_threads, phases, repeat, until_ok
 from harness.history.operation import OK, Operation
+from harness.wording import shown
 from workloads.kit import completed, not_new
 
 NAME = "jobs"
@@ -40,7 +41,7 @@ class Queue:
         """Nothing to make; proves that a dequeue answers and that the queue is empty."""
         found = await client.dequeue(NAME)
         if found is not None:
-            raise not_new(self.name, f"it holds {found!r}")
+            raise not_new(self.name, f"it holds {shown(found)}")
 
     def generator(self) -> Generator:
         """Endless: enqueues and dequeues, as likely."""

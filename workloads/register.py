@@ -37,6 +37,7 @@ from harness.generator import (
 )
 from harness.generator.streams import split
 from harness.history.operation import FAIL, OK, Operation, Process
+from harness.wording import shown
 from workloads.kit import (
     completed,
     groups_of,
@@ -84,7 +85,7 @@ class Register:
         """Nothing to make; proves that a read answers and that the first key is not there yet."""
         found = await client.read(0)
         if found is not None:
-            raise not_new(self.name, f"key 0 holds {found!r}")
+            raise not_new(self.name, f"key 0 holds {shown(found)}")
 
     def generator(self) -> Generator:
         """Endless: reads on the first half of each key's threads, writes and cas on the rest."""

@@ -29,6 +29,7 @@ from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
 from harness.generator import Generator, Random, invoke, lift
 from harness.history.operation import Operation
+from harness.wording import shown
 from workloads.kit import Draw, draws, not_new, seconds, share, whole, whole_or_none, word
 from workloads.micro_operations import (
     APPENDS,
@@ -253,7 +254,7 @@ class RandomTransactions:
         await transaction.commit()
         for name, value in found.items():
             if value is not None:
-                raise not_new(self.name, f"key {name} holds {value!r}")
+                raise not_new(self.name, f"key {name} holds {shown(value)}")
 
     def stored_name(self, key: int) -> str:
         """Under what name the system stores ``key``."""

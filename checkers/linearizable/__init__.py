@@ -26,10 +26,34 @@ from checkers.linearizable.object_models import OBJECTS
 from checkers.linearizable.register_models import MODELS
 from harness.verdict.verdict import Checker
 
-CHECKERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Checker]]] = {
+_Factory = Callable[[Mapping[str, Any]], Checker]
+
+
+def _judge_of(model: Any, name: str) -> _Factory:
+    factory = partial(Linearizable, model=model)
+    factory.line = _LINES[name]  # type: ignore[attr-defined]
+    return factory
+
+
+_LINES: Final[Mapping[str, str]] = {
+    "register": "a linearizable register",
+    "cas-register": "a linearizable register with compare-and-set",
+    "multi-register": "linearizable registers, several read or written at once",
+    "kv": "a linearizable map with get, put and append",
+    "mutex": "a linearizable lock, whoever gives it back",
+    "owner-mutex": "a linearizable lock that only its holder gives back",
+    "reentrant-mutex": "a linearizable lock that its holder may take again",
+    "fenced-mutex": "a linearizable lock whose tokens rise",
+    "linearizable-set": "a linearizable set",
+    "fifo-queue": "a linearizable queue, first in, first out",
+    "unordered-queue": "a linearizable queue without order",
+    "stack": "a linearizable stack, last in, first out",
+    "linearizable-counter": "a linearizable counter",
+}
+
+CHECKERS: Final[Mapping[str, _Factory]] = {
     Linearizable.name: Linearizable,
-    **{name: partial(Linearizable, model=model) for name, model in MODELS.items()},
-    **{name: partial(Linearizable, model=model) for name, model in OBJECTS.items()},
+    **{name: _judge_of(model, name) for name, model in {**MODELS, **OBJECTS}.items()},
 }
 """``linearizable`` takes its model from header or options; the models' own names fix it."""
 

@@ -27,7 +27,7 @@ from harness.cli.check_one import (
     judge_safely,
     safely,
 )
-from harness.cli.flags import flag
+from harness.cli.flags import completes, flag
 from harness.cli.kept_proofs import folders
 from harness.cli.model_names import initial_state, joined, known_anomalies, refuse_unknown
 from harness.cli.options import (
@@ -63,7 +63,9 @@ WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT
 
 
 @click.command("check", cls=Verb)
-@click.argument("files", nargs=-1, metavar="FILE|RUN|- ...")
+@click.argument(
+    "files", nargs=-1, metavar="FILE|RUN|- ...", shell_complete=completes("run-or-file")
+)
 @flag("model", short="-m", help="the checker or model, e.g. cas-register or bank")
 @flag("format", short="-f", choices=READABLE, help="the notation of FILE, if content does not tell")
 @flag(

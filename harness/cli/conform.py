@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.declared import choose
-from harness.cli.flags import flag
+from harness.cli.flags import completes, flag
 from harness.cli.options import json_option, names, plugin_option
 from harness.cli.speech import say
-from harness.cli.test import SystemVerb
+from harness.cli.test import SystemVerb, is_quick
 from harness.cluster.providers import NAMES
 from harness.errors import NeedsError, UsageError
-from harness.option import ENVIRONMENT_PREFIX
+from harness.option import defaults_of
 from harness.plugins import Registry
 from harness.run.scenario import resolve
 from harness.store.scenario import Scenario, registry_of
@@ -34,6 +34,8 @@ SERVERS = ("scripted", "real", "both")
 class ConformVerb(SystemVerb):
     """``conform``: where the plug-ins have one system, it need not be named."""
 
+    part_kinds = ("systems", "providers")
+
     def make_context(
         self,
         info_name: str | None,
@@ -42,7 +44,9 @@ class ConformVerb(SystemVerb):
         **extra: Any,
     ) -> click.Context:
         """Name the system of the plug-ins, so that its flags are known."""
-        chosen = choose(self.params, args, ENVIRONMENT_PREFIX)
+        if is_quick(args, extra):
+            return super().make_context(info_name, args, parent, **extra)
+        chosen = choose(self.params, args)
         own = set(chosen.registry.names("systems")) - set(Registry().names("systems"))
         if not chosen.system and len(own) == 1:
             args = [own.pop(), *args]
@@ -50,7 +54,7 @@ class ConformVerb(SystemVerb):
 
 
 @click.command("conform", cls=ConformVerb)
-@click.argument("system", required=False)
+@click.argument("system", required=False, shell_complete=completes("system"))
 @flag("only", help="operations to try, with commas: write,transaction (default: all)")
 @flag(
     "server",
@@ -85,7 +89,8 @@ def _scenario(flags: dict[str, Any]) -> tuple[Scenario, Registry]:
     registry = registry_of(given)
     if "system" not in given:
         raise UsageError("which system's client?", "polygraph conform etcd, or --plugin FILE")
-    has = set(registry.get("systems", given["system"])({}).abilities())
+    factory = registry.get("systems", given["system"])
+    has = set(factory(defaults_of(factory)).abilities())
     for name in sorted(registry.names("workloads"), key=lambda name: name != Scenario.workload):
         needs = registry.get("workloads", name).needs
         if set(needs) <= has:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from harness.cli.export import history_of, write_file
-from harness.cli.flags import flag
+from harness.cli.flags import completes, flag
 from harness.cli.options import READABLE, WRITTEN, max_bytes_option, store_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
@@ -16,7 +16,7 @@ from harness.errors import EXIT_VALID, UsageError, cannot_write
 
 
 @click.command("convert", cls=Verb)
-@click.argument("file", metavar="FILE|RUN|-")
+@click.argument("file", metavar="FILE|RUN|-", shell_complete=completes("run-or-file"))
 @flag("to", dest="target", choices=WRITTEN, required=True, help="the notation to write")
 @flag("format", short="-f", choices=READABLE, help="the notation of FILE, if content does not tell")
 @flag(

@@ -12,19 +12,20 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.flags import Flag, run_flag
 from harness.cli.options import names
+from harness.cli.parts import WITH, options_with, parts
 from harness.errors import UsageError, unknown_name
-from harness.option import with_files
-from harness.plugins import Registry
-from harness.run.scenario import owned_options
-from harness.run.schedule_file import read_lines
+from harness.option import ENVIRONMENT_PREFIX, with_files
 from harness.scenarios import shipped
-from harness.store.scenario import Scenario, read_toml, registry_of
+from harness.store.run_options import default
+
+if TYPE_CHECKING:
+    from harness.plugins import Registry
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,10 @@ class Chosen:
     registry: Registry
 
 
-def choose(params: Sequence[click.Parameter], args: Sequence[str], environment: str) -> Chosen:
-    """Read ``args`` leniently by the known ``params``; unknown flags are passed over."""
+def said(
+    params: Sequence[click.Parameter], args: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """The flags in ``args`` by the known ``params``, and the words beside them; all others pass."""
     lenient = click.Command(
         "test",
         params=list(params),
@@ -47,25 +50,55 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str], environment: 
         context_settings={
             "ignore_unknown_options": True,
             "allow_extra_args": True,
-            "auto_envvar_prefix": environment,
+            "auto_envvar_prefix": ENVIRONMENT_PREFIX,
         },
     )
     context = lenient.make_context("test", list(args), resilient_parsing=True)
     given = {name: value for name, value in context.params.items() if value}
-    if isinstance(given.get("plugin"), tuple):
-        given["plugin"] = list(given["plugin"])
-    positional = str(given.pop("system", ""))
+    words = [str(given.pop("system", "")), *context.args]
+    return given, [word for word in words if word and word[0] != "-"]
+
+
+def choose(params: Sequence[click.Parameter], args: Sequence[str]) -> Chosen:
+    """What ``args`` name, as far as they can be read without the flags that depend on it."""
+    from harness.store.scenario import registry_of
+
+    given, words = said(params, args)
     table = scenario_table(given.get("scenario")) | given
     registry = registry_of(table)
-    words = [word for word in (positional, *context.args) if word and word[0] != "-"]
     known = [word for word in words if word in registry.names("systems")]
+    told = [table["system"]] if table.get("system") else []  # a word may be a flag's value
     return Chosen(
-        system=str((known or words or [table.get("system", "")])[0]),
-        workload=str(table.get("workload", Scenario.workload)),
+        system=str((known or told or words or [""])[0]),
+        workload=str(table.get("workload", default("workload"))),
         nemeses=names(table.get("nemesis", "")) or _scheduled(table.get("schedule")),
-        provider=str(table.get("provider", Scenario.provider)),
+        provider=str(table.get("provider", default("provider"))),
         registry=registry,
     )
+
+
+def known_flags(params: Sequence[click.Parameter], args: Sequence[str]) -> list[Flag] | None:
+    """The flags of what ``args`` name, by :mod:`harness.cli.parts` alone: nothing is imported.
+
+    ``None`` where something is named that did not come with Polygraph.
+    """
+    given, words = said(params, args)
+    if given.get("plugin"):
+        return None
+    try:
+        table = scenario_table(given.get("scenario")) | given
+    except UsageError:
+        table = given
+    systems = [word for word in (*words, str(table.get("system", ""))) if word]
+    chosen = {
+        "systems": systems[:1],
+        "workloads": [str(table.get("workload", default("workload")))],
+        "nemeses": list(names(table.get("nemesis", ""))),
+        "providers": [str(table.get("provider", default("provider")))],
+    }
+    if any(name not in parts()[kind] for kind, found in chosen.items() for name in found):
+        return None
+    return [run_flag(option, heading) for heading, option in options_with(chosen)]
 
 
 def scenario_table(name: str | Path | None) -> dict[str, Any]:
@@ -77,6 +110,8 @@ def scenario_table(name: str | Path | None) -> dict[str, Any]:
         return {}
     path = Path(name)
     if path.exists() or path.suffix or len(path.parts) > 1:
+        from harness.store.scenario import read_toml
+
         return read_toml(path)
     found = shipped()
     if path.name not in found:
@@ -84,7 +119,16 @@ def scenario_table(name: str | Path | None) -> dict[str, Any]:
     return tomllib.loads(found[path.name].read_text("utf-8"))
 
 
+def heading(owner: str) -> str:
+    """The group of the flags of ``workload bank``, say, as :mod:`.parts` calls it."""
+    kind, _, name = owner.partition(" ")
+    return f"{WITH[f'{kind}s' if kind != 'nemesis' else 'nemeses']} {name}"
+
+
 def _scheduled(path: str | None) -> tuple[str, ...]:
+    """The faults in the schedule of a file."""
+    from harness.run.schedule_file import read_lines
+
     return tuple(read_lines(Path(path)).faults) if path else ()
 
 
@@ -92,15 +136,19 @@ def declared_flags(chosen: Chosen, taken: Sequence[click.Parameter]) -> list[Fla
     """The flags of what was chosen; ``UsageError`` if one hides a flag of ours."""
     if not chosen.system:
         return []
+    from harness.run.scenario import owned_options
+
     owners = owned_options(
         chosen.registry, chosen.system, chosen.workload, chosen.nemeses, chosen.provider
     )
     flags = {
-        option.name: run_flag(option, f"Of {owner}")
+        option.name: run_flag(option, heading(owner))
         for owner, options in owners.items()
         for option in with_files(options)
     }
     for hidden in (param.name for param in taken if param.name in flags):
-        owner = flags[hidden].group.removeprefix("Of ")
-        raise UsageError(f"{owner} redefines {flags[hidden].option.flag}")
+        owner = next(
+            o for o, options in owners.items() if hidden in {each.name for each in options}
+        )
+        raise UsageError(f"the {owner} redefines {flags[hidden].option.flag}")
     return list(flags.values())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.flags import completes
 from harness.cli.options import ssh_config_option, store_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
@@ -13,7 +14,7 @@ from harness.errors import EXIT_VALID
 
 
 @click.command("down", cls=Verb)
-@click.argument("run")
+@click.argument("run", shell_complete=completes("run"))
 @store_option
 @ssh_config_option
 def VERB(run: str, store: Path, ssh_config: str | None) -> int:

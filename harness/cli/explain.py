@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.explain_text import sections, verdict_of
-from harness.cli.flags import flag
+from harness.cli.flags import completes, flag
 from harness.cli.options import json_option, plugin_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID, UsageError, cannot_write
 from harness.plugins import Registry
+from harness.wording import shown
 
 if TYPE_CHECKING:
     from harness.verdict.explanation import Example, Explanation
@@ -32,7 +33,12 @@ WIDTH = 96
 
 
 @click.command("explain", cls=Verb)
-@click.argument("name", required=False, metavar="[ANOMALY|MODEL]")
+@click.argument(
+    "name",
+    required=False,
+    metavar="[ANOMALY|MODEL]",
+    shell_complete=completes("explained"),
+)
 @flag("history", Path, help="write the example's history here, as JSON lines")
 @flag("markdown", bool, help="print everything, as one page")
 @json_option
@@ -77,7 +83,7 @@ def find(registry: Registry, name: str) -> Explanation:
     near = difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.4)
     guess = f"; did you mean {' or '.join(by_lower[each] for each in near)}?" if near else ""
     raise UsageError(
-        f"there is no anomaly or consistency model called {name!r}{guess}",
+        f"there is no anomaly or consistency model called {shown(name)}{guess}",
         "polygraph explain, which lists every name",
     )
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import click
 
-from harness.cli.flags import flag
+from harness.cli.flags import completes, flag
 from harness.cli.options import FORMATS, max_bytes_option, store_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
@@ -18,7 +18,7 @@ from harness.errors import EXIT_VALID, HistoryError, cannot_write
 
 
 @click.command("export", cls=Verb)
-@click.argument("run")
+@click.argument("run", shell_complete=completes("run-or-file"))
 @flag(
     "format",
     short="-f",

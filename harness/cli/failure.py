@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
+from typing import Final
 
 import click
 
@@ -22,6 +24,19 @@ from harness.errors import (
 )
 from harness.linux.standard_streams import NotTold, silence_output
 from harness.linux.stopping import Stopped
+from harness.wording import placed
+
+ELSEWHERE: Final[Mapping[str, str]] = {
+    "--test-count": "polygraph soak SYSTEM --runs N, which runs a test many times",
+    "--node": "--nodes N for a number of nodes, or --nodes-file FILE with --provider ssh",
+    "--username": "user@host in the file of --nodes-file, or --ssh-config FILE",
+    "--ssh-private-key": "an ssh agent, or IdentityFile in the file of --ssh-config",
+    "--no-ssh": "--provider local, which is the default, or --provider docker",
+    "--logging-json": "--json, for the verdict",
+    "--password": "POLYGRAPH_PASSWORD in the environment, or --password-file FILE: what stands on a"
+    " command line can be read by everybody on the machine",
+}
+"""Flags that people know from elsewhere (Jepsen's), and what does the same here."""
 
 
 def exit_code_of(error: BaseException, session: Session) -> int:
@@ -51,6 +66,8 @@ def exit_code_of(error: BaseException, session: Session) -> int:
 
 def _usage_message(error: click.ClickException) -> str:
     message = error.format_message()
+    if isinstance(error, click.NoSuchOption) and error.option_name in ELSEWHERE:
+        return f"there is no flag {error.option_name} here\n  try: {ELSEWHERE[error.option_name]}"
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
         from harness.errors import unknown_name
 
@@ -64,9 +81,8 @@ def _usage_message(error: click.ClickException) -> str:
 
 def _own_defect(error: BaseException, session: Session) -> int:
     """An exception that nobody meant: ours, or of a plug-in. Never a verdict."""
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     _show_traceback(error, session)
-    _say(session, f"unexpected error, no verdict: {what}")
+    _say(session, f"unexpected error, no verdict: {placed(error)}")
     if not _traceback_wanted(session):
         say("  try: POLYGRAPH_TRACEBACK=1 and the same command, to see where", err=True)
     return EXIT_INFRASTRUCTURE

@@ -56,9 +56,9 @@ class Kind(click.ParamType[Any]):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[Any]:
         """What can be given here."""
-        from harness.cli.completion import values_of
+        from harness.cli.completing import values_of
 
-        return values_of(self.option, ctx, incomplete)
+        return list(values_of(self.option, ctx, incomplete))
 
 
 class Files(Kind):
@@ -120,6 +120,17 @@ def attached(parameter: click.Parameter) -> Callable[[Command], Command]:
         return command
 
     return attach
+
+
+def completes(what: str) -> Callable[[click.Context, click.Parameter, str], list[Any]]:
+    """How an argument is completed: ``shell_complete=completes("run")``."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from harness.cli.completing import of_argument
+
+        return list(of_argument(what, ctx, incomplete))
+
+    return complete
 
 
 def run_flag(option: Option, group: str) -> Flag:

@@ -17,10 +17,15 @@ import click
 from harness.cli.flags import flag
 from harness.cli.matrix import show, tables
 from harness.cli.options import json_option, plugin_option
+from harness.cli.parts import names_of
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_USAGE, EXIT_VALID
-from harness.plugins import KINDS, Registry
+from harness.plugins import BUILT_IN, KINDS, Registry
+from harness.plugins.lines import line_of
+
+SHOWN = ("systems", "workloads", "nemeses", "providers", "scenarios", "checkers", "models")
+HEADINGS = {"models": "consistency models"}
 
 
 @click.command("list", cls=Verb)
@@ -28,8 +33,9 @@ from harness.plugins import KINDS, Registry
 @json_option
 @plugin_option
 def VERB(matrix: bool, as_json: bool, plugin: tuple[str, ...]) -> int:
-    """Name every system, workload, nemesis and checker, and where each came from.
+    """Say what can be named, a line each: systems, workloads, nemeses, checkers, scenarios, models.
 
+    What is not ours is told with where it came from; --json has the origins of all.
     What cannot be loaded is told on standard error; exits 4 if that is a file of --plugin.
     """
     registry = Registry(tuple(Path(path) for path in plugin), tolerant=True)
@@ -39,7 +45,7 @@ def VERB(matrix: bool, as_json: bool, plugin: tuple[str, ...]) -> int:
     elif matrix:
         show(tables(registry), say)
     else:
-        _show_origins(origins(registry))
+        _show(described(registry))
     for error in registry.errors:
         say(f"not loaded: {error}", err=True)
     return EXIT_USAGE if registry.is_file_refused else EXIT_VALID
@@ -53,8 +59,22 @@ def origins(registry: Registry) -> dict[str, dict[str, str]]:
     }
 
 
-def _show_origins(table: Mapping[str, Mapping[str, str]]) -> None:
+def described(registry: Registry) -> dict[str, dict[str, tuple[str, str]]]:
+    """Kind to name to what it is in a line, and where it came from if it is not ours."""
+    table: dict[str, dict[str, tuple[str, str]]] = {
+        kind: {
+            name: (line_of(found.factory), "" if found.origin == BUILT_IN else found.origin)
+            for name, found in sorted(registry.usable(kind).items())
+        }
+        for kind in KINDS
+    }
+    for kind in ("providers", "scenarios", "models"):
+        table[kind] = {name: (line, "") for name, line in names_of(kind).items()}
+    return {kind: table[kind] for kind in SHOWN}
+
+
+def _show(table: Mapping[str, Mapping[str, tuple[str, str]]]) -> None:
     for kind, found in table.items():
-        say(kind)
-        for name, origin in found.items():
-            say(f"  {name:<16} {origin}")
+        say(HEADINGS.get(kind, kind))
+        for name, (line, origin) in found.items():
+            say(f"  {name:<20} {line}{f'  [{origin}]' if origin else ''}".rstrip())

@@ -24,10 +24,13 @@ from harness.cli.failure import exit_code_of
 from harness.cli.guard import guarded, may_load_plugins
 from harness.cli.session import Session
 from harness.cli.speech import say, speak_in_any_encoding
-from harness.cli.verbs import VerbGroup, group_help
+from harness.cli.table import group_help
+from harness.cli.verbs import VerbGroup
 from harness.errors import EXIT_INFRASTRUCTURE
 from harness.linux.standard_streams import prepare
 from harness.linux.stopping import stop_by_exception
+
+COMPLETION_VARIABLE = "_POLYGRAPH_COMPLETE"
 
 
 def main() -> None:
@@ -35,9 +38,18 @@ def main() -> None:
     prepare()
     stop_by_exception()
     argv = sys.argv[1:]
+    if os.environ.get(COMPLETION_VARIABLE):
+        sys.exit(_complete())
     if may_load_plugins(argv, os.environ):
         sys.exit(guarded(lambda: _run_with_plugins(argv)))
     sys.exit(run(argv))
+
+
+def _complete() -> int:
+    """What a shell asks when somebody presses Tab."""
+    from harness.cli.completing import answer
+
+    return answer(_polygraph(), os.environ)
 
 
 def _run_with_plugins(argv: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ from harness.history.operation import OK
 from harness.plugins import Registry
 from harness.verdict.consistency import MODELS
 from harness.verdict.consistency import SYNONYMS as CONSISTENCY
+from harness.wording import shown
 
 KNOWN: Final[Mapping[str, str]] = {
     "list-append": "Elle's lists that transactions append to",
@@ -78,7 +79,8 @@ def _candidates(model: str, registry: Registry) -> list[str]:
     known = SYNONYMS.get(model, model)
     if known in KNOWN:
         raise UsageError(
-            f"the model {model!r} ({KNOWN[known]}) is not built into this version; it is refused"
+            f"the model {shown(model)} ({KNOWN[known]}) is not built into this"
+            " version; it is refused"
             " rather than judged by another",
             f"one of: {', '.join(built)}",
         )
@@ -120,7 +122,7 @@ def initial_state(text: str, parse: Any) -> Any:
         pairs = [part.partition("=") for part in text.split(",")]
         if not all(middle and name.strip() for name, middle, _ in pairs):
             raise UsageError(
-                f"--initial {text!r} is neither JSON nor NAME=VALUE,…: {error}"
+                f"--initial {shown(text)} is neither JSON nor NAME=VALUE,…: {error}"
             ) from error
     return {name.strip(): _scalar(value.strip(), parse) for name, _, value in pairs}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.flags import flag
+from harness.cli.flags import completes, flag
 from harness.cli.options import max_bytes_option, store_option
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
@@ -16,7 +16,7 @@ PAGE = "report.html"
 
 
 @click.command("report", cls=Verb)
-@click.argument("run", default="latest")
+@click.argument("run", default="latest", shell_complete=completes("run"))
 @flag("open", bool, dest="is_opened", help="open the page in your browser")
 @flag(
     "output",

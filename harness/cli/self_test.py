@@ -39,6 +39,7 @@ from harness.history.operation import OK, Operation
 from harness.plugins import Registry
 from harness.verdict.explanation import Example
 from harness.verdict.verdict import UNKNOWN
+from harness.wording import named
 
 NOWHERE = 10**15
 """Added to a value, so that it becomes one that nobody wrote."""
@@ -139,7 +140,7 @@ def outcome(example: Example, registry: Registry) -> str:
     try:
         verdict = example.judged(registry.get("checkers", example.checker))
     except Exception as error:
-        return f"the checker crashed: {error!r}"
+        return f"the checker crashed: {named(error)}"
     found = sorted(verdict.anomalies)
     if verdict.valid != example.valid:
         return f"valid is {verdict.valid}, must be {example.valid}"

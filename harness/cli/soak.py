@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import secrets
+import textwrap
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 FINISH_S = 120.0
 """What a run may take beyond its time limit, recovery and judging: set-up, its report."""
 
+MOST_WHY = 160
+"""Letters of a run's reason in its line; the page has it whole."""
 SOAK = "The soak"
 RESULTS = "Results"
 OUTPUTS = ("junit", "junit_unknown", "artifacts")
@@ -150,6 +153,11 @@ def _settings(scenario: Scenario, flags: Mapping[str, Any]) -> Settings:
     )
 
 
+def in_short(why: str) -> str:
+    """A run's reason as its line has room for it, cut between words."""
+    return textwrap.shorten(why, MOST_WHY, placeholder=" …")
+
+
 class _Reporter:
     """Shows each run as it ends and keeps summary, page and JUnit true."""
 
@@ -162,7 +170,11 @@ class _Reporter:
     def __call__(self, entry: Entry) -> None:
         if entry.event == "ended":
             counts = self._written()
-            why = "" if entry.outcome == "passed" else f"  {entry.why[:160]}"
+            why = (
+                ""
+                if entry.outcome == "passed"
+                else "  " + textwrap.shorten(entry.why, MOST_WHY, placeholder=" …")
+            )
             settle = f"\n  to settle it: {entry.settle[0]}" if entry.settle else ""
             self._say(
                 f"run {entry.number} seed {entry.seed}: {entry.outcome}{why}  [{counts}]{settle}"

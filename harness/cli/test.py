@@ -10,29 +10,28 @@ import contextlib
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.declared import choose, declared_flags, scenario_table
-from harness.cli.flags import Command, attached, flag, run_flag
+from harness.cli.declared import choose, declared_flags, known_flags, scenario_table
+from harness.cli.flags import Command, attached, completes, flag, run_flag
 from harness.cli.options import json_option, store_option
+from harness.cli.parts import WITH
 from harness.cli.session import Session
 from harness.cli.speech import say
+from harness.cli.table import HELP_OPTIONS
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID
 from harness.linux.standard_streams import NotTold, silence_output
-from harness.option import ENVIRONMENT_PREFIX, Option
-from harness.plugins import Registry
-from harness.run.scenario import resolve
 from harness.store.run_options import RUN_OPTIONS
-from harness.store.scenario import Scenario, registry_of
-from harness.verdict.consistency import known_models
 
 if TYPE_CHECKING:
+    from harness.plugins import Registry
     from harness.run.front import Outcome
+    from harness.store.scenario import Scenario
 
 RUN = "The run"
 OWN = ("scenario", "store", "as_json", "print_config")
@@ -40,7 +39,9 @@ OWN = ("scenario", "store", "as_json", "print_config")
 
 
 class SystemVerb(Verb):
-    """``test``, with the flags that the chosen system, workload and nemeses declare."""
+    """``test``, with the flags that the chosen system, workload, nemeses and provider declare."""
+
+    part_kinds = tuple(WITH)
 
     def make_context(
         self,
@@ -49,11 +50,22 @@ class SystemVerb(Verb):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """Find out what is chosen, then parse for good with its flags added."""
-        chosen = choose(self.params, args, ENVIRONMENT_PREFIX)
-        params = [*self.params, *declared_flags(chosen, self.params)]
-        full = Verb(self.name, params=params, callback=self.callback, help=self.help)
-        return full.make_context(info_name, args, parent, **extra)
+        """Find out what is chosen, then parse for good with its flags added.
+
+        To show help or to complete, nothing of ours is imported to find out.
+        """
+        declared = known_flags(self.params, args) if is_quick(args, extra) else None
+        if declared is None and not extra.get("resilient_parsing"):
+            declared = declared_flags(choose(self.params, args), self.params)
+        params = [*self.params, *(declared or ())]
+        full = SystemVerb(self.name, params=params, callback=self.callback, help=self.help)
+        full.part_kinds = self.part_kinds
+        return super(SystemVerb, full).make_context(info_name, args, parent, **extra)
+
+
+def is_quick(args: Sequence[str], extra: Mapping[str, Any]) -> bool:
+    """Whether a command line is only to be completed, or its help to be shown."""
+    return bool(extra.get("resilient_parsing")) or any(word in HELP_OPTIONS for word in args)
 
 
 def run_flags(command: Command) -> Command:
@@ -61,20 +73,12 @@ def run_flags(command: Command) -> Command:
     for group, options in reversed(list(RUN_OPTIONS.items())):
         for option in reversed(options):
             if option.name != "system":
-                attached(run_flag(told(option), group))(command)
+                attached(run_flag(option, group))(command)
     return command
 
 
-def told(option: Option) -> Option:
-    """The option with what it is by itself, for its help."""
-    default = getattr(Scenario, option.name, None)
-    if option.name == "seed" or default in (None, (), False):
-        return option
-    return dataclasses.replace(option, default=default)
-
-
 @click.command("test", cls=SystemVerb)
-@click.argument("system", required=False)
+@click.argument("system", required=False, shell_complete=completes("system"))
 @run_flags
 @flag("scenario", group=RUN, help="a TOML file of these flags, or a shipped one; flags win")
 @flag("print_config", bool, group=RUN, help="print the complete scenario, run nothing")
@@ -86,6 +90,8 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
 
     Exits 0 if the verdict is valid, 1 invalid, 2 unknown, 3 if there is none.
     """
+    from harness.store.scenario import registry_of
+
     scenario = scenario_of(flags)
     if flags["print_config"]:
         say(scenario.to_toml({}), end="")
@@ -112,6 +118,10 @@ def told_or_kept() -> Iterator[None]:
 
 def scenario_of(flags: Mapping[str, Any]) -> Scenario:
     """The complete scenario of the flags: its file first, then what was said beside it."""
+    from harness.run.scenario import resolve
+    from harness.store.scenario import registry_of
+    from harness.verdict.consistency import known_models
+
     table = scenario_table(flags["scenario"]) | _given(flags)
     scenario = resolve(table, registry_of(table))
     claims = known_models(scenario.consistency_models)

@@ -8,6 +8,7 @@ import click
 
 from harness.cli.declared import scenario_table
 from harness.cli.failure import exit_code_of
+from harness.cli.flags import completes
 from harness.cli.options import plugin_option
 from harness.cli.session import Session
 from harness.cli.speech import say
@@ -16,7 +17,13 @@ from harness.errors import EXIT_USAGE, EXIT_VALID
 
 
 @click.command("validate", cls=Verb)
-@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
+@click.argument(
+    "scenarios",
+    nargs=-1,
+    required=True,
+    metavar="SCENARIO...",
+    shell_complete=completes("scenario"),
+)
 @plugin_option
 @click.pass_context
 def VERB(context: click.Context, /, scenarios: tuple[str, ...], plugin: tuple[str, ...]) -> int:

@@ -1,4 +1,4 @@
-"""The table of verbs, and the group that imports a verb's module only when it is used.
+"""The group that imports a verb's module only when it is used, and what every verb is.
 
 A verb is a module of this package with a ``VERB``: a :class:`click.Command` whose callback
 returns an exit code. The table holds the one-line help too, so that ``polygraph --help``
@@ -8,42 +8,16 @@ answers without importing any of them.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import shutil
 from typing import Any
 
 import click
 
+from harness.cli.table import HELP_OPTIONS, VERBS
 from harness.errors import UsageError
 from harness.option import ENVIRONMENT_PREFIX
 
-VERBS: Mapping[str, tuple[str, str]] = {
-    "test": ("harness.cli.test", "Run a workload on a system under faults, and judge it."),
-    "soak": ("harness.cli.soak", "The same test many times: how often it fails, how sure."),
-    "check": ("harness.cli.check", "Judge recorded histories or runs again; needs no cluster."),
-    "report": ("harness.cli.report", "Write a run's report.html again and say where it is."),
-    "serve": ("harness.cli.serve", "The store in a browser: filter, open, follow, download."),
-    "export": ("harness.cli.export", "Write a run's history for Elle, elle-cli or Knossos."),
-    "convert": ("harness.cli.convert", "A history from any notation into any that can say it."),
-    "list": ("harness.cli.list", "What can be named: systems, workloads, nemeses, checkers."),
-    "explain": ("harness.cli.explain", "What an anomaly or a consistency model means."),
-    "validate": ("harness.cli.validate", "Would this scenario run? Nothing is started."),
-    "conform": ("harness.cli.conform", "Does a client repeat requests, or say what is not so?"),
-    "doctor": ("harness.cli.doctor", "What this machine can do, what not, and why."),
-    "heal": ("harness.cli.heal", "Undo every fault and end everything that dead runs left."),
-    "down": ("harness.cli.down", "End the cluster that a run left running."),
-}
-
-HELP_OPTIONS = ("-h", "--help")
-
-
-def group_help() -> str:
-    """The text over the list of verbs."""
-    return (
-        "Test whether a database keeps its promises while things go wrong.\n\n"
-        "Exit codes: 0 valid, 1 invalid, 2 unknown, 3 set-up or infrastructure trouble, "
-        "4 usage, 130 interrupted. Every flag has a twin in the environment: --store is "
-        f"{ENVIRONMENT_PREFIX}_STORE."
-    )
+WIDEST = 100
 
 
 class Escaped(Exception):
@@ -87,6 +61,15 @@ class VerbGroup(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """The verbs with their lines from the table, or the flags that come before them."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        found = [(verb, line) for verb, (_, line) in VERBS.items() if verb.startswith(incomplete)]
+        return [CompletionItem(verb, help=line) for verb, line in found]
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb. click takes a truncated input (``EOFError``) for Ctrl-C, and a broken
         pipe for exit code 1, which here means invalid: both pass it in a wrapper.
@@ -100,7 +83,22 @@ class VerbGroup(click.Group):
 class Verb(click.Command):
     """A verb whose flags have their twins in the environment without the verb's name."""
 
+    part_kinds: tuple[str, ...] = ()
+    """The kinds of parts whose flags it takes where they are named (:mod:`.parts`)."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The verb's page."""
+        from harness.cli.page import as_text
+        from harness.cli.verb_pages import page_of
+
+        return as_text(page_of(str(self.name), self), terminal_width()).rstrip("\n")
+
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         own = {"auto_envvar_prefix": ENVIRONMENT_PREFIX, "help_option_names": HELP_OPTIONS}
         settings["context_settings"] = own | (settings.get("context_settings") or {})
         super().__init__(*arguments, **settings)
+
+
+def terminal_width() -> int:
+    """The columns that help may take: those of the terminal, as far as people like to read."""
+    return max(60, min(shutil.get_terminal_size((80, 24)).columns, WIDEST))

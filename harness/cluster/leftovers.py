@@ -37,6 +37,7 @@ from harness.linux import identity
 from harness.store import registration
 from harness.store.registration import Registration
 from harness.store.untrusted import Folder, parsed_json
+from harness.wording import named
 
 _END_TIMEOUT_S = 30.0
 _LEVELS = 3
@@ -107,7 +108,7 @@ def _attempt(where: Path, work: Callable[[], list[str]]) -> list[str]:
     except OSError as error:
         return [f"{where}: {error.strerror or error}: {error.filename or 'of what is there'}"]
     except Exception as error:
-        return [f"{where}: nothing more was done, for what is there is odd: {error!r}"]
+        return [f"{where}: nothing more was done, for what is there is odd: {named(error)}"]
 
 
 def _runs(store: Path, left: list[str]) -> list[Path]:

@@ -23,6 +23,16 @@ _MODULES: Mapping[str, str] = {
 
 NAMES = tuple(_MODULES)
 
+LINES: Mapping[str, str] = {
+    "local": "nodes on this Linux machine, in whichever of the three ways works",
+    "local:root": "nodes as namespaces, made as root",
+    "local:userns": "nodes as namespaces, made by an ordinary user",
+    "local:plain": "nodes as plain processes on loopback, where namespaces are forbidden",
+    "docker": "nodes as containers",
+    "ssh": "hosts of yours, reached over ssh",
+}
+"""What each is, in a line."""
+
 
 def of(name: str) -> Provider:
     """The provider of that name; ``UsageError`` with the nearest names if there is none."""

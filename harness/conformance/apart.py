@@ -28,6 +28,7 @@ from harness.run.preparation import Parts, prepare, request_of
 from harness.run.scenario import resolve
 from harness.run.start_up import form, install, start, within
 from harness.run.targets import targets_of
+from harness.run.waits import unless_ended
 from harness.store.scenario import Scenario, read_toml, registry_of
 
 RESULT: Final = "tried.json"
@@ -90,9 +91,10 @@ def main() -> None:
 
 async def _start(stage: Stage, timeout_s: float) -> None:
     await install(stage)
-    await start(stage, lambda what, node: None)
+    await unless_ended(stage, start(stage, lambda what, node: None))
     await form(stage, timeout_s)
-    await within(asyncio.to_thread(stage.system.ready, stage, timeout_s), timeout_s, "its start")
+    ready = asyncio.to_thread(stage.system.ready, stage, timeout_s)
+    await unless_ended(stage, within(ready, timeout_s, "its start"))
 
 
 def _try(parts: Parts, run_dir: Path, only: Sequence[str]) -> list[dict[str, Any]]:

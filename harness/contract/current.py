@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from harness.history.operation import Operation
 from harness.history.traces import trace_id_of
+from harness.wording import shown
 
 
 class Current:
@@ -73,10 +74,12 @@ def tell(*, served: str | None = None, timestamps: Mapping[str, int | str] | Non
     own and no clock of ours. Later calls add to earlier ones. ``TypeError`` for anything else.
     """
     if served is not None and not isinstance(served, str):
-        raise TypeError(f"served is a name, not {served!r}")
+        raise TypeError(f"served is a name, not {shown(served)}")
     for name, at in (timestamps or {}).items():
         if not isinstance(name, str) or not isinstance(at, int | str) or isinstance(at, bool):
-            raise TypeError(f"a timestamp is a number or a text by name, not {name!r}: {at!r}")
+            raise TypeError(
+                f"a timestamp is a number or a text by name, not {shown(name)}: {shown(at)}"
+            )
     current = _CURRENT.get()
     if current is None:
         return

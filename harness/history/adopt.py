@@ -33,6 +33,7 @@ from harness.history.intakes import (
     without_colons,
 )
 from harness.history.operation import TYPES, Header, Operation, is_transaction
+from harness.wording import shown
 
 HEADER_MARKS: Final = ("polygraph", "schema")
 HEADER_F: Final = "polygraph-header"
@@ -85,7 +86,7 @@ def header_from(found: Mapping[str, Any], name: str) -> Header:
         elif item is not None and "polygraph" in found:
             wanted = _FACTS[fact][0].__name__
             hint = 'a list of models, as "claims": ["serializable"]' if key == "claims" else None
-            why = f"{name}: the header's {key}: expected {wanted}, found {item!r}"
+            why = f"{name}: the header's {key}: expected {wanted}, found {shown(item)}"
             raise HistoryError(why, hint)
         elif item is not None:
             extra[key] = item
@@ -164,7 +165,7 @@ def _integer(found: Mapping[str, Any], key: str, place: Place, name: str) -> int
     if item is None or (isinstance(item, int) and not isinstance(item, bool)):
         return item
     raise HistoryError(
-        f"{name}: {place}: operation {label(found)}: expected an integer {key}, found {item!r}"
+        f"{name}: {place}: operation {label(found)}: expected an integer {key}, found {shown(item)}"
     )
 
 
@@ -184,7 +185,7 @@ def _f(found: Mapping[str, Any], place: Place, name: str) -> str:
     if f is None and "value" in found and is_transaction(found["value"]):
         return "txn"
     raise HistoryError(
-        f"{name}: {place}: operation {label(found)}: expected f to be a name, found {f!r}"
+        f"{name}: {place}: operation {label(found)}: expected f to be a name, found {shown(f)}"
     )
 
 

@@ -31,6 +31,7 @@ from harness.history.operation import (
     Operation,
     is_transaction,
 )
+from harness.wording import shown
 
 KEYED: Final = frozenset(("get", "put", "append"))
 ORDER: Final = "order"
@@ -84,14 +85,14 @@ class Intake:
 def label(found: Mapping[str, Any]) -> str:
     """A record in a few words, by what stands in it."""
     told = {key: found[key] for key in ("index", "process", "f") if key in found}
-    return " ".join(f"{key} {item!r}" for key, item in told.items()) or "with no index"
+    return " ".join(f"{key} {shown(item)}" for key, item in told.items()) or "with no index"
 
 
 def no_operation(found: Mapping[str, Any], where: str) -> HistoryError:
     """What is said of a record without a type that we know: what it is, if that can be told."""
     kind, expected = found.get("type"), f"expected one of {' '.join(TYPES)}"
     if "type" in found:
-        return HistoryError(f"{where}: operation {label(found)} has type {kind!r}, {expected}")
+        return HistoryError(f"{where}: operation {label(found)} has type {shown(kind)}, {expected}")
     whose = next((whose for fields, whose in _FOREIGN if fields <= set(found)), "")
     fields = ", ".join(sorted(map(str, found))[:8]) or "none"
     return HistoryError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from harness.history.history import History
 from harness.history.operation import Operation
+from harness.wording import shown
 
 if TYPE_CHECKING:
     from harness.history.columns import Columns
@@ -28,7 +29,7 @@ def without(history: History, names: Collection[str]) -> History:
     kept = _kept_rows if history.prepared is not None else _kept_places
     places, counts = kept(history, names)
     notices = [
-        f"{count} operations {name!r} were left out, as --ignore-f says"
+        f"{count} operations {shown(name)} were left out, as --ignore-f says"
         if count
         else f"--ignore-f {name}: no client operation has that name"
         for name, count in counts.items()

@@ -16,6 +16,7 @@ from msgspec import structs
 from harness.errors import UsageError
 from harness.history.history import History
 from harness.verdict.consistency import known_models
+from harness.wording import shown
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def models_of(names: Any, where: str) -> tuple[str, ...]:
     """
     found = names.split(",") if isinstance(names, str) else names
     if not isinstance(found, Sequence) or not all(isinstance(name, str) for name in found):
-        raise UsageError(f"{where}: {names!r} is no list of consistency models")
+        raise UsageError(f"{where}: {shown(names)} is no list of consistency models")
     try:
         return known_models(name.strip() for name in found if name.strip())
     except UsageError as error:

@@ -49,6 +49,7 @@ from harness.verdict.verdict import (
     Verdict,
 )
 from harness.verdict.verdict_file import VerdictFile
+from harness.wording import named, shown
 
 RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
@@ -219,7 +220,7 @@ def _made(name: str, options: Mapping[str, Any], registry: Registry) -> Checker 
     except PolygraphError:
         raise
     except Exception as error:
-        why = f"the checker {name} cannot be made with the options of this run: {error!r}"
+        why = f"the checker {name} cannot be made with the options of this run: {named(error)}"
         stats = {"traceback": traceback.format_exc()}
         return Verdict(valid=UNKNOWN, why=why, settle=CRASH_OF_CHECKER, stats=stats)
 
@@ -245,7 +246,7 @@ def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -
     except (Exception, SystemExit) as error:
         return Verdict(
             valid=UNKNOWN,
-            why=f"the checker {name} crashed: {error!r}",
+            why=f"the checker {name} crashed: {named(error)}",
             settle=CRASH_OF_CHECKER,
             stats={"traceback": traceback.format_exc()},
         )
@@ -257,10 +258,10 @@ def _check_safely(name: str, checker: Checker, record: Record, budget: Budget) -
 def _understood(name: str, answer: object) -> Verdict:
     """``answer`` if it is a verdict to the letter; nothing odd may ever pass for valid."""
     if not isinstance(answer, Verdict):
-        why = f"the checker {name} answered {answer!r}, no verdict"
+        why = f"the checker {name} answered {shown(answer)}, no verdict"
         return Verdict(valid=UNKNOWN, why=why, settle=DEFECT_OF_CHECKER)
     if not (answer.valid is True or answer.valid is False or answer.valid == UNKNOWN):
-        why = f"the checker {name} said valid={answer.valid!r}, not true, false or unknown"
+        why = f"the checker {name} said valid={shown(answer.valid)}, not true, false or unknown"
         return Verdict(valid=UNKNOWN, why=why, settle=DEFECT_OF_CHECKER)
     if not isinstance(answer.settle, str | Step):
         answer = replace(answer, settle="")

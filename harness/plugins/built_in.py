@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from harness.errors import PolygraphError
 from harness.plugins.changes import PACKAGES
+from harness.wording import named, shown
 
 
 def _in(package: str, modules: Mapping[str, str]) -> dict[str, str]:
@@ -111,7 +112,7 @@ def table_of(kind: str, module: str) -> Mapping[str, Any]:
     try:
         table: Mapping[str, Any] = getattr(importlib.import_module(module), kind.upper())
     except Exception as error:
-        message = f"{module}, which is built in, cannot be imported: {error!r}"
+        message = f"{module}, which is built in, cannot be imported: {named(error)}"
         raise PolygraphError(message, _advice(error)) from error
     return table
 
@@ -122,7 +123,7 @@ def factory_of(kind: str, name: str) -> Any:
     try:
         return table_of(kind, module)[name]
     except KeyError as error:
-        message = f"{module}, which is built in, holds no {name!r} in {kind.upper()}"
+        message = f"{module}, which is built in, holds no {shown(name)} in {kind.upper()}"
         raise PolygraphError(message, _AGAIN) from error
 
 

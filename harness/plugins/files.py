@@ -38,6 +38,7 @@ from harness.errors import EXIT_INFRASTRUCTURE, UsageError
 from harness.plugins.changes import PACKAGES, VERSION, advice_on, since
 from harness.plugins.notices import notify
 from harness.plugins.old_names import meant_by, redirect, used_in
+from harness.wording import placed, shown
 
 PREFIX: Final = "polygraph_plugin_"
 """What the names of the packages begin with."""
@@ -162,7 +163,7 @@ def loading(what: str) -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise UsageError(f"{what} cannot be loaded: {error!r}", _advice(error)) from error
+        raise UsageError(f"{what} cannot be loaded: {placed(error)}", _advice(error)) from error
     finally:
         if os.getpid() != pid:  # a copy that the plug-in made: it must not do our work again
             os._exit(EXIT_INFRASTRUCTURE)
@@ -176,7 +177,8 @@ def tell_version(what: str, module: ModuleType, old_names: Mapping[str, str]) ->
     written_for = getattr(module, VERSION_NAME, VERSION)
     if not isinstance(written_for, int) or isinstance(written_for, bool) or written_for < 1:
         raise UsageError(
-            f"{what}: {VERSION_NAME} is {written_for!r}, no version", f"{VERSION_NAME} = {VERSION}"
+            f"{what}: {VERSION_NAME} is {shown(written_for)}, no version",
+            f"{VERSION_NAME} = {VERSION}",
         )
     if written_for > VERSION:
         raise UsageError(
@@ -196,7 +198,7 @@ def tell_version(what: str, module: ModuleType, old_names: Mapping[str, str]) ->
 def _not_a_file(path: Path) -> str:
     if path.is_dir():
         return "is a directory"
-    return "is no file" if path.exists() else "is not a readable Python file: there is none"
+    return "is no file" if path.exists() else "cannot be loaded: no such file"
 
 
 def _advice(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from harness.errors import UsageError
 from harness.plugins.files import loading, tell_version
 from harness.plugins.old_names import used_in
 from harness.plugins.tables import overridden_in
+from harness.wording import shown
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Entry:
         with loading(what):
             factory = self.point.load()
         if not callable(factory):
-            raise UsageError(f"{what} is {factory!r}, no factory")
+            raise UsageError(f"{what} is {shown(factory)}, no factory")
         self._tell_version()
         return factory
 

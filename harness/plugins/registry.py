@@ -27,7 +27,13 @@ from harness.errors import PolygraphError, UsageError, unknown_name
 from harness.plugins import built_in
 from harness.plugins.files import load_file
 from harness.plugins.installed import Entry
-from harness.plugins.tables import overridden_in, refuse_odd_overrides, table_in
+from harness.plugins.tables import (
+    overridden_in,
+    refuse_odd_overrides,
+    refuse_without_tables,
+    table_in,
+)
+from harness.wording import shown
 
 Kind = Literal["systems", "workloads", "nemeses", "checkers", "explanations", "trials"]
 KINDS: tuple[Kind, ...] = ("systems", "workloads", "nemeses", "checkers")
@@ -164,8 +170,10 @@ class Registry:
         name = claims[0].found.name
         origins = [claim.found.origin for claim in claims]
         error = UsageError(
-            f"the {SINGULAR[kind]} {name!r} is claimed by {' and by '.join(map(_place, origins))}",
-            f"another name, or OVERRIDES = {{{kind!r}: [{name!r}]}} in the one that is to replace"
+            f"the {SINGULAR[kind]} {shown(name)} is claimed by"
+            f" {' and by '.join(map(_place, origins))}",
+            f"another name, or OVERRIDES = {{{shown(kind)}: [{shown(name)}]}} in the"
+            " one that is to replace"
             " the other",
         )
         if max(claim.rank for claim in claims) == _NAMED:
@@ -220,6 +228,7 @@ class Registry:
                 try:
                     module = load_file(path)
                     refuse_odd_overrides(module, tuple(SINGULAR), str(path))
+                    refuse_without_tables(module, tuple(SINGULAR), str(path))
                 except UsageError as error:
                     self._refuse_file(error, also_to_list=not path.exists())
                 else:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from harness.errors import UsageError
+from harness.wording import shown
 
 OVERRIDES: Final = "OVERRIDES"
 """Where a module says which names of others it replaces, by kind."""
@@ -22,10 +23,14 @@ def table_in(module: ModuleType, kind: str, origin: str) -> dict[str, Any]:
     """The factories of ``kind`` by name; ``UsageError`` if the table is none."""
     table = getattr(module, kind.upper(), {})
     if not isinstance(table, Mapping):
-        raise UsageError(f"{origin}: {kind.upper()} must map names to factories, not be {table!r}")
+        raise UsageError(
+            f"{origin}: {kind.upper()} must map names to factories, not be {shown(table)}"
+        )
     for name, factory in table.items():
         if not callable(factory):
-            raise UsageError(f"{origin}: {kind.upper()}[{name!r}] is {factory!r}, no factory")
+            raise UsageError(
+                f"{origin}: {kind.upper()}[{shown(name)}] is {shown(factory)}, no factory"
+            )
     return {str(name): factory for name, factory in table.items()}
 
 
@@ -35,10 +40,21 @@ def overridden_in(module: ModuleType, kind: str, origin: str) -> frozenset[str]:
     names = said.get(kind, ()) if isinstance(said, Mapping) else None
     if names is None or isinstance(names, str) or not isinstance(names, Collection):
         raise UsageError(
-            f"{origin}: {OVERRIDES} must map kinds to lists of names, not be {said!r}",
+            f"{origin}: {OVERRIDES} must map kinds to lists of names, not be {shown(said)}",
             f'{OVERRIDES} = {{"checkers": ["bank"]}}',
         )
     return frozenset(map(str, names))
+
+
+def refuse_without_tables(module: ModuleType, kinds: Collection[str], origin: str) -> None:
+    """``UsageError`` if the module has nothing that could be named: a slip of the pen, surely."""
+    tables = [kind.upper() for kind in kinds]
+    if not any(hasattr(module, table) for table in tables):
+        raise UsageError(
+            f"the plug-in {origin} has no table, so there is nothing in it to name (tables are"
+            f" {', '.join(tables)})",
+            'SYSTEMS = {"my-system": MySystem} at its end; docs/plugins.md',
+        )
 
 
 def refuse_odd_overrides(module: ModuleType, kinds: Collection[str], origin: str) -> None:
@@ -47,9 +63,11 @@ def refuse_odd_overrides(module: ModuleType, kinds: Collection[str], origin: str
         missing = overridden_in(module, kind, origin) - set(table_in(module, kind, origin))
         if missing:
             raise UsageError(
-                f"{origin}: {OVERRIDES} names {min(missing)!r}, which is not in {kind.upper()}"
+                f"{origin}: {OVERRIDES} names {shown(min(missing))}, which is not in {kind.upper()}"
             )
     unknown = set(getattr(module, OVERRIDES, {})) - set(kinds)
     if unknown:
         known = ", ".join(kinds)
-        raise UsageError(f"{origin}: {OVERRIDES} knows {known}, not {min(map(str, unknown))!r}")
+        raise UsageError(
+            f"{origin}: {OVERRIDES} knows {known}, not {shown(min(map(str, unknown)))}"
+        )

@@ -43,7 +43,7 @@ from harness.store.ended import write_end
 from harness.store.run_log import RunLog
 from harness.store.runs import write_text
 from harness.store.scenario import read_toml, registry_of
-from harness.wording import named
+from harness.wording import named, placed
 
 QUICK_SEAL_BYTES = 4 << 20
 
@@ -85,7 +85,7 @@ def _defect(run_dir: Path, error: BaseException) -> str:
     path = run_dir / "evidence" / "defect.txt"
     with contextlib.suppress(StoreError):
         write_text(path, without_secrets("".join(traceback.format_exception(error))))
-    return f"a defect of Polygraph or of a plug-in: {named(error)}; the traceback is in {path}"
+    return f"a defect of Polygraph or of a plug-in: {placed(error)}; the traceback is in {path}"
 
 
 def run_and_leave() -> None:

@@ -15,6 +15,7 @@ from harness.contract.system import System
 from harness.contract.workload import Workload
 from harness.errors import UsageError
 from harness.judge.claims import Claim, models_of
+from harness.wording import shown
 
 INCLUDES: Mapping[str, str] = {"Predicates": "Transactions"}
 """An ability that is another one and more: what is claimed of that one holds of it."""
@@ -24,7 +25,7 @@ def claim_of(system: System, workload: Workload, asked: Sequence[str]) -> Claim:
     """What a run of ``workload`` on ``system`` is judged against; ``UsageError`` for odd claims."""
     if asked:
         return Claim(models_of(asked, "--consistency-models"))
-    where = f"claims() of the system {system.name!r}"
+    where = f"claims() of the system {shown(system.name)}"
     claimed: Any = system.claims()
     if not isinstance(claimed, Mapping):
         return Claim(models_of(claimed, where))
@@ -38,13 +39,14 @@ def claim_of(system: System, workload: Workload, asked: Sequence[str]) -> Claim:
     if missing:
         raise UsageError(
             f"{where} says nothing of {', '.join(missing)}, which the workload"
-            f" {workload.name!r} needs (only of {', '.join(by_ability)})",
+            f" {shown(workload.name)} needs (only of {', '.join(by_ability)})",
             "--consistency-models MODEL, to judge against that",
         )
     common = _common([by_ability[name] for name in found])
     if not common:
         raise UsageError(
-            f"{where} promises no model of all that {workload.name!r} needs ({', '.join(found)})",
+            f"{where} promises no model of all that {shown(workload.name)} needs"
+            f" ({', '.join(found)})",
             "--consistency-models MODEL, to judge against that",
         )
     return Claim(common, tuple(found))
@@ -53,7 +55,7 @@ def claim_of(system: System, workload: Workload, asked: Sequence[str]) -> Claim:
 def _ability(key: Any, where: str) -> str:
     name = getattr(key, "__name__", key)
     if name not in ABILITIES:
-        raise UsageError(f"{where}: {key!r} is no ability (known: {', '.join(ABILITIES)})")
+        raise UsageError(f"{where}: {shown(key)} is no ability (known: {', '.join(ABILITIES)})")
     return str(name)
 
 

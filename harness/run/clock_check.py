@@ -23,8 +23,10 @@ from harness.cluster.provider import Request
 from harness.contract.system import ClockPath, Stage, System
 from harness.errors import PolygraphError, SetupError, UsageError
 from harness.linux.surroundings import program
+from harness.option import defaults_of
 from harness.plugins import Registry
 from harness.run.start_up import form, install, start
+from harness.wording import shown
 
 NODES = ("n1", "n2", "n3")
 PATIENCE_S = 120.0
@@ -39,7 +41,7 @@ def examine(
     request = providers.choose(_request(asked, provider_name))
     if not request.provider.startswith("local:"):
         raise UsageError(
-            f"the provider {request.provider!r} cannot trace system calls", "--provider local"
+            f"the provider {shown(request.provider)} cannot trace system calls", "--provider local"
         )
     with tempfile.TemporaryDirectory(prefix="polygraph-clock-") as folder:
         told = _run(request, Path(folder), {**asked, "provider": request.provider})
@@ -70,7 +72,8 @@ def _run(request: Request, run_dir: Path, asked: dict[str, Any]) -> dict[str, An
 
 def _request(asked: dict[str, Any], provider: str) -> Request:
     registry = Registry([Path(path) for path in asked["plugins"]])
-    system: System = registry.get("systems", asked["system"])({})
+    factory = registry.get("systems", asked["system"])
+    system: System = factory(defaults_of(factory))
     return Request(provider=provider, nodes=NODES, system=system)
 
 

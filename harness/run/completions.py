@@ -7,9 +7,6 @@ or failure is ``info`` with a text that says what it was.
 
 from __future__ import annotations
 
-import os
-import sysconfig
-import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -28,31 +25,6 @@ def ended(invocation: Operation, kind: str, error: Any) -> Operation:
 def described(error: BaseException) -> str:
     """An exception as an operation's error text."""
     return f"indeterminate: {_named(error)}"
-
-
-def placed(error: BaseException) -> str:
-    """An exception with its type and where it was raised: the file and line of whose defect it is.
-
-    The innermost place outside of the standard library's and Polygraph's own machinery, which a
-    plug-in passes through on its way; else the innermost of all.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return _named(error)
-    foreign = [frame for frame in frames if not is_machinery(frame.filename)]
-    place = (foreign or frames)[-1]
-    return f"{_named(error)} ({place.filename}:{place.lineno}, in {place.name})"
-
-
-_STANDARD: Final = sysconfig.get_path("stdlib")
-_OURS: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
-
-
-def is_machinery(filename: str) -> bool:
-    """Whether a file is the standard library's or Polygraph's own, which others pass through."""
-    if filename.startswith((_OURS, "<")):
-        return True
-    return filename.startswith(_STANDARD) and "site-packages" not in filename
 
 
 def not_recorded(invocation: Operation, error: BaseException) -> list[Operation]:

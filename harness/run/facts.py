@@ -91,11 +91,16 @@ def _tables(system: System) -> Sequence[Mapping[str, Sequence[str]]]:
     return {OLD_KIND: patterns()}, expected() if callable(expected) else {}
 
 
+def _place(node: str) -> tuple[int, str]:
+    """Where a node stands among others: ``n2`` before ``n10``."""
+    return len(node), node
+
+
 def node_states(stage: Stage) -> dict[str, str]:
     """How each node's daemons are: ``up``, ``paused``, ``gone`` or ``out of reach``."""
     words = {"T": "paused", "t": "paused", "gone": "gone", "Z": "gone"}
     shown = {}
-    for node, daemons in list(stage.daemons.items()):
+    for node, daemons in sorted(stage.daemons.items(), key=lambda item: _place(item[0])):
         try:
             states = {words.get(daemon.state(), "up") for daemon in daemons}
         except PolygraphError:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from harness.run.completions import is_machinery
+from harness.wording import is_machinery
 
 
 def hanging(client: Any, task: Any) -> str | None:

@@ -19,8 +19,8 @@ from harness.contract.fault import NeedsProcesses, Stage
 from harness.contract.node import Cluster, Daemon, LogsElsewhere
 from harness.errors import PolygraphError, SetupError, UsageError
 from harness.plugins.changes import since
-from harness.run.completions import placed
 from harness.run.preparation import Parts
+from harness.wording import placed, shown
 
 CLOSE_S: Final = 1.0
 LAST_LINES: Final = 8
@@ -39,13 +39,14 @@ async def make_initial_state(parts: Parts, target: Target, logs: Path, patience_
         except (Failed, Indeterminate, PolygraphError, _TimedOut) as error:
             if time.monotonic() > deadline:
                 raise SetupError(
-                    f"the workload {parts.workload.name!r} could not make its initial"
+                    f"the workload {shown(parts.workload.name)} could not make its initial"
                     f" state on {target.node or target}: {error}",
                     f"look at the logs in {logs}",
                 ) from error
         except Exception as error:
             raise SetupError(
-                f"the client of {parts.system.name!r} or the workload {parts.workload.name!r}"
+                f"the client of {shown(parts.system.name)} or the workload"
+                f" {shown(parts.workload.name)}"
                 f" has a defect, which the set-up ran into: {placed(error)}",
                 "mend it; what a client cannot know it raises as Failed or Indeterminate",
             ) from error
@@ -66,7 +67,8 @@ def refuse_lacking_clients(parts: Parts) -> None:
             if "begin" in lacking and callable(getattr(client, "transaction", None)):
                 hint = since(2)
             raise SetupError(
-                f"the system {parts.system.name!r} says that its clients have {ability.__name__},"
+                f"the system {shown(parts.system.name)} says that its clients have"
+                f" {ability.__name__},"
                 f" but a {type(client).__name__} lacks {', '.join(lacking)}",
                 hint,
             )
@@ -100,7 +102,8 @@ def refuse_without_processes(parts: Parts, stage: Stage) -> None:
     for fault in parts.faults:
         if isinstance(fault, NeedsProcesses) and fault.needs_processes:
             raise UsageError(
-                f"the fault {fault.name!r} is not possible here: {parts.system.name!r} starts no"
+                f"the fault {shown(fault.name)} is not possible here:"
+                f" {shown(parts.system.name)} starts no"
                 " processes that it could hit",
                 "leave it out of --nemesis",
             )

@@ -47,7 +47,7 @@ from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import stall_limit_s
 from harness.store.runs import write_json
 from harness.verdict.evidence import Recovery, RunFacts
-from harness.wording import named
+from harness.wording import named, placed
 
 T = TypeVar("T")
 
@@ -277,8 +277,8 @@ class Life:
             self._warn(f"the run ends here: {error}")
         except Exception as error:
             self.events.note_error(error)
-            self.facts["ended_early"] = f"{type(error).__name__}: {error}"
-            self._warn(f"the run ends here: {named(error)}")
+            self.facts["ended_early"] = placed(error)
+            self._warn(f"the run ends here: {placed(error)}")
         if self.dispatcher.stuck:
             self.facts["ended_early"] = str(self.dispatcher.stuck)
 

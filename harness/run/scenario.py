@@ -30,11 +30,11 @@ def owned_options(
     registry: Registry, system: str, workload: str, nemeses: Iterable[str], provider: str
 ) -> dict[str, Sequence[Option]]:
     """The options that system, workload, nemeses and provider declare, by who declares them."""
-    owners = {f"the system {system}": registry.get("systems", system)}
-    owners[f"the workload {workload}"] = registry.get("workloads", workload)
+    owners = {f"system {system}": registry.get("systems", system)}
+    owners[f"workload {workload}"] = registry.get("workloads", workload)
     for name in nemeses:
-        owners[f"the nemesis {name}"] = registry.get("nemeses", name)
-    owners[f"the provider {provider}"] = providers.of(provider)
+        owners[f"nemesis {name}"] = registry.get("nemeses", name)
+    owners[f"provider {provider}"] = providers.of(provider)
     return {owner: tuple(getattr(of, "options", ())) for owner, of in owners.items()}
 
 

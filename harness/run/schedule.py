@@ -19,6 +19,7 @@ generator.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
@@ -34,6 +35,7 @@ from harness.generator.core import PENDING, Combinator, Generator, Step
 from harness.generator.leaves import deferred
 from harness.history.operation import INFO, NEMESIS, Operation
 from harness.plugins import Registry
+from harness.wording import shown
 
 LEAST_BITE_S = 2.0
 """No fault begins later than this before the time limit: it needs time to bite."""
@@ -221,8 +223,15 @@ def refuse_impossible(
         raise UsageError(
             f"a time limit of {time_limit_s:g} s cannot hold {count} "
             f"{'fault' if count == 1 else 'faults'} at an interval of {interval_s:g} s",
-            f"a time limit of at least {least_s:g} s, or a shorter interval",
+            _what_fits(count, least_s, time_limit_s),
         )
+
+
+def _what_fits(count: int, least_s: float, time_limit_s: float) -> str:
+    """The time limit that holds them, and the interval that fits into the one that was given."""
+    limit = f"--time-limit {math.ceil(least_s)}"
+    fits_s = math.floor((time_limit_s - LEAST_BITE_S) / count * 10) / 10
+    return f"{limit}, or --nemesis-interval {fits_s:g}" if fits_s > 0 else limit
 
 
 def _slots(
@@ -290,7 +299,7 @@ def parse_nemesis(text: str, registry: Registry) -> list[str]:
     if names in ([], [NO_NEMESIS]):
         return []
     if NO_NEMESIS in names:
-        raise UsageError(f"--nemesis {text}: {NO_NEMESIS!r} cannot be combined with faults")
+        raise UsageError(f"--nemesis {text}: {shown(NO_NEMESIS)} cannot be combined with faults")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f"--nemesis {text}: {', '.join(twice)} given more than once")

@@ -30,9 +30,9 @@ from types import FrameType
 from typing import Any, Final
 
 from harness.run import workers
-from harness.run.completions import is_machinery
 from harness.run.watchdog import Watchdog
 from harness.verdict.evidence import BlockingCall
+from harness.wording import is_machinery
 
 PERIOD_S: Final = 0.025
 TOLD_FROM_S: Final = 0.1

@@ -22,8 +22,9 @@ from harness.contract.client import Failed, Indeterminate, SystemClient, Target
 from harness.contract.current import Current, set_current
 from harness.errors import PolygraphError
 from harness.history.operation import FAIL, INFO, Operation
-from harness.run.completions import described, ended, placed
+from harness.run.completions import described, ended
 from harness.run.hanging import hanging
+from harness.wording import placed
 
 Invoke = Callable[[SystemClient, Operation], Awaitable[Operation]]
 Finished = Callable[["Worker", Operation, Operation], None]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from harness.errors import SetupError, UsageError
+from harness.wording import shown
 
 MOST_PORT: Final = 65535
 BACKLOG: Final = 512
@@ -46,7 +47,7 @@ def _addresses(host: str) -> list[_Address]:
     except (OSError, UnicodeError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else "it is no name"
         hint = "--host 127.0.0.1, or an address that this machine has"
-        raise UsageError(f"there is no address for the host {host!r}: {said}", hint) from error
+        raise UsageError(f"there is no address for the host {shown(host)}: {said}", hint) from error
     every = ((family, str(at[0]), int(at[3]) if len(at) > 3 else 0) for family, *_, at in found)
     return list(dict.fromkeys(every))
 

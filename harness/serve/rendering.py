@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.errors import PolygraphError
 from harness.report.display import visible
 from harness.store.untrusted import Folder
+from harness.wording import named
 
 
 def main() -> int:
@@ -26,7 +27,7 @@ def main() -> int:
     except OSError as error:
         why = f"{error.filename or name}: {error.strerror or error}"
     except Exception as error:
-        why = f"it has another shape than was expected ({error!r})"
+        why = f"it has another shape than was expected ({named(error)})"
     else:
         with os.fdopen(1, "wb", closefd=False) as out:
             out.write(page.encode("utf-8", "backslashreplace"))

@@ -1,13 +1,13 @@
 """The options that every run has, whatever it is a run of: flags of ``test`` and ``soak``.
 
-:class:`harness.store.scenario.Scenario` has a field for each; its defaults are those of the fields.
+:class:`harness.store.scenario.Scenario` has a field for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from harness.option import Duration, Option
 
@@ -16,7 +16,11 @@ MOST_NODES_ADVICE: Final = "--nodes 5; hosts by name come by --nodes-file FILE, 
 RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
     "What is tested": (
         Option(name="system", help="the system under test"),
-        Option(name="workload", help="what the clients do, and what it is judged by"),
+        Option(
+            name="workload",
+            default="register",
+            help="what the clients do, and what it is judged by",
+        ),
         Option(
             name="consistency_models",
             many=True,
@@ -24,11 +28,28 @@ RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
     ),
     "Load": (
-        Option(name="concurrency", help="clients: a number, or a multiple of the nodes like 3n"),
-        Option(name="rate", kind=float, above=0, help="operations a second over all clients"),
-        Option(name="time_limit", kind=Duration, above=0, help="how long there are operations"),
+        Option(
+            name="concurrency",
+            default="4n",
+            help="clients: a number, or a multiple of the nodes like 3n",
+        ),
+        Option(
+            name="rate",
+            default=200.0,
+            kind=float,
+            above=0,
+            help="operations a second over all clients",
+        ),
+        Option(
+            name="time_limit",
+            default=60.0,
+            kind=Duration,
+            above=0,
+            help="how long there are operations",
+        ),
         Option(
             name="op_timeout",
+            default=5.0,
             kind=Duration,
             above=0,
             help="when an operation without answer is given up (info)",
@@ -43,6 +64,7 @@ RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
         Option(
             name="nemesis_interval",
+            default=10.0,
             kind=Duration,
             above=0,
             help="from the beginning of a fault to the next",
@@ -55,20 +77,36 @@ RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
         Option(
             name="recovery_timeout",
+            default=60.0,
             kind=Duration,
             least=0,
             help="what the healed cluster has to get ready",
         ),
     ),
     "Cluster": (
-        Option(name="nodes", kind=int, above=0, help="how many nodes", advice=MOST_NODES_ADVICE),
-        Option(name="provider", help="how nodes come to exist"),
-        Option(name="leave_db_running", kind=bool, help="keep the cluster; see polygraph down"),
+        Option(
+            name="nodes",
+            default=5,
+            kind=int,
+            above=0,
+            help="how many nodes",
+            advice=MOST_NODES_ADVICE,
+        ),
+        Option(name="provider", default="local", help="how nodes come to exist"),
+        Option(
+            name="leave_db_running",
+            default=False,
+            kind=bool,
+            help="keep the cluster; see polygraph down",
+        ),
     ),
     "The run": (
-        Option(name="budget", kind=Duration, above=0, help="what each checker may take"),
+        Option(
+            name="budget", default=300.0, kind=Duration, above=0, help="what each checker may take"
+        ),
         Option(
             name="journal",
+            default="buffered",
             choices=("buffered", "sync"),
             help="sync: one write for each record of the history",
         ),
@@ -92,3 +130,11 @@ RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
     ),
 }
 """By what they are about, in the order of the help."""
+
+
+def default(name: str) -> Any:
+    """What the option is where nobody says it."""
+    return _BY_NAME[name].default
+
+
+_BY_NAME: Final = {option.name: option for options in RUN_OPTIONS.values() for option in options}

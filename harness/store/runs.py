@@ -114,6 +114,8 @@ def find_run(store: Path, name: str) -> Path:
         raise UsageError(
             f"{shown(name)} fits {len(matches)} runs in {store}; give more of its name"
         )
+    if Path(name).suffix or len(Path(name).parts) > 1:
+        raise UsageError(f"{name}: no such file, and no run of the store {store} is called so")
     raise UsageError(f"there is no run {shown(name)}, neither as a folder nor in the store {store}")
 
 

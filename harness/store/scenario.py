@@ -22,7 +22,7 @@ from typing import Any
 from harness.errors import UsageError
 from harness.option import Option
 from harness.plugins import Registry
-from harness.store.run_options import RUN_OPTIONS
+from harness.store.run_options import RUN_OPTIONS, default
 from harness.store.untrusted import MOST_JSON_BYTES, Folder, parsed_toml
 from harness.wording import shown
 
@@ -38,22 +38,22 @@ class Scenario:
     """
 
     system: str
-    workload: str = "register"
+    workload: str = default("workload")
     nemesis: tuple[str, ...] = ()
     schedule: str | None = None
-    nodes: int = 5
-    provider: str = "local"
-    concurrency: str = "4n"
-    rate: float = 200.0
-    time_limit: float = 60.0
-    nemesis_interval: float = 10.0
+    nodes: int = default("nodes")
+    provider: str = default("provider")
+    concurrency: str = default("concurrency")
+    rate: float = default("rate")
+    time_limit: float = default("time_limit")
+    nemesis_interval: float = default("nemesis_interval")
     nemesis_duration: float | None = None
-    op_timeout: float = 5.0
-    recovery_timeout: float = 60.0
-    leave_db_running: bool = False
+    op_timeout: float = default("op_timeout")
+    recovery_timeout: float = default("recovery_timeout")
+    leave_db_running: bool = default("leave_db_running")
     consistency_models: tuple[str, ...] = ()
-    budget: float = 300.0
-    journal: str = "buffered"
+    budget: float = default("budget")
+    journal: str = default("journal")
     seed: int = 0
     secrets: tuple[str, ...] = ()
     plugin: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from harness.contract.client import Failed, Indeterminate
+from harness.wording import shown
 from systems.drivers.http import Answer, HttpConnection, Lost
 from systems.etcd import gateway
 
@@ -56,7 +57,7 @@ class Asks:
         """Remember where to go; the connection is made by the first request, inside its time."""
         parts = urlsplit(f"//{address}")
         if not parts.hostname:
-            raise Failed(["connect", f"not an address: {address!r}"], session_ended=False)
+            raise Failed(["connect", f"not an address: {shown(address)}"], session_ended=False)
         self._endpoint = (parts.hostname, parts.port or gateway.PORT)
 
     async def close(self) -> None:

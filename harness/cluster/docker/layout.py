@@ -25,6 +25,7 @@ from harness.cluster.docker import engine
 from harness.cluster.provider import MOST_NODES
 from harness.contract.node import Port, User
 from harness.errors import SetupError, UsageError
+from harness.wording import shown
 
 CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_PTRACE")
 """For cuts and links, for probes, and to look into (later: change) the database's processes."""
@@ -148,7 +149,7 @@ def parse_subnet(text: str) -> str:
     match = _SUBNET.fullmatch(text.strip())
     if match is None or any(int(number) > 255 for number in match.groups()[:3]):
         raise UsageError(
-            f"--docker-subnet {text!r} is not the first three numbers of a /24",
+            f"--docker-subnet {shown(text)} is not the first three numbers of a /24",
             "--docker-subnet 10.87.0",
         )
     return ".".join(match.groups()[:3])

@@ -32,6 +32,7 @@ from harness.linux import identity
 from harness.linux.identity import ProcessIdentity
 from harness.linux.stopping import held_back
 from harness.store import registration
+from harness.wording import shown
 
 Mode = Literal["root", "userns"]
 MODES: tuple[Mode, ...] = ("root", "userns")
@@ -142,10 +143,10 @@ def choose_mode(provider: str) -> Mode:
     """
     kind, _, mode = provider.partition(":")
     if kind in ("docker", "ssh") or mode == "plain":
-        raise UsageError(f"the provider {provider!r} makes no namespaces", "--provider local")
+        raise UsageError(f"the provider {shown(provider)} makes no namespaces", "--provider local")
     if kind != "local" or (mode and mode not in MODES) or provider.endswith(":"):
         known = ", ".join(["local", *(f"local:{m}" for m in MODES)])
-        raise UsageError(f"there is no provider {provider!r} (known: {known})")
+        raise UsageError(f"there is no provider {shown(provider)} (known: {known})")
     if not has_pyroute2():
         raise NeedsError("the local provider needs the Python package pyroute2", PYROUTE2_HINT)
     refusals = []
@@ -280,5 +281,5 @@ def _expect(entered: Entered, key: str) -> wire.Message:
     if "failed" in message.body:
         raise SetupError(f"{message.body['failed']}: {message.body['why']}")
     if key not in message.body:
-        raise SetupError(f"the run's first process said {message.body} instead of {key!r}")
+        raise SetupError(f"the run's first process said {message.body} instead of {shown(key)}")
     return message

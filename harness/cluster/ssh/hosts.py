@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import NeedsError, NodeError, UsageError
+from harness.wording import shown
 
 if TYPE_CHECKING:
     from paramiko import SSHConfig
@@ -141,7 +142,7 @@ def complete(line: Line, config: SSHConfig, depth: int = _MOST_JUMPS) -> Host:
     """The host of a line with what the ssh configuration says; ``UsageError`` if that cannot be."""
     parsed = _parsed(line.word)
     if not parsed:
-        raise UsageError(f"{line.node}: not a host: {line.word!r}", NODES_FILE_HINT)
+        raise UsageError(f"{line.node}: not a host: {shown(line.word)}", NODES_FILE_HINT)
     found = _looked_up(config, parsed["host"])
     if found.get("proxycommand") and not found.get("proxyjump"):
         raise UsageError(

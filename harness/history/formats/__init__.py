@@ -34,6 +34,7 @@ from harness.history.formats import (
 )
 from harness.history.formats.detection import detect, opens_with
 from harness.history.history import History
+from harness.wording import shown
 
 Reader = Callable[[bytes, str], Adopted | History]
 
@@ -94,4 +95,4 @@ _ALONE: Final[Mapping[str, Reader]] = {
 
 
 def _no_format(format: str, known: Iterable[str]) -> UsageError:
-    return UsageError(f"there is no history format {format!r} (known: {', '.join(known)})")
+    return UsageError(f"there is no history format {shown(format)} (known: {', '.join(known)})")

@@ -41,6 +41,7 @@ from harness.history.history import History
 from harness.history.intakes import Place
 from harness.history.operation import FAIL, INFO, INVOKE, NEMESIS, OK, Header, Operation
 from harness.history.rules import MOST_PROCESSES, check_rules, describe
+from harness.wording import shown
 
 NAME: Final = "chaos"
 FIRST: Final = re.compile(
@@ -93,7 +94,7 @@ class _Reading:
         elif not 0 <= process <= MOST_PROCESSES:
             raise _Odd(f"expected a proc from 0 on, found {process}")
         elif not isinstance(data, Mapping):
-            raise _Odd(f"expected an object as data, found {data!r}")
+            raise _Odd(f"expected an object as data, found {shown(data)}")
         elif action == "call":
             self.test = self.test or _test_of(data)
             f, value = self.test.asked(data)
@@ -201,7 +202,7 @@ def _told(value: Any, where: Any, *, is_cas: bool, f: str = "") -> int:
         return -1
     if type(value) is not int or (is_cas and value == -1):
         told = describe(where) if isinstance(where, Operation) else "the initial state"
-        raise HistoryError(f"{NAME} cannot say {value!r} of {told}: expected a number")
+        raise HistoryError(f"{NAME} cannot say {shown(value)} of {told}: expected a number")
     return value
 
 
@@ -216,7 +217,7 @@ def _lines(data: bytes, name: str) -> Iterator[tuple[Place, Mapping[str, Any]]]:
             raise HistoryError(f"{name}: {place}: {_EXPECTED}: {error}") from None
         is_one = isinstance(found, dict) and found.get("action") in _ACTIONS
         if not is_one or type(found.get("proc")) is not int:
-            raise HistoryError(f"{name}: {place}: {_EXPECTED}, found {line[:60]!r}")
+            raise HistoryError(f"{name}: {place}: {_EXPECTED}, found {shown(line[:60])}")
         yield place, found
 
 
@@ -238,14 +239,14 @@ def _test_of(request: Mapping[str, Any]) -> _Test:
 def _number(found: Mapping[str, Any], key: str) -> int:
     item = found.get(key, 0)
     if type(item) is not int:
-        raise _Odd(f"expected a number as {key}, found {item!r}")
+        raise _Odd(f"expected a number as {key}, found {shown(item)}")
     return item
 
 
 def _op(request: Mapping[str, Any], names: tuple[str, ...]) -> str:
     found = request.get("Op")
     if type(found) not in (bool, int):
-        raise _Odd(f"expected a number as Op, found {found!r}")
+        raise _Odd(f"expected a number as Op, found {shown(found)}")
     number = int(found or 0)
     if not 0 <= number < len(names):
         raise _Odd(f"expected an Op below {len(names)}, found {number}")
@@ -306,7 +307,7 @@ def _bank_answered(request: Mapping[str, Any], response: Mapping[str, Any]) -> O
 
 def _balances(found: Any) -> dict[str, int]:
     if not isinstance(found, list) or not all(type(item) is int for item in found):
-        raise _Odd(f"expected Balances, found {found!r}")
+        raise _Odd(f"expected Balances, found {shown(found)}")
     return {str(account): balance for account, balance in enumerate(found)}
 
 
@@ -336,7 +337,7 @@ def _transaction_answered(request: Mapping[str, Any], response: Mapping[str, Any
     found = response.get("Result", response.get("result", response))
     kind = found.get("type") if isinstance(found, Mapping) else None
     if kind not in ("ok", "fail", "info", "unknown"):
-        raise _Odd(f"expected a Result of a type, found {kind!r}")
+        raise _Odd(f"expected a Result of a type, found {shown(kind)}")
     if kind != OK:
         return FAIL if kind == FAIL else INFO, _transaction_asked(request)[1]
     return OK, _micros(found.get("value"))
@@ -345,16 +346,16 @@ def _transaction_answered(request: Mapping[str, Any], response: Mapping[str, Any
 def _micros(found: Any) -> list[Any]:
     """Micro-operations, whose names and fields are the test's."""
     if not isinstance(found, list) or not found:
-        raise _Odd(f"expected a list of micro-operations, found {found!r}")
+        raise _Odd(f"expected a list of micro-operations, found {shown(found)}")
     parts = []
     for each in found:
         inner = each.get("m") if isinstance(each, Mapping) else None
         if not isinstance(inner, Mapping) or each.get("type") not in _MICRO or "key" not in inner:
-            raise _Odd(f"expected a read, a write or an append of a key, found {each!r}")
+            raise _Odd(f"expected a read, a write or an append of a key, found {shown(each)}")
         value = inner.get("value")
         is_list = isinstance(value, list) and all(type(item) is int for item in value)
         if not (value is None or type(value) is int or is_list):
-            raise _Odd(f"expected a number or a list of numbers, found {value!r}")
+            raise _Odd(f"expected a number or a list of numbers, found {shown(value)}")
         parts.append([_MICRO[each["type"]], inner["key"], value])
     return parts
 
@@ -366,7 +367,7 @@ def _model_of_transactions(operations: list[Operation]) -> str:
 
 def _dumped_number(state: Any) -> int:
     if state is not None and type(state) is not int:
-        raise _Odd(f"expected a number as the dumped state, found {state!r}")
+        raise _Odd(f"expected a number as the dumped state, found {shown(state)}")
     return state or 0
 
 

@@ -26,6 +26,7 @@ from harness.history.formats import (
 )
 from harness.history.formats.losses import Losses
 from harness.history.history import History
+from harness.wording import shown
 
 Write = Callable[[History, BinaryIO, Losses], None]
 
@@ -56,4 +57,4 @@ def converted(history: History, format: str, losses: Losses) -> Iterator[Convert
         for name, data in cobra.write_files(history, losses):
             yield Converted(name, lambda out, data=data: out.write(data))  # type: ignore[misc]
     else:
-        raise UsageError(f"{format!r} cannot be written (known: {', '.join(WRITTEN)})")
+        raise UsageError(f"{shown(format)} cannot be written (known: {', '.join(WRITTEN)})")

@@ -28,6 +28,7 @@ from harness.history.values import (
     set_of,
     spelt,
 )
+from harness.wording import shown
 
 _ATOM: Final = r'[^\s,;"()\[\]{}\\]'
 _TOKEN: Final = re.compile(
@@ -237,7 +238,7 @@ def _record(items: list[Any], offset: int) -> dict[str, Any]:
     found = dict(zip(names, items[1::2], strict=True))
     if len(found) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise Malformed(offset, f"expected each key once, found {twice!r} twice in this map")
+        raise Malformed(offset, f"expected each key once, found {shown(twice)} twice in this map")
     return found
 
 
@@ -332,7 +333,7 @@ def _character(token: str, offset: int) -> Tagged:
     if _UNICODE.match(name):
         name = chr(int(name[1:], 16))
     elif len(name) > 1 and name not in _CHARACTERS:
-        raise Malformed(offset, f"expected a character, found {token!r}")
+        raise Malformed(offset, f"expected a character, found {shown(token)}")
     if len(name) == 1 and (name in _NAMED or not name.isprintable()):
         name = _NAMED.get(name, f"u{ord(name):04x}")
     return Tagged("\\" + name)
@@ -354,7 +355,7 @@ def _number(token: str, offset: int) -> Any:
     if based is not None:
         return _based(based, token, offset)
     if not _FLOAT.match(token) or _ZEROS.match(token):
-        raise Malformed(offset, f"expected a number, found {token!r}")
+        raise Malformed(offset, f"expected a number, found {shown(token)}")
     digits = token.rstrip("M")
     try:
         found = number(digits)
@@ -370,7 +371,7 @@ def _based(match: re.Match[str], token: str, offset: int) -> int:
     try:
         found = int(match["hex"] or match["octal"] or match["digits"], base)
     except ValueError:
-        raise Malformed(offset, f"expected a number, found {token!r}") from None
+        raise Malformed(offset, f"expected a number, found {shown(token)}") from None
     return -found if match[1] == "-" else found
 
 

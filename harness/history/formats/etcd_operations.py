@@ -36,6 +36,7 @@ from harness.history.history import History
 from harness.history.intakes import Place
 from harness.history.operation import INVOKE, OK, Header, Operation
 from harness.history.rules import MOST, MOST_PROCESSES, check_rules
+from harness.wording import shown
 
 NAME: Final = "etcd-operations"
 MODEL: Final = "cas-register"
@@ -128,7 +129,7 @@ class _Mapped:
         if not isinstance(key, str) or type(revision) is not int:
             raise _refused(call, "has another condition than a key's revision")
         if revision and (key, revision) not in self.values:
-            raise _refused(call, f"expects revision {revision} of {key!r}, which nobody saw")
+            raise _refused(call, f"expects revision {revision} of {shown(key)}, which nobody saw")
         before = self.values[key, revision] if revision else None
         return self._single(call, then, _answers(call), (key, before))
 
@@ -148,7 +149,7 @@ class _Mapped:
                 return None
             return self._read(call, _options(operation, "Range"), answers[0] if answers else None)
         if kind not in ("put-operation", "put", "delete-operation", "delete"):
-            raise _refused(call, f"has an operation {kind!r}")
+            raise _refused(call, f"has an operation {shown(kind)}")
         options = _options(operation, "Put" if "put" in kind else "Delete")
         if options.get("LeaseID"):
             raise _refused(call, "puts a key that a lease may delete")
@@ -223,7 +224,7 @@ def _calls(data: bytes, name: str) -> Iterator[_Call]:
         except (ValueError, RecursionError) as error:
             raise HistoryError(f"{place}: expected {_EXPECTED}: {error}") from None
         if not isinstance(found, dict):
-            raise HistoryError(f"{place}: expected {_EXPECTED}, found {text[:40]!r}")
+            raise HistoryError(f"{place}: expected {_EXPECTED}, found {shown(text[:40])}")
         client, called, returned = (_time(found, key, place) for key in _TIMES)
         if not 0 <= client <= MOST_PROCESSES:
             raise HistoryError(f"{place}: expected a ClientId from 0, found {client}")
@@ -246,7 +247,7 @@ def _calls(data: bytes, name: str) -> Iterator[_Call]:
 def _time(found: Mapping[str, Any], key: str, place: str) -> int:
     number = found.get(key)
     if type(number) is not int or not -MOST <= number < MOST:
-        raise HistoryError(f"{place}: expected {_EXPECTED} with {key}, found {number!r}")
+        raise HistoryError(f"{place}: expected {_EXPECTED} with {key}, found {shown(number)}")
     return number
 
 
@@ -283,7 +284,7 @@ def _written(calls: Sequence[_Call]) -> dict[tuple[str, int], Any]:
 def _part(found: Mapping[str, Any], key: str, call: _Call) -> Mapping[str, Any]:
     part = found.get(key)
     if not isinstance(part, Mapping):
-        raise HistoryError(f"{call.place}: expected {_EXPECTED} with {key}, found {part!r}")
+        raise HistoryError(f"{call.place}: expected {_EXPECTED} with {key}, found {shown(part)}")
     return part
 
 
@@ -313,23 +314,25 @@ def _options(operation: Mapping[str, Any], which: str) -> Mapping[str, Any]:
 def _key(options: Mapping[str, Any], call: _Call) -> str:
     key = options.get("Start", options.get("Key"))
     if not isinstance(key, str):
-        raise HistoryError(f"{call.place}: expected {_EXPECTED} with a key, found {key!r}")
+        raise HistoryError(f"{call.place}: expected {_EXPECTED} with a key, found {shown(key)}")
     return key
 
 
 def _value(found: Any, call: _Call) -> Any:
     """A value, or where it is long what is kept of it: its hash, which another may have as well."""
     if not isinstance(found, Mapping):
-        raise HistoryError(f"{call.place}: expected {_EXPECTED} with a Value, found {found!r}")
+        raise HistoryError(f"{call.place}: expected {_EXPECTED} with a Value, found {shown(found)}")
     text, digest = found.get("Value", ""), found.get("Hash", 0)
     if not isinstance(text, str) or type(digest) is not int:
-        raise HistoryError(f"{call.place}: expected {_EXPECTED} with a Value, found {found!r}")
+        raise HistoryError(f"{call.place}: expected {_EXPECTED} with a Value, found {shown(found)}")
     return f"#{digest}" if digest else text
 
 
 def _value_read(found: Any, key: str, call: _Call) -> Any:
     if not isinstance(found, Mapping):
-        raise HistoryError(f"{call.place}: expected {_EXPECTED} with an answer, found {found!r}")
+        raise HistoryError(
+            f"{call.place}: expected {_EXPECTED} with an answer, found {shown(found)}"
+        )
     pairs = found.get("KVs") or []
     if not isinstance(pairs, list) or len(pairs) > 1:
         raise _refused(call, "was answered with several keys")

@@ -40,6 +40,7 @@ from harness.history.formats.tags import (
 from harness.history.intakes import Place
 from harness.history.operation import INVOKE, Header, Operation
 from harness.history.values import number
+from harness.wording import shown
 
 FIELDS: Final = tuple(Operation.__struct_fields__[:-1])
 REQUIRED: Final = FIELDS[:6]
@@ -247,7 +248,7 @@ def _maps(body: bytes | memoryview, line: int, name: str) -> Iterator[tuple[Plac
         if not isinstance(found, dict):
             raise HistoryError(
                 f"{name}: {Place(row, 1)}: expected an operation (a JSON object), "
-                f"found {text[:40]!r}"
+                f"found {shown(text[:40])}"
             )
         yield Place(row, 1), revived_record(found) if TAG_BYTES in text else found
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from harness.errors import HistoryError
 from harness.history.intakes import Place
+from harness.wording import shown
 
 _LINE: Final = re.compile(r"[^\n]+")
 _BLANKS: Final = 64
@@ -76,6 +77,6 @@ def matched_lines(
         match = form.match(row)
         if match is None:
             raise HistoryError(
-                f"{name}: {Place(number, 1)}: expected {expected}, found {row[:40]!r}"
+                f"{name}: {Place(number, 1)}: expected {expected}, found {shown(row[:40])}"
             )
         yield Place(number, 1), match

@@ -21,6 +21,7 @@ from harness.history.history import History
 from harness.history.intakes import ORDER, SESSION_ORDER, Place
 from harness.history.operation import INVOKE, OK, Header, Operation
 from harness.history.rules import MOST_PROCESSES
+from harness.wording import shown
 
 NAME: Final = "veristrong"
 MODEL: Final = "list-append"
@@ -47,7 +48,9 @@ def read(data: bytes, name: str) -> History:
     for place, match in lines:
         told += 1
         if match["count"] is not None:
-            raise HistoryError(f"{name}: {place}: expected {_EXPECTED}, found {match['count']!r}")
+            raise HistoryError(
+                f"{name}: {place}: expected {_EXPECTED}, found {shown(match['count'])}"
+            )
         _take(match, owners, place, name)
     if told != int(head["count"]):
         raise HistoryError(
@@ -70,7 +73,7 @@ def _take(
     numbers = [int(number) for number in match["rest"].split()]
     is_whole = len(numbers) == (1 if match["kind"] == "A" else numbers[0] + 1)
     if not is_whole or session > MOST_PROCESSES:
-        raise HistoryError(f"{name}: {place}: expected {_EXPECTED}, found {match[0][:40]!r}")
+        raise HistoryError(f"{name}: {place}: expected {_EXPECTED}, found {shown(match[0][:40])}")
     part = ["append", key, numbers[0]] if match["kind"] == "A" else ["r", key, numbers[1:]]
     owner, parts = owners.setdefault(txn, (session, []))
     if owner != session:

@@ -189,7 +189,7 @@ def test_the_flag_and_its_twin_raise_and_lower_the_bound(
     assert run(check) in (0, 2)
     assert run(("export", str(path), "-f", "edn", "-o", str(tmp_path / "out.edn"))) == 0
     assert run((*check, "--max-bytes", "many")) == 4
-    assert "is no size" in capfd.readouterr().err
+    assert "is not a size" in capfd.readouterr().err
 
 
 def test_bounds_hold_for_folders_and_their_ledgers(

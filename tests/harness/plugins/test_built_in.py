@@ -9,10 +9,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from harness.cli.pages import FILES
 from harness.plugins.built_in import MODULES, WHOLE, factory_of
 from harness.plugins.changes import PACKAGES
 
@@ -68,6 +70,7 @@ def test_names_are_known_without_importing_anything_of_ours() -> None:
     assert {name for name in asked if not name.startswith("harness.plugins")} <= {
         "harness",
         "harness.errors",
+        "harness.wording",
     }
 
 
@@ -82,3 +85,10 @@ def test_the_door_imports_no_family() -> None:
     asked = imported_by("registry.get('nemeses', 'kill')")
     assert "nemeses.process.kill" in asked
     assert {"nemeses.clock", "nemeses.network.partition", "checkers"} & asked == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_what_is_told_of_what_is_built_in_is_what_it_says_itself(path: Path) -> None:
+    """Help, completion and pages tell options as they are declared: else `make pages`."""
+    assert path.read_text("utf-8") == FILES[path](), f"{path.name} is old: run `make pages`"

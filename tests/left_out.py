@@ -58,6 +58,11 @@ def has_strace() -> bool:
     return tried.returncode == 0
 
 
+def has_program(name: str) -> bool:
+    """Whether there is such a program; CI does not install what is large."""
+    return shutil.which(name) is not None
+
+
 def has_shells() -> bool:
     """Whether zsh and fish can be asked. Root must have them (scripts/setup.sh gets them)."""
     return has_root() or all(shutil.which(name) for name in ("zsh", "fish"))
@@ -68,6 +73,8 @@ NEEDS: Mapping[str, Callable[[], bool]] = {
     "docker": has_docker,
     "browser": has_browser,
     "strace": has_strace,
+    "node": partial(has_program, "node"),
+    "go": partial(has_program, "go"),
     "shells": has_shells,
     **{kind: partial(is_there, kind) for kind in VARIABLES},
 }

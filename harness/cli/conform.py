@@ -17,6 +17,7 @@ from harness.cli.options import json_option, names, plugin_option
 from harness.cli.speech import say
 from harness.cli.test import SystemVerb, is_quick
 from harness.cluster.providers import NAMES
+from harness.contract.command import abilities_of
 from harness.errors import NeedsError, UsageError
 from harness.option import defaults_of
 from harness.plugins import Registry
@@ -25,7 +26,6 @@ from harness.store.scenario import Scenario, registry_of
 
 if TYPE_CHECKING:
     from harness.conformance.findings import Findings
-    from harness.contract.system import System
 
 OWN = ("as_json", "only", "server", "workload", "nemesis")
 SERVERS = ("scripted", "real", "both")
@@ -63,6 +63,7 @@ class ConformVerb(SystemVerb):
     help="scripted needs a speaker, and no cluster; real starts one node, behind a proxy",
 )
 @flag("provider", default="local", help=f"how the node comes to exist: {', '.join(NAMES)}")
+@flag("client", help="a program that is the client, in place of the system's own", metavar="CMD")
 @plugin_option
 @json_option
 def VERB(**flags: Any) -> int:
@@ -91,6 +92,8 @@ def _scenario(flags: dict[str, Any]) -> tuple[Scenario, Registry]:
         raise UsageError("which system's client?", "polygraph conform etcd, or --plugin FILE")
     factory = registry.get("systems", given["system"])
     has = set(factory(defaults_of(factory)).abilities())
+    if given.get("client"):
+        has = set(abilities_of(given["client"])[1])
     for name in sorted(registry.names("workloads"), key=lambda name: name != Scenario.workload):
         needs = registry.get("workloads", name).needs
         if set(needs) <= has:
@@ -112,11 +115,12 @@ def _tried(scenario: Scenario, registry: Registry, server: str, only: tuple[str,
     from harness.conformance.kit import cases
     from harness.conformance.trial import TRIALS
     from harness.contract.speaker import Spoken
+    from harness.run.preparation import prepare
 
     known = [trial.name for trial in TRIALS]
     if strange := [name for name in only if name not in known]:
         raise UsageError(f"no operation {strange[0]!r} is tried", f"one of {', '.join(known)}")
-    system: System = registry.get("systems", scenario.system)(scenario.all_options)
+    system = prepare(scenario, registry).system
     findings = Findings(system.name)
     speaker = system.speaker() if isinstance(system, Spoken) else None
     if server != "real" and speaker is not None:

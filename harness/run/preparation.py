@@ -11,9 +11,11 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.cluster.provider import Request
 from harness.contract.action import Action
+from harness.contract.command import CommandClient, abilities_of
 from harness.contract.fault import AimsAtRoles, Fault
 from harness.contract.roles import Role
 from harness.contract.system import Durability, FaultDurations, OfRoles, System, roles_of
@@ -57,6 +59,8 @@ class Parts:
 def prepare(scenario: Scenario, registry: Registry) -> Parts:
     """Make every part of ``scenario``; ``UsageError`` says why a combination is impossible."""
     system: System = registry.get("systems", scenario.system)(scenario.all_options)
+    if scenario.client:
+        _use_program(system, scenario.client)
     workload: Workload = registry.get("workloads", scenario.workload)(
         WorkloadOptions(
             nodes=scenario.nodes,
@@ -94,6 +98,13 @@ def request_of(parts: Parts, chosen: str | None = None) -> Request:
         system=parts.system,
         options=scenario.all_options,
     )
+
+
+def _use_program(system: Any, command: str) -> None:
+    """Let the clients of ``system`` be programs, which do what they say they can do."""
+    argv, abilities = abilities_of(command)
+    system.client = lambda op_timeout_s: CommandClient(argv, op_timeout_s, abilities)
+    system.abilities = lambda: abilities
 
 
 def _refuse_missing_abilities(system: System, workload: Workload) -> None:

@@ -29,6 +29,10 @@ RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
     ),
     "Load": (
         Option(
+            name="client",
+            help="a program that is the client, in any language, in place of the system's own",
+        ),
+        Option(
             name="concurrency",
             default="4n",
             help="clients: a number, or a multiple of the nodes like 3n",

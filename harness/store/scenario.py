@@ -43,6 +43,7 @@ class Scenario:
     schedule: str | None = None
     nodes: int = default("nodes")
     provider: str = default("provider")
+    client: str | None = None
     concurrency: str = default("concurrency")
     rate: float = default("rate")
     time_limit: float = default("time_limit")

@@ -5,13 +5,15 @@ Turns are had in the order in which the record lets us expect them, each as soon
 hint here and no more: whether a guess is right is for :mod:`checkers.isolation.rw_register.replay`
 to say. A commit is expected when the transaction completed; its begin just before, or when it was
 invoked, or halfway: each is tried. One that only reads is expected when it was invoked, for it is
-in nobody's way. Where no times are known, sessions are expected to go on evenly.
+in nobody's way. Where no times are known, a file that goes from session to session may have been
+written as things happened, so its order is tried, and then that sessions go on evenly.
 
 Cost: linear in turns, edges, reads and writes, but for a heap of the turns that may be had.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,10 +53,11 @@ class Guess:
 
 def guess(graph: Turns, *, patient: bool = False) -> Guess:
     """An order of all turns; it ends at the first unsafe one unless it is ``patient``."""
-    has_begins = graph.level.kind == SNAPSHOT and graph.problem.found.are_timed
+    problem = graph.problem
+    has_begins = graph.level.kind == SNAPSHOT and problem.found.are_timed
     best: Guess | None = None
-    for early in BEGINS if has_begins else BEGINS[:1]:
-        made = _guess(graph, _wishes(graph, early), patient=patient)
+    for early, ends in _expected(problem, BEGINS if has_begins else BEGINS[:1]):
+        made = _guess(graph, _wishes(graph, ends, early), patient=patient)
         if made.harm <= 0:
             return made
         if best is None or made.harm < best.harm:
@@ -101,29 +104,67 @@ def _guess(graph: Turns, wishes: Int64s, *, patient: bool) -> Guess:
     return Guess(order, harm)
 
 
-def _wishes(graph: Turns, early: float) -> Int64s:
-    """When each turn is expected, as a number that only compares; ``early`` is where a begin is
-    between the completion (0) and the invocation (1).
+def _expected(problem: Problem, begins: Sequence[float]) -> Iterator[tuple[float, Int64s]]:
+    """How early begins may be expected, and when each transaction to have taken effect."""
+    if problem.found.are_timed:
+        ends = _ends(problem)
+        yield from ((early, ends) for early in begins)
+        return
+    if _is_interleaved(problem):
+        yield 0.0, np.arange(1, len(problem) + 1, dtype=np.int64)
+    yield 0.0, _evenly(problem)
+
+
+def _is_interleaved(problem: Problem) -> bool:
+    """Whether the file comes back to sessions after others."""
+    process = problem.process
+    switches = int(np.count_nonzero(process[1:] != process[:-1]))
+    return switches >= 2 * len(np.unique(process))
+
+
+def _wishes(graph: Turns, ends: Int64s, early: float) -> Int64s:
+    """When each turn is expected, as a number that only compares; ``ends`` is when each transaction
+    takes effect, ``early`` where a begin is between the completion (0) and the invocation (1).
     """
     problem = graph.problem
-    ends = _ends(problem)
     only_reads = np.diff(problem.first_write) == 0
     wishes = np.zeros(graph.nodes, dtype=np.int64)
     commits = graph.commit(np.arange(len(problem)))
     at = np.where(only_reads & problem.found.are_timed, problem.invoke + 1, ends)
     if graph.turns == 2:
-        since = np.maximum(at - 1 - np.maximum(problem.invoke, 0), 0)
-        begins = at - (since * early).astype(np.int64)
+        if problem.found.are_timed:
+            since = np.maximum(at - 1 - np.maximum(problem.invoke, 0), 0)
+            begins = at - (since * early).astype(np.int64)
+        else:
+            begins = np.minimum(at, _overwritten(problem, at))
         wishes[graph.begin(np.arange(len(problem)))] = 4 * begins
     wishes[commits] = 4 * at + 1
     wishes[graph.moments : graph.moments + len(graph.upto)] = 4 * (graph.upto + 1) + 2
     return wishes
 
 
+def _overwritten(problem: Problem, ends: Int64s) -> Int64s:
+    """When the first of what each transaction reads is expected to be overwritten."""
+    writer = problem.write_txn
+    order = np.lexsort((ends[writer], problem.write_key))
+    key = problem.write_key[order]
+    following = np.full(len(order), INITIAL, dtype=np.int64)
+    same = np.flatnonzero(key[1:] == key[:-1])
+    following[order[same]] = order[same + 1]
+    first = np.full(problem.keys, INITIAL, dtype=np.int64)
+    first[key[::-1]] = order[::-1]  # of equal places the last one stays
+    later = np.where(
+        problem.read_from == INITIAL, first[problem.read_key], following[problem.read_from]
+    )
+    some = np.flatnonzero(later != INITIAL)
+    some = some[writer[later[some]] != problem.read_txn[some]]
+    found = np.full(len(problem), np.iinfo(np.int64).max >> 3)
+    np.minimum.at(found, problem.read_txn[some], ends[writer[later[some]]])
+    return found
+
+
 def _ends(problem: Problem) -> Int64s:
-    """When each transaction is expected to have taken effect."""
-    if not problem.found.are_timed:
-        return _evenly(problem)
+    """When each transaction is expected to have taken effect, by its times."""
     never = problem.found.never
     ends = problem.complete.copy()
     open_ = np.flatnonzero(ends >= never)

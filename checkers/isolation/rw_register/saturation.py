@@ -45,9 +45,13 @@ class _Groups:
     group_chain: Int64s
     group_first: Int64s
     members: Int64s
+    begins: Int64s
+    """Where each member begins in its chain."""
     reader_first: Int64s
     readers: Int64s
     widest: int
+    by_key: Int64s
+    """All writes by key: those of one look at the same clocks."""
 
 
 def saturate(graph: Turns, budget: Budget) -> Clocks:
@@ -74,15 +78,16 @@ def saturate(graph: Turns, budget: Budget) -> Clocks:
 
 def _inferred(now: Clocks, groups: _Groups, news: Int64s, past: int) -> tuple[Edges, Int64s]:
     """What the rules say of writes with ``news``, and those that are left for want of room."""
-    waiting = np.flatnonzero(news)
     problem, level = now.graph.problem, now.graph.level
+    waiting = groups.by_key[news[groups.by_key] != 0]
     out = np.empty((6, MOST_AT_ONCE), dtype=np.int32)
     room = np.empty((2, max(groups.widest, 1)), dtype=np.int64)
     loop = kernel(infer, _STEPS_EACH * len(waiting), latest_before)
     count, stopped = loop(
         *(level.turns, level.kind, waiting, news[waiting]),
         *(problem.write_txn, problem.write_key, problem.read_txn),
-        *(groups.key_groups, groups.group_chain, groups.group_first, groups.members),
+        *(groups.key_groups, groups.group_chain, groups.group_first),
+        *(groups.members, groups.begins),
         *(groups.reader_first, groups.readers, now.chain, now.place, now.clock),
         *(room[0], room[1], out),
     )
@@ -121,6 +126,8 @@ def _groups(now: Clocks) -> _Groups:
         group_chain=of[at],
         group_first=np.append(at, len(order)).astype(np.int64),
         members=order.astype(np.int64),
+        begins=now.graph.turns * now.place[problem.write_txn[order]].astype(np.int64),
+        by_key=np.argsort(problem.write_key, kind="stable"),
         reader_first=firsts(source, len(problem.write_txn)),
         readers=last[np.argsort(source, kind="stable")].astype(np.int64),
         widest=int(np.bincount(key[at], minlength=1).max(initial=0)),

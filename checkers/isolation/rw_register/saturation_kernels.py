@@ -115,6 +115,7 @@ def latest_before(
     group_chain: Any,
     group_first: Any,
     members: Any,
+    begins: Any,
     reader_first: Any,
     readers: Any,
     chain: Any,
@@ -142,7 +143,7 @@ def latest_before(
     low, high = group_first[group], group_first[group + 1]
     while low < high:
         middle = (low + high) // 2
-        begin = turns * place[write_txn[members[middle]]]
+        begin = begins[middle]
         if begin + turns - 1 <= limit or begin + shift <= known:
             low = middle + 1
         else:
@@ -152,7 +153,7 @@ def latest_before(
         low -= 1
     if low < group_first[group]:
         return -1, -1
-    commit = turns * place[write_txn[members[low]]] + turns - 1
+    commit = begins[low] + turns - 1
     return members[low], told if commit <= limit else -1
 
 
@@ -168,6 +169,7 @@ def infer(
     group_chain: Any,
     group_first: Any,
     members: Any,
+    begins: Any,
     reader_first: Any,
     readers: Any,
     chain: Any,
@@ -192,7 +194,7 @@ def infer(
                 continue
             one, told = latest_before(
                 write, group, turns, kind, write_txn, read_txn, group_chain, group_first,
-                members, reader_first, readers, chain, place, clock,
+                members, begins, reader_first, readers, chain, place, clock,
             )  # fmt: skip
             if one >= 0:
                 found[some], tells[some] = one, told

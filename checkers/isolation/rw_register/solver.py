@@ -14,6 +14,7 @@ is NP-complete), so the budget ends it.
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import importlib.util
 from collections import deque
@@ -26,7 +27,7 @@ import numpy as np
 from checkers.elle.components import strong_components
 from checkers.elle.graph import RW, WW
 from checkers.isolation.rw_register.begin_commit_graph import Edges, Turns
-from checkers.isolation.rw_register.problem import INITIAL, Int64s
+from checkers.isolation.rw_register.problem import INITIAL, Int64s, firsts
 from checkers.isolation.rw_register.vector_clocks import Clocks
 from harness.verdict.verdict import Budget
 
@@ -73,15 +74,19 @@ class _Search:
         self.graph = now.graph
         self.problem = now.graph.problem
         self.wish = place
-        self.place = place.copy()
         self.solver: Any = Solver(name=SOLVER)
         self.pairs: list[Pair] = []
         self.variable: dict[Pair, int] = {}
         self.of_key: dict[int, list[int]] = {}
         self.clauses: list[tuple[list[int], Circle]] = []
-        order = np.argsort(self.problem.write_key, kind="stable")
-        first = np.searchsorted(self.problem.write_key[order], np.arange(self.problem.keys + 1))
-        self.writers = (first, order)
+        key = self.problem.write_key
+        self.by_wish = np.lexsort((place, key))
+        """All writes by key, those of one as wished; ``order`` has them as chosen."""
+        self.order = self.by_wish.copy()
+        self.rank = np.empty(len(key), dtype=np.int64)
+        self.rank[self.by_wish] = np.arange(len(key))
+        self.sorted_as: dict[int, tuple[bool, ...]] = {}
+        self.moved: dict[int, list[slice]] = {}
 
     def literal(self, a: int, b: int) -> int:
         """The literal that says that ``a`` comes before ``b``."""
@@ -112,7 +117,7 @@ class _Search:
     def tried(self) -> Edges:
         """All edges, with those that the order of versions makes."""
         problem, graph = self.problem, self.graph
-        order = np.lexsort((self.place, problem.write_key))
+        order = self.order
         key = problem.write_key[order]
         same = key[:-1] == key[1:]
         following = np.full(len(order), INITIAL, dtype=np.int64)
@@ -153,31 +158,74 @@ class _Search:
         return False
 
     def _sort(self, key: int, model: list[int]) -> Iterator[Circle]:
-        """Sort the writes of a key as chosen, else as wished; a circle of choices if there is."""
-        after: dict[int, list[int]] = {}
-        waits: dict[int, int] = {}
-        for variable in self.of_key[key]:
-            a, b = self.pairs[variable - 1]
-            a, b = (a, b) if model[variable - 1] > 0 else (b, a)
-            after.setdefault(a, []).append(b)
-            waits[b] = waits.get(b, 0) + 1
-        first, order = self.writers
-        mine = order[first[key] : first[key + 1]].tolist()
-        ready = [(int(self.wish[one]), one) for one in mine if one not in waits]
-        heapq.heapify(ready)
-        sorted_ = []
-        while ready:
-            _, one = heapq.heappop(ready)
-            sorted_.append(one)
-            for other in after.get(one, ()):
-                waits[other] -= 1
-                if not waits[other]:
-                    heapq.heappush(ready, (int(self.wish[other]), other))
-        if len(sorted_) == len(mine):
-            self.place[sorted_] = np.arange(len(sorted_))
+        """Sort the writes of a key as chosen, else as wished; a circle of choices if there is.
+
+        Only between two that are chosen the other way round than wished anything moves.
+        """
+        chosen = tuple(model[variable - 1] > 0 for variable in self.of_key[key])
+        if self.sorted_as.get(key) == chosen:
             return
-        left = {one for one, count in waits.items() if count > 0}
-        yield Circle(tuple(_round_trip(after, left)), ())
+        pairs = [self.pairs[variable - 1] for variable in self.of_key[key]]
+        pairs = [pair if is_so else pair[::-1] for pair, is_so in zip(pairs, chosen, strict=True)]
+        rank = self.rank
+        spans = _merged([(int(rank[b]), int(rank[a])) for a, b in pairs if rank[a] > rank[b]])
+        inside: list[list[Pair]] = [[] for _ in spans]
+        for a, b in pairs if spans else ():
+            at = bisect.bisect_right(spans, (int(rank[a]), len(rank))) - 1
+            if at >= 0 and max(rank[a], rank[b]) <= spans[at][1] and rank[b] >= spans[at][0]:
+                inside[at].append((a, b))
+        fresh = []
+        for (low, high), mine in zip(spans, inside, strict=True):
+            sorted_, left, after = _in_order_of(self.by_wish[low : high + 1].tolist(), mine)
+            if left:
+                yield Circle(tuple(_round_trip(after, left)), ())
+                return
+            fresh.append((slice(low, high + 1), sorted_))
+        for before in self.moved.pop(key, ()):
+            self.order[before] = self.by_wish[before]
+        for span, sorted_ in fresh:
+            self.order[span] = sorted_
+        self.moved[key] = [span for span, _ in fresh]
+        self.sorted_as[key] = chosen
+
+
+def _merged(spans: list[Pair]) -> list[Pair]:
+    """Spans from the first to the last of each, those that overlap as one."""
+    found: list[Pair] = []
+    for low, high in sorted(spans):
+        if found and low <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], high)
+        else:
+            found.append((low, high))
+    return found
+
+
+def _in_order_of(
+    wished: list[int], pairs: list[Pair]
+) -> tuple[list[int], set[int], dict[int, list[int]]]:
+    """``wished`` in the next order in which the first of each pair comes before the other; those
+    that wait for each other, and who comes after whom.
+    """
+    after: dict[int, list[int]] = {}
+    waits: dict[int, int] = {}
+    for a, b in pairs:
+        after.setdefault(a, []).append(b)
+        waits[b] = waits.get(b, 0) + 1
+    rank = {one: place for place, one in enumerate(wished)} if pairs else {}
+    ready: list[int] = []
+    sorted_: list[int] = []
+    for place, one in enumerate(wished):
+        if waits.get(one):
+            continue
+        heapq.heappush(ready, place)
+        while ready and ready[0] <= place:
+            done = wished[heapq.heappop(ready)]
+            sorted_.append(done)
+            for other in after.get(done, ()):
+                waits[other] -= 1
+                if not waits[other] and rank[other] <= place:
+                    heapq.heappush(ready, rank[other])
+    return sorted_, {one for one, count in waits.items() if count > 0}, after
 
 
 def _round_trip(after: dict[int, list[int]], left: set[int]) -> Iterator[Pair]:
@@ -308,7 +356,6 @@ def _contradiction(search: _Search) -> list[Circle]:
 def _in_order(graph: Turns, edges: Edges) -> Int64s:
     """All nodes in an order that goes with edges that have no circle."""
     from checkers.elle.kernels import kernel
-    from checkers.isolation.rw_register.problem import firsts
     from checkers.isolation.rw_register.saturation_kernels import spread
 
     order = np.argsort(edges.source, kind="stable")

@@ -335,6 +335,32 @@ class FaultDurations(Protocol):
 
 
 @runtime_checkable
+class Adopts(Protocol):
+    """A system that can be tested where somebody else runs it, beside what others keep there.
+
+    There (``--provider none``) its nodes are the endpoints that clients are given, ``install`` and
+    ``start`` are never called, and it has no daemons.
+    """
+
+    def adopt(self, cluster: Cluster, namespace: str) -> Mapping[str, str]:
+        """From now on all that its clients and it itself write and read lies under ``namespace``.
+
+        Called once, before anything is written; nothing is under that name yet. ``namespace`` is
+        text of letters, digits, ``-`` and a ``/`` at its end, of a run alone. Returns the versions
+        that run there, as :meth:`System.versions` does elsewhere.
+        """
+        ...
+
+    def clear(self, cluster: Cluster, namespace: str) -> None:
+        """Remove all that lies under ``namespace``, and nothing else. Safe twice.
+
+        Called at the end, perhaps in another process, on a system that was never asked to adopt.
+        Raises a ``PolygraphError`` where something may be left.
+        """
+        ...
+
+
+@runtime_checkable
 class Ports(Protocol):
     """A system that says which ports it has, and binds and tells them as its nodes say.
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import harness
 from harness.contract.fault import Stage
-from harness.contract.node import Cluster
+from harness.contract.node import Cluster, RunsAlready
 from harness.contract.system import LogPatterns, System
 from harness.errors import PolygraphError, UsageError
 from harness.judge.patterns import is_harmless
@@ -20,6 +20,7 @@ from harness.judge.unavailable import origins
 from harness.run.preparation import Parts
 from harness.run.schedule_file import as_json
 from harness.verdict.evidence import CheckerOptions, RunFacts
+from harness.wording import shown as in_words
 
 OLD_PATTERNS: Final = ("crash_patterns", "expected_exits")
 OLD_KIND: Final = "crash"
@@ -31,13 +32,13 @@ def first_facts(parts: Parts, cluster: Cluster, run: str) -> RunFacts:
     return {
         "id": run,
         "provider": cluster.provider,
-        "versions": versions(parts),
+        "versions": versions(parts, cluster),
         "phases": {},
         "checkers": list(parts.workload.checkers),
         "checker_origins": origins(parts.workload.checkers, parts.registry),
         "claims": parts.claims,
         "claims_of": list(parts.claim.of),
-        "checker_options": log_options(parts.system),
+        "checker_options": {} if isinstance(cluster, RunsAlready) else log_options(parts.system),
         "option_defaults": {
             name: value
             for name, value in parts.scenario.option_defaults.items()
@@ -50,13 +51,17 @@ def first_facts(parts: Parts, cluster: Cluster, run: str) -> RunFacts:
     }
 
 
-def versions(parts: Parts) -> dict[str, str]:
-    """What took part: Polygraph, Python, the kernel and what is under test."""
+def versions(parts: Parts, cluster: Cluster) -> dict[str, str]:
+    """What took part: Polygraph, Python, the kernel and what is under test.
+
+    Of what runs already only itself can tell, later.
+    """
+    tested = {} if isinstance(cluster, RunsAlready) else parts.system.versions()
     return {
         "polygraph": harness.__version__,
         "python": platform.python_version(),
         "kernel": platform.release(),
-        **parts.system.versions(),
+        **tested,
     }
 
 
@@ -67,7 +72,8 @@ def log_options(system: System) -> CheckerOptions:
         for each in (pattern for patterns in table.values() for pattern in patterns):
             if not is_harmless(each):
                 raise UsageError(
-                    f"{system.name}: the search for the log pattern {each!r} may never end, or it"
+                    f"{system.name}: the search for the log pattern {in_words(each)}"
+                    " may never end, or it"
                     " is no regular expression",
                     "a pattern without a repetition or a choice inside of a repetition",
                 )

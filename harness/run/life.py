@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from harness.confidential import clear_logs
 from harness.contract.client import SystemClient
-from harness.contract.node import Cluster, LogsElsewhere, Losable
+from harness.contract.node import Cluster, LogsElsewhere, Losable, RunsAlready
 from harness.contract.system import FinalState, Forms, Stage
 from harness.errors import NotReady, PolygraphError, StoreError
 from harness.generator import Generator, clients, stagger, time_limit
@@ -150,10 +150,14 @@ class Life:
         with self._phase("cluster"):
             await self._unless_stopped(asyncio.to_thread(self.cluster.up))
         with self._phase("start"):
-            await self._unless_stopped(install(stage))
-            await self._unless_stopped(unless_ended(stage, start(stage, self._tell_start)))
+            if isinstance(self.cluster, RunsAlready):
+                adopted = await self._unless_stopped(asyncio.to_thread(self.cluster.adopt))
+                self.facts["versions"] = {**self.facts["versions"], **adopted}
+            else:
+                await self._unless_stopped(install(stage))
+                await self._unless_stopped(unless_ended(stage, start(stage, self._tell_start)))
         refuse_without_processes(self.parts, stage)
-        if isinstance(self.parts.system, Forms):
+        if isinstance(self.parts.system, Forms) and not isinstance(self.cluster, RunsAlready):
             with self._phase("form"):
                 await self._unless_stopped(unless_ended(stage, form(stage, limit_s)))
         with self._phase("ready"):

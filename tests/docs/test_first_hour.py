@@ -54,12 +54,18 @@ def test_the_verdict_on_a_database_file_turns_with_the_mistake(tmp_path: Path) -
 def test_the_speaker_finds_the_mistake_that_the_page_tells_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lay_out(TUTORIAL, tmp_path)
-    (tmp_path / "notes_speaker.py").write_text(files(YOURS)["notes_speaker.py"], "utf-8")
-    monkeypatch.chdir(tmp_path)
     (asked,) = (command.argv[1:] for command in commands(YOURS) if command.argv[1] == "conform")
+    client = files(TUTORIAL)["notes_system.py"]
+    for name, text in (
+        ("right", client),
+        ("wrong", client.replace("answer.length is None", "False")),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "notes_system.py").write_text(text, "utf-8")
+        (folder / "notes_speaker.py").write_text(files(YOURS)["notes_speaker.py"], "utf-8")
+    monkeypatch.chdir(tmp_path / "right")
     assert polygraph(list(asked)) == 0
-    client = tmp_path / "notes_system.py"
-    client.write_text(client.read_text("utf-8").replace("answer.length is None", "False"), "utf-8")
+    monkeypatch.chdir(tmp_path / "wrong")
     assert polygraph([*asked, "--only", "write"]) == 1
     assert "it became ok (None) where only info is right" in capsys.readouterr().out

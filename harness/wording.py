@@ -16,9 +16,10 @@ def shown(value: Any) -> str:
         return cut(f"'{_visible(value)}'")
     try:
         return cut(_visible(json.dumps(value, ensure_ascii=False)))
-    except (TypeError, ValueError):
-        name = getattr(value, "__name__", None)
-        return f"a {type(value).__name__} called {name}" if name else f"a {type(value).__name__}"
+    except (TypeError, ValueError, RecursionError):
+        kind, name = type(value).__name__, getattr(value, "__name__", None)
+        a_kind = f"an {kind}" if kind[0].lower() in "aeiou" else f"a {kind}"
+        return f"{a_kind} called {name}" if name else a_kind
 
 
 def named(error: BaseException) -> str:

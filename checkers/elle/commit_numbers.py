@@ -2,8 +2,9 @@
 
 Many databases number their commits: a revision, a log position, a timestamp. The option
 ``commit_order`` says where the numbers are: a map from the index of a completion to its number, or
-the name of a field that completions carry (``"commit_ts": 17`` beside ``value``). What committed
-later has installed later versions; whether the numbers are right is then judged with the rest.
+the name of a field that completions carry (``"commit_ts": 17`` beside ``value``) or of one of the
+timestamps that the client told (``"timestamps": {"commit": 17}``). What committed later has
+installed later versions; whether the numbers are right is then judged with the rest.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def _from_field(found: Transactions, name: str, record: Record) -> dict[int, Any
     """By index the number in field ``name`` of each completion that has one."""
     numbers = {}
     for operation in record.history:
-        number = (operation.extra or {}).get(name)
+        number = (operation.extra or {}).get(name, (operation.timestamps or {}).get(name))
         if operation.is_client and isinstance(number, int | float) and number is not True:
             numbers[operation.index] = number
     return numbers

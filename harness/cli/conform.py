@@ -22,6 +22,7 @@ from harness.errors import NeedsError, UsageError
 from harness.plugins import Registry
 from harness.run.scenario import resolve
 from harness.store.scenario import Scenario, registry_of
+from harness.wording import shown
 
 if TYPE_CHECKING:
     from harness.conformance.findings import Findings
@@ -98,7 +99,7 @@ def _scenario(flags: dict[str, Any]) -> tuple[Scenario, Registry]:
             table = {**given, "workload": name, "nodes": 1, "nemesis": "none"}
             return resolve(table, registry), registry
     raise UsageError(
-        f"the clients of {given['system']!r} can do nothing that is tried",
+        f"the clients of {shown(given['system'])} can do nothing that is tried",
         "polygraph list --matrix",
     )
 
@@ -117,7 +118,7 @@ def _tried(scenario: Scenario, registry: Registry, server: str, only: tuple[str,
 
     known = [trial.name for trial in TRIALS]
     if strange := [name for name in only if name not in known]:
-        raise UsageError(f"no operation {strange[0]!r} is tried", f"one of {', '.join(known)}")
+        raise UsageError(f"no operation {shown(strange[0])} is tried", f"one of {', '.join(known)}")
     system = prepare(scenario, registry).system
     findings = Findings(system.name)
     speaker = system.speaker() if isinstance(system, Spoken) else None
@@ -126,7 +127,7 @@ def _tried(scenario: Scenario, registry: Registry, server: str, only: tuple[str,
         try_scripted(findings, [c for c in every if not only or c.trial.name in only])
     elif server == "scripted":
         raise UsageError(
-            f"the system {system.name!r} brings no speaker of its protocol",
+            f"the system {shown(system.name)} brings no speaker of its protocol",
             "--server real, or speaker() of the system: harness.contract.speaker",
         )
     if server != "scripted":

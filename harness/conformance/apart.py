@@ -29,6 +29,7 @@ from harness.run.scenario import resolve
 from harness.run.start_up import form, install, start, within
 from harness.run.targets import targets_of
 from harness.store.scenario import Scenario, read_toml, registry_of
+from harness.wording import shown
 
 RESULT: Final = "tried.json"
 SCENARIO: Final = "scenario.toml"
@@ -106,7 +107,8 @@ def _try(parts: Parts, run_dir: Path, only: Sequence[str]) -> list[dict[str, Any
         target = targets_of(stage)[0]
         if ":" not in target:
             raise SetupError(
-                f"the system {system.name!r} does not say on which port its clients connect: no"
+                f"the system {shown(system.name)} does not say on which port its"
+                " clients connect: no"
                 " proxy can stand before it",
                 "ports() of the system: harness.contract.system.Ports",
             )

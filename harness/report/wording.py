@@ -60,10 +60,17 @@ class Wording:
         return "" if record is None or record.error is None else shown(record.error, limit)
 
     def beside(self, call: int, limit: int = 400) -> str:
-        """What client and workload said beside the value; empty where they said nothing."""
+        """What client and workload said beside the value; empty where they said nothing.
+
+        Who served first, then the system's own timestamps.
+        """
         facts: dict[str, object] = {}
         for record in self._calls.records(call):
-            facts.update((record.extra or {}) if record is not None else {})
+            if record is None:
+                continue
+            facts.update({"served by": record.served} if record.served else {})
+            facts.update(record.timestamps or {})
+            facts.update(record.extra or {})
         return ", ".join(
             f"{visible(str(key), 60)} {shown(each, limit)}" for key, each in facts.items()
         )

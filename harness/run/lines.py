@@ -40,6 +40,7 @@ from harness.run.schedule import (
     beginning,
     ending,
 )
+from harness.wording import named
 
 AHEAD_NS: Final = 250_000_000
 """What is armed shortly before its moment is armed so long before it."""
@@ -151,7 +152,7 @@ class Lines:
         ]
         for outcome in await asyncio.gather(*lines, return_exceptions=True):
             if isinstance(outcome, BaseException):
-                self.trouble.append(f"a line of the fault schedule broke: {outcome!r}")
+                self.trouble.append(f"a line of the fault schedule broke: {named(outcome)}")
 
     async def _live(self, number: int, planned: Occurrence) -> None:
         life = self._lives[number]

@@ -36,6 +36,7 @@ from harness.generator.leaves import deferred
 from harness.history.operation import INFO, NEMESIS, Operation
 from harness.plugins import Registry
 from harness.wording import shown
+from harness.wording import shown as in_words
 
 LEAST_BITE_S = 2.0
 """No fault begins later than this before the time limit: it needs time to bite."""
@@ -75,7 +76,7 @@ class AfterMilestone(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         """``milestone 2 'leader-change' on n1``."""
         on = "" if self.node is None else f" on {self.node}"
-        return f"milestone {self.nth} {self.milestone!r}{on}"
+        return f"milestone {self.nth} {in_words(self.milestone)}{on}"
 
 
 class AfterFault(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,6 +40,7 @@ from harness.run.schedule import (
     Schedule,
     is_action,
 )
+from harness.wording import named, shown
 
 NAME: Final = "schedule.jsonl"
 VERSION: Final = 1
@@ -187,7 +188,7 @@ def from_json(told: Mapping[str, Any]) -> Schedule:
         seed, occurrences = told["seed"], told["occurrences"]
         content = "\n".join(json.dumps(_modern(each)) for each in occurrences)
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"this is not a fault schedule: {error!r}") from error
+        raise UsageError(f"this is not a fault schedule: {named(error)}") from error
     found = lines_of(content, "this is not a fault schedule")
     placed = tuple(
         Occurrence(
@@ -249,7 +250,7 @@ def _line(
     if table.get("name") is not None:
         name = _text(table, "name", place, "")
     if name in earlier:
-        raise UsageError(f"{place}: name: {name!r} is the name of an earlier line")
+        raise UsageError(f"{place}: name: {shown(name)} is the name of an earlier line")
     plan = table.get("plan")
     if plan is not None and not isinstance(plan, dict):
         raise UsageError(f"{place}: plan: must be a JSON object")

@@ -23,6 +23,7 @@ from harness.history.formats import (
     plume,
     veristrong,
 )
+from harness.wording import shown as in_words
 
 HEAD: Final = 1 << 16
 """Bytes that are looked at, and where the first operation of a log must stand."""
@@ -73,7 +74,7 @@ def detect(data: bytes, name: str) -> str:
     raise HistoryError(
         f"{name}: line 1, column 1: expected a history (JSON lines, a JSON array, EDN, a Jepsen"
         " log, or one of Plume's, AWDIT's, Cobra's, dbcop's, VeriStrong's, etcd's or TiPocket's),"
-        f" found {shown!r}",
+        f" found {in_words(shown)}",
         "convert it to one of these, or name the format if it is one of them",
     )
 

@@ -21,6 +21,7 @@ from harness.history.intakes import is_timed
 from harness.history.operation import INFO, INVOKE, OK, Operation, is_transaction
 from harness.history.rules import describe
 from harness.history.values import exact
+from harness.wording import shown as in_words
 
 HINT: Final = "--lossy leaves out what cannot be said, and tells how much"
 _READS: Final = frozenset(("r", "read"))
@@ -116,7 +117,7 @@ class Losses:
             ("that writes may be lost", header.not_durable),
         ):
             if told:
-                self.lose(target, fact, f"{header.initial if told is True else told!r}")
+                self.lose(target, fact, f"{in_words(header.initial if told is True else told)}")
 
     def _of_all(self, history: History, target: Target) -> None:
         """What is lost of a history as a whole."""
@@ -297,7 +298,8 @@ def _check_lists(found: Flat, target: Target) -> None:
             told = [value] if appends else value if value is not None else []
             if not isinstance(told, list) or not all(map(_is_small, [key, *told])):
                 raise HistoryError(
-                    f"{target.name} cannot say {key!r} or {value!r}: expected whole numbers"
+                    f"{target.name} cannot say {in_words(key)} or {in_words(value)}:"
+                    " expected whole numbers"
                 )
             rows[at] = (appends, key, value if appends else told)
 

@@ -89,7 +89,8 @@ def test_a_list_has_the_rest_where_a_plug_in_is_broken(
     assert json.loads(done.stdout)["systems"]["toy"] == toys[1]
     told = [line for line in done.stderr.splitlines() if line.startswith("not loaded: ")]
     assert told == [
-        "not loaded: the plug-in one.py cannot be loaded: ZeroDivisionError('division by zero')",
+        "not loaded: the plug-in one.py cannot be loaded: ZeroDivisionError: division by zero"
+        f" ({tmp_path / 'one.py'}:1, in <module>)",
         "not loaded: two.py: WORKLOADS must map names to factories, not be []",
     ]
 

@@ -21,7 +21,10 @@ def test_every_shipped_scenario_would_run(name: str, capsys: pytest.CaptureFixtu
     ("text", "told"),
     [
         ('system = "etcd"\nserialisable_reads = true\n', "serializable_reads"),
-        ('system = "etcd"\nnemesis = "kill"\ntime_limit = 5\n', "at least 12 s"),
+        (
+            'system = "etcd"\nnemesis = "kill"\ntime_limit = 5\n',
+            "--time-limit 12, or --nemesis-interval 3",
+        ),
         ('system = "etcd"\nrate = "fast"\n', "rate"),
         ('system = "etcd\n', "TOML"),
         ('workload = "register"\n', "names no system"),

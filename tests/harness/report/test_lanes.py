@@ -72,3 +72,10 @@ def test_what_ran_beside_the_witness_is_drawn_but_not_as_witness() -> None:
 def test_without_a_known_witness_there_is_no_picture() -> None:
     calls = calls_of([(0, 1)])
     assert draw(calls, [], [], Wording(calls)) is None
+
+
+def test_who_served_and_the_systems_own_times_are_told_beside_an_operation() -> None:
+    told = {"served": "n2", "timestamps": {"start": 17, "commit": 21}}
+    asked = Operation(0, 0, 0, "invoke", "write", 1)
+    calls = pair_calls(History([asked, Operation(1, 9, 0, "ok", "write", 1, **told)], Header()))
+    assert Wording(calls).beside(0) == "served by n2, start 17, commit 21"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from checkers.isolation.rw_register.checker import RwRegister
 from harness.history.history import History
@@ -105,6 +106,14 @@ def test_a_commit_order_of_the_system_orders_versions() -> None:
     assert judged(history, "strict-serializable", commit_order={second: 5, first: 9}).valid is True
     verdict = judged(history, "strict-serializable", commit_order={first: 5, second: 9})
     assert verdict.valid is False
+    assert types(verdict) == {"G-single-item-realtime"}
+    told = [
+        replace(op, timestamps={"commit": 5 if op.index == first else 9})
+        if op.index in (first, second)
+        else op
+        for op in history
+    ]
+    verdict = judged(History(told, history.header), "strict-serializable", commit_order="commit")
     assert types(verdict) == {"G-single-item-realtime"}
 
 

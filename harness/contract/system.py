@@ -203,6 +203,11 @@ class Stage:
         """Have the system stop one role on one node politely; it is one that :class:`Stops`."""
         self._call("stop", self, self.cluster.node(node), role=role)
 
+    def stop_statuses(self, role: str) -> Sequence[int]:
+        """How the daemons of a role end when they are stopped politely, as the system says."""
+        found: Sequence[int] = self._call("stop_statuses", role=role)
+        return found
+
     def primaries(self, role: str) -> Sequence[str]:
         """Who believes to lead in a role; the system is one that can tell its :class:`Primaries`.
 
@@ -220,8 +225,12 @@ class Stage:
         roles = self.roles_on(node) if role is None else [role]
         running = [d for each in roles for d in self.daemons_of(node, each) if d.alive()]
         for daemon in running:
-            daemon.signal(signal.SIGTERM)
-            daemon.signal(signal.SIGCONT)
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                try:
+                    daemon.signal(number)
+                except Exception:  # a provider's own, and it may have just ended
+                    if daemon.alive():
+                        raise
         deadline = time.monotonic() + timeout_s
         for daemon in running:
             daemon.wait(max(0.0, deadline - time.monotonic()))

@@ -33,7 +33,7 @@ from harness.linux.stopping import how_stopped, name_of
 from harness.run.beside import Beside
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
-from harness.run.facts import first_facts, node_states, summary
+from harness.run.facts import first_facts, node_states, not_running, summary
 from harness.run.final_phase import FinalPhase
 from harness.run.initial_state import make_initial_state, refuse_without_processes
 from harness.run.injection import Limits
@@ -383,7 +383,7 @@ class Life:
         except Interrupted:
             ready, why = None, "interrupted"
         except NotReady as error:
-            ready, why = False, str(error)
+            ready, why = False, "; ".join(filter(None, (str(error), not_running(stage))))
         except Exception as error:  # a defect of ours or of a plug-in is no fault of the database
             ready, why = None, f"could not be asked: {named(error)}"
             self._warn(f"whether the system recovered is not known: {named(error)}")

@@ -54,6 +54,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     | {"harness.cluster", "harness.cluster.namespaces", "harness.cluster.plain"},
     "harness.cluster.docker": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
     "harness.cluster.ssh": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
+    "harness.cluster.existing": CONTRACT | {"harness.cluster"},
     "harness.evidence": CONTRACT,
     "harness.run": CONTRACT
     | {"harness.cluster", "harness.evidence", "harness.judge", "harness.verdict", "harness.report"},

@@ -120,7 +120,7 @@ class Crash:
         if killed:
             end = killed[0]
             why = (
-                f"{end.get('daemon')} on {end.get('node')} was killed (signal 9) at"
+                f"{_who(end)} on {end.get('node')} was killed (signal 9) at"
                 f" {_seconds(end)}, by no fault of this run: probably for lack of memory"
             )
             return why, FREE_MEMORY
@@ -210,7 +210,7 @@ def _exit_told(end: Mapping[str, Any], record: Record) -> Anomaly:
     status = end.get("status")
     how = _how(status)
     message = (
-        f"{end.get('daemon')} on {end.get('node')} ended by itself at {_seconds(end)}, {how}; no"
+        f"{_who(end)} on {end.get('node')} ended by itself at {_seconds(end)}, {how}; no"
         " fault of this run killed it."
     )
     time = int(end.get("time", 0))
@@ -218,6 +218,12 @@ def _exit_told(end: Mapping[str, Any], record: Record) -> Anomaly:
     if faults:
         message += f" In the {AFTERMATH_NS / 1e9:.0f} s before: {faults}"
     return Anomaly(message=message, data=dict(end))
+
+
+def _who(end: Mapping[str, Any]) -> str:
+    """The daemon, with its role where it is not called so itself."""
+    daemon, role = end.get("daemon"), end.get("role")
+    return f"{daemon} ({role})" if role not in (None, daemon) else f"{daemon}"
 
 
 def _how(status: Any) -> str:

@@ -8,6 +8,7 @@ gets click's own treatment, and ``polygraph test etcd --help`` shows all of them
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,13 +68,21 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str]) -> Chosen:
     table = scenario_table(given.get("scenario")) | given
     registry = registry_of(table)
     known = [word for word in words if word in registry.names("systems")]
+    told = [table["system"]] if table.get("system") else []  # a word may be a flag's value
     return Chosen(
-        system=str((known or words or [table.get("system", "")])[0]),
+        system=str((known or told or words or [""])[0]),
         workload=str(table.get("workload", default("workload"))),
         nemeses=names(table.get("nemesis", "")) or _scheduled(table.get("schedule")),
-        provider=str(table.get("provider", default("provider"))),
+        provider=str(table.get("provider") or _implied(args)),
         registry=registry,
     )
+
+
+def _implied(unread: Sequence[str]) -> str:
+    """The provider where none is named: whoever names what runs already wants that."""
+    named = any(word.partition("=")[0] == "--endpoint" for word in unread)
+    named = named or bool(os.environ.get(f"{ENVIRONMENT_PREFIX}_ENDPOINT"))
+    return "none" if named else str(default("provider"))
 
 
 def known_flags(params: Sequence[click.Parameter], args: Sequence[str]) -> list[Flag] | None:
@@ -93,7 +102,7 @@ def known_flags(params: Sequence[click.Parameter], args: Sequence[str]) -> list[
         "systems": systems[:1],
         "workloads": [str(table.get("workload", default("workload")))],
         "nemeses": list(names(table.get("nemesis", ""))),
-        "providers": [str(table.get("provider", default("provider")))],
+        "providers": [str(table.get("provider") or _implied(args))],
     }
     if any(name not in parts()[kind] for kind, found in chosen.items() for name in found):
         return None

@@ -31,6 +31,14 @@ ssh_config_option = flag(
     help="the ssh configuration that runs were made with, if not ~/.ssh/config; what a run's"
     " folder names is not believed, as it can run commands",
 )
+endpoint_option = flag(
+    "endpoint",
+    str,
+    group=PLACES,
+    metavar="HOST:PORT,...",
+    help="endpoints of yours at which a killed run may have left keys of its own; what a run's"
+    " folder names is not spoken to",
+)
 json_option = flag("json", bool, dest="as_json", help="print the answer as JSON")
 plugin_option = flag(
     "plugin",

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from harness.store.scenario import Scenario
 
 RUN = "The run"
-OWN = ("scenario", "store", "as_json", "print_config")
+OWN = ("scenario", "store", "as_json", "print_config", "yes")
 """Flags that say how to run, not what: they are no part of the scenario."""
 
 
@@ -82,6 +82,7 @@ def run_flags(command: Command) -> Command:
 @run_flags
 @flag("scenario", group=RUN, help="a TOML file of these flags, or a shipped one; flags win")
 @flag("print_config", bool, group=RUN, help="print the complete scenario, run nothing")
+@flag("yes", bool, group=RUN, help="agree to what a run does to endpoints that run already")
 @store_option
 @json_option
 @click.pass_context
@@ -97,10 +98,23 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
         say(scenario.to_toml({}), end="")
         return EXIT_VALID
     registry = registry_of(scenario.flat())
-    outcome = _run(scenario, flags["store"], registry, context.ensure_object(Session))
+    session = context.ensure_object(Session)
+    outcome = _run(scenario, flags["store"], registry, session, agreement(flags["yes"]))
     with told_or_kept():
         _show(scenario, outcome, flags["as_json"])
     return outcome.exit_code
+
+
+def agreement(given: bool) -> Callable[[str], bool]:
+    """Whether the user agrees to what a warning says: ``given``, or asked for on a terminal."""
+
+    def agrees(warning: str) -> bool:
+        can_be_asked = sys.stdin.isatty() and sys.stderr.isatty()
+        if given or can_be_asked:
+            say(f"polygraph: {warning}", err=True)
+        return given or (can_be_asked and click.confirm("Go on?", default=False, err=True))
+
+    return agrees
 
 
 @contextlib.contextmanager
@@ -137,7 +151,13 @@ def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _run(scenario: Scenario, store: Path, registry: Registry, session: Session) -> Outcome:
+def _run(
+    scenario: Scenario,
+    store: Path,
+    registry: Registry,
+    session: Session,
+    agrees: Callable[[str], bool],
+) -> Outcome:
     """The run with its progress shown; the session learns where it is as soon as it is anywhere."""
     from harness.cli.progress import progress
     from harness.run.front import run
@@ -149,7 +169,7 @@ def _run(scenario: Scenario, store: Path, registry: Registry, session: Session) 
                 session.run_dir = Path(event["run_dir"])
             show(event)
 
-        return run(scenario, store, on_event, registry)
+        return run(scenario, store, on_event, registry, agrees)
 
 
 def _show(scenario: Scenario, outcome: Outcome, as_json: bool) -> None:

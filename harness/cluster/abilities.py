@@ -26,6 +26,7 @@ ABILITIES: Mapping[str, Mapping[type, str]] = {
     },
     "docker": _ALWAYS,
     "ssh": {**_ALWAYS, Partitionable: "the login may use nft or iptables on every host"},
+    "none": {},
 }
 """Full name of a provider to what it can do, each with what that takes beside a fit machine."""
 

@@ -42,13 +42,15 @@ class Request:
     """What a run asks of its provider.
 
     ``provider`` is a name of :data:`NAMES`, ``nodes`` the node names, ``system`` what will run
-    there, ``options`` the scenario's further keys, those that the provider declared included.
+    there, ``options`` the scenario's further keys, those that the provider declared included,
+    ``faults`` the names of those that will be done.
     """
 
     provider: str
     nodes: Sequence[str]
     system: System
     options: Mapping[str, Any] = field(default_factory=dict)
+    faults: Sequence[str] = ()
 
 
 class RunProcess(Protocol):
@@ -146,6 +148,15 @@ class Provider(Protocol):
 
     def examine(self, folder: Path) -> list[Finding]:
         """What ``polygraph doctor`` says: first whether the provider works, by its name."""
+        ...
+
+
+@runtime_checkable
+class AsksFirst(Protocol):
+    """A provider whose runs do something to what is not ours."""
+
+    def warning(self, request: Request) -> str:
+        """What a run would do there. It is begun only once the user has agreed to that."""
         ...
 
 

@@ -18,6 +18,7 @@ _MODULES: Mapping[str, str] = {
     "local:plain": "harness.cluster.plain.provider",
     "docker": "harness.cluster.docker.provider",
     "ssh": "harness.cluster.ssh.provider",
+    "none": "harness.cluster.existing.provider",
 }
 """Name as given to ``--provider`` to the module whose ``PROVIDER`` serves it."""
 
@@ -30,6 +31,7 @@ LINES: Mapping[str, str] = {
     "local:plain": "nodes as plain processes on loopback, where namespaces are forbidden",
     "docker": "nodes as containers",
     "ssh": "hosts of yours, reached over ssh",
+    "none": "endpoints that run already, by --endpoint: no faults, no logs",
 }
 """What each is, in a line."""
 

@@ -240,6 +240,18 @@ class Cluster(Protocol):
 
 
 @runtime_checkable
+class RunsAlready(Protocol):
+    """A cluster that somebody else runs: nothing is installed, started or stopped, no log comes."""
+
+    def adopt(self) -> Mapping[str, str]:
+        """Have the system keep what this run writes apart (``Adopts``), and say what it is.
+
+        Before anything is written. ``down`` removes it all again.
+        """
+        ...
+
+
+@runtime_checkable
 class Partitionable(Protocol):
     """A cluster whose directed links can be cut by dropping packets."""
 

@@ -52,8 +52,8 @@ def checked(system: str, roles: Sequence[Role], nodes: Sequence[str]) -> tuple[R
                 raise _odd(system, f"the role {role.name} is twice on {node}, or that is no node")
         for other in role.after:
             if other not in names:
-                known = unknown_name("role", other, names)
-                raise _odd(system, f"the role {role.name} starts after an {known}")
+                unknown = unknown_name("role", other, names)
+                raise _odd(system, f"the role {role.name} is after {other}, and {unknown}")
     if not any(role.nodes for role in roles if role.serves_clients):
         raise _odd(system, "no node has a role that serves clients")
     waves(roles, system)

@@ -203,6 +203,11 @@ class Stage:
         """Have the system stop one role on one node politely; it is one that :class:`Stops`."""
         self._call("stop", self, self.cluster.node(node), role=role)
 
+    def stop_statuses(self, role: str) -> Sequence[int]:
+        """How the daemons of a role end when they are stopped politely, as the system says."""
+        found: Sequence[int] = self._call("stop_statuses", role=role)
+        return found
+
     def primaries(self, role: str) -> Sequence[str]:
         """Who believes to lead in a role; the system is one that can tell its :class:`Primaries`.
 
@@ -220,8 +225,12 @@ class Stage:
         roles = self.roles_on(node) if role is None else [role]
         running = [d for each in roles for d in self.daemons_of(node, each) if d.alive()]
         for daemon in running:
-            daemon.signal(signal.SIGTERM)
-            daemon.signal(signal.SIGCONT)
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                try:
+                    daemon.signal(number)
+                except Exception:  # a provider's own, and it may have just ended
+                    if daemon.alive():
+                        raise
         deadline = time.monotonic() + timeout_s
         for daemon in running:
             daemon.wait(max(0.0, deadline - time.monotonic()))
@@ -331,6 +340,32 @@ class FaultDurations(Protocol):
 
     def least_duration_s(self, fault: str) -> float:
         """Seconds that ``fault`` must last to matter (failure detection and election)."""
+        ...
+
+
+@runtime_checkable
+class Adopts(Protocol):
+    """A system that can be tested where somebody else runs it, beside what others keep there.
+
+    There (``--provider none``) its nodes are the endpoints that clients are given, ``install`` and
+    ``start`` are never called, and it has no daemons.
+    """
+
+    def adopt(self, cluster: Cluster, namespace: str) -> Mapping[str, str]:
+        """From now on all that its clients and it itself write and read lies under ``namespace``.
+
+        Called once, before anything is written; nothing is under that name yet. ``namespace`` is
+        text of letters, digits, ``-`` and a ``/`` at its end, of a run alone. Returns the versions
+        that run there, as :meth:`System.versions` does elsewhere.
+        """
+        ...
+
+    def clear(self, cluster: Cluster, namespace: str) -> None:
+        """Remove all that lies under ``namespace``, and nothing else. Safe twice.
+
+        Called at the end, perhaps in another process, on a system that was never asked to adopt.
+        Raises a ``PolygraphError`` where something may be left.
+        """
         ...
 
 

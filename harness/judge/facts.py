@@ -139,6 +139,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         _fields(
             node=_text,
             daemon=_text,
+            role=_text,
             pid=_whole,
             time=_whole,
             status=_or_null(_whole),

@@ -66,6 +66,7 @@ def examine(record: Record, requested_faults: Sequence[str]) -> list[HealthFindi
         lambda: _unfinished_run(record),
         lambda: _stalls(record),
         lambda: _machine_trouble(record),
+        lambda: _of_others(record),
     )
     found = [finding for rule in rules for finding in rule()]
     return sorted(found, key=lambda finding: finding.level != "unknown")
@@ -434,6 +435,17 @@ def _blocking_calls(run: Mapping[str, Any]) -> Iterator[HealthFinding]:
             message=f"{run['stuck_threads']} blocking calls of clients never came back and were"
             f" left behind{f': {places}' if places else ''}",
             settle="the driver's own time-out must be shorter than --op-timeout",
+        )
+
+
+def _of_others(record: Record) -> Iterator[HealthFinding]:
+    if (record.run or {}).get("provider") == "none":
+        yield HealthFinding(
+            check="provider",
+            level="warning",
+            message="what was tested ran already: no fault was done to it, and no log of it was"
+            " read, so that no crash was seen",
+            settle="run the same on a cluster of its own: another --provider, with --nemesis",
         )
 
 

@@ -66,6 +66,7 @@ _NEMESES: Final = {
     "network.partition": "partition",
     "process.kill": "kill",
     "process.pause": "pause",
+    "process.restart": "restart",
 }
 _WORKLOADS: Final = {
     "bank": "bank",

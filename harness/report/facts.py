@@ -167,13 +167,19 @@ def _exits(evidence: Mapping[str, Any]) -> list[dict[str, str]]:
         found.append(
             {
                 "node": shown(row.get("node"), 60),
-                "daemon": shown(row.get("daemon"), 60),
+                "daemon": shown(_daemon(row), 60),
                 "time": seconds(row["time"]) if _is_number(row.get("time")) else "—",
                 "status": shown(row.get("status"), 60),
                 "by": "nobody" if killed_by is None else f"fault {shown(killed_by, 20)}",
             }
         )
     return found
+
+
+def _daemon(row: Mapping[str, Any]) -> Any:
+    """Its name, with its role where that is another word."""
+    name, role = row.get("daemon"), row.get("role")
+    return name if role in (None, name) else f"{name} ({role})"
 
 
 def _concerns(run: Run) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import harness
 from harness.contract.fault import Stage
-from harness.contract.node import Cluster
+from harness.contract.node import Cluster, Daemon, RunsAlready
 from harness.contract.system import LogPatterns, System
 from harness.errors import PolygraphError, UsageError
 from harness.judge.patterns import is_harmless
@@ -32,13 +32,13 @@ def first_facts(parts: Parts, cluster: Cluster, run: str) -> RunFacts:
     return {
         "id": run,
         "provider": cluster.provider,
-        "versions": versions(parts),
+        "versions": versions(parts, cluster),
         "phases": {},
         "checkers": list(parts.workload.checkers),
         "checker_origins": origins(parts.workload.checkers, parts.registry),
         "claims": parts.claims,
         "claims_of": list(parts.claim.of),
-        "checker_options": log_options(parts.system),
+        "checker_options": {} if isinstance(cluster, RunsAlready) else log_options(parts.system),
         "option_defaults": {
             name: value
             for name, value in parts.scenario.option_defaults.items()
@@ -51,13 +51,17 @@ def first_facts(parts: Parts, cluster: Cluster, run: str) -> RunFacts:
     }
 
 
-def versions(parts: Parts) -> dict[str, str]:
-    """What took part: Polygraph, Python, the kernel and what is under test."""
+def versions(parts: Parts, cluster: Cluster) -> dict[str, str]:
+    """What took part: Polygraph, Python, the kernel and what is under test.
+
+    Of what runs already only itself can tell, later.
+    """
+    tested = {} if isinstance(cluster, RunsAlready) else parts.system.versions()
     return {
         "polygraph": harness.__version__,
         "python": platform.python_version(),
         "kernel": platform.release(),
-        **parts.system.versions(),
+        **tested,
     }
 
 
@@ -93,22 +97,45 @@ def _tables(system: System) -> Sequence[Mapping[str, Sequence[str]]]:
     return {OLD_KIND: patterns()}, expected() if callable(expected) else {}
 
 
-def _place(node: str) -> tuple[int, str]:
-    """Where a node stands among others: ``n2`` before ``n10``."""
-    return len(node), node
-
-
 def node_states(stage: Stage) -> dict[str, str]:
-    """How each node's daemons are: ``up``, ``paused``, ``gone`` or ``out of reach``."""
+    """How each node's daemons are: ``up``, ``paused``, ``gone`` or ``out of reach``.
+
+    Of a system with roles each role's: ``zero up, alpha gone``.
+    """
+    return {node.name: _state_of(stage, node.name) for node in stage.cluster.nodes}
+
+
+def _state_of(stage: Stage, node: str) -> str:
+    if not stage.has_roles:
+        return _states(stage.daemons[node])
+    told = ((role, stage.daemons_of(node, role)) for role in stage.roles_on(node))
+    return ", ".join(f"{role} {_states(daemons)}" for role, daemons in told)
+
+
+def _states(daemons: Sequence[Daemon]) -> str:
     words = {"T": "paused", "t": "paused", "gone": "gone", "Z": "gone"}
-    shown = {}
-    for node, daemons in sorted(stage.daemons.items(), key=lambda item: _place(item[0])):
-        try:
-            states = {words.get(daemon.state(), "up") for daemon in daemons}
-        except PolygraphError:
-            states = {"out of reach"}
-        shown[node] = "/".join(sorted(states))
-    return shown
+    try:
+        return "/".join(sorted({words.get(daemon.state(), "up") for daemon in daemons}))
+    except PolygraphError:
+        return "out of reach"
+
+
+def not_running(stage: Stage) -> str:
+    """The roles on nodes whose daemons have ended, in words; empty if all run."""
+    ended = [
+        f"{role.name} on {node}"
+        for role in stage.roles
+        for node in role.nodes
+        if any(map(_has_ended, stage.daemons_of(node, role.name)))
+    ]
+    return f"not running: {', '.join(ended)}" if ended else ""
+
+
+def _has_ended(daemon: Daemon) -> bool:
+    try:
+        return daemon.exit_status() is not None
+    except PolygraphError:  # out of reach, which is told elsewhere
+        return False
 
 
 def summary(verdict: Mapping[str, Any]) -> dict[str, Any]:

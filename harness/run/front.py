@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster import providers
-from harness.cluster.provider import PROVIDER_VARIABLE, Provider, Request
+from harness.cluster.provider import PROVIDER_VARIABLE, AsksFirst, Provider, Request
 from harness.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_INTERRUPTED,
@@ -60,9 +60,11 @@ def run(
     store: Path,
     on_event: Callable[[Mapping[str, Any]], None],
     registry: Registry,
+    agrees: Callable[[str], bool] = lambda warning: False,
 ) -> Outcome:
     """Run ``scenario`` to its end, keeping it in ``store``.
 
+    ``agrees`` is asked whether to go on where the run would do something to what is not ours.
     ``on_event`` gets every event, in this thread. A KeyboardInterrupt stops the run cleanly
     (exit 130), as SIGTERM and SIGHUP do; a second one ends it at once. Raises what forbids the
     run before it starts.
@@ -71,6 +73,9 @@ def run(
     parts = prepare(scenario, registry)
     request = providers.choose(request_of(parts))
     provider = providers.of(request.provider)
+    runs_already = isinstance(provider, AsksFirst)
+    if isinstance(provider, AsksFirst):
+        _refuse_unless_agreed(provider.warning(request), agrees)
     provider.prepare(request, _teller(on_event))
     with written_by_owner_alone():
         run_dir = new_run_dir(store, scenario.system, scenario.workload, datetime.now())
@@ -78,7 +83,8 @@ def run(
             kept = run_dir / "scenario.toml"
             write_text(kept, scenario.to_toml({}))  # a run that cannot be begun is one to ask about
             log.write(f"begin, by {request.provider}: {scenario.command()}")
-            write_text(kept, scenario.to_toml(parts.system.versions()))
+            if not runs_already:  # else only it can tell
+                write_text(kept, scenario.to_toml(parts.system.versions()))
             remember = _remembering(run_dir, on_event)
             with stop_on_interrupt(remember) as interrupts:
                 on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
@@ -94,6 +100,14 @@ def run(
                     scenario.secret_values,
                 )
     return Outcome(end[0], run_dir, read_json(run_dir / "verdict.json"), end[1])
+
+
+def _refuse_unless_agreed(warning: str, agrees: Callable[[str], bool]) -> None:
+    if not agrees(warning):
+        raise UsageError(
+            f"{warning}; nobody has agreed to that",
+            "polygraph test ... --yes, if they may be written and loaded",
+        )
 
 
 @contextlib.contextmanager

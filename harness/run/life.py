@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from harness.confidential import clear_logs
 from harness.contract.client import SystemClient
-from harness.contract.node import Cluster, LogsElsewhere, Losable
+from harness.contract.node import Cluster, LogsElsewhere, Losable, RunsAlready
 from harness.contract.system import FinalState, Forms, Stage
 from harness.errors import NotReady, PolygraphError, StoreError
 from harness.generator import Generator, clients, stagger, time_limit
@@ -33,7 +33,7 @@ from harness.linux.stopping import how_stopped, name_of
 from harness.run.beside import Beside
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
-from harness.run.facts import first_facts, node_states, summary
+from harness.run.facts import first_facts, node_states, not_running, summary
 from harness.run.final_phase import FinalPhase
 from harness.run.initial_state import make_initial_state, refuse_without_processes
 from harness.run.injection import Limits
@@ -150,10 +150,14 @@ class Life:
         with self._phase("cluster"):
             await self._unless_stopped(asyncio.to_thread(self.cluster.up))
         with self._phase("start"):
-            await self._unless_stopped(install(stage))
-            await self._unless_stopped(unless_ended(stage, start(stage, self._tell_start)))
+            if isinstance(self.cluster, RunsAlready):
+                adopted = await self._unless_stopped(asyncio.to_thread(self.cluster.adopt))
+                self.facts["versions"] = {**self.facts["versions"], **adopted}
+            else:
+                await self._unless_stopped(install(stage))
+                await self._unless_stopped(unless_ended(stage, start(stage, self._tell_start)))
         refuse_without_processes(self.parts, stage)
-        if isinstance(self.parts.system, Forms):
+        if isinstance(self.parts.system, Forms) and not isinstance(self.cluster, RunsAlready):
             with self._phase("form"):
                 await self._unless_stopped(unless_ended(stage, form(stage, limit_s)))
         with self._phase("ready"):
@@ -379,7 +383,7 @@ class Life:
         except Interrupted:
             ready, why = None, "interrupted"
         except NotReady as error:
-            ready, why = False, str(error)
+            ready, why = False, "; ".join(filter(None, (str(error), not_running(stage))))
         except Exception as error:  # a defect of ours or of a plug-in is no fault of the database
             ready, why = None, f"could not be asked: {named(error)}"
             self._warn(f"whether the system recovered is not known: {named(error)}")

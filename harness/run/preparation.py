@@ -97,6 +97,7 @@ def request_of(parts: Parts, chosen: str | None = None) -> Request:
         nodes=scenario.node_names,
         system=parts.system,
         options=scenario.all_options,
+        faults=[fault.name for fault in parts.faults],
     )
 
 

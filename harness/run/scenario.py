@@ -59,6 +59,8 @@ def resolve(
     none of them.
     """
     table = {name: value for name, value in table.items() if name != "versions"}
+    if table.get("endpoint") and not table.get("provider"):
+        table["provider"] = "none"
     if not table.get("system"):
         raise UsageError("the scenario names no system", "polygraph list")
     core = {name: core_value(name, table[name]) for name in CORE if table.get(name) is not None}

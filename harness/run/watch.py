@@ -34,7 +34,7 @@ class ExitWatch:
     ledger: Callable[[], Sequence[LedgerEntry]]
     exits: list[Exit] = field(default_factory=list)
     tell: Callable[[Exit], None] = lambda gone: None
-    _seen: dict[int, tuple[str, Daemon]] = field(default_factory=dict)
+    _seen: dict[int, tuple[str, str, Daemon]] = field(default_factory=dict)
     _noted: set[int] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -56,20 +56,21 @@ class ExitWatch:
     def look(self) -> None:
         """Note every daemon that has ended since the last look."""
         self._notice()
-        for number, (node, daemon) in self._seen.items():
+        for number, (node, role, daemon) in self._seen.items():
             status = daemon.exit_status() if number not in self._noted else None
             if status is not None:
                 self._noted.add(number)
-                self.exits.append(self._exit(node, daemon, status))
+                self.exits.append(self._exit(node, role, daemon, status))
                 self.tell(self.exits[-1])
 
     def _notice(self) -> None:
-        for node, daemons in list(self.stage.daemons.items()):
-            for daemon in list(daemons):
-                self._seen.setdefault(id(daemon), (node, daemon))
+        for role in self.stage.roles:
+            for node in role.nodes:
+                for daemon in self.stage.daemons_of(node, role.name):
+                    self._seen.setdefault(id(daemon), (node, role.name, daemon))
 
-    def _exit(self, node: str, daemon: Daemon, status: int) -> Exit:
-        return {
+    def _exit(self, node: str, role: str, daemon: Daemon, status: int) -> Exit:
+        gone: Exit = {
             "node": node,
             "daemon": daemon.name,
             "pid": daemon.identity.pid,
@@ -77,6 +78,9 @@ class ExitWatch:
             "status": status,
             "killed_by": killer(self.ledger(), node, daemon.identity, status),
         }
+        if self.stage.has_roles:
+            gone["role"] = role
+        return gone
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL_S):

@@ -7,16 +7,20 @@ there. Times are nanoseconds on the history's clock; phases before its start are
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 Scalar = str | int | float | bool | None
 
 
 class Exit(TypedDict):
-    """A daemon that ended: with which status (negative: by that signal), and by which fault."""
+    """A daemon that ended: with which status (negative: by that signal), and by which fault.
+
+    ``role`` is what it was there for, of a system that has several roles.
+    """
 
     node: str
     daemon: str
+    role: NotRequired[str]
     pid: int
     time: int
     status: int | None

@@ -1,7 +1,9 @@
 """Partition: cut directed links between nodes by dropping packets on their way in.
 
 Shapes are in :mod:`nemeses.network.shapes`; ``primaries`` isolates, one by one, the nodes that
-believe they lead when the cut comes. A cut proves nothing by being asked for. It bit when both
+believe they lead when the cut comes. ``zero:halves`` is the shape among the nodes of the role
+``zero`` (:func:`nemeses.network.shapes.of_some`); links are cut between nodes, so it is felt by all
+that runs on them. A cut proves nothing by being asked for. It bit when both
 hold:
 
 * its counters saw packets of the *database* on the links that it cuts; they are read before any
@@ -21,11 +23,13 @@ from typing import Any, cast
 from harness.contract.fault import Effects, Proof, Stage
 from harness.contract.node import Cluster, Link, MayRefuseCuts, Partitionable
 from harness.contract.option import SystemOption
+from harness.contract.roles import Role
 from harness.contract.system import System
 from harness.errors import UsageError
 from nemeses.network import shapes
-from nemeses.targets import PRIMARIES, choices, current_primaries
+from nemeses.targets import PRIMARIES, Aim, check_roles, choices, current_primaries
 
+_KEY = "partition_targets"
 KNOWN = (*shapes.SHAPES, PRIMARIES)
 
 
@@ -36,15 +40,22 @@ class Partition:
     needs = (Partitionable,)
     options = (
         SystemOption(
-            name="partition_targets",
+            name=_KEY,
             kind=str,
             default=",".join(KNOWN),
-            help=f"shapes of the cut: a list of {', '.join(KNOWN)}",
+            help=f"shapes of the cut: a list of {', '.join(KNOWN)}, or zero:halves for nodes of"
+            " the role zero",
         ),
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._shapes = choices(options, "partition_targets", KNOWN, "partition shape")
+        self._words = choices(options, _KEY, KNOWN, "partition shape", roles=True)
+        self._roles: dict[str, Sequence[str]] = {}
+
+    def aim(self, roles: Sequence[Role]) -> None:
+        """Keeps which nodes each role has, to draw among them; refuses roles that there are not."""
+        check_roles(self._words, _KEY, roles)
+        self._roles = {role.name: role.nodes for role in roles}
 
     def refusal(self, cluster: Cluster, system: System) -> str | None:
         """Why not: no way to drop packets here, or too few nodes for the shapes asked for."""
@@ -53,27 +64,34 @@ class Partition:
         if isinstance(cluster, MayRefuseCuts) and (why := cluster.cut_refusal()) is not None:
             return why
         count = len(cluster.nodes)  # none yet where the cluster is not up; then plan() refuses
-        return self._too_few(count) if count and not self._possible(count) else None
+        names = [node.name for node in cluster.nodes]
+        return self._too_few(count) if count and not self._possible(names) else None
 
     def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
         """A shape and its grudge (as JSON); ``primaries`` names who stands in if nobody leads.
 
         ``UsageError`` if there are too few nodes for the shapes asked for.
         """
-        possible = self._possible(len(nodes))
+        possible = self._possible(nodes)
         if not possible:
             raise UsageError(f"--nemesis partition: {self._too_few(len(nodes))}", "more --nodes")
-        shape = rng.choice(possible)
-        if shape == PRIMARIES:
-            return {"shape": shape, "fallback": rng.choice(nodes)}
-        return {"shape": shape, "grudge": shapes.as_json(shapes.SHAPES[shape](nodes, rng))}
+        word = rng.choice(possible)
+        aim, some = Aim.of(word), self._nodes_of(word, nodes)
+        if aim.word == PRIMARIES:
+            return {"shape": word, "fallback": rng.choice(some)}
+        if aim.role is None:
+            grudge = shapes.SHAPES[aim.word](nodes, rng)
+        else:
+            grudge = shapes.of_some(aim.word, nodes, some, rng)
+        return {"shape": word, "grudge": shapes.as_json(grudge)}
 
     def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
         """The grudge now; the targets are the nodes outside the largest group that is left."""
         nodes = [node.name for node in stage.cluster.nodes]
         detail: dict[str, Any] = {"shape": plan["shape"]}
-        if plan["shape"] == PRIMARIES:
-            leading, why = current_primaries(stage)
+        aim = Aim.of(plan["shape"])
+        if aim.word == PRIMARIES:
+            leading, why = current_primaries(stage, aim.role)
             if not leading:
                 detail["fallback"] = why
             detail["primaries"] = leading
@@ -117,10 +135,22 @@ class Partition:
         return Proof(holds=is_exact, what=what, figures=figures)
 
     def _too_few(self, count: int) -> str:
-        return f"a cut of shape {' or '.join(self._shapes)} needs more than {count} nodes"
+        return f"a cut of shape {' or '.join(self._words)} needs more than {count} nodes"
 
-    def _possible(self, count: int) -> list[str]:
-        return [each for each in self._shapes if count >= shapes.LEAST_NODES.get(each, 2)]
+    def _possible(self, nodes: Sequence[str]) -> list[str]:
+        return [each for each in self._words if self._is_possible(each, nodes)]
+
+    def _is_possible(self, word: str, nodes: Sequence[str]) -> bool:
+        """Whether there are nodes enough; somebody alone is cut off from all, not from its like."""
+        aim, some = Aim.of(word), self._nodes_of(word, nodes)
+        if aim.role is not None and aim.word in (*shapes.ALONE, PRIMARIES):
+            return bool(some) and len(nodes) >= 2
+        return len(some) >= shapes.LEAST_NODES.get(aim.word, 2)
+
+    def _nodes_of(self, word: str, nodes: Sequence[str]) -> Sequence[str]:
+        """Among whom a shape is drawn: the nodes of its role, else all."""
+        role = Aim.of(word).role
+        return nodes if role is None else self._roles[role]
 
 
 def _cuttable(stage: Stage) -> Partitionable:

@@ -81,7 +81,11 @@ def bridge(nodes: Sequence[str], rng: Random) -> Grudge:
 
 def one_way(nodes: Sequence[str], rng: Random) -> Grudge:
     """One random node that hears nobody, or that nobody hears."""
-    node, is_deaf = rng.choice(nodes), rng.random() < 0.5
+    return _one_way(nodes, rng.choice(nodes), rng)
+
+
+def _one_way(nodes: Sequence[str], node: str, rng: Random) -> Grudge:
+    is_deaf = rng.random() < 0.5
     others = frozenset(nodes) - {node}
     return {node: others} if is_deaf else {other: frozenset({node}) for other in sorted(others)}
 
@@ -120,6 +124,19 @@ def _ring_steps(count: int) -> Iterable[tuple[int, int]]:
         yield from ((place, count // 2) for place in range(count // 2 + count % 2))
 
 
+def of_some(shape: str, nodes: Sequence[str], some: Sequence[str], rng: Random) -> Grudge:
+    """A shape of :data:`SHAPES` drawn for ``some`` of the nodes, those of a role.
+
+    A node that is to be alone, deaf or mute is one of them, and is so to all nodes; every other
+    shape cuts links among them, and they and the rest hear each other.
+    """
+    if shape == "one":
+        return isolated(nodes, [rng.choice(some)])
+    if shape == "one-way":
+        return _one_way(nodes, rng.choice(some), rng)
+    return SHAPES[shape](some, rng)
+
+
 Shape = Callable[[Sequence[str], Random], Grudge]
 
 SHAPES: Mapping[str, Shape] = {
@@ -131,6 +148,9 @@ SHAPES: Mapping[str, Shape] = {
     "random": random_links,
 }
 """The shapes that node names and a random stream fix; ``primaries`` is known only when it comes."""
+
+ALONE = ("one", "one-way")
+"""Shapes by which one node is cut off."""
 
 LEAST_NODES: Mapping[str, int] = {"majorities-ring": 3, "bridge": 3}
 """Shapes that need more than two nodes to cut anything."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from harness.contract.node import Daemon
 from harness.contract.roles import Place, in_waves
 from harness.contract.system import Stage
 from harness.errors import NodeError
+from harness.linux.identity import ProcessIdentity
 from nemeses.targets import members, places, signal_if_alive
 
 END_S = 10.0
@@ -22,16 +23,19 @@ END_S = 10.0
 _POLL_S = 0.02
 
 
-def start_again(stage: Stage, detail: Mapping[str, Any]) -> None:
+def start_again(
+    stage: Stage, detail: Mapping[str, Any], told: Collection[ProcessIdentity] = ()
+) -> None:
     """Start each role on each node that ``detail`` names processes of, unless it runs again.
 
-    What is left of those processes is ended first; daemons of other roles are not touched. One
-    node's trouble does not keep the others waiting; ``NodeError`` tells all of it. Safe twice.
+    What is left of them is ended first, and so is what was ``told`` to end and still runs; daemons
+    of other roles are not touched. One node's trouble does not keep the others waiting;
+    ``NodeError`` tells all of it. Safe twice.
     """
     named = places(detail, stage)
     trouble: list[str] = []
     for wave in in_waves(stage.roles, named):
-        steps = {place: partial(_start_one, stage, place) for place in wave}
+        steps = {place: partial(_start_one, stage, place, told) for place in wave}
         trouble += attempt_all(steps)
     raise_all(trouble)
 
@@ -100,10 +104,11 @@ def _is_whole(stage: Stage, place: Place) -> bool:
     return bool(daemons) and all(daemon.alive() for daemon in daemons)
 
 
-def _start_one(stage: Stage, place: Place) -> None:
-    if _is_whole(stage, place):
+def _start_one(stage: Stage, place: Place, told: Collection[ProcessIdentity]) -> None:
+    daemons = stage.daemons_of(*place)
+    if _is_whole(stage, place) and not any(daemon.identity in told for daemon in daemons):
         return
-    for daemon in stage.daemons_of(*place):
+    for daemon in daemons:
         if daemon.alive() or members(daemon):
             signal_if_alive(daemon, signal.SIGKILL)
             wait_for_end(daemon)

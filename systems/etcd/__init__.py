@@ -38,6 +38,7 @@ from systems.etcd.speaker import EtcdSpeaker
 
 PEER_PORT: Final = 2380
 _STATUS_TIMEOUT_S: Final = 0.5
+_ADOPTION_TIMEOUT_S: Final = 10.0
 _STOP_TIMEOUT_S: Final = 20.0
 """A leader that can hand its leadership to nobody tries for 5 s and two election time-outs."""
 _FIRST_PEER_TIMEOUT_S: Final = 2.0
@@ -47,7 +48,7 @@ class Etcd:
     """A cluster of etcd.
 
     Also ``Stops``, ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath``,
-    ``ReportsTime``, ``Milestones``, ``Admin`` and ``Ports``.
+    ``ReportsTime``, ``Milestones``, ``Admin``, ``Adopts`` and ``Ports``.
     """
 
     name = "etcd"
@@ -87,6 +88,8 @@ class Etcd:
             option.name: option.default if given[option.name] is None else given[option.name]
             for option in self.options
         }
+
+        self._prefix = b""
 
     @cached_property
     def _binary(self) -> str:
@@ -138,7 +141,7 @@ class Etcd:
 
     def ready(self, stage: Stage, timeout_s: float) -> None:
         """Return once all members agree on a leader and each serves a write and a read."""
-        etcd_members.wait_until_ready(stage.cluster, stage.daemons, timeout_s)
+        etcd_members.wait_until_ready(stage.cluster, stage.daemons, timeout_s, self._prefix)
 
     def stop(self, stage: Stage, node: Node) -> None:
         """SIGTERM: the member hands its leadership over, and ends."""
@@ -153,7 +156,7 @@ class Etcd:
         from systems.etcd.client import EtcdClient
 
         stale = bool(self._options["serializable_reads"])
-        return EtcdClient(op_timeout_s, serializable_reads=stale)
+        return EtcdClient(op_timeout_s, serializable_reads=stale, prefix=self._prefix)
 
     def primaries(self, stage: Stage) -> Sequence[str]:
         """Nodes whose member says that it is the leader; two of them during a cut."""
@@ -165,7 +168,16 @@ class Etcd:
 
     def final_states(self, stage: Stage, timeout_s: float) -> FinalStates:
         """Every member's own keys and values, by serializable reads."""
-        return etcd_members.final_states(stage.cluster, timeout_s)
+        return etcd_members.final_states(stage.cluster, timeout_s, self._prefix)
+
+    def adopt(self, cluster: Cluster, namespace: str) -> Mapping[str, str]:
+        """Keep all keys under a prefix of the run's own; the versions of the members there."""
+        self._prefix = namespace.encode()
+        return etcd_members.versions(cluster, _ADOPTION_TIMEOUT_S)
+
+    def clear(self, cluster: Cluster, namespace: str) -> None:
+        """Delete every key under the prefix."""
+        etcd_members.clear(cluster, namespace.encode(), _ADOPTION_TIMEOUT_S)
 
     def log_patterns(self) -> Mapping[str, Sequence[str]]:
         """Panics, fatal lines, data races and failed assertions."""

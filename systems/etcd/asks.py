@@ -35,6 +35,7 @@ from harness.contract.client import Failed, Indeterminate
 from harness.wording import shown
 from systems.drivers.http import Answer, HttpConnection, Lost
 from systems.etcd import gateway
+from systems.etcd.apart import within, without
 
 _OWN_SHARE: Final = 0.9  # of the operation's time-out; the rest is for the owner's reaction
 _Shape = TypeVar("_Shape")
@@ -44,10 +45,14 @@ class Asks:
     """Asks one member one thing at a time.
 
     ``serializable`` is how reads shall be asked for: of the member's own, possibly stale, state.
+    ``prefix`` is before every key, unseen by who asks (:mod:`systems.etcd.apart`).
     """
 
-    def __init__(self, op_timeout_s: float, *, serializable: bool = False) -> None:
+    def __init__(
+        self, op_timeout_s: float, *, serializable: bool = False, prefix: bytes = b""
+    ) -> None:
         self._timeout_s = op_timeout_s * _OWN_SHARE
+        self.prefix = prefix
         self.serializable = serializable
         self._endpoint: tuple[str, int] | None = None
         self._idle: HttpConnection | None = None
@@ -86,7 +91,8 @@ class Asks:
         limit = self.deadline() if deadline is None else deadline
         connection = await self._connected(limit)
         try:
-            answer = await self._exchange(connection, path, gateway.encode(request), limit)
+            body = gateway.encode(within(self.prefix, request))
+            answer = await self._exchange(connection, path, body, limit)
         except TimeoutError as error:
             raise _doubt(mutates, ["sent", "timed out"], session_ended=True) from error
         except (Lost, OSError) as error:
@@ -96,7 +102,7 @@ class Asks:
             mutated = mutates and message not in gateway.REFUSED_BEFORE_PROPOSING
             raise _doubt(mutated, ["answer", answer.status, message], session_ended=False)
         try:
-            return gateway.decode(answer.body, shape)
+            return without(self.prefix, gateway.decode(answer.body, shape))
         except msgspec.MsgspecError as error:
             what = ["answer", 200, f"not understood: {error}"]
             raise _doubt(mutates, what, session_ended=False) from error
@@ -116,7 +122,7 @@ class Asks:
         """
         connection = await self._connected(deadline)
         self._in_use = connection
-        parts = connection.stream(path, gateway.encode(request))
+        parts = connection.stream(path, gateway.encode(within(self.prefix, request)))
         rest = b""
         try:
             async with asyncio.timeout_at(deadline):

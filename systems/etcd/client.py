@@ -25,8 +25,10 @@ from systems.etcd.watches import EtcdWatches
 class EtcdClient:
     """Speaks to one etcd member. All of :data:`harness.contract.client.ABILITIES`."""
 
-    def __init__(self, op_timeout_s: float, *, serializable_reads: bool = False) -> None:
-        asks = Asks(op_timeout_s, serializable=serializable_reads)
+    def __init__(
+        self, op_timeout_s: float, *, serializable_reads: bool = False, prefix: bytes = b""
+    ) -> None:
+        asks = Asks(op_timeout_s, serializable=serializable_reads, prefix=prefix)
         self.open, self.close = asks.open, asks.close
 
         registers = EtcdRegisters(asks)

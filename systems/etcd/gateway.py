@@ -40,6 +40,7 @@ PORT: Final = 2379
 RANGE: Final = "/v3/kv/range"
 PUT: Final = "/v3/kv/put"
 TXN: Final = "/v3/kv/txn"
+DELETE: Final = "/v3/kv/deleterange"
 STATUS: Final = "/v3/maintenance/status"
 COMPACT: Final = "/v3/kv/compaction"
 DEFRAGMENT: Final = "/v3/maintenance/defragment"

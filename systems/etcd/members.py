@@ -27,11 +27,13 @@ from harness.contract.node import Cluster, Daemon, Node, split_address
 from harness.contract.system import FinalStates, TimeReading
 from harness.errors import NotReady
 from systems.etcd import gateway
+from systems.etcd.apart import behind, within, without
 from systems.etcd.log import last_words, tail
 
 READY_KEY: Final = b"polygraph-ready"
 _POLL_S: Final = 0.05
 _PEER_POLL_S: Final = 0.01
+_SETTLE_S: Final = 0.3
 _STATE_TIMEOUT_S: Final = 5.0
 _Shape = TypeVar("_Shape")
 
@@ -44,12 +46,22 @@ class Refused(NotAnswered):
     """It answered that it will not do it; says why."""
 
 
-def ask(node: Node, path: str, message: Any, shape: type[_Shape], timeout_s: float) -> _Shape:
-    """POST ``message`` to the member on ``node``; ``NotAnswered`` if that fails."""
+def ask(
+    node: Node,
+    path: str,
+    message: Any,
+    shape: type[_Shape],
+    timeout_s: float,
+    prefix: bytes = b"",
+) -> _Shape:
+    """POST ``message``, about keys under ``prefix``, to the member on ``node``.
+
+    ``NotAnswered`` if that fails.
+    """
     host, port = split_address(node.reach(gateway.PORT, "client"))
     with closing(http.client.HTTPConnection(host, port, timeout=timeout_s)) as connection:
         try:
-            connection.request("POST", path, gateway.encode(message))
+            connection.request("POST", path, gateway.encode(within(prefix, message)))
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -57,7 +69,7 @@ def ask(node: Node, path: str, message: Any, shape: type[_Shape], timeout_s: flo
     if answer.status != 200:
         raise Refused(gateway.error_message(body))
     try:
-        return gateway.decode(body, shape)
+        return without(prefix, gateway.decode(body, shape))
     except msgspec.MsgspecError as error:
         raise NotAnswered(f"an answer that is not etcd's: {error}") from error
 
@@ -73,11 +85,39 @@ def leaders(cluster: Cluster, timeout_s: float) -> list[str]:
     return [name for name, status in found if _believes_it_leads(status)]
 
 
-def final_states(cluster: Cluster, timeout_s: float) -> FinalStates:
+def versions(cluster: Cluster, timeout_s: float) -> dict[str, str]:
+    """What the members say that they are; ``NotReady`` if none says anything."""
+    found = list(statuses(cluster, timeout_s).values())
+    said = sorted({each.version for each in found if isinstance(each, gateway.Status)})
+    if not said:
+        raise NotReady(f"no etcd answers: {found[0]}", "--endpoint host:port of a member of etcd")
+    return {"etcd": ", ".join(said)}
+
+
+def clear(cluster: Cluster, prefix: bytes, timeout_s: float) -> None:
+    """Delete every key under ``prefix``; ``NotReady`` if none of the members does it.
+
+    Once more a moment later: a write that was given up may still have been on its way.
+    """
+    request = {"key": prefix, "range_end": behind(prefix)}
+    for _ in range(2):
+        why: list[str] = []
+        for node in cluster.nodes:
+            try:
+                ask(node, gateway.DELETE, request, gateway.PutAnswer, timeout_s)
+                break
+            except NotAnswered as error:
+                why.append(f"{node.name}: {error}")
+        else:
+            raise NotReady(f"no etcd deletes them: {'; '.join(why)}")
+        time.sleep(_SETTLE_S)
+
+
+def final_states(cluster: Cluster, timeout_s: float, prefix: bytes = b"") -> FinalStates:
     """What every member holds by itself, once all are equal or the time is over."""
     begun = time.monotonic()
     while True:
-        answers = _on_all(cluster, lambda node: _own_state(node, _STATE_TIMEOUT_S))
+        answers = _on_all(cluster, lambda node: _own_state(node, _STATE_TIMEOUT_S, prefix))
         states = {n: state for n, state in answers.items() if not isinstance(state, NotAnswered)}
         unread = {n: str(why) for n, why in answers.items() if isinstance(why, NotAnswered)}
         waited_s = time.monotonic() - begun
@@ -89,10 +129,10 @@ def final_states(cluster: Cluster, timeout_s: float) -> FinalStates:
         time.sleep(_POLL_S)
 
 
-def _own_state(node: Node, timeout_s: float) -> dict[str, dict[str, Any]]:
+def _own_state(node: Node, timeout_s: float, prefix: bytes) -> dict[str, dict[str, Any]]:
     """Every key that the member on ``node`` has, by a serializable read of all."""
     request = gateway.range_of_all(serializable=True)
-    answer = ask(node, gateway.RANGE, request, gateway.RangeAnswer, timeout_s)
+    answer = ask(node, gateway.RANGE, request, gateway.RangeAnswer, timeout_s, prefix)
     return {
         pair.key.decode("utf-8", "backslashreplace"): {
             "value": pair.value.decode("utf-8", "backslashreplace"),
@@ -133,12 +173,19 @@ def reported_time(node: Node, timeout_s: float) -> TimeReading:
 
 
 def wait_until_ready(
-    cluster: Cluster, daemons: Mapping[str, Sequence[Daemon]], timeout_s: float
+    cluster: Cluster,
+    daemons: Mapping[str, Sequence[Daemon]],
+    timeout_s: float,
+    prefix: bytes = b"",
 ) -> None:
-    """Return once every member is ready; ``NotReady`` says who was not, why, and its log."""
+    """Return once every member is ready; ``NotReady`` says who was not, why, and its log.
+
+    With a ``prefix`` these are members that somebody else runs: the leader may be one unknown.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
-        unready = _unready(cluster, timeout_s=max(0.2, min(1.0, deadline - time.monotonic())))
+        patience_s = max(0.2, min(1.0, deadline - time.monotonic()))
+        unready = _unready(cluster, patience_s, prefix)
         if not unready:
             return
         gone = [name for name in unready if _has_ended(daemons.get(name, ()))]
@@ -153,37 +200,38 @@ def _believes_it_leads(status: gateway.Status | NotAnswered) -> bool:
     return isinstance(status, gateway.Status) and status.leader == status.header.member_id != 0
 
 
-def _unready(cluster: Cluster, timeout_s: float) -> dict[str, str]:
+def _unready(cluster: Cluster, timeout_s: float, prefix: bytes) -> dict[str, str]:
     """The nodes that are not ready, and why."""
     found = statuses(cluster, timeout_s)
     unready = {name: str(answer) for name, answer in found.items() if isinstance(answer, Exception)}
     known = {name: s for name, s in found.items() if isinstance(s, gateway.Status)}
-    unready.update(_disagreement(known))
+    unready.update(_disagreement(known, knows_all=not prefix))
     if unready:
         return unready
-    served = _on_all(cluster, lambda node: _serve_one(node, timeout_s))
+    served = _on_all(cluster, lambda node: _serve_one(node, timeout_s, prefix))
     return {name: str(answer) for name, answer in served.items() if isinstance(answer, Exception)}
 
 
-def _disagreement(known: Mapping[str, gateway.Status]) -> dict[str, str]:
+def _disagreement(known: Mapping[str, gateway.Status], *, knows_all: bool) -> dict[str, str]:
     """Members that know no leader, or another one than the rest."""
     members = {status.header.member_id for status in known.values()}
     views = {(status.header.cluster_id, status.leader) for status in known.values()}
     unready = {
         name: "knows of no leader" if not status.leader else "its leader is no node that answers"
         for name, status in known.items()
-        if status.leader not in members
+        if not status.leader or (knows_all and status.leader not in members)
     }
     if not unready and len(views) > 1:
         return {name: f"takes {status.leader:x} for the leader" for name, status in known.items()}
     return unready
 
 
-def _serve_one(node: Node, timeout_s: float) -> None:
+def _serve_one(node: Node, timeout_s: float, prefix: bytes) -> None:
     """Have one write and one linearizable read served through ``node``."""
     value = gateway.stored(node.name)
-    ask(node, gateway.PUT, gateway.put_of(READY_KEY, value), gateway.PutAnswer, timeout_s)
-    read = ask(node, gateway.RANGE, gateway.range_of(READY_KEY), gateway.RangeAnswer, timeout_s)
+    put, get = gateway.put_of(READY_KEY, value), gateway.range_of(READY_KEY)
+    ask(node, gateway.PUT, put, gateway.PutAnswer, timeout_s, prefix)
+    read = ask(node, gateway.RANGE, get, gateway.RangeAnswer, timeout_s, prefix)
     if not read.kvs:
         raise NotAnswered("a write through it was acknowledged, but cannot be read")
 

@@ -47,7 +47,7 @@ class EtcdWatches:
         events: list[tuple[int, Any]] = []
         async with aclosing(stream) as lines:
             async for line in lines:
-                events += _events(line, stored_key)
+                events += _events(line, self._asks.prefix + stored_key)
                 if events and events[-1][0] >= target:
                     break
         return max(target, events[-1][0]), events

@@ -88,6 +88,10 @@ def end_and_stop_processes(trial: Trial) -> None:
     trial.once("pause", {"target": "primaries", "order": list(NODES)})
 
 
+def restart_politely(trial: Trial) -> None:
+    trial.once("restart", {"target": "minority", "order": list(NODES)})
+
+
 def clock_plan(shape: str, word: str, **program: float) -> dict[str, Any]:
     programs = dict.fromkeys(NODES, program)
     return {"shape": shape, "target": word, "order": list(NODES), "programs": programs}
@@ -114,6 +118,7 @@ def all_at_once(trial: Trial) -> list[str]:
 TRIALS: dict[Callable[[Trial], Any], dict[str, int]] = {
     cut_in_every_shape: {"partition": 7},
     end_and_stop_processes: {"kill": 2, "pause": 2},
+    restart_politely: {"restart": 1},
     set_clocks: {"clock": 2, "kill": 1, "pause": 1},
     all_at_once: {"partition": 1, "pause": 1, "kill": 1},
 }

@@ -6,6 +6,7 @@ felt at once; it has threads and a child process of its own; and it tells what i
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -64,6 +65,12 @@ class Gossip:
 
     def primaries(self, stage: Any) -> Sequence[str]:
         return ["n3"]
+
+    def stop(self, stage: Any, node: Any) -> None:
+        stage.terminate(node.name, 10.0)
+
+    def stop_statuses(self) -> Sequence[int]:
+        return (-signal.SIGTERM,)
 
     def ports(self) -> Sequence[Port]:
         return (Port(CLIENT_PORT, clients=True), Port(PEER_PORT, peers=True))

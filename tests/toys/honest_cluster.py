@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from harness.contract.node import Grudge, Link
-from harness.contract.roles import waves
+from harness.contract.roles import Role, waves
 from harness.contract.system import Stage
 from harness.errors import SetupError
 from harness.linux.identity import ProcessIdentity
 
 
 class HonestDaemon:
-    """A process that obeys SIGKILL, SIGSTOP and SIGCONT as the kernel would make it."""
+    """A process that obeys SIGKILL, SIGSTOP and SIGCONT as the kernel would make it.
 
-    def __init__(self, node: str, pid: int) -> None:
-        self.name = f"database-{node}"
+    SIGTERM ends it with ``term_status``, and does nothing where that is ``None``.
+    """
+
+    def __init__(self, node: str, pid: int, name: str = "") -> None:
+        self.name = name or f"database-{node}"
+        self.term_status: int | None = -15
         self.identity = ProcessIdentity(
             pid=pid, start_ticks=1000 + pid, boot_id="a machine of dreams", pid_namespace=1
         )
@@ -45,6 +49,8 @@ class HonestDaemon:
             raise ProcessLookupError(self.identity.pid)
         if number == signal.SIGKILL:
             self.end(-9)
+        elif number == signal.SIGTERM and self.term_status is not None:
+            self.end(self.term_status)
         elif number == signal.SIGSTOP:
             self._state = "T"
         elif number == signal.SIGCONT:
@@ -129,6 +135,53 @@ class HonestSystem:
 
     def primaries(self, stage: Any) -> Sequence[str]:
         return self.leaders
+
+
+class HonestRoles(HonestSystem):
+    """Zeros on the first three nodes, and, after those, alphas on all but the first.
+
+    ``started`` and ``stopped`` are the roles in order, as ``alpha on n2``; ``formed`` counts.
+    """
+
+    name = "roles"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopped: list[str] = []
+        self.formed = 0
+
+    def roles(self, nodes: Sequence[str]) -> Sequence[Role]:
+        return [
+            Role(name="alpha", nodes=nodes[1:], after=["zero"]),
+            Role(name="zero", nodes=nodes[:3], serves_clients=False),
+        ]
+
+    def install(self, node: Any, role: str) -> None: ...
+
+    def start(self, stage: Any, node: Any, role: str) -> Sequence[HonestDaemon]:  # type: ignore[override]
+        if node.name in self.broken:
+            raise SetupError(f"{node.name}: the address is in use")
+        self.started.append(f"{role} on {node.name}")
+        return [HonestDaemon(node.name, next(self._pids), role)]
+
+    def form(self, stage: Any, timeout_s: float) -> None:
+        self.formed += 1
+
+    def stop(self, stage: Any, node: Any, role: str) -> None:
+        self.stopped.append(f"{role} on {node.name}")
+        stage.terminate(node.name, 0.0, role)
+
+    def stop_statuses(self, role: str) -> Sequence[int]:
+        return (0,) if role == "zero" else (-signal.SIGTERM,)
+
+    def primaries(self, stage: Any, role: str) -> Sequence[str]:  # type: ignore[override]
+        return {"zero": ["n1"], "alpha": ["n3", "n4"]}[role]
+
+
+def roles(nodes: int = 5) -> Stage:
+    """A stage of that many nodes on which the system with roles runs."""
+    system: Any = HonestRoles()
+    return started(HonestCluster(nodes), system)
 
 
 def stage(nodes: int = 5) -> Stage:

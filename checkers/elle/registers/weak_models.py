@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from checkers.elle.explain import Explainer
 from checkers.elle.options import OF_SESSIONS, Options
@@ -63,25 +63,43 @@ _UNTIMED: Final[Mapping[str, _Weak]] = {
 }
 
 
+class Contradiction(Protocol):
+    """:func:`checkers.elle.registers.weak_saturation.contradiction`, or what answers alike."""
+
+    def __call__(self, known: Versions, kind: str, *, sessions: bool) -> list[Step] | None:
+        """A cycle of what the order of commits must be."""
+
+
+def is_weak(options: Options) -> bool:
+    """Whether all that is asked for is decided here."""
+    table = _OF_MODEL if options.timed else _UNTIMED
+    asked = map(canonical, options.consistency_models)
+    return all(model in table for model in asked) and not options.anomalies
+
+
 def with_weak_models(
-    verdict: Verdict, known: Versions, options: Options, record: Record
+    verdict: Verdict,
+    known: Versions,
+    options: Options,
+    record: Record,
+    contradiction: Contradiction = contradiction,
 ) -> Verdict:
     """``verdict``, decided if it is open and can be."""
     table = _OF_MODEL if options.timed else _UNTIMED
     asked = [canonical(model) for model in options.consistency_models]
-    is_weak = all(model in table for model in asked) and not options.anomalies
-    if verdict.valid is False or (verdict.valid is True and (options.timed or not is_weak)):
+    are_weak = is_weak(options)
+    if verdict.valid is False or (verdict.valid is True and (options.timed or not are_weak)):
         return verdict
     if set(verdict.anomalies) & {*UNKNOWN_MAKING}:
         return verdict
-    decided = is_weak
+    decided = are_weak
     for model in asked:
         for weak in _implied(model, table):
             steps = contradiction(known, weak.kind, sessions=weak.sessions)
             if steps:
                 return _broken(verdict, model, weak, steps, Explainer(known.found, record))
             decided &= steps is not None
-            if is_weak and not weak.sessions:
+            if are_weak and not weak.sessions:
                 decided &= contradiction(known, weak.kind, sessions=True) == []
     if not decided:
         return verdict

@@ -104,7 +104,7 @@ def contradiction(known: Versions, kind: str, *, sessions: bool) -> list[Step] |
         for other, seen in world.sees.items()
         for one, label in seen.items()
     ]
-    found = _cycle(plain)
+    found = shortest_cycle(plain)
     if found:
         return found
     told: dict[tuple[int, int], _Read] = {}
@@ -117,7 +117,7 @@ def contradiction(known: Versions, kind: str, *, sessions: bool) -> list[Step] |
     demands = [
         Step(*pair, _why_first(world, read, pair[0]), read.reader) for pair, read in told.items()
     ]
-    return _cycle(plain + demands) or (None if world.is_odd else [])
+    return shortest_cycle(plain + demands) or (None if world.is_odd else [])
 
 
 def _world(known: Versions, *, sessions: bool) -> _World:
@@ -283,7 +283,7 @@ def _path(world: _World, first: int, last: int) -> list[Step]:
     return steps
 
 
-def _cycle(steps: Sequence[Step]) -> list[Step]:
+def shortest_cycle(steps: Sequence[Step]) -> list[Step]:
     """A shortest cycle in one of the smallest components, or nothing."""
     if not steps:
         return []

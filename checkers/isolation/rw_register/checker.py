@@ -43,10 +43,11 @@ from checkers.elle.registers.versions import (
     agreed_order,
     versions,
 )
-from checkers.elle.registers.weak_models import with_weak_models
+from checkers.elle.registers.weak_models import is_weak, with_weak_models
 from checkers.elle.transactions import ANSWER_ALL, OK, transactions
 from checkers.isolation.rw_register.open_reads import explained
 from checkers.isolation.rw_register.question import answer_open, question
+from checkers.isolation.rw_register.weak_levels import contradiction
 from checkers.proof.models import canonical
 from harness.history.columns import columns
 from harness.verdict.record import Record
@@ -128,10 +129,15 @@ class RwRegister:
         assumed = {**record.header.options, **self.options}
         if assumed.get("inference") == ELLE:
             return options.as_asked(by_inference(record, options, known, assumed, budget))
+        assumes = any(assumed.get(name) for name in ASSUMPTIONS)
+        if is_weak(options) and not assumes:
+            verdict = by_inference(record, options, known, assumed, budget, seek=False)
+            verdict = with_weak_models(verdict, known, options, record, contradiction)
+            if verdict.valid != UNKNOWN or NOTHING_DEPENDS in verdict.anomalies:
+                return options.as_asked(verdict)
         asked = question(known, options)
         if asked is None:
             return options.as_asked(self._otherwise(record, options, known, assumed, budget))
-        assumes = any(assumed.get(name) for name in ASSUMPTIONS)
         found = None if assumes else asked.guessed()
         if found is not None:
             return options.as_asked(found)
@@ -161,7 +167,7 @@ class RwRegister:
     ) -> Verdict:
         """``found``, or what weak models and real time by itself call it if they see it, too."""
         if len(known.found) <= MOST_NAMED:
-            verdict = with_weak_models(inferred, known, options, record)
+            verdict = with_weak_models(inferred, known, options, record, contradiction)
             if verdict.valid is False:
                 return verdict
         if found.not_ == (STRICT,) and is_strict(options):
@@ -182,7 +188,7 @@ class RwRegister:
         """The verdict where no order of all turns decides what was asked."""
         found = known.found
         verdict = by_inference(record, options, known, assumed, budget)
-        verdict = with_weak_models(verdict, known, options, record)
+        verdict = with_weak_models(verdict, known, options, record, contradiction)
         if verdict.valid == UNKNOWN and is_strict(options) and not assumed.get(LINEARIZABLE_KEYS):
             strict = by_inference(
                 record, options, known, {**assumed, LINEARIZABLE_KEYS: True}, budget

@@ -38,8 +38,8 @@ _STEPS_EACH: Final = 300
 
 
 @dataclass(frozen=True, eq=False)
-class _Groups:
-    """The writers of a key by chain, and the readers of a version, as the loops want them."""
+class Groups:
+    """The writers of a key by chain, and the readers of a version, as loops want them."""
 
     key_groups: Int64s
     group_chain: Int64s
@@ -61,7 +61,7 @@ def saturate(graph: Turns, budget: Budget) -> Clocks:
         return now
     gates = with_gates(graph, now)
     now.spread(gates.source)
-    groups = _groups(now)
+    groups = groups_of(now)
     news = np.full(len(graph.problem.write_txn), EVERY_CHAIN)
     past = KNOWN
     while not now.is_circular and news.any():
@@ -76,7 +76,7 @@ def saturate(graph: Turns, budget: Budget) -> Clocks:
     return now
 
 
-def _inferred(now: Clocks, groups: _Groups, news: Int64s, past: int) -> tuple[Edges, Int64s]:
+def _inferred(now: Clocks, groups: Groups, news: Int64s, past: int) -> tuple[Edges, Int64s]:
     """What the rules say of writes with ``news``, and those that are left for want of room."""
     problem, level = now.graph.problem, now.graph.level
     waiting = groups.by_key[news[groups.by_key] != 0]
@@ -108,7 +108,8 @@ def _news(now: Clocks, left: Int64s) -> Int64s:
     return found
 
 
-def _groups(now: Clocks) -> _Groups:
+def groups_of(now: Clocks) -> Groups:
+    """The groups of all writes, by the chains of ``now``."""
     problem = now.graph.problem
     chain = now.chain[problem.write_txn].astype(np.int64)
     tracked = np.flatnonzero(chain >= 0)
@@ -121,7 +122,7 @@ def _groups(now: Clocks) -> _Groups:
     known = np.flatnonzero(problem.read_from != INITIAL)
     last = known[last_of_chains(now, problem.read_txn[known], problem.read_from[known])]
     source = problem.read_from[last]
-    return _Groups(
+    return Groups(
         key_groups=firsts(key[at], problem.keys),
         group_chain=of[at],
         group_first=np.append(at, len(order)).astype(np.int64),

@@ -36,11 +36,15 @@ class Front:
         self.run_dir = run_dir
         self.scenario = Scenario(system="none")
         self.store = Path()
+        self.agreed = False
         self.answer: Callable[[], Outcome] = lambda: Outcome(1, run_dir, VERDICT, "")
 
-    def __call__(self, scenario: Scenario, store: Path, on_event: Any, registry: Any) -> Outcome:
+    def __call__(
+        self, scenario: Scenario, store: Path, on_event: Any, registry: Any, agrees: Any
+    ) -> Outcome:
         """As the front's."""
         self.scenario, self.store = scenario, store
+        self.agreed = agrees("that is another's")
         on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(self.run_dir)})
         return self.answer()
 
@@ -110,6 +114,8 @@ def test_a_scenario_file_is_overruled_by_flags(front: Front, tmp_path: Path) -> 
     )
     run(("test", "--scenario", str(path), "--rate", "10"))
     assert (front.scenario.options["shards"], front.scenario.rate) == (8, 10)
+    run(("test", "--scenario", str(path), "--shards", "4"))  # a value, and no system
+    assert (front.scenario.system, front.scenario.options["shards"]) == ("toy", 4)
 
 
 def test_the_reproduce_command_is_accepted_and_means_the_same(front: Front) -> None:
@@ -137,6 +143,17 @@ def test_foreign_text_cannot_drive_the_terminal(
     told = capsys.readouterr().out
     assert "\x1b" not in told
     assert "first \\x1b[2J proof" in told
+
+
+def test_only_who_says_so_agrees_where_nobody_can_be_asked(
+    front: Front, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(BASE)
+    assert not front.agreed
+    run([*BASE, "--yes"])
+    assert front.agreed
+    assert "polygraph: that is another's" in capsys.readouterr().err
+    assert "yes" not in front.scenario.flat()
 
 
 def test_json_is_the_verdict_alone(front: Front, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,11 @@ from harness.plugins.registry import SINGULAR
 from tests.harness.plugins.laid import a_file
 
 PAGE = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text("utf-8")
-EVEN, OPTIONS, _, OVERRIDES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+EVEN, OPTIONS, OVERRIDES = (
+    next(block for block in BLOCKS if word in block)
+    for word in ("even.py", "class MyDatabase", "OVERRIDES =")
+)
 READ = """\
 {{"index": 0, "time": 1, "process": 0, "type": "invoke", "f": "read", "value": null}}
 {{"index": 1, "time": 2, "process": 0, "type": "ok", "f": "read", "value": {value}}}

@@ -98,7 +98,7 @@ def written(name: str, kind: str) -> Mapping[str, str]:
     arguments = "--client 'python3 client.py'" if program else "--server scripted"
     system = _file("system.py.in").replace(_head(), _IMPORTS_COMMAND if program else _IMPORTS_HTTP)
     texts = {
-        "server.py": _file("server.py"),
+        "server.py": _file("server.py.in"),
         "my_service.py": system + _file(f"client_{kind}.py.in"),
         "scenario.toml": _file("scenario.toml.in"),
         "test_my_service.py": _file("trial.py.in").replace(
@@ -110,7 +110,7 @@ def written(name: str, kind: str) -> Mapping[str, str]:
     row = "| `client.py` | the client, as docs/client-protocol.md has it | any language will do |\n"
     texts["README.md"] = texts["README.md"].replace("#CLIENT#", row if program else "")
     if program:
-        texts["client.py"] = _file("client.py")
+        texts["client.py"] = _file("client.py.in")
         texts["scenario.toml"] += 'client = "python3 client.py"\n'
     return {_named(file, name): _named(text, name) for file, text in texts.items()}
 

@@ -140,6 +140,15 @@ def with_files(options: Sequence[Option]) -> list[Option]:
     return [option.file if option.secret else option for option in options]
 
 
+def defaults_of(factory: Any) -> dict[str, Any]:
+    """What a run gives to ``factory`` (of a system, workload, fault) where nobody says anything."""
+    return {
+        option.name: option.value(option.default)
+        for option in getattr(factory, "options", ())
+        if not option.secret
+    }
+
+
 def boolean(value: Any) -> bool:
     """``value`` as true or false, also by a word for it; ``ValueError`` if it is neither."""
     if isinstance(value, bool):

@@ -19,6 +19,7 @@ from harness.cli.test import SystemVerb, is_quick
 from harness.cluster.providers import NAMES
 from harness.contract.command import abilities_of
 from harness.errors import NeedsError, UsageError
+from harness.option import defaults_of
 from harness.plugins import Registry
 from harness.run.scenario import resolve
 from harness.store.scenario import Scenario, registry_of
@@ -90,7 +91,8 @@ def _scenario(flags: dict[str, Any]) -> tuple[Scenario, Registry]:
     registry = registry_of(given)
     if "system" not in given:
         raise UsageError("which system's client?", "polygraph conform etcd, or --plugin FILE")
-    has = set(registry.get("systems", given["system"])({}).abilities())
+    factory = registry.get("systems", given["system"])
+    has = set(factory(defaults_of(factory)).abilities())
     if given.get("client"):
         has = set(abilities_of(given["client"])[1])
     for name in sorted(registry.names("workloads"), key=lambda name: name != Scenario.workload):

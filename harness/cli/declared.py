@@ -68,8 +68,9 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str]) -> Chosen:
     table = scenario_table(given.get("scenario")) | given
     registry = registry_of(table)
     known = [word for word in words if word in registry.names("systems")]
+    told = [table["system"]] if table.get("system") else []  # a word may be a flag's value
     return Chosen(
-        system=str((known or words or [table.get("system", "")])[0]),
+        system=str((known or told or words or [""])[0]),
         workload=str(table.get("workload", default("workload"))),
         nemeses=names(table.get("nemesis", "")) or _scheduled(table.get("schedule")),
         provider=str(table.get("provider") or _implied(args)),

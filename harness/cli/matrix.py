@@ -13,6 +13,7 @@ from typing import Any
 from harness.cluster import abilities
 from harness.contract.fault import HasNeeds
 from harness.contract.workload import WorkloadOptions
+from harness.option import defaults_of
 from harness.plugins import Registry
 
 
@@ -24,7 +25,7 @@ def tables(registry: Registry) -> dict[str, Any]:
 def workloads(registry: Registry) -> dict[str, dict[str, list[str]]]:
     """Workload to system to the abilities that are missing (none: it runs)."""
     systems = {
-        name: set(found.factory(_defaults(found.factory)).abilities())
+        name: set(found.factory(defaults_of(found.factory)).abilities())
         for name, found in registry.usable("systems").items()
     }
     return {
@@ -69,7 +70,7 @@ def _answer(found: Mapping[str, Any] | None, provider: str) -> str:
 
 
 def _of_fault(factory: Any) -> dict[str, Any] | None:
-    fault = factory(_defaults(factory))
+    fault = factory(defaults_of(factory))
     if not isinstance(fault, HasNeeds):
         return None
     needs = fault.needs
@@ -90,9 +91,5 @@ def _names(types: Any) -> list[str]:
 
 
 def _needs(factory: Any) -> set[type]:
-    options = WorkloadOptions(nodes=5, concurrency=20, seed=0, extra=_defaults(factory))
+    options = WorkloadOptions(nodes=5, concurrency=20, seed=0, extra=defaults_of(factory))
     return set(factory(options).needs)
-
-
-def _defaults(factory: Any) -> dict[str, Any]:
-    return {option.name: option.default for option in getattr(factory, "options", ())}

@@ -28,6 +28,7 @@ from harness.run.preparation import Parts, prepare, request_of
 from harness.run.scenario import resolve
 from harness.run.start_up import form, install, start, within
 from harness.run.targets import targets_of
+from harness.run.waits import unless_ended
 from harness.store.scenario import Scenario, read_toml, registry_of
 from harness.wording import shown
 
@@ -87,23 +88,28 @@ def main() -> None:
     except PolygraphError as error:
         told = {"why": error.message, "hint": error.hint}
     (run_dir / RESULT).write_text(json.dumps(told, default=str), "utf-8")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # a system that still waits for what has ended is not waited for
 
 
 async def _start(stage: Stage, timeout_s: float) -> None:
     await install(stage)
-    await start(stage, lambda what, node: None)
+    await unless_ended(stage, start(stage, lambda what, node: None))
     await form(stage, timeout_s)
-    await within(asyncio.to_thread(stage.system.ready, stage, timeout_s), timeout_s, "its start")
+    ready = asyncio.to_thread(stage.system.ready, stage, timeout_s)
+    await unless_ended(stage, within(ready, timeout_s, "its start"))
 
 
 def _try(parts: Parts, run_dir: Path, only: Sequence[str]) -> list[dict[str, Any]]:
     request = request_of(parts, os.environ.get(PROVIDER_VARIABLE))
     cluster: Any = providers.of(request.provider).cluster(request, run_dir)
     system = parts.system
+    loop = asyncio.new_event_loop()  # never closed, for the same reason as in main()
     try:
         cluster.up()
         stage = Stage(cluster, system)
-        asyncio.run(_start(stage, parts.scenario.recovery_timeout))
+        loop.run_until_complete(_start(stage, parts.scenario.recovery_timeout))
         target = targets_of(stage)[0]
         if ":" not in target:
             raise SetupError(
@@ -113,7 +119,7 @@ def _try(parts: Parts, run_dir: Path, only: Sequence[str]) -> list[dict[str, Any
                 "ports() of the system: harness.contract.system.Ports",
             )
         bench = Bench(system.client, target, abilities=system.abilities())
-        return [dataclasses.asdict(each) for each in asyncio.run(bench.run(only))]
+        return [dataclasses.asdict(each) for each in loop.run_until_complete(bench.run(only))]
     finally:
         cluster.down()
 

@@ -23,6 +23,7 @@ from harness.cluster.provider import Request
 from harness.contract.system import ClockPath, Stage, System
 from harness.errors import PolygraphError, SetupError, UsageError
 from harness.linux.surroundings import program
+from harness.option import defaults_of
 from harness.plugins import Registry
 from harness.run.start_up import form, install, start
 from harness.wording import shown
@@ -71,7 +72,8 @@ def _run(request: Request, run_dir: Path, asked: dict[str, Any]) -> dict[str, An
 
 def _request(asked: dict[str, Any], provider: str) -> Request:
     registry = Registry([Path(path) for path in asked["plugins"]])
-    system: System = registry.get("systems", asked["system"])({})
+    factory = registry.get("systems", asked["system"])
+    system: System = factory(defaults_of(factory))
     return Request(provider=provider, nodes=NODES, system=system)
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.docs.pages import ROOT, commands, files, lay_out, run
 
 WORKLOAD, FAULT, CHECKER = (f"docs/add-a-{kind}.md" for kind in ("workload", "fault", "checker"))
-PAGES = (WORKLOAD, FAULT, CHECKER)
+PAGES = (WORKLOAD, FAULT, CHECKER, "docs/tutorial.md", "docs/your-database.md")
 
 
 @pytest.fixture

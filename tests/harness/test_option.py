@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.contract.option import PASSWORD, Duration, Option, Size, SystemOption
 from harness.errors import UsageError
-from harness.option import Milliseconds
+from harness.option import Milliseconds, defaults_of
 from harness.quantities import seconds, size, spelled
 
 
@@ -106,3 +106,15 @@ def test_an_option_of_an_older_plug_in_works_on() -> None:
 
 def test_a_secret_is_set_by_a_file() -> None:
     assert (PASSWORD.file.flag, PASSWORD.file.secret) == ("--password-file", False)
+
+
+def test_a_factory_is_given_the_defaults_that_a_run_gives_and_no_secret() -> None:
+    class Database:
+        options = (
+            Option(name="flush", kind=Duration, default="2m"),
+            Option(name="path", kind=Path),
+            Option(name="token", secret=True),
+        )
+
+    assert defaults_of(Database) == {"flush": 120.0, "path": None}
+    assert defaults_of(object) == {}

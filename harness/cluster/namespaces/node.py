@@ -57,6 +57,7 @@ class LocalNode(RemoteClock, Placed):
         self.log_dir = log_dir
         self.data_dir = data_dir
         self._link = link
+        self._brought: tuple[str, ...] = ()
 
     def run(
         self,
@@ -97,8 +98,13 @@ class LocalNode(RemoteClock, Placed):
         return LocalDaemon(name, self._link, started)
 
     def bring(self, program: Path) -> str:
-        """The program itself: the node sees the controller's files."""
-        return str(program)
+        """The program itself: the node sees the controller's files.
+
+        One under ``/tmp`` is shown to what is started from now on.
+        """
+        path = os.path.abspath(program)
+        self._brought = tuple(dict.fromkeys([*self._brought, path]))
+        return path
 
     def upload(self, source: Path, destination: str) -> None:
         """Copy a file of the controller to the node, its permissions too."""
@@ -148,7 +154,7 @@ class LocalNode(RemoteClock, Placed):
             "cwd": cwd or self.data_dir,
             "user": user,
             "data": self.data_dir,
-            "show": with_real_paths([words[0], cwd or self.data_dir]),
+            "show": with_real_paths([words[0], *self._brought, cwd or self.data_dir]),
             "is_daemon": is_daemon,
         }
         return self._link.start(request, outputs)

@@ -66,3 +66,29 @@ def test_a_real_server_is_started_and_its_client_tried_through_a_proxy(
     assert run([*real, "--misbehave"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert "it happened 2 times: the client sent it again" in str(found["wrong"])
+
+
+ENDS = """
+from tests.toys.memory_system import MemorySystem
+
+class Ends(MemorySystem):
+    name = "ends"
+
+    def start(self, stage, node):
+        return [node.start(["false"], name="database")]
+
+    def ready(self, stage, timeout_s):
+        __import__("time").sleep(timeout_s)
+
+SYSTEMS = {"ends": Ends}
+"""
+
+
+@pytest.mark.cluster
+def test_a_server_that_ends_at_its_start_is_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plug_in = tmp_path / "ends.py"
+    plug_in.write_text(ENDS)
+    assert run(["conform", "--plugin", str(plug_in), "--server", "real"]) == 3
+    assert "database ended" in capsys.readouterr().err

@@ -114,6 +114,8 @@ def test_a_scenario_file_is_overruled_by_flags(front: Front, tmp_path: Path) -> 
     )
     run(("test", "--scenario", str(path), "--rate", "10"))
     assert (front.scenario.options["shards"], front.scenario.rate) == (8, 10)
+    run(("test", "--scenario", str(path), "--shards", "4"))  # a value, and no system
+    assert (front.scenario.system, front.scenario.options["shards"]) == ("toy", 4)
 
 
 def test_the_reproduce_command_is_accepted_and_means_the_same(front: Front) -> None:

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -204,7 +205,10 @@ def shows_what_nodes_see(inside: Inside) -> dict[str, Any]:
         "'ipv6': [line.split()[-1] for line in open('/proc/net/if_inet6')],"
         "'cwd': os.getcwd(), 'tmpdir': os.environ['TMPDIR']}))"
     )
-    with inside.up() as cluster:
+    with inside.up() as cluster, tempfile.TemporaryDirectory(dir="/tmp") as elsewhere:
+        program = Path(elsewhere, "program")
+        program.write_text("brought")
+        brought = ["cat", cluster.node("n1").bring(program)]
         seen = {name: json.loads(cluster.node(name).run(look).stdout) for name in ("n1", "n2")}
         cluster.node("n1").run(python("open('/tmp/mine', 'w').close()"))
         tmp = python("import os; print(os.path.exists('/tmp/mine'))")
@@ -214,6 +218,7 @@ def shows_what_nodes_see(inside: Inside) -> dict[str, Any]:
             "data_dir": cluster.node("n1").data_dir,
             "tmp": [cluster.node(n).run(tmp).stdout.decode().strip() for n in ("n1", "n2")],
             "tmp_outside": os.path.exists("/tmp/mine"),
+            "brought": cluster.node("n1").run(brought).stdout.decode(),
         }
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from harness.conformance.http_wire import answer, path_and_body, take_request
 from harness.conformance.server import Act, ScriptedServer, Then
-from harness.conformance.speaker import Kind
 from harness.contract.client import Failed, Indeterminate
+from harness.contract.speaker import Kind
+from systems.drivers.http_wire import answer, path_and_body, take_request
 from systems.etcd.client import EtcdClient
 
 HEADER = {"revision": "7"}

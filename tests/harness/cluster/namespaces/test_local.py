@@ -60,6 +60,7 @@ def test_nodes_are_apart_from_each_other_and_from_the_run(start: Start) -> None:
     assert found["n1"]["tmpdir"] == "/tmp"
     assert found["tmp"] == ["True", "False"]
     assert not found["tmp_outside"]
+    assert found["brought"] == "brought"
 
 
 def test_the_hosts_file_names_every_node(start: Start) -> None:

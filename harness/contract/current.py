@@ -18,52 +18,59 @@ invocation as 8 bytes, big-endian (design, section 10): it needs to be stored no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, Final
+
+from msgspec import structs
 
 from harness.history.operation import Operation
 from harness.history.traces import trace_id_of
 from harness.wording import shown
 
 
-class Current:
-    """One operation under way. Whoever carries it out makes one, and reads what was told."""
+class Teller:
+    """Carries out operations, one after the other, in a context of its own.
 
-    __slots__ = ("index", "run", "served", "timestamps")
+    ``operation`` is the one under way, ``run`` the run's id. :meth:`told` gives a completion with
+    what was told of it, once.
+    """
 
-    def __init__(self, run: str | None = None, index: int = -1) -> None:
+    __slots__ = ("operation", "run", "served", "timestamps")
+
+    def __init__(self, run: str | None = None) -> None:
+        self.operation: Operation | None = None
         self.run = run
-        self.index = index
         self.served: str | None = None
         self.timestamps: dict[str, int | str] | None = None
 
     def told(self, completion: Operation) -> Operation:
-        """``completion`` with what was told of its operation."""
-        if self.served is None and self.timestamps is None:
+        """``completion`` with what was told of the operation, which then is forgotten here."""
+        served, timestamps = self.served, self.timestamps
+        if served is None and timestamps is None:
             return completion
-        return Operation(
-            completion.index,
-            completion.time,
-            completion.process,
-            completion.type,
-            completion.f,
-            completion.value,
-            completion.error,
-            completion.node,
-            completion.trace,
-            completion.wall_time_ns,
-            completion.served if self.served is None else self.served,
-            completion.timestamps if self.timestamps is None else self.timestamps,
-            completion.extra,
+        self.served = self.timestamps = None
+        return structs.replace(
+            completion,
+            served=completion.served if served is None else served,
+            timestamps=completion.timestamps if timestamps is None else timestamps,
         )
 
 
-_CURRENT: Final[ContextVar[Current | None]] = ContextVar("operation", default=None)
+_TELLER: Final[ContextVar[Teller | None]] = ContextVar("teller", default=None)
+_OPERATION: Final[ContextVar[Operation | None]] = ContextVar("operation", default=None)
+
+set_teller: Final = _TELLER.set
+"""From now on this context is that of a teller."""
+set_operation: Final = _OPERATION.set
+"""From now on this context, and whatever is started in it, is about this operation."""
 
 
-def set_current(current: Current | None) -> Token[Current | None]:
-    """Make ``current`` the operation of this context."""
-    return _CURRENT.set(current)
+def _current() -> Teller | None:
+    """Who carries out the operation of this context, if it still is under way."""
+    teller, operation = _TELLER.get(), _OPERATION.get()
+    if teller is None or operation is None or teller.operation is not operation:
+        return None
+    return teller
 
 
 def tell(*, served: str | None = None, timestamps: Mapping[str, int | str] | None = None) -> None:
@@ -80,7 +87,7 @@ def tell(*, served: str | None = None, timestamps: Mapping[str, int | str] | Non
             raise TypeError(
                 f"a timestamp is a number or a text by name, not {shown(name)}: {shown(at)}"
             )
-    current = _CURRENT.get()
+    current = _current()
     if current is None:
         return
     if served is not None:
@@ -91,15 +98,15 @@ def tell(*, served: str | None = None, timestamps: Mapping[str, int | str] | Non
 
 def trace_id() -> str | None:
     """The trace id of the operation under way, 32 hexadecimal digits; ``None`` outside of a run."""
-    current = _CURRENT.get()
-    if current is None or current.run is None:
+    current = _current()
+    if current is None or current.run is None or current.operation is None:
         return None
-    return trace_id_of(current.run, current.index)
+    return trace_id_of(current.run, current.operation.index)
 
 
 def told() -> Mapping[str, Any]:
     """What was told of the operation under way: ``served`` and ``timestamps``, if they were."""
-    current = _CURRENT.get()
+    current = _current()
     if current is None:
         return {}
     found = {"served": current.served, "timestamps": current.timestamps}

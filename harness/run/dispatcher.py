@@ -320,7 +320,7 @@ class Dispatcher:
             return
         worker.operation = None
         recorded = self._complete(
-            worker.thread, invocation, worker.current.told(checked(invocation, completion))
+            worker.thread, invocation, worker.told(checked(invocation, completion))
         )
         if recorded is None:
             return
@@ -345,7 +345,7 @@ class Dispatcher:
         thread, limit_s = worker.thread, self._op_timeout_ns / NS_PER_S
         worker.operation = None
         timeout = ended(invocation, INFO, f"timeout: no answer within {limit_s:g} s")
-        recorded = self._complete(thread, invocation, worker.current.told(timeout))
+        recorded = self._complete(thread, invocation, worker.told(timeout))
         self._departures.close_in_background(worker.client, worker.task)
         self._workers[thread] = self._new_worker(thread)
         self._retire(thread)

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from harness.contract.client import Failed, Indeterminate, SystemClient, Target
-from harness.contract.current import Current, set_current
+from harness.contract.current import Teller, set_operation, set_teller
 from harness.errors import PolygraphError
 from harness.history.operation import FAIL, INFO, Operation
 from harness.run.completions import described, ended
@@ -30,13 +30,12 @@ Invoke = Callable[[SystemClient, Operation], Awaitable[Operation]]
 Finished = Callable[["Worker", Operation, Operation], None]
 
 
-class Worker:
+class Worker(Teller):
     """Serves one thread until it is abandoned or closed.
 
     ``finished(worker, invocation, completion)`` is called within the tick in which the answer
-    came. ``operation`` is what is open now, ``since_ns`` when it was invoked, and ``current`` what
-    the client is told and tells of it: made anew for each operation, so that what is told too late
-    of one is not taken for the next. ``run`` is the run's id. Of the last answer,
+    came. ``operation`` is what is open now and ``since_ns`` when it was invoked; what its client
+    tells of it is kept here (:class:`~harness.contract.current.Teller`). Of the last answer,
     ``session_ended`` tells whether the client lost its session with it, or may have, and
     ``defect`` what was raised that nobody should raise.
     """
@@ -47,12 +46,9 @@ class Worker:
         "_invoke",
         "_loop",
         "_open_client",
-        "_run",
         "_target",
         "client",
-        "current",
         "defect",
-        "operation",
         "session_ended",
         "since_ns",
         "task",
@@ -68,15 +64,13 @@ class Worker:
         finished: Finished,
         run: str | None = None,
     ) -> None:
+        super().__init__(run)
         self.thread = thread
         self.client: SystemClient | None = None
-        self.operation: Operation | None = None
         self.since_ns = 0
         self.session_ended = False
         self.defect: str | None = None
-        self.current = Current()
         self._target = target
-        self._run = run
         self._open_client = open_client
         self._invoke = invoke
         self._finished = finished
@@ -92,12 +86,11 @@ class Worker:
 
     async def _serve(self) -> None:
         invoke, finished, create_future = self._invoke, self._finished, self._loop.create_future
-        run = self._run
+        set_teller(self)
         while True:
             operation = await self._inbox
             self._inbox = create_future()
-            self.current = Current(run, operation.index)
-            set_current(self.current)
+            set_operation(operation)
             try:
                 client = self.client
                 if client is None:

@@ -128,10 +128,10 @@ is left out. The last heals all. A new fault has a line here, and is tried where
 
 
 def faults() -> dict[str, Any]:
-    """Every built-in fault, by name; what is done in a moment and never healed is none."""
+    """Every built-in fault, by name; actions are no faults."""
     found = Registry().usable("nemeses").items()
     made = {name: one.factory({}) for name, one in found if one.origin == "built in"}
-    return {name: one for name, one in made.items() if not isinstance(one, Action)}
+    return {name: fault for name, fault in made.items() if not isinstance(fault, Action)}
 
 
 def begun(possible: Collection[str]) -> dict[str, int]:

@@ -5,8 +5,8 @@ daemons of that role alone; a plain word means whole nodes, with all that runs t
 
 A plan is drawn from the random stream alone: a word and the nodes in a random order. It turns
 into node names when the fault begins, because only then is it known who leads and who runs:
-nodes with no running process are passed over, and where nobody knows a primary, the first of
-the order stands in and the ledger says so.
+nodes with no running process are passed over (one that another fault is ending does not count), and
+where nobody knows a primary, the first of the order stands in and the ledger says so.
 """
 
 from __future__ import annotations
@@ -100,7 +100,10 @@ def resolve_targets(plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], d
     """
     aim = Aim.of(plan["target"])
     order = [node for node in plan["order"] if _holds(stage, node, aim.role)]
-    running = {node: live_daemons(stage, node, aim.role) for node in order}
+    running = {
+        node: [d for d in live_daemons(stage, node, aim.role) if not stage.is_ending(d.identity)]
+        for node in order
+    }
     up = [node for node in order if running[node]]
     detail: dict[str, Any] = {"target": plan["target"]}
     if len(up) < len(order):

@@ -82,7 +82,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """What transactions look like; fields as in :data:`OPTIONS`, ``write`` is ``w`` or ``append``.
 
     ``key_weights`` and ``life_weights`` are cumulative: the odds of each place in the pool, and of
-    the number of writes that a fresh key will get.
+    the number of writes that a fresh key will get. ``reads_first``: a key is read before it is
+    written, in each transaction.
     """
 
     write: str
@@ -93,6 +94,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     held_s: float
     key_weights: tuple[float, ...]
     life_weights: tuple[float, ...]
+    reads_first: bool = False
 
 
 def shape(write: str, options: WorkloadOptions, workload: str) -> Shape:
@@ -188,6 +190,9 @@ def _transaction(of: Shape, random: Random, pool: Pool) -> tuple[list[MicroOpera
         elif pool.next_values[place] > pool.last_values[place]:
             pool = pool.renewed(place, 1 + _drawn(of.life_weights, random))
         else:
+            read = [READ, pool.keys[place], None]
+            if of.reads_first and read not in made:
+                made.append(read)
             made.append([of.write, pool.keys[place], pool.next_values[place]])
             pool = pool.written(place)
     return made, pool
@@ -228,7 +233,8 @@ def final_reads(last_key: int) -> Generator | None:
 class RandomTransactions:
     """What the workloads of random transactions share; a subclass names itself and its write.
 
-    ``write`` is the micro-operation that changes a key, ``prefix`` begins the keys' stored names.
+    ``write`` is the micro-operation that changes a key, ``prefix`` begins the keys' stored names,
+    ``reads_first`` is that of :class:`Shape`.
     """
 
     name: str
@@ -238,9 +244,10 @@ class RandomTransactions:
     model: str
     independent = False
     options: tuple[SystemOption, ...] = OPTIONS
+    reads_first = False
 
     def __init__(self, options: WorkloadOptions) -> None:
-        self._shape = shape(self.write, options, self.name)
+        self._shape = replace(shape(self.write, options, self.name), reads_first=self.reads_first)
         self._last_key = -1
         self.facts: dict[str, str] = {}
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from harness.option import ENVIRONMENT_PREFIX
 
 VERBS: Mapping[str, tuple[str, str]] = {
+    "init": ("harness.cli.init", "A folder to begin with, for a system of your own."),
     "test": ("harness.cli.test", "Run a workload on a system under faults, and judge it."),
     "soak": ("harness.cli.soak", "The same test many times: how often it fails, how sure."),
     "check": ("harness.cli.check", "Judge recorded histories or runs again; needs no cluster."),

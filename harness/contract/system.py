@@ -138,6 +138,7 @@ class Stage:
     system: System
     roles: Sequence[Role] = ()
     _running: dict[Place, tuple[Daemon, ...]] = field(default_factory=dict)
+    _ending: set[ProcessIdentity] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -170,6 +171,21 @@ class Stage:
             ),
             None,
         )
+
+    def is_ending(self, process: ProcessIdentity) -> bool:
+        """Whether a fault has begun to end exactly this process: another is not aimed at it."""
+        with self._lock:
+            return process in self._ending
+
+    def note_ending(self, process: ProcessIdentity) -> None:
+        """A fault begins to end this process, which may take a while where it is asked politely."""
+        with self._lock:
+            self._ending.add(process)
+
+    def note_spared(self, process: ProcessIdentity) -> None:
+        """No fault is ending this process any more: it has ended, or it runs on."""
+        with self._lock:
+            self._ending.discard(process)
 
     def role(self, name: str) -> Role:
         """The role of that name; ``KeyError`` if there is none."""

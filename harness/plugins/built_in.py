@@ -80,6 +80,7 @@ _WORKLOADS: Final = {
     "lock": "lock",
     "log": "log",
     "long_fork": "long-fork",
+    "mini_transactions": "mini-transactions",
     "monotonic": "monotonic",
     "predicates": "predicates",
     "queue": "queue",

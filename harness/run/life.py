@@ -1,6 +1,6 @@
 """The life of one run, from cluster up to teardown.
 
-    up ─► install, start, ready ─► setup ─► operations beside faults ─► heal ─► recovery
+    up ─► install, start, form, ready ─► setup ─► operations beside faults ─► heal ─► recovery
        ─► final reads ─► seal ─► evidence ─► judge ─► report ─► teardown
 
 Whatever goes wrong after the first operation, the history is kept, the faults are healed and

@@ -30,6 +30,7 @@ from nemeses.targets import (
     no_processes,
     places,
     plan_targets,
+    processes,
     resolve_targets,
 )
 
@@ -114,10 +115,17 @@ class EndsProcesses(ABC):
     def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Start again the roles of which it ended processes, where they do not run whole."""
         start_again(stage, detail, self._told)
+        for _, process in processes(detail):
+            stage.note_spared(process)
 
     def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
         """Whether every role of which it ended processes runs whole again."""
         return runs_again(stage, targets, detail)
+
+    def begin(self, stage: Stage, detail: Mapping[str, Any]) -> None:
+        """Have no other fault aimed at what is ended now."""
+        for _, process in processes(detail):
+            stage.note_ending(process)
 
     def named(self, stage: Stage, detail: Mapping[str, Any]) -> list[tuple[str, str, Daemon]]:
         """(node, role, daemon) of what the ledger names and nobody has replaced."""

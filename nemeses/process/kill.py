@@ -42,6 +42,7 @@ class Kill(EndsProcesses):
 
     def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Kill them all at once, then see each one end."""
+        self.begin(stage, detail)
         doomed, trouble = self.named(stage, detail), []
         for node, _, daemon in doomed:
             trouble += attempt(node, partial(self._shoot, daemon))

@@ -52,6 +52,7 @@ class Restart(EndsProcesses):
 
     def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Have the system stop every role on every target, the last started first."""
+        self.begin(stage, detail)
         trouble: list[str] = []
         for wave in reversed(in_waves(stage.roles, places(detail, stage))):
             trouble += attempt_all(

@@ -20,6 +20,7 @@ from typing import Any
 from harness.cluster import providers
 from harness.cluster.abilities import ABILITIES
 from harness.cluster.provider import PROVIDER_VARIABLE, Request
+from harness.contract.action import Action
 from harness.contract.system import Stage
 from harness.history.faults import unhealed
 from harness.history.ledger import Ledger, LedgerEntry
@@ -127,9 +128,10 @@ is left out. The last heals all. A new fault has a line here, and is tried where
 
 
 def faults() -> dict[str, Any]:
-    """Every built-in fault, by name."""
+    """Every built-in fault, by name; actions are no faults."""
     found = Registry().usable("nemeses").items()
-    return {name: one.factory({}) for name, one in found if one.origin == "built in"}
+    made = {name: one.factory({}) for name, one in found if one.origin == "built in"}
+    return {name: fault for name, fault in made.items() if not isinstance(fault, Action)}
 
 
 def begun(possible: Collection[str]) -> dict[str, int]:

@@ -23,6 +23,7 @@ from workloads.micro_operations import carry_out
 NAMES = [
     "list-append",
     "rw-register",
+    "mini-transactions",
     "long-fork",
     "g2",
     "causal",
@@ -46,6 +47,16 @@ def test_values_are_unique_by_key_and_transactions_as_long_as_asked() -> None:
     assert len(writes) == len(set(writes))
     assert {len(op.value) for op in found} == {2, 3, 4, 5}
     assert {f for op in found for f, _, _ in op.value} == {"append", "r"}
+
+
+def test_mini_transactions_read_what_they_write() -> None:
+    found = asked("mini-transactions", 500)
+    writes = 0
+    for op in found:
+        for at, (f, key, _) in enumerate(op.value):
+            assert f == "r" or ["r", key, None] in op.value[:at]
+            writes += f == "w"
+    assert writes > 300
 
 
 def test_the_same_seed_asks_the_same() -> None:
@@ -170,6 +181,7 @@ def test_a_sound_store_is_valid(name: str) -> None:
     [
         ("list-append", "dirty", "lost-update"),
         ("rw-register", "dirty", "lost-update"),
+        ("mini-transactions", "dirty", "lost-update"),
         ("g2", "snapshot", "G2-item"),
         ("predicates", "snapshot", "G2"),
         ("sequential", "dirty", "duplicate-value"),

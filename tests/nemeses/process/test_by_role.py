@@ -133,6 +133,18 @@ def test_what_does_not_obey_is_ended_by_force_before_it_is_started_again() -> No
     assert not shot.bit().holds
 
 
+def test_what_a_fault_is_ending_is_no_target_of_another() -> None:
+    stage: Any = honest_cluster.roles()
+    (stubborn,) = stage.daemons_of("n2", "alpha")
+    stubborn.term_status = None
+    with pytest.raises(NodeError, match="outlived"):
+        Aimed(Restart({}), stage, "alpha:one").inject()
+    assert stubborn.alive()
+    shot = Aimed(Kill({}), stage, "alpha:one")
+    assert shot.targets == ["n3"]
+    assert shot.detail["passed_over"] == ["n2"]
+
+
 def test_a_role_that_does_not_start_keeps_no_other_waiting() -> None:
     stage: Any = honest_cluster.roles()
     shot = Aimed(Kill({}), stage, "all")

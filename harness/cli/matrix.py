@@ -78,12 +78,18 @@ def _of_fault(factory: Any) -> dict[str, Any] | None:
         "system": _names(abilities.of_systems(needs)),
         "providers": {
             provider: {
-                "missing": _names(abilities.lacking(needs, provider)),
+                "missing": _missing(needs, provider),
                 "conditions": abilities.conditions(needs, provider),
             }
             for provider in abilities.ABILITIES
         },
     }
+
+
+def _missing(needs: Any, provider: str) -> list[str]:
+    """What a provider lacks for a fault; of one that touches nothing the reason, at least."""
+    untouched = ["nodes of our own"] if abilities.is_untouched(provider) else []
+    return _names(abilities.lacking(needs, provider)) or untouched
 
 
 def _names(types: Any) -> list[str]:

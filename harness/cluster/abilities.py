@@ -31,6 +31,11 @@ ABILITIES: Mapping[str, Mapping[type, str]] = {
 """Full name of a provider to what it can do, each with what that takes beside a fit machine."""
 
 
+def is_untouched(provider: str) -> bool:
+    """Whether nothing at all is done to the nodes, whatever a fault or an action needs."""
+    return not ABILITIES[provider]
+
+
 def of_systems(needs: Iterable[type]) -> list[type]:
     """Those abilities that a system must have, not a provider."""
     return [need for need in needs if need.__module__ in (system.__name__, action.__name__)]

@@ -65,6 +65,9 @@ def test_the_matrix_tells_which_fault_is_possible_where(polygraph: Fixture, tmp_
     assert "yes, if the system can tell its peers" in rows["partition", "on", "local:plain"]
     assert rows["full-disk", "on", "ssh"].endswith("no: it lacks Disk")
     assert rows["silent", "on", "ssh"].endswith("asked before set-up")
+    on_none = [row for row in rows if row[1:] == ("on", "none") and row[0] != "silent"]
+    assert len(on_none) >= 6
+    assert all(" no: it lacks" in rows[row] for row in on_none)
 
 
 def test_people_read_yes_or_the_reason(polygraph: Fixture, toys: Fixture) -> None:

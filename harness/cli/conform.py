@@ -28,6 +28,8 @@ from harness.wording import shown
 if TYPE_CHECKING:
     from harness.conformance.findings import Findings
 
+MOST_NODES = 9
+"""With fewer than these every system can be started."""
 OWN = ("as_json", "only", "server", "workload", "nemesis")
 SERVERS = ("scripted", "real", "both")
 
@@ -61,9 +63,9 @@ class ConformVerb(SystemVerb):
     "server",
     default="both",
     choices=SERVERS,
-    help="scripted needs a speaker, and no cluster; real starts one node, behind a proxy",
+    help="scripted needs a speaker, and no cluster; real starts the system, behind a proxy",
 )
-@flag("provider", default="local", help=f"how the node comes to exist: {', '.join(NAMES)}")
+@flag("provider", default="local", help=f"how nodes come to exist: {', '.join(NAMES)}")
 @flag("client", help="a program that is the client, in place of the system's own", metavar="CMD")
 @plugin_option
 @json_option
@@ -85,25 +87,39 @@ def VERB(**flags: Any) -> int:
 
 
 def _scenario(flags: dict[str, Any]) -> tuple[Scenario, Registry]:
-    """One node of the system, under any workload that its clients can do."""
+    """The least of the system that there can be, under any workload that its clients can do."""
     given = {k: v for k, v in flags.items() if k not in OWN and v not in (None, ())}
     given["plugin"] = [str(path) for path in flags["plugin"]]
     registry = registry_of(given)
     if "system" not in given:
         raise UsageError("which system's client?", "polygraph conform etcd, or --plugin FILE")
     factory = registry.get("systems", given["system"])
-    has = set(factory(defaults_of(factory)).abilities())
+    system = factory(defaults_of(factory))
+    nodes, has = _least_nodes(system), set(system.abilities())
     if given.get("client"):
         has = set(abilities_of(given["client"])[1])
     for name in sorted(registry.names("workloads"), key=lambda name: name != Scenario.workload):
         needs = registry.get("workloads", name).needs
         if set(needs) <= has:
-            table = {**given, "workload": name, "nodes": 1, "nemesis": "none"}
+            table = {**given, "workload": name, "nodes": nodes, "nemesis": "none"}
             return resolve(table, registry), registry
     raise UsageError(
         f"the clients of {shown(given['system'])} can do nothing that is tried",
         "polygraph list --matrix",
     )
+
+
+def _least_nodes(system: Any) -> int:
+    """How many nodes the system must have, so that each of its roles has one."""
+    from harness.contract.system import roles_of
+
+    for count in range(1, MOST_NODES):
+        try:
+            roles_of(system, [f"n{number}" for number in range(1, count + 1)])
+        except UsageError:
+            continue
+        return count
+    return MOST_NODES
 
 
 def _note(line: str) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Final
 
 from msgspec import structs
 
@@ -102,12 +102,3 @@ def trace_id() -> str | None:
     if current is None or current.run is None or current.operation is None:
         return None
     return trace_id_of(current.run, current.operation.index)
-
-
-def told() -> Mapping[str, Any]:
-    """What was told of the operation under way: ``served`` and ``timestamps``, if they were."""
-    current = _current()
-    if current is None:
-        return {}
-    found = {"served": current.served, "timestamps": current.timestamps}
-    return {name: what for name, what in found.items() if what is not None}

@@ -92,3 +92,13 @@ def test_a_server_that_ends_at_its_start_is_told_at_once(
     plug_in.write_text(ENDS)
     assert run(["conform", "--plugin", str(plug_in), "--server", "real"]) == 3
     assert "database ended" in capsys.readouterr().err
+
+
+@pytest.mark.cluster
+def test_a_system_of_roles_gets_the_nodes_that_it_needs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shelf = ["conform", "--plugin", str(TOYS / "shelf.py"), "--only", "write", "--json"]
+    assert run(shelf) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert (row["operation"], row["wrong"], row["untried"]) == ("write", 0, 0)

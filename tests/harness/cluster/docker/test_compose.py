@@ -26,6 +26,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 SCHEMA = ROOT / "tests" / "data" / "compose-spec.json"
 NAMES = ("n1", "n2", "n3", "n4", "n5")
 DEFAULTED = re.compile(r"\$\{(\w+):-([^}]*)\}")
+OWN_PORTS = (Port(5432, clients=True), Port(5433, peers=True))
 
 
 def compose(**given: str) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def compose_node(service: Mapping[str, Any]) -> dict[str, Any]:
                 "POLYGRAPH_NODE_IMAGE": "mine:1",
                 "POLYGRAPH_AUTHORIZED_KEY": "ssh-ed25519 AAAA",
             },
-            Layout("p", NAMES, "10.99.7", (5432,), "mine:1", authorized_key="ssh-ed25519 AAAA"),
+            Layout("p", NAMES, "10.99.7", OWN_PORTS, "mine:1", authorized_key="ssh-ed25519 AAAA"),
         ),
     ],
 )

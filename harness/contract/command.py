@@ -154,8 +154,12 @@ class _Program:
     @classmethod
     async def started(cls, argv: Sequence[str]) -> _Program:
         """Start it, in a thread, for that takes milliseconds; ``Failed`` if there is none."""
+        starting = asyncio.ensure_future(asyncio.to_thread(_popen, argv))
         try:
-            process = await asyncio.to_thread(_popen, argv)
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:  # nobody waits for it any more: it ends as it begins
+            starting.add_done_callback(_end_at_once)
+            raise
         except OSError as error:
             raise Failed(["client", f"{argv[0]}: {error.strerror or error}"]) from error
         loop = asyncio.get_running_loop()
@@ -188,9 +192,8 @@ class _Program:
         return found
 
     async def end(self) -> None:
-        """Kill it, with whatever it started, and wait for it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        """Kill it, with whatever it started, and wait for it. Safe twice."""
+        _kill(self._process)
         for transport in self._transports:
             transport.close()
         await asyncio.to_thread(self._process.wait)
@@ -221,6 +224,19 @@ def _popen(argv: Sequence[str]) -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill it and its children, unless it was waited for: then its number may be another's."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_at_once(starting: asyncio.Future[subprocess.Popen[bytes]]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        _kill(starting.result())
+        starting.result().wait()
 
 
 async def _write(stream: IO[bytes], line: bytes) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from harness.conformance.through_proxy import Bench as ProxyBench
+from harness.contract import command
 from harness.contract.client import (
     ABILITIES,
     AppendingTransaction,
@@ -24,7 +26,13 @@ from harness.contract.client import (
     Target,
     Transactions,
 )
-from harness.contract.command import CALLS, IN_TRANSACTION, CommandClient, abilities_of
+from harness.contract.command import (
+    CALLS,
+    IN_TRANSACTION,
+    CommandClient,
+    _popen,
+    abilities_of,
+)
 from harness.errors import UsageError
 from harness.generator import invoke
 from harness.history.operation import Operation
@@ -175,6 +183,34 @@ async def _read(client: Any, operation: Operation, pid_file: Path, bench: Bench)
         await asyncio.to_thread(_wait_for_line, pid_file)
         bench.journal.let_pass(60.0)
     return Operation(-1, -1, operation.process, "ok", operation.f, await call)
+
+
+def test_a_program_that_nobody_waits_for_any_more_is_ended(
+    argv: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+    may_begin = threading.Event()
+
+    def popen(words: list[str]) -> subprocess.Popen[bytes]:
+        may_begin.wait(60)
+        begun.append(_popen(words))
+        return begun[-1]
+
+    monkeypatch.setattr(command, "_popen", popen)
+
+    async def main() -> None:
+        client = CommandClient(argv, 5.0, (Registers,))
+        opening = asyncio.ensure_future(client.open(Target("here:1")))
+        await asyncio.sleep(0)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        may_begin.set()
+        while not begun or begun[0].returncode is None:  # noqa: ASYNC110 - ends by a callback
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    assert begun[0].returncode == -9
 
 
 def _wait_for_line(file: Path) -> None:

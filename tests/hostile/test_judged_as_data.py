@@ -153,7 +153,7 @@ def test_an_odd_header_is_told_plainly(
     [
         ([[1]], "[[1]] is no list of consistency models"),
         ([{"a": {}}], "is no list of consistency models"),
-        ({"a": {}}, "the header's claims: expected list, found {'a': {}}"),
+        ({"a": {}}, 'the header\'s claims: expected list, found {"a": {}}'),
         (["serialisable-ish"], "serialisable-ish"),
         (["\x1b]0;owned\x07"], "there is no consistency model"),
     ],

@@ -67,6 +67,7 @@ def completed(text: str, *, time_limit_s: float = 1e6) -> Schedule:
     return complete(found, FAULTS, NODES, seed, lambda name: 2.5, time_limit_s, MILESTONES)
 
 
+@pytest.mark.slow
 @given(schedules(), st.booleans())
 def test_a_written_schedule_is_read_back_to_the_same(plan: Schedule, is_over: bool) -> None:
     happened = [{"began_s": 1.0}] * len(plan.occurrences) if is_over else None

@@ -27,7 +27,9 @@ from harness.contract.system import System
 from harness.linux.identity import ProcessIdentity
 from nemeses.process.starting import attempt, raise_all, runs_again, start_again, wait_for_end
 from nemeses.targets import (
+    PRIMARIES,
     TARGETS,
+    Aim,
     check_roles,
     choices,
     find_daemon,
@@ -86,6 +88,10 @@ class Kill:
     def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
         """A target word and the order in which nodes are taken."""
         return plan_targets(self._words, nodes, rng)
+
+    def resolves_late(self, plan: Mapping[str, Any]) -> bool:
+        """Where the leaders are meant: who they are is known at the moment only."""
+        return Aim.of(plan["target"]).word == PRIMARIES
 
     def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
         """The targets that run now, and their processes."""

@@ -8,11 +8,11 @@ A slow heal therefore holds up nothing. The lines share a thread and an event lo
 alone; what blocks (arming, injecting, healing) runs in threads (:mod:`harness.run.nemesis`), so
 whoever waits for a moment is woken when it comes, however busy clients and other faults are.
 
-What begins after a milestone or after another fault is armed ahead: at once, where its delay is
-short, or shortly before its moment. Until then it is armed anew whenever a fault begins or ends,
-because that may change whom it aims at. Where a fault says that its targets are known only at the
-moment (the leader after a change of leaders), it is armed then. What never came is said in the
-ledger.
+What begins after a milestone or after another fault is armed ahead: as soon as nothing else is to
+come before (the milestone's last but one, the other fault's begin), where its delay is short, or
+shortly before its moment. Until then it is armed anew whenever a fault begins or ends, because that
+may change whom it aims at. Where a fault says that its targets are known only at the moment (the
+leader after a change of leaders), it is armed then. What never came is said in the ledger.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ class Lines:
     def start(self) -> None:
         """Begin now."""
         self._start_ns = self._now()
+        self._reach(_AT_ONCE, 0)
         self._thread.start()
 
     def reached(self, name: str, node: str, time_ns: int) -> None:
@@ -242,9 +243,11 @@ class Lines:
         try:
             while not came.done():
                 changed = asyncio.ensure_future(self._changed.wait())
-                if is_armed:
+                before = self._moment(_before(begin))
+                if is_armed and before.done() and before.result() >= 0:
                     await self._nemesis.arm(planned.fault, number, planned.plan)
                 waiting: set[asyncio.Future[Any]] = {came, closing, changed}
+                waiting |= set() if before.done() else {before}
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
                 if closing.done() and not came.done():
@@ -289,12 +292,20 @@ class Lines:
 
 
 _OVER: Final = "the operations were over"
+_AT_ONCE: Final = "start"
 
 
 def _key(begin: AfterMilestone | AfterFault) -> Any:
     if isinstance(begin, AfterFault):
         return (begin.event, begin.fault)
     return (begin.milestone, begin.node, begin.nth)
+
+
+def _before(begin: AfterMilestone | AfterFault) -> Any:
+    """The moment from which on it may come next."""
+    if isinstance(begin, AfterFault):
+        return ("begin", begin.fault) if begin.event == "end" else _AT_ONCE
+    return (begin.milestone, begin.node, begin.nth - 1) if begin.nth > 1 else _AT_ONCE
 
 
 def _told(life: _Life, start_ns: int) -> dict[str, Any]:

@@ -7,9 +7,10 @@ call into a cluster that never returns is given up after a while and can neither
 its end. Who calls it when is the business of :mod:`harness.run.lines`; any number of operations may
 be under way at a time, and none waits for another.
 
-**Faults that overlap.** Two of one kind on the same node or links share what they hold: the heal of
-the first ends both. Schedules that are drawn never overlap a fault with itself; those written by
-hand may, and the page on schedules says so.
+**Faults that overlap.** What faults hold together (a link that is cut, a process that stands still)
+is let go when the last of them is healed, and a node whose clock or processes another fault already
+has is passed over when the next one is armed: see the faults themselves. So every heal undoes what
+its own fault did and nothing else, in whatever order heals come.
 
 Nothing here raises because of a fault: trouble goes into the ledger and into the operation's
 ``error``. At the end :meth:`Nemesis.heal_all` heals what is still open, last come first, and

@@ -42,7 +42,9 @@ from harness.contract.system import (
 from harness.errors import NodeError, UsageError, unknown_name
 from nemeses.clock.reported_time import ClockOf, Faces, Flips, clock_of
 from nemeses.targets import (
+    PRIMARIES,
     TARGETS,
+    Aim,
     check_roles,
     choices,
     live_daemons,
@@ -101,6 +103,7 @@ class Clock:
         self._lock = threading.Lock()
         self._proved: dict[int, dict[str, dict[str, Any]]] = {}
         self._faces: dict[tuple[int, str], Faces] = {}
+        self._holders: dict[str, int] = {}
 
     def aim(self, roles: Sequence[Role]) -> None:
         """Refuses roles that there are not."""
@@ -118,9 +121,22 @@ class Clock:
         programs = {node: draw(shape, rng) for node in nodes}
         return {"shape": shape, **plan_targets(self._words, nodes, rng), "programs": programs}
 
+    def resolves_late(self, plan: Mapping[str, Any]) -> bool:
+        """Where the leaders are meant: who they are is known at the moment only."""
+        return Aim.of(plan["target"]).word == PRIMARIES
+
     def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
-        """The targets that run now, with their clock programs."""
-        targets, detail = resolve_targets(plan, stage)
+        """The targets that run now, with their clock programs.
+
+        A node has one clock: one whose clock is set by this fault already is passed over.
+        """
+        with self._lock:
+            held = set(self._holders)
+        free = {**plan, "order": [node for node in plan["order"] if node not in held]}
+        targets, detail = resolve_targets(free, stage)
+        targets = [node for node in targets if node not in held]
+        if held:
+            detail["clock_is_set"] = sorted(held)
         detail["shape"] = plan["shape"]
         detail["method"] = self._method
         detail["programs"] = {node: plan["programs"][node] for node in targets}
@@ -136,6 +152,7 @@ class Clock:
         """Set the clock of each target."""
 
         def set_one(node: Node) -> None:
+            self._take(node.name, detail)
             _settable(node).set_clock(detail["programs"][node.name], detail["method"])
 
         _raise_all(_on_each(stage, targets, set_one))
@@ -165,8 +182,10 @@ class Clock:
 
         def heal_one(node: Node) -> None:
             _settable(node).heal_clock()
+            with self._lock:
+                self._holders.pop(node.name, None)
 
-        _raise_all(_on_each(stage, targets, heal_one))
+        _raise_all(_on_each(stage, self._own(targets, detail), heal_one))
 
     def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
         """Whether no process is changed any more, and every target's system reports the truth.
@@ -174,9 +193,22 @@ class Clock:
         A system that does not run, or stands still, reports nothing; its memory is the proof.
         """
         figures: dict[str, dict[str, Any]] = {}
-        trouble = _on_each(stage, targets, lambda node: _prove_true(stage, node, figures))
+        own = self._own(targets, detail)
+        trouble = _on_each(stage, own, lambda node: _prove_true(stage, node, figures))
         what = "; ".join(trouble.values()) or "every process's clock is as the kernel made it"
         return Proof(holds=not trouble, what=what, figures={"nodes": figures})
+
+    def _own(self, targets: Sequence[str], detail: Mapping[str, Any]) -> list[str]:
+        """The targets whose clock is no other fault's, by which this one was refused it."""
+        own = _holder(detail)
+        with self._lock:
+            return [node for node in targets if self._holders.get(node, own) == own]
+
+    def _take(self, node: str, detail: Mapping[str, Any]) -> None:
+        """``NodeError`` if the node's clock was set meanwhile by another fault of this kind."""
+        with self._lock:
+            if self._holders.setdefault(node, _holder(detail)) != _holder(detail):
+                raise NodeError("its clock is set by another fault")
 
     def _refusal_of(self, system: System) -> str | None:
         path = _path_of(system)
@@ -259,6 +291,10 @@ def _prove(system: ReportsTime, node: Node, faces: Faces) -> dict[str, Any]:
     if not beside.hold(0) or ahead.hold(0):
         raise NodeError(f"reports a time ahead by {ahead.in_ms()} ms, asked {expected_ns / 1e6:g}")
     return {"ahead_ms": ahead.in_ms(), "asked_ms": round(expected_ns / 1e6, 3), **cost}
+
+
+def _holder(detail: Mapping[str, Any]) -> int:
+    return int(detail.get("occurrence", -1))
 
 
 def _prove_faces(clock: ClockOf, delta_ns: int, faces: Faces) -> dict[str, Any]:

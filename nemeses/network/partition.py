@@ -10,6 +10,9 @@ hold:
   probe of ours is sent, since a probe on a cut link is dropped and counted too; and
 * the matrix of links that carry packets is exactly all links less those that were to be cut.
 
+Cuts that overlap hold their links together (:mod:`nemeses.network.cuts`), so the matrix that is
+asked for is all links less those that any cut in force holds.
+
 A cut that no packet ran into (the node was down, the system idle) has not bitten. Healed is the
 full matrix. Cost: one rule set a node, and a probe of n² links for each measurement.
 """
@@ -27,6 +30,7 @@ from harness.contract.roles import Role
 from harness.contract.system import System
 from harness.errors import UsageError
 from nemeses.network import shapes
+from nemeses.network.cuts import cuts_of
 from nemeses.targets import PRIMARIES, Aim, check_roles, choices, current_primaries
 
 _KEY = "partition_targets"
@@ -85,6 +89,10 @@ class Partition:
             grudge = shapes.of_some(aim.word, nodes, some, rng)
         return {"shape": word, "grudge": shapes.as_json(grudge)}
 
+    def resolves_late(self, plan: Mapping[str, Any]) -> bool:
+        """Where the leaders are isolated: who they are is known at the moment only."""
+        return Aim.of(plan["shape"]).word == PRIMARIES
+
     def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
         """The grudge now; the targets are the nodes outside the largest group that is left."""
         nodes = [node.name for node in stage.cluster.nodes]
@@ -107,31 +115,30 @@ class Partition:
         return Effects(cuts=detail["grudge"])
 
     def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
-        """Cut, replacing any earlier cut."""
-        _cuttable(stage).cut(shapes.from_json(detail["grudge"]))
+        """Cut, beside what other cuts hold."""
+        cuts_of(_cuttable(stage)).hold(_holder(self, detail), shapes.from_json(detail["grudge"]))
 
     def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
-        """Whether database packets were dropped and exactly the links asked for are dead."""
+        """Whether database packets were dropped and exactly the links that are cut are dead."""
         cut = shapes.cut_links(detail["grudge"])
         counted = _cuttable(stage).dropped()
         dropped = {link: count for link, count in counted.items() if link in cut and count > 0}
         figures: dict[str, Any] = {"dropped": {_named(k): n for k, n in sorted(dropped.items())}}
         if not dropped:
             return Proof(holds=False, what="no packet has run into the cut", figures=figures)
-        wanted = _all_links(stage) - cut
-        what, is_exact = _compare(_cuttable(stage).reachable(), wanted, figures)
+        what, is_exact = _measured(stage, figures)
         shown_as = getattr(stage.cluster, "cut_shows_as", "packets of the database dropped")
         packets = f"{sum(dropped.values())} {shown_as}"
         return Proof(holds=is_exact, what=f"{packets}; {what}", figures=figures)
 
     def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
-        """Let every packet pass."""
-        _cuttable(stage).heal_cuts()
+        """Let every packet pass, but on links that another cut holds."""
+        cuts_of(_cuttable(stage)).let_go(_holder(self, detail))
 
     def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
-        """Whether every directed link carries packets."""
+        """Whether every directed link carries packets, but those that another cut holds."""
         figures: dict[str, Any] = {}
-        what, is_exact = _compare(_cuttable(stage).reachable(), _all_links(stage), figures)
+        what, is_exact = _measured(stage, figures, but=_holder(self, detail))
         return Proof(holds=is_exact, what=what, figures=figures)
 
     def _too_few(self, count: int) -> str:
@@ -155,6 +162,25 @@ class Partition:
 
 def _cuttable(stage: Stage) -> Partitionable:
     return cast(Partitionable, stage.cluster)  # refused before set-up if it is not
+
+
+def _holder(fault: Partition, detail: Mapping[str, Any]) -> tuple[str, int]:
+    return fault.name, detail.get("occurrence", -1)
+
+
+def _measured(
+    stage: Stage, figures: dict[str, Any], but: tuple[str, int] | None = None
+) -> tuple[str, bool]:
+    """Compare the links that carry packets with those that no cut in force holds, but that one's.
+
+    Where cuts come or go meanwhile the comparison says nothing, and is made again.
+    """
+    cuts = cuts_of(_cuttable(stage))
+    before = cuts.in_force(but)
+    measured = _cuttable(stage).reachable()
+    if cuts.in_force(but) != before:
+        return "another cut came or went while the links were probed", False
+    return _compare(measured, _all_links(stage) - shapes.cut_links(before), figures)
 
 
 def _all_links(stage: Stage) -> frozenset[Link]:

@@ -22,7 +22,9 @@ from harness.contract.system import System
 from harness.linux.identity import ProcessIdentity
 from nemeses.process.starting import runs_again, start_again
 from nemeses.targets import (
+    PRIMARIES,
     TARGETS,
+    Aim,
     check_roles,
     choices,
     find_daemon,
@@ -83,6 +85,10 @@ class EndsProcesses(ABC):
     def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
         """A target word and the order in which nodes are taken."""
         return plan_targets(self._words, nodes, rng)
+
+    def resolves_late(self, plan: Mapping[str, Any]) -> bool:
+        """Where the leaders are meant: who they are is known at the moment only."""
+        return Aim.of(plan["target"]).word == PRIMARIES
 
     def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
         """The targets that run now, and their processes."""

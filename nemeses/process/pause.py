@@ -7,13 +7,14 @@ started in whatever session or group, and of what fell away from it, for any of 
 clients (PostgreSQL's backends do). One that waits in the kernel, state ``D``, is not proved to
 stand, and is looked at again until the heal. A process
 that ended meanwhile (a kill came on top) needs no healing, and its successor is another process,
-never paused by this.
+never paused by this. One that several pauses hold goes on when the last of them is healed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -27,7 +28,9 @@ from harness.contract.system import System
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity, state
 from nemeses.targets import (
+    PRIMARIES,
     TARGETS,
+    Aim,
     check_roles,
     choices,
     find_daemon,
@@ -64,6 +67,8 @@ class Pause:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._words = choices(options, _KEY, TARGETS, "target", roles=True)
+        self._lock = threading.Lock()
+        self._holders: dict[ProcessIdentity, set[int]] = {}
 
     def aim(self, roles: Sequence[Role]) -> None:
         """Refuses roles that there are not."""
@@ -77,6 +82,10 @@ class Pause:
         """A target word and the order in which nodes are taken."""
         return plan_targets(self._words, nodes, rng)
 
+    def resolves_late(self, plan: Mapping[str, Any]) -> bool:
+        """Where the leaders are meant: who they are is known at the moment only."""
+        return Aim.of(plan["target"]).word == PRIMARIES
+
     def resolve(self, plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
         """The targets that run now, and their processes."""
         return resolve_targets(plan, stage)
@@ -87,11 +96,14 @@ class Pause:
 
     def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Stop every named process and all that is of it."""
-        _signal_all(stage, detail, signal.SIGSTOP)
+        with self._lock:
+            for _, identity in processes(detail):
+                self._holders.setdefault(identity, set()).add(_holder(detail))
+        _signal_all(stage, processes(detail), signal.SIGSTOP)
 
     def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
         """Whether every thread of every named process, and of all that is of it, is stopped."""
-        states = _states(stage, detail)
+        states = _states(stage, processes(detail))
         every = [letters for of_node in states.values() for letters in of_node]
         stopped = every.count(STOPPED)
         return Proof(
@@ -101,20 +113,38 @@ class Pause:
         )
 
     def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
-        """Let every named process go on; those that ended need nothing."""
-        _signal_all(stage, detail, signal.SIGCONT)
+        """Let each named process go on that no other pause holds; one that ended needs nothing."""
+        with self._lock:
+            for _, identity in processes(detail):
+                self._holders.get(identity, set()).discard(_holder(detail))
+        _signal_all(stage, self._free(detail), signal.SIGCONT)
 
     def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
-        """Whether no named process is stopped any more."""
-        states = _states(stage, detail)
+        """Whether no named process is stopped any more, but those that another pause holds."""
+        states = _states(stage, self._free(detail))
         held = [node for node, of_node in states.items() if any(STOPPED in s for s in of_node)]
         what = f"still stopped: {' '.join(held)}" if held else "no process is stopped"
         return Proof(holds=not held, what=what, figures={"states": states})
 
+    def _free(self, detail: Mapping[str, Any]) -> list[tuple[str, ProcessIdentity]]:
+        """The named processes that no other pause holds, each with its node."""
+        own = {_holder(detail)}
+        with self._lock:
+            held = {identity for identity, by in self._holders.items() if by - own}
+        return [(node, each) for node, each in processes(detail) if each not in held]
 
-def _signal_all(stage: Stage, detail: Mapping[str, Any], number: int) -> None:
+
+def _holder(detail: Mapping[str, Any]) -> int:
+    return int(detail.get("occurrence", -1))
+
+
+Named = Iterable[tuple[str, ProcessIdentity]]
+"""Processes, each with its node."""
+
+
+def _signal_all(stage: Stage, named: Named, number: int) -> None:
     trouble = []
-    for node, identity in processes(detail):
+    for node, identity in named:
         daemon = find_daemon(stage, node, identity)
         try:
             if daemon is not None:
@@ -125,13 +155,13 @@ def _signal_all(stage: Stage, detail: Mapping[str, Any], number: int) -> None:
         raise NodeError("; ".join(trouble))
 
 
-def _states(stage: Stage, detail: Mapping[str, Any]) -> dict[str, list[str]]:
+def _states(stage: Stage, named: Named) -> dict[str, list[str]]:
     """Per node and process ``T`` (all of it stopped), another letter, a mix (``ST``), ``gone``.
 
     Of every process of each named daemon; ``gone`` where none is left.
     """
     states: dict[str, list[str]] = {}
-    for node, identity in processes(detail):
+    for node, identity in named:
         daemon = find_daemon(stage, node, identity)
         if isinstance(daemon, HasProcesses):
             found = [_told(letters) for letters in daemon.processes().values()]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from harness.contract.fault import Proof
-from harness.contract.node import Daemon
+from harness.contract.node import Cluster, Daemon
 from harness.contract.roles import Place, in_waves
 from harness.contract.system import Stage
 from harness.errors import NodeError
@@ -105,11 +107,24 @@ def _is_whole(stage: Stage, place: Place) -> bool:
 
 
 def _start_one(stage: Stage, place: Place, told: Collection[ProcessIdentity]) -> None:
-    daemons = stage.daemons_of(*place)
-    if _is_whole(stage, place) and not any(daemon.identity in told for daemon in daemons):
-        return
-    for daemon in daemons:
-        if daemon.alive() or members(daemon):
-            signal_if_alive(daemon, signal.SIGKILL)
-            wait_for_end(daemon)
-    stage.start(*place)
+    """Start it unless it runs whole; of two faults that ended parts of it only one does."""
+    with _starting_of(stage, place):
+        daemons = stage.daemons_of(*place)
+        if _is_whole(stage, place) and not any(daemon.identity in told for daemon in daemons):
+            return
+        for daemon in daemons:
+            if daemon.alive() or members(daemon):
+                signal_if_alive(daemon, signal.SIGKILL)
+                wait_for_end(daemon)
+        stage.start(*place)
+
+
+_STARTING: WeakKeyDictionary[Cluster, dict[Place, threading.Lock]] = WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def _starting_of(stage: Stage, place: Place) -> threading.Lock:
+    """Held while this role of this node is started again."""
+    with _LOCK:
+        of_cluster = _STARTING.setdefault(stage.cluster, {})
+        return of_cluster.setdefault(place, threading.Lock())

@@ -163,9 +163,10 @@ def test_a_slow_heal_holds_up_no_other_of_the_same_fault(tmp_path: Path) -> None
 def test_a_fault_fires_after_the_second_milestone_and_is_armed_before(tmp_path: Path) -> None:
     begin = AfterMilestone(milestone="leader-change", nth=2, delay_ns=2 * MS)
     bench = Bench(tmp_path, [planned("pause", begin, lasts_ms=5)])
-    bench.until(lambda: bench.events() == ["intend"])
-    bench.lines.reached("leader-change", "n3", bench.now())
     bench.lines.reached("snapshot", "n3", bench.now())
+    assert bench.events() == []
+    bench.lines.reached("leader-change", "n3", bench.now())
+    bench.until(lambda: bench.events() == ["intend"])
     came_ns = bench.now()
     bench.lines.reached("leader-change", "n1", came_ns)
     bench.until(lambda: "healed" in bench.events())
@@ -241,13 +242,7 @@ def test_actions_are_done_or_refused_in_a_moment(tmp_path: Path) -> None:
     bench = Bench(tmp_path, twice, Compact())
     bench.until(lambda: len(bench.records) == 4)
     bench.close()
-    assert bench.events() == ["intend", "intend", "done", "fire", "refused"] or bench.events() == [
-        "intend",
-        "done",
-        "intend",
-        "fire",
-        "refused",
-    ]
+    assert bench.events() == ["intend", "done", "intend", "refused"]
     assert [each.f for each in bench.records] == ["compact"] * 4
     done, refused = recorded_faults(bench.ledger.entries)
     assert "(action" in str(done)

@@ -37,7 +37,7 @@ def examine(
     system_name: str, provider_name: str, seconds: float, plugins: Sequence[str]
 ) -> Examined:
     """Trace the system for ``seconds`` after it is ready; nothing is left of it."""
-    asked = {"system": system_name, "seconds": seconds, "plugins": list(plugins)}
+    asked = {"system": system_name, "seconds": seconds, "plugins": [*map(str, plugins)]}
     request = providers.choose(_request(asked, provider_name))
     if not request.provider.startswith("local:"):
         raise UsageError(

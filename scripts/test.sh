@@ -25,18 +25,16 @@ results=()
 
 # Ctrl-C reaches what runs in the background too, which would ignore it otherwise: as a group of its
 # own, to which it is passed on; and it may put away what it has made.
-started=()
 background() { # output, command...
   local output=$1; shift
   set -m
   "$@" >"$output" 2>&1 &
   set +m
-  started+=($!)
 }
 
 stop() {
   local each
-  for each in "${started[@]}"; do
+  for each in $(jobs -p); do # also one that was started a moment ago
     kill -INT -- "-$each" 2>/dev/null
   done
   wait

@@ -145,7 +145,10 @@ def _wishes(graph: Turns, ends: Int64s, early: float) -> Int64s:
 
 def _overwritten(problem: Problem, ends: Int64s) -> Int64s:
     """When the first of what each transaction reads is expected to be overwritten."""
+    found = np.full(len(problem), np.iinfo(np.int64).max >> 3)
     writer = problem.write_txn
+    if not len(writer):  # nothing that was read is ever overwritten
+        return found
     order = np.lexsort((ends[writer], problem.write_key))
     key = problem.write_key[order]
     following = np.full(len(order), INITIAL, dtype=np.int64)
@@ -158,7 +161,6 @@ def _overwritten(problem: Problem, ends: Int64s) -> Int64s:
     )
     some = np.flatnonzero(later != INITIAL)
     some = some[writer[later[some]] != problem.read_txn[some]]
-    found = np.full(len(problem), np.iinfo(np.int64).max >> 3)
     np.minimum.at(found, problem.read_txn[some], ends[writer[later[some]]])
     return found
 

@@ -226,7 +226,7 @@ def test_registers_go_there_and_back(format: str, tmp_path: Path) -> None:
     [
         (one("ok", [["w", 1, 1]]), "jepsen-log", "a history without times"),
         (one("ok", [["w", 1, 1]]), "chaos", "one register or cas-register alone"),
-        (register("register", (0, "invoke", "read", None)), "chaos", "None of the initial state"),
+        (register("register", (0, "invoke", "read", None)), "chaos", "null of the initial state"),
         (register("register", (0, "invoke", "write", "x"), initial=0), "chaos", "'x' of operation"),
         (
             register("cas-register", (0, "invoke", "write", 1), (0, "fail", "write", 1)),

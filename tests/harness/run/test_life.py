@@ -368,7 +368,7 @@ def test_a_workload_beyond_the_systems_abilities_is_refused_before_anything(tmp_
 
 
 def test_a_time_limit_without_room_for_each_fault_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="at least"):
+    with pytest.raises(UsageError, match="--time-limit 22, or --nemesis-interval"):
         make_life(tmp_path / "run", nemesis="kill,pause", nemesis_interval=10, time_limit=15)
 
 

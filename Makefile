@@ -5,7 +5,7 @@
 # make pages     the pages of the verbs, the manual page and the table of what is built in, written
 #                again from the declarations: after every change of a flag, an option or its help
 # make test      lint, types and the whole test suite: pure tests in parallel, those that touch the
-#                machine in lanes beside them, as root also as an ordinary user
+#                machine after them in lanes, as root also as an ordinary user
 # make lint      lint, format, types, and the tests of style and of who imports whom, alone
 # make release   the wheel and the source archive of this version, checked in an empty environment,
 #                and the changelog's date; refuses a tree with changes of its own

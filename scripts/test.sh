@@ -3,11 +3,12 @@
 # ordinary user (scripts/as_nobody.sh). With arguments, which go to pytest, only those tests:
 #   scripts/test.sh tests/checkers -k bank
 # Groups of tests, by their marks (tests/groups.py): pure ones run in parallel, a worker for each
-# core, and give way to all others. Those that touch the machine mostly wait, so they run beside the
-# pure ones and each other, in lanes: in containers, with an engine where root can start one
-# (scripts/engine.sh); in none, two files at a time; and as an ordinary user. What fails keeps
-# nothing else from running; all of it is listed at the end, with the tests that cost the most, and
-# the code is the first failure's.
+# core. Those that touch the machine mostly wait, and come after them, in lanes beside each other: in
+# containers, with an engine where root can start one (scripts/engine.sh); in none, two files at a
+# time; and as an ordinary user. (Beside the pure ones, at whatever priority, nothing is gained: both
+# cores are busy then, and tests of either kind miss limits of their own.) What fails keeps nothing
+# else from running; all of it is listed at the end, with the tests that cost the most, and the code
+# is the first failure's.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
@@ -48,8 +49,7 @@ result() { # name, code
 
 pure() {
   echo "== pure tests, $(nproc) at a time"
-  # Whatever else runs is served first: it waits for time-outs, which these do not know.
-  nice -n 19 $bin/python -m pytest --group pure -n "$(nproc)" --dist worksteal "$@"
+  $bin/python -m pytest --group pure -n "$(nproc)" --dist worksteal "$@"
 }
 
 containers() {
@@ -105,7 +105,24 @@ fi
 echo "== lint"
 $bin/ruff check . && $bin/ruff format --check .
 result lint $?
-# What waits begins first; what is costly gives way to it.
+# Types are checked beside the pure tests, which it disturbs least: they only take longer.
+background "$kept/types" nice $bin/mypy
+types=$!
+# So is the image of containers built, which takes minutes where there is none, and mostly waits.
+image=
+if [ "$(id -u)" = 0 ]; then
+  background "$kept/image" scripts/engine.sh $bin/python -c \
+    'from harness.cluster.docker import engine, images
+images.ensure_node_image(engine.connect(), print)'
+  image=$!
+fi
+pure
+result "pure tests" $?
+[ -z "$image" ] || wait $image || tail -n 3 "$kept/image" # the tests that need it will tell
+wait $types
+result types $?
+echo "== types"
+cat "$kept/types"
 lanes=(containers alone)
 [ "$(id -u)" != 0 ] || lanes+=(nobody)
 lane=()
@@ -113,14 +130,6 @@ for each in "${lanes[@]}"; do
   background "$kept/$each" $each
   lane+=($!)
 done
-background "$kept/types" nice -n 19 $bin/mypy
-types=$!
-pure
-result "pure tests" $?
-wait $types
-result types $?
-echo "== types"
-cat "$kept/types"
 for each in "${!lanes[@]}"; do
   wait "${lane[$each]}"
   ended=$? # the next line asks a command for the title

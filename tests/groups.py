@@ -1,7 +1,7 @@
 """Groups of tests that run together, and the limit of a test that nobody calls slow.
 
 A test is *pure* unless a mark says that it touches the machine: such a test runs beside others, a
-core each. The rest mostly wait, and run in lanes beside the pure ones, which give way to them
+core each. The rest mostly wait, and run in lanes beside each other, after the pure ones
 (scripts/test.sh): what runs make there carries a name of their own, and tests look for that alone.
 Of the pure tests, those marked ``slow`` are left to ``make test``; all others must keep within
 :data:`LIMIT_S`, or ``make quick`` fails.

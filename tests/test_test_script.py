@@ -111,7 +111,13 @@ def test_an_interrupt_reaches_every_lane(tree: Path) -> None:
     (tree / "scripts/engine.sh").write_text(waiting, "utf-8")
     environment = {name: str(code) for name, code in GOOD.items()}
     argv = [tree / "scripts/test.sh"]
-    process = subprocess.Popen(argv, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        argv,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        # Whoever runs these tests in the background has it ignored, which a shell cannot undo.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while not (tree / "waits").exists():
         assert time.monotonic() < deadline, "no lane has begun"

@@ -12,22 +12,19 @@ Nothing depends on it: what goes wrong here ends the view, and neither the run n
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from harness.history.formats.jsonl import header_and_start, read_part
+from harness.history.follower import Follower
 from harness.history.ledger import BIT, DONE, HEALED, INJECTED
-from harness.history.operation import Operation
+from harness.history.operation import Header, Operation
 from harness.plugins import Registry
 from harness.run.pace import Pace
 from harness.verdict.lookout import KeepsLookout, Lookout, Sighting
 from harness.wording import named
 
-MOST_BYTES: Final = 8 << 20
-"""Read of the journal at one time."""
 MOST_BANDS: Final = 200
 """Faults that are remembered, the latest of them."""
 
@@ -57,11 +54,8 @@ class Onlooker:
     """Looks on at the run in ``run_dir``, whose history ``checkers`` will judge."""
 
     def __init__(self, run_dir: Path, checkers: Iterable[tuple[str, object]]) -> None:
-        self._path = run_dir / "history.jsonl"
-        self._fd = -1
-        self._rest = b""
-        self._has_header = False
-        self._is_blind = False
+        self._journal = Follower(run_dir / "history.jsonl")
+        self._is_blind = self._knows_header = False
         self._checkers = [(name, it) for name, it in checkers if isinstance(it, KeepsLookout)]
         self._lookouts: list[tuple[str, Lookout]] = []
         self._bands: dict[Any, Band] = {}
@@ -106,9 +100,7 @@ class Onlooker:
 
     def close(self) -> None:
         """Look no more. Safe twice."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._journal.close()
         self._is_blind = True
 
     def _hear_fault(self, event: Mapping[str, Any]) -> None:
@@ -128,36 +120,22 @@ class Onlooker:
     # -- the journal -----------------------------------------------------------------------------
 
     def _look(self) -> None:
-        if self._is_blind or (self._fd < 0 and not self._open()):
+        if self._is_blind:
             return
-        data = os.read(self._fd, MOST_BYTES)
-        whole, line_end, rest = (self._rest + data).rpartition(b"\n")
-        self._rest = rest
-        if not line_end:
-            return
-        whole += line_end
-        for operation in self._operations(whole):
+        operations = self._journal.read()
+        if not self._knows_header and self._journal.header is not None:
+            self._knows_header = True
+            self._look_out(self._journal.header)
+        for operation in operations:
             self.pace.see(operation)
             if self.first is None:
                 self._show(operation)
 
-    def _open(self) -> bool:
-        try:
-            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:  # not begun, or it cannot be looked at
-            return False
-        return True
-
-    def _operations(self, lines: bytes) -> Sequence[Operation]:
-        if not self._has_header:
-            header, start = header_and_start(lines, self._path.name)
-            self._has_header = True
-            for name, checker in self._checkers:
-                lookout = checker.lookout(header)
-                if lookout is not None:
-                    self._lookouts.append((name, lookout))
-            lines = lines[start:]
-        return read_part(lines, self._path.name) if lines else ()
+    def _look_out(self, header: Header) -> None:
+        for name, checker in self._checkers:
+            lookout = checker.lookout(header)
+            if lookout is not None:
+                self._lookouts.append((name, lookout))
 
     def _show(self, operation: Operation) -> None:
         for name, lookout in self._lookouts:

@@ -73,7 +73,7 @@ def test_the_oddest_run_is_drawn(latency_ns: int, duration_ns: int) -> None:
     ]
     bands = [Band(fault="late", start=duration_ns * 2 + 10**10, end=duration_ns)]
     for plot in draw_plots(pair_calls(History(operations)), bands):
-        numbers = re.findall(r'(?:[xy]|cx|cy|width|height)="([^"]*)"', plot.svg)
+        numbers = re.findall(r'\b(?:[xy]|c[xy]|width|height)="([^"]*)"', plot.svg)
         assert all(-40 < float(number) < 1000 for number in numbers)
 
 

@@ -66,6 +66,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "systems": CONTRACT,
     "systems.drivers": CONTRACT,
     "systems.etcd": CONTRACT | {"systems.drivers"},
+    "systems.postgresql": CONTRACT | {"systems.drivers"},
     "workloads": CONTRACT | {"checkers.isolation"},
     "nemeses": CONTRACT,
     "nemeses.network": CONTRACT | {"nemeses"},

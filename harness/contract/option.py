@@ -30,8 +30,8 @@ PASSWORD: Final = Option(name="password", secret=True, help="the password of --u
 """A login as every system spells it: ``POLYGRAPH_PASSWORD`` or ``--password-file FILE``."""
 
 USERS, DOCUMENTED = "users", "documented"
-CLAIMS: Final = Option(
-    name="claims",
+PROMISE: Final = Option(
+    name="promise",
     choices=(USERS, DOCUMENTED),
     default=USERS,
     help="judge by what users of the database count on, or by what its documentation promises",

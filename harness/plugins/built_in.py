@@ -95,7 +95,7 @@ _WORKLOADS: Final = {
 }
 
 MODULES: Final[Mapping[str, Mapping[str, str]]] = {
-    "systems": _in("systems", {"etcd": "etcd"}),
+    "systems": _in("systems", {"etcd": "etcd", "postgresql": "postgresql"}),
     "workloads": _in("workloads", _WORKLOADS),
     "nemeses": _in("nemeses", _NEMESES),
     "checkers": _in("checkers", _CHECKERS),

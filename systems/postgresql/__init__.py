@@ -7,7 +7,7 @@ any``, to the node that the client was opened on, which may be a standby.
 
 What is claimed: of single statements that they are linearizable, of transactions what the level is
 called in the literature (PostgreSQL's ``REPEATABLE READ`` is snapshot isolation). Reads of standbys
-are claimed alike, for that is what their users count on; ``--claims documented`` claims what the
+are claimed alike, for that is what their users count on; ``--promise documented`` claims what the
 manual says: a standby shows the past.
 
 Where the programs come from: :mod:`systems.postgresql.install`. How a server comes to run:
@@ -27,12 +27,13 @@ from typing import Any, Final
 
 from harness.contract.client import Predicates, SystemClient, Target, Transactions
 from harness.contract.node import UNPRIVILEGED, Daemon, Node, Port
-from harness.contract.option import CLAIMS, DOCUMENTED, SystemOption
+from harness.contract.option import DOCUMENTED, PROMISE, SystemOption
 from harness.contract.roles import Role
 from harness.contract.system import FAITHFUL, FinalStates, Stage
 from harness.errors import NeedsError, UsageError
 from systems.drivers.sql.client import ABILITIES, SqlClient
 from systems.drivers.sql.libpq import PgConnection
+from systems.drivers.sql.pgwire import PgSpeaker
 from systems.drivers.sql.postgresql import LEVELS, POSTGRESQL
 from systems.drivers.sql.tables import Tables
 from systems.postgresql import members, server
@@ -101,7 +102,7 @@ class Postgresql:
             many=True,
             help="further settings of the servers, NAME=VALUE",
         ),
-        CLAIMS,
+        PROMISE,
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -120,12 +121,17 @@ class Postgresql:
             )
         self._tables = Tables(POSTGRESQL, spread=int(self._options["tables"]))
         self._primary: str | None = None
+        self._addresses: dict[str, str] = {}
         self._settings = _settings(self._options)
 
     @cached_property
     def _programs(self) -> Path:
         asked = self._options["binary"]
         return find_programs(None if asked is None else str(asked))
+
+    def speaker(self) -> PgSpeaker:
+        """An honest server, for the conformance kit."""
+        return PgSpeaker()
 
     def abilities(self) -> Sequence[type]:
         """All that SQL can do: everything but watches."""
@@ -135,12 +141,11 @@ class Postgresql:
         """Linearizable statements, transactions by their level; less of standbys if documented."""
         single: tuple[str, ...] = ("linearizable",)
         models = _MODELS[self._isolation]
-        if self._reads_any and self._options["claims"] == DOCUMENTED:
+        if self._reads_any and self._options["promise"] == DOCUMENTED:
             single = ("read-committed",)
             if self._isolation == "repeatable-read":
                 models = ("parallel-snapshot-isolation",)
-        of = {ability: single for ability in ABILITIES}
-        return {**of, Transactions: models, Predicates: models}
+        return {**dict.fromkeys(ABILITIES, single), Transactions: models, Predicates: models}
 
     def not_durable(self) -> str | None:
         """What the manual says of ``synchronous_commit=off``, where that is what is claimed."""
@@ -149,7 +154,7 @@ class Postgresql:
 
     @property
     def _documented(self) -> bool:
-        return bool(self._options["claims"] == DOCUMENTED)
+        return bool(self._options["promise"] == DOCUMENTED)
 
     def versions(self) -> Mapping[str, str]:
         """As ``postgres --version`` says; ``NeedsError`` if there is none."""
@@ -179,6 +184,7 @@ class Postgresql:
         """Start the server with the data that it has; a new standby copies the primary's first."""
         if self._primary is None:
             self._primary = stage.cluster.nodes[0].name
+        self._addresses[node.name] = node.reach(server.PORT, "client")
         if not server.is_made(node):
             if role == PRIMARY:
                 server.make(node, self._programs)
@@ -222,7 +228,13 @@ class Postgresql:
             op_timeout_s,
             tables=self._tables,
             level=self._isolation,
+            write_to=self._primary_for,
+            read_from=str if self._reads_any else None,
         )
+
+    def _primary_for(self, target: Target) -> str:
+        """Where a client of a node writes: to the primary, as far as is known."""
+        return self._addresses.get(self._primary or "", str(target))
 
     def primaries(self, stage: Stage, role: str) -> Sequence[str]:
         """Nodes of that role whose server says that it takes writes."""

@@ -8,7 +8,7 @@ LOG_PATTERNS: Final = {
     "assertion-failure": (r"\bTRAP: ",),
     "panic": (r"\] PANIC: ", r"was terminated by signal (4|6|7|8|11)\b"),
     "corruption": (
-        r"\] (ERROR|FATAL|PANIC|WARNING): +(invalid page|could not read block|unexpected zero page)",
+        r"\] [A-Z]+: +(invalid page|could not read block|unexpected zero page)",
         r"page verification failed",
     ),
 }

@@ -65,7 +65,7 @@ def _connected(node: Node, timeout_s: float) -> psycopg.Connection[tuple[Any, ..
         tcp_user_timeout=patience_ms,
         sslmode="disable",
         gssencmode="disable",
-        options=f"-c statement_timeout={patience_ms} -c synchronous_commit=local",
+        options=f"-c statement_timeout={patience_ms}",
     )
 
 
@@ -151,8 +151,8 @@ def _write_one(node: Node, tables: Tables) -> str:
 
 
 def _has_replayed(node: Node, place: str) -> bool:
-    rows = ask(node, f"SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= '{place}'::pg_lsn")
-    return bool(rows[0][0])
+    follows = f"SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= '{place}'::pg_lsn"
+    return bool(ask(node, follows)[0][0])
 
 
 def final_states(cluster: Cluster, timeout_s: float, tables: Tables) -> FinalStates:

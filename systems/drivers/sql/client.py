@@ -1,8 +1,8 @@
 """The client of an SQL database: every ability but watches, over one or two connections.
 
-Reads that may be served by another node than writes are go over a connection of their own
-(``read_from``); else all goes over one. This file puts the abilities together: their methods are the
-client's, as the contract wants it.
+Where reads may go elsewhere than writes (``read_from``) they have a connection of their own;
+else all goes over one. This file puts the abilities together: their methods are the client's, as
+the contract wants it.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Result:
 
 
 class Connection(Protocol):
-    """One connection, for one statement at a time. Statements outside of BEGIN commit themselves."""
+    """One connection, for one statement at a time. Outside of BEGIN each commits itself."""
 
     @property
     def reusable(self) -> bool:

@@ -101,9 +101,7 @@ class SqlQueues:
 class SqlLogs:
     """The ability ``Logs``."""
 
-    def __init__(
-        self, reads: Session, transactions: SqlTransactions, tables: Tables
-    ) -> None:
+    def __init__(self, reads: Session, transactions: SqlTransactions, tables: Tables) -> None:
         self._reads, self._transactions, self._tables = reads, transactions, tables
 
     async def append_to_log(self, name: Any, value: Any) -> int:

@@ -8,7 +8,6 @@ XX), lost (08), or says itself that it does not know (40003).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from systems.drivers.sql.dialect import Dialect

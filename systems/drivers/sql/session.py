@@ -3,7 +3,7 @@
 Every ability of the client is an object of its own that is given a :class:`Session`. What became of
 an operation is decided here, by the *stage* that it broke off in:
 
-* **connect**: refused, unreachable, not let in, no connection in time: nothing was sent, ``Failed``.
+* **connect**: refused, unreachable, not let in, not in time: nothing was sent, ``Failed``.
 * **statement** in an open transaction, or one that only reads: whatever went wrong, nothing of it
   has happened, ``Failed``.
 * **commit** (COMMIT, or a statement that commits itself): only the server's own word that it did
@@ -14,8 +14,8 @@ Time: it gives up at nine tenths of the operation's time-out, before its owner d
 shut down then; no second connection asks the server to cancel anything. After a loss the next
 operation makes a new connection, as another process; in the middle of an operation none is made.
 
-A connection is led to where :attr:`Session.where` says at the moment. Where that has become another
-address (a failover), the next operation is ``Failed`` before anything is sent, and its process ends.
+Where to connect is asked before each operation. Where it has become another address (a failover),
+the operation is ``Failed`` before anything is sent, and its process ends.
 """
 
 from __future__ import annotations

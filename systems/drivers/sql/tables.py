@@ -99,7 +99,7 @@ def stored(value: Any) -> str:
 
 
 def loaded(text: Any) -> Any:
-    """The value that ``stored`` made ``text`` of; ``Failed`` (a read) where it is something else."""
+    """The value that ``stored`` made ``text`` of; ``Failed`` (a read) if it is something else."""
     try:
         return json.loads(text)
     except (TypeError, ValueError) as error:

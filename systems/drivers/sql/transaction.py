@@ -34,14 +34,21 @@ class SqlTransactions:
     async def begin(self, *, read_only: bool = False) -> SqlTransaction:
         """Begin a transaction, without a request; all it sends shares one operation's time."""
         if read_only:
-            return SqlTransaction(self._reads, self._tables, self._begin_read_only)
+            return SqlTransaction(self._reads, self._tables, self._begin_read_only, changes=False)
         return SqlTransaction(self._writes, self._tables, self._begin)
 
 
 class SqlTransaction:
-    """One transaction. Its one operation's time, from here on, holds for all its statements."""
+    """One transaction. Its one operation's time, from here on, holds for all its statements.
 
-    def __init__(self, session: Session, tables: Tables, begin: str) -> None:
+    ``changes``: it may change something, so that a COMMIT without an answer leaves doubt. One that
+    only reads is as good as never made.
+    """
+
+    def __init__(
+        self, session: Session, tables: Tables, begin: str, *, changes: bool = True
+    ) -> None:
+        self._changes = changes
         self._session = session
         self._tables = tables
         self._begin = begin
@@ -147,7 +154,7 @@ class SqlTransaction:
             if not self._begun:
                 return
             done = await self._session.execute(
-                "COMMIT", commits=True, deadline=self._deadline, inside=True
+                "COMMIT", commits=self._changes, deadline=self._deadline, inside=True
             )
         dialect = self._session.dialect
         if done.tag == dialect.rolled_back and done.tag is not None:

@@ -66,6 +66,8 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "systems": CONTRACT,
     "systems.drivers": CONTRACT,
     "systems.etcd": CONTRACT | {"systems.drivers"},
+    "systems.redis": CONTRACT | {"systems.drivers"},
+    "systems.sqlite": CONTRACT | {"systems.drivers"},
     "workloads": CONTRACT | {"checkers.isolation"},
     "nemeses": CONTRACT,
     "nemeses.network": CONTRACT | {"nemeses"},

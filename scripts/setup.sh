@@ -110,6 +110,8 @@ has() { # all of these programs
 
 has_compose() { docker compose version >/dev/null 2>&1 || has docker-compose; }
 
+has_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; } # on no path
+
 install_for_tests() { # in one go, as apt-get may run once at a time; none of it may start a server
   local wanted=() policy=/usr/sbin/policy-rc.d made=""
   # hosts of the ssh provider, whose tests start their own sshd
@@ -120,6 +122,10 @@ install_for_tests() { # in one go, as apt-get may run once at a time; none of it
   # scripts/engine.sh starts the engine; a test compares what compose starts with our own cluster
   has dockerd docker || wanted+=(docker.io iptables mmdebstrap)
   has_compose || wanted+=(docker-compose)
+  # servers of databases: tests start their own, in folders of their own
+  has_postgresql || wanted+=(postgresql)
+  has mariadbd || wanted+=(mariadb-server)
+  has redis-server redis-sentinel || wanted+=(redis-server redis-sentinel)
   if ! find_browser; then
     command -v apt-get >/dev/null && apt-get update -qq || true
     ! apt-cache show chromium 2>/dev/null | grep -q '^Filename' || wanted+=(chromium)

@@ -5,7 +5,7 @@
 # Groups of tests, by their marks (tests/groups.py): pure ones run in parallel, a worker for each
 # core. Those that touch the machine mostly wait, and come after them, in lanes beside each other: in
 # containers, with an engine where root can start one (scripts/engine.sh); in none, two files at a
-# time; and as an ordinary user. (Beside the pure ones, at whatever priority, nothing is gained: both
+# time; and as an ordinary user. Then those of real databases, whose servers take both cores. (Beside the pure ones, at whatever priority, nothing is gained: both
 # cores are busy then, and tests of either kind miss limits of their own.) What fails keeps nothing
 # else from running; all of it is listed at the end, with the tests that cost the most, and the code
 # is the first failure's.
@@ -62,6 +62,11 @@ alone() {
   $bin/python -m pytest --group alone -n 2 --dist loadfile "$@"
 }
 
+databases() {
+  echo "== tests of real databases, as $(id -un 2>/dev/null || id -u)"
+  $bin/python -m pytest --group databases -n 2 --dist loadfile "$@"
+}
+
 nobody() {
   echo "== user-namespace tests again, as an ordinary user"
   scripts/as_nobody.sh
@@ -71,6 +76,7 @@ title() {
   case $1 in
     containers) echo "tests in containers" ;;
     alone) echo "other tests that touch the machine" ;;
+    databases) echo "tests of real databases" ;;
     nobody) echo "user-namespace tests as an ordinary user" ;;
   esac
 }
@@ -89,7 +95,7 @@ summary() {
 
 if [ $# -gt 0 ]; then
   ran=0
-  for group in pure containers alone; do
+  for group in pure containers alone databases; do
     # Code 5: no test of the group is meant. Asked first, so that no engine starts for nothing.
     $bin/python -m pytest --group $group --collect-only -q "$@" >"$kept/listed" 2>&1
     case $? in
@@ -136,4 +142,7 @@ for each in "${!lanes[@]}"; do
   result "$(title "${lanes[$each]}")" $ended
   cat "$kept/${lanes[$each]}"
 done
+databases
+ended=$?
+result "$(title databases)" $ended
 summary

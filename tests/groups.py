@@ -18,12 +18,13 @@ from pathlib import Path
 import pytest
 from _pytest.runner import runtestprotocol
 
-ALONE = frozenset({"root", "docker", "browser", "strace", "userns", "cluster"})
+ALONE = frozenset({"root", "docker", "browser", "strace", "userns", "cluster", "database"})
 """Marks of tests that are no pure ones: their machine is to be theirs."""
 GROUPS: Mapping[str, str] = {
     "quick": "pure tests that are not slow, each within its limit",
     "pure": "all pure tests: they may run beside each other",
     "containers": "tests that need a Docker engine: one after the other",
+    "databases": "tests that start a real database server other than etcd: two files at a time",
     "alone": "all others, which touch the machine: two files at a time",
 }
 LIMIT_S = 1.0
@@ -35,6 +36,8 @@ def belongs(marks: frozenset[str], group: str) -> bool:
     """Whether a test with these marks is of the group."""
     if "docker" in marks:
         return group == "containers"
+    if "database" in marks:
+        return group == "databases"
     if marks & ALONE:
         return group == "alone"
     return group == "pure" or (group == "quick" and "slow" not in marks)

@@ -27,6 +27,7 @@ from harness.errors import NeedsError
 from tests.shared_data import VARIABLES, is_said_absent, is_there
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+DATABASE_SERVERS = ("postgres", "mariadbd", "redis-server", "redis-sentinel")
 
 
 def has_root() -> bool:
@@ -68,10 +69,23 @@ def has_shells() -> bool:
     return has_root() or all(shutil.which(name) for name in ("zsh", "fish"))
 
 
+def server_path() -> str:
+    """Where servers of databases are looked for: Debian keeps PostgreSQL on no path."""
+    postgresql = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")))
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", *postgresql])
+
+
+def has_databases() -> bool:
+    """Whether there are servers of databases. Root must have them (scripts/setup.sh gets them)."""
+    path = server_path()
+    return has_root() or all(shutil.which(name, path=path) for name in DATABASE_SERVERS)
+
+
 NEEDS: Mapping[str, Callable[[], bool]] = {
     "root": has_root,
     "docker": has_docker,
     "browser": has_browser,
+    "database": has_databases,
     "strace": has_strace,
     "node": partial(has_program, "node"),
     "go": partial(has_program, "go"),

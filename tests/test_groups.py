@@ -25,6 +25,11 @@ def test_slow():
 def test_of_a_cluster():
     assert 1 + 1 == 2
 
+@pytest.mark.database
+@pytest.mark.userns
+def test_of_a_database():
+    assert 1 + 1 == 2
+
 @pytest.mark.cluster
 @pytest.mark.parametrize("where", ["here", pytest.param("there", marks=pytest.mark.docker)])
 def test_of_places(where):
@@ -54,7 +59,7 @@ def test_that_is_slow_once():
 
 @pytest.mark.parametrize("marks", [frozenset[str](), frozenset({"slow"}), *map(frozenset, ALONE)])
 def test_each_test_is_of_one_group(marks: frozenset[str]) -> None:
-    assert sum(belongs(marks, group) for group in ("pure", "containers", "alone")) == 1
+    assert sum(belongs(marks, group) for group in ("pure", "containers", "databases", "alone")) == 1
     assert belongs(marks, "pure") or not belongs(marks, "quick")
 
 
@@ -70,6 +75,7 @@ def test_a_group_is_asked_for_by_its_name(tmp_path: Path) -> None:
         "quick": {"test_quick"},
         "pure": {"test_quick", "test_slow"},
         "containers": {"test_of_places[there]"},
+        "databases": {"test_of_a_database"},
         "alone": {"test_of_a_cluster", "test_of_places[here]"},
     }
 

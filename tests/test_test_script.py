@@ -20,9 +20,11 @@ case "$*" in
   *"--group pure --collect-only"*) exit $LISTED_pure ;;
   *"--group containers --collect-only"*) exit $LISTED_containers ;;
   *"--group alone --collect-only"*) exit $LISTED_alone ;;
+  *"--group databases --collect-only"*) exit $LISTED_databases ;;
   "-m pytest --group pure"*) group=pure code=$CODE_pure ;;
   "-m pytest --group containers"*) group=containers code=$CODE_containers ;;
   "-m pytest --group alone"*) group=alone code=$CODE_alone ;;
+  "-m pytest --group databases"*) group=databases code=$CODE_databases ;;
   *) exit 1 ;; # no image of containers can be built here
 esac
 echo "ran $group: $*"
@@ -30,9 +32,10 @@ printf '1.50\\t2.00\\ttest_of_%s\\n' "$group" >>"$POLYGRAPH_COSTS"
 [ "$code" = 0 ] || echo "FAILED test_of_$group" >>"$POLYGRAPH_FAILURES"
 exit "$code"
 """
-PARTS = ("lint", "types", "pure", "containers", "alone", "nobody")
+PARTS = ("lint", "types", "pure", "containers", "alone", "databases", "nobody")
 GOOD = {f"{what}_{part}": 0 for what in ("CODE", "LISTED") for part in PARTS}
 """How each part ends, and whether it is said to have any tests: 5 if not."""
+NO_OTHERS = {f"LISTED_{part}": 5 for part in ("containers", "alone", "databases")}
 
 
 @pytest.fixture
@@ -74,9 +77,9 @@ def test_all_parts_run(tree: Path) -> None:
 
 
 def test_the_costliest_tests_are_listed(tree: Path) -> None:
-    told = outcome(tree).stdout.partition("== the costliest of 3 tests")[2]
-    assert [told.count(f"1.50\t2.00\ttest_of_{part}\n") for part in ("pure", "alone")] == [1, 1]
-    assert "\n4\tall tests\n" in told
+    told = outcome(tree).stdout.partition("== the costliest of 4 tests")[2]
+    assert [told.count(f"1.50\t2.00\ttest_of_{part}\n") for part in ("pure", "databases")] == [1, 1]
+    assert "\n6\tall tests\n" in told
 
 
 @pytest.mark.parametrize(
@@ -91,6 +94,7 @@ def test_the_costliest_tests_are_listed(tree: Path) -> None:
             ["pure tests: good", "other tests that touch the machine: FAILED (1)"],
         ),
         ({"CODE_containers": 1}, 1, ["tests in containers: FAILED (1)", "test_of_containers"]),
+        ({"CODE_databases": 1}, 1, ["tests of real databases: FAILED (1)", "test_of_databases"]),
         ({"CODE_pure": 5}, 5, ["pure tests: FAILED (5)"]),
     ],
 )
@@ -135,20 +139,22 @@ def test_what_fails_as_an_ordinary_user_is_told(tree: Path) -> None:
 
 
 def test_arguments_choose_tests_and_nothing_else_runs(tree: Path) -> None:
-    done = outcome(tree, "tests/checkers", "-k", "bank or set", LISTED_alone=5, LISTED_containers=5)
+    done = outcome(tree, "tests/checkers", "-k", "bank or set", **NO_OTHERS)
     assert done.returncode == 0
     assert "tests/checkers -k bank or set" in done.stdout
     assert [part for part in PARTS if f"ran {part}" in done.stdout] == ["pure"]
 
 
 def test_arguments_that_mean_tests_of_several_groups_run_all(tree: Path) -> None:
-    done = outcome(tree, "-k", "bank", CODE_pure=1, CODE_alone=1, LISTED_containers=5)
+    done = outcome(
+        tree, "-k", "bank", CODE_pure=1, CODE_alone=1, LISTED_containers=5, LISTED_databases=5
+    )
     assert done.returncode == 1
     assert done.stdout.endswith("FAILED test_of_alone\nFAILED test_of_pure\n")
 
 
 def test_arguments_that_mean_no_test_are_no_success(tree: Path) -> None:
-    done = outcome(tree, "-k", "no such test", LISTED_pure=5, LISTED_containers=5, LISTED_alone=5)
+    done = outcome(tree, "-k", "no such test", LISTED_pure=5, **NO_OTHERS)
     assert done.returncode == 5
     assert "no test is meant by: -k no such test" in done.stderr
 

@@ -25,6 +25,7 @@ from checkers.elle.transactions import Transactions
 from checkers.proof.faults_active import while_it_ran
 from checkers.proof.models import EXISTS, friendly
 from checkers.proof.words import shortened, then
+from harness.history.calls import is_measured
 from harness.history.values import form, is_rich
 from harness.verdict.record import Record
 from harness.verdict.verdict import Anomaly
@@ -50,7 +51,7 @@ class Explainer:
         times = [
             _seconds(columns.time[place])
             for place in (invoke, complete)
-            if found.are_timed and 0 <= place < found.never
+            if found.are_timed and 0 <= place < found.never and _is_measured(found, place)
         ]
         if len(times) == 2:
             parts.append(f"from {times[0]} to {times[1]}")
@@ -100,6 +101,10 @@ def show_micro_operations(micro: Iterable[tuple[str, Any, Any]]) -> str:
     return f"[{', '.join(parts)}]"
 
 
+def _is_measured(found: Transactions, place: int) -> bool:
+    return is_measured(int(found.columns.time[place]), int(found.columns.index[place]))
+
+
 def _seconds(time_ns: Any) -> str:
     return f"{int(time_ns) / 1e9:.3f} s"
 
@@ -139,9 +144,10 @@ def _realtime_reason(transactions: Transactions, before: int, after: int) -> Rea
     columns = transactions.columns
     done, begun = int(transactions.complete[before]), int(transactions.invoke[after])
     gap_ns = int(columns.time[begun]) - int(columns.time[done])
-    ago = f"{gap_ns / 1e9:.3f} s" if gap_ns > 0 else "just"
+    is_known = gap_ns > 0 and _is_measured(transactions, begun)
+    ago = f", {gap_ns / 1e9:.3f} s before" if is_known else ", before"
     return Reason(
-        text=f"{{a}} completed at index {int(columns.index[done])}, {ago} before the invocation "
+        text=f"{{a}} completed at index {int(columns.index[done])}{ago} the invocation "
         f"of {{b}}, at index {int(columns.index[begun])}",
         data={"completed": int(columns.index[done]), "invoked": int(columns.index[begun])},
     )

@@ -16,6 +16,7 @@ from msgspec import structs
 from checkers.linearizable.register_entries import NOTHING, Entry, KeyHistory
 from checkers.linearizable.zones import START
 from checkers.proof.words import all_of, moment, one_of, operation_line
+from harness.history.calls import is_measured
 from harness.history.history import History
 from harness.history.operation import Operation
 from harness.history.values import form, is_rich
@@ -144,6 +145,8 @@ class Narrator:
     def _gap(self, first: Entry, second: Entry) -> str:
         answer, call = self._completion(first), self._invocation(second)
         if answer is None or answer.time < 0 or call.time <= answer.time:
+            return ""
+        if not is_measured(call.time, call.index):
             return ""
         return f", {(call.time - answer.time) / 1e6:.1f} ms later"
 

@@ -25,7 +25,7 @@ from checkers.log.evidence import (
     key_name,
 )
 from checkers.proof.findings import Findings
-from harness.history.calls import Call
+from harness.history.calls import Call, is_measured
 
 POLL_SKIP: Final = "poll-skip"
 POLL_BACK: Final = "nonmonotonic-poll"
@@ -162,7 +162,10 @@ def worst_lag(evidence: Evidence) -> Lag | None:
                 continue
             rank = evidence.shelf(key).rank[max(offsets)] + 1
             since = known[key][rank] if rank < len(known[key]) else None
-            late_ns = 0 if since is None else work.call.invocation.time - since
+            begun = work.call.invocation
+            if since is None or not is_measured(begun.time, begun.index):
+                continue
+            late_ns = begun.time - since
             if late_ns > 0 and (worst is None or late_ns > worst.seconds * 1e9):
                 poll = work.call.last.index
                 worst = Lag(late_ns / 1e9, key, work.call.process, poll)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from checkers.proof.faults_active import while_they_ran
 from checkers.proof.words import moment, operation_line
-from harness.history.calls import Call, calls, short
+from harness.history.calls import Call, calls, is_measured, short
 from harness.history.operation import OK, Operation
 from harness.history.values import key_text
 from harness.verdict.record import Record
@@ -188,7 +188,7 @@ def _before(read: Operation | None) -> str:
 
 
 def _held(invocation: Operation, completion: Operation) -> str:
-    if invocation is completion or min(invocation.time, completion.time) < 0:
+    if invocation is completion or not is_measured(completion.time, completion.index):
         return ""
     held_s = (completion.time - invocation.time) / 1e9
     return f", and this one was open for {held_s:.3f} s"

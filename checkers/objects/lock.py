@@ -31,7 +31,7 @@ from checkers.objects.watch import running_highest
 from checkers.proof.each_key import each_key
 from checkers.proof.findings import Findings
 from checkers.proof.shapes import HINT, is_pair
-from harness.history.calls import BEFORE_ALL, NEVER, Call, calls, name, of, short
+from harness.history.calls import BEFORE_ALL, NEVER, Call, calls, is_measured, name, of, short
 from harness.verdict.record import Record
 from harness.verdict.verdict import Budget, Verdict
 
@@ -189,7 +189,9 @@ def _lease_s(hold: Hold, lease_s: float | None) -> float | None:
 
 
 def _has_times(hold: Hold) -> bool:
-    return hold.acquire.invocation.time >= 0 and hold.acquire.start != BEFORE_ALL
+    """Whether it is known when it was asked for: without times no lease ever seems to end."""
+    granted = hold.acquire.last
+    return is_measured(granted.time, granted.index) and hold.acquire.start != BEFORE_ALL
 
 
 def _report_overlap(findings: Findings, earlier: Hold, later: Hold) -> None:

@@ -40,7 +40,7 @@ from checkers.objects.sets import (
 from checkers.proof.each_key import each_key
 from checkers.proof.findings import LISTED, Findings, listed
 from checkers.proof.promises import STALE_ALSO_NOT, STALE_NOT, Promises, are_all_stale, promises
-from harness.history.calls import NEVER, Call, names, short
+from harness.history.calls import NEVER, Call, is_measured, names, short
 from harness.verdict.record import Record
 from harness.verdict.steps import MEND_ANSWERS, STRONGER_CLAIM
 from harness.verdict.verdict import Budget, Verdict
@@ -310,9 +310,11 @@ def _report_stale(findings: Findings, elements: Elements, fate: Fate) -> None:
     late_ms = fate.latency_ns() / 1e6
     known = f"T1 proves that {shown} was there, and was over before T2 began: T1 < T2."
     involved = [fate.absent] if fate.known_by is None else [fate.known_by, fate.absent]
+    begun = fate.absent.invocation
+    later = f", {late_ms:.1f} ms after it was known" if is_measured(begun.time, begun.index) else ""
     reasons = [
         f"{shown} was there at the start." if fate.known_by is None else known,
-        f"T{len(involved)} lacks {shown}, {late_ms:.1f} ms after it was known; nothing shows that"
+        f"T{len(involved)} lacks {shown}{later}; nothing shows that"
         " it is gone for good, so the read was stale: in no order that keeps to real time does it"
         " come after that.",
     ]

@@ -123,9 +123,19 @@ def of(functions: Iterable[str], found: Iterable[Call]) -> list[Call]:
     return [call for call in found if call.f in wanted]
 
 
+def is_measured(time_ns: int, index: int) -> bool:
+    """Whether the time of the record of that index was measured.
+
+    A reader gives records without times their places in the file. As nanoseconds these are fewer
+    than anybody needs to write that many records, so what was measured is always more.
+    """
+    return time_ns > index
+
+
 def moment(operation: Operation) -> str:
     """``index 7, 1.200 s``, without the time where it is not known."""
-    at = f", {operation.time / 1e9:.3f} s" if operation.time >= 0 else ""
+    is_known = is_measured(operation.time, operation.index)
+    at = f", {operation.time / 1e9:.3f} s" if is_known else ""
     return f"index {operation.index}{at}"
 
 

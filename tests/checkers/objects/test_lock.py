@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from checkers.objects.lock import Lock
+from harness.history.reader import read_history
+from harness.verdict.record import Record
+from harness.verdict.verdict import Budget
 from tests.checkers.scripted import judged, kinds
 
 
@@ -51,6 +57,19 @@ def test_a_lease_ends_a_hold() -> None:
     script = "0 acquire\n1 acquire"
     assert judged(Lock, script, lease_s=0.001).valid is True
     assert judged(Lock, script, lease_s=10).valid is False
+
+
+def test_without_times_no_lease_is_judged(tmp_path: Path) -> None:
+    lines = [
+        {"process": process, "type": kind, "f": "acquire", "value": None}
+        for process in (0, 1)
+        for kind in ("invoke", "ok")
+    ]
+    path = tmp_path / "history.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    verdict = Lock({"lease_s": 10}).check(Record(history=read_history(path)), Budget.start(10.0))
+    assert verdict.valid == "unknown"
+    assert "there are no times" in verdict.why
 
 
 def test_tokens_must_rise_in_real_time() -> None:

@@ -2,7 +2,8 @@
 
 It joins the container's network, so that links are cut where the container's own packets arrive,
 and sees the processes of the machine, since a container's first process takes no SIGKILL and no
-SIGSTOP from inside. It is found again by its labels, which say beside whom it stands.
+SIGSTOP from inside. Its program is :mod:`harness.cluster.hands.attending`. It is found again by
+its labels, which say beside whom it stands.
 When the container is started again its network is a new one, and so is its side-car.
 """
 

@@ -3,7 +3,8 @@
 The keeper of a host is the same as where we start the daemons (:mod:`harness.cluster.ssh.cluster`),
 but these are no children of its: it finds them, takes note of them, and undoes what it did
 to them when it ends. What was ended is started again by a command that runs as if it were typed on
-the host, or by whoever supervises it there. How a process ended nobody tells: only that it did.
+the host (:mod:`harness.cluster.hands.command`), or by whoever supervises it there. How a process
+ended nobody tells: only that it did.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ from checkers.linearizable.explain import (
     without_order,
 )
 from checkers.linearizable.judge_registers import Broken, Outcome, judge, judge_rows
+from checkers.linearizable.lookout import RegisterLookout
 from checkers.linearizable.lost_writes import Losses, losses, proofs_of
 from checkers.linearizable.minimal import Part, minimal
 from checkers.linearizable.object_models import OBJECTS, Sequential
@@ -54,6 +55,8 @@ from checkers.linearizable.zones import NeverMade, earliest_contradiction, has_u
 from checkers.proof.faults_active import was_disturbed, while_it_ran
 from checkers.proof.independence import agreed, independence
 from harness.history.history import History
+from harness.history.operation import Header
+from harness.verdict.lookout import Lookout
 from harness.verdict.record import Record
 from harness.verdict.steps import SEARCH_LONGER
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Verdict, untested
@@ -95,6 +98,13 @@ class Linearizable:
         """The operations of the model, where its name says which it is."""
         named = self.model or self._known().get(self.options.get("model", ""))
         return frozenset() if named is None else named.functions
+
+    def lookout(self, header: Header) -> Lookout | None:
+        """Over plain registers that hold nil at first and keep what they acknowledge."""
+        named = self.model.name if self.model is not None else header.model
+        if named not in MODELS or header.initial is not None or header.not_durable:
+            return None
+        return RegisterLookout(independent=header.independent)
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all keys of ``record``."""

@@ -45,7 +45,8 @@ from checkers.objects.bank_proofs import (
 )
 from checkers.proof.models import friendly, impossible, stronger_models, weakest
 from harness.history.history import History
-from harness.history.operation import OK, Operation
+from harness.history.operation import OK, Header, Operation
+from harness.verdict.lookout import Lookout, Sighting, sighting
 from harness.verdict.record import Record
 from harness.verdict.steps import MEND_ANSWERS
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict, untested
@@ -124,6 +125,13 @@ class Bank:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
+    def lookout(self, header: Header) -> Lookout | None:
+        """Over the reads, where header or options tell what they must add up to."""
+        if header.initial is not None and _initial_of(header.initial) is None:
+            return None
+        promise = _promise(header, self.options, ())
+        return None if promise.total is None else BankLookout(promise)
+
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all ok reads of ``record``."""
         answered = [
@@ -141,7 +149,7 @@ class Bank:
             return Verdict(valid=UNKNOWN, why=why, settle=MEND_ANSWERS, stats=stats)
         reads = [(at, op, balances_of(op.value)) for at, op in answered]
         readable = [(at, op, found) for at, op, found in reads if found is not None]
-        promise = _promise(record, self.options, (found for _, _, found in readable))
+        promise = _promise(record.header, self.options, (found for _, _, found in readable))
         errors: dict[str, Errors] = {}
         for position, operation, balances in readable:
             is_listed = not isinstance(operation.value, Mapping)
@@ -153,6 +161,26 @@ class Bank:
         unreadable = [op for _, op, found in reads if found is None]
         shown = any(found for _, _, found in readable)
         return _verdict(record, promise, (len(answered), shown), errors, unreadable)
+
+
+class BankLookout:
+    """Looks at every read of all accounts as it comes."""
+
+    def __init__(self, promise: Promise) -> None:
+        self.promise = promise
+
+    def see(self, operation: Operation) -> Sighting | None:
+        """Take in the next record."""
+        if operation.type != OK or operation.f != "read" or not operation.is_client:
+            return None
+        balances = None if operation.value is None else balances_of(operation.value)
+        if balances is None:
+            return None
+        is_listed = not isinstance(operation.value, Mapping)
+        kind, bad = _judge(operation.index, balances, self.promise, is_listed=is_listed)
+        if bad is None:
+            kind, bad = _judge_again(operation.index, operation, balances)
+        return None if bad is None else sighting(kind, operation, f"a read {bad.what}")
 
 
 def balances_of(value: Any) -> Mapping[str, Any] | None:
@@ -178,9 +206,8 @@ def _initial_of(initial: Any) -> Mapping[str, Any] | None:
 
 
 def _promise(
-    record: Record, options: Mapping[str, Any], reads: Iterable[Mapping[str, Any] | None]
+    header: Header, options: Mapping[str, Any], reads: Iterable[Mapping[str, Any] | None]
 ) -> Promise:
-    header = record.header
     told: list[tuple[str, Mapping[str, Any]]] = [
         ("options", options),
         ("header's options", header.options),

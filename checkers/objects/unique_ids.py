@@ -9,14 +9,18 @@ false or a map is no id, proves nothing and makes ``unknown``. Cost: one pass.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from checkers.proof.each_key import each_key
 from checkers.proof.findings import LISTED, Findings
 from checkers.proof.shapes import kind_of
 from harness.history.calls import Call, calls, name, names, of, short
+from harness.history.operation import OK, Header, Operation
+from harness.verdict.lookout import Lookout, Sighting, sighting
 from harness.verdict.record import Record
 from harness.verdict.verdict import Budget, Verdict
+
+MOST_REMEMBERED: Final = 1_000_000
 
 
 class UniqueIds:
@@ -29,6 +33,11 @@ class UniqueIds:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
+
+    def lookout(self, header: Header) -> Lookout | None:
+        """Over the ids that are given, where none was before and keys have none of their own."""
+        is_plain = header.initial is None and not header.independent
+        return IdLookout() if is_plain else None
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all ids, key by key if keys are independent."""
@@ -65,6 +74,29 @@ class UniqueIds:
             empty="" if count and count + len(before) > 1 else f"{count or 'no'} id was given",
             settle="a history in which two ids or more are given",
         )
+
+
+class IdLookout:
+    """Remembers ids as they are given, the first :data:`MOST_REMEMBERED` of them."""
+
+    def __init__(self) -> None:
+        self._given: dict[Any, int] = {}
+
+    def see(self, operation: Operation) -> Sighting | None:
+        """Take in the next record."""
+        is_given = operation.type == OK and operation.f == "generate" and operation.is_client
+        if not is_given or operation.value is None:
+            return None
+        if kind_of(operation.value) in ("truth", "map"):
+            return None
+        named = name(operation.value)
+        if named in self._given:
+            earlier = self._given[named]
+            message = f"the id {short(operation.value)} was given by record {earlier} too"
+            return sighting("duplicated", operation, message)
+        if len(self._given) < MOST_REMEMBERED:
+            self._given[named] = operation.index
+        return None
 
 
 def _doubt(initial: Any, odd: Sequence[Call]) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from harness.report.findings import fault_counts, findings, parts, texts, word_o
 from harness.report.head import head_of
 from harness.report.logs import NodeLog, read_logs
 from harness.report.model import Run, read_run
-from harness.report.plots import Plot, draw_plots
+from harness.report.plots import Plot, draw_plots, write_pictures
 from harness.report.timeline import script_json, timeline_data
 from harness.report.wording import Wording
 from harness.store.runs import write_text
@@ -46,6 +47,7 @@ SCRIPTS = (
     "start.js",
 )
 """The page's program, in the order in which its files are joined."""
+PILLOW = "pip install 'polygraph-db[plots]'"
 
 
 def render(run_dir: Path, bounds: Bounds = USUAL, *, history: History | None = None) -> Path:
@@ -84,7 +86,8 @@ def _html(run: Run, plots_folder: Folder | None) -> str:
     )
     program = "\n".join(_asset(name) for name in SCRIPTS)
     program = f'(() => {{\n"use strict";\n{program}\n}})();\n'
-    page: str = _template(wording).render(
+    page: str = _template().render(
+        wording=wording,
         verdict=_verdict(run.verdict),
         head=head_of(run),
         cast=cast_of(shown(run.verdict.get("why") or "", 4000), cases, run.calls, wording),
@@ -113,8 +116,10 @@ def _html(run: Run, plots_folder: Folder | None) -> str:
     return page
 
 
-def _template(wording: Wording) -> Any:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
+@cache
+def _template() -> Any:
+    """Read and compiled once a process."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined, pass_context
 
     environment = Environment(
         loader=FunctionLoader(_asset),
@@ -124,8 +129,14 @@ def _template(wording: Wording) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(seconds=wording.moment, duration=duration)
+    environment.filters.update(seconds=pass_context(_moment), duration=duration)
     return environment.get_template("report.html.j2")
+
+
+def _moment(context: Any, time_ns: float | None) -> str:
+    """A time in the words of the run that is drawn, which may know none."""
+    wording: Wording = context["wording"]
+    return wording.moment(time_ns)
 
 
 def _last_look(value: Any) -> Any:
@@ -152,17 +163,23 @@ def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plots(run: Run, folder: Folder | None) -> tuple[list[Plot], str]:
-    """The plots and, where there are none, the reason."""
+    """The plots, also as files in ``folder`` if it is given; and what there is to say of them."""
     if not run.calls.is_timed:
         return [], "The history has no times, so there is neither a latency nor a rate to plot."
+    plots = draw_plots(run.calls, run.bands)
+    if not plots:
+        return [], "No operation completed, so there is nothing to plot."
     try:
-        plots = draw_plots(run.calls, run.bands, folder)
+        if folder is not None:
+            write_pictures(plots, folder)
     except ImportError:
-        return [], "matplotlib is not installed; pip install 'polygraph-db[plots]' draws them."
+        return (
+            plots,
+            f"Pillow is not installed, so these are not in plots/ too; {PILLOW} brings it.",
+        )
     except OSError as error:
         run.notices.append(f"The pictures in plots/ are not written: {error.strerror or error}")
-        return _plots(run, None)
-    return plots, "" if plots else "No operation completed, so there is nothing to plot."
+    return plots, ""
 
 
 def _for_timeline(case: Case) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from harness.cluster import providers
 from harness.cluster.provider import PROVIDER_VARIABLE, AsksFirst, Provider, Request
@@ -30,6 +30,7 @@ from harness.linux.surroundings import program
 from harness.option import MOST_SECRET_BYTES, Option
 from harness.plugins import Registry
 from harness.run.interrupts import Interrupts, stop_on_interrupt
+from harness.run.onlooker import Onlooker, checkers_of
 from harness.run.preparation import prepare, request_of
 from harness.store.ended import write_end
 from harness.store.run_log import RunLog
@@ -43,6 +44,11 @@ from harness.store.runs import (
 )
 from harness.store.scenario import Scenario
 from harness.wording import named
+
+PRESENT: Final = (
+    "limit_s", "operations", "faults", "nodes", "last_error", "pace", "bands", "watched", "anomaly"
+)  # fmt: skip
+"""What is kept of a progress event."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,10 @@ def run(
             log.write(f"begin, by {request.provider}: {scenario.command()}")
             if not runs_already:  # else only it can tell
                 write_text(kept, scenario.to_toml(parts.system.versions()))
-            remember = _remembering(run_dir, on_event)
-            with stop_on_interrupt(remember) as interrupts:
+            judges = checkers_of(parts.workload.checkers, scenario.options, registry)
+            onlooker = Onlooker(run_dir, judges)
+            remember = _remembering(run_dir, onlooker, on_event)
+            with contextlib.closing(onlooker), stop_on_interrupt(remember) as interrupts:
                 on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
                 leave = scenario.leave_db_running
                 end = _follow(
@@ -99,6 +107,8 @@ def run(
                     log,
                     scenario.secret_values,
                 )
+            if onlooker.trouble:
+                log.write(onlooker.trouble)
     return Outcome(end[0], run_dir, read_json(run_dir / "verdict.json"), end[1])
 
 
@@ -137,17 +147,21 @@ def _say_end(run_dir: Path, code: int, message: str) -> None:
 
 
 def _remembering(
-    run_dir: Path, on_event: Callable[[Mapping[str, Any]], None]
+    run_dir: Path, onlooker: Onlooker, on_event: Callable[[Mapping[str, Any]], None]
 ) -> Callable[[Mapping[str, Any]], None]:
-    """``on_event``, with the present kept in ``evidence/progress.json`` for whoever looks on."""
+    """``on_event``, with the present kept in ``evidence/progress.json`` for whoever looks on.
+
+    Progress is told with what an onlooker sees beside it.
+    """
     present: dict[str, Any] = {}
 
     def remember(event: Mapping[str, Any]) -> None:
+        event = onlooker.hear(event)
         if event.get("event") == "phase":
             present["phase"] = event.get("name")
         if event.get("event") == "progress":
             present["time_s"] = float(event.get("time_ns", 0)) / 1e9
-            for name in ("limit_s", "operations", "faults", "nodes", "last_error"):
+            for name in PRESENT:
                 present[name] = event.get(name)
         if event.get("event") in ("phase", "progress"):
             with contextlib.suppress(StoreError):  # nothing depends on it

@@ -122,6 +122,41 @@ class Progress(TypedDict, total=False):
     faults: list[str]
     nodes: dict[str, str]
     last_error: str | None
+    pace: Pace
+    bands: list[Band]
+    watched: list[str]
+    anomaly: Sighted | None
+
+
+class Pace(TypedDict, total=False):
+    """Rate and latency by buckets of ``width_s``, the first from the start of the run."""
+
+    width_s: float
+    ok: list[int]
+    fail: list[int]
+    info: list[int]
+    p50_ms: list[float | None]
+    p99_ms: list[float | None]
+
+
+class Band(TypedDict):
+    """A fault that was injected; ``end_s`` is none while it is in force."""
+
+    fault: str
+    targets: list[str]
+    start_s: float
+    end_s: float | None
+    bit: bool
+
+
+class Sighted(TypedDict):
+    """The first anomaly that was told while the run went on."""
+
+    checker: str
+    kind: str
+    time_s: float
+    index: int
+    message: str
 
 
 class End(TypedDict):

@@ -21,6 +21,7 @@ from checkers.elle.lists.initial import (
     not_begun_with,
     without_initial,
 )
+from checkers.elle.lists.lookout import ListLookout
 from checkers.elle.lists.versions import Versions, version_orders
 from checkers.elle.options import Options
 from checkers.elle.slices import slices
@@ -29,8 +30,17 @@ from checkers.elle.transactions import (
     Transactions,
     transactions,
 )
-from checkers.isolation.list_append.put_lists import are_registers, judged_as_registers
+from checkers.isolation.list_append.put_lists import (
+    APPENDS as APPENDS_MADE,
+)
+from checkers.isolation.list_append.put_lists import (
+    GET_AND_PUT,
+    are_registers,
+    judged_as_registers,
+)
 from harness.history.columns import columns
+from harness.history.operation import Header
+from harness.verdict.lookout import Lookout
 from harness.verdict.record import Record
 from harness.verdict.steps import OTHER_MODEL, UNIQUE_VALUES
 from harness.verdict.verdict import UNKNOWN, Budget, Checker, Verdict, untested
@@ -63,6 +73,10 @@ class ListAppend:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
+
+    def lookout(self, header: Header) -> Lookout | None:
+        """Over the lists, where appends are the system's own."""
+        return None if header.options.get(APPENDS_MADE) == GET_AND_PUT else ListLookout()
 
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all transactions of ``record``."""

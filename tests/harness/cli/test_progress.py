@@ -84,3 +84,17 @@ def test_no_color_is_honoured(monkeypatch: Any) -> None:
 
 def test_control_characters_are_spelled_out() -> None:
     assert printable("a\x1b[31mb\x00\n") == "a\\x1b[31mb\\x00\n"
+
+
+def test_the_first_anomaly_is_told_once_and_latencies_each_ten_seconds() -> None:
+    now_s, stream = 0.0, io.StringIO()
+    show = lines(stream, lambda: now_s)
+    found = {"kind": "stale-read", "time_s": 4.2, "index": 9, "message": "read found 1"}
+    pace = {"width_s": 0.5, "p50_ms": [1.0, 2.0], "p99_ms": [9.0, None]}
+    for second in range(1, 12):
+        now_s = float(second)
+        show(tick(now_s, second * 100, anomaly=found if second > 4 else None, pace=pace))
+    assert stream.getvalue().splitlines() == [
+        "first anomaly so far: stale-read at 4.2 s: read found 1",
+        "begin  10/60 s  100 ops/s; p50 2 ms, p99 9 ms; read 1000 ok 0 fail 0 info",
+    ]

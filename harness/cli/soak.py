@@ -22,7 +22,7 @@ import click
 from harness.cli.flags import flag
 from harness.cli.speech import say
 from harness.cli.test import VERB as TEST
-from harness.cli.test import SystemVerb, scenario_of, told_or_kept
+from harness.cli.test import SystemVerb, agreement, scenario_of, told_or_kept
 from harness.errors import EXIT_INTERRUPTED, StoreError, UsageError, cannot_write
 from harness.linux.stopping import how_stopped
 from harness.linux.surroundings import program
@@ -39,6 +39,8 @@ MOST_WHY = 160
 """Letters of a run's reason in its line; the page has it whole."""
 SOAK = "The soak"
 RESULTS = "Results"
+AGREED = "--yes"
+"""To a run of the soak: what its warning would say was agreed to."""
 OUTPUTS = ("junit", "junit_unknown", "artifacts")
 """Flags that say what else to write, not what to run."""
 OWN = {
@@ -81,9 +83,10 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     from harness.cli.soak_progress import block
     from harness.soak.loop import Loop
 
-    book = _resumed(flags) if flags["resume"] else _begun(flags)
+    book, agreed = _resumed(flags) if flags["resume"] else _begun(flags)
     report = _Reporter(book, flags)
     command = program("harness.cli.soak_run")
+    command += [AGREED] if agreed else []
     try:
         with block(book) as show:
 
@@ -106,7 +109,7 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
 VERB.params[0:0] = SHARED
 
 
-def _resumed(flags: Mapping[str, Any]) -> Book:
+def _resumed(flags: Mapping[str, Any]) -> tuple[Book, bool]:
     """The book to go on with, which may be another's: its plug-ins are loaded only if named."""
     from harness.soak.book import Book, read
     from harness.store.scenario import refuse_unnamed
@@ -114,10 +117,35 @@ def _resumed(flags: Mapping[str, Any]) -> Book:
     folder = Path(flags["resume"])
     settings, _, _ = read(folder)
     refuse_unnamed(settings.scenario, map(Path, flags["plugin"]), f"the soak in {folder}")
-    return Book.resume(folder, time.time_ns())
+    agreed = _agreed(settings, flags)
+    return Book.resume(folder, time.time_ns()), agreed
 
 
-def _begun(flags: Mapping[str, Any]) -> Book:
+def _agreed(settings: Settings, flags: Mapping[str, Any]) -> bool:
+    """Whether its runs do something to what is not ours, to which the user has agreed once."""
+    from harness.cluster import providers
+    from harness.cluster.provider import AsksFirst
+    from harness.run.front import ask_first
+    from harness.run.preparation import prepare
+    from harness.run.scenario import resolve
+    from harness.store.scenario import registry_of
+
+    registry = registry_of(settings.scenario)
+    scenario = resolve(settings.scenario, registry)
+    attaches = bool(scenario.all_options.get("attach"))
+    if not attaches and not isinstance(providers.of(scenario.provider), AsksFirst):
+        return False
+    if attaches and scenario.nemesis and settings.parallel > 1:
+        raise UsageError(
+            f"--parallel {settings.parallel}: runs side by side would break the same cluster, and"
+            " none could tell its own faults from another's",
+            "--parallel 1, where something is attached to",
+        )
+    ask_first(prepare(scenario, registry), agreement(flags["yes"]))
+    return True
+
+
+def _begun(flags: Mapping[str, Any]) -> tuple[Book, bool]:
     from harness.run.preparation import prepare
     from harness.soak.book import Book
     from harness.store.scenario import registry_of
@@ -137,9 +165,10 @@ def _begun(flags: Mapping[str, Any]) -> Book:
         os.environ[Option(name=name).twin] = value
     settings = _settings(scenario, flags)
     prepare(scenario, registry_of(scenario.flat()))  # what is impossible is refused once, and now
+    agreed = _agreed(settings, flags)
     now = datetime.now()
     name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    return Book.create(flags["store"].resolve() / "soaks" / name, settings)
+    return Book.create(flags["store"].resolve() / "soaks" / name, settings), agreed
 
 
 def _settings(scenario: Scenario, flags: Mapping[str, Any]) -> Settings:

@@ -66,6 +66,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "harness.scenarios": frozenset(),
     "systems": CONTRACT,
     "systems.drivers": CONTRACT,
+    "systems.duckdb": CONTRACT | {"systems.drivers"},
     "systems.etcd": CONTRACT | {"systems.drivers"},
     "systems.redis": CONTRACT | {"systems.drivers"},
     "systems.sqlite": CONTRACT | {"systems.drivers"},

@@ -69,6 +69,7 @@ _NEMESES: Final = {
     "process.restart": "restart",
 }
 _SYSTEMS: Final = {
+    "duckdb": "duckdb",
     "etcd": "etcd",
     "redis": "redis valkey",
     "sqlite": "sqlite",

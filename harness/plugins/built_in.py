@@ -71,6 +71,7 @@ _NEMESES: Final = {
 _SYSTEMS: Final = {
     "duckdb": "duckdb",
     "etcd": "etcd",
+    "postgresql": "postgresql",
     "redis": "redis valkey",
     "sqlite": "sqlite",
 }

@@ -171,7 +171,7 @@ _PATTERNS: Final = {
     "data-race": ["^WARNING: DATA RACE"],
     "panic": ["^panic: "],
     "fatal-error": ['"level":"fatal"'],
-    "corrupt": ["^SQLITE_CORRUPT"],
+    "corruption": ["^SQLITE_CORRUPT"],
 }
 _SAID: Final = (
     (
@@ -196,7 +196,7 @@ _SAID: Final = (
         "panic: assertion failed: Page expected to be: 7, but self identifies as 0",
     ),
     (
-        "corrupt",
+        "corruption",
         "A database found a file of its own that is not as it may be: it was written in part.",
         "SQLITE_CORRUPT: database disk image is malformed",
     ),

@@ -49,12 +49,15 @@ class Embedded:
         }
 
     def flags(self) -> Sequence[str]:
-        """The server's flags by the options."""
-        raise NotImplementedError
+        """The server's flags by the options; none, unless the library has some."""
+        return ()
 
     def is_definite(self, name: str, text: str) -> bool:
-        """Whether an error says that a statement that commits itself changed nothing."""
-        raise NotImplementedError
+        """Whether an error says that a statement that commits itself changed nothing.
+
+        Of no error is that known, unless the library tells.
+        """
+        return False
 
     def serving(self, stage: Stage) -> Sequence[Node]:
         """The nodes that have a server."""
@@ -74,7 +77,7 @@ class Embedded:
 
     def log_patterns(self) -> Mapping[str, Sequence[str]]:
         """What the library says of what is broken, and a server that broke off."""
-        return {"corrupt": self.broken, "panic": [r"Traceback \(most recent call last\)"]}
+        return {"corruption": self.broken, "panic": [r"Traceback \(most recent call last\)"]}
 
     def expected_lines(self) -> Mapping[str, Sequence[str]]:
         """Such lines are expected after nothing."""

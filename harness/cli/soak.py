@@ -41,6 +41,11 @@ SOAK = "The soak"
 RESULTS = "Results"
 OUTPUTS = ("junit", "junit_unknown", "artifacts")
 """Flags that say what else to write, not what to run."""
+OWN = {
+    "runs", "duration", "until_failure", "until_known", "parallel", "confidence", "at_most",
+    "hard_limit", "resume", "as_json", *OUTPUTS,
+}  # fmt: skip
+"""Flags that are none of a run."""
 
 SHARED = [param for param in TEST.params if param.name not in ("as_json", "print_config")]
 
@@ -49,6 +54,9 @@ SHARED = [param for param in TEST.params if param.name not in ("as_json", "print
 @flag("runs", int, least=1, group=SOAK, help="how many runs, set beforehand")
 @flag("duration", Duration, above=0, group=SOAK, help="begin no further run after this time")
 @flag("until_failure", bool, group=SOAK, help="stop at the first violation")
+@flag(
+    "until_known", bool, group=SOAK, help="stop once it is shown that the rate is at most, or above"
+)
 @flag("parallel", int, least=1, default=1, group=SOAK, help="clusters side by side")
 @flag("confidence", float, default=0.95, group=SOAK, help="of the interval")
 @flag("at_most", float, default=0.05, group=SOAK, help="the failure rate to rule out")
@@ -114,7 +122,15 @@ def _begun(flags: Mapping[str, Any]) -> Book:
     from harness.soak.book import Book
     from harness.store.scenario import registry_of
 
-    names = ("runs", "duration", "until_failure", "parallel", "confidence", "at_most")
+    names = (
+        "runs",
+        "duration",
+        "until_failure",
+        "until_known",
+        "parallel",
+        "confidence",
+        "at_most",
+    )
     own = {*names, *OUTPUTS, "hard_limit", "resume", "as_json"}
     scenario = scenario_of({name: value for name, value in flags.items() if name not in own})
     for name, value in scenario.secret_values.items():  # each run is a process that inherits them
@@ -130,8 +146,13 @@ def _settings(scenario: Scenario, flags: Mapping[str, Any]) -> Settings:
     from harness.soak.book import Settings
 
     duration_s = flags["duration"]
-    if flags["runs"] is None and duration_s is None and not flags["until_failure"]:
-        raise UsageError("a soak needs an end", "--runs 20, --duration 8h or --until-failure")
+    ends = (flags["runs"], duration_s, flags["until_failure"], flags["until_known"])
+    if not any(ends):
+        ways = "--runs 20, --duration 8h, --until-failure or --until-known --at-most 0.01"
+        raise UsageError("a soak needs an end", ways)
+    if flags["until_failure"] and flags["until_known"]:
+        why = "the first failure does not show a rate: name one of them"
+        raise UsageError(f"--until-failure and --until-known: {why}")
     for name in ("confidence", "at_most"):
         if not 0 < flags[name] < 1:
             raise UsageError(f"--{name.replace('_', '-')} must lie between 0 and 1")
@@ -145,6 +166,7 @@ def _settings(scenario: Scenario, flags: Mapping[str, Any]) -> Settings:
         runs=flags["runs"],
         duration_s=duration_s,
         until_failure=flags["until_failure"],
+        until_known=flags["until_known"],
         parallel=flags["parallel"],
         confidence=flags["confidence"],
         at_most=flags["at_most"],

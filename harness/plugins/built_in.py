@@ -70,6 +70,7 @@ _NEMESES: Final = {
 }
 _SYSTEMS: Final = {
     "etcd": "etcd",
+    "postgresql": "postgresql",
     "redis": "redis valkey",
     "sqlite": "sqlite",
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from harness.report.intervals import Calls
 from harness.report.lanes import draw
 from harness.report.logs import NodeLog, read_logs
 from harness.report.model import Run, read_run
-from harness.report.plots import Plot, draw_plots
+from harness.report.plots import Plot, draw_plots, write_pictures
 from harness.report.timeline import script_json, timeline_data
 from harness.report.wording import Wording
 from harness.store.ended import why_no_verdict
@@ -58,6 +59,7 @@ SCRIPTS = (
     "start.js",
 )
 """The page's program, in the order in which its files are joined."""
+PILLOW = "pip install 'polygraph-db[plots]'"
 
 
 def render(run_dir: Path, bounds: Bounds = USUAL, *, history: History | None = None) -> Path:
@@ -120,7 +122,9 @@ def _html(run: Run, plots_folder: Folder | None) -> str:
     return page
 
 
+@cache
 def _template() -> Any:
+    """Read and compiled once a process."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
@@ -176,15 +180,21 @@ def _other_claim(claim: Any) -> dict[str, Any] | None:
 
 
 def _plots(run: Run, folder: Folder | None) -> tuple[list[Plot], str]:
-    """The plots and, where there are none, the reason."""
+    """The plots, also as files in ``folder`` if it is given; and what there is to say of them."""
+    plots = draw_plots(run.calls, run.bands)
+    if not plots:
+        return [], "No operation completed, so there is nothing to plot."
     try:
-        plots = draw_plots(run.calls, run.bands, folder)
+        if folder is not None:
+            write_pictures(plots, folder)
     except ImportError:
-        return [], "matplotlib is not installed; pip install 'polygraph-db[plots]' draws them."
+        return (
+            plots,
+            f"Pillow is not installed, so these are not in plots/ too; {PILLOW} brings it.",
+        )
     except OSError as error:
         run.notices.append(f"The pictures in plots/ are not written: {error.strerror or error}")
-        return _plots(run, None)
-    return plots, "" if plots else "No operation completed, so there is nothing to plot."
+    return plots, ""
 
 
 def _anomaly(run: Run, finding: Finding, wording: Wording) -> dict[str, Any]:

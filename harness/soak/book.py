@@ -38,7 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a soak was asked to do; the first line of its book.
 
     ``scenario`` is the flat table of every run without its seed; ``runs`` of ``None`` is no
-    limit; times are seconds; ``at_most`` is the failure rate that one wants to rule out.
+    limit; times are seconds; ``at_most`` is the failure rate that one wants to rule out, and
+    ``until_known`` stops as soon as it is known whether it is so.
     """
 
     soak: int = 1
@@ -52,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     at_most: float
     hard_limit_s: float
     start_wall_ns: int
+    until_known: bool = False
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -33,6 +33,7 @@ from harness.errors import (
 )
 from harness.linux.stopping import Wishes, handled_by
 from harness.soak.book import Book, Entry, seed_of
+from harness.soak.summary import known_of
 from harness.store.runs import write_text
 from harness.store.untrusted import MOST_JSON_BYTES, Folder, parsed_json
 
@@ -114,6 +115,8 @@ class Loop:
         if self.is_stopped or (
             settings.until_failure and any(entry.outcome == "violation" for entry in done)
         ):
+            return False
+        if settings.until_known and known_of(settings, done):
             return False
         if any(entry.exit == EXIT_USAGE for entry in done):  # no seed makes it possible
             return False

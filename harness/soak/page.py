@@ -90,6 +90,8 @@ def needed(summary: Mapping[str, Any]) -> str:
     """What is still missing to show the rate that was asked for."""
     more, rate = summary["runs_still_needed"], f"{summary['at_most'] * 100:.3g} %"
     confidence = f"{summary['estimate']['confidence'] * 100:.4g} %"
+    if summary.get("known") == "above":
+        return f"That the failure rate is above {rate} is shown, with {confidence} confidence."
     if more is None:
         return ""
     if more == 0:

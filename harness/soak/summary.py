@@ -16,6 +16,7 @@ from harness.errors import (
     EXIT_VALID,
 )
 from harness.soak.book import OUTCOMES, Entry, Settings, ended
+from harness.soak.sequences import Known, known
 from harness.soak.statistics import Estimate, Rule, estimate, runs_still_needed
 
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
@@ -27,9 +28,10 @@ def summarize(
     """``summary.json``: counts, estimate, groups of violations and every run."""
     runs = ended(entries)
     counts = {outcome: sum(run.outcome == outcome for run in runs) for outcome in OUTCOMES}
-    decided = [run for run in runs if run.outcome in ("passed", "violation")]
     is_whole = not (interrupted or under_way)
-    found = rate(settings, decided, rule_of(settings, len(runs), is_whole=is_whole))
+    rule = rule_of(settings, len(runs), is_whole=is_whole)
+    decided = decided_in(runs if rule != "any-time" else in_order(runs))
+    found = rate(settings, decided, rule)
     return {
         "soak": 1,
         "seed": settings.seed,
@@ -43,6 +45,7 @@ def summarize(
         "sentence": found.sentence(),
         "at_most": settings.at_most,
         "runs_still_needed": still_needed(settings, decided),
+        "known": known_of(settings, runs) if settings.until_known else "",
         "groups": groups(runs),
         "exit": exit_code(runs),
         "results": [result(run) for run in runs],
@@ -53,9 +56,11 @@ def rule_of(settings: Settings, runs: int, *, is_whole: bool) -> Rule:
     """What set the number of runs, which decides what may be said of the rate."""
     if settings.until_failure:
         return "until-failure"
+    if settings.until_known:
+        return "any-time"
     if settings.runs is not None and runs >= settings.runs:
         return "fixed-n"
-    return "fixed-time" if settings.duration_s is not None and is_whole else "unfinished"
+    return "fixed-time" if settings.duration_s is not None and is_whole else "any-time"
 
 
 def rate(settings: Settings, decided: Sequence[Entry], rule: Rule) -> Estimate:
@@ -71,12 +76,39 @@ def rate(settings: Settings, decided: Sequence[Entry], rule: Rule) -> Estimate:
     return estimate(len(decided), failures, settings.confidence, rule)
 
 
+def decided_in(runs: Sequence[Entry]) -> list[Entry]:
+    """Those that passed or failed."""
+    return [run for run in runs if run.outcome in ("passed", "violation")]
+
+
+def in_order(runs: Sequence[Entry]) -> list[Entry]:
+    """The ended runs before the first that has not ended.
+
+    With several side by side a short run ends before a longer one that began earlier; if how long
+    a run takes tells of its outcome, those that have ended by now are a biased choice.
+    """
+    return [run for at, run in enumerate(runs, 1) if run.number == at]
+
+
+def known_of(settings: Settings, runs: Sequence[Entry]) -> Known:
+    """What is shown by now of the rate that was asked for."""
+    decided = decided_in(in_order(runs))
+    failures = sum(run.outcome == "violation" for run in decided)
+    return known(len(decided), failures, settings.at_most, settings.confidence)
+
+
 def still_needed(settings: Settings, decided: Sequence[Entry]) -> int | None:
     """Further passing runs until the failure rate is shown to be at most what was asked."""
     if settings.until_failure:
         return None
     failures = sum(run.outcome == "violation" for run in decided)
-    return runs_still_needed(len(decided), failures, settings.confidence, settings.at_most)
+    return runs_still_needed(
+        len(decided),
+        failures,
+        settings.confidence,
+        settings.at_most,
+        any_time=settings.until_known,
+    )
 
 
 def groups(runs: Sequence[Entry]) -> list[dict[str, Any]]:

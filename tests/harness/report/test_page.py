@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -371,16 +372,15 @@ def test_plots_are_written_beside_the_page_and_stand_in_it(invalid_run: Path) ->
     assert any(name.startswith("latency-raw-") for name in page_of(invalid_run).all_ids())
 
 
-def test_without_matplotlib_the_page_says_how_to_get_plots(
+def test_without_pillow_the_page_has_its_plots_and_says_how_to_get_files(
     make_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(*_: Any) -> None:
-        raise ImportError("no matplotlib")
-
-    monkeypatch.setattr("harness.report.page.draw_plots", missing)
+    monkeypatch.setitem(sys.modules, "PIL", None)
     folder = make_run(count=30)
     render(folder)
     assert "polygraph-db[plots]" in page_of(folder).text
+    assert any(name.startswith("latency-raw-") for name in page_of(folder).all_ids())
+    assert not list(folder.glob("plots/*"))
 
 
 @pytest.mark.slow

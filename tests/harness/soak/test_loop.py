@@ -103,6 +103,17 @@ def test_until_failure_stops_at_the_first_violation(tmp_path: Path, script: Path
     assert summary["groups"][0]["signatures"] == ["linearizable: stale-read"]
 
 
+@pytest.mark.parametrize(("mode", "known", "runs"), [("pass", "at most", 6), ("fail", "above", 5)])
+def test_until_known_stops_as_soon_as_it_is(
+    tmp_path: Path, script: Path, mode: str, known: str, runs: int
+) -> None:
+    asked = {"scenario": {"mode": mode}, "until_known": True, "runs": None, "parallel": 1}
+    book = soak(tmp_path / "soak", script, at_most=0.45, **asked)
+    assert len(book.ended()) == runs
+    summary = summarize(book.settings, book.entries, interrupted=False)
+    assert (summary["known"], summary["estimate"]["rule"]) == (known, "any-time")
+
+
 def test_a_run_over_its_hard_limit_is_killed_and_is_infrastructure(
     tmp_path: Path, script: Path
 ) -> None:

@@ -72,6 +72,23 @@ def test_counts_are_kept_apart_and_only_decided_runs_estimate() -> None:
     assert [group["runs"] for group in summary["groups"]] == [[2, 5], [6]]
 
 
+def test_runs_that_ended_before_an_earlier_one_do_not_count_yet() -> None:
+    some = [entry for entry in ALL if entry.number != 2]
+    estimate = summarize(settings(), some, interrupted=False, under_way=True)["estimate"]
+    assert (estimate["runs"], estimate["failures"]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("exit_codes", "known", "said"),
+    [([0] * 9, "at most", "at most 50 % is shown"), ([1] * 12, "above", "above 50 % is shown")],
+)
+def test_what_is_known_of_the_rate_is_said(exit_codes: list[int], known: str, said: str) -> None:
+    runs = [run(number, code) for number, code in enumerate(exit_codes, 1)]
+    summary = summarize(settings(until_known=True, runs=None), runs, interrupted=False)
+    assert summary["known"] == known
+    assert said in needed(summary)
+
+
 def test_runs_after_the_first_failure_do_not_count_in_a_loop_until_failure() -> None:
     estimate = summarize(settings(until_failure=True), ALL, interrupted=False)["estimate"]
     assert (estimate["runs"], estimate["failures"], estimate["rule"]) == (2, 1, "until-failure")
@@ -81,12 +98,13 @@ def test_runs_after_the_first_failure_do_not_count_in_a_loop_until_failure() -> 
     ("asked", "state", "rule", "said"),
     [
         ({"runs": 6}, {}, "fixed-n", "set beforehand"),
-        ({"runs": 9}, {"interrupted": True}, "unfinished", "not stopped because of what it found"),
-        ({"runs": 9}, {"under_way": True}, "unfinished", "of the runs so far"),
+        ({"runs": 9}, {"interrupted": True}, "any-time", "whyever one stops"),
+        ({"runs": 9}, {"under_way": True}, "any-time", "of the runs so far"),
         ({"runs": None, "duration_s": 9.0}, {}, "fixed-time", "set by the clock"),
         ({"runs": 9, "duration_s": 9.0}, {}, "fixed-time", "set by the clock"),
-        ({"runs": None, "duration_s": 9.0}, {"under_way": True}, "unfinished", "so far"),
+        ({"runs": None, "duration_s": 9.0}, {"under_way": True}, "any-time", "so far"),
         ({"runs": None, "until_failure": True}, {}, "until-failure", "geometric"),
+        ({"runs": 6, "until_known": True}, {}, "any-time", "whenever one looks"),
     ],
 )
 def test_what_set_the_number_of_runs_is_said_as_it_was(

@@ -16,12 +16,12 @@ from harness.judge.annotations import with_annotations
 from harness.judge.claims import ASSUMED, DOCUMENTED, NO_MODEL
 from harness.judge.counting import count_faults
 from harness.judge.fault_free import FaultFree, fault_free_first
-from harness.judge.health import HealthFinding
+from harness.judge.health import INTERRUPTED, HealthFinding
 from harness.judge.infrastructure import excused
 from harness.judge.settling import steps
 from harness.judge.witnesses import witnesses
 from harness.verdict.record import Record
-from harness.verdict.steps import DECIDES_THE_CLAIM
+from harness.verdict.steps import DECIDES_THE_CLAIM, RUN_AGAIN
 from harness.verdict.verdict import UNKNOWN, Valid, Verdict, worst
 from harness.verdict.verdict_file import PlacedAnswer, VerdictFile
 
@@ -71,8 +71,9 @@ def compose(
     answers = {name: excused(name, answer, run) for name, answer in answers.items()}
     answers = {name: with_annotations(answer, found) for name, answer in answers.items()}
     of = [str(ability) for ability in run.get("claims_of") or ()]
+    reasons = _without_what_follows(answers, health_findings)
     parts = [
-        _part(name, answer, claims, fault_free.get(name, {})) for name, answer in answers.items()
+        _part(name, answer, claims, fault_free.get(name, {})) for name, answer in reasons.items()
     ]
     parts += [Part(UNKNOWN, each.message) for each in health_findings if each.level == "unknown"]
     operations = record.history.outcomes
@@ -82,7 +83,8 @@ def compose(
     valid = worst(part.valid for part in parts)
     return {
         "valid": valid,
-        "why": _why(valid, parts, _claim_in_words(claims, of, by)),
+        "why": _why(valid, parts, _claim_in_words(claims, of, by))
+        + _so_far(valid, answers, health_findings, operations),
         "claims": list(claims),
         "claims_of": of,
         "claims_by": by,
@@ -94,13 +96,43 @@ def compose(
         "operations": operations,
         "faults": count_faults(record.faults or (), requested_faults),
         "health": [finding.as_json() for finding in health_findings],
-        "settle": steps(valid, health_findings, answers, bare, is_run=_is_run(record)),
+        "settle": steps(valid, health_findings, reasons, bare, is_run=_is_run(record)),
         "checkers": {
             name: _placed(answer, fault_free.get(name, {})) for name, answer in answers.items()
         },
         "notices": list(record.history.notices),
         "partial": record.history.partial,
     }
+
+
+def _without_what_follows(
+    answers: Mapping[str, Verdict], health_findings: Sequence[HealthFinding]
+) -> dict[str, Verdict]:
+    """``answers`` without those that lack only the rest of a run that was interrupted.
+
+    That it was is told already.
+    """
+    was_interrupted = any(finding.check == INTERRUPTED for finding in health_findings)
+    return {
+        name: answer
+        for name, answer in answers.items()
+        if not (was_interrupted and answer.valid == UNKNOWN and answer.settle == RUN_AGAIN)
+    }
+
+
+def _so_far(
+    valid: Valid,
+    answers: Mapping[str, Verdict],
+    health_findings: Sequence[HealthFinding],
+    operations: Mapping[str, Mapping[str, int]],
+) -> str:
+    """Of a run that was interrupted: that nothing was found until then, if that is so."""
+    was_interrupted = any(finding.check == INTERRUPTED for finding in health_findings)
+    count = sum(sum(by_type.values()) for by_type in operations.values())
+    found = any(answer.anomalies for answer in answers.values())
+    if valid != UNKNOWN or not was_interrupted or found or not count:
+        return ""
+    return f"; nothing was found in {count:,} operations"
 
 
 def against_claims(

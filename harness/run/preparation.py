@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cluster.provider import Request
+from harness.cluster import providers
+from harness.cluster.provider import PlacesRoles, Request
 from harness.contract.action import Action
 from harness.contract.command import CommandClient, abilities_of
 from harness.contract.fault import AimsAtRoles, Fault
-from harness.contract.roles import Role
+from harness.contract.roles import Role, checked
 from harness.contract.system import FaultDurations, OfRoles, System, roles_of
 from harness.contract.workload import Workload, WorkloadOptions
 from harness.errors import UsageError
@@ -74,7 +75,7 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
     _refuse_missing_abilities(system, workload)
     registry.refuse_unowned("checkers", workload.checkers)
     _refuse_older_form(system)
-    roles = roles_of(system, scenario.node_names)
+    roles = _roles_of(system, scenario)
     faults = [registry.get("nemeses", name)(scenario.all_options) for name in scenario.nemesis]
     for fault in faults:
         if isinstance(fault, AimsAtRoles):
@@ -91,6 +92,15 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
         claim,
         other_claim_of(system, workload, claim),
     )
+
+
+def _roles_of(system: System, scenario: Scenario) -> Sequence[Role]:
+    """Who does what: as the system has it, or as those are that run already."""
+    names = scenario.node_names
+    roles, provider = roles_of(system, names), providers.of(scenario.provider)
+    if isinstance(provider, PlacesRoles):
+        return checked(system.name, provider.placed(scenario.all_options, names, roles), names)
+    return roles
 
 
 def request_of(parts: Parts, chosen: str | None = None) -> Request:

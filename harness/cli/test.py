@@ -82,7 +82,7 @@ def run_flags(command: Command) -> Command:
 @run_flags
 @flag("scenario", group=RUN, help="a TOML file of these flags, or a shipped one; flags win")
 @flag("print_config", bool, group=RUN, help="print the complete scenario, run nothing")
-@flag("yes", bool, group=RUN, help="agree to what a run does to endpoints that run already")
+@flag("yes", bool, group=RUN, help="agree to what a run does to what runs already")
 @store_option
 @json_option
 @click.pass_context

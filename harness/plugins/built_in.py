@@ -71,6 +71,7 @@ _NEMESES: Final = {
 _SYSTEMS: Final = {
     "duckdb": "duckdb",
     "etcd": "etcd",
+    "mariadb": "mariadb",
     "postgresql": "postgresql",
     "redis": "redis valkey",
     "sqlite": "sqlite",

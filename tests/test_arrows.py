@@ -69,6 +69,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "systems": CONTRACT,
     "systems.drivers": CONTRACT,
     "systems.etcd": CONTRACT | {"systems.drivers"},
+    "systems.mariadb": CONTRACT | {"systems.drivers"},
     "systems.postgresql": CONTRACT | {"systems.drivers"},
     "systems.redis": CONTRACT | {"systems.drivers"},
     "systems.sqlite": CONTRACT | {"systems.drivers"},

@@ -70,6 +70,7 @@ _NEMESES: Final = {
 }
 _SYSTEMS: Final = {
     "etcd": "etcd",
+    "mariadb": "mariadb",
     "postgresql": "postgresql",
     "redis": "redis valkey",
     "sqlite": "sqlite",

@@ -300,6 +300,33 @@ class Durability(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Documentation:
+    """What a vendor's own pages promise of the settings in use, where users expect more.
+
+    ``models`` as :meth:`System.claims`; none where no model of consistency is promised.
+    ``not_durable`` says why what was acknowledged may be lost, in the vendor's sense. ``source`` is
+    where that stands: the address of a page.
+    """
+
+    models: Sequence[str] | Mapping[type, Sequence[str]] = ()
+    not_durable: str | None = None
+    source: str = ""
+
+
+@runtime_checkable
+class Documented(Protocol):
+    """A system whose documentation promises less than its users take for granted.
+
+    ``claims()`` is what they take for granted, and what a run is judged against;
+    ``--claims documented`` is against the documentation instead. Either verdict tells both.
+    """
+
+    def documented(self) -> Documentation | None:
+        """The documentation's promise with the options given; ``None`` if it is no less."""
+        ...
+
+
 @runtime_checkable
 class Primaries(Protocol):
     """A system that can tell which nodes lead now.

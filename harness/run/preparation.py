@@ -19,13 +19,13 @@ from harness.contract.action import Action
 from harness.contract.command import CommandClient, abilities_of
 from harness.contract.fault import AimsAtRoles, Fault
 from harness.contract.roles import Role, checked
-from harness.contract.system import Durability, FaultDurations, OfRoles, System, roles_of
+from harness.contract.system import FaultDurations, OfRoles, System, roles_of
 from harness.contract.workload import Workload, WorkloadOptions
 from harness.errors import UsageError
 from harness.evidence.milestones import names_of
 from harness.judge.claims import Claim
 from harness.plugins import Registry
-from harness.run.claims import claim_of
+from harness.run.claims import claim_of, other_claim_of
 from harness.run.schedule import Schedule, schedule
 from harness.run.schedule_file import complete, read_lines
 from harness.store.scenario import Scenario
@@ -45,6 +45,8 @@ class Parts:
     schedule: Schedule | None
     claim: Claim
     """What the verdict is against."""
+    other_claim: Claim | None = None
+    """What is claimed besides, and not judged."""
 
     @property
     def claims(self) -> list[str]:
@@ -54,7 +56,7 @@ class Parts:
     @property
     def not_durable(self) -> str | None:
         """Why acknowledged writes may be lost with the options given, if they may."""
-        return self.system.not_durable() if isinstance(self.system, Durability) else None
+        return self.claim.not_durable
 
 
 def prepare(scenario: Scenario, registry: Registry) -> Parts:
@@ -68,6 +70,7 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
             concurrency=scenario.threads,
             seed=scenario.seed,
             extra=scenario.all_options,
+            abilities=frozenset(system.abilities()),
         )
     )
     _refuse_missing_abilities(system, workload)
@@ -78,6 +81,7 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
     for fault in faults:
         if isinstance(fault, AimsAtRoles):
             fault.aim(roles)
+    claim = claim_of(system, workload, scenario.consistency_models, scenario.claims)
     return Parts(
         scenario,
         registry,
@@ -86,7 +90,8 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
         roles,
         faults,
         _schedule(scenario, system, faults),
-        claim_of(system, workload, scenario.consistency_models),
+        claim,
+        other_claim_of(system, workload, claim),
     )
 
 

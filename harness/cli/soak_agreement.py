@@ -1,4 +1,4 @@
-"""What the runs of a soak do to what is not ours: agreed to once, before the first of them begins."""
+"""What a soak does to what is not ours: agreed to once, before the first of its runs begins."""
 
 from __future__ import annotations
 

@@ -16,7 +16,13 @@ from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any
 
-from harness.contract.node import Daemon, HasProcesses, SignalsAtOnce
+from harness.contract.node import (
+    Cluster,
+    Daemon,
+    HasProcesses,
+    MayRefuseSignals,
+    SignalsAtOnce,
+)
 from harness.contract.roles import Place, Role
 from harness.contract.shot import Aside
 from harness.contract.system import Primaries, Stage, System, WithoutDaemons
@@ -33,6 +39,11 @@ def no_processes(system: System) -> str | None:
     if isinstance(system, WithoutDaemons) and system.without_daemons():
         return f"{system.name} starts no processes that it could hit"
     return None
+
+
+def not_signalled(cluster: Cluster) -> str | None:
+    """Why the processes of a cluster that runs already cannot be signalled, or ``None``."""
+    return cluster.signal_refusal() if isinstance(cluster, MayRefuseSignals) else None
 
 
 @dataclass(frozen=True)

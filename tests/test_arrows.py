@@ -52,8 +52,10 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "harness.cluster.plain": CONTRACT | {"harness.cluster", "harness.cluster.namespaces"},
     "harness.cluster.local": CONTRACT
     | {"harness.cluster", "harness.cluster.namespaces", "harness.cluster.plain"},
-    "harness.cluster.docker": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
-    "harness.cluster.ssh": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
+    "harness.cluster.docker": CONTRACT
+    | {"harness.cluster", "harness.cluster.existing", "harness.cluster.hands"},
+    "harness.cluster.ssh": CONTRACT
+    | {"harness.cluster", "harness.cluster.existing", "harness.cluster.hands"},
     "harness.cluster.existing": CONTRACT | {"harness.cluster"},
     "harness.evidence": CONTRACT,
     "harness.run": CONTRACT
@@ -61,11 +63,16 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "harness.conformance": CONTRACT | {"harness.cluster", "harness.run"},
     "harness.report": BASE | {"harness.history", "harness.verdict"},
     "harness.soak": BASE | {"harness.report"},
+    "harness.record": BASE | {"harness.history", "harness.scenarios", "harness.soak"},
     "harness.serve": BASE | {"harness.report", "harness.soak"},
     "harness.scenarios": frozenset(),
     "systems": CONTRACT,
     "systems.drivers": CONTRACT,
+    "systems.duckdb": CONTRACT | {"systems.drivers"},
     "systems.etcd": CONTRACT | {"systems.drivers"},
+    "systems.mariadb": CONTRACT | {"systems.drivers"},
+    "systems.postgresql": CONTRACT | {"systems.drivers"},
+    "systems.redis": CONTRACT | {"systems.drivers"},
     "systems.sqlite": CONTRACT | {"systems.drivers"},
     "workloads": CONTRACT | {"checkers.isolation"},
     "nemeses": CONTRACT,

@@ -157,10 +157,9 @@ def _candidates(graph: Graph) -> tuple[Int32s, Int32s, Int32s, Int8s]:
     candidates = places(graph.nodes, lambda some: stretch[some] >= 0)
     inside = [(label, *_inside(stretch, *edges)) for label, *edges in graph.timeless]
     inside += [(REALTIME, *edges) for edges in graph.realtime_edges(stretch)]
-    source, target = (
-        np.searchsorted(candidates, np.concatenate([part[end] for part in inside])).astype(np.int32)
-        for end in (1, 2)
-    )
+    number = stretch  # no longer needed: a node's place among the candidates from here on
+    number[candidates] = np.arange(len(candidates), dtype=np.int32)
+    source, target = (number[np.concatenate([part[end] for part in inside])] for end in (1, 2))
     label = [np.full(len(part[1]), part[0], dtype=np.int8) for part in inside]
     return candidates, source, target, np.concatenate(label)
 

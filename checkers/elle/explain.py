@@ -26,7 +26,7 @@ from checkers.proof.faults_active import while_it_ran
 from checkers.proof.models import EXISTS, friendly
 from checkers.proof.words import shortened, then
 from harness.history.calls import is_measured
-from harness.history.values import form, is_rich
+from harness.history.values import told
 from harness.verdict.record import Record
 from harness.verdict.verdict import Anomaly
 
@@ -92,7 +92,7 @@ def show(value: Any) -> str:
         half = LONGEST_LIST // 2
         head, tail = show(list(value[:half]))[:-1], show(list(value[-half:]))[1:]
         return f"{head}, … {len(value) - 2 * half} more …, {tail}"
-    return form(value) if is_rich(value) else json.dumps(value, ensure_ascii=False)
+    return told(value, ensure_ascii=False)
 
 
 def show_micro_operations(micro: Iterable[tuple[str, Any, Any]]) -> str:

@@ -6,7 +6,6 @@ because ..."), the last of which ends in the contradiction.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +18,14 @@ from checkers.proof.words import all_of, moment, one_of, operation_line
 from harness.history.calls import is_measured
 from harness.history.history import History
 from harness.history.operation import Operation
-from harness.history.values import form, is_rich
+from harness.history.values import told
 
 
 def show(value: Any) -> str:
     """``value`` as JSON, ``nil`` for the value of an absent key."""
     if value is None:
         return "nil"
-    return form(value) if is_rich(value) else json.dumps(value, default=str)
+    return told(value)
 
 
 @dataclass

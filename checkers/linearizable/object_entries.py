@@ -15,7 +15,7 @@ from sys import getsizeof
 from typing import Any, Final
 
 from checkers.linearizable.object_answers import TAKES, Call, Unfit
-from checkers.linearizable.object_models import INCONSISTENT, Sequential
+from checkers.linearizable.object_models import GARBAGE, INCONSISTENT, Sequential
 from checkers.linearizable.register_entries import (
     BEFORE_ALL,
     NEVER,
@@ -33,6 +33,7 @@ from checkers.proof.shapes import is_pair
 from harness.history.calls import said_empty
 from harness.history.history import History
 from harness.history.operation import FAIL, INVOKE, OK, Operation
+from harness.history.values import told
 
 _BYTES_PER_STATE: Final = 500
 """Its places in tables, and those of the steps from it."""
@@ -215,7 +216,11 @@ class StepMachine:
     def name(self, state: int) -> str:
         """A state in words."""
         held = self.states[state]
-        return str(sorted(held, key=str) if isinstance(held, frozenset) else held)
+        if held is GARBAGE:
+            return " ".join(GARBAGE)
+        if isinstance(held, frozenset):
+            return told(sorted(held, key=str))
+        return told(held) if isinstance(held, tuple) else str(held)
 
     def _step(self, state: Any, call: Call) -> int:
         reached = self.model.step(state, call)

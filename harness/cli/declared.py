@@ -120,11 +120,15 @@ def scenario_table(name: str | Path | None) -> dict[str, Any]:
     if path.exists() or path.suffix or len(path.parts) > 1:
         from harness.store.scenario import read_toml
 
-        return read_toml(path)
-    found = shipped()
-    if path.name not in found:
-        raise UsageError(unknown_name("scenario file or shipped scenario", path.name, list(found)))
-    return tomllib.loads(found[path.name].read_text("utf-8"))
+        table = read_toml(path)
+    else:
+        found = shipped()
+        if path.name not in found:
+            known = list(found)
+            raise UsageError(unknown_name("scenario file or shipped scenario", path.name, known))
+        table = tomllib.loads(found[path.name].read_text("utf-8"))
+    table.pop("finding", None)  # what is expected of it is for ``polygraph record`` alone
+    return table
 
 
 def heading(owner: str) -> str:

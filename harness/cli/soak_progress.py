@@ -66,6 +66,8 @@ class Present:
         settings, done = self.book.settings, len(self.book.ended())
         wanted = f"/{settings.runs}" if settings.runs is not None else ""
         until = " until the first violation" if settings.until_failure else ""
+        if settings.until_known:
+            until = f" until it is known whether at most {settings.at_most * 100:.3g} % fail"
         since_s = self.clock() - self.begun_s
         limit = f" of {_span(settings.duration_s)}" if settings.duration_s else ""
         return f"soak  {done}{wanted} runs{until}  {_span(since_s)}{limit}"

@@ -268,6 +268,41 @@ class RunsAlready(Protocol):
 
 
 @runtime_checkable
+class Attached(Protocol):
+    """A cluster that runs already (:class:`RunsAlready`) and whose processes are known.
+
+    So faults can be done to them. The system starts none of them, neither first nor again.
+    """
+
+    def running(self, node: str, role: str) -> Sequence[Daemon]:
+        """What runs of ``role`` on ``node``, as it was found when the cluster came up."""
+        ...
+
+    def start_again(self, node: str, role: str) -> Sequence[Daemon]:
+        """Have what was ended there run again, by whoever runs it; returns once it does.
+
+        ``NodeError`` if it does not come back, or comes back elsewhere.
+        """
+        ...
+
+
+@runtime_checkable
+class MayRefuseSignals(Protocol):
+    """A cluster whose processes are not ours to signal, or to have started again, everywhere."""
+
+    def signal_refusal(self) -> str | None:
+        """Why its processes cannot be signalled, and what would allow it, or ``None``.
+
+        Asked before set-up, as the next.
+        """
+        ...
+
+    def end_refusal(self, politely: bool) -> str | None:
+        """Why nobody would start again what was ended, by SIGTERM if ``politely``, or ``None``."""
+        ...
+
+
+@runtime_checkable
 class Partitionable(Protocol):
     """A cluster whose directed links can be cut by dropping packets."""
 

@@ -10,14 +10,13 @@ Cost: one pass, 1 us a record.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from harness.history.history import History
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Operation
-from harness.history.values import exact, form, is_rich, kind_name
+from harness.history.values import exact, kind_name, told
 
 EMPTY: Final = "empty"
 """The error of a dequeue that found nothing, as Jepsen's ``:empty``."""
@@ -140,8 +139,8 @@ def moment(operation: Operation) -> str:
 
 
 def short(value: Any, most: int = 160) -> str:
-    """``value`` as JSON (EDN where JSON cannot say it), cut to ``most`` characters."""
-    text = form(value) if is_rich(value) else json.dumps(value, default=str)
+    """``value`` as JSON, with EDN where JSON cannot say it, cut to ``most`` characters."""
+    text = told(value)
     return text if len(text) <= most else f"{text[: most - 2]} …"
 
 

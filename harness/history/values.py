@@ -210,6 +210,18 @@ def is_rich(item: Any) -> bool:
     return not _SINGLE.issuperset(map(type, item)) and any(map(is_rich, item))
 
 
+def told(item: Any, *, ensure_ascii: bool = True) -> str:
+    """``item`` for people: JSON, with what only EDN can say in EDN (``[["read", :x, null]]``)."""
+    if not is_rich(item):
+        return json.dumps(item, default=str, ensure_ascii=ensure_ascii)
+    if type(item) in RICH:
+        return spelt(item)
+    if isinstance(item, dict):
+        pairs = (f"{json.dumps(key)}: {told(part)}" for key, part in item.items())
+        return "{" + ", ".join(pairs) + "}"
+    return "[" + ", ".join(map(told, item)) + "]"
+
+
 def form(item: Any) -> str:
     """EDN of any value; maps in their order."""
     return _form(item, list)

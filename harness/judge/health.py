@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from harness.history.faults import RecordedFault, recorded_faults
 from harness.judge.facts import UNREADABLE
@@ -28,6 +28,8 @@ LEAST_OK_OF_A_KIND = 10
 LAG_WARNING_MS = 20.0
 LAG_STALL_MS = 1000.0
 SUSPENDED_MS = 500.0
+INTERRUPTED: Final = "interrupted"
+"""The check that finds a run ended by its user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -372,9 +374,9 @@ def _unfinished_run(record: Record) -> Iterator[HealthFinding]:
         )
     elif run.get("interrupted"):
         yield HealthFinding(
-            check="interrupted",
+            check=INTERRUPTED,
             level="unknown",
-            message="the run was interrupted before its time limit",
+            message=f"the run was interrupted {_when(record)}",
             settle=RUN_AGAIN,
         )
     if run.get("ended_early"):
@@ -384,6 +386,15 @@ def _unfinished_run(record: Record) -> Iterator[HealthFinding]:
             message=f"the run ended early: {run['ended_early']}",
             settle="see the message; the history up to there was judged",
         )
+
+
+def _when(record: Record) -> str:
+    """``at 9 s of 20 s``, where that is known."""
+    span = ((record.run or {}).get("phases") or {}).get("run")
+    limit_s = record.header.options.get("time_limit")
+    if not span or isinstance(limit_s, bool) or not isinstance(limit_s, int | float):
+        return "before its time limit"
+    return f"at {max(span[1], 0) / 1e9:.0f} s of {limit_s:g} s"
 
 
 def _stalls(record: Record) -> Iterator[HealthFinding]:

@@ -68,6 +68,14 @@ _NEMESES: Final = {
     "process.pause": "pause",
     "process.restart": "restart",
 }
+_SYSTEMS: Final = {
+    "duckdb": "duckdb",
+    "etcd": "etcd",
+    "mariadb": "mariadb",
+    "postgresql": "postgresql",
+    "redis": "redis valkey",
+    "sqlite": "sqlite",
+}
 _WORKLOADS: Final = {
     "bank": "bank",
     "causal": "causal",
@@ -95,7 +103,7 @@ _WORKLOADS: Final = {
 }
 
 MODULES: Final[Mapping[str, Mapping[str, str]]] = {
-    "systems": _in("systems", {"etcd": "etcd", "sqlite": "sqlite"}),
+    "systems": _in("systems", _SYSTEMS),
     "workloads": _in("workloads", _WORKLOADS),
     "nemeses": _in("nemeses", _NEMESES),
     "checkers": _in("checkers", _CHECKERS),

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from harness.history.values import is_rich, told
+
 VALUE_LIMIT = 400
 """Characters of one value in a table or tooltip."""
 
@@ -42,12 +44,14 @@ def visible(text: str, limit: int = VALUE_LIMIT) -> str:
 
 
 def as_text(value: Any) -> str:
-    """A JSON value as one line of JSON; a bare string stays bare; ``None`` is ``nil``."""
+    """A value as one line of JSON, with EDN where JSON has no word; text is bare, ``None`` nil."""
     if value is None:
         return "nil"
     if isinstance(value, str):
-        return value
+        return str(value)
     try:
+        if is_rich(value):
+            return told(value)
         return msgspec.json.encode(value).decode()
     except (TypeError, ValueError, UnicodeEncodeError, RecursionError):
         return repr(value)
@@ -61,6 +65,11 @@ def shown(value: Any, limit: int = VALUE_LIMIT) -> str:
 def seconds(time_ns: float | None) -> str:
     """A moment of the run as ``12.345 s``; an em dash where there is none."""
     return "—" if time_ns is None else f"{time_ns / 1e9:.3f} s"
+
+
+def place(position: float) -> str:
+    """A moment of a history without times: the record, counted from 0."""
+    return f"record {int(position)}"
 
 
 def duration(time_ns: float) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from harness.report.display import duration, seconds, shown, visible
-from harness.report.findings import mapping, rows
+from harness.report.findings import issues, mapping, rows
 from harness.report.model import Run
 
 _NO_TIME: Final = 1e24
@@ -121,7 +121,7 @@ def _wall(start_wall_ns: int | None) -> str | None:
 def _rate(run: Run) -> str | None:
     """Completed operations a second, over the time in which there were any."""
     done = run.calls.complete >= 0
-    if not done.any():
+    if not done.any() or not run.calls.is_timed:
         return None
     span_s = float(run.calls.end[done].max() - run.calls.start[done].min()) / 1e9
     return f"{int(done.sum()) / span_s:,.0f} ops/s" if span_s > 0 else None
@@ -182,12 +182,16 @@ def _daemon(row: Mapping[str, Any]) -> Any:
     return name if role in (None, name) else f"{name} ({role})"
 
 
+def _health_checks(run: Run) -> set[str]:
+    return {issue.check for issue in issues(run.verdict.get("health"))}
+
+
 def _concerns(run: Run) -> Iterator[str]:
     """What a reader must know before trusting the page."""
     evidence = run.evidence
     if (run.history.partial or evidence.get("partial")) and not run.history.notices:
         yield "The history is partial: the run ended before it was sealed."
-    if evidence.get("interrupted"):
+    if evidence.get("interrupted") and "interrupted" not in _health_checks(run):
         yield "The run was interrupted; what there is was kept and judged."
     suspended = evidence.get("suspended_ms")
     if _is_number(suspended) and suspended:

@@ -17,8 +17,8 @@ from harness.verdict.verdict_file import told_counts
 
 MOST_FINDINGS = 200
 """Anomalies that the page holds."""
-MOST_DRAWN = 8
-"""Anomalies shown in full; the others stand in a table."""
+MOST_DRAWN = 40
+"""Anomalies with their pictures, of which all but the first of each type are folded away."""
 MOST_WITNESSES = 60
 """Operations of one witness that are listed."""
 _PROOF_LIMIT = 20_000

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.history.calls import is_measured
 from harness.history.history import History
 from harness.history.operation import TYPES, Operation
 
@@ -32,6 +33,7 @@ class Calls:
     ``invoke`` and ``complete`` are positions in the history or -1; ``start`` and ``end`` are
     nanoseconds since the start of the run (``end`` of an open call is the end of the history);
     ``type`` is 1 ok, 2 fail, 3 info; ``f`` and ``process`` are codes into the name tuples.
+    Where no record has a time (``is_timed``), its position in the history stands for it.
     """
 
     history: History
@@ -43,6 +45,7 @@ class Calls:
     f: Ints
     process: Ints
     f_names: tuple[str, ...]
+    is_timed: bool
 
     def __len__(self) -> int:
         return len(self.start)
@@ -67,6 +70,10 @@ class Calls:
     def keyed(self) -> bool:
         """Whether values travel as ``[key, value]``."""
         return self.history.header.independent
+
+    def time_of(self, position: int) -> int:
+        """Time of the record there, or what stands for it."""
+        return self.history.operations[position].time if self.is_timed else position
 
     def records(self, call: int) -> tuple[Operation | None, Operation | None]:
         """The invoke and the completion of a call; one of them may be missing."""
@@ -115,6 +122,8 @@ def _columns(history: History, rows: Sequence[tuple[int, int, int]]) -> Calls:
     table = np.array(rows, dtype=np.int64).reshape(-1, 3)
     operations = history.operations
     times = np.array([operation.time for operation in operations], dtype=np.int64)
+    is_timed = any(is_measured(operation.time, operation.index) for operation in operations)
+    times = times if is_timed or not operations else np.arange(len(operations), dtype=np.int64)
     invoke, complete, kinds = table[:, 0], table[:, 1], table[:, 2]
     first = np.where(invoke >= 0, invoke, complete)
     last_time = int(times.max()) if len(times) else 0
@@ -133,4 +142,5 @@ def _columns(history: History, rows: Sequence[tuple[int, int, int]]) -> Calls:
         f=np.array(f, dtype=np.int64),
         process=np.array(process, dtype=np.int64),
         f_names=tuple(names),
+        is_timed=is_timed or not operations,
     )

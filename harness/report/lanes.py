@@ -6,8 +6,8 @@
 What proves an anomaly is the order of records, not how long they took: a write of 1 ms and a
 stale read 5 s later would be two dots on a linear axis. So every start and end gets a place in
 *record order*, gaps grow with the logarithm of the time between, and each bar is at least as wide
-as its label. One pass from left to right finds the least such places. Geometry only: the drawing
-is in ``lanes.svg.j2``.
+as the beginning of its label; what is wider takes more of it. One pass from left to right finds the
+least such places. Geometry only: the drawing is in ``lanes.svg.j2``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from harness.history.operation import TYPES
 from harness.report.bands import Band
-from harness.report.display import duration, seconds
 from harness.report.intervals import Calls
 from harness.report.wording import Wording
 
@@ -28,10 +27,13 @@ MOST_BESIDE = 12
 ROW = 30.0
 TOP = 46.0
 GUTTER = 128.0
-_LETTER = 7.0
+_LETTER = 7.3
 _LEAST_BAR = 26.0
 _WANTED = 980.0
 _MOST_STRETCH = 1.7
+_WITNESS_LETTERS = (160, 100, 64, 40)
+"""Of a witness's label: the most with which the picture is no wider than wanted, else the least."""
+_BESIDE_LETTERS = 22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,9 @@ class Drawing:
     rows: list[tuple[float, str]]
     ticks: list[tuple[float, str]]
     top: float
+    first: float
+    last: float
+    """Where the witness begins and ends, which is what must be seen."""
 
 
 @dataclass(frozen=True)
@@ -115,29 +120,33 @@ def draw(
     chosen = sorted({*witness, *_beside(calls, witness, wording)}, key=calls.span)
     keyed = len({wording.key(call) for call in chosen}) > 1
     labels = {
-        call: _label(f"{names.get(call, '')} {wording.phrase(call, with_key=keyed)}".strip())
+        call: f"{names.get(call, '')} {wording.label(call, with_key=keyed)}".strip()
         for call in chosen
     }
-    axis = _axis(calls, chosen, labels)
+    for letters in _WITNESS_LETTERS:
+        most = {call: letters if call in witness else _BESIDE_LETTERS for call in chosen}
+        axis = _axis(calls, chosen, {call: _cut(labels[call], most[call]) for call in chosen})
+        if axis.xs[-1] <= _WANTED:
+            break
     processes = list(dict.fromkeys(int(calls.process[call]) for call in chosen))
-    shades = _shades(bands, axis)
+    shades = _shades(bands, axis, wording)
     top = TOP + 16.0 * len({shade.row for shade in shades})
-    rows = [
-        (top + ROW * at, _row_label(calls, chosen, process, wording))
-        for at, process in enumerate(processes)
-    ]
     heights = {process: top + ROW * at for at, process in enumerate(processes)}
     bars = [
-        _bar(calls, call, call in set(witness), axis, heights, labels, wording) for call in chosen
+        _bar(calls, call, call in witness, axis, heights, labels[call], most[call], wording)
+        for call in chosen
     ]
+    decisive = [bar for bar in bars if bar.is_witness]
     return Drawing(
-        width=axis.xs[-1] + 60.0,
+        width=max(axis.xs[-1] + 60.0, *(bar.x + bar.width + 12.0 for bar in bars)),
         height=top + ROW * len(processes) + 10.0,
         bars=bars,
         shades=shades,
-        rows=rows,
-        ticks=_ticks(axis),
+        rows=[(heights[p], _row_label(calls, chosen, p, wording)) for p in processes],
+        ticks=_ticks(axis, wording),
         top=top,
+        first=min(bar.x for bar in decisive),
+        last=max(bar.x + bar.width for bar in decisive),
     )
 
 
@@ -162,15 +171,15 @@ def _distance(calls: Calls, call: int, witness: Sequence[int]) -> int:
     return min(min(abs(start - edge), abs(end - edge)) for edge in edges)
 
 
-def _label(phrase: str) -> str:
-    return phrase if len(phrase) <= 26 else phrase[:25] + "…"
+def _cut(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: max(letters - 1, 0)]}…"
 
 
 def _axis(calls: Calls, chosen: Sequence[int], labels: dict[int, str]) -> Axis:
     spans = {call: calls.span(call) for call in chosen}
     shown = {edge for span in spans.values() for edge in span if edge < len(calls.history)}
     positions = sorted(shown)
-    times = [calls.history.operations[position].time for position in positions]
+    times = [calls.time_of(position) for position in positions]
     started = {spans[call][1]: (spans[call][0], labels[call]) for call in chosen}
     place: dict[int, float] = {}
     x = GUTTER + 16.0
@@ -192,31 +201,28 @@ def _bar(
     is_witness: bool,
     axis: Axis,
     heights: dict[int, float],
-    labels: dict[int, str],
+    label: str,
+    most: int,
     wording: Wording,
 ) -> Bar:
     start, end = calls.span(call)
     x = axis.of_position(start)
-    least = len(labels[call]) * _LETTER + 12.0 if end >= len(calls.history) else 6.0
+    is_endless = end >= len(calls.history)
+    least = len(_cut(label, most)) * _LETTER + 12.0 if is_endless else 6.0
+    width = max(axis.of_position(end) - x, least)
     first, second = calls.records(call)
     record = first or second
     return Bar(
         index=record.index if record else -1,
         x=x,
         y=heights[int(calls.process[call])],
-        width=max(axis.of_position(end) - x, least),
+        width=width,
         type=TYPES[int(calls.type[call])],
         is_witness=is_witness,
         is_open=TYPES[int(calls.type[call])] == "info",
-        label=labels[call],
-        title=_title(calls, call, wording),
+        label=_cut(label, int((width - 12.0) / _LETTER + 0.01)),
+        title=wording.title(call),
     )
-
-
-def _title(calls: Calls, call: int, wording: Wording) -> str:
-    took = duration(float(calls.latency[call]))
-    kind = TYPES[int(calls.type[call])]
-    return f"{wording.phrase(call)}: {kind}, {seconds(calls.start[call])}, took {took}"
 
 
 def _row_label(calls: Calls, chosen: Sequence[int], process: int, wording: Wording) -> str:
@@ -224,7 +230,7 @@ def _row_label(calls: Calls, chosen: Sequence[int], process: int, wording: Wordi
     return f"process {process}" + (f" · {min(nodes)[:8]}" if nodes else "")
 
 
-def _shades(bands: Sequence[Band], axis: Axis) -> list[Shade]:
+def _shades(bands: Sequence[Band], axis: Axis, wording: Wording) -> list[Shade]:
     """Bands that touch the picture; rows keep the labels of overlapping bands apart."""
     shades: list[Shade] = []
     free_from: list[float] = []
@@ -235,15 +241,15 @@ def _shades(bands: Sequence[Band], axis: Axis) -> list[Shade]:
         room = max(right, x + len(band.label) * 6.0 + 10.0)
         row = next((row for row, free in enumerate(free_from) if free <= x), len(free_from))
         free_from[row : row + 1] = [room]
-        span = "" if band.is_moment else f" to {seconds(band.end)}"
-        title = f"{band.label}, {seconds(band.start)}{span}"
+        span = "" if band.is_moment else f" to {wording.moment(band.end)}"
+        title = f"{band.label}, {wording.moment(band.start)}{span}"
         shades.append(Shade(x=x, width=max(right - x, 2.0), row=row, label=band.label, title=title))
     return shades
 
 
-def _ticks(axis: Axis) -> list[tuple[float, str]]:
+def _ticks(axis: Axis, wording: Wording) -> list[tuple[float, str]]:
     ticks: list[tuple[float, str]] = []
     for x, time_ns in zip(axis.xs, axis.times, strict=True):
         if not ticks or x - ticks[-1][0] >= 74.0:
-            ticks.append((x, seconds(time_ns)))
+            ticks.append((x, wording.moment(time_ns)))
     return ticks

@@ -53,9 +53,9 @@ class Run:
 
     @property
     def last_ns(self) -> int:
-        """Time of the last record."""
+        """Time of the last record, 0 where the history has no times."""
         operations = self.history.operations
-        return max((operations[-1].time if operations else 0), 0)
+        return max((operations[-1].time if operations and self.calls.is_timed else 0), 0)
 
     @property
     def start_wall_ns(self) -> int | None:

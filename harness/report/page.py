@@ -11,37 +11,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from harness.history.bounds import USUAL, Bounds
 from harness.history.history import History
-from harness.history.operation import TYPES
-from harness.report.bands import Band
+from harness.report.cases import Case, cases_of, cast_of, grouped
 from harness.report.concurrency import thread_count
-from harness.report.display import duration, seconds, shown, visible
+from harness.report.display import duration, shown, visible
 from harness.report.facts import run_facts
-from harness.report.findings import (
-    MOST_DRAWN,
-    Finding,
-    fault_counts,
-    findings,
-    issues,
-    parts,
-    steps_beside,
-    texts,
-    word_of,
-)
-from harness.report.intervals import Calls
-from harness.report.lanes import draw
+from harness.report.findings import fault_counts, findings, parts, texts, word_of
+from harness.report.head import head_of
 from harness.report.logs import NodeLog, read_logs
 from harness.report.model import Run, read_run
-from harness.report.plots import Plot, draw_plots
+from harness.report.plots import Plot, draw_plots, write_pictures
 from harness.report.timeline import script_json, timeline_data
 from harness.report.wording import Wording
-from harness.store.ended import why_no_verdict
 from harness.store.runs import write_text
 from harness.store.untrusted import Folder
 
@@ -52,12 +40,14 @@ SCRIPTS = (
     "paint.js",
     "overview.js",
     "details.js",
+    "drawings.js",
     "search.js",
     "input.js",
     "logs.js",
     "start.js",
 )
 """The page's program, in the order in which its files are joined."""
+PILLOW = "pip install 'polygraph-db[plots]'"
 
 
 def render(run_dir: Path, bounds: Bounds = USUAL, *, history: History | None = None) -> Path:
@@ -82,28 +72,34 @@ def page_of(folder: Path | Folder, bounds: Bounds = USUAL) -> str:
 def _html(run: Run, plots_folder: Folder | None) -> str:
     wording = Wording(run.calls)
     found, left_out = findings(run.verdict, run.calls.by_index)
-    anomalies = [_anomaly(run, finding, wording) for finding in found]
-    windows = [(a["start_ns"], a["end_ns"]) for a in anomalies if a["calls"]]
+    cases = cases_of(run, found, wording)
+    is_timed = run.calls.is_timed
+    windows = [(case.start_ns, case.end_ns) for case in cases if case.calls and is_timed]
     plots, plots_notice = _plots(run, plots_folder)
     logs = read_logs(run.inside, run.start_wall_ns, windows)
     data = timeline_data(
         run.calls,
         run.bands,
-        [_for_timeline(anomaly) for anomaly in anomalies],
+        [_for_timeline(case) for case in cases],
         wording=wording,
         threads=thread_count(run.calls, run.scenario),
     )
     program = "\n".join(_asset(name) for name in SCRIPTS)
     program = f'(() => {{\n"use strict";\n{program}\n}})();\n'
     page: str = _template().render(
+        wording=wording,
         verdict=_verdict(run.verdict),
-        no_verdict="" if run.verdict else shown(why_no_verdict(run.folder) or "", 2000),
+        head=head_of(run),
+        cast=cast_of(shown(run.verdict.get("why") or "", 4000), cases, run.calls, wording),
         facts=run_facts(run),
         notices=run.notices,
-        anomalies=anomalies,
-        drawn=MOST_DRAWN,
-        keyed=run.calls.keyed,
+        groups=grouped(cases),
+        anomalies=len(cases) + left_out,
+        last_number=max((case.finding.number for case in cases if case.is_drawn), default=0),
         anomalies_left_out=left_out,
+        keyed=run.calls.keyed,
+        is_timed=is_timed,
+        unit_ns=1000 if is_timed else 1,
         bands=run.bands,
         has_ledger=run.has_ledger,
         plots=plots,
@@ -120,8 +116,10 @@ def _html(run: Run, plots_folder: Folder | None) -> str:
     return page
 
 
+@cache
 def _template() -> Any:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    """Read and compiled once a process."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined, pass_context
 
     environment = Environment(
         loader=FunctionLoader(_asset),
@@ -131,8 +129,14 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(seconds=seconds, duration=duration)
+    environment.filters.update(seconds=pass_context(_moment), duration=duration)
     return environment.get_template("report.html.j2")
+
+
+def _moment(context: Any, time_ns: float | None) -> str:
+    """A time in the words of the run that is drawn, which may know none."""
+    wording: Wording = context["wording"]
+    return wording.moment(time_ns)
 
 
 def _last_look(value: Any) -> Any:
@@ -148,87 +152,57 @@ def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
     word = word_of(verdict.get("valid"))
     return {
         "word": word,
-        "why": shown(verdict.get("why") or "", 4000),
         "claims": texts(verdict.get("claims")),
         "claims_of": texts(verdict.get("claims_of")),
         "not_durable": shown(verdict.get("not_durable") or "", 400),
+        "claims_by": shown(verdict.get("claims_by") or "", 40),
+        "other_claim": _other_claim(verdict.get("other_claim")),
         "reproduce": shown(verdict.get("reproduce") or "", 4000),
-        "health": issues(verdict.get("health")),
-        "settle": steps_beside(verdict.get("settle"), verdict.get("health")),
         "parts": parts(verdict),
         "ruled_out": list(dict.fromkeys(m for part in parts(verdict) for m in part.ruled_out)),
         "faults": fault_counts(verdict.get("faults")),
     }
 
 
+def _other_claim(claim: Any) -> dict[str, Any] | None:
+    """A claim that was not judged."""
+    if not isinstance(claim, Mapping):
+        return None
+    return {
+        "by": shown(claim.get("by") or "", 40),
+        "claims": texts(claim.get("claims")),
+        "not_durable": shown(claim.get("not_durable") or "", 400),
+        "source": shown(claim.get("source") or "", 400),
+    }
+
+
 def _plots(run: Run, folder: Folder | None) -> tuple[list[Plot], str]:
-    """The plots and, where there are none, the reason."""
+    """The plots, also as files in ``folder`` if it is given; and what there is to say of them."""
+    if not run.calls.is_timed:
+        return [], "The history has no times, so there is neither a latency nor a rate to plot."
+    plots = draw_plots(run.calls, run.bands)
+    if not plots:
+        return [], "No operation completed, so there is nothing to plot."
     try:
-        plots = draw_plots(run.calls, run.bands, folder)
+        if folder is not None:
+            write_pictures(plots, folder)
     except ImportError:
-        return [], "matplotlib is not installed; pip install 'polygraph-db[plots]' draws them."
+        return (
+            plots,
+            f"Pillow is not installed, so these are not in plots/ too; {PILLOW} brings it.",
+        )
     except OSError as error:
         run.notices.append(f"The pictures in plots/ are not written: {error.strerror or error}")
-        return _plots(run, None)
-    return plots, "" if plots else "No operation completed, so there is nothing to plot."
+    return plots, ""
 
 
-def _anomaly(run: Run, finding: Finding, wording: Wording) -> dict[str, Any]:
-    by_index = run.calls.by_index
-    named = {by_index[index] for index in finding.witness if index in by_index}
-    witness = sorted(named, key=run.calls.span)
-    start, end = _window(run.calls, witness)
-    names = {by_index[i]: name for i, name in finding.names.items() if i in by_index}
-    is_drawn = finding.number <= MOST_DRAWN
+def _for_timeline(case: Case) -> dict[str, Any]:
     return {
-        "finding": finding,
-        "calls": witness,
-        "start_ns": start,
-        "end_ns": end,
-        "faults": _active(run.bands, start, end) if witness else [],
-        "rows": [_row(run.calls, call, wording, names) for call in witness] if is_drawn else [],
-        "drawing": draw(run.calls, witness, run.bands, wording, names) if is_drawn else None,
-    }
-
-
-def _window(calls: Calls, witness: Sequence[int]) -> tuple[int, int]:
-    """From the first invoke to the last completion; an open call counts by its beginning only."""
-    starts = [int(calls.start[call]) for call in witness]
-    ends = [int(calls.end[call]) for call in witness if calls.complete[call] >= 0]
-    return min(starts, default=0), max([*starts, *ends], default=0)
-
-
-def _active(bands: Sequence[Band], start: int, end: int) -> list[Band]:
-    return [band for band in bands if band.was_injected and band.overlaps(start, end)]
-
-
-def _row(calls: Calls, call: int, wording: Wording, names: Mapping[int, str]) -> dict[str, Any]:
-    first, second = calls.records(call)
-    record = first or second
-    assert record is not None  # a call has at least one record
-    return {
-        "name": names.get(call, ""),
-        "index": record.index,
-        "done": second.index if first is not None and second is not None else None,
-        "process": int(calls.process[call]),
-        "node": wording.node(call),
-        "start": int(calls.start[call]),
-        "end": int(calls.end[call]) if second is not None else None,
-        "phrase": wording.phrase(call, with_key=True, limit=400),
-        "type": TYPES[int(calls.type[call])],
-        "error": wording.error(call),
-        "beside": wording.beside(call),
-    }
-
-
-def _for_timeline(anomaly: Mapping[str, Any]) -> dict[str, Any]:
-    finding: Finding = anomaly["finding"]
-    return {
-        "number": finding.number,
-        "title": finding.kind,
-        "calls": anomaly["calls"],
-        "start": anomaly["start_ns"] // 1000,
-        "end": anomaly["end_ns"] // 1000,
+        "number": case.finding.number,
+        "title": case.finding.kind,
+        "calls": case.calls,
+        "start": case.start_ns,
+        "end": case.end_ns,
     }
 
 

@@ -1,59 +1,41 @@
 """The three plots of a run: latency of every call, latency quantiles, rates; faults as bands.
 
-The same pictures as Jepsen's ``perf`` (latency-raw, latency-quantiles, rate), drawn by matplotlib
-without its global state. Each comes out twice: as PNG for the run's ``plots`` folder, and as SVG
-to stand in the page, where the few fixed colours below are exchanged for the page's CSS variables
-so that one drawing serves light and dark. Thousands of points are rasterised inside the SVG.
-matplotlib is an optional dependency and is imported only here, only when a page is made.
+The same pictures as Jepsen's ``perf`` (latency-raw, latency-quantiles, rate). Each comes out twice:
+as SVG that stands in the page and takes its colours, and as PNG for the run's ``plots`` folder.
+Both are drawn by hand (``drawing.py``), since a run makes them each time: with a library for plots
+that took as long as all else that a short run computes.
 """
 
 from __future__ import annotations
 
-import io
-import logging
-import re
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
-from harness.linux.surroundings import stand_elsewhere
+from harness.report.axes import BETWEEN, BOTTOM, TOP, WIDTH, Floats, Panel, Scale
 from harness.report.bands import Band
 from harness.report.display import visible
+from harness.report.drawing import Drawing, Kind
 from harness.report.intervals import Calls
+from harness.report.svg import svg_of
 from harness.store.untrusted import Folder
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 QUANTILES: Final = (0.5, 0.95, 0.99, 1.0)
 _WINDOWS: Final = 40
 _MOST_PANELS: Final = 4
-_WIDTH: Final = 10.2
+_ALONE, _SHARED = 189.0, 112.0
+"""How high a panel is, the only one and one of several."""
 
-INK, FAINT, SHADE = "#22262b", "#8a9099", "#7b6f9c"
-_TYPES: Final = (
-    (1, "ok", "#2b6cb0", ".", "-"),
-    (3, "info", "#b7791f", "^", "--"),
-    (2, "fail", "#b83280", "x", ":"),
+_DASHED, _DOTTED, _MIXED = (3.7, 1.6), (1.0, 1.65), (6.4, 1.6, 1.0, 1.6)
+_TYPES: Final[Sequence[tuple[int, str, Kind, tuple[float, ...]]]] = (
+    (1, "ok", "dot", ()),
+    (3, "info", "triangle", _DASHED),
+    (2, "fail", "cross", _DOTTED),
 )
-_QUANTILE_STYLES: Final = (("#2b6cb1", "-"), ("#2f855a", "--"), ("#b7791e", "-."), ("#c53030", ":"))
-_VARIABLES: Final = {
-    INK: "var(--ink)",
-    FAINT: "var(--faint)",
-    SHADE: "var(--fault)",
-    "#2b6cb0": "var(--ok)",
-    "#b7791f": "var(--info)",
-    "#b83280": "var(--fail)",
-    "#2b6cb1": "var(--q50)",
-    "#2f855a": "var(--q95)",
-    "#b7791e": "var(--q99)",
-    "#c53030": "var(--q100)",
-}
+"""Code, name (of the colour too), mark and dash."""
+_QUANTILE_STYLES: Final = (("q50", ()), ("q95", _DASHED), ("q99", _MIXED), ("q100", _DOTTED))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,143 +45,99 @@ class Plot:
     slug: str
     title: str
     caption: str
-    svg: str
+    drawing: Drawing
+
+    @property
+    def svg(self) -> str:
+        """The drawing, to stand in the page."""
+        return svg_of(self.drawing, self.slug)
 
 
-def draw_plots(calls: Calls, bands: Sequence[Band], folder: Folder | None) -> list[Plot]:
-    """All plots, also as PNG files in ``folder`` if it is given; none where no call completed.
-
-    Raises ``ImportError`` where matplotlib is not installed.
-    """
-    done = calls.complete >= 0
-    if not done.any():
+def draw_plots(calls: Calls, bands: Sequence[Band]) -> list[Plot]:
+    """All plots; none where no call completed."""
+    if not (calls.complete >= 0).any():
         return []
-    drawn = (
-        (
-            "latency-raw",
-            "Latency of every operation",
-            "Each mark is one operation at the time it began; the scale is logarithmic.",
-            _scatter,
+    return [
+        Plot(
+            slug="latency-raw",
+            title="Latency of every operation",
+            caption="Each mark is one operation at the time it began; the scale is logarithmic.",
+            drawing=_scatter(calls, bands),
         ),
-        (
-            "latency-quantiles",
-            "Latency quantiles over time",
-            "Of operations that ended ok: half were faster than the lowest line; the top line "
-            "is the slowest.",
-            _quantiles,
+        Plot(
+            slug="latency-quantiles",
+            title="Latency quantiles over time",
+            caption="Of operations that ended ok: half were faster than the lowest line; the top "
+            "line is the slowest.",
+            drawing=_quantiles(calls, bands),
         ),
-        (
-            "rate",
-            "Completions a second",
-            "By what came of them, a panel for each kind of operation.",
-            _rates,
+        Plot(
+            slug="rate",
+            title="Completions a second",
+            caption="By what came of them, a panel for each kind of operation.",
+            drawing=_rates(calls, bands),
         ),
-    )
-    with _quiet_style():
-        return [
-            Plot(
-                slug=slug, title=title, caption=caption, svg=_save(plot(calls, bands), slug, folder)
-            )
-            for slug, title, caption, plot in drawn
-        ]
+    ]
 
 
-@contextmanager
-def _quiet_style() -> Iterator[None]:
-    """Settings for all plots: names are never formulas, text stays text, odd glyphs are no news."""
-    # Where the home folder cannot be written matplotlib warns about its cache; nobody need know.
-    logger = logging.getLogger("matplotlib")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with stand_elsewhere():  # it takes settings, and what they run, from the working directory
-        from matplotlib import rc_context
+def write_pictures(plots: Sequence[Plot], folder: Folder) -> None:
+    """Each plot as a PNG file. Raises ``ImportError`` where Pillow is not installed."""
+    from harness.report.png import png_file
 
-    settings: dict[Any, Any] = {
-        "text.parse_math": False,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "polygraph",
-        "font.family": "sans-serif",
-    }
-    with rc_context(settings), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
+    for plot in plots:
+        folder.write(f"{plot.slug}.png", png_file(plot.drawing))
 
 
-def _scatter(calls: Calls, bands: Sequence[Band]) -> Figure:
-    figure, (axes,) = _figure(1, calls, bands)
+def _scatter(calls: Calls, bands: Sequence[Band]) -> Drawing:
     done = calls.complete >= 0
-    for code, name, colour, marker, _ in _TYPES:
+    latency_ms = np.maximum(calls.latency, 1000) / 1e6
+    drawing = _paper(1)
+    scale = Scale.of(latency_ms[done], is_logarithmic=True)
+    panel = _panel(drawing, 0, 1, scale, calls, bands)
+    panel.frame("latency (ms)", with_seconds=True)
+    for code, name, kind, _ in _TYPES:
         mask = done & (calls.type == code)
-        x, y = calls.start[mask] / 1e9, np.maximum(calls.latency[mask], 1000) / 1e6
-        size = {".": 5.0, "x": 14.0, "^": 16.0}[marker]
         if mask.any():
-            axes.scatter(
-                x,
-                y,
-                s=size,
-                c=colour,
-                marker=marker,
-                linewidths=0.8,
-                alpha=0.7,
-                label=name,
-                rasterized=True,
-            )
-    _finish(axes, "latency (ms)")
-    _logarithmic(axes)
-    return figure
+            panel.scatter(calls.start[mask] / 1e9, latency_ms[mask], name, name, kind)
+    return drawing
 
 
-def _quantiles(calls: Calls, bands: Sequence[Band]) -> Figure:
+def _quantiles(calls: Calls, bands: Sequence[Band]) -> Drawing:
     names = _panels(calls)
-    figure, panels = _figure(len(names), calls, bands)
-    for axes, (title, mask) in zip(panels, names, strict=True):
+    drawing = _paper(len(names))
+    for at, (title, mask) in enumerate(names):
         ok = mask & (calls.type == 1) & (calls.complete >= 0)
-        centres, found = window_quantiles(calls.start[ok], calls.latency[ok], _last(calls))
-        for at, quantile in enumerate(QUANTILES):
-            colour, style = _QUANTILE_STYLES[at]
-            axes.plot(
-                centres,
-                found[:, at] / 1e6,
-                color=colour,
-                linestyle=style,
-                linewidth=1.5,
-                marker="o",
-                markersize=2.2,
-                label=f"{quantile:g}",
-            )
-        axes.set_title(title, loc="left", fontsize=10, color=INK)
-        _finish(axes, "latency (ms)")
-        if ok.any():
-            _logarithmic(axes)
-    return figure
+        latency_ns = np.maximum(calls.latency[ok], 1000)
+        centres_s, found = window_quantiles(calls.start[ok], latency_ns, _last(calls))
+        scale = Scale.of(latency_ns / 1e6, is_logarithmic=bool(ok.any()))
+        panel = _panel(drawing, at, len(names), scale, calls, bands)
+        panel.frame("latency (ms)", title=title, with_seconds=at == len(names) - 1)
+        for quantile, (colour, dash), values in zip(
+            QUANTILES, _QUANTILE_STYLES, found.T / 1e6, strict=True
+        ):
+            panel.curve(centres_s, values, colour, f"{quantile:g}", dash, dots=1.3)
+    return drawing
 
 
-def _rates(calls: Calls, bands: Sequence[Band]) -> Figure:
+def _rates(calls: Calls, bands: Sequence[Band]) -> Drawing:
     names = _panels(calls)
-    figure, panels = _figure(len(names), calls, bands)
-    last = _last(calls)
-    edges = np.linspace(0, max(last, 1), _WINDOWS + 1)
+    drawing = _paper(len(names))
+    edges = np.linspace(0, max(_last(calls), 1), _WINDOWS + 1)
     width_s = float(edges[1] - edges[0]) / 1e9
-    for axes, (title, mask) in zip(panels, names, strict=True):
-        for code, name, colour, _, style in _TYPES:
+    for at, (title, mask) in enumerate(names):
+        rates: dict[int, Floats] = {}
+        for code, *_ in _TYPES:
             chosen = mask & (calls.type == code) & (calls.complete >= 0)
             if chosen.any():
-                counts, _ = np.histogram(calls.end[chosen], bins=edges)
-                axes.plot(
-                    (edges[:-1] + edges[1:]) / 2e9,
-                    counts / width_s,
-                    color=colour,
-                    linestyle=style,
-                    linewidth=1.6,
-                    label=name,
-                )
-        axes.set_ylim(bottom=0)
-        axes.set_title(title, loc="left", fontsize=10, color=INK)
-        _finish(axes, "operations / s")
-    return figure
+                rates[code] = np.histogram(calls.end[chosen], bins=edges)[0] / width_s
+        highest = np.concatenate([*rates.values(), np.zeros(1)])
+        scale = Scale.of(highest, is_logarithmic=False)
+        panel = _panel(drawing, at, len(names), scale, calls, bands)
+        panel.frame("operations / s", title=title, with_seconds=at == len(names) - 1)
+        for code, name, _, dash in _TYPES:
+            if code in rates:
+                panel.curve((edges[:-1] + edges[1:]) / 2e9, rates[code], name, name, dash)
+    return drawing
 
 
 def window_quantiles(start: Any, latency: Any, last_ns: int) -> tuple[Any, Any]:
@@ -230,94 +168,26 @@ def _panels(calls: Calls) -> list[tuple[str, Any]]:
     return panels
 
 
-def _figure(count: int, calls: Calls, bands: Sequence[Band]) -> tuple[Figure, list[Axes]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def _paper(panels: int) -> Drawing:
+    high = _ALONE if panels == 1 else panels * _SHARED + (panels - 1) * BETWEEN
+    return Drawing(width=WIDTH, height=TOP + high + BOTTOM)
 
-    height = 3.5 if count == 1 else 2.05 * count + 0.7
-    figure = Figure(figsize=(_WIDTH, height))
-    FigureCanvasAgg(figure)
-    panels = list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
-    # Fixed margins (inches): asking every text for its size would double the cost of a plot.
-    figure.subplots_adjust(
-        left=0.72 / _WIDTH,
-        right=1 - 0.85 / _WIDTH,
-        bottom=0.5 / height,
-        top=1 - 0.38 / height,
-        hspace=0.32,
+
+def _panel(
+    drawing: Drawing, at: int, of: int, scale: Scale, calls: Calls, bands: Sequence[Band]
+) -> Panel:
+    """The panel ``at`` of so many, with the faults that were in force; the first names them."""
+    panel = Panel(
+        drawing=drawing,
+        top=TOP + at * (_SHARED + BETWEEN),
+        height=_ALONE if of == 1 else _SHARED,
+        last_s=max(_last(calls) / 1e9, 0.001),
+        scale=scale,
     )
-    last_s = max(_last(calls) / 1e9, 0.001)
-    for at, axes in enumerate(panels):
-        axes.set_xlim(0, last_s)
-        for band in bands:
-            if band.was_injected:
-                _shade(axes, band, last_s, with_label=at == 0)
-    panels[-1].set_xlabel("seconds since the start of the run", fontsize=9, color=INK)
-    return figure, panels
-
-
-def _shade(axes: Axes, band: Band, last_s: float, *, with_label: bool) -> None:
-    start, end = band.start / 1e9, min(band.end / 1e9, last_s)
-    axes.axvspan(start, end, color=SHADE, alpha=0.16, linewidth=0)
-    axes.axvline(start, color=SHADE, linewidth=0.8, alpha=0.7)
-    if with_label and (band.is_moment or end - start > last_s * 0.03):
-        axes.annotate(
-            visible(band.fault, 24), (start, 1.0), xycoords=("data", "axes fraction"),
-            xytext=(3, 3), textcoords="offset points", fontsize=7.5, color=SHADE,
-            annotation_clip=False,
-        )  # fmt: skip
-
-
-def _finish(axes: Axes, label: str) -> None:
-    axes.set_ylabel(label, fontsize=9, color=INK)
-    axes.tick_params(colors=INK, labelsize=8.5, length=3)
-    axes.grid(True, axis="y", color=FAINT, alpha=0.25, linewidth=0.6)
-    for name, spine in axes.spines.items():
-        spine.set_visible(name in ("left", "bottom"))
-        spine.set_color(FAINT)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(
-            loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8.5,
-            labelcolor=INK,
-        )  # fmt: skip
-
-
-def _logarithmic(axes: Axes) -> None:
-    """A logarithmic scale whose few marks are plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    steps = (1.0, 2.0, 5.0) if high < low * 50 else (1.0,)
-    axes.yaxis.set_major_locator(LogLocator(subs=steps))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
-
-
-def _save(figure: Figure, slug: str, folder: Folder | None) -> str:
-    drawn = io.BytesIO()
-    if folder is not None:
-        figure.savefig(drawn, format="png", dpi=110, facecolor="white")
-        folder.write(f"{slug}.png", drawn.getvalue())
-        drawn = io.BytesIO()
-    figure.savefig(drawn, format="svg", dpi=150, transparent=True, metadata={"Date": None})
-    return page_svg(drawn.getvalue().decode("utf-8"), slug)
-
-
-def page_svg(svg: str, slug: str) -> str:
-    """matplotlib's SVG made fit to stand in the page: no prologue, no address, own ids, themed."""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r'\s(?:xmlns(?::\w+)?|version)="[^"]*"', "", body)
-    body = body.replace("xlink:href", "href")
-    body = re.sub(r'\bid="([^"]+)"', rf'id="{slug}-\1"', body)
-    body = re.sub(r'href="#([^"]+)"', rf'href="#{slug}-\1"', body)
-    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{slug}-\1)", body)
-    body = re.sub(r'<svg ([^>]*?)\b(?:width|height)="[^"]*pt"\s*', r"<svg \1", body)
-    body = re.sub(r'<svg ([^>]*?)\b(?:width|height)="[^"]*pt"\s*', r"<svg \1", body)
-    body = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", body)
-    return re.sub(r"#[0-9a-fA-F]{6}\b", _themed, body)
-
-
-def _themed(colour: re.Match[str]) -> str:
-    return _VARIABLES.get(colour[0].lower(), colour[0])
+    for band in bands:
+        if band.was_injected:
+            start_s, end_s = band.start / 1e9, band.end / 1e9
+            is_broad = band.is_moment or min(end_s, panel.last_s) - start_s > panel.last_s * 0.03
+            name = visible(band.fault, 24) if at == 0 and is_broad else ""
+            panel.shade(start_s, end_s, name)
+    return panel

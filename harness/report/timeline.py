@@ -1,10 +1,10 @@
 """The timeline's data: every call of the run as columns in one JSON script.
 
-The page's own program draws from flat arrays, so the data travels as columns: times as
-differences in microseconds, texts once in a table and as numbers elsewhere. 100,000 calls take a
-few megabytes and no decompression. Where values are long, the limit for each falls until all text
-fits; where there are more calls than a page can hold, those around anomalies are kept and the
-rest is thinned evenly, and the page says so. O(calls).
+The page's own program draws from flat arrays, so the data travels as columns: times as differences
+in microseconds (in records, where nobody took times), texts once in a table and as numbers
+elsewhere. 100,000 calls take a few megabytes and no decompression. Where values are long, the limit
+for each falls until all text fits; where there are more calls than a page can hold, those around
+anomalies are kept and the rest is thinned evenly, and the page says so. O(calls).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def timeline_data(
     wording: Wording,
     threads: int | None,
 ) -> dict[str, Any]:
-    """Everything the timeline needs; ``anomalies`` are ``{number, title, calls: [call]}``."""
+    """Everything the timeline needs; ``anomalies`` are ``{number, title, calls, start, end}``."""
     kept = _kept(calls, anomalies)
     renumbered = {call: at for at, call in enumerate(kept.tolist())}
     data = _columns(calls, kept, wording)
@@ -72,12 +72,24 @@ def timeline_data(
     data["wall_ms"] = None if wall_ns is None else wall_ns / 1e6
     data["left_out"] = len(calls) - len(kept)
     data["keyed"] = calls.keyed
-    data["bands"] = [_band(band) for band in bands if band.was_injected]
+    data["timed"] = calls.is_timed
+    unit = _unit_ns(calls)
+    data["bands"] = [_band(band, unit) for band in bands if band.was_injected]
     data["anomalies"] = [
-        {**anomaly, "calls": [renumbered[call] for call in anomaly["calls"]]}
+        {
+            **anomaly,
+            "calls": [renumbered[call] for call in anomaly["calls"]],
+            "start": anomaly["start"] // unit,
+            "end": anomaly["end"] // unit,
+        }
         for anomaly in anomalies
     ]
     return data
+
+
+def _unit_ns(calls: Calls) -> int:
+    """What one step on the page's axis is: a microsecond, or a record where nobody took times."""
+    return 1000 if calls.is_timed else 1
 
 
 def _kept(calls: Calls, anomalies: Sequence[dict[str, Any]]) -> Any:
@@ -94,7 +106,8 @@ def _kept(calls: Calls, anomalies: Sequence[dict[str, Any]]) -> Any:
 
 
 def _columns(calls: Calls, kept: Any, wording: Wording) -> dict[str, Any]:
-    start, end = calls.start[kept] // 1000, calls.end[kept] // 1000
+    unit = _unit_ns(calls)
+    start, end = calls.start[kept] // unit, calls.end[kept] // unit
     return {
         "start": np.diff(start, prepend=0).tolist(),
         "took": (end - start).tolist(),
@@ -104,6 +117,7 @@ def _columns(calls: Calls, kept: Any, wording: Wording) -> dict[str, Any]:
         "type": "".join(map(str, calls.type[kept].tolist())),
         "f": calls.f[kept].tolist(),
         "f_names": [visible(name, 40) for name in calls.f_names],
+        "txn_f": wording.transactions,
         **_texts(kept.tolist(), wording),
     }
 
@@ -130,12 +144,12 @@ def _texts(kept: Sequence[int], wording: Wording) -> dict[str, Any]:
     return {**columns, "texts": list(table.numbers), "value_limit": limit}
 
 
-def _band(band: Band) -> dict[str, Any]:
+def _band(band: Band, unit_ns: int) -> dict[str, Any]:
     return {
         "fault": visible(band.fault, 60),
         "label": visible(band.label, 100),
-        "start": band.start // 1000,
-        "end": band.end // 1000,
+        "start": band.start // unit_ns,
+        "end": band.end // unit_ns,
         "healed": "healed" in band.times or band.is_moment,
         "moment": band.is_moment,
         "targets": visible(", ".join(band.targets), 200),

@@ -239,9 +239,10 @@ class Index:
         """Our style sheet."""
         return Response(pages.style(), media_type="text/css")
 
-    async def live_script(self, request: Request) -> Response:
-        """Our one script."""
-        return Response(pages.asset("live.js"), media_type="text/javascript")
+    async def script(self, request: Request) -> Response:
+        """One of our own, which only the routes name."""
+        name = request.scope["path"].rpartition("/")[2]
+        return Response(pages.asset(name), media_type="text/javascript")
 
     async def icon(self, request: Request) -> Response:
         """Browsers ask for it; there is none."""
@@ -340,7 +341,8 @@ def application(
         Route("/", index.index),
         Route("/runs.json", index.runs),
         Route("/style.css", index.style),
-        Route("/live.js", index.live_script),
+        Route("/live.js", index.script),
+        Route("/plots.js", index.script),
         Route("/favicon.ico", index.icon),
         Route("/soak/{name:anything}", index.soak),
         Route("/run/{path:anything}", index.report),

@@ -14,6 +14,8 @@ MOST_ENTRIES: Final = 200
 TYPES: Final = ("ok", "fail", "info")
 _TEXTS: Final = ("phase", "last_error")
 _NUMBERS: Final = ("time_s", "limit_s")
+_LATENCIES: Final = ("p50_ms", "p99_ms")
+MOST_BUCKETS: Final = 1000
 _MOST: Final = 1 << 53
 """The greatest number that a browser's arithmetic knows exactly."""
 
@@ -40,7 +42,59 @@ def present_of(run: Folder) -> dict[str, Any]:
         found["nodes"] = {
             visible(n): visible(state) for n, state in nodes if isinstance(state, str)
         }
+    pace = pace_of(said.get("pace"))
+    if pace:
+        found["pace"] = pace
+    if isinstance(said.get("bands"), list):
+        bands = (band_of(band) for band in said["bands"][-MOST_ENTRIES:])
+        found["bands"] = [band for band in bands if band]
+    anomaly = said.get("anomaly")
+    if isinstance(anomaly, dict) and _is_number(anomaly.get("time_s")):
+        texts = {name: _text(anomaly.get(name)) for name in ("kind", "message")}
+        found["anomaly"] = {"time_s": anomaly["time_s"], **texts}
+    if isinstance(said.get("watched"), list):
+        watched = said["watched"][:MOST_ENTRIES]
+        found["watched"] = [visible(name) for name in watched if isinstance(name, str)]
     return found
+
+
+def pace_of(said: Any) -> dict[str, Any]:
+    """The buckets of :mod:`harness.run.pace`, all of one length; empty where they are not so."""
+    if not isinstance(said, dict) or not _is_number(said.get("width_s")) or said["width_s"] <= 0:
+        return {}
+    lists = {name: said.get(name) for name in (*TYPES, *_LATENCIES)}
+    if not all(isinstance(values, list) for values in lists.values()):
+        return {}
+    length = min(MOST_BUCKETS, *(len(values or ()) for values in lists.values()))
+    counts = {name: [_count(n) for n in (lists[name] or ())[:length]] for name in TYPES}
+    times = {name: [_time(t) for t in (lists[name] or ())[:length]] for name in _LATENCIES}
+    return {"width_s": said["width_s"], **counts, **times}
+
+
+def band_of(said: Any) -> dict[str, Any]:
+    """One fault; empty where it has no beginning."""
+    if not isinstance(said, dict) or not _is_number(said.get("start_s")):
+        return {}
+    targets = said["targets"][:MOST_ENTRIES] if isinstance(said.get("targets"), list) else []
+    end = said.get("end_s")
+    return {
+        "fault": _text(said.get("fault")),
+        "targets": [visible(target) for target in targets if isinstance(target, str)],
+        "start_s": said["start_s"],
+        "end_s": end if _is_number(end) else None,
+    }
+
+
+def _text(value: Any) -> str:
+    return visible(value) if isinstance(value, str) else ""
+
+
+def _count(value: Any) -> float:
+    return value if _is_number(value) and value >= 0 else 0
+
+
+def _time(value: Any) -> float | None:
+    return value if _is_number(value) and value > 0 else None
 
 
 def _some(values: Mapping[str, Any]) -> list[tuple[str, Any]]:

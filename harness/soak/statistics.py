@@ -7,13 +7,13 @@ Runs are taken as independent trials of one unknown failure rate p. Only decided
   (Biometrika 26, 1934): every p that the count k does not reject at (1 - c)/2 on either side.
 - *Fixed time*: the clock set the number of runs. The same interval, which holds if how long a
   run takes says nothing of whether it fails.
-- *Unfinished*: a soak that was interrupted or is under way. The same interval, which holds only
-  if nobody stops it because of what it found.
+- *Any time*: a soak that was interrupted, is under way, or stops as soon as it knows. A confidence
+  sequence (:mod:`harness.soak.sequences`), which holds whenever one looks and whyever one stops.
 - *Until failure*: the loop stops at the first failure, or after a number of runs set
   beforehand. The number of runs is then geometric, possibly cut off, and k is no binomial count;
   the same inversion of exact tests is done with the geometric tail, P(N >= n) = (1 - p)^(n-1).
 
-Both cover the true rate with at least the stated confidence, whatever it is (``benchmarks/
+All cover the true rate with at least the stated confidence, whatever it is (``benchmarks/
 soak_coverage.py`` simulates it). ``at_most`` is the one-sided bound at the same confidence, a
 statement of its own: "16 of 16 passed" is "at most 17.1 %" with 95 %, and no more.
 
@@ -23,11 +23,13 @@ Cost: a bisection over at most k terms of the binomial sum.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-Rule = Literal["fixed-n", "fixed-time", "unfinished", "until-failure"]
+from harness.soak import sequences
+
+Rule = Literal["fixed-n", "fixed-time", "any-time", "until-failure"]
 STEPS = 200
 MOST_RUNS = 10_000_000
 
@@ -61,8 +63,8 @@ class Estimate:
             "fixed-n": "Clopper and Pearson, number of runs set beforehand",
             "fixed-time": "Clopper and Pearson, number of runs set by the clock: it holds if how"
             " long a run takes says nothing of whether it fails",
-            "unfinished": "Clopper and Pearson, of the runs so far: it holds only if the soak is"
-            " not stopped because of what it found",
+            "any-time": "a confidence sequence of the runs so far: it holds whenever one looks and"
+            " whyever one stops",
             "until-failure": "geometric, stopped at the first failure",
         }[self.rule]
         return (
@@ -83,7 +85,8 @@ def estimate(runs: int, failures: int, confidence: float, rule: Rule) -> Estimat
     if rule == "until-failure" and failures > 1:
         raise ValueError("a loop that stops at the first failure has one at most")
     alpha = 1 - confidence
-    low, high = _low_of(rule), _high_of(rule)
+    low = _LOW.get(rule, _clopper_pearson_low)
+    high = _HIGH.get(rule, _clopper_pearson_high)
     return Estimate(
         runs=runs,
         failures=failures,
@@ -95,16 +98,20 @@ def estimate(runs: int, failures: int, confidence: float, rule: Rule) -> Estimat
     )
 
 
-def runs_still_needed(runs: int, failures: int, confidence: float, rate: float) -> int | None:
+def runs_still_needed(
+    runs: int, failures: int, confidence: float, rate: float, *, any_time: bool = False
+) -> int | None:
     """How many further passing runs would show that the failure rate is at most ``rate``.
 
-    One-sided, number of runs set beforehand. 0 if it is shown; ``None`` if ten million would
-    not do. ``ValueError`` unless ``rate`` lies between 0 and 1.
+    One-sided, number of runs set beforehand unless one looks at ``any_time``. 0 if it is shown;
+    ``None`` if ten million would not do. ``ValueError`` unless ``rate`` lies between 0 and 1.
     """
     if not 0 < rate < 1:
         raise ValueError(f"a rate of {rate} cannot be shown")
 
     def is_shown(more: int) -> bool:
+        if any_time:
+            return sequences.upper(runs + more, failures, 1 - confidence) <= rate
         return binomial_cdf(failures, runs + more, rate) <= 1 - confidence
 
     if is_shown(0):
@@ -142,12 +149,14 @@ def binomial_cdf(k: int, n: int, p: float) -> float:
     return min(1.0, math.fsum(math.exp(log) for log in logs))
 
 
-def _low_of(rule: Rule) -> Callable[[int, int, float], float]:
-    return _geometric_low if rule == "until-failure" else _clopper_pearson_low
-
-
-def _high_of(rule: Rule) -> Callable[[int, int, float], float]:
-    return _geometric_high if rule == "until-failure" else _clopper_pearson_high
+_LOW: Final[Mapping[str, Callable[[int, int, float], float]]] = {
+    "until-failure": lambda n, k, tail: _geometric_low(n, k, tail),
+    "any-time": sequences.lower,
+}
+_HIGH: Final[Mapping[str, Callable[[int, int, float], float]]] = {
+    "until-failure": lambda n, k, tail: _geometric_high(n, k, tail),
+    "any-time": sequences.upper,
+}
 
 
 def _clopper_pearson_low(n: int, k: int, tail: float) -> float:

@@ -36,6 +36,7 @@ from nemeses.targets import (
     choices,
     find_daemon,
     no_processes,
+    not_signalled,
     plan_targets,
     prepare_signal,
     processes,
@@ -76,8 +77,8 @@ class Pause:
         check_roles(self._words, _KEY, roles)
 
     def refusal(self, cluster: Cluster, system: System) -> str | None:
-        """Only where the system says that it has no processes."""
-        return no_processes(system)
+        """Where the system says that it has no processes, or they are not ours to stop."""
+        return no_processes(system) or not_signalled(cluster)
 
     def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
         """A target word and the order in which nodes are taken."""

@@ -59,7 +59,7 @@ class HttpConnection:
     @classmethod
     async def connect(cls, host: str, port: int) -> HttpConnection:
         """Connect to ``host``; ``OSError`` if that fails (nothing has been sent then)."""
-        family, address = await _resolve(host, port)
+        family, address = await resolve(host, port)
         connecting = socket.socket(family, socket.SOCK_STREAM)
         try:
             connecting.setblocking(False)
@@ -184,7 +184,7 @@ class HttpConnection:
             self.close()
 
 
-async def _resolve(host: str, port: int) -> tuple[int, tuple[str, int]]:
+async def resolve(host: str, port: int) -> tuple[int, tuple[str, int]]:
     """The family and address of ``host``; a numeric one is resolved without leaving the loop."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)

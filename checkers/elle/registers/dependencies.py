@@ -114,11 +114,11 @@ def _readers_and_next(
     """Each reader of a version with each writer of a next one; ``None`` if they are too many."""
     written = known.writer[after] >= 0
     before, after = before[written], after[written]
-    order = np.argsort(before, kind="stable")
-    before, after = before[order], after[order]
+    after = after[np.argsort(before, kind="stable")]
+    nexts = np.bincount(before, minlength=len(known))
     read = known.of[known.external]
-    low = np.searchsorted(before, read, side="left")
-    count = np.searchsorted(before, read, side="right") - low
+    count = nexts[read]
+    low = (np.cumsum(nexts) - nexts)[read]
     total = int(count.sum())
     if total > MOST_PAIRS:
         return None

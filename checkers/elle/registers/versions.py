@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkers.elle.components import strong_components
+from checkers.elle.registers.numbering import numbering
 from checkers.elle.registers.reads import Reads, reads
 from checkers.elle.registers.values import Values, values
 from checkers.elle.same_key import Chains, chains
@@ -117,34 +118,30 @@ def versions(
     """
     links = chains(found)
     held = values(found, initial) if held is None else held
-    width = len(held.names) + 1
-    codes = found.key.astype(np.int64) * width + (held.of + 1)
-    nils = np.arange(len(found.keys), dtype=np.int64) * width
-    table = sorted_once(np.concatenate((codes, nils)))
-    of = np.searchsorted(table, codes)
-    value = (table % width - 1).astype(np.int32)
+    numbers = numbering(len(found.keys), found.key, held.of)
+    of, value = numbers.of, numbers.value
     status = found.status[found.txn]
     writes = np.flatnonzero(found.f == WRITE)
     final = writes[links.is_final[writes] & (status[writes] != FAIL)]
-    writer = np.full(len(table), NOBODY, dtype=np.int32)
+    writer = np.full(len(value), NOBODY, dtype=np.int32)
     writer[of[final]] = found.txn[final]
-    counts = np.bincount(of[writes], minlength=len(table))
+    counts = np.bincount(of[writes], minlength=len(value))
     is_real = value < 0
     is_real[of[writes[status[writes] != FAIL]]] = True
-    written_at = np.full(len(table), NOBODY, dtype=np.int64)
+    written_at = np.full(len(value), NOBODY, dtype=np.int64)
     written_at[of[writes]] = writes
     return Versions(
         found=found,
         chains=links,
         values=held,
-        key=(table // width).astype(np.int32),
+        key=numbers.key,
         value=value,
         writer=writer,
         written_at=written_at,
         of=of,
         reads=reads(found, links, of, written_at, infos=infos, ignored=ignored),
         final=final,
-        nil=np.searchsorted(table, nils),
+        nil=numbers.nil,
         is_real=is_real,
         written_twice=np.flatnonzero((counts > 1) | ((counts > 0) & (value < 0))),
     )

@@ -27,7 +27,7 @@ import numpy as np
 from checkers.elle.components import strong_components
 from checkers.elle.graph import RW, WW
 from checkers.isolation.rw_register.begin_commit_graph import Edges, Turns
-from checkers.isolation.rw_register.problem import INITIAL, Int64s, firsts
+from checkers.isolation.rw_register.problem import INITIAL, Bools, Int64s, firsts
 from checkers.isolation.rw_register.vector_clocks import Clocks
 from harness.verdict.verdict import Budget
 
@@ -85,7 +85,11 @@ class _Search:
         self.order = self.by_wish.copy()
         self.rank = np.empty(len(key), dtype=np.int64)
         self.rank[self.by_wish] = np.arange(len(key))
-        self.sorted_as: dict[int, tuple[bool, ...]] = {}
+        self.key_of: list[int] = []
+        """Of each variable."""
+        self.chosen = np.zeros(0, dtype=np.bool_)
+        """What the keys are sorted by, but for those that are still :attr:`unsorted`."""
+        self.unsorted: set[int] = set()
         self.moved: dict[int, list[slice]] = {}
 
     def literal(self, a: int, b: int) -> int:
@@ -95,7 +99,9 @@ class _Search:
         if found is None:
             self.pairs.append(pair)
             found = self.variable[pair] = len(self.pairs)
-            self.of_key.setdefault(int(self.problem.write_key[a]), []).append(found)
+            key = int(self.problem.write_key[a])
+            self.of_key.setdefault(key, []).append(found)
+            self.key_of.append(key)
             first = self.wish[pair[0]] < self.wish[pair[1]]
             self.solver.set_phases([found if first else -found])
             for one, other in (pair, pair[::-1]):
@@ -149,24 +155,34 @@ class _Search:
     def choose(self) -> bool:
         """Let the solver choose, and sort the keys; whether it could."""
         while self.solver.solve():
-            model = self.solver.get_model()
-            fresh = [circle for key in self.of_key for circle in self._sort(key, model)]
+            model = np.array(self.solver.get_model(), dtype=np.int64) > 0
+            self.unsorted.update(self._changed(model))
+            self.chosen = model
+            keys = [key for key in self.of_key if key in self.unsorted]
+            fresh = [circle for key in keys for circle in self._sort(key)]
             if not fresh:
                 return True
             for circle in fresh:
                 self.forbid(circle)
         return False
 
-    def _sort(self, key: int, model: list[int]) -> Iterator[Circle]:
+    def _changed(self, model: Bools) -> set[int]:
+        """Keys of which some choice is another one than in the last model, or a new one."""
+        old = len(self.chosen)
+        places = np.flatnonzero(model[:old] != self.chosen).tolist()
+        return {self.key_of[place] for place in (*places, *range(old, len(self.key_of)))}
+
+    def _sort(self, key: int) -> Iterator[Circle]:
         """Sort the writes of a key as chosen, else as wished; a circle of choices if there is.
 
         Only between two that are chosen the other way round than wished anything moves.
         """
-        chosen = tuple(model[variable - 1] > 0 for variable in self.of_key[key])
-        if self.sorted_as.get(key) == chosen:
-            return
-        pairs = [self.pairs[variable - 1] for variable in self.of_key[key]]
-        pairs = [pair if is_so else pair[::-1] for pair, is_so in zip(pairs, chosen, strict=True)]
+        places = [variable - 1 for variable in self.of_key[key]]
+        chosen = self.chosen[places].tolist()
+        pairs = [
+            self.pairs[place] if is_so else self.pairs[place][::-1]
+            for place, is_so in zip(places, chosen, strict=True)
+        ]
         rank = self.rank
         spans = _merged([(int(rank[b]), int(rank[a])) for a, b in pairs if rank[a] > rank[b]])
         inside: list[list[Pair]] = [[] for _ in spans]
@@ -186,7 +202,7 @@ class _Search:
         for span, sorted_ in fresh:
             self.order[span] = sorted_
         self.moved[key] = [span for span, _ in fresh]
-        self.sorted_as[key] = chosen
+        self.unsorted.discard(key)
 
 
 def _merged(spans: list[Pair]) -> list[Pair]:

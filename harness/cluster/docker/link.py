@@ -158,9 +158,13 @@ class SidecarLink:
         return b"".join(parts)
 
 
-def connect(client: Any, container: str, node: str, take_log: TakeLog) -> SidecarLink:
+_ARGV = ("python3", "-c", _START, TOOLS_DIR, LOG_DIR)
+
+
+def connect(
+    client: Any, container: str, node: str, take_log: TakeLog, argv: Sequence[str] = _ARGV
+) -> SidecarLink:
     """Start the side-car's program, which lies in :data:`TOOLS_DIR`, and connect to it."""
-    argv: Sequence[str] = ["python3", "-c", _START, TOOLS_DIR, LOG_DIR]
     with complaints(f"{node}: its side-car's program"):
-        started = client.exec_create(container, argv, stdin=True)
+        started = client.exec_create(container, list(argv), stdin=True)
         return SidecarLink(node, client.exec_start(started["Id"], socket=True), take_log)

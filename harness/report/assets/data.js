@@ -6,6 +6,9 @@ const raw = readJson("timeline-data");
 const calls = unpack(raw);
 const bands = raw.bands;
 const anomalies = raw.anomalies;
+const isWhole = new Set(raw.txn_f);
+/** What a microsecond is on the axis; a history without times has records there instead. */
+const UNIT = raw.timed ? 1 : 1e-3;
 
 function unpack(data) {
   const count = data.took.length;
@@ -65,7 +68,7 @@ function phrase(call, withKey = true) {
   if (withKey && key) words.push(`k${key}`);
   if (asked) words.push(asked);
   if (calls.type[call] === OK && !answered && !asked) answered = "nil";
-  if (answered) words.push(`→ ${answered}`);
+  if (answered) words.push(isWhole.has(calls.f[call]) && !asked ? answered : `→ ${answered}`);
   if (calls.type[call] === FAIL) words.push("✗");
   if (calls.type[call] === INFO) words.push("?");
   return words.join(" ");
@@ -73,10 +76,12 @@ function phrase(call, withKey = true) {
 
 /** Lanes: for each its name and its calls in order of time. */
 function makeLanes(by) {
+  const packed = by === "packed" ? packProcesses() : null;
   const threads = by === "thread" ? raw.threads : 0;
   const found = new Map();
   for (let call = 0; call < calls.count; call++) {
-    const lane = threads ? calls.process[call] % threads : calls.process[call];
+    const process = calls.process[call];
+    const lane = packed ? packed.get(process) : threads ? process % threads : process;
     if (!found.has(lane)) found.set(lane, []);
     found.get(lane).push(call);
   }
@@ -84,8 +89,32 @@ function makeLanes(by) {
   return names.map((name) => {
     const own = Int32Array.from(found.get(name));
     const node = calls.texts[calls.node[own[0]]];
-    return { name: String(name), node: node.slice(0, 8), calls: own };
+    return { name: packed ? processesOf(own) : String(name), node: node.slice(0, 8), calls: own };
   });
+}
+
+/** A lane for each process: the first one whose last process was over before this one began. */
+function packProcesses() {
+  const lifetimes = new Map();
+  for (let call = 0; call < calls.count; call++) {
+    const end = isOpen(call) ? calls.start[call] : calls.end[call];
+    const life = lifetimes.get(calls.process[call]);
+    if (life) life.end = Math.max(life.end, end);
+    else lifetimes.set(calls.process[call], { start: calls.start[call], end });
+  }
+  const free = [], lanes = new Map();
+  for (const [process, life] of lifetimes) {
+    const first = free.findIndex((since) => since < life.start);
+    const lane = first < 0 ? free.length : first;
+    free[lane] = life.end;
+    lanes.set(process, lane);
+  }
+  return lanes;
+}
+
+function processesOf(own) {
+  const names = [...new Set(Array.from(own, (call) => calls.process[call]))];
+  return names.length > 3 ? `${names.slice(0, 2).join(", ")} +${names.length - 2}` : names.join(", ");
 }
 
 /** How many of a lane's calls begin at or before `time`. */

@@ -15,12 +15,12 @@ function hover(call, x, y) {
   }
   tooltip.hidden = call < 0;
   if (call < 0) return;
-  const took = isOpen(call) ? "open to the end" : length(calls.end[call] - calls.start[call]);
+  const took = isOpen(call) ? "open to the end" : raw.timed ? length(calls.end[call] - calls.start[call]) : "";
   tooltip.replaceChildren(
     element("b", {}, `#${indexOf(call)} ${phrase(call).slice(0, 300)}`),
     element("span", {}, `${outcome(call)} · process ${calls.process[call]}` +
       `${calls.node[call] ? ` on ${calls.texts[calls.node[call]]}` : ""} · ` +
-      `${moment(calls.start[call], 1)} · ${took}`),
+      `${moment(calls.start[call], 1)}${took && ` · ${took}`}`),
   );
   const error = calls.texts[calls.error[call]];
   if (error) tooltip.append(element("div", {}, error.slice(0, 200)));
@@ -88,7 +88,7 @@ function factsOf(call) {
     ["Error", texts[calls.error[call]]],
     ["Invoked", moment(calls.start[call], 1)],
     ["Completed", isOpen(call) ? "never" : moment(calls.end[call], 1)],
-    ["Took", isOpen(call) ? "" : length(calls.end[call] - calls.start[call])],
+    ["Took", isOpen(call) || !raw.timed ? "" : length(calls.end[call] - calls.start[call])],
     ["Records", isOpen(call) ? `${calls.index[call]}` : `${calls.index[call] < 0 ? "—" : calls.index[call]} and ${calls.done[call]}`],
     ["Wall time", wall],
     ["Faults in force", active.map((band) => band.label).join("; ")],

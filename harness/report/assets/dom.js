@@ -18,6 +18,7 @@ function clamp(value, low, high) {
 
 /** Microseconds as a moment of the run, with as many digits as `step` (µs) can tell apart. */
 function moment(us, step = 1000) {
+  if (!raw.timed) return `record ${Math.round(us)}`;
   const digits = step >= 1e6 ? 0 : step >= 1e5 ? 1 : step >= 1e4 ? 2 : step >= 1e3 ? 3 : 6;
   return `${(us / 1e6).toFixed(digits)} s`;
 }

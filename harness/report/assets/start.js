@@ -5,7 +5,19 @@ function scrollToTimeline() {
   byId("timeline").scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
 }
 
+/** Opens every fold around `target`, so that there is something to go to. */
+function unfold(target) {
+  for (let fold = target; fold; fold = fold.parentElement?.closest("details")) {
+    if (fold.tagName === "DETAILS") fold.open = true;
+  }
+}
+
 function followAddress() {
+  const anomaly = /^#anomaly-\d+$/.test(location.hash) && byId(location.hash.slice(1));
+  if (anomaly) {
+    unfold(anomaly);
+    anomaly.scrollIntoView({ block: "start" });
+  }
   const match = /^#op-(\d+)$/.exec(location.hash);
   if (!match) return;
   const call = callOfIndex.get(Number(match[1]));
@@ -24,7 +36,8 @@ function stepToAnomaly(number, by) {
   if (!target) return;
   document.querySelectorAll(".anomaly.is-current").forEach((one) => one.classList.remove("is-current"));
   target.classList.add("is-current");
-  target.focus({ preventScroll: true });
+  unfold(target);
+  (target.tagName === "DETAILS" ? target.querySelector("summary") : target).focus({ preventScroll: true });
   target.scrollIntoView({ block: "start" });
 }
 
@@ -41,7 +54,7 @@ function listenToButtons() {
       canvas.focus({ preventScroll: true });
     }
     if (showFrom) {
-      const margin = (Number(showTo) - Number(showFrom)) * 0.15 + 1000;
+      const margin = (Number(showTo) - Number(showFrom)) * 0.15 + 1000 * UNIT;
       show(Number(showFrom) - margin, Number(showTo) + margin);
       scrollToTimeline();
     }
@@ -59,6 +72,7 @@ function listenToButtons() {
 
 function note() {
   const said = [];
+  if (!raw.timed && calls.count) said.push("The history has no times: the axis counts its records.");
   if (!calls.count) said.push("There are no client operations to draw.");
   if (raw.left_out) said.push(`${raw.left_out.toLocaleString("en")} operations were left out of the drawing to keep the page usable; those around anomalies are all here.`);
   if (raw.value_limit < 400) said.push(`Values are cut after ${raw.value_limit} characters; the history file has them whole.`);
@@ -72,8 +86,9 @@ function start() {
   listenToSearch();
   listenToPointer();
   listenToLogs();
+  listenToDrawings();
   note();
-  if (!raw.threads) byId("lane-by").value = "process";
+  if (!raw.threads) byId("lane-by").value = "packed";
   byId("lane-by").options[0].disabled = !raw.threads;
   chooseLanes(byId("lane-by").value);
   byId("anomaly-buttons").hidden = !anomalies.length;

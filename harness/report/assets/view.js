@@ -107,8 +107,8 @@ function revealLane(call) {
 
 /** Bring a call into view, close enough to be read. */
 function showCall(call) {
-  const took = isOpen(call) ? 2000 : calls.end[call] - calls.start[call];
-  const span = Math.max(took * 8, 20000);
+  const took = isOpen(call) ? 2000 * UNIT : calls.end[call] - calls.start[call];
+  const span = Math.max(took * 8, 20000 * UNIT);
   const middle = calls.start[call] + took / 2;
   const seen = calls.start[call] >= view.from && calls.start[call] <= view.to;
   if (!seen || view.to - view.from > span * 6 || took > view.to - view.from) {
@@ -122,7 +122,7 @@ function showAnomaly(at) {
   if (!anomalies.length) return;
   view.anomaly = (at + anomalies.length) % anomalies.length;
   const anomaly = anomalies[view.anomaly];
-  const margin = Math.max((anomaly.end - anomaly.start) * 0.25, 3000);
+  const margin = Math.max((anomaly.end - anomaly.start) * 0.25, 3000 * UNIT);
   if (anomaly.calls.length) {
     show(anomaly.start - margin, anomaly.end + margin);
     revealLane(anomaly.calls[anomaly.calls.length - 1]);

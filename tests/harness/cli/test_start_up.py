@@ -18,7 +18,7 @@ HEAVY = {
     "h11",
     "harness.history",
     "jinja2",
-    "matplotlib",
+    "PIL",
     "msgspec",
     "numpy",
     "pyroute2",

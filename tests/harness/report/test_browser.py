@@ -161,7 +161,8 @@ def test_an_anomaly_is_shown_in_the_timeline_with_its_operations(
 def test_next_and_previous_lead_from_anomaly_to_anomaly(visit: Visit, invalid_run: Path) -> None:
     page = visit.open(invalid_run)
     page.click("#anomaly-1 [data-anomaly-step='1']")
-    assert page.evaluate("() => document.activeElement.id") == "anomaly-2"
+    assert page.evaluate("() => document.activeElement.parentElement.id") == "anomaly-2"
+    assert page.is_visible("#anomaly-2 .proof"), "what was folded is open"
     page.click("#anomaly-2 [data-anomaly-step='-1']")
     assert page.evaluate("() => document.activeElement.id") == "anomaly-1"
     assert page.is_disabled("#anomaly-1 [data-anomaly-step='-1']")

@@ -48,7 +48,7 @@ def test_a_completion_without_invoke_is_a_call_of_its_own() -> None:
     calls = pair_calls(history((0, "ok", "txn", [["r", "x", 1]])))
     assert calls.invoke.tolist() == [-1]
     assert calls.span(0) == (0, 0)
-    assert Wording(calls).phrase(0) == 'txn → [["r","x",1]]'
+    assert Wording(calls).phrase(0) == "txn r x 1"
 
 
 def test_a_history_without_operations_has_no_calls() -> None:

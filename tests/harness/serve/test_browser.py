@@ -114,6 +114,61 @@ def test_a_run_under_way_is_followed_to_its_report(page: Any, address: str, stor
     page.wait_for_selector("text=it is over")
 
 
+PACE = {
+    "width_s": 0.5,
+    "ok": [50, 60, 5, 40],
+    "fail": [1, 1, 9, 1],
+    "info": [0, 0, 4, 0],
+    "p50_ms": [1.5, 1.5, None, 2],
+    "p99_ms": [12, 14, None, 900],
+}
+BAND = {"fault": "<b>kill</b>", "targets": ["n1"], "start_s": 0.9, "end_s": None, "bit": True}
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+def test_rate_and_latency_of_a_run_under_way_are_drawn_and_read_by_keyboard(
+    page: Any, address: str, store: Path
+) -> None:
+    path = "etcd/register/20261122T100000-cccccc"
+    said = {"phase": "run", "time_s": 2.1, "limit_s": 60, "pace": PACE, "bands": [BAND]}
+    seen = {"kind": "stale-read", "time_s": 1.2, "message": "read found 1"}
+    progress = store / path / "evidence" / "progress.json"
+    progress.write_text(json.dumps({**said, "watched": ["linearizable"]}))
+    page.set_viewport_size({"width": 700, "height": 800})
+    page.goto(f"{address}live/{path}/")
+    page.wait_for_selector("#rate svg")
+    assert "No anomaly that linearizable can tell at once" in page.inner_text("#anomaly")
+    assert page.locator("#rate .band").count() == 1
+    assert page.locator("#rate polyline").count() == 3
+    assert page.locator("#latency polyline.p99").count() == 1  # a gap, and one bucket alone
+    assert page.locator("#latency circle.p99").count() == 1
+    wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert not page.evaluate(wide)
+    page.focus("#latency .picture")
+    page.keyboard.press("Home")
+    assert page.inner_text("#read-out").startswith("0.0 to 0.5 s: 100.0 ok, 2.0 fail, 0.0 info")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#read-out").endswith("p50 unknown, p99 unknown; <b>kill</b> in force")
+    progress.write_text(json.dumps({**said, "anomaly": seen}))
+    page.wait_for_selector("text=First anomaly so far: stale-read at 1.2 s: read found 1")
+    assert page.locator("#rate .mark").count() == 1
+
+
+def test_the_view_can_be_held(page: Any, address: str, store: Path) -> None:
+    path = "etcd/register/20261122T100000-cccccc"
+    progress = store / path / "evidence" / "progress.json"
+    progress.write_text('{"phase": "run"}')
+    page.goto(f"{address}live/{path}/")
+    page.wait_for_selector("h1:text('run')")
+    page.click("#hold")
+    progress.write_text('{"phase": "judge"}')
+    page.wait_for_timeout(1200)
+    assert page.inner_text("h1") == "run"
+    page.click("#hold")
+    page.wait_for_selector("h1:text('judge')")
+
+
 def test_a_run_is_downloaded_as_a_zip(page: Any, address: str, tmp_path: Path) -> None:
     page.goto(f"{address}?verdict=valid")
     with page.expect_download() as download:

@@ -88,6 +88,10 @@ PROGRESS = {
     "half letters": '{"phase": "\\ud800", "nodes": {"\\ud800": "\\udfff"}, "faults": ["\\ud800"]}',
     "odd kinds": '{"phase": [1], "time_s": "x", "operations": [1], "faults": 5, "nodes": [1]}',
     "odd inside": '{"operations": {"read": [1]}, "faults": [[1]], "nodes": {"n1": {"a": 1}}}',
+    "odd pace": '{"pace": {"width_s": 0, "ok": []}, "bands": [[1]], "anomaly": [1], "watched": 5}',
+    "odd buckets": '{"pace": {"width_s": 1, "ok": ["x"], "fail": [-1], "info": [null],'
+    ' "p50_ms": [0], "p99_ms": [1e400]}, "bands": [{"start_s": 1, "fault": 5, "targets": 5}],'
+    ' "anomaly": {"time_s": 1, "kind": [1]}, "watched": [1]}',
     "deep": DEEP,
 }
 SUMMARIES = {

@@ -1,0 +1,1 @@
+"""The track record: published findings, each reproduced on the real software by one command."""

@@ -1,0 +1,263 @@
+"""PostgreSQL: one server, or a primary (the first node) with streaming standbys on the others.
+
+Options have the vendor's names: ``--isolation`` is the level at which every transaction and every
+single statement runs, ``--synchronous-commit`` and ``--synchronous-standby-names`` say what a
+commit waits for. Clients write to the primary; what only reads goes there too, or, with ``--reads
+any``, to the node that the client was opened on, which may be a standby.
+
+What is claimed: of single statements that they are linearizable, of transactions what the level is
+called in the literature (PostgreSQL's ``REPEATABLE READ`` is snapshot isolation). Reads of standbys
+are claimed alike, for that is what their users count on; ``--promise documented`` claims what the
+manual says: a standby shows the past.
+
+Where the programs come from: :mod:`systems.postgresql.install`. How a server comes to run:
+:mod:`systems.postgresql.server`. What the servers say of themselves:
+:mod:`systems.postgresql.members`, and in their logs: :mod:`systems.postgresql.log`. The client is
+that of all SQL databases: :mod:`systems.drivers.sql`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Final
+
+from harness.contract.client import Predicates, SystemClient, Target, Transactions
+from harness.contract.node import UNPRIVILEGED, Daemon, Node, Port
+from harness.contract.option import DOCUMENTED, PROMISE, SystemOption
+from harness.contract.roles import Role
+from harness.contract.system import FAITHFUL, FinalStates, Stage
+from harness.errors import NeedsError, UsageError
+from systems.drivers.sql.client import ABILITIES, SqlClient
+from systems.drivers.sql.libpq import PgConnection
+from systems.drivers.sql.members import final_states, leaders, wait_until
+from systems.drivers.sql.options import (
+    ANY,
+    PRIMARY,
+    READS,
+    SETTINGS,
+    TABLES,
+    settings_of,
+    values_of,
+)
+from systems.drivers.sql.pgwire import PgSpeaker
+from systems.drivers.sql.postgresql import LEVELS, POSTGRESQL
+from systems.drivers.sql.tables import Tables
+from systems.postgresql import members, server
+from systems.postgresql.install import HINT, find_programs, read_version
+from systems.postgresql.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
+
+STANDBY: Final = "standby"
+_STOP_TIMEOUT_S: Final = 20.0
+_MODELS: Final = {
+    "read-committed": ("read-committed",),
+    "repeatable-read": ("snapshot-isolation",),
+    "serializable": ("serializable",),
+}
+"""What each level is called in the literature."""
+
+
+class Postgresql:
+    """PostgreSQL, a primary and streaming standbys.
+
+    Also ``Stops``, ``Primaries``, ``Durability``, ``FinalState``, ``LogPatterns``, ``Milestones``,
+    ``ClockPath`` and ``Ports``.
+    """
+
+    name = "postgresql"
+    options: tuple[SystemOption, ...] = (
+        SystemOption(
+            name="isolation",
+            choices=tuple(LEVELS),
+            default="serializable",
+            help="isolation level of every transaction and statement",
+        ),
+        SystemOption(
+            name="synchronous_commit",
+            choices=("on", "off", "local", "remote_write", "remote_apply"),
+            default="on",
+            help="what a commit waits for",
+        ),
+        SystemOption(
+            name="synchronous_standby_names",
+            default="",
+            help="which standbys a commit waits for, as PostgreSQL spells it: 'ANY 1 (n2, n3)'",
+        ),
+        READS,
+        TABLES,
+        SystemOption(
+            name="binary",
+            kind=Path,
+            default=None,
+            help="folder of the programs postgres and initdb (default: Debian's package)",
+        ),
+        SETTINGS,
+        PROMISE,
+    )
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = values_of(self.options, options)
+        self._isolation = str(self._options["isolation"])
+        self._reads_any = self._options["reads"] == ANY
+        if self._reads_any and self._isolation == "serializable":
+            raise UsageError(
+                "PostgreSQL's standbys serve no SERIALIZABLE transactions, so --reads any needs"
+                " another level",
+                "--isolation repeatable-read",
+            )
+        self._tables = Tables(POSTGRESQL, spread=int(self._options["tables"]))
+        self._primary: str | None = None
+        self._addresses: dict[str, str] = {}
+        self._settings = {
+            "synchronous_commit": str(self._options["synchronous_commit"]),
+            "synchronous_standby_names": str(self._options["synchronous_standby_names"]),
+            **settings_of(self._options["settings"]),
+        }
+
+    @cached_property
+    def _programs(self) -> Path:
+        asked = self._options["binary"]
+        return find_programs(None if asked is None else str(asked))
+
+    def speaker(self) -> PgSpeaker:
+        """An honest server, for the conformance kit."""
+        return PgSpeaker()
+
+    def abilities(self) -> Sequence[type]:
+        """All that SQL can do: everything but watches."""
+        return ABILITIES
+
+    def claims(self) -> Mapping[type, Sequence[str]]:
+        """Linearizable statements, transactions by their level; less of standbys if documented."""
+        single: tuple[str, ...] = ("linearizable",)
+        models = _MODELS[self._isolation]
+        if self._reads_any and self._options["promise"] == DOCUMENTED:
+            single = ("read-committed",)
+            if self._isolation == "repeatable-read":
+                models = ("parallel-snapshot-isolation",)
+        return {**dict.fromkeys(ABILITIES, single), Transactions: models, Predicates: models}
+
+    def not_durable(self) -> str | None:
+        """What the manual says of ``synchronous_commit=off``, where that is what is claimed."""
+        off = self._options["synchronous_commit"] == "off"
+        return "synchronous_commit=off" if off and self._documented else None
+
+    @property
+    def _documented(self) -> bool:
+        return bool(self._options["promise"] == DOCUMENTED)
+
+    def versions(self) -> Mapping[str, str]:
+        """As ``postgres --version`` says; ``NeedsError`` if there is none."""
+        return {"postgresql": read_version(self._programs)}
+
+    def roles(self, nodes: Sequence[str]) -> Sequence[Role]:
+        """The first node begins as the primary, the others as its standbys."""
+        primary = Role(name=PRIMARY, nodes=tuple(nodes[:1]))
+        if len(nodes) == 1:
+            return (primary,)
+        return (primary, Role(name=STANDBY, nodes=tuple(nodes[1:]), after=(PRIMARY,)))
+
+    def install(self, node: Node, role: str) -> None:
+        """Prove that the server runs on ``node``; ``NeedsError`` says what is missing."""
+        try:  # here, in a worker thread: an import later would hold up the clients' loop
+            importlib.import_module("psycopg")
+        except ImportError as error:
+            wanted = "pip install 'polygraph-db[postgresql]'"
+            raise NeedsError(f"PostgreSQL's client needs psycopg: {error}", wanted) from error
+        program = str(self._programs / "postgres")
+        done = node.run([program, "--version"], check=False, user=UNPRIVILEGED)
+        if done.exit_code != 0:
+            said = done.stderr.decode("utf-8", "replace").strip()[:200]
+            raise NeedsError(f"{node.name}: {program} does not run there: {said}", HINT)
+
+    def start(self, stage: Stage, node: Node, role: str) -> Sequence[Daemon]:
+        """Start the server with the data that it has; a new standby copies the primary's first."""
+        if self._primary is None:
+            self._primary = stage.cluster.nodes[0].name
+        self._addresses[node.name] = node.reach(server.PORT, "client")
+        if not server.is_made(node):
+            if role == PRIMARY:
+                server.make(node, self._programs)
+            else:
+                server.copy(node, stage.cluster.node(self._primary), self._programs)
+        argv = server.argv(node, self._programs, self._settings)
+        return [node.start(argv, name="postgres", user=UNPRIVILEGED)]
+
+    def ready(self, stage: Stage, timeout_s: float) -> None:
+        """Return once one server takes writes and the others have replayed the last one."""
+        wait_until(
+            lambda: members.unready(stage.cluster, self._tables),
+            *(stage.cluster, stage.daemons, timeout_s, "postgres"),
+        )
+
+    def stop(self, stage: Stage, node: Node, role: str) -> None:
+        """SIGINT, PostgreSQL's fast shutdown: open transactions are rolled back."""
+        for daemon in stage.daemons_of(node.name, role):
+            if daemon.alive():
+                daemon.signal(signal.SIGINT)
+                daemon.signal(signal.SIGCONT)
+        stage.terminate(node.name, _STOP_TIMEOUT_S, role)
+
+    def stop_statuses(self, role: str) -> Sequence[int]:
+        """0: shut down."""
+        return (0,)
+
+    def client(self, op_timeout_s: float) -> SystemClient:
+        """A client with all abilities, not yet open."""
+        level = LEVELS[self._isolation].lower().replace(" ", r"\ ")
+        connect = partial(
+            PgConnection.connect,
+            parameters={
+                "user": server.SUPERUSER,
+                "dbname": server.DATABASE,
+                "options": f"-c default_transaction_isolation={level}",
+            },
+        )
+        return SqlClient(
+            POSTGRESQL,
+            connect,
+            op_timeout_s,
+            tables=self._tables,
+            level=self._isolation,
+            write_to=self._primary_for,
+            read_from=str if self._reads_any else None,
+        )
+
+    def _primary_for(self, target: Target) -> str:
+        """Where a client of a node writes: to the primary, as far as is known."""
+        return self._addresses.get(self._primary or "", str(target))
+
+    def primaries(self, stage: Stage, role: str) -> Sequence[str]:
+        """Nodes of that role whose server says that it takes writes."""
+        found = leaders(stage.cluster, members.is_leading)
+        return [name for name in found if name in stage.role(role).nodes]
+
+    def ports(self) -> Sequence[Port]:
+        """Clients and standbys connect to the same port."""
+        return server.PORTS
+
+    def final_states(self, stage: Stage, timeout_s: float) -> FinalStates:
+        """Every server's own rows."""
+        return final_states(members.ask, stage.cluster, timeout_s, self._tables)
+
+    def log_patterns(self) -> Mapping[str, Sequence[str]]:
+        """Panics, failed assertions, backends that crashed, broken pages."""
+        return LOG_PATTERNS
+
+    def expected_lines(self) -> Mapping[str, Sequence[str]]:
+        """None: what a fault leaves in the log is no panic."""
+        return EXPECTED_LINES
+
+    def milestones(self) -> Mapping[str, Sequence[str]]:
+        """Promotions, checkpoints, recoveries, standbys that begin to stream."""
+        return MILESTONES
+
+    def clock_path(self) -> str:
+        """Reads by libc, waits relative."""
+        return FAITHFUL
+
+
+SYSTEMS = {"postgresql": Postgresql}

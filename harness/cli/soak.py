@@ -6,13 +6,12 @@ book of the soak makes it resumable; summary, page and JUnit are written again a
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import secrets
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,15 +21,15 @@ import click
 from harness.cli.flags import flag
 from harness.cli.speech import say
 from harness.cli.test import VERB as TEST
-from harness.cli.test import SystemVerb, scenario_of, told_or_kept
+from harness.cli.test import SystemVerb, told_or_kept
 from harness.errors import EXIT_INTERRUPTED, StoreError, UsageError, cannot_write
 from harness.linux.stopping import how_stopped
 from harness.linux.surroundings import program
 from harness.option import Duration, Option
 
 if TYPE_CHECKING:
+    from harness.cli.soak_matrix import Made
     from harness.soak.book import Book, Entry, Settings
-    from harness.store.scenario import Scenario
 
 FINISH_S = 120.0
 """What a run may take beyond its time limit, recovery and judging: set-up, its report."""
@@ -43,17 +42,44 @@ OUTPUTS = ("junit", "junit_unknown", "artifacts")
 """Flags that say what else to write, not what to run."""
 OWN = {
     "runs", "duration", "until_failure", "until_known", "parallel", "confidence", "at_most",
-    "hard_limit", "resume", "as_json", *OUTPUTS,
+    "hard_limit", "matrix", "select", "adaptive", "resume", "as_json", *OUTPUTS,
 }  # fmt: skip
 """Flags that are none of a run."""
 
 SHARED = [param for param in TEST.params if param.name not in ("as_json", "print_config")]
 
 
-@click.command("soak", cls=SystemVerb)
+class SoakVerb(SystemVerb):
+    """``soak``: further words behind ``--matrix`` are keys of the matrix, too."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """As of every verb, with each key behind a ``--matrix`` of its own."""
+        return super().make_context(info_name, spread(args), parent, **extra)
+
+
+def spread(args: Sequence[str]) -> list[str]:
+    """``--matrix a=1,2 b=3`` as ``--matrix a=1,2 --matrix b=3``."""
+    found: list[str] = []
+    is_matrix = False
+    for word in args:
+        is_key = "=" in word and not word.startswith("-")
+        if is_matrix and is_key and found[-1] != "--matrix":
+            found.append("--matrix")
+        is_matrix = word == "--matrix" or (is_matrix and is_key)
+        found.append(word)
+    return found
+
+
+@click.command("soak", cls=SoakVerb)
 @flag("runs", int, least=1, group=SOAK, help="how many runs, set beforehand")
 @flag("duration", Duration, above=0, group=SOAK, help="begin no further run after this time")
-@flag("until_failure", bool, group=SOAK, help="stop at the first violation")
+@flag("until_failure", bool, short="-x", group=SOAK, help="stop at the first violation")
 @flag(
     "until_known", bool, group=SOAK, help="stop once it is shown that the rate is at most, or above"
 )
@@ -61,6 +87,15 @@ SHARED = [param for param in TEST.params if param.name not in ("as_json", "print
 @flag("confidence", float, default=0.95, group=SOAK, help="of the interval")
 @flag("at_most", float, default=0.05, group=SOAK, help="the failure rate to rule out")
 @flag("hard_limit", Duration, above=0, group=SOAK, help="when a run is killed")
+@flag(
+    "matrix",
+    multiple=True,
+    group=SOAK,
+    metavar="KEY=A,B …",
+    help="a cell for each choice; + for a comma in a value",
+)
+@flag("select", short="-k", group=SOAK, metavar="EXPR", help="the cells so named, as pytest's -k")
+@flag("adaptive", bool, group=SOAK, help="more runs for the cells in which runs fail")
 @flag("resume", Path, group=SOAK, help="go on with the soak in this folder")
 @flag("junit", Path, group=RESULTS, help="write JUnit XML here after every run")
 @flag(
@@ -118,31 +153,21 @@ def _resumed(flags: Mapping[str, Any]) -> Book:
 
 
 def _begun(flags: Mapping[str, Any]) -> Book:
-    from harness.run.preparation import prepare
+    from harness.cli.soak_matrix import cells_of
     from harness.soak.book import Book
-    from harness.store.scenario import registry_of
 
-    names = (
-        "runs",
-        "duration",
-        "until_failure",
-        "until_known",
-        "parallel",
-        "confidence",
-        "at_most",
-    )
-    own = {*names, *OUTPUTS, "hard_limit", "resume", "as_json"}
-    scenario = scenario_of({name: value for name, value in flags.items() if name not in own})
-    for name, value in scenario.secret_values.items():  # each run is a process that inherits them
+    made = cells_of(flags, {name: value for name, value in flags.items() if name not in OWN})
+    for name, value in made.secrets.items():  # each run is a process that inherits them
         os.environ[Option(name=name).twin] = value
-    settings = _settings(scenario, flags)
-    prepare(scenario, registry_of(scenario.flat()))  # what is impossible is refused once, and now
+    for reason in made.left_out:
+        say(f"left out: {reason}", err=True)
+    settings = _settings(made, flags)
     now = datetime.now()
     name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     return Book.create(flags["store"].resolve() / "soaks" / name, settings)
 
 
-def _settings(scenario: Scenario, flags: Mapping[str, Any]) -> Settings:
+def _settings(made: Made, flags: Mapping[str, Any]) -> Settings:
     from harness.soak.book import Settings
 
     duration_s = flags["duration"]
@@ -156,13 +181,9 @@ def _settings(scenario: Scenario, flags: Mapping[str, Any]) -> Settings:
     for name in ("confidence", "at_most"):
         if not 0 < flags[name] < 1:
             raise UsageError(f"--{name.replace('_', '-')} must lie between 0 and 1")
-    table = dataclasses.replace(scenario, seed=0).flat()
-    del table["seed"]
-    limit_s = scenario.time_limit + 2 * scenario.recovery_timeout + scenario.op_timeout
-    limit_s += FINISH_S + scenario.budget
     return Settings(
-        scenario=table,
-        seed=scenario.seed,
+        scenario=made.cells[0].scenario,
+        seed=made.seed,
         runs=flags["runs"],
         duration_s=duration_s,
         until_failure=flags["until_failure"],
@@ -170,8 +191,10 @@ def _settings(scenario: Scenario, flags: Mapping[str, Any]) -> Settings:
         parallel=flags["parallel"],
         confidence=flags["confidence"],
         at_most=flags["at_most"],
-        hard_limit_s=flags["hard_limit"] or limit_s,
+        hard_limit_s=flags["hard_limit"] or made.longest_s + FINISH_S,
         start_wall_ns=time.time_ns(),
+        cells=made.cells if made.cells[0].name else [],
+        adaptive=flags["adaptive"],
     )
 
 
@@ -198,9 +221,9 @@ class _Reporter:
                 else "  " + textwrap.shorten(entry.why, MOST_WHY, placeholder=" …")
             )
             settle = f"\n  to settle it: {entry.settle[0]}" if entry.settle else ""
-            self._say(
-                f"run {entry.number} seed {entry.seed}: {entry.outcome}{why}  [{counts}]{settle}"
-            )
+            cell = f" {entry.cell}" if entry.cell else ""
+            head = f"run {entry.number}{cell} seed {entry.seed}"
+            self._say(f"{head}: {entry.outcome}{why}  [{counts}]{settle}")
 
     def _written(self) -> str:
         """The counts, and all written; what cannot be written now costs no run under way."""
@@ -253,8 +276,10 @@ class _Reporter:
         else:
             say(headline(summary))
             say(summary["sentence"])
-            for line in filter(None, [needed(summary)]):
+            for line in filter(None, [needed(summary), summary["worst_case"]]):
                 say(line)
+            for cell in summary["cells"]:
+                say(f"  {cell['name']}: {cell['sentence']}")
         for group in summary["groups"]:
             self._say(f"repeat  {group['reproduce']}")
         self._tell_github(summary)

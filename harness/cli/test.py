@@ -24,7 +24,7 @@ from harness.cli.session import Session
 from harness.cli.speech import say
 from harness.cli.table import HELP_OPTIONS
 from harness.cli.verbs import Verb
-from harness.errors import EXIT_VALID
+from harness.errors import EXIT_VALID, UsageError
 from harness.linux.standard_streams import NotTold, silence_output
 from harness.store.run_options import RUN_OPTIONS
 
@@ -82,7 +82,7 @@ def run_flags(command: Command) -> Command:
 @run_flags
 @flag("scenario", group=RUN, help="a TOML file of these flags, or a shipped one; flags win")
 @flag("print_config", bool, group=RUN, help="print the complete scenario, run nothing")
-@flag("yes", bool, group=RUN, help="agree to what a run does to endpoints that run already")
+@flag("yes", bool, group=RUN, help="agree to what a run does to what runs already")
 @store_option
 @json_option
 @click.pass_context
@@ -93,6 +93,8 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     """
     from harness.store.scenario import registry_of
 
+    if "matrix" in scenario_table(flags["scenario"]):
+        raise UsageError(f"{flags['scenario']} has a [matrix], of many runs", "polygraph soak")
     scenario = scenario_of(flags)
     if flags["print_config"]:
         say(scenario.to_toml({}), end="")
@@ -136,7 +138,9 @@ def scenario_of(flags: Mapping[str, Any]) -> Scenario:
     from harness.store.scenario import registry_of
     from harness.verdict.consistency import known_models
 
-    table = scenario_table(flags["scenario"]) | _given(flags)
+    table = scenario_table(flags["scenario"])
+    table.pop("matrix", None)  # which is a soak's
+    table |= _given(flags)
     scenario = resolve(table, registry_of(table))
     claims = known_models(scenario.consistency_models)
     return dataclasses.replace(scenario, consistency_models=claims)

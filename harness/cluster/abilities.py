@@ -25,7 +25,19 @@ ABILITIES: Mapping[str, Mapping[type, str]] = {
         Partitionable: "the system can tell its peers another address than it listens at",
     },
     "docker": _ALWAYS,
+    "docker:attach": {
+        HasProcesses: "a restart policy or --start-command has what was ended started again",
+        Partitionable: "the containers have a network in common, and none the host's",
+        Clocks: "",
+        ClockSettable: "",
+    },
     "ssh": {**_ALWAYS, Partitionable: "the login may use nft or iptables on every host"},
+    "ssh:attach": {
+        HasProcesses: "the login may signal them, and somebody starts again what was ended",
+        Partitionable: "the login may use nft or iptables on every host",
+        Clocks: "the login may trace them",
+        ClockSettable: "",
+    },
     "none": {},
 }
 """Full name of a provider to what it can do, each with what that takes beside a fit machine."""

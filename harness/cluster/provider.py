@@ -27,6 +27,7 @@ from typing import Any, Protocol, runtime_checkable
 from harness.contract.finding import Finding
 from harness.contract.node import Cluster
 from harness.contract.option import SystemOption
+from harness.contract.roles import Role
 from harness.contract.system import System
 from harness.store.registration import Registration
 
@@ -164,9 +165,22 @@ class AsksFirst(Protocol):
 class BringsNodes(Protocol):
     """A provider whose own options say how many nodes there are."""
 
-    def settle(self, options: Mapping[str, Any], nodes: int | None) -> tuple[dict[str, Any], int]:
-        """The options as they are kept with the run, and the number of nodes.
+    def settle(
+        self, options: Mapping[str, Any], nodes: int | None
+    ) -> tuple[dict[str, Any], int | None]:
+        """The options as they are kept with the run, and the number of nodes if they say it.
 
         ``nodes`` is what the user asked for. ``UsageError`` where the two cannot be.
         """
+        ...
+
+
+@runtime_checkable
+class PlacesRoles(Protocol):
+    """A provider of nodes that have their roles already, whatever the system would give them."""
+
+    def placed(
+        self, options: Mapping[str, Any], nodes: Sequence[str], roles: Sequence[Role]
+    ) -> Sequence[Role]:
+        """The system's ``roles``, each on those of ``nodes`` that have it; ``UsageError``."""
         ...

@@ -17,7 +17,9 @@ _MODULES: Mapping[str, str] = {
     "local:userns": _LOCAL,
     "local:plain": "harness.cluster.plain.provider",
     "docker": "harness.cluster.docker.provider",
+    "docker:attach": "harness.cluster.docker.attached.provider",
     "ssh": "harness.cluster.ssh.provider",
+    "ssh:attach": "harness.cluster.ssh.attached.provider",
     "none": "harness.cluster.existing.provider",
 }
 """Name as given to ``--provider`` to the module whose ``PROVIDER`` serves it."""
@@ -30,7 +32,9 @@ LINES: Mapping[str, str] = {
     "local:userns": "nodes as namespaces, made by an ordinary user",
     "local:plain": "nodes as plain processes on loopback, where namespaces are forbidden",
     "docker": "nodes as containers",
+    "docker:attach": "containers of yours that run already, by --attach PROJECT",
     "ssh": "hosts of yours, reached over ssh",
+    "ssh:attach": "what runs already on hosts of yours, by --attach",
     "none": "endpoints that run already, by --endpoint: no faults, no logs",
 }
 """What each is, in a line."""

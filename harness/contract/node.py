@@ -6,11 +6,12 @@ loop that serves the clients. ``argv`` are lists, never shell strings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
+from harness.contract.shot import Shot
 from harness.linux.identity import ProcessIdentity as ProcessIdentity
 
 Link = tuple[str, str]
@@ -118,6 +119,21 @@ class HasProcesses(Protocol):
 
     def processes(self) -> Mapping[int, str]:
         """Each process's number to the letters of its threads' states (``T``: all are stopped)."""
+        ...
+
+
+@runtime_checkable
+class SignalsAtOnce(Protocol):
+    """A daemon that can be signalled within a millisecond, its node's answer being awaited later.
+
+    For faults that strike at a moment (:mod:`harness.contract.shot`).
+    """
+
+    def prepare_signal(self, number: int) -> Callable[[], Callable[[], bool]]:
+        """As ``signal``, made ready: called, it sends, and what that returns waits, once.
+
+        It says whether something of the daemon ran then; both raise as ``signal`` does.
+        """
         ...
 
 
@@ -252,6 +268,41 @@ class RunsAlready(Protocol):
 
 
 @runtime_checkable
+class Attached(Protocol):
+    """A cluster that runs already (:class:`RunsAlready`) and whose processes are known.
+
+    So faults can be done to them. The system starts none of them, neither first nor again.
+    """
+
+    def running(self, node: str, role: str) -> Sequence[Daemon]:
+        """What runs of ``role`` on ``node``, as it was found when the cluster came up."""
+        ...
+
+    def start_again(self, node: str, role: str) -> Sequence[Daemon]:
+        """Have what was ended there run again, by whoever runs it; returns once it does.
+
+        ``NodeError`` if it does not come back, or comes back elsewhere.
+        """
+        ...
+
+
+@runtime_checkable
+class MayRefuseSignals(Protocol):
+    """A cluster whose processes are not ours to signal, or to have started again, everywhere."""
+
+    def signal_refusal(self) -> str | None:
+        """Why its processes cannot be signalled, and what would allow it, or ``None``.
+
+        Asked before set-up, as the next.
+        """
+        ...
+
+    def end_refusal(self, politely: bool) -> str | None:
+        """Why nobody would start again what was ended, by SIGTERM if ``politely``, or ``None``."""
+        ...
+
+
+@runtime_checkable
 class Partitionable(Protocol):
     """A cluster whose directed links can be cut by dropping packets."""
 
@@ -269,6 +320,15 @@ class Partitionable(Protocol):
 
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by probing each one."""
+        ...
+
+
+@runtime_checkable
+class PreparesCuts(Protocol):
+    """A cluster whose next cut can be made ready, to be fired within a millisecond."""
+
+    def prepare_cut(self, grudge: Grudge) -> Shot:
+        """What ``cut`` would do, made ready; nothing is done yet."""
         ...
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 from harness.contract.client import SystemClient
-from harness.contract.node import Cluster, Daemon, Node, Port
+from harness.contract.node import Attached, Cluster, Daemon, Node, Port
 from harness.contract.option import SystemOption as SystemOption
 from harness.contract.roles import Place, checked
 from harness.contract.roles import Role as Role
@@ -205,7 +205,12 @@ class Stage:
         self._call("install", self.cluster.node(node), role=role)
 
     def start(self, node: str, role: str) -> Sequence[Daemon]:
-        """Have the system start one role on one node, and keep its daemons. Raises what it does."""
+        """Have the system start one role on one node, and keep its daemons. Raises what it does.
+
+        Where the cluster runs already, whoever runs it has that role started again.
+        """
+        if isinstance(self.cluster, Attached):
+            return self.hold(node, role, self.cluster.start_again(node, role))
         found = self._call("start", self, self.cluster.node(node), role=role)
         return self.hold(node, role, found)
 
@@ -295,6 +300,33 @@ class Durability(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Documentation:
+    """What a vendor's own pages promise of the settings in use, where users expect more.
+
+    ``models`` as :meth:`System.claims`; none where no model of consistency is promised.
+    ``not_durable`` says why what was acknowledged may be lost, in the vendor's sense. ``source`` is
+    where that stands: the address of a page.
+    """
+
+    models: Sequence[str] | Mapping[type, Sequence[str]] = ()
+    not_durable: str | None = None
+    source: str = ""
+
+
+@runtime_checkable
+class Documented(Protocol):
+    """A system whose documentation promises less than its users take for granted.
+
+    ``claims()`` is what they take for granted, and what a run is judged against;
+    ``--claims documented`` is against the documentation instead. Either verdict tells both.
+    """
+
+    def documented(self) -> Documentation | None:
+        """The documentation's promise with the options given; ``None`` if it is no less."""
+        ...
+
+
 @runtime_checkable
 class Primaries(Protocol):
     """A system that can tell which nodes lead now.
@@ -363,8 +395,8 @@ class FaultDurations(Protocol):
 class Adopts(Protocol):
     """A system that can be tested where somebody else runs it, beside what others keep there.
 
-    There (``--provider none``) its nodes are the endpoints that clients are given, ``install`` and
-    ``start`` are never called, and it has no daemons.
+    There its nodes are the endpoints that clients are given (``--endpoint``), or what is attached
+    to (``--attach``), of which the daemons are known. ``install`` and ``start`` are never called.
     """
 
     def adopt(self, cluster: Cluster, namespace: str) -> Mapping[str, str]:
@@ -381,6 +413,18 @@ class Adopts(Protocol):
 
         Called at the end, perhaps in another process, on a system that was never asked to adopt.
         Raises a ``PolygraphError`` where something may be left.
+        """
+        ...
+
+
+@runtime_checkable
+class StartsAgain(Protocol):
+    """A system that says how an operator has it started again on a host where it runs already."""
+
+    def start_command(self, node: str, role: str) -> Sequence[str]:
+        """The words of a command that returns once it is started; none where there is no usual one.
+
+        Asked only over ssh with ``--attach``; ``--start-command`` is taken before it.
         """
         ...
 

@@ -9,22 +9,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from msgspec import structs
 
 from harness.errors import UsageError
 from harness.history.history import History
 from harness.verdict.consistency import known_models
+from harness.verdict.evidence import OtherClaim
 from harness.wording import shown
+
+ASSUMED: Final = "assumed"
+DOCUMENTED: Final = "documented"
+CLAIMS: Final = (ASSUMED, DOCUMENTED)
+"""By whom it is claimed: what users take for granted, or what the vendor's own pages promise."""
+NO_MODEL: Final = "no model of consistency"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The models promised; ``of`` names the abilities where a system promises different things."""
+    """The models promised; ``of`` names the abilities where a system promises different things.
+
+    ``not_durable`` is why what was acknowledged may be lost; ``source`` where that is documented.
+    """
 
     models: tuple[str, ...]
     of: tuple[str, ...] = ()
+    not_durable: str | None = None
+    by: str = ASSUMED
+    source: str = ""
+
+    def as_json(self) -> OtherClaim:
+        """How it stands in ``run.json`` and in the verdict, beside the one that is judged."""
+        return {
+            "by": self.by,
+            "claims": list(self.models),
+            "not_durable": self.not_durable,
+            "source": self.source,
+        }
 
 
 def models_of(names: Any, where: str) -> tuple[str, ...]:

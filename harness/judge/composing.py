@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from harness.judge.annotations import with_annotations
+from harness.judge.claims import ASSUMED, DOCUMENTED, NO_MODEL
 from harness.judge.counting import count_faults
 from harness.judge.fault_free import FaultFree, fault_free_first
 from harness.judge.health import INTERRUPTED, HealthFinding
@@ -31,10 +32,13 @@ PROMISES: Final = {
     "agreement": "that all nodes come to hold the same",
 }
 """What the checkers of runs judge: no model of consistency, so never named as the one claimed."""
+OF_RUNS: Final = frozenset((*PROMISES, "stats", "unhandled-exceptions"))
+"""Checkers of no model, which judge also where no model is claimed."""
 SCHEMA: Final = 1
 LOSSES: Final = frozenset({"lost", "lost-write"})
 """Anomalies that are the loss of what was acknowledged: no matter of isolation."""
 DURABILITY: Final = "durability of what was acknowledged"
+JUDGE_THE_ASSUMED: Final = "run it without --claims documented, against what is taken for granted"
 
 
 def compose(
@@ -52,14 +56,19 @@ def compose(
     """
     not_durable = record.header.not_durable
     run = record.run or {}
+    by = str(run.get("claims_by") or ASSUMED)
+    none_promised = by == DOCUMENTED and not claims
     found = witnesses(record.history, verdicts.values())
     ordered, fault_free = fault_free_first(record, verdicts, found)
     answers = {
-        name: excused(
-            name, verdict if anomalies else against_claims(verdict, claims, not_durable), run
+        name: verdict
+        if anomalies
+        else against_claims(
+            verdict, claims, not_durable, none_promised=none_promised and name not in OF_RUNS
         )
         for name, verdict in ordered.items()
     }
+    answers = {name: excused(name, answer, run) for name, answer in answers.items()}
     answers = {name: with_annotations(answer, found) for name, answer in answers.items()}
     of = [str(ability) for ability in run.get("claims_of") or ()]
     reasons = _without_what_follows(answers, health_findings)
@@ -74,10 +83,12 @@ def compose(
     valid = worst(part.valid for part in parts)
     return {
         "valid": valid,
-        "why": _why(valid, parts, claims, of)
+        "why": _why(valid, parts, _claim_in_words(claims, of, by))
         + _so_far(valid, answers, health_findings, operations),
         "claims": list(claims),
         "claims_of": of,
+        "claims_by": by,
+        "other_claim": run.get("other_claim"),
         "not_durable": not_durable,
         "schema": SCHEMA,
         "seed": record.header.seed,
@@ -125,17 +136,28 @@ def _so_far(
 
 
 def against_claims(
-    verdict: Verdict, claims: Sequence[str], not_durable: str | None = None
+    verdict: Verdict,
+    claims: Sequence[str],
+    not_durable: str | None = None,
+    *,
+    none_promised: bool = False,
 ) -> Verdict:
     """``verdict`` as it stands against ``claims``.
 
     An invalid one whose anomalies rule out models, none of which is claimed, is no broken
     promise: it becomes ``unknown``, because this checker cannot decide the claimed model either.
     :data:`LOSSES` are judged by durability, whatever the models: what was acknowledged must be
-    there, unless ``not_durable`` says why it need not.
+    there, unless ``not_durable`` says why it need not. ``none_promised``: no model is, on purpose.
     """
     if verdict.valid is not False:
         return verdict
+    if none_promised and not (LOSSES & verdict.anomalies.keys() and not_durable is None):
+        return replace(
+            verdict,
+            valid=UNKNOWN,
+            why=f"{verdict.why} (no model of consistency is documented, so nothing forbids that)",
+            settle=JUDGE_THE_ASSUMED,
+        )
     losses = LOSSES & verdict.anomalies.keys()
     if losses and not_durable is None:
         return verdict
@@ -200,9 +222,15 @@ def _is_run(record: Record) -> bool:
     return record.parts != {"history"}
 
 
-def _why(valid: Valid, parts: Sequence[Part], claims: Sequence[str], of: Sequence[str]) -> str:
+def _claim_in_words(claims: Sequence[str], of: Sequence[str], by: str) -> str:
+    """What the verdict is against; empty if nothing is claimed."""
     promised = f" (of {', '.join(of)})" if of else ""
-    claim = f"the claim {', '.join(claims)}{promised}" if claims else ""
+    if by == DOCUMENTED:
+        return f"the documented claim {', '.join(claims) or NO_MODEL}{promised}"
+    return f"the claim {', '.join(claims)}{promised}" if claims else ""
+
+
+def _why(valid: Valid, parts: Sequence[Part], claim: str) -> str:
     if valid is True:
         return f"No anomaly was found against {claim}" if claim else "No anomaly was found"
     bad = [part for part in parts if part.valid == valid]

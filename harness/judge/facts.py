@@ -121,6 +121,13 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "checkers": _list(_text),
     "checker_origins": _table(_text),
     "claims_of": _list(_text),
+    "claims_by": _text,
+    "other_claim": _or_null(
+        _with(
+            _fields(by=_text, claims=_list(_text), not_durable=_or_null(_text), source=_text),
+            *("by", "claims", "not_durable", "source"),
+        )
+    ),
     "checker_options": _fields(
         crash_patterns=_list(is_harmless),
         expected_exits=_table(_list(is_harmless)),

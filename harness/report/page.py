@@ -155,10 +155,24 @@ def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
         "claims": texts(verdict.get("claims")),
         "claims_of": texts(verdict.get("claims_of")),
         "not_durable": shown(verdict.get("not_durable") or "", 400),
+        "claims_by": shown(verdict.get("claims_by") or "", 40),
+        "other_claim": _other_claim(verdict.get("other_claim")),
         "reproduce": shown(verdict.get("reproduce") or "", 4000),
         "parts": parts(verdict),
         "ruled_out": list(dict.fromkeys(m for part in parts(verdict) for m in part.ruled_out)),
         "faults": fault_counts(verdict.get("faults")),
+    }
+
+
+def _other_claim(claim: Any) -> dict[str, Any] | None:
+    """A claim that was not judged."""
+    if not isinstance(claim, Mapping):
+        return None
+    return {
+        "by": shown(claim.get("by") or "", 40),
+        "claims": texts(claim.get("claims")),
+        "not_durable": shown(claim.get("not_durable") or "", 400),
+        "source": shown(claim.get("source") or "", 400),
     }
 
 

@@ -8,25 +8,78 @@ needs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.contract.client import ABILITIES
-from harness.contract.system import System
+from harness.contract.system import Documented, Durability, System
 from harness.contract.workload import Workload
 from harness.errors import UsageError
-from harness.judge.claims import Claim, models_of
+from harness.judge.claims import ASSUMED, DOCUMENTED, Claim, models_of
 from harness.wording import shown
 
 INCLUDES: Mapping[str, str] = {"Predicates": "Transactions"}
 """An ability that is another one and more: what is claimed of that one holds of it."""
 
 
-def claim_of(system: System, workload: Workload, asked: Sequence[str]) -> Claim:
-    """What a run of ``workload`` on ``system`` is judged against; ``UsageError`` for odd claims."""
-    if asked:
-        return Claim(models_of(asked, "--consistency-models"))
+def claim_of(system: System, workload: Workload, asked: Sequence[str], by: str = ASSUMED) -> Claim:
+    """What a run of ``workload`` on ``system`` is judged against; ``UsageError`` for odd claims.
+
+    ``by`` is whether that is what users take for granted or what is documented.
+    """
+    if by == ASSUMED and asked:  # whatever is promised of what the workload needs
+        models = models_of(asked, "--consistency-models")
+        return Claim(models, not_durable=_not_durable(system))
+    found = _assumed(system, workload) if by == ASSUMED else documented_claim(system, workload)
+    if found is None:
+        raise UsageError(
+            f"{shown(system.name)} says of no documentation that it promises less than"
+            " what is claimed anyway",
+            "leave --claims documented away",
+        )
+    if not asked:
+        return found
+    return replace(found, models=models_of(asked, "--consistency-models"), of=())
+
+
+def other_claim_of(system: System, workload: Workload, claim: Claim) -> Claim | None:
+    """The claim that is not judged: the documented one, or what is taken for granted.
+
+    ``None`` where that says nothing of what the workload needs.
+    """
+    try:
+        if claim.by == DOCUMENTED:
+            return _assumed(system, workload)
+        return documented_claim(system, workload)
+    except UsageError:
+        return None
+
+
+def documented_claim(system: System, workload: Workload) -> Claim | None:
+    """What the documentation of ``system`` promises, if that is less."""
+    found = system.documented() if isinstance(system, Documented) else None
+    if found is None:
+        return None
+    where = f"documented() of the system {shown(system.name)}"
+    claim = _claim(found.models, workload, where)
+    return replace(
+        claim,
+        not_durable=found.not_durable or _not_durable(system),
+        by=DOCUMENTED,
+        source=found.source,
+    )
+
+
+def _assumed(system: System, workload: Workload) -> Claim:
     where = f"claims() of the system {shown(system.name)}"
-    claimed: Any = system.claims()
+    return replace(_claim(system.claims(), workload, where), not_durable=_not_durable(system))
+
+
+def _not_durable(system: System) -> str | None:
+    return system.not_durable() if isinstance(system, Durability) else None
+
+
+def _claim(claimed: Any, workload: Workload, where: str) -> Claim:
     if not isinstance(claimed, Mapping):
         return Claim(models_of(claimed, where))
     by_ability = {

@@ -38,6 +38,8 @@ def first_facts(parts: Parts, cluster: Cluster, run: str) -> RunFacts:
         "checker_origins": origins(parts.workload.checkers, parts.registry),
         "claims": parts.claims,
         "claims_of": list(parts.claim.of),
+        "claims_by": parts.claim.by,
+        "other_claim": None if parts.other_claim is None else parts.other_claim.as_json(),
         "checker_options": {} if isinstance(cluster, RunsAlready) else log_options(parts.system),
         "option_defaults": {
             name: value

@@ -40,7 +40,7 @@ from harness.run.injection import Limits
 from harness.run.machine import MachineWatch
 from harness.run.preparation import Parts
 from harness.run.standstill import LoopWatch
-from harness.run.start_up import form, install, refuse_faults, start, within
+from harness.run.start_up import form, hold_running, install, refuse_faults, start, within
 from harness.run.targets import targets_of
 from harness.run.waits import unless_ended
 from harness.run.watch import ExitWatch, SleepWatch
@@ -153,6 +153,7 @@ class Life:
             if isinstance(self.cluster, RunsAlready):
                 adopted = await self._unless_stopped(asyncio.to_thread(self.cluster.adopt))
                 self.facts["versions"] = {**self.facts["versions"], **adopted}
+                hold_running(stage)
             else:
                 await self._unless_stopped(install(stage))
                 await self._unless_stopped(unless_ended(stage, start(stage, self._tell_start)))

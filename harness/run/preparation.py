@@ -13,18 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cluster.provider import Request
+from harness.cluster import providers
+from harness.cluster.provider import PlacesRoles, Request
 from harness.contract.action import Action
 from harness.contract.command import CommandClient, abilities_of
 from harness.contract.fault import AimsAtRoles, Fault
-from harness.contract.roles import Role
-from harness.contract.system import Durability, FaultDurations, OfRoles, System, roles_of
+from harness.contract.roles import Role, checked
+from harness.contract.system import FaultDurations, OfRoles, System, roles_of
 from harness.contract.workload import Workload, WorkloadOptions
 from harness.errors import UsageError
 from harness.evidence.milestones import names_of
 from harness.judge.claims import Claim
 from harness.plugins import Registry
-from harness.run.claims import claim_of
+from harness.run.claims import claim_of, other_claim_of
 from harness.run.schedule import Schedule, schedule
 from harness.run.schedule_file import complete, read_lines
 from harness.store.scenario import Scenario
@@ -44,6 +45,8 @@ class Parts:
     schedule: Schedule | None
     claim: Claim
     """What the verdict is against."""
+    other_claim: Claim | None = None
+    """What is claimed besides, and not judged."""
 
     @property
     def claims(self) -> list[str]:
@@ -53,7 +56,7 @@ class Parts:
     @property
     def not_durable(self) -> str | None:
         """Why acknowledged writes may be lost with the options given, if they may."""
-        return self.system.not_durable() if isinstance(self.system, Durability) else None
+        return self.claim.not_durable
 
 
 def prepare(scenario: Scenario, registry: Registry) -> Parts:
@@ -67,16 +70,18 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
             concurrency=scenario.threads,
             seed=scenario.seed,
             extra=scenario.all_options,
+            abilities=frozenset(system.abilities()),
         )
     )
     _refuse_missing_abilities(system, workload)
     registry.refuse_unowned("checkers", workload.checkers)
     _refuse_older_form(system)
-    roles = roles_of(system, scenario.node_names)
+    roles = _roles_of(system, scenario)
     faults = [registry.get("nemeses", name)(scenario.all_options) for name in scenario.nemesis]
     for fault in faults:
         if isinstance(fault, AimsAtRoles):
             fault.aim(roles)
+    claim = claim_of(system, workload, scenario.consistency_models, scenario.claims)
     return Parts(
         scenario,
         registry,
@@ -85,8 +90,18 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
         roles,
         faults,
         _schedule(scenario, system, faults),
-        claim_of(system, workload, scenario.consistency_models),
+        claim,
+        other_claim_of(system, workload, claim),
     )
+
+
+def _roles_of(system: System, scenario: Scenario) -> Sequence[Role]:
+    """Who does what: as the system has it, or as those are that run already."""
+    names = scenario.node_names
+    roles, provider = roles_of(system, names), providers.of(scenario.provider)
+    if isinstance(provider, PlacesRoles):
+        return checked(system.name, provider.placed(scenario.all_options, names, roles), names)
+    return roles
 
 
 def request_of(parts: Parts, chosen: str | None = None) -> Request:

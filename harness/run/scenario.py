@@ -87,7 +87,7 @@ def resolve(
     defaults = {name: option.default for name, option in settable.items()}
     if isinstance(provider, BringsNodes):
         options, count = provider.settle(options, core.get("nodes"))
-        scenario = replace(scenario, nodes=count)
+        scenario = scenario if count is None else replace(scenario, nodes=count)
     scenario = replace(
         scenario,
         options=options,

@@ -14,7 +14,7 @@ from typing import TypeVar
 from harness.cluster.abilities import ABILITIES, lacking, of_systems
 from harness.contract.action import Action
 from harness.contract.fault import Fault, HasNeeds
-from harness.contract.node import Cluster
+from harness.contract.node import Attached, Cluster
 from harness.contract.roles import Place, in_waves
 from harness.contract.system import Forms, Stage
 from harness.errors import NotReady, UsageError
@@ -72,6 +72,14 @@ async def start(stage: Stage, tell: Callable[[str, str], None]) -> None:
     places = [(node, role.name) for role in stage.roles for node in role.nodes]
     for wave in in_waves(stage.roles, places):
         await all_of(asyncio.to_thread(_start, stage, place, tell) for place in wave)
+
+
+def hold_running(stage: Stage) -> None:
+    """Know what runs already of each role on each node, where the cluster can tell."""
+    if isinstance(stage.cluster, Attached):
+        for role in stage.roles:
+            for node in role.nodes:
+                stage.hold(node, role.name, stage.cluster.running(node, role.name))
 
 
 def _install(stage: Stage, node: str, roles: Sequence[str]) -> None:

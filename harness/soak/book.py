@@ -20,11 +20,13 @@ import msgspec
 from harness.errors import (
     EXIT_INVALID,
     EXIT_UNKNOWN,
+    EXIT_USAGE,
     EXIT_VALID,
     StoreError,
     UsageError,
     cannot_write,
 )
+from harness.soak.cells import Cell
 from harness.store.untrusted import Folder
 
 BOOK = "soak.jsonl"
@@ -39,7 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``scenario`` is the flat table of every run without its seed; ``runs`` of ``None`` is no
     limit; times are seconds; ``at_most`` is the failure rate that one wants to rule out, and
-    ``until_known`` stops as soon as it is known whether it is so.
+    ``until_known`` stops as soon as it is known whether it is so. With ``cells`` each of them has
+    ``runs`` runs, or with ``adaptive`` those of all together go where failures are.
     """
 
     soak: int = 1
@@ -54,6 +57,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hard_limit_s: float
     start_wall_ns: int
     until_known: bool = False
+    cells: list[Cell] = msgspec.field(default_factory=list)
+    adaptive: bool = False
+
+    @property
+    def all_cells(self) -> list[Cell]:
+        """The cells of its matrix; a soak without one has a single cell, without a name."""
+        return self.cells or [Cell("", self.scenario)]
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether what was found decides which cell is next."""
+        return self.adaptive and len(self.cells) > 1
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,6 +87,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     signatures: list[str] = msgspec.field(default_factory=list)
     faults: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     operations: int = 0
+    cell: str = ""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it was no run at all, and no other seed would make it one."""
+        return self.exit == EXIT_USAGE
 
     @property
     def outcome(self) -> Outcome:
@@ -116,7 +137,7 @@ class Book:
         except OSError as error:
             raise cannot_write(f"cannot go on with {book.path}", error) from error
         for begun in book.open_runs():
-            half = Entry(number=begun.number, event="half-done", seed=begun.seed, wall_ns=wall_ns)
+            half = msgspec.structs.replace(begun, event="half-done", wall_ns=wall_ns)
             book.add(half)
         return book
 
@@ -154,6 +175,14 @@ def ended(entries: Sequence[Entry]) -> list[Entry]:
     """The ended runs, each once, by number."""
     last = {entry.number: entry for entry in entries if entry.event == "ended"}
     return [last[number] for number in sorted(last)]
+
+
+def by_cell(settings: Settings, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """What concerns each cell."""
+    found: dict[str, list[Entry]] = {cell.name: [] for cell in settings.all_cells}
+    for entry in entries:
+        found.setdefault(entry.cell, []).append(entry)
+    return found
 
 
 def seed_of(soak_seed: int, number: int) -> int:

@@ -50,10 +50,11 @@ def kind_of(result: Mapping[str, Any], unknown: str) -> str:
 
 
 def _case(suite: ElementTree.Element, name: str, result: Mapping[str, Any], kind: str) -> None:
+    cell = f"{result['cell']} " if result.get("cell") else ""
     case = ElementTree.SubElement(
         suite,
         "testcase",
-        name=f"run {result['number']} seed {result['seed']}",
+        name=_text(f"{cell}run {result['number']} seed {result['seed']}"),
         classname=name,
         time=f"{result['seconds']:.3f}",
     )

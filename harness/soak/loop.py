@@ -23,17 +23,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from harness.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_INTERRUPTED,
     EXIT_INVALID,
     EXIT_UNKNOWN,
-    EXIT_USAGE,
     EXIT_VALID,
 )
 from harness.linux.stopping import Wishes, handled_by
+from harness.soak.allocation import next_cell
 from harness.soak.book import Book, Entry, seed_of
-from harness.soak.summary import known_of
 from harness.store.runs import write_text
 from harness.store.untrusted import MOST_JSON_BYTES, Folder, parsed_json
 
@@ -45,13 +46,17 @@ _PR_SET_PDEATHSIG = 1
 class Child:
     """One run under way."""
 
-    number: int
-    seed: int
+    begun: Entry
     process: subprocess.Popen[bytes]
     pidfd: int
     started_s: float
     words: Path
     is_asked: bool = False
+
+    @property
+    def number(self) -> int:
+        """The number of the run."""
+        return self.begun.number
 
     def ask_to_stop(self) -> None:
         """As Ctrl-C would; a second time ends it at once, before it has healed its faults.
@@ -92,12 +97,15 @@ class Loop:
         """
         begun_s = self.clock()
         before = self._duration_used_s()
-        scenario = self._write_scenario()
+        scenarios = self._write_scenarios()
         with self._stopping():
             while True:
                 self._spent_s = before + self.clock() - begun_s
-                while len(self._active) < self.book.settings.parallel and self._wants_more():
-                    self._start(self._next_number(), scenario)
+                while len(self._active) < self.book.settings.parallel:
+                    following = self._next()
+                    if following is None:
+                        break
+                    self._start(following, scenarios[following.cell])
                 if not self._active:
                     return
                 self._wait()
@@ -110,19 +118,23 @@ class Loop:
 
     # -- what is next --------------------------------------------------------------------------
 
-    def _wants_more(self) -> bool:
+    def _next(self) -> Entry | None:
+        """The beginning of the next run; ``None`` where no further one is wanted."""
         settings, done = self.book.settings, self.book.ended()
         if self.is_stopped or (
             settings.until_failure and any(entry.outcome == "violation" for entry in done)
         ):
-            return False
-        if settings.until_known and known_of(settings, done):
-            return False
-        if any(entry.exit == EXIT_USAGE for entry in done):  # no seed makes it possible
-            return False
+            return None
         if settings.duration_s is not None and self._spent_s >= settings.duration_s:
-            return False
-        return settings.runs is None or len(done) + len(self._active) < settings.runs
+            return None
+        active = [child.begun for child in self._active.values()]
+        number = self._next_number()
+        earlier = next((e for e in self.book.entries if e.number == number), None)
+        cell = next_cell(settings, self.book.entries, active) if earlier is None else earlier.cell
+        if cell is None:
+            return None
+        seed = seed_of(settings.seed, number)
+        return Entry(number=number, event="begun", seed=seed, wall_ns=time.time_ns(), cell=cell)
 
     def _next_number(self) -> int:
         """The lowest number that is neither ended nor under way: half-done runs come first."""
@@ -143,14 +155,18 @@ class Loop:
 
     # -- one run -------------------------------------------------------------------------------
 
-    def _write_scenario(self) -> Path:
-        path = self.book.path.with_name("scenario.json")
-        write_text(path, json.dumps(self.book.settings.scenario))
-        return path
+    def _write_scenarios(self) -> dict[str, Path]:
+        """The file of each cell's scenario."""
+        files = {}
+        for place, cell in enumerate(self.book.settings.all_cells):
+            name = f"scenario-{place}.json" if cell.name else "scenario.json"
+            files[cell.name] = self.book.path.with_name(name)
+            write_text(files[cell.name], json.dumps(cell.scenario))
+        return files
 
-    def _start(self, number: int, scenario: Path) -> None:
-        seed = seed_of(self.book.settings.seed, number)
-        self._note(Entry(number=number, event="begun", seed=seed, wall_ns=time.time_ns()))
+    def _start(self, begun: Entry, scenario: Path) -> None:
+        self._note(begun)
+        number, seed = begun.number, begun.seed
         words = self.book.path.parent / "words" / f"{number}.txt"
         write_text(words, "")  # where a link may stand that leads elsewhere
         result = words.with_suffix(".json")
@@ -166,7 +182,7 @@ class Loop:
                 preexec_fn=functools.partial(_die_with, os.getpid()),
             )
         pidfd = os.pidfd_open(process.pid)
-        child = Child(number, seed, process, pidfd, self.clock(), words)
+        child = Child(begun, process, pidfd, self.clock(), words)
         self._active[number] = child
         if self.is_stopped and not child.is_asked:  # the stop came while it was being started
             child.ask_to_stop()
@@ -194,15 +210,8 @@ class Loop:
         status = child.process.returncode
         was_cut_off = status in (EXIT_INTERRUPTED, -signal.SIGINT) or not told
         if self.is_stopped and not trouble and was_cut_off:
-            self._note(
-                Entry(
-                    number=child.number,
-                    event="half-done",
-                    seed=child.seed,
-                    wall_ns=time.time_ns(),
-                    run_dir=told.get("run_dir"),
-                )
-            )
+            now_ns, run_dir = time.time_ns(), told.get("run_dir")
+            self._note(replace(child.begun, event="half-done", wall_ns=now_ns, run_dir=run_dir))
             return
         exit_code, trouble = _ending(child, trouble, told)
         self._note(_entry(child, exit_code, trouble, told, self.clock()))
@@ -250,10 +259,9 @@ def _entry(
 ) -> Entry:
     verdict = told.get("verdict") or {}
     why = trouble or verdict.get("why") or told.get("message") or _last_words(child.words)
-    return Entry(
-        number=child.number,
+    return replace(
+        child.begun,
         event="ended",
-        seed=child.seed,
         wall_ns=time.time_ns(),
         exit=exit_code,
         run_dir=told.get("run_dir"),

@@ -15,6 +15,8 @@ from harness.report.display import visible
 from harness.store.runs import write_text
 
 SIGNS = (("passed", "✓"), ("violation", "✗"), ("unknown", "?"), ("infrastructure", "!"))
+_LATER = {"cells": [], "worst_case": "", "by_exposure": [], "slowest": [], "oddest": []}
+"""What older summaries do not have."""
 WORDS = {
     "passed": "passed",
     "violation": "violation",
@@ -49,7 +51,8 @@ def page(folder: Path, summary: Mapping[str, Any], reports: Mapping[int, str]) -
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(_asset("soak.html.j2"))
-    shown, script = _visible(summary), _asset("soak.js")
+    shown, script = {**_LATER, **_visible(summary)}, _asset("soak.js")
+    shown["results"] = [{"cell": "", **run} for run in shown["results"]]
     scenario = "\n".join(f"{key} = {value!r}" for key, value in shown["scenario"].items())
     return template.render(
         title=_title(shown["scenario"]),
@@ -89,7 +92,7 @@ def worst(summary: Mapping[str, Any]) -> str:
 def needed(summary: Mapping[str, Any]) -> str:
     """What is still missing to show the rate that was asked for."""
     more, rate = summary["runs_still_needed"], f"{summary['at_most'] * 100:.3g} %"
-    confidence = f"{summary['estimate']['confidence'] * 100:.4g} %"
+    confidence = f"{_confidence(summary) * 100:.4g} %"
     if summary.get("known") == "above":
         return f"That the failure rate is above {rate} is shown, with {confidence} confidence."
     if more is None:
@@ -97,6 +100,11 @@ def needed(summary: Mapping[str, Any]) -> str:
     if more == 0:
         return f"That the failure rate is at most {rate} is shown, with {confidence} confidence."
     return f"{more} further runs must pass to show, with {confidence}, that it is at most {rate}."
+
+
+def _confidence(summary: Mapping[str, Any]) -> float:
+    """That of the intervals; older summaries say it with their one estimate."""
+    return float(summary.get("confidence") or summary["estimate"]["confidence"])
 
 
 def _title(scenario: Mapping[str, Any]) -> str:

@@ -5,8 +5,9 @@ Derived from the book alone, so it can be made again at any time, also of a soak
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from harness.errors import (
     EXIT_INFRASTRUCTURE,
@@ -15,11 +16,16 @@ from harness.errors import (
     EXIT_USAGE,
     EXIT_VALID,
 )
-from harness.soak.book import OUTCOMES, Entry, Settings, ended
+from harness.soak.book import OUTCOMES, Entry, Settings, by_cell, ended
+from harness.soak.cells import Cell
+from harness.soak.exposure import by_exposure
+from harness.soak.oddities import oddest, slowest
 from harness.soak.sequences import Known, known
 from harness.soak.statistics import Estimate, Rule, estimate, runs_still_needed
 
 WORST_FIRST = (EXIT_INVALID, EXIT_USAGE, EXIT_INFRASTRUCTURE, EXIT_UNKNOWN, EXIT_VALID)
+
+MOST_NAMED: Final = 5
 
 
 def summarize(
@@ -27,37 +33,102 @@ def summarize(
 ) -> dict[str, Any]:
     """``summary.json``: counts, estimate, groups of violations and every run."""
     runs = ended(entries)
-    counts = {outcome: sum(run.outcome == outcome for run in runs) for outcome in OUTCOMES}
     is_whole = not (interrupted or under_way)
-    rule = rule_of(settings, len(runs), is_whole=is_whole)
-    decided = decided_in(runs if rule != "any-time" else in_order(runs))
-    found = rate(settings, decided, rule)
+    by_name = by_cell(settings, entries)
+    cells = [
+        of_one(settings, cell, by_name[cell.name], is_whole=is_whole) for cell in settings.all_cells
+    ]
+    only = cells[0] if len(cells) == 1 else None
     return {
         "soak": 1,
         "seed": settings.seed,
         "scenario": settings.scenario,
         "runs": len(runs),
         "wanted": settings.runs,
-        "counts": counts,
+        "counts": counts_of(runs),
         "half_done": [entry.number for entry in entries if entry.event == "half-done"],
         "interrupted": interrupted,
-        "estimate": found.as_json(),
-        "sentence": found.sentence(),
+        "confidence": settings.confidence,
+        "estimate": only["estimate"] if only else None,
+        "sentence": only["sentence"] if only else of_all(cells),
+        "worst_case": only["worst_case"] if only else "",
+        "by_exposure": only["by_exposure"] if only else [],
+        "slowest": slowest(runs),
+        "oddest": [one for cell in cells for one in cell["oddest"]],
         "at_most": settings.at_most,
-        "runs_still_needed": still_needed(settings, decided),
-        "known": known_of(settings, runs) if settings.until_known else "",
+        "runs_still_needed": only["runs_still_needed"] if only else None,
+        "known": only["known"] if only else "",
+        "cells": [] if only else cells,
         "groups": groups(runs),
         "exit": exit_code(runs),
         "results": [result(run) for run in runs],
     }
 
 
+def of_one(
+    settings: Settings, cell: Cell, entries: Sequence[Entry], *, is_whole: bool
+) -> dict[str, Any]:
+    """What is said of one cell: a failure rate is that of runs of one kind."""
+    runs = ended(entries)
+    rule = rule_of(settings, len(runs), is_whole=is_whole)
+    decided = decided_in(runs if rule != "any-time" else in_order(entries))
+    found = rate(settings, decided, rule)
+    return {
+        "name": cell.name,
+        "runs": len(runs),
+        "counts": counts_of(runs),
+        "estimate": found.as_json(),
+        "sentence": found.sentence(),
+        "worst_case": worst_case(settings, runs, rule),
+        "by_exposure": by_exposure(decided, minutes_of(cell), settings.confidence),
+        "oddest": oddest(runs),
+        "runs_still_needed": still_needed(settings, decided),
+        "known": known_of(settings, entries) if settings.until_known else "",
+    }
+
+
+def worst_case(settings: Settings, runs: Sequence[Entry], rule: Rule) -> str:
+    """What the rate would be at most, had every run that decided nothing failed; empty if none."""
+    undecided = len(runs) - len(decided_in(runs))
+    if not undecided:
+        return ""
+    failures = undecided + sum(run.outcome == "violation" for run in runs)
+    # Such runs failed nobody knows when, so no rule of a first failure applies.
+    found = estimate(
+        len(runs), failures, settings.confidence, "any-time" if rule == "until-failure" else rule
+    )
+    return (
+        f"Had all {undecided} that decided nothing failed: at most {found.high * 100:.3g} %"
+        f" ({failures} of {len(runs)} runs)."
+    )
+
+
+def minutes_of(cell: Cell) -> float:
+    """How long a run of this cell is under load."""
+    limit_s = cell.scenario.get("time_limit")
+    is_number = isinstance(limit_s, int | float) and not isinstance(limit_s, bool)
+    return float(limit_s) / 60 if is_number and limit_s is not None else 0.0
+
+
+def of_all(cells: Sequence[Mapping[str, Any]]) -> str:
+    """What is said of a matrix: which cells failed, and no rate of all together."""
+    failed = [cell["name"] for cell in cells if cell["counts"]["violation"]]
+    some = f": {', '.join(failed[:MOST_NAMED])}" if failed else ""
+    more = f" and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
+    return f"{len(failed)} of {len(cells)} cells had a violation{some}{more}."
+
+
+def counts_of(runs: Sequence[Entry]) -> dict[str, int]:
+    """How many runs had which outcome."""
+    return {outcome: sum(run.outcome == outcome for run in runs) for outcome in OUTCOMES}
+
+
 def rule_of(settings: Settings, runs: int, *, is_whole: bool) -> Rule:
     """What set the number of runs, which decides what may be said of the rate."""
-    if settings.until_failure:
-        return "until-failure"
-    if settings.until_known:
+    if settings.until_known or settings.is_adaptive:
         return "any-time"
+    if settings.until_failure:  # in a matrix it may be another cell's
+        return "any-time" if settings.cells else "until-failure"
     if settings.runs is not None and runs >= settings.runs:
         return "fixed-n"
     return "fixed-time" if settings.duration_s is not None and is_whole else "any-time"
@@ -81,18 +152,20 @@ def decided_in(runs: Sequence[Entry]) -> list[Entry]:
     return [run for run in runs if run.outcome in ("passed", "violation")]
 
 
-def in_order(runs: Sequence[Entry]) -> list[Entry]:
+def in_order(entries: Sequence[Entry]) -> list[Entry]:
     """The ended runs before the first that has not ended.
 
     With several side by side a short run ends before a longer one that began earlier; if how long
     a run takes tells of its outcome, those that have ended by now are a biased choice.
     """
-    return [run for at, run in enumerate(runs, 1) if run.number == at]
+    done = {entry.number: entry for entry in ended(entries)}
+    numbers = sorted({entry.number for entry in entries})
+    return [done[number] for number in itertools.takewhile(done.__contains__, numbers)]
 
 
-def known_of(settings: Settings, runs: Sequence[Entry]) -> Known:
-    """What is shown by now of the rate that was asked for."""
-    decided = decided_in(in_order(runs))
+def known_of(settings: Settings, entries: Sequence[Entry]) -> Known:
+    """What is shown by now of the rate that was asked for, of one cell."""
+    decided = decided_in(in_order(entries))
     failures = sum(run.outcome == "violation" for run in decided)
     return known(len(decided), failures, settings.at_most, settings.confidence)
 
@@ -107,7 +180,7 @@ def still_needed(settings: Settings, decided: Sequence[Entry]) -> int | None:
         failures,
         settings.confidence,
         settings.at_most,
-        any_time=settings.until_known,
+        any_time=settings.until_known or settings.is_adaptive,
     )
 
 
@@ -122,6 +195,7 @@ def groups(runs: Sequence[Entry]) -> list[dict[str, Any]]:
         {
             "signatures": list(signatures),
             "runs": [run.number for run in members],
+            "cells": sorted({run.cell for run in members if run.cell}),
             "first": members[0].why,
             "reproduce": members[0].reproduce,
         }
@@ -142,6 +216,7 @@ def result(run: Entry) -> dict[str, Any]:
     """One row of the table of runs."""
     return {
         "number": run.number,
+        "cell": run.cell,
         "seed": run.seed,
         "outcome": run.outcome,
         "exit": run.exit,

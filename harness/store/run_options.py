@@ -26,6 +26,12 @@ RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
             many=True,
             help="judge against these models, with commas, in place of the system's own claim",
         ),
+        Option(
+            name="claims",
+            default="assumed",
+            choices=("assumed", "documented"),
+            help="judge against what users take for granted, or what the vendor documents",
+        ),
     ),
     "Load": (
         Option(

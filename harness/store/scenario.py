@@ -53,6 +53,7 @@ class Scenario:
     recovery_timeout: float = default("recovery_timeout")
     leave_db_running: bool = default("leave_db_running")
     consistency_models: tuple[str, ...] = ()
+    claims: str = default("claims")
     budget: float = default("budget")
     journal: str = default("journal")
     seed: int = 0

@@ -54,6 +54,15 @@ class CheckerOptions(TypedDict, total=False):
     expected_exits: dict[str, list[str]]
 
 
+class OtherClaim(TypedDict):
+    """A claim that a run is not judged against, and by whom it is made."""
+
+    by: str
+    claims: list[str]
+    not_durable: str | None
+    source: str
+
+
 class RunFacts(TypedDict, total=False):
     """``evidence/run.json``: written when the operations begin, and again when they are over.
 
@@ -68,6 +77,8 @@ class RunFacts(TypedDict, total=False):
     checker_origins: dict[str, str]
     claims: list[str]
     claims_of: list[str]
+    claims_by: str
+    other_claim: OtherClaim | None
     checker_options: CheckerOptions
     option_defaults: dict[str, Scalar]
     schedule: dict[str, Any] | None

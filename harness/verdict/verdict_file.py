@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
+from harness.verdict.evidence import OtherClaim
+
 Outcomes = dict[str, int]
 """How many were ``ok``, ``fail`` and ``info``."""
 
@@ -95,6 +97,8 @@ class VerdictFile(_VerdictFile, total=False):
     """``verdict.json``. The keys that may be missing are those of a verdict that was composed."""
 
     claims_of: list[str]
+    claims_by: str
+    other_claim: OtherClaim | None
     not_durable: str | None
     notices: list[str]
     partial: bool

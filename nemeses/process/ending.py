@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from harness.contract.fault import Effects, Ended, Proof, Stage
-from harness.contract.node import Cluster, Daemon, HasProcesses
+from harness.contract.node import Cluster, Daemon, HasProcesses, MayRefuseSignals
 from harness.contract.roles import Place, Role
 from harness.contract.system import System
 from harness.linux.identity import ProcessIdentity
@@ -30,6 +30,7 @@ from nemeses.targets import (
     find_daemon,
     members,
     no_processes,
+    not_signalled,
     places,
     plan_targets,
     processes,
@@ -60,6 +61,7 @@ class EndsProcesses(ABC):
     needs: Sequence[type] = (HasProcesses,)
     key = ""
     how = ""
+    politely = False
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._words = choices(options, self.key, TARGETS, "target", roles=True)
@@ -79,8 +81,13 @@ class EndsProcesses(ABC):
         check_roles(self._words, self.key, roles)
 
     def refusal(self, cluster: Cluster, system: System) -> str | None:
-        """Only where the system says that it has no processes."""
-        return no_processes(system)
+        """Where the system says that it has no processes, or they are not ours to end."""
+        return no_processes(system) or not_signalled(cluster) or self._nobody_starts(cluster)
+
+    def _nobody_starts(self, cluster: Cluster) -> str | None:
+        if isinstance(cluster, MayRefuseSignals):
+            return cluster.end_refusal(self.politely)
+        return None
 
     def plan(self, nodes: Sequence[str], rng: Random) -> dict[str, Any]:
         """A target word and the order in which nodes are taken."""

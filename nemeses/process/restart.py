@@ -31,6 +31,7 @@ class Restart(EndsProcesses):
     name = "restart"
     key = "restart_targets"
     how = "ended politely"
+    politely = True
     needs = (HasProcesses, Stops)
     options = (
         SystemOption(

@@ -23,15 +23,24 @@ from typing import Any, ClassVar, Final
 from harness.contract.client import SystemClient
 from harness.contract.node import Daemon, Node, Port
 from harness.contract.option import Option
-from harness.contract.system import FAITHFUL, FinalStates, Role, Stage, TimeReading
+from harness.contract.system import (
+    FAITHFUL,
+    Documentation,
+    FinalStates,
+    Role,
+    Stage,
+    TimeReading,
+)
 from harness.errors import NeedsError, UsageError
 from systems.redis import members, settings, states
 from systems.redis.asks import ANY, PRIMARY, Manner
 from systems.redis.client import ABILITIES
+from systems.redis.discovery import SUBSCRIBE
 from systems.redis.install import REDIS, VALKEY, Product, find_binary, read_versions
 from systems.redis.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
 from systems.redis.options import APART, NONE, OPTIONS
 from systems.redis.places import PORT, SENTINEL_PORT, Places
+from systems.redis.promises import documented
 from systems.redis.speaker import RedisSpeaker
 
 _STATUS_TIMEOUT_S: Final = 0.5
@@ -46,7 +55,8 @@ class Redis:
     """Servers and Sentinels.
 
     Also ``OfRoles``, ``Stops``, ``Primaries``, ``Ports``, ``FinalState``, ``LogPatterns``,
-    ``Milestones``, ``MilestoneFigures``, ``FaultDurations``, ``ClockPath``, ``ReportsTime``.
+    ``Milestones``, ``MilestoneFigures``, ``FaultDurations``, ``ClockPath``, ``ReportsTime``,
+    ``Documented``, ``Durability``.
     """
 
     name = "redis"
@@ -61,6 +71,7 @@ class Redis:
             for option in self.options
         }
         self._places = Places()
+        self._replicas = 0
 
     @cached_property
     def _binary(self) -> str:
@@ -80,6 +91,16 @@ class Redis:
         """What people take for granted of a server that executes one command after another."""
         return ("strict-serializable",)
 
+    def documented(self) -> Documentation | None:
+        """Less than that, where there are replicas or where a file is not forced to disk."""
+        return documented(self._options, self._replicas)
+
+    def not_durable(self) -> str | None:
+        """What the user has given up by an option that has no other use."""
+        if self._options["appendonly"] == "no":
+            return "--appendonly no"
+        return "--appendfsync no" if self._options["appendfsync"] == "no" else None
+
     def versions(self) -> Mapping[str, str]:
         """As ``redis-server --version`` says; ``NeedsError`` if there is none."""
         return self._versions
@@ -94,27 +115,15 @@ class Redis:
 
     def roles(self, nodes: Sequence[str]) -> Sequence[Role]:
         """Servers on all nodes, and Sentinels with them or, with ``apart``, on the last three."""
-        placing = self._options["sentinels"]
-        if placing == NONE or len(nodes) == 1:
-            return [Role(name=members.REDIS, nodes=nodes)]
-        servers, watching = nodes, nodes
-        if placing == APART:
-            if len(nodes) <= _SENTINELS_APART:
-                raise UsageError(
-                    f"{len(nodes)} nodes leave none for a server beside {_SENTINELS_APART}"
-                    " Sentinels on nodes of their own",
-                    f"--nodes {_SENTINELS_APART + 2} or more, or --sentinels together",
-                )
-            servers, watching = nodes[:-_SENTINELS_APART], nodes[-_SENTINELS_APART:]
-        return [
-            Role(name=members.REDIS, nodes=servers),
-            Role(
-                name=members.SENTINEL,
-                nodes=watching,
-                after=[members.REDIS],
-                serves_clients=False,
-            ),
-        ]
+        servers, watching = placed(nodes, self._options["sentinels"])
+        self._replicas = len(servers) - 1
+        found = [Role(name=members.REDIS, nodes=servers)]
+        if watching:
+            after = [members.REDIS]
+            found.append(
+                Role(name=members.SENTINEL, nodes=watching, after=after, serves_clients=False)
+            )
+        return found
 
     # -- its life ----------------------------------------------------------------------------------
 
@@ -171,6 +180,7 @@ class Redis:
     def _manner(self) -> Manner:
         return Manner(
             read_from=ANY if self._options["read_from"] == ANY else PRIMARY,
+            subscribes=self._options["discovery"] == SUBSCRIBE,
             wait=self._options["wait"],
             wait_timeout_s=self._options["wait_timeout"],
             lock_ttl_s=self._options["lock_ttl"],
@@ -219,6 +229,21 @@ class Redis:
     def least_duration_s(self, fault: str) -> float:
         """Until the primary is taken for down, and a failover."""
         return float(self._options["down_after_milliseconds"]) / 1000 + _FAILOVER_S
+
+
+def placed(nodes: Sequence[str], placing: str) -> tuple[Sequence[str], Sequence[str]]:
+    """The nodes of servers and those of Sentinels; ``UsageError`` if they are too few."""
+    if placing == NONE or len(nodes) == 1:
+        return nodes, ()
+    if placing != APART:
+        return nodes, nodes
+    if len(nodes) <= _SENTINELS_APART:
+        raise UsageError(
+            f"{len(nodes)} nodes leave none for a server beside {_SENTINELS_APART} Sentinels on"
+            " nodes of their own",
+            f"--nodes {_SENTINELS_APART + 2} or more, or --sentinels together",
+        )
+    return nodes[:-_SENTINELS_APART], nodes[-_SENTINELS_APART:]
 
 
 class Valkey(Redis):

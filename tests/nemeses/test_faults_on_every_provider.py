@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,9 +13,12 @@ import pytest
 
 from harness.cluster import providers
 from harness.cluster.abilities import ABILITIES, conditions, lacking, of_systems
+from harness.cluster.docker.attached import cluster as containers
+from harness.cluster.docker.attached.node import AttachedDaemon, AttachedNode
 from harness.cluster.provider import Request
+from harness.cluster.ssh.attached import cluster as hosts
 from harness.contract.fault import HasNeeds
-from harness.contract.node import Partitionable
+from harness.contract.node import Clocks, ClockSettable, HasProcesses, Partitionable
 from harness.contract.system import ReportsTime
 from harness.history.ledger import read_ledger
 from tests.nemeses.faults_on_a_cluster import begun, faults
@@ -73,10 +77,26 @@ def test_a_fault_is_possible_where_its_needs_are() -> None:
     assert conditions((Partitionable,), "local:root") == []
 
 
+EVERY = (HasProcesses, Partitionable, Clocks, ClockSettable)
+RUN_ALREADY: Mapping[str, Sequence[type]] = {
+    "none": (),
+    "docker:attach": (containers.AttachedCluster, AttachedNode, AttachedDaemon),
+    "ssh:attach": (hosts.AttachedCluster, hosts.AttachedNode, hosts.AttachedDaemon),
+}
+"""What somebody else runs, with its classes; faults there are tried beside those."""
+
+
 def test_every_provider_says_what_it_can_do() -> None:
     assert set(ABILITIES) == {name for name in providers.NAMES if name != "local"}
-    assert set(ABILITIES) - {"none"} == {place.values[0].provider for place in PLACES}
+    tried_here = {place.values[0].provider for place in PLACES}
+    assert set(ABILITIES) - set(RUN_ALREADY) == tried_here
     assert ABILITIES["none"] == {}
+
+
+@pytest.mark.parametrize("provider", sorted(RUN_ALREADY))
+def test_what_runs_already_can_do_what_its_table_says(provider: str) -> None:
+    has = {need for need in EVERY for each in RUN_ALREADY[provider] if issubclass(each, need)}
+    assert has == set(ABILITIES[provider])
 
 
 @pytest.mark.cluster

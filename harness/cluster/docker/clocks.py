@@ -14,10 +14,9 @@ from harness.cluster.docker.node import packed
 from harness.cluster.hands.machine_clock import REFUSAL
 from harness.contract.node import ClockMethod
 
-_FOLDER = TOOLS_DIR.rpartition("/")[2]
+FOLDER = TOOLS_DIR.rpartition("/")[2]
 _PROBE = (
-    f"import sys; sys.path.insert(0, '/{_FOLDER}');"
-    "from hands import clock_probe; clock_probe.main()"
+    f"import sys; sys.path.insert(0, '/{FOLDER}');from hands import clock_probe; clock_probe.main()"
 )
 _TIMEOUT_S = 30
 
@@ -25,7 +24,7 @@ _TIMEOUT_S = 30
 def tools() -> io.BytesIO:
     """An archive of the package ``hands``."""
     package = Path(hands.__file__).parent
-    return packed({f"{_FOLDER}/hands/{path.name}": path for path in sorted(package.glob("*.py"))})
+    return packed({f"{FOLDER}/hands/{path.name}": path for path in sorted(package.glob("*.py"))})
 
 
 def refusal(client: Any, layout: Layout, method: ClockMethod) -> str | None:

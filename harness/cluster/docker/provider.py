@@ -12,22 +12,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cluster import bare
+from harness.cluster.docker.attached.members import ATTACH
 from harness.cluster.host_names import check_names
 from harness.cluster.places import ports_of
 from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
 from harness.contract.option import SystemOption
-from harness.errors import HealError, PolygraphError
+from harness.contract.roles import Role
+from harness.errors import HealError, PolygraphError, UsageError
 
 if TYPE_CHECKING:
+    from harness.cluster.docker.attached.provider import AttachedProvider
     from harness.cluster.docker.cluster import DockerCluster
     from harness.contract.finding import Finding
     from harness.store.registration import Registration
 
 
 class DockerProvider:
-    """Nodes in containers (``Provider``)."""
+    """Nodes in containers (``Provider``, ``BringsNodes`` and ``PlacesRoles``)."""
 
     options: tuple[SystemOption, ...] = (
+        *ATTACH,
         SystemOption(
             name="docker_image",
             kind=str,
@@ -50,8 +54,31 @@ class DockerProvider:
     grace_s = 20.0
     proof_of_end = "the run's containers, and with them its processes and cuts, are removed"
 
+    def settle(
+        self, options: Mapping[str, Any], nodes: int | None
+    ) -> tuple[dict[str, Any], int | None]:
+        """The options; what is attached to says how many nodes there are."""
+        if options.get("attach"):
+            return self._attached().settle(options, nodes)
+        if options.get("members") or options.get("start_command"):
+            raise UsageError("--members and --start-command are of what is attached to", "--attach")
+        return dict(options), nodes
+
+    def placed(
+        self, options: Mapping[str, Any], nodes: Sequence[str], roles: Sequence[Role]
+    ) -> Sequence[Role]:
+        """The system's own, unless what runs already has its roles (``PlacesRoles``)."""
+        if options.get("attach"):
+            return self._attached().placed(options, nodes, roles)
+        return roles
+
     def choose(self, request: Request) -> str:
-        """``docker``, if an engine answers and the request makes sense."""
+        """``docker``, if an engine answers and the request makes sense.
+
+        Or ``docker:attach``, which is another provider.
+        """
+        if request.options.get("attach"):
+            return self._attached().choose(request)
         from harness.cluster.docker import engine
         from harness.cluster.docker.layout import parse_subnet
 
@@ -171,6 +198,11 @@ class DockerProvider:
                 return engine.remove_strays(client, store)
         except PolygraphError as error:
             return [error.message]
+
+    def _attached(self) -> AttachedProvider:
+        from harness.cluster.docker.attached.provider import PROVIDER as ATTACHED
+
+        return ATTACHED
 
     def examine(self, folder: Path) -> list[Finding]:
         """Whether the engine answers, what it is, and what is there already."""

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cluster import bare
+from harness.cluster.adopted import refuse_unless_it_adopts
 from harness.cluster.provider import MOST_NODES, PROVIDER_VARIABLE, Request, RunProcess
 from harness.contract.option import SystemOption
-from harness.contract.system import Adopts, System
+from harness.contract.system import System
 from harness.errors import HealError, PolygraphError, UsageError
 
 if TYPE_CHECKING:
@@ -58,14 +59,10 @@ class ExistingProvider:
             raise UsageError(
                 f"no fault is done to endpoints that run already ({', '.join(request.faults)}):"
                 " they are not ours, and nothing of ours is there",
-                "leave out --nemesis; or another --provider, which starts a cluster to be broken",
+                "leave out --nemesis; or --provider docker --attach PROJECT, or ssh --attach,"
+                " if they are yours to be broken",
             )
-        if not isinstance(request.system, Adopts):
-            raise UsageError(
-                f"{request.system.name} cannot keep what a run writes apart from what others have"
-                " there (Adopts), so it is not tested where somebody else runs it",
-                "another --provider, which starts a cluster of its own",
-            )
+        refuse_unless_it_adopts(request)
         return "none"
 
     def warning(self, request: Request) -> str:
@@ -182,11 +179,10 @@ def _by_name(request: Request) -> dict[str, str]:
 
 
 def _clear(run_dir: Path, found: Mapping[str, str], system: System) -> list[str]:
-    from harness.cluster.existing.cluster import ExistingCluster, clear
+    from harness.cluster.existing.cluster import ExistingCluster
 
-    cluster = ExistingCluster(run_dir, found, system)
     try:
-        clear(cluster, system, cluster.namespace)
+        ExistingCluster(run_dir, found, system).clear()
     except PolygraphError as error:
         return [error.message]
     return []

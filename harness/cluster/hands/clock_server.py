@@ -4,7 +4,8 @@ A process of its own, beside the one that serves everything else: a tracer must 
 child of its process, and one thread must make all its calls. It reads requests, a JSON object a
 line, from its standard input and answers each with a line; the end of the input has every
 process read the true time again. The node's processes are those that see other files than the
-side-car does: the database's containers.
+side-car does: the database's containers. Where the side-car sees the whole machine, they are those
+alone that it is told to ``follow``, with what they started.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import threading
 
+from . import family
 from .refused import Refused
 
 TYPE_CHECKING = False
@@ -33,10 +35,14 @@ _START = (
 )
 
 
-def program() -> list[str]:
+FOLLOWED = "followed"
+"""Of the program: the processes are those that it is told to follow."""
+
+
+def program(*, followed: bool = False) -> list[str]:
     """What starts it, where this package lies as ``hands``."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return [sys.executable, "-c", _START, package]
+    return [sys.executable, "-c", _START, package, *([FOLLOWED] if followed else [])]
 
 
 class ServedClock:
@@ -47,6 +53,7 @@ class ServedClock:
 
     def __init__(self, argv: Sequence[str]) -> None:
         self._argv = argv
+        self._followed: list[tuple[int, int]] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -62,6 +69,17 @@ class ServedClock:
         """How it is now."""
         return self._state(do="read")
 
+    def rehearse(self) -> dict[str, Any]:
+        """Seize every process for a moment; its state then."""
+        return self._state(do="rehearse")
+
+    def follow(self, pid: int, ticks: int) -> None:
+        """The processes are this one, with what it starts, beside those followed before."""
+        if (pid, ticks) not in self._followed:
+            self._followed.append((pid, ticks))
+            if self._process is not None:
+                self._ask(do="follow", leaders=[[pid, ticks]])
+
     def before_start(self, pid: int) -> None:
         """A process is about to execute its program: its clock is set if the node's is."""
         if self._process is not None:
@@ -76,13 +94,9 @@ class ServedClock:
             if self._process is None:
                 pipe = subprocess.PIPE
                 self._process = subprocess.Popen(self._argv, stdin=pipe, stdout=pipe)
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            line = b""
-            with contextlib.suppress(OSError):
-                self._process.stdin.write(json.dumps(request).encode() + b"\n")
-                self._process.stdin.flush()
-                line = self._process.stdout.readline()
+                if self._followed:
+                    self._line(self._process, {"do": "follow", "leaders": self._followed})
+            line = self._line(self._process, request)
             if not line:
                 # The next one undoes what this one had set.
                 status, self._process = self._process.wait(), None
@@ -92,6 +106,16 @@ class ServedClock:
             raise Refused(answer["refused"])
         return answer
 
+    def _line(self, process: subprocess.Popen[bytes], request: Mapping[str, Any]) -> bytes:
+        """The line that it answers with; none if it has ended."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(OSError):
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+            return process.stdout.readline()
+        return b""
+
 
 def main() -> None:
     """Serve until the side-car's program goes."""
@@ -100,7 +124,13 @@ def main() -> None:
     readable, writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    server = Server(NodeClock(database_processes))
+    families: list[family.Family] = []
+
+    def followed() -> list[int]:
+        return sorted({pid for whole in families for pid in whole.members()})
+
+    processes = followed if sys.argv[2:] == [FOLLOWED] else database_processes
+    server = Server(NodeClock(processes), families)
     poll = select.poll()
     poll.register(readable, select.POLLIN)
     poll.register(0, select.POLLIN)
@@ -114,10 +144,11 @@ def main() -> None:
 
 
 class Server:
-    """Answers requests with one node's clock."""
+    """Answers requests with one node's clock. ``families`` are what is followed."""
 
-    def __init__(self, clock: NodeClock) -> None:
+    def __init__(self, clock: NodeClock, families: list[family.Family]) -> None:
         self._clock = clock
+        self._families = families
         self._unread = b""
 
     def pump(self) -> None:
@@ -142,9 +173,13 @@ class Server:
             if request["do"] == "start":
                 self._clock.before_start(request["pid"])
                 return {}
+            if request["do"] == "follow":
+                self._families += [family.Family(*each) for each in request["leaders"]]
+                return {}
             if request["do"] == "set":
                 return {"clock": self._clock.set(request["program"])}
-            return {"clock": self._clock.heal() if request["do"] == "heal" else self._clock.state()}
+            plain = {"heal": self._clock.heal, "rehearse": self._clock.rehearse}
+            return {"clock": plain.get(request["do"], self._clock.state)()}
         except (Refused, OSError) as error:
             return {"refused": str(error)}
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 def clock(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:
     """The hand: ``do`` is ``set`` (with ``program``), ``heal``, ``read``, or ``try`` on a child.
 
+    Or ``rehearse``: whether what runs here can be seized, by doing so for a moment.
+
     ``method`` of ``machine``: the machine's own clock, by a process that may set it.
     """
     do = request["do"]
@@ -26,6 +28,8 @@ def clock(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:
     of_node = inside.clock()
     if do == "set":
         return {"clock": of_node.set(request["program"])}
+    if do == "rehearse":
+        return {"clock": of_node.rehearse()}
     return {"clock": of_node.heal() if do == "heal" else of_node.state()}
 
 

@@ -8,6 +8,7 @@ node's folder, in its environment, and the keeper adopts orphans where it can; b
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from .processes import Processes, Started
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from .tracing import Tracing
@@ -36,6 +37,8 @@ class HostProcesses(Processes):
     def __init__(self, root: str) -> None:
         super().__init__()
         self._root = root
+        self.others: Callable[[], Iterable[int]] = tuple
+        """Processes of somebody else whose clock is set with that of ours; never ended by us."""
         self._known = os.path.join(root, "daemons.json")
         self._kept = _read_known(self._known).get(self.daemons.boot_id, [])
         for pid, ticks, mark in self._kept:
@@ -47,7 +50,7 @@ class HostProcesses(Processes):
         if self._tracing is None:
             from .tracing import Tracing
 
-            self._tracing = Tracing(self.running)
+            self._tracing = Tracing(lambda: itertools.chain(self.running(), self.others()))
         return self._tracing
 
     def has_tracing(self) -> bool:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
         def state(self) -> dict[str, Any]: ...
 
+        def rehearse(self) -> dict[str, Any]: ...
+
     P = TypeVar("P", bound="Part")
     Hand = Callable[["Inside", dict[str, Any]], dict[str, Any]]
 
@@ -36,6 +38,10 @@ HANDS: Mapping[str, str] = {
     "signal": "signals.signal",
     "look": "signals.look",
     "family": "signals.family",
+    "find": "attached.find",
+    "adopt": "attached.adopt",
+    "may-signal": "attached.rehearse",
+    "undo": "attached.undo",
     "clock": "clocks.clock",
     "syscalls": "clocks.syscalls",
     "rehearse": "cuts.rehearse",

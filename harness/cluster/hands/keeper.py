@@ -28,6 +28,7 @@ import tempfile
 import time
 
 from . import cuts, family, users
+from .attached import Attached, undo
 from .host_processes import HostProcesses
 from .inside import Inside, answered, obey
 
@@ -104,6 +105,8 @@ class Keeper:
             watch=lambda: self._processes.tracing().watch(),
             folder=root,
         )
+        self._inside.part(Attached).use(self._inside)
+        self._processes.others = self._inside.part(Attached).members
         self._selector = selectors.DefaultSelector()
         self._clients: set[Client] = set()
         self._commands: dict[int, Command] = {}
@@ -244,11 +247,14 @@ class Keeper:
 
     def _end(self, client: Client, request: dict[str, Any]) -> dict[str, Any]:
         """Undo everything; goes if nothing is left, else says what is."""
-        with contextlib.suppress(Exception):  # its processes end next, changed or not
-            if self._processes.has_tracing():
-                self._processes.tracing().clock().heal()
-        self._inside.part(cuts.Cutter)  # what an earlier keeper of this node cut, too
-        left = self._inside.end_parts()
+        if self._inside.part(Attached).members():  # they stay: all must be as it was
+            left = undo(self._inside, request)["left"]
+        else:
+            with contextlib.suppress(Exception):  # its processes end next, changed or not
+                if self._processes.has_tracing():
+                    self._processes.tracing().clock().heal()
+            self._inside.part(cuts.Cutter)  # what an earlier keeper of this node cut, too
+            left = self._inside.end_parts()
         stuck = self._processes.end(_END_TIMEOUT_S)
         if stuck:
             left.append("processes do not end: " + " ".join(map(str, stuck)))

@@ -103,6 +103,31 @@ class NodeClock:
             raise Cannot("; ".join(left))
         return self.state()
 
+    def rehearse(self) -> dict[str, Any]:
+        """Seize every process that runs and let it go unchanged; the ``state`` then.
+
+        :class:`Cannot` where one cannot be seized, or could not be changed.
+        """
+        seized_before = self._tracer.processes()
+        try:
+            self._layout = self._layout or own_layout()
+            for pid in self._running():
+                self._tracer.seize(pid)
+                threads = self._tracer.hold(pid)
+                try:
+                    if threads:
+                        base_of(pid, self._layout)
+                finally:
+                    if pid in seized_before:
+                        self._tracer.release(pid)
+                    else:
+                        self._tracer.let_go(pid)
+        except ProcessLookupError:
+            return self.state()  # it ended meanwhile
+        except (OSError, vdso.Unfit, Busy) as error:
+            raise Cannot(str(error)) from error
+        return self.state()
+
     def state(self) -> dict[str, Any]:
         """The offset now, and how many processes are changed, and whole as the kernel made them.
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from signal import SIGCONT
+
+from . import attached
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -10,8 +14,18 @@ if TYPE_CHECKING:
 
 
 def signal(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:
-    """The hand: ``number`` to the daemon ``identity`` (all four parts of it)."""
-    return {"signalled": inside.daemons.signal(request["identity"], request["number"])}
+    """The hand: ``number`` to the daemon ``identity`` (all four parts of it).
+
+    Of one that is not ours it is on record before it stands, and until it goes on.
+    """
+    identity, number = request["identity"], request["number"]
+    others = inside.part(attached.Attached)
+    if number != SIGCONT:
+        others.note(identity, number)
+    answer = {"signalled": inside.daemons.signal(identity, number)}
+    if number == SIGCONT:
+        others.note(identity, number)
+    return answer
 
 
 def look(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:

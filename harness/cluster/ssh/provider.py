@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cluster import bare
+from harness.cluster import bare, providers
 from harness.cluster.places import ports_of
 from harness.cluster.provider import PROVIDER_VARIABLE, Request, RunProcess
+from harness.cluster.ssh.attached.meant import ATTACH
 from harness.cluster.ssh.hosts import (
     NODES_FILE_HINT,
     PARAMIKO_HINT,
@@ -38,6 +39,7 @@ class SshProvider:
     """Existing hosts, over ssh (``Provider``)."""
 
     options: tuple[SystemOption, ...] = (
+        *ATTACH,
         SystemOption(
             name="nodes_file",
             kind=str,
@@ -74,6 +76,8 @@ class SshProvider:
             )
         if not settled.get("nodes_file"):
             raise UsageError("the ssh provider needs to know its hosts", NODES_FILE_HINT)
+        if settled.get("start_command") and not settled.get("attach"):
+            raise UsageError("--start-command is of what is attached to", "--attach")
         count = len(read_nodes_file(Path(settled["nodes_file"])))
         if nodes is not None and nodes > count:
             raise UsageError(
@@ -83,7 +87,9 @@ class SshProvider:
         return settled, count if nodes is None else nodes
 
     def choose(self, request: Request) -> str:
-        """``ssh``, if every host lets us in."""
+        """``ssh``, if every host lets us in; or ``ssh:attach``, which is another provider."""
+        if request.options.get("attach"):
+            return providers.of("ssh:attach").choose(request)
         from harness.cluster.ssh.cluster import worded
         from harness.cluster.ssh.link import KeeperLink, on_all
 

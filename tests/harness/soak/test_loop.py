@@ -17,6 +17,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.soak.book import BOOK, Book, Entry, Settings, ended, read, seed_of
+from harness.soak.cells import Cell
 from harness.soak.loop import Loop, signatures
 from harness.soak.summary import summarize
 
@@ -35,7 +36,8 @@ if mode == "die":
 if mode.startswith("leave"):
     os._exit(int(mode.removeprefix("leave")))
 time.sleep(table.get("takes", 0))
-code = {"pass": 0, "fail": 1, "seeded": 1 if seed % 4 == 0 else 0, "usage": 4}[mode]
+code = {"pass": 0, "fail": 1, "seeded": 1 if seed % 4 == 0 else 0, "usage": 4,
+        "half": seed % 2}[mode]
 part = {"valid": False, "anomalies": {"stale-read": []}}
 verdict = {"why": "stale", "checkers": {"linearizable": part}} if code == 1 else {}
 result = {"exit": code, "run_dir": "/store/run", "verdict": verdict, "reproduce": "again"}
@@ -112,6 +114,59 @@ def test_until_known_stops_as_soon_as_it_is(
     assert len(book.ended()) == runs
     summary = summarize(book.settings, book.entries, interrupted=False)
     assert (summary["known"], summary["estimate"]["rule"]) == (known, "any-time")
+
+
+GOOD, BAD = Cell("k=good", {"mode": "pass"}), Cell("k=bad", {"mode": "fail"})
+
+
+def names(book: Book) -> list[str]:
+    return [entry.cell.removeprefix("k=") for entry in book.ended()]
+
+
+def test_the_cells_of_a_matrix_take_turns_each_with_its_scenario(
+    tmp_path: Path, script: Path
+) -> None:
+    book = soak(tmp_path / "soak", script, cells=[GOOD, BAD], runs=2, parallel=1)
+    assert names(book) == ["good", "bad", "good", "bad"]
+    assert [entry.outcome for entry in book.ended()] == ["passed", "violation"] * 2
+
+
+def test_the_first_violation_ends_the_whole_matrix(tmp_path: Path, script: Path) -> None:
+    asked = {"cells": [GOOD, BAD], "runs": 5, "until_failure": True, "parallel": 1}
+    assert names(soak(tmp_path / "soak", script, **asked)) == ["good", "bad"]
+
+
+def test_an_adaptive_matrix_goes_where_runs_fail_and_has_as_many_in_all(
+    tmp_path: Path, script: Path
+) -> None:
+    half = Cell("k=bad", {"mode": "half"})
+    asked = {"cells": [GOOD, half], "runs": 10, "adaptive": True, "parallel": 1}
+    found = names(soak(tmp_path / "soak", script, **asked))
+    assert len(found) == 20
+    assert found.count("bad") > 11
+    assert found.count("good") >= 3
+
+
+def test_a_cell_that_is_impossible_is_tried_once_and_leaves_the_others(
+    tmp_path: Path, script: Path
+) -> None:
+    cells = [Cell("k=odd", {"mode": "usage"}), GOOD]
+    book = soak(tmp_path / "soak", script, cells=cells, runs=3, parallel=1)
+    assert names(book) == ["odd", "good", "good", "good"]
+
+
+def test_a_half_done_run_of_a_matrix_is_made_again_in_its_cell(
+    tmp_path: Path, script: Path
+) -> None:
+    book = Book.create(tmp_path / "soak", settings(cells=[GOOD, BAD], runs=1))
+    book.add(Entry(number=1, event="begun", seed=5, wall_ns=1, cell="k=bad"))
+    book.close()
+    resumed = Book.resume(tmp_path / "soak", 2)
+    carry_on(resumed, script)
+    assert [(entry.number, entry.cell) for entry in resumed.ended()] == [
+        (1, "k=bad"),
+        (2, "k=good"),
+    ]
 
 
 def test_a_run_over_its_hard_limit_is_killed_and_is_infrastructure(

@@ -11,12 +11,15 @@ from typing import Any
 import junitparser
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from harness.errors import UsageError
 from harness.soak import loop
 from harness.soak.book import BOOK, Book, Entry, Settings
+from harness.soak.cells import Cell
 from harness.soak.ci import github_annotations, keep_artifacts, step_summary
 from harness.soak.junit import junit
+from harness.soak.oddities import oddest
 from harness.soak.page import headline, needed, page, write_page
 from harness.soak.summary import exit_code, summarize
 
@@ -73,7 +76,8 @@ def test_counts_are_kept_apart_and_only_decided_runs_estimate() -> None:
 
 
 def test_runs_that_ended_before_an_earlier_one_do_not_count_yet() -> None:
-    some = [entry for entry in ALL if entry.number != 2]
+    under_way = Entry(number=2, event="begun", seed=2, wall_ns=2)
+    some = [under_way, *(entry for entry in ALL if entry.number != 2)]
     estimate = summarize(settings(), some, interrupted=False, under_way=True)["estimate"]
     assert (estimate["runs"], estimate["failures"]) == (1, 0)
 
@@ -290,3 +294,73 @@ def test_what_runs_say_goes_through_no_link(tmp_path: Path) -> None:
     result.unlink()
     result.write_text("[" * 100_000)
     assert loop._result(result) == {}
+
+
+MATRIX = [Cell("nemesis=kill", {"system": "etcd", "time_limit": 60}), Cell("nemesis=<b>", {})]
+
+
+def in_cells() -> list[Entry]:
+    return [replace(each, cell=MATRIX[each.number % 2].name) for each in ALL]
+
+
+def test_each_cell_of_a_matrix_has_a_rate_of_its_own_and_the_whole_has_none() -> None:
+    summary = summarize(settings(cells=MATRIX, runs=3), in_cells(), interrupted=False)
+    assert summary["estimate"] is None
+    assert summary["counts"]["violation"] == 3
+    told = [(cell["name"], cell["estimate"]["runs"], cell["runs"]) for cell in summary["cells"]]
+    assert told == [("nemesis=kill", 2, 3), ("nemesis=<b>", 2, 3)]
+    assert summary["cells"][0]["estimate"]["rule"] == "fixed-n"
+    assert summary["sentence"].startswith("2 of 2 cells had a violation: nemesis=kill, nemesis=<b>")
+    assert summary["groups"][0]["cells"] == ["nemesis=<b>", "nemesis=kill"]
+
+
+def test_where_the_choice_of_cells_follows_from_what_was_found_only_any_time_is_stated() -> None:
+    summary = summarize(settings(cells=MATRIX, adaptive=True), in_cells(), interrupted=False)
+    assert {cell["estimate"]["rule"] for cell in summary["cells"]} == {"any-time"}
+
+
+def test_the_page_and_junit_of_a_matrix_name_the_cells(tmp_path: Path) -> None:
+    summary = summarize(settings(cells=MATRIX, runs=3), in_cells(), interrupted=False)
+    html = page(tmp_path, summary, {})
+    assert "nemesis=&lt;b&gt;" in html
+    assert "<b>" not in html
+    assert b'name="nemesis=kill run 2 seed 2"' in junit(summary, "etcd.register", 0)
+
+
+def test_undecided_runs_are_also_counted_as_if_they_had_failed() -> None:
+    summary = summarize(settings(), ALL, interrupted=False)
+    assert (
+        summary["worst_case"]
+        == "Had all 2 that decided nothing failed: at most 99.6 % (5 of 6 runs)."
+    )
+    assert summarize(settings(), ALL[:2], interrupted=False)["worst_case"] == ""
+
+
+def test_failures_are_counted_by_fault_and_minute() -> None:
+    scenario = {"system": "etcd", "time_limit": 30}
+    found = summarize(settings(scenario=scenario), ALL, interrupted=False)["by_exposure"]
+    assert [(rate["per"], rate["failures"], rate["exposure"]) for rate in found] == [
+        ("fault that bit", 3, 8.0), ("minute of load", 3, 2.0),
+    ]  # fmt: skip
+    assert (found[1]["low"], found[1]["high"]) == pytest.approx((0.6187 / 2, 8.7673 / 2), abs=1e-3)
+
+
+def test_older_summaries_have_a_page(tmp_path: Path) -> None:
+    summary = summarize(settings(), ALL, interrupted=False)
+    later = ("confidence", "cells", "worst_case", "by_exposure", "slowest", "oddest", "known")
+    old = {key: value for key, value in summary.items() if key not in later}
+    old["results"] = [{k: v for k, v in each.items() if k != "cell"} for each in old["results"]]
+    assert "Every run" in page(tmp_path, old, {})
+
+
+def test_what_stands_out_among_runs_of_one_kind_is_told() -> None:
+    runs = [replace(run(at, 0), seconds=10.0 + at / 10, operations=1000) for at in range(1, 11)]
+    odd = [replace(runs[3], operations=20), replace(runs[7], seconds=99.0)]
+    found = oddest([*runs[:3], odd[0], *runs[4:7], odd[1], *runs[8:]])
+    assert [each["number"] for each in found] == [8, 4] or [each["number"] for each in found] == [
+        4,
+        8,
+    ]
+    assert any("20 operations where 1000 are usual" in each["why"] for each in found)
+    assert oddest(runs) == []
+    assert oddest(odd) == []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.hands import clocks, cuts, inside, probes, signals
+from harness.cluster.hands import attached, clocks, cuts, inside, probes, signals
 from harness.cluster.hands.daemons import Daemons
 from harness.cluster.hands.inside import HANDS, Inside, Part, obey
 from harness.cluster.hands.refused import Refused
@@ -32,7 +32,8 @@ def node() -> Inside:
 @pytest.mark.parametrize("op", HANDS)
 def test_every_line_of_the_table_names_a_hand(op: str) -> None:
     file, _, name = HANDS[op].partition(".")
-    files = {"clocks": clocks, "cuts": cuts, "probes": probes, "signals": signals}
+    files = {"attached": attached, "clocks": clocks, "cuts": cuts, "probes": probes}
+    files["signals"] = signals
     hand = getattr(files[file], name)
     assert inspect.getdoc(hand).startswith("The hand: ")
     assert list(inspect.signature(hand).parameters) == ["inside", "request"]

@@ -1,0 +1,1 @@
+"""Containers that somebody else runs, attached to for faults: found, never made nor removed."""

@@ -1,0 +1,1 @@
+"""What somebody else runs on hosts, attached to for faults over ssh."""

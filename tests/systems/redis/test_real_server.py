@@ -71,7 +71,7 @@ def test_a_replica_that_serves_no_stale_data_refuses_reads_without_its_primary(
 
 def test_a_server_that_loads_refuses_and_says_that_it_loads(tmp_path: Path) -> None:
     with serving(tmp_path, "--enable-debug-command", "yes", "--save", "") as server:
-        server.ask(("DEBUG", "POPULATE", "2000"), ("SAVE",))
+        server.ask(("DEBUG", "POPULATE", "6000", "k", "100"), ("SAVE",))
         server.kill()
         server.settings = ("--key-load-delay", "10000", "--save", "")
         server.start()

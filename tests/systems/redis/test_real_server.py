@@ -73,7 +73,8 @@ def test_a_server_that_loads_refuses_and_says_that_it_loads(tmp_path: Path) -> N
     with serving(tmp_path, "--enable-debug-command", "yes", "--save", "") as server:
         server.ask(("DEBUG", "POPULATE", "6000", "k", "100"), ("SAVE",))
         server.kill()
-        server.settings = ("--key-load-delay", "10000", "--save", "")
+        often = ("--loading-process-events-interval-bytes", "1024")
+        server.settings = ("--key-load-delay", "3000", *often, "--save", "")
         server.start()
         for work in (read, write):
             assert Refusal(server.client(work)[2]).code == "LOADING"

@@ -36,9 +36,11 @@ from systems.drivers.sql.libpq import PgConnection
 from systems.drivers.sql.members import final_states, leaders, wait_until
 from systems.drivers.sql.options import (
     ANY,
+    APPEND_BY,
     PRIMARY,
     READS,
     SETTINGS,
+    STATEMENT,
     TABLES,
     settings_of,
     values_of,
@@ -88,6 +90,7 @@ class Postgresql:
         ),
         READS,
         TABLES,
+        APPEND_BY,
         SystemOption(
             name="binary",
             kind=Path,
@@ -222,6 +225,7 @@ class Postgresql:
             op_timeout_s,
             tables=self._tables,
             level=self._isolation,
+            appends=self._options["append_by"] == STATEMENT,
             write_to=self._primary_for,
             read_from=str if self._reads_any else None,
         )

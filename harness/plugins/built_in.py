@@ -69,6 +69,7 @@ _NEMESES: Final = {
     "process.restart": "restart",
 }
 _SYSTEMS: Final = {
+    "duckdb": "duckdb",
     "etcd": "etcd",
     "mariadb": "mariadb",
     "postgresql": "postgresql",

@@ -26,7 +26,7 @@ ABILITIES: Mapping[str, Mapping[type, str]] = {
         **_ALWAYS,
         Partitionable: "the system can tell its peers another address than it listens at",
     },
-    "docker": _ALWAYS,
+    "docker": {**_ALWAYS, Shapeable: _QUEUES},
     "docker:attach": {
         HasProcesses: "a restart policy or --start-command has what was ended started again",
         Partitionable: "the containers have a network in common, and none the host's",

@@ -85,7 +85,7 @@ class Packet:
         if not isinstance(cluster, Shapeable):
             return (
                 f"provider {cluster.provider} cannot hold packets back; "
-                "--provider local:root and local:userns can"
+                "--provider local:root, local:userns and docker can"
             )
         if len(cluster.nodes) == 1:
             return "one node has no links"

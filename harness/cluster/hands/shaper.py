@@ -153,7 +153,8 @@ def serve(shapers: Sequence[Shaper], control: int) -> None:
     torn = b""
     while True:
         now = time.monotonic()
-        due = [at for shaper in shapers if (at := shaper.let_go(now)) is not None]
+        held = [shaper.let_go(now) for shaper in shapers]
+        due = [at for at in held if at is not None]
         wait_ms = max(0.0, min(due) - time.monotonic()) * 1000 if due else None
         for fd, _ in poll.poll(wait_ms):
             if fd in by_fd:

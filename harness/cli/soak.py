@@ -116,9 +116,9 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     from harness.cli.soak_progress import block
     from harness.soak.loop import Loop
 
-    book = _resumed(flags) if flags["resume"] else _begun(flags)
+    book, agreed = _resumed(flags) if flags["resume"] else _begun(flags)
     report = _Reporter(book, flags)
-    command = program("harness.cli.soak_run")
+    command = [*program("harness.cli.soak_run"), *agreed]
     try:
         with block(book) as show:
 
@@ -141,18 +141,24 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
 VERB.params[0:0] = SHARED
 
 
-def _resumed(flags: Mapping[str, Any]) -> Book:
-    """The book to go on with, which may be another's: its plug-ins are loaded only if named."""
+def _resumed(flags: Mapping[str, Any]) -> tuple[Book, list[str]]:
+    """The book to go on with, which may be another's: its plug-ins are loaded only if named.
+
+    With it what its runs are told of what the user has agreed to.
+    """
+    from harness.cli.soak_agreement import words_of_agreement
     from harness.soak.book import Book, read
     from harness.store.scenario import refuse_unnamed
 
     folder = Path(flags["resume"])
     settings, _, _ = read(folder)
     refuse_unnamed(settings.scenario, map(Path, flags["plugin"]), f"the soak in {folder}")
-    return Book.resume(folder, time.time_ns())
+    agreed = words_of_agreement(settings, flags)
+    return Book.resume(folder, time.time_ns()), agreed
 
 
-def _begun(flags: Mapping[str, Any]) -> Book:
+def _begun(flags: Mapping[str, Any]) -> tuple[Book, list[str]]:
+    from harness.cli.soak_agreement import words_of_agreement
     from harness.cli.soak_matrix import cells_of
     from harness.soak.book import Book
 
@@ -162,9 +168,10 @@ def _begun(flags: Mapping[str, Any]) -> Book:
     for reason in made.left_out:
         say(f"left out: {reason}", err=True)
     settings = _settings(made, flags)
+    agreed = words_of_agreement(settings, flags)
     now = datetime.now()
     name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    return Book.create(flags["store"].resolve() / "soaks" / name, settings)
+    return Book.create(flags["store"].resolve() / "soaks" / name, settings), agreed
 
 
 def _settings(made: Made, flags: Mapping[str, Any]) -> Settings:

@@ -48,8 +48,8 @@ class Partition:
             name=_KEY,
             kind=str,
             default=",".join(KNOWN),
-            help=f"shapes of the cut: a list of {', '.join(KNOWN)}, or zero:halves for nodes of"
-            " the role zero",
+            words=KNOWN,
+            help="shapes of the cut, with commas; or zero:halves for nodes of the role zero",
         ),
     )
 

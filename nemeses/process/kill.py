@@ -32,8 +32,8 @@ class Kill(EndsProcesses):
             name=key,
             kind=str,
             default=",".join(TARGETS),
-            help="whom to kill: a list of one, minority, majority, primaries, all, or alpha:one"
-            " for the role alpha alone",
+            words=TARGETS,
+            help="whom to kill, with commas; or alpha:one for the role alpha alone",
         ),
     )
 

@@ -62,8 +62,8 @@ class Pause:
             name=_KEY,
             kind=str,
             default=",".join(TARGETS),
-            help="whom to pause: a list of one, minority, majority, primaries, all, or alpha:one"
-            " for the role alpha alone",
+            words=TARGETS,
+            help="whom to pause, with commas; or alpha:one for the role alpha alone",
         ),
     )
 

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
 
 from harness.serve.app import application
+from tests.accessibility import serious_faults, without_visible_focus
+from tests.browsing import running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def put_run(store: Path, name: str, valid: Any, nemesis: str) -> Path:
@@ -60,19 +54,21 @@ def address(store: Path) -> Iterator[str]:
     listener.close()
 
 
-@pytest.fixture
-def page(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A page whose console must stay clean."""
-    from playwright.sync_api import sync_playwright
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running() as browser:
+        yield browser
 
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A page whose console must stay clean."""
     said: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        made = browser.new_page(color_scheme=getattr(request, "param", "light"))
-        made.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-        made.on("pageerror", lambda error: said.append(str(error)))
-        yield made
-        browser.close()
+    made = browser.new_page(color_scheme=getattr(request, "param", "light"))
+    made.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    made.on("pageerror", lambda error: said.append(str(error)))
+    yield made
+    made.close()
     assert said == []
 
 
@@ -176,3 +172,36 @@ def test_a_run_is_downloaded_as_a_zip(page: Any, address: str, tmp_path: Path) -
     path = tmp_path / "run.zip"
     download.value.save_as(path)
     assert "20261120T100000-aaaaaa/verdict.json" in zipfile.ZipFile(path).namelist()
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+def test_no_served_page_has_a_serious_fault_of_accessibility(
+    page: Any, address: str, store: Path
+) -> None:
+    run = "etcd/register/20261122T100000-cccccc"
+    progress = store / run / "evidence" / "progress.json"
+    counts = {"read": {"ok": 7, "fail": 1, "info": 0}}
+    said = {"phase": "run", "time_s": 2.1, "limit_s": 60, "pace": PACE, "bands": [BAND]}
+    progress.write_text(json.dumps({**said, "operations": counts, "nodes": {"n1": "up"}}))
+    for width in (1400, 700):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(address)
+        assert serious_faults(page) == []
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+        page.goto(f"{address}live/{run}/")
+        page.wait_for_selector("text=read")
+        assert serious_faults(page) == []
+
+
+def test_the_index_works_by_keyboard(page: Any, address: str) -> None:
+    page.goto(address)
+    assert without_visible_focus(page, presses=14) == []
+    page.focus("select[name=verdict]")
+    page.keyboard.type("invalid")
+    with page.expect_navigation():
+        page.focus("button[type=submit]")
+        page.keyboard.press("Enter")
+    page.focus("tbody a")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert page.inner_text("h1") == "report of 20261121T100000-bbbbbb"

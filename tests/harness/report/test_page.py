@@ -474,3 +474,31 @@ def test_a_value_without_room_is_cut_with_the_whole_behind_it(
     page = page_of(folder)
     assert [a for tag, a in page.tags if tag == "details" and a.get("class") == "whole"]
     assert page.text.count("397,398,399]") >= 1
+
+
+@pytest.mark.slow
+def test_of_a_proof_with_many_operations_the_early_ones_are_folded_and_the_last_are_drawn(
+    write_history: Callable[..., Path], write_part: Callable[[Path, str], None]
+) -> None:
+    records = [
+        record
+        for n in range(80)
+        for record in (
+            op(2 * n, n % 3, "invoke", "acquire", None),
+            op(2 * n + 1, n % 3, "ok", "acquire", None),
+        )
+    ]
+    folder = write_history(records)
+    named = "".join(f"  T{n} = acquire by process 0, index {2 * n + 1}\n" for n in range(80))
+    message = f"No order.\nLet:\n{named}Then:\n  - however, T79 does not fit: a contradiction"
+    case = {"message": message, "witness": list(range(1, 160, 2))}
+    checkers = {"mutex": {"valid": False, "anomalies": {"nonlinearizable": [case]}}}
+    write_part(folder / "verdict.json", json.dumps({"valid": False, "checkers": checkers}))
+    render(folder)
+    page = page_of(folder)
+    assert "No order. Let: the earlier operations T0 = " in page.text
+    assert "36 operations came before" in page.text, "24 of the 60 that are kept are drawn"
+    assert "48 earlier operations of the witness" in page.text
+    assert "20 still earlier operations of the witness stand in verdict.json" in page.text
+    bars = [a["href"] for _, a in page.tags if "bar-op" in (a.get("class") or "")]
+    assert bars[-1] == "#op-158", "the operation that does not fit"

@@ -4,11 +4,14 @@
 [--busy SHARE]``; the last line is JSON, milliseconds by fault as median, 99th percentile and worst.
 
 On a real cluster of processes that talk all the time, a line is appended to a node's log and the
-clock is read just before. ``fired`` is when the injection was begun and ``injected`` when it had
-returned, by the ledger; ``felt`` is the ledger's proof that a killed process had ended or a paused
-one stood still. A cut is felt once it is injected: the kernel has acknowledged the rules by then
-(the ledger's proof waits besides for a packet to be dropped and probes every link). The processor
-is kept busy for ``--busy`` of the time by a thread beside, as clients would.
+clock is read just before. ``fired`` is when the injection was begun, by the ledger; ``sent`` when
+all of it had been sent; ``bite`` is what a process beside sees of the victim: that a killed one has
+ended (the kernel tells) or that a paused one stands still (it looks each half millisecond). A cut
+bites when it is sent: the kernel has taken the rules before it returns. ``proved`` is the ledger's
+own proof; for a cut that waits besides for a packet to be dropped and probes every link. ``bare``
+is what a mere message to the agent of a node and back takes at the same time, from the same
+process: what the machine costs. The processor is kept busy for ``--busy`` of the time by a thread
+beside, as clients would.
 """
 
 from __future__ import annotations
@@ -16,18 +19,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import multiprocessing
 import os
+import select
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ("kill", "pause", "partition")
-LASTS_S = 0.3
+LASTS_S = 0.6
 PATIENCE_S = 20.0
 
 
@@ -90,7 +95,8 @@ class Bench:
             )
             for number in range(1, repeats + 1)
         )
-        self.is_cut, self.begun_ns = fault.name == "partition", time.monotonic_ns()
+        self.fault, self.begun_ns = fault.name, time.monotonic_ns()
+        self.agent = cluster._links[names[0]] if hasattr(cluster, "_links") else None
         self.news = threading.Condition()
         folder = run_dir / fault.name
         folder.mkdir()
@@ -111,21 +117,47 @@ class Bench:
         return time.monotonic_ns() - self.begun_ns
 
     def once(self, number: int) -> dict[str, float]:
-        """Write one line: milliseconds until the fault was fired, was injected, and was felt."""
+        """Write one line: milliseconds until the fault was fired, was sent, and bit."""
         self.until(lambda: self.armed(number))
-        written_ns = self.now()
-        self.log.write(b"tick %d\n" % number)
-        self.until(lambda: self.times(number).get("healed"))
-        times = self.times(number)
-        felt_ns = times["injected" if self.is_cut else "bit"]
-        found = {"fired": times["fire"], "injected": times["injected"], "felt": felt_ns}
-        return {name: (at_ns - written_ns) / 1e6 for name, at_ns in found.items()}
+        with watching(self.fault, self.armed_processes()) as seen:
+            written_ns = self.now()
+            self.log.write(b"tick %d\n" % number)
+            self.until(lambda: self.times(number).get("healed"))
+        found = self.times(number)
+        sent_ns = self.shot_ns(number) or found["injected"]
+        bite_ns = sent_ns if seen is None else seen() - self.begun_ns
+        told = {
+            "fired": found["fire"],
+            "sent": sent_ns,
+            "bite": bite_ns,
+            "proved": found.get("bit", found["healed"]),
+        }
+        return {name: (at_ns - written_ns) / 1e6 for name, at_ns in told.items()}
+
+    def bare(self) -> float:
+        """Milliseconds that a message to an agent and its answer take."""
+        begun_ns = time.monotonic_ns()
+        if self.agent is not None:
+            self.agent.ask("look", processes=[])
+        return (time.monotonic_ns() - begun_ns) / 1e6
+
+    def armed_processes(self) -> list[int]:
+        """Those that the armed fault is aimed at."""
+        last = [e for e in self.ledger.entries if e.event == "intend"][-1]
+        return [p["pid"] for of in last.detail.get("processes", {}).values() for p in of]
+
+    def shot_ns(self, number: int) -> int | None:
+        """When all had been sent, if the ledger tells."""
+        own = [e for e in self.ledger.entries if e.detail.get("occurrence") == number - 1]
+        return next((e.detail["shot_ns"] for e in own if "shot_ns" in e.detail), None)
 
     def armed(self, number: int) -> bool:
-        """Whether all that wait are armed for the state of the cluster that there is now."""
+        """Whether the next one waits, armed for the state of the cluster that there is now."""
+        is_ready = getattr(self.lines, "is_ready", lambda occurrence: True)(number - 1)
         open_now = {e.id for e in self.ledger.entries if e.event == "intend"}
         open_now -= {e.id for e in self.ledger.entries if e.event in ("disarmed", "healed")}
-        return bool(open_now) and self.times(number - 1).get("healed", 0) + 2e8 < self.now()
+        is_calm = self.times(number - 1).get("healed", 0) + 2e8 < self.now()
+        return bool(open_now) and is_ready and is_calm
 
     def times(self, number: int) -> dict[str, int]:
         """Events of the occurrence that the tick of that number set off, to their times."""
@@ -155,8 +187,10 @@ def measure(run_dir: Path, mode: str, nodes: int, repeats: int, busy: float) -> 
     from harness.cluster.namespaces.cluster import LocalCluster
     from harness.cluster.plain.cluster import PlainCluster
     from harness.plugins import Registry
+    from harness.run import beside
     from tests.toys.honest_cluster import started
 
+    getattr(beside, "be_prompt", lambda: None)()
     names, system = [f"n{i + 1}" for i in range(nodes)], Talker()
     cluster: Any = PlainCluster(run_dir, names, system) if mode == "plain" else None
     cluster = cluster or LocalCluster(run_dir, names, mode)
@@ -169,16 +203,58 @@ def measure(run_dir: Path, mode: str, nodes: int, repeats: int, busy: float) -> 
         for name in FAULTS:
             fault = Registry().get("nemeses", name)({})
             bench = Bench(cluster, stage, run_dir, fault, repeats)
-            times = [bench.once(number) for number in range(1, repeats + 1)]
+            times = []
+            for number in range(1, repeats + 1):
+                times.append(bench.once(number) | {"bare": bench.bare()})
             bench.watch.stop()
-            steps = ("fired", "injected", "felt")
-            found[name] = {step: figures([each[step] for each in times]) for step in steps}
+            found[name] = {step: figures([each[step] for each in times]) for step in times[0]}
     finally:
         over.set()
         with contextlib.suppress(Exception):
             cluster.down()
-    asked = {"mode": mode, "nodes": nodes, "repeats": repeats, "busy": busy}
+    load = os.getloadavg()[0]
+    asked = {"load": load, "mode": mode, "nodes": nodes, "repeats": repeats, "busy": busy}
     (run_dir / "result.json").write_text(json.dumps({**asked, "ms": found}))
+
+
+@contextlib.contextmanager
+def watching(fault: str, pids: list[int]) -> Iterator[Callable[[], int] | None]:
+    """Have a process beside see when all of these have bitten; its answer is a monotonic time."""
+    looks = {"kill": all_ended, "pause": all_stopped}
+    if fault not in looks:
+        yield None
+        return
+    ours, theirs = multiprocessing.get_context("fork").Pipe()
+    watcher = multiprocessing.get_context("fork").Process(
+        target=lambda: theirs.send(looks[fault](pids, theirs))
+    )
+    watcher.start()
+    ours.recv()  # it watches
+    yield ours.recv
+    watcher.join()
+
+
+def all_ended(pids: list[int], ready: Any) -> int:
+    """When the last of them had ended."""
+    waiting = {os.pidfd_open(pid) for pid in pids}
+    ready.send(None)
+    while waiting:
+        waiting -= set(select.select(list(waiting), [], [])[0])
+    return time.monotonic_ns()
+
+
+def all_stopped(pids: list[int], ready: Any) -> int:
+    """When every thread of each was first seen to stand."""
+    ready.send(None)
+    while not all(stands(pid) for pid in pids):
+        time.sleep(0.0005)
+    return time.monotonic_ns()
+
+
+def stands(pid: int) -> bool:
+    """Whether no thread of it runs."""
+    tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    return all((t / "stat").read_text().rpartition(")")[2].split()[0] == "T" for t in tasks)
 
 
 def figures(times_ms: list[float]) -> dict[str, float]:

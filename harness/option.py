@@ -49,7 +49,8 @@ class Option:
     :class:`Duration` or :class:`Size`. With ``many`` the value is a tuple of such; several are
     given with commas, or the flag several times. ``choices`` are the only values there are.
     ``least``, ``above`` (exclusive) and ``most`` bound numbers. ``bare`` is what the flag means
-    where no value follows it. ``advice`` is what to try where a
+    where no value follows it. ``words`` are offered where a text is a list of known words with
+    commas, which may have others, too: they are not checked here. ``advice`` is what to try where a
     value is refused. A ``default`` of ``None`` is no value at all.
     """
 
@@ -64,6 +65,7 @@ class Option:
     most: float | None = None
     secret: bool = False
     bare: str | None = None
+    words: Sequence[str] = ()
     advice: str = ""
 
     @property

@@ -11,13 +11,20 @@ where nobody knows a primary, the first of the order stands in and the ledger sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any
 
-from harness.contract.node import Cluster, Daemon, HasProcesses, MayRefuseSignals
+from harness.contract.node import (
+    Cluster,
+    Daemon,
+    HasProcesses,
+    MayRefuseSignals,
+    SignalsAtOnce,
+)
 from harness.contract.roles import Place, Role
+from harness.contract.shot import Aside
 from harness.contract.system import Primaries, Stage, System, WithoutDaemons
 from harness.errors import UsageError, unknown_name
 from harness.linux.identity import ProcessIdentity
@@ -198,6 +205,49 @@ def members(daemon: Daemon) -> Mapping[int, str]:
     if isinstance(daemon, HasProcesses):
         return daemon.processes()
     return {daemon.identity.pid: daemon.state()} if daemon.alive() else {}
+
+
+def prepare_signal(daemon: Daemon, number: int) -> Callable[[], Callable[[], bool]]:
+    """A signal to a daemon and all that is of it, made ready.
+
+    Called, it is sent, and nobody is waited for; what that returns waits, and says whether the
+    daemon ran when it was signalled. That it has just ended is no error.
+    """
+    send = daemon.prepare_signal(number) if isinstance(daemon, SignalsAtOnce) else None
+
+    def sent() -> Callable[[], bool]:
+        return _settled(daemon, _signal_aside(daemon, number) if send is None else send())
+
+    return sent
+
+
+def _signal_aside(daemon: Daemon, number: int) -> Callable[[], bool]:
+    was_alive: list[bool] = []
+
+    def work() -> None:
+        was_alive.append(daemon.alive())
+        daemon.signal(number)
+
+    shot = Aside(work)
+    shot.fire()
+
+    def settle() -> bool:
+        shot.settle()
+        return was_alive[0]
+
+    return settle
+
+
+def _settled(daemon: Daemon, answer: Callable[[], bool]) -> Callable[[], bool]:
+    def settle() -> bool:
+        try:
+            return answer()
+        except Exception:
+            if daemon.alive():
+                raise
+            return False
+
+    return settle
 
 
 def signal_if_alive(daemon: Daemon, number: int) -> None:

@@ -6,6 +6,7 @@ The two halves: :mod:`tests.left_out` (what is not run, and that it is told) and
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -34,7 +35,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the two halves watch the session."""
+    """Let the two halves watch the session.
+
+    While tests are collected, hardly anything of thousands of modules' objects is rubbish; and all
+    that is there then is left alone afterwards, also by the children that tests fork, which would
+    copy what they look through.
+    """
+    gc.disable()
     group = config.getoption("--group")
     allowed = Path(__file__).with_name("allowed-skips.txt")
     config.pluginmanager.register(LeftOut(config, allowed), "polygraph-left-out")
@@ -44,3 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Groups(group), "polygraph-groups")
     if group == "quick":
         config.pluginmanager.register(Haste(), "polygraph-haste")
+
+
+def pytest_collection_finish() -> None:
+    """Look for rubbish from now on, among what tests make."""
+    gc.freeze()
+    gc.enable()

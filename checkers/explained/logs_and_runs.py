@@ -171,6 +171,7 @@ _PATTERNS: Final = {
     "data-race": ["^WARNING: DATA RACE"],
     "panic": ["^panic: "],
     "fatal-error": ['"level":"fatal"'],
+    "corruption": ["^SQLITE_CORRUPT"],
 }
 _SAID: Final = (
     (
@@ -193,6 +194,11 @@ _SAID: Final = (
         "assertion-failure",
         "An assertion in the system's own code failed.",
         "panic: assertion failed: Page expected to be: 7, but self identifies as 0",
+    ),
+    (
+        "corruption",
+        "A database found a file of its own that is not as it may be: it was written in part.",
+        "SQLITE_CORRUPT: database disk image is malformed",
     ),
 )
 

@@ -75,11 +75,11 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
     Each is a scenario's FILE, or KEY=VALUE,... of what differs. Exits 0 if fixed, 1 if worse, 2 if
     neither is shown or B still fails, 3 if a side has no decided run; 130 if interrupted.
     """
-    book = resumed(flags) if flags["resume"] else _begun(flags)
+    book, agreed = resumed(flags) if flags["resume"] else _begun(flags)
     if not book.settings.compares:
         book.close()
         raise UsageError(f"{flags['resume']} is no comparison", "polygraph soak --resume")
-    summary = carried_out(book, flags)
+    summary = carried_out(book, flags, agreed)
     if summary["interrupted"]:
         return EXIT_INTERRUPTED
     found = summary["comparison"]
@@ -91,7 +91,7 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
 VERB.params[2:2] = SHARED
 
 
-def _begun(flags: Mapping[str, Any]) -> Book:
+def _begun(flags: Mapping[str, Any]) -> tuple[Book, list[str]]:
     from harness.soak.book import Settings
 
     if flags["a"] is None or flags["b"] is None:
@@ -113,7 +113,7 @@ def _begun(flags: Mapping[str, Any]) -> Book:
         cells=made.cells,
         compares=True,
     )
-    return new_book(flags["store"], settings)
+    return new_book(settings, flags)
 
 
 def _made(flags: Mapping[str, Any]) -> Made:

@@ -98,12 +98,12 @@ def values_of(option: Option, context: click.Context, incomplete: str) -> list[C
 
 
 def _is_list(option: Option) -> bool:
-    return option.many and option.kind is not Path
+    return bool(option.words) or (option.many and option.kind is not Path)
 
 
 def _known(option: Option, context: click.Context) -> Mapping[str, str] | None:
-    if option.choices:
-        return dict.fromkeys(option.choices, "")
+    if option.choices or option.words:
+        return dict.fromkeys([*option.choices, *option.words], "")
     if option.name in KINDS:
         kind = KINDS[option.name]
         return {**names_of(kind), **dict.fromkeys(_in_plugins(kind, context), "from a plug-in")}

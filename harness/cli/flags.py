@@ -158,5 +158,9 @@ def metavar_of(option: Option) -> str:
     if option.choices:
         words = "|".join(option.choices)
         return f"{words},…" if option.many else words
+    if option.words:
+        return f"{'|'.join(option.words)},…"
+    if option.bare is not None:
+        return "[TEXT]"
     one = METAVARS.get(option.kind, "TEXT")
     return f"{one},…" if option.many and option.kind is not Path else one

@@ -19,7 +19,7 @@ from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID, UsageError, cannot_write
 
-KINDS: Final = ("http", "command")
+KINDS: Final = ("http", "command", "sql")
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _IMPORTS_HTTP: Final = """\
 import asyncio
@@ -61,20 +61,30 @@ def test_its_client_tells_the_truth() -> None:
 """
 
 
+_SQL: Final = {
+    "my_service.py": "sql.py.in",
+    "scenario.toml": "sql_scenario.toml.in",
+    "test_my_service.py": "sql_trial.py.in",
+    "README.md": "sql_README.md.in",
+}
+"""Each file for a SQL database, and the skeleton that it is written from."""
+
+
 @click.command("init", cls=Verb)
 @click.argument("name")
 @flag(
     "kind",
     choices=KINDS,
     default=KINDS[0],
-    help="http: a client in Python that speaks HTTP; command: a program of any language is it",
+    help="http: a client in Python that speaks HTTP; command: a program of any language is it;"
+    " sql: a driver of Python's DB-API, with SQLite to begin with",
 )
 @flag("into", Path, help="the folder to make (default: NAME)")
 def VERB(name: str, kind: str, into: Path | None) -> int:
     """Make a folder to test a system called NAME: it runs at once, against a service of its own.
 
-    A plug-in, a tiny service that it starts, a scenario, a test and a README that says what is
-    yours to change.
+    A plug-in, a tiny service that it starts (or SQLite), a scenario, a test and a README that says
+    what is yours to change.
     """
     if not NAME.fullmatch(name):
         raise UsageError(f"{name} is no name for a system", "small letters and dashes: my-service")
@@ -88,12 +98,15 @@ def VERB(name: str, kind: str, into: Path | None) -> int:
     say(f"{folder} is there; now:")
     say(f"  cd {folder}")
     say("  polygraph test --scenario scenario.toml")
-    say("  polygraph test --scenario scenario.toml --lossy   # broken on purpose")
+    broken = "--late-begin" if kind == "sql" else "--lossy"
+    say(f"  polygraph test --scenario scenario.toml {broken}   # broken on purpose")
     return EXIT_VALID
 
 
 def written(name: str, kind: str) -> Mapping[str, str]:
     """Every file of the folder by its name."""
+    if kind == "sql":
+        return {_named(file, name): _named(_file(of), name) for file, of in _SQL.items()}
     program = kind == "command"
     arguments = "--client 'python3 client.py'" if program else "--server scripted"
     system = _file("system.py.in").replace(_head(), _IMPORTS_COMMAND if program else _IMPORTS_HTTP)

@@ -86,7 +86,8 @@ def written(option: Option) -> dict[str, Any]:
     words = {kind: word for word, kind in KINDS.items()}
     told: dict[str, Any] = {"name": option.name, "kind": words.get(option.kind, "str")}
     told |= {"help": option.help}
-    for name in ("default", "choices", "many", "least", "above", "most", "secret", "advice"):
+    rest = ("choices", "words", "bare", "many", "least", "above", "most", "secret", "advice")
+    for name in ("default", *rest):
         value = getattr(option, name)
         if value != getattr(Option, name, None):
             told[name] = str(value) if isinstance(value, Path) else value
@@ -96,7 +97,8 @@ def written(option: Option) -> dict[str, Any]:
 def _read(name: str, said: Mapping[str, Any]) -> Part:
     options = [{**each, "kind": KINDS[each["kind"]]} for each in said.get("options", ())]
     for each in options:
-        each["choices"] = tuple(each.get("choices", ()))
+        for listed in ("choices", "words"):
+            each[listed] = tuple(each.get(listed, ()))
         if isinstance(each.get("default"), list):
             each["default"] = tuple(each["default"])
     return Part(name, said["line"], tuple(Option(**each) for each in options))

@@ -104,23 +104,22 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
 
     Exits with the worst of all runs, in the order 1, 4, 3, 2, 0; 130 if interrupted.
     """
-    book = resumed(flags) if flags["resume"] else _begun(flags)
-    summary = carried_out(book, flags)
+    book, agreed = resumed(flags) if flags["resume"] else _begun(flags)
+    summary = carried_out(book, flags, agreed)
     return EXIT_INTERRUPTED if summary["interrupted"] else int(summary["exit"])
 
 
 VERB.params[0:0] = SHARED
 
 
-def _begun(flags: Mapping[str, Any]) -> Book:
+def _begun(flags: Mapping[str, Any]) -> tuple[Book, list[str]]:
     from harness.cli.soak_matrix import cells_of
 
     made = cells_of(flags, {name: value for name, value in flags.items() if name not in OWN})
     hand_down(made.secrets)
     for reason in made.left_out:
         say(f"left out: {reason}", err=True)
-    settings = _settings(made, flags)
-    return new_book(flags["store"], settings)
+    return new_book(_settings(made, flags), flags)
 
 
 def _settings(made: Made, flags: Mapping[str, Any]) -> Settings:

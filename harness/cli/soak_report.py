@@ -11,7 +11,7 @@ import os
 import secrets
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,13 +30,16 @@ MOST_WHY = 160
 """Letters of a run's reason in its line; the page has it whole."""
 
 
-def carried_out(book: Book, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the runs that the book still lacks; the summary, which was told."""
+def carried_out(book: Book, flags: Mapping[str, Any], agreed: Sequence[str]) -> dict[str, Any]:
+    """Make the runs that the book still lacks; the summary, which was told.
+
+    ``agreed`` is what each run is told of what the user has agreed to.
+    """
     from harness.cli.soak_progress import block
     from harness.soak.loop import Loop
 
     report = Reporter(book, flags)
-    command = program("harness.cli.soak_run")
+    command = [*program("harness.cli.soak_run"), *agreed]
     try:
         with block(book) as show:
 
@@ -56,16 +59,22 @@ def carried_out(book: Book, flags: Mapping[str, Any]) -> dict[str, Any]:
     return summary
 
 
-def new_book(store: Path, settings: Settings) -> Book:
-    """A book in a folder of its own in the store."""
+def new_book(settings: Settings, flags: Mapping[str, Any]) -> tuple[Book, list[str]]:
+    """A book in a folder of its own in the store, once the user has agreed to what it will do."""
+    from harness.cli.soak_agreement import words_of_agreement
     from harness.soak.book import Book
 
+    agreed = words_of_agreement(settings, flags)
     name = f"{datetime.now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    return Book.create(store.resolve() / "soaks" / name, settings)
+    return Book.create(flags["store"].resolve() / "soaks" / name, settings), agreed
 
 
-def resumed(flags: Mapping[str, Any]) -> Book:
-    """The book to go on with, which may be another's: its plug-ins are loaded only if named."""
+def resumed(flags: Mapping[str, Any]) -> tuple[Book, list[str]]:
+    """The book to go on with, which may be another's: its plug-ins are loaded only if named.
+
+    With it what its runs are told of what the user has agreed to.
+    """
+    from harness.cli.soak_agreement import words_of_agreement
     from harness.soak.book import Book, read
     from harness.store.scenario import refuse_unnamed
 
@@ -73,7 +82,8 @@ def resumed(flags: Mapping[str, Any]) -> Book:
     settings, _, _ = read(folder)
     for cell in settings.all_cells:
         refuse_unnamed(cell.scenario, map(Path, flags["plugin"]), f"the soak in {folder}")
-    return Book.resume(folder, time.time_ns())
+    agreed = words_of_agreement(settings, flags)
+    return Book.resume(folder, time.time_ns()), agreed
 
 
 def hand_down(of_runs: Mapping[str, str]) -> None:

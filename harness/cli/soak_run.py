@@ -1,7 +1,8 @@
-"""One run of a soak: ``python -m harness.cli.soak_run SCENARIO.json SEED STORE RESULT.json``.
+"""One run of a soak: ``python -m harness.cli.soak_run [--yes] SCENARIO.json SEED STORE RESULT``.
 
 A front like ``polygraph test``, which leaves in RESULT what the soak counts: exit code, run
-folder, verdict and the command that repeats the run.
+folder, verdict and the command that repeats the run. With ``--yes`` the user has agreed to what
+every run of the soak does to what is not ours.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ def main(argv: Sequence[str]) -> int:
     """Do the run; the exit code of ``polygraph test``."""
     from harness.run.front import run
 
+    agreed = list(argv[:1]) == ["--yes"]
+    argv = argv[1:] if agreed else argv
     table = json.loads(Path(argv[0]).read_text("utf-8"))
     store, result = Path(argv[2]), Path(argv[3])
     session = Session()
@@ -31,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         registry = registry_of(table)
         scenario = resolve({**table, "seed": int(argv[1])}, registry)
-        outcome = run(scenario, store, lambda event: None, registry)
+        outcome = run(scenario, store, lambda event: None, registry, lambda warning: agreed)
     except BaseException as error:
         return exit_code_of(error, session)
     write_json(

@@ -76,8 +76,14 @@ class RemoteDaemon:
         The whole identity is compared inside: who is the daemon's parent there, or sees what runs,
         knows whether the number is still its.
         """
-        if number in WHOLE or self.exit_status() is None:  # also what it left behind
-            self._ask("signal", identity=asdict(self._inside), number=int(number))
+        if self._concerns(number):
+            self._ask("signal", **self._signal(number))
+
+    def _concerns(self, number: int) -> bool:
+        return number in WHOLE or self.exit_status() is None  # also what it left behind
+
+    def _signal(self, number: int) -> dict[str, Any]:
+        return {"identity": asdict(self._inside), "number": int(number)}
 
     def _process(self) -> list[int]:
         return [self._inside.pid, self._inside.start_ticks]

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from harness.contract.node import Cluster
 from harness.contract.roles import Role
+from harness.contract.shot import Shot as Shot
 from harness.contract.system import Stage as Stage
 from harness.contract.system import System
 from harness.history.effects import Effects as Effects
@@ -72,6 +73,18 @@ class HasEffects(Protocol):
 
     def effects(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Effects:
         """What :meth:`Fault.inject` is about to do. Asked once, before it; nothing is done yet."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A fault whose injection can be made ready."""
+
+    def prepare(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Shot:
+        """What ``inject`` would do, made ready. Nothing is done yet; may be asked again.
+
+        The state of the cluster may be another by the time it is fired.
+        """
         ...
 
 

@@ -29,8 +29,10 @@ class Milestones(Protocol):
 class DelaysLogs(Protocol):
     """A cluster whose logs come to the controller a little later than they are written."""
 
-    log_delay_s: float
-    """At most so much later."""
+    @property
+    def log_delay_s(self) -> float:
+        """At most so much later, of what has come by now. Asked again for every line."""
+        ...
 
 
 @runtime_checkable

@@ -6,11 +6,12 @@ loop that serves the clients. ``argv`` are lists, never shell strings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
+from harness.contract.shot import Shot
 from harness.linux.identity import ProcessIdentity as ProcessIdentity
 
 Link = tuple[str, str]
@@ -118,6 +119,21 @@ class HasProcesses(Protocol):
 
     def processes(self) -> Mapping[int, str]:
         """Each process's number to the letters of its threads' states (``T``: all are stopped)."""
+        ...
+
+
+@runtime_checkable
+class SignalsAtOnce(Protocol):
+    """A daemon that can be signalled within a millisecond, its node's answer being awaited later.
+
+    For faults that strike at a moment (:mod:`harness.contract.shot`).
+    """
+
+    def prepare_signal(self, number: int) -> Callable[[], Callable[[], bool]]:
+        """As ``signal``, made ready: called, it sends, and what that returns waits, once.
+
+        It says whether something of the daemon ran then; both raise as ``signal`` does.
+        """
         ...
 
 
@@ -304,6 +320,15 @@ class Partitionable(Protocol):
 
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by probing each one."""
+        ...
+
+
+@runtime_checkable
+class PreparesCuts(Protocol):
+    """A cluster whose next cut can be made ready, to be fired within a millisecond."""
+
+    def prepare_cut(self, grudge: Grudge) -> Shot:
+        """What ``cut`` would do, made ready; nothing is done yet."""
         ...
 
 

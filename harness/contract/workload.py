@@ -12,12 +12,17 @@ from harness.history.operation import Operation
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadOptions:
-    """What a workload may depend on. ``extra`` holds its own options by name."""
+    """What a workload may depend on. ``extra`` holds its own options by name.
+
+    ``abilities`` are those of the system's clients, for a workload that can do more with more than
+    it needs.
+    """
 
     nodes: int
     concurrency: int
     seed: int
     extra: Mapping[str, Any] = field(default_factory=dict)
+    abilities: frozenset[type] = frozenset()
 
 
 class Workload(Protocol):

@@ -6,8 +6,8 @@ where the controller has them: at once on this machine, with the delay of the pr
 (which ``error_ns`` holds; logs that are fetched are fetched twice a second). Figures are asked of
 every node.
 
-All works in threads of its own. Where a schedule waits for a milestone, logs are looked at every
-few milliseconds; else ten times less often.
+All works in threads of its own. Where a schedule waits for a milestone, logs are looked at as soon
+as they are written and every few milliseconds; else ten times less often.
 """
 
 from __future__ import annotations
@@ -108,28 +108,32 @@ class MilestoneWatch:
     # -- logs ----------------------------------------------------------------------------------
 
     def _follow(self, tail: Tail) -> None:
-        pause_s = QUICK_S if self.is_awaited else SLOW_S
-        delay_s = self.cluster.log_delay_s if isinstance(self.cluster, DelaysLogs) else 0.0
         try:
             while True:
                 is_last = self._over.is_set()
                 for found in tail.look():
-                    for milestone in self._in_line(found, round(delay_s * 1e9)):
+                    for milestone in self._in_line(found):
                         self.note(milestone)
                 if is_last:
                     return
-                self._over.wait(pause_s)
+                if self.is_awaited:
+                    tail.wait(QUICK_S)
+                else:
+                    self._over.wait(SLOW_S)
         finally:
             tail.close()
 
-    def _in_line(self, found: Found, delay_ns: int) -> Iterator[Milestone]:
+    def _in_line(self, found: Found) -> Iterator[Milestone]:
         for name, pattern in self._patterns.items():
             match = pattern.search(found.text)
             if match is not None:
                 told = {key: value for key, value in match.groupdict().items() if value is not None}
                 detail = {**told, "file": found.file, "line": found.text[:_LONGEST]}
-                error_ns = found.time_ns - found.since_ns + delay_ns
+                error_ns = found.time_ns - found.since_ns + self._delay_ns()
                 yield Milestone(found.time_ns, found.node, name, detail, error_ns)
+
+    def _delay_ns(self) -> int:
+        return round(self.cluster.log_delay_s * 1e9) if isinstance(self.cluster, DelaysLogs) else 0
 
     def _fetch(self) -> None:
         assert isinstance(self.cluster, LogsElsewhere)

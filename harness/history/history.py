@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -44,7 +44,8 @@ class History:
         """For each position, the position of its other half, or -1.
 
         Nemesis operations pair like clients', by process and f, but both halves are ``info``:
-        the first opens, the second closes.
+        the first opens, the second closes. Several of one f that overlap are told apart by the
+        number of their ``occurrence``, where their values tell it.
         """
         pairs = [-1] * len(self.operations)
         open_at: dict[object, int] = {}
@@ -52,7 +53,7 @@ class History:
             slot: object = operation.process
             opens = operation.type == INVOKE
             if not operation.is_client:
-                slot = (operation.process, operation.f)
+                slot = (operation.process, operation.f, _occurrence(operation))
                 opens = slot not in open_at
             if opens:
                 open_at[slot] = position
@@ -77,3 +78,9 @@ class History:
                 of_f = counts.setdefault(operation.f, {OK: 0, FAIL: 0, INFO: 0})
                 of_f[INFO if operation.type == INVOKE else operation.type] += 1
         return counts
+
+
+def _occurrence(operation: Operation) -> int | None:
+    """Which of the run's schedule it is, where that is told."""
+    told = operation.value.get("occurrence") if isinstance(operation.value, Mapping) else None
+    return told if isinstance(told, int) else None

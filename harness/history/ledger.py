@@ -47,6 +47,8 @@ REFUSED: Final = "refused"
 ARMED: Final = "armed"
 MOMENTARY: Final = "momentary"
 """Keys of the detail of ``intend``: it is not fired yet; it is no fault, and never healed."""
+SHOT_NS: Final = "shot_ns"
+"""Key of the detail of ``injected``: when all that injects it had been sent, where that is told."""
 _CHUNK_BYTES: Final = 1 << 16
 EVENTS: Final = (
     *(INTEND, INJECTED, BIT, HEAL, HEALED, FAILED),
@@ -95,8 +97,13 @@ class Ledger:
         self._lock = threading.Lock()  # the file's order: never held while the disk is waited for
         self._sync_lock = threading.Lock()  # taken before _lock, never after it
         self._entries = read_ledger(path)
+        self._first = {entry.id: entry for entry in reversed(self._entries)}
         self._broken: str | None = None
         self._file = _open(path)
+
+    def now(self) -> int:
+        """The time that an entry would have."""
+        return self._clock()
 
     def intend(self, fault: str, targets: Sequence[str], detail: Mapping[str, Any]) -> int:
         """Write down that ``fault`` is about to be injected; gives the id of this injection.
@@ -104,28 +111,35 @@ class Ledger:
         Raises ``StoreError`` if it is not on disk: then do not inject.
         """
         with self._lock:
-            number = max((entry.id for entry in self._entries), default=-1) + 1
+            number = max(self._first, default=-1) + 1
             entry = self._append(number, fault, list(targets), INTEND, detail)
         self._sync()
         self._tell(entry)
         return entry.id
 
     def record(self, id: int, event: str, detail: Mapping[str, Any] | None = None) -> LedgerEntry:
-        """Write down ``event`` of the injection ``id``; ``StoreError`` if it is not on disk.
+        """Write down ``event`` of the injection ``id``; ``StoreError`` if it is not on disk."""
+        entry = self._written(id, event, detail or {})
+        self._sync()
+        self._tell(entry)
+        return entry
 
-        ``fire`` alone is written and not waited for.
+    def fire(self, id: int) -> Callable[[], None]:
+        """Write ``fire`` of the injection ``id`` and wait for nothing; ``StoreError`` if it failed.
+
+        What is returned tells the listener, to be called once what was fired is under way.
         """
+        entry = self._written(id, FIRE, {})
+        return lambda: self._tell(entry)
+
+    def _written(self, id: int, event: str, detail: Mapping[str, Any]) -> LedgerEntry:
         if event not in EVENTS:
             raise ValueError(f"{event!r} is not an event of the ledger: {', '.join(EVENTS)}")
         with self._lock:
-            first = next((entry for entry in self._entries if entry.id == id), None)
+            first = self._first.get(id)
             if first is None:
                 raise ValueError(f"the ledger {self.path} has no injection {id}")
-            entry = self._append(id, first.fault, first.targets, event, detail or {})
-        if event != FIRE:
-            self._sync()
-        self._tell(entry)
-        return entry
+            return self._append(id, first.fault, first.targets, event, detail)
 
     @property
     def entries(self) -> list[LedgerEntry]:
@@ -154,6 +168,7 @@ class Ledger:
         except OSError as error:
             raise self._break(error) from error
         self._entries.append(entry)
+        self._first.setdefault(id, entry)
         return entry
 
     def _sync(self) -> None:

@@ -34,6 +34,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
+_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
+_SCHED_FLAG_RESET_ON_FORK = 1
+_TURN_NS = 100_000
 
 
 def _libc() -> ctypes.CDLL:
@@ -85,6 +88,18 @@ def adopt_orphans() -> None:
     """Become the parent of the caller's later descendants whose own parent ends."""
     libc = _libc()
     _check(libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0), "prctl")
+
+
+def take_short_turns(*, children_too: bool) -> None:
+    """Have the calling thread wait less for a busy machine, by taking shorter turns on it.
+
+    Its share of the processors stays the same. Threads that it starts do likewise; so do processes,
+    if ``children_too``. From Linux 6.12 on; before, and where it is forbidden, nothing changes.
+    """
+    if os.sched_getscheduler(0) == os.SCHED_OTHER:
+        flags = 0 if children_too else _SCHED_FLAG_RESET_ON_FORK
+        told = struct.pack("=IIQiIQQQ", 48, 0, flags, os.nice(0), 0, _TURN_NS, 0, 0)
+        _libc().syscall(_SCHED_SETATTR.get(os.uname().machine, -1), 0, told, 0)
 
 
 def bring_up(interface: str) -> None:

@@ -69,7 +69,9 @@ _NEMESES: Final = {
     "process.restart": "restart",
 }
 _SYSTEMS: Final = {
+    "duckdb": "duckdb",
     "etcd": "etcd",
+    "mariadb": "mariadb",
     "postgresql": "postgresql",
     "redis": "redis valkey",
     "sqlite": "sqlite",

@@ -31,7 +31,7 @@ from harness.option import MOST_SECRET_BYTES, Option
 from harness.plugins import Registry
 from harness.run.interrupts import Interrupts, stop_on_interrupt
 from harness.run.onlooker import Onlooker, checkers_of
-from harness.run.preparation import prepare, request_of
+from harness.run.preparation import Parts, prepare, request_of
 from harness.store.ended import write_end
 from harness.store.run_log import RunLog
 from harness.store.runs import (
@@ -75,13 +75,11 @@ def run(
     (exit 130), as SIGTERM and SIGHUP do; a second one ends it at once. Raises what forbids the
     run before it starts.
     """
-    provider = providers.of(scenario.provider)  # an unknown name is refused before all else
+    providers.of(scenario.provider)  # an unknown name is refused before all else
     parts = prepare(scenario, registry)
-    request = providers.choose(request_of(parts))
+    request = ask_first(parts, agrees)
     provider = providers.of(request.provider)
     runs_already = isinstance(provider, AsksFirst)
-    if isinstance(provider, AsksFirst):
-        _refuse_unless_agreed(provider.warning(request), agrees)
     provider.prepare(request, _teller(on_event))
     with written_by_owner_alone():
         run_dir = new_run_dir(store, scenario.system, scenario.workload, datetime.now())
@@ -110,6 +108,15 @@ def run(
             if onlooker.trouble:
                 log.write(onlooker.trouble)
     return Outcome(end[0], run_dir, read_json(run_dir / "verdict.json"), end[1])
+
+
+def ask_first(parts: Parts, agrees: Callable[[str], bool]) -> Request:
+    """Choose the provider, and have the user agree to what it does to what is not ours."""
+    request = providers.choose(request_of(parts))
+    provider = providers.of(request.provider)
+    if isinstance(provider, AsksFirst):
+        _refuse_unless_agreed(provider.warning(request), agrees)
+    return request
 
 
 def _refuse_unless_agreed(warning: str, agrees: Callable[[str], bool]) -> None:

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.contract.action import Action, Outcome
-from harness.contract.fault import Fault, HasEffects, Proof, Stage
+from harness.contract.fault import Fault, HasEffects, Prepares, Proof, Shot, Stage
 from harness.errors import PolygraphError, StoreError
 from harness.history.effects import KEY as EFFECTS
 from harness.history.ledger import (
@@ -29,12 +29,12 @@ from harness.history.ledger import (
     DISARMED,
     DONE,
     FAILED,
-    FIRE,
     HEAL,
     HEALED,
     INJECTED,
     MOMENTARY,
     REFUSED,
+    SHOT_NS,
     Ledger,
 )
 
@@ -110,9 +110,14 @@ class Attempt:
             return None
         return self.what.effects(self.stage, self.targets, detail).as_json()
 
-    def _note_fire(self) -> None:
-        if self.detail.get(ARMED):
-            self._note(FIRE, {})
+    def _note_fire(self) -> Callable[[], None]:
+        """Say in the ledger that what was armed is fired; call what is returned after that."""
+        try:
+            if self.detail.get(ARMED) and self.id is not None:
+                return self.ledger.fire(self.id)
+        except StoreError as error:
+            self.trouble.append(said(error))
+        return lambda: None
 
     def _note(self, event: str, detail: Mapping[str, Any]) -> None:
         """Record, and go on if that fails: a full disk must not keep a fault from its heal."""
@@ -133,6 +138,9 @@ class Injection(Attempt):
 
     has_bitten: bool = False
     is_healed: bool = False
+    shot: Shot | None = None
+    _shot_ns: int | None = None
+    _misfire: BaseException | None = None
     _ending: threading.Event = field(default_factory=threading.Event)
     _watcher: threading.Thread | None = None
 
@@ -147,18 +155,47 @@ class Injection(Attempt):
         super().disarm(why)
         self.is_healed = True
 
+    def arm(self, plan: Mapping[str, Any], *, is_ahead: bool = False) -> None:
+        """As any attempt; what is armed ahead is made ready besides, where the fault can do so."""
+        super().arm(plan, is_ahead=is_ahead)
+        if is_ahead:
+            self.prepare()
+
+    def prepare(self) -> None:
+        """Make the injection ready for :meth:`shoot`, as the cluster is now. May be repeated."""
+        if isinstance(self.fault, Prepares):
+            self.shot = self.fault.prepare(self.stage, self.targets, self.detail)
+
+    def shoot(self) -> None:
+        """Fire what was made ready, at once: nobody is waited for. :meth:`fire` does the rest."""
+        assert self.shot is not None
+        tell = self._note_fire()
+        try:
+            self.shot.fire()
+        except BaseException as error:  # whatever a plug-in raises
+            self._misfire = error
+        self._shot_ns = self.ledger.now()
+        tell()
+
     def fire(self) -> None:
         """Inject what was armed, and begin to watch for the bite. Raises what the fault raises."""
-        self._note_fire()
+        if self._shot_ns is None:
+            self._note_fire()()
         try:
-            self.fault.inject(self.stage, self.targets, self.detail)
+            if self._shot_ns is None:
+                self.fault.inject(self.stage, self.targets, self.detail)
+            elif self._misfire is not None:
+                raise self._misfire
+            elif self.shot is not None:
+                self.shot.settle()
         except BaseException as error:  # whatever a plug-in raises
             self._note(FAILED, {"phase": "inject", "why": said(error)})
             raise
         self._watcher = threading.Thread(
             target=self._watch, name=f"bite-of-{self.name}-{self.id}", daemon=True
         )
-        self._note(INJECTED, self.detail)
+        shot = {} if self._shot_ns is None else {SHOT_NS: self._shot_ns}
+        self._note(INJECTED, {**self.detail, **shot})
         self._watcher.start()
 
     def end(self) -> str | None:
@@ -237,7 +274,7 @@ class Deed(Attempt):
 
     def fire(self) -> None:
         """Do what was armed. Raises what the action raises."""
-        self._note_fire()
+        self._note_fire()()
         try:
             self.outcome = self.action.act(self.stage, self.targets, self.detail)
         except BaseException as error:  # whatever a plug-in raises

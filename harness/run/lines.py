@@ -6,7 +6,8 @@
 
 A slow heal therefore holds up nothing. The lines share a thread and an event loop that are theirs
 alone; what blocks (arming, injecting, healing) runs in threads (:mod:`harness.run.nemesis`), so
-whoever waits for a moment is woken when it comes, however busy clients and other faults are.
+whoever waits for a moment is woken when it comes, however busy clients and other faults are. What
+is ready by then is fired by whoever sees the milestone, in that very thread.
 
 What begins after a milestone or after another fault is armed ahead: as soon as nothing else is to
 come before (the milestone's last but one, the other fault's begin), where its delay is short, or
@@ -46,6 +47,8 @@ AHEAD_NS: Final = 250_000_000
 """What is armed shortly before its moment is armed so long before it."""
 _NS: Final = 1_000_000_000
 
+Begin = AfterMilestone | AfterFault
+
 Record = Callable[[Operation], Operation | None]
 """Puts an operation into the history, from any thread; ``None`` if nothing can be recorded."""
 
@@ -57,6 +60,7 @@ class _Life:
     began_ns: int | None = None
     ended_ns: int | None = None
     why_never: str | None = None
+    begun: Operation | None = None
     value: dict[str, Any] = field(default_factory=dict)
 
 
@@ -86,8 +90,9 @@ class Lines:
         self._lives = [_Life() for _ in schedule.occurrences]
         self._counts: defaultdict[tuple[str, str | None], int] = defaultdict(int)
         self._moments: dict[Any, asyncio.Future[int]] = {}
+        self._ready: defaultdict[Any, dict[int, Occurrence]] = defaultdict(dict)
         self._open: list[Operation] = []
-        self._lock = threading.Lock()  # what is open, and whether it is over
+        self._lock = threading.Lock()  # what is open, what is ready, and whether it is over
         self._is_over = False
         self.trouble: list[str] = []
         self._loop = asyncio.new_event_loop()
@@ -104,9 +109,24 @@ class Lines:
         self._thread.start()
 
     def reached(self, name: str, node: str, time_ns: int) -> None:
-        """A node went through a milestone at ``time_ns``. Any thread."""
+        """A node went through a milestone at ``time_ns``. Any thread; waits for nobody."""
+        came: list[Any] = []
+        ready: dict[int, Occurrence] = {}
+        with self._lock:
+            for where in (None, node):
+                self._counts[name, where] += 1
+                came.append((name, where, self._counts[name, where]))
+                ready |= self._ready.pop(came[-1], {})
+        for number, planned in ready.items():
+            if self._in_time(self._now()) and not self._closing.is_set():
+                self._begin(number, planned)
         with contextlib.suppress(RuntimeError):  # it is over
-            self._loop.call_soon_threadsafe(self._note_milestone, name, node, time_ns)
+            self._loop.call_soon_threadsafe(self._reach_all, came, time_ns)
+
+    def is_ready(self, number: int) -> bool:
+        """Whether that occurrence is begun by whoever tells of its milestone."""
+        with self._lock:
+            return any(number in of_moment for of_moment in self._ready.values())
 
     def halt(self) -> None:
         """Begin nothing more. Any thread."""
@@ -158,14 +178,17 @@ class Lines:
     async def _live(self, number: int, planned: Occurrence) -> None:
         life = self._lives[number]
         life.why_never = await self._until_moment(number, planned)
+        if life.begun is not None:
+            life.why_never = None
         if life.why_never is not None:
             self._reach(("begin", planned.name), None)
             self._reach(("end", planned.name), None)
             if not isinstance(planned.begin, At) or life.why_never is not _OVER:
                 await self._nemesis.never(planned.fault, number, life.why_never)
             return
-        life.began_ns = self._now()
-        completion = await self._do(beginning(number, planned))
+        if life.begun is None:
+            self._begin(number, planned)
+        completion = await self._complete(life.begun)
         life.value = dict(completion.value or {}) if completion is not None else {}
         is_begun = completion is not None and completion.error is None
         self._tell_change()
@@ -185,19 +208,32 @@ class Lines:
         stop_ns = min((begun or life.began_ns) + planned.lasts_ns, last_ns)
         if not await self._sleep_until(stop_ns) or not self._nemesis.is_open(number):
             return False
-        completion = await self._do(ending(number, planned))
+        completion = await self._complete(self._recorded(ending(number, planned)))
         life.ended_ns = self._now()
         life.value |= dict(completion.value or {}) if completion is not None else {}
         self._tell_change()
         return not self._nemesis.is_open(number)
 
-    async def _do(self, operation: Operation) -> Operation | None:
-        """Carry it out, both ends in the history; nothing that cannot be recorded is begun."""
+    def _begin(self, number: int, planned: Occurrence) -> None:
+        """Record that it begins, and fire it if it is ready. Any thread."""
+        life = self._lives[number]
+        life.began_ns = self._now()
+        life.begun = self._recorded(beginning(number, planned))
+        if life.begun is not None:
+            self._nemesis.shoot(life.begun)
+
+    def _recorded(self, operation: Operation) -> Operation | None:
+        """The operation, its invocation in the history; ``None`` if nothing can be recorded."""
         with self._lock:
-            invocation = None if self._is_over else self._record(operation)
-            if invocation is None:
+            if self._is_over or self._record(operation) is None:
                 return None
             self._open.append(operation)
+        return operation
+
+    async def _complete(self, operation: Operation | None) -> Operation | None:
+        """Carry out what is recorded, its completion in the history."""
+        if operation is None:
+            return None
         completion = await self._nemesis.invoke(operation)
         with self._lock:
             if operation in self._open:
@@ -218,7 +254,7 @@ class Lines:
         if came_ns is None:
             return f"{begin} never came" if self._closing.is_set() else f"{begin} is not to come"
         due_ns = came_ns + begin.delay_ns
-        if due_ns > self._start_ns + round((self._limit_s - LEAST_BITE_S) * _NS):
+        if not self._in_time(due_ns):
             return f"{begin} came too late: the time limit leaves no time to bite"
         if not is_soon and not self._resolves_late(planned):
             if not await self._sleep_until(due_ns - AHEAD_NS):
@@ -230,7 +266,7 @@ class Lines:
         self,
         number: int,
         planned: Occurrence,
-        begin: AfterMilestone | AfterFault,
+        begin: Begin,
         *,
         is_armed: bool,
     ) -> int | None:
@@ -246,6 +282,7 @@ class Lines:
                 before = self._moment(_before(begin))
                 if is_armed and before.done() and before.result() >= 0:
                     await self._nemesis.arm(planned.fault, number, planned.plan)
+                    self._await_ready(number, planned, begin)
                 waiting: set[asyncio.Future[Any]] = {came, closing, changed}
                 waiting |= set() if before.done() else {before}
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -256,6 +293,20 @@ class Lines:
             return found if found >= 0 else None
         finally:
             closing.cancel()
+            with self._lock:  # from now on nobody else begins it
+                self._ready[_key(begin)].pop(number, None)
+
+    def _await_ready(self, number: int, planned: Occurrence, begin: Begin) -> None:
+        """It is ready: whoever sees its milestone begins it, if that comes without a delay."""
+        key = _key(begin)
+        with self._lock:
+            is_due = isinstance(begin, AfterMilestone) and self._counts[key[:2]] >= begin.nth
+            if isinstance(begin, AfterMilestone) and not begin.delay_ns and not is_due:
+                self._ready[key][number] = planned
+
+    def _in_time(self, at_ns: int) -> bool:
+        """Whether what begins then has the time to bite."""
+        return at_ns <= self._start_ns + round((self._limit_s - LEAST_BITE_S) * _NS)
 
     def _resolves_late(self, planned: Occurrence) -> bool:
         fault = self._faults.get(planned.fault)
@@ -272,10 +323,9 @@ class Lines:
         if not moment.done():
             moment.set_result(-1 if time_ns is None else time_ns)
 
-    def _note_milestone(self, name: str, node: str, time_ns: int) -> None:
-        for where in (None, node):
-            self._counts[name, where] += 1
-            self._reach((name, where, self._counts[name, where]), time_ns)
+    def _reach_all(self, keys: Sequence[Any], time_ns: int) -> None:
+        for key in keys:
+            self._reach(key, time_ns)
 
     def _tell_change(self) -> None:
         """A fault began or ended: who is armed looks whether that changes whom it aims at."""
@@ -295,13 +345,13 @@ _OVER: Final = "the operations were over"
 _AT_ONCE: Final = "start"
 
 
-def _key(begin: AfterMilestone | AfterFault) -> Any:
+def _key(begin: Begin) -> Any:
     if isinstance(begin, AfterFault):
         return (begin.event, begin.fault)
     return (begin.milestone, begin.node, begin.nth)
 
 
-def _before(begin: AfterMilestone | AfterFault) -> Any:
+def _before(begin: Begin) -> Any:
     """The moment from which on it may come next."""
     if isinstance(begin, AfterFault):
         return ("begin", begin.fault) if begin.event == "end" else _AT_ONCE

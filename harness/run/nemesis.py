@@ -59,6 +59,7 @@ class Nemesis:
         self._lock = threading.Lock()
         self._injections: list[Injection] = []
         self._armed: dict[int, Attempt] = {}
+        self._shot: dict[int, Injection] = {}
         self._is_closed = False
 
     async def arm(self, name: str, occurrence: int, plan: Mapping[str, Any]) -> str | None:
@@ -72,6 +73,23 @@ class Nemesis:
             return await _off_loop(work, self._limits.call_s, f"arm {name}")
         except Exception as error:
             return said(error)
+
+    def shoot(self, operation: Operation) -> None:
+        """Fire what is armed and ready for this operation, at once and in the caller's thread.
+
+        Then :meth:`invoke` must follow, which does the rest, or all of it where nothing was ready.
+        """
+        occurrence = _occurrence(operation)
+        with self._lock:
+            armed = self._armed.get(occurrence)
+            if self._is_closed or not isinstance(armed, Injection) or armed.shot is None:
+                return
+            if not armed.busy.acquire(blocking=False):  # it is armed anew
+                return
+            self._shot[occurrence] = armed
+            del self._armed[occurrence]
+            self._injections.append(armed)
+        armed.shoot()
 
     async def never(self, name: str, occurrence: int, why: str) -> None:
         """The occurrence is not to come any more: say so in the ledger, armed or not."""
@@ -143,7 +161,11 @@ class Nemesis:
             armed = self._armed.get(occurrence)
         if armed is not None:
             with armed.busy:
+                if not self._is_armed(occurrence, armed):
+                    return None  # it was fired meanwhile
                 if armed.is_current(plan):
+                    if isinstance(armed, Injection):
+                        armed.prepare()
                     return None
                 self._forget(occurrence)
                 armed.disarm("whom it aims at has changed: it is armed anew")
@@ -167,6 +189,10 @@ class Nemesis:
         with armed.busy:
             armed.disarm(why)
 
+    def _is_armed(self, occurrence: int, armed: Attempt) -> bool:
+        with self._lock:
+            return self._armed.get(occurrence) is armed
+
     def _forget(self, occurrence: int) -> Attempt | None:
         with self._lock:
             return self._armed.pop(occurrence, None)
@@ -186,11 +212,22 @@ class Nemesis:
     # -- operations ----------------------------------------------------------------------------
 
     def _start(self, operation: Operation) -> Operation:
+        value = operation.value or {}
+        with self._lock:
+            shot = self._shot.pop(_occurrence(operation), None)
+        if shot is not None:
+            try:
+                return self._started(operation, shot, _fired(shot, value))
+            finally:
+                shot.busy.release()
         injection, value = self._taken(operation, operation.f.removeprefix(START))
         assert isinstance(injection, Injection)
         with injection.busy:  # before it can be found, so that nobody heals what is half done
             self._begin(injection)
             error = _fired(injection, value)
+        return self._started(operation, injection, error)
+
+    def _started(self, operation: Operation, injection: Injection, error: str | None) -> Operation:
         shown = {"id": injection.id, "targets": injection.targets, **injection.detail}
         return _done(operation, shown, error, injection.trouble)
 
@@ -265,6 +302,11 @@ class Nemesis:
 def words_of(each: Fault | Action) -> tuple[str, ...]:
     """The operations by which it goes into the history."""
     return (each.name,) if isinstance(each, Action) else (START + each.name, STOP + each.name)
+
+
+def _occurrence(operation: Operation) -> int:
+    """Which of the schedule; -1 where it is none of it."""
+    return int((operation.value or {}).get("occurrence", -1))
 
 
 def _fired(attempt: Injection | Deed, value: Mapping[str, Any]) -> str | None:

@@ -70,6 +70,7 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
             concurrency=scenario.threads,
             seed=scenario.seed,
             extra=scenario.all_options,
+            abilities=frozenset(system.abilities()),
         )
     )
     _refuse_missing_abilities(system, workload)

@@ -297,7 +297,7 @@ def _wanted(request: Request) -> tuple[dict[str, str], int]:
         fields = parse_qs(query, max_num_fields=MOST_FIELDS)
     except ValueError:
         fields = {}
-    names = ("system", "workload", "fault", "verdict", "since", "until")
+    names = ("system", "workload", "fault", "verdict", "kind", "since", "until")
     wanted = {name: fields[name][-1] for name in names if fields.get(name)}
     if len(wanted.get("until", "")) == len("2026-11-22"):
         wanted["until"] += "T23:59:59"

@@ -24,7 +24,8 @@ from harness.store.untrusted import Folder
 
 KEEP_INTERVAL_S: Final = 60.0
 """Between two times that the rows are written to the cache."""
-EQUAL: Final = ("system", "workload", "verdict")
+EQUAL: Final = {"system": "system", "workload": "workload", "verdict": "status", "kind": "kind"}
+"""What a filter must equal, and of which field."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class State:
     def rows(self, wanted: Mapping[str, str]) -> list[Row]:
         """The rows that fit, the newest first.
 
-        ``wanted`` may hold ``system workload verdict`` (equal), ``fault`` (one of the run's),
+        ``wanted`` may hold ``system workload verdict kind`` (equal), ``fault`` (one of the run's),
         ``since`` and ``until`` (ISO 8601, compared as text); empty values are no filter.
         """
         return [row for row in self.all_rows if _fits(row, wanted)]
@@ -47,13 +48,16 @@ class State:
     @cached_property
     def choices(self) -> dict[str, list[str]]:
         """What there is to filter by."""
-        chosen = {name: sorted({getattr(row, name) for row in self.all_rows}) for name in EQUAL}
+        chosen = {
+            name: sorted({str(getattr(row, of)) for row in self.all_rows})
+            for name, of in EQUAL.items()
+        }
         return {**chosen, "fault": sorted({name for row in self.all_rows for name in row.faults})}
 
 
 def _fits(row: Row, wanted: Mapping[str, str]) -> bool:
     return (
-        all(getattr(row, name) == wanted[name] for name in EQUAL if wanted.get(name))
+        all(getattr(row, of) == wanted[name] for name, of in EQUAL.items() if wanted.get(name))
         and (not wanted.get("fault") or wanted["fault"] in row.faults)
         and (not wanted.get("since") or row.began >= wanted["since"])
         and (not wanted.get("until") or row.began <= wanted["until"])

@@ -19,7 +19,7 @@ from typing import Final
 from harness.serve.rows import Row, row_of
 from harness.store.untrusted import Folder
 
-VERSION: Final = 2
+VERSION: Final = 3
 MOST_BYTES: Final = 128 << 20
 Stamped = tuple[str, Row]
 

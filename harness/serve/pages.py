@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -12,12 +13,20 @@ from harness.report.display import visible
 from harness.serve.catalogue import State
 from harness.serve.rows import Row, address
 
-SIGNS = {"valid": "✓", "invalid": "✗", "unknown": "?", "none": "·", "unreadable": "!"}
+SIGNS = {
+    "running": "▸",
+    "valid": "✓",
+    "invalid": "✗",
+    "unknown": "?",
+    "none": "·",
+    "unreadable": "!",
+}
 WORDS = {
+    "running": "running",
     "valid": "valid",
     "invalid": "invalid",
     "unknown": "unknown",
-    "none": "no verdict",
+    "none": "ended, no verdict",
     "unreadable": "unreadable",
 }
 MOST_ROWS = 500
@@ -31,7 +40,8 @@ def index_page(state: State, wanted: Mapping[str, str], number: int) -> str:
     ``number`` says which page of the list, from 1.
     """
     rows = state.rows(wanted)
-    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in SIGNS}
+    found = Counter(row.status for row in rows)
+    counts = {status: found[status] for status in SIGNS}
     pages = max(1, -(-len(rows) // MOST_ROWS))
     number = min(max(number, 1), pages)
     first = (number - 1) * MOST_ROWS
@@ -44,7 +54,8 @@ def index_page(state: State, wanted: Mapping[str, str], number: int) -> str:
         query=urlencode(wanted),
         total=len(rows),
         counts=counts,
-        rate=rate(counts),
+        rate=rate(rows),
+        alike=Counter(row.kind for row in state.all_rows),
         choices=state.choices,
         wanted=wanted,
         soaks=state.soaks,
@@ -63,29 +74,39 @@ def undrawn_page(name: str, why: str) -> str:
     return _render("undrawn.html.j2", what=name, why=why)
 
 
-def rate(counts: Mapping[str, int]) -> str:
-    """Violations among decided runs, with the exact interval; nothing where none was decided."""
+def rate(rows: Sequence[Row]) -> str:
+    """Violations among decided runs; with the exact interval where all are of one kind.
+
+    Nothing where none was decided. Runs of several kinds are no trials of one thing, of which a
+    rate could be estimated.
+    """
     from harness.soak.statistics import estimate
 
-    decided = counts["valid"] + counts["invalid"]
+    decided = [row for row in rows if row.verdict in ("valid", "invalid")]
     if not decided:
         return ""
-    found = estimate(decided, counts["invalid"], 0.95, "fixed-n")
+    bad = sum(row.verdict == "invalid" for row in decided)
+    told = f"{bad:,} of {len(decided):,} decided runs {'is' if bad == 1 else 'are'} invalid"
+    kinds = {row.kind for row in decided}
+    if len(kinds) > 1 or "" in kinds:
+        return f"{told}, of {len(kinds)} kinds." if len(kinds) > 1 else f"{told}."
+    found = estimate(len(decided), bad, 0.95, "fixed-n")
     return (
-        f"{counts['invalid']} of {decided} decided runs are invalid: between"
-        f" {found.low * 100:.3g} % and {found.high * 100:.3g} % (95 %, Clopper and Pearson,"
-        " were these runs of one kind and their number set beforehand)"
+        f"{told}, all of one kind: between {found.low * 100:.3g} % and {found.high * 100:.3g} %"
+        " (95 %, Clopper and Pearson, if their number was set beforehand)."
     )
 
 
 def trend(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Counts by day and verdict, the oldest first, as heights of bars from 0 to 100."""
+    """Counts by day and status, the oldest first, as heights of bars from 0 to 100."""
     days: dict[str, dict[str, int]] = {}
     for row in rows:
         if not row.began:
             continue
         counts = days.setdefault(row.began[:10], dict.fromkeys(SIGNS, 0))
-        counts[row.verdict] += 1
+        counts[row.status] += 1
+    if len(days) < 2:
+        return []
     chosen = sorted(days.items())[-MOST_DAYS:]
     most = max((sum(counts.values()) for _, counts in chosen), default=1)
     return [

@@ -7,6 +7,8 @@ from having its row, and no text of a row can be more than text: it is made visi
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
 import stat
@@ -24,6 +26,8 @@ from harness.store.untrusted import Folder, NotPlain, parsed_toml
 
 VERDICTS: Final = {"true": "valid", "false": "invalid", "unknown": "unknown"}
 NO_VERDICT: Final = "none"
+RUNNING: Final = "running"
+"""The status of a run under way."""
 UNREADABLE: Final = "unreadable"
 MOST_RUNS: Final = 100_000
 """Run folders that are looked at in one store."""
@@ -42,7 +46,9 @@ class Row:
     """One run. ``path`` is relative to the store; ``began`` is local time, ISO 8601.
 
     ``trouble`` says which of its files are unreadable, and why. ``state`` is ``over``, or of a run
-    without a verdict also ``under way`` or ``not known``.
+    without a verdict also ``under way`` or ``not known``. ``kind`` is the same for runs that differ
+    in nothing but their seeds (empty where the scenario is not known): only these can be counted
+    together as trials of one thing.
     """
 
     path: str
@@ -58,6 +64,12 @@ class Row:
     operations: int
     trouble: str
     state: str
+    kind: str
+
+    @property
+    def status(self) -> str:
+        """The verdict, or :data:`RUNNING` where it may still come."""
+        return RUNNING if self.state == "under way" else self.verdict
 
     @property
     def faults(self) -> list[str]:
@@ -243,7 +255,17 @@ def read_row(inside: Folder, path: str) -> Row:
         operations=found.operations(verdict or {}),
         trouble="; ".join(troubles[:3]),
         state=state,
+        kind=_kind(path, scenario),
     )
+
+
+def _kind(path: str, scenario: Mapping[str, Any]) -> str:
+    """A name for all runs of the same scenario, whatever their seeds."""
+    if not scenario:
+        return ""
+    told = {name: value for name, value in scenario.items() if name != "seed"}
+    text = json.dumps([path.split("/")[:2], told], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]
 
 
 def _state(run_dir: Path) -> tuple[str, str]:

@@ -71,19 +71,21 @@ class Clock:
             name=_KEY,
             kind=str,
             default=",".join(TARGETS),
-            help="whose clock is set: a list of one, minority, majority, primaries, all, or"
-            " alpha:one for nodes with the role alpha",
+            words=TARGETS,
+            help="whose clock is set, with commas; or alpha:one for nodes with the role alpha",
         ),
         SystemOption(
             name="clock_shapes",
             kind=str,
             default=",".join(SHAPES),
-            help="how: a list of bump, strobe, drift",
+            words=SHAPES,
+            help="how it is set, with commas",
         ),
         SystemOption(
             name="clock_method",
             kind=str,
             default=METHODS[0],
+            choices=METHODS,
             help="process: what the node's processes read; machine: the real clock of machines "
             "that are given up to the test (ssh only)",
         ),

@@ -27,6 +27,7 @@ from harness.contract.fault import Effects, Proof, Stage
 from harness.contract.node import Cluster, Link, MayRefuseCuts, Partitionable
 from harness.contract.option import SystemOption
 from harness.contract.roles import Role
+from harness.contract.shot import Shot, shoot
 from harness.contract.system import System
 from harness.errors import UsageError
 from nemeses.network import shapes
@@ -47,8 +48,8 @@ class Partition:
             name=_KEY,
             kind=str,
             default=",".join(KNOWN),
-            help=f"shapes of the cut: a list of {', '.join(KNOWN)}, or zero:halves for nodes of"
-            " the role zero",
+            words=KNOWN,
+            help="shapes of the cut, with commas; or zero:halves for nodes of the role zero",
         ),
     )
 
@@ -116,7 +117,12 @@ class Partition:
 
     def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Cut, beside what other cuts hold."""
-        cuts_of(_cuttable(stage)).hold(_holder(self, detail), shapes.from_json(detail["grudge"]))
+        shoot(self.prepare(stage, targets, detail))
+
+    def prepare(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Shot:
+        """The cut made ready."""
+        grudge = shapes.from_json(detail["grudge"])
+        return cuts_of(_cuttable(stage)).prepare(_holder(self, detail), grudge)
 
     def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
         """Whether database packets were dropped and exactly the links that are cut are dead."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +24,7 @@ from harness.contract.fault import Effects, Proof, Stage
 from harness.contract.node import Cluster, HasProcesses
 from harness.contract.option import SystemOption
 from harness.contract.roles import Role
+from harness.contract.shot import Shot, shoot
 from harness.contract.system import System
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity, state
@@ -37,9 +38,9 @@ from nemeses.targets import (
     no_processes,
     not_signalled,
     plan_targets,
+    prepare_signal,
     processes,
     resolve_targets,
-    signal_if_alive,
 )
 
 _KEY = "pause_targets"
@@ -61,8 +62,8 @@ class Pause:
             name=_KEY,
             kind=str,
             default=",".join(TARGETS),
-            help="whom to pause: a list of one, minority, majority, primaries, all, or alpha:one"
-            " for the role alpha alone",
+            words=TARGETS,
+            help="whom to pause, with commas; or alpha:one for the role alpha alone",
         ),
     )
 
@@ -97,10 +98,17 @@ class Pause:
 
     def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
         """Stop every named process and all that is of it."""
+        shoot(self.prepare(stage, targets, detail))
+
+    def prepare(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Shot:
+        """Whom to stop, looked up."""
+        return _Stop(self, stage, detail)
+
+    def hold(self, detail: Mapping[str, Any]) -> None:
+        """Note that this pause holds every process that it names."""
         with self._lock:
             for _, identity in processes(detail):
                 self._holders.setdefault(identity, set()).add(_holder(detail))
-        _signal_all(stage, processes(detail), signal.SIGSTOP)
 
     def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
         """Whether every thread of every named process, and of all that is of it, is stopped."""
@@ -118,7 +126,7 @@ class Pause:
         with self._lock:
             for _, identity in processes(detail):
                 self._holders.get(identity, set()).discard(_holder(detail))
-        _signal_all(stage, self._free(detail), signal.SIGCONT)
+        shoot(_Signals(stage, self._free(detail), signal.SIGCONT))
 
     def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
         """Whether no named process is stopped any more, but those that another pause holds."""
@@ -143,17 +151,52 @@ Named = Iterable[tuple[str, ProcessIdentity]]
 """Processes, each with its node."""
 
 
-def _signal_all(stage: Stage, named: Named, number: int) -> None:
-    trouble = []
-    for node, identity in named:
-        daemon = find_daemon(stage, node, identity)
+class _Stop:
+    """SIGSTOP to every process that the ledger names, made ready."""
+
+    def __init__(self, pause: Pause, stage: Stage, detail: Mapping[str, Any]) -> None:
+        self._pause, self._detail = pause, detail
+        self._signals = _Signals(stage, processes(detail), signal.SIGSTOP)
+
+    def fire(self) -> None:
+        """Send every node its signals."""
+        self._pause.hold(self._detail)
+        self._signals.fire()
+
+    def settle(self) -> None:
+        """Wait until each is told."""
+        self._signals.settle()
+
+
+class _Signals:
+    """One signal to several daemons, made ready."""
+
+    def __init__(self, stage: Stage, named: Named, number: int) -> None:
+        found = [(node, find_daemon(stage, node, identity)) for node, identity in named]
+        self._ready = [(node, prepare_signal(d, number)) for node, d in found if d is not None]
+        self._sent: list[tuple[str, Callable[[], bool]]] = []
+        self._trouble: list[str] = []
+
+    def fire(self) -> None:
+        """Send it to all."""
+        for node, send in self._ready:
+            with self._noting(node):
+                self._sent.append((node, send()))
+
+    def settle(self) -> None:
+        """Wait for every node; ``NodeError`` tells all that went wrong."""
+        for node, answer in self._sent:
+            with self._noting(node):
+                answer()
+        if self._trouble:
+            raise NodeError("; ".join(self._trouble))
+
+    @contextlib.contextmanager
+    def _noting(self, node: str) -> Iterator[None]:
         try:
-            if daemon is not None:
-                signal_if_alive(daemon, number)
+            yield
         except Exception as error:
-            trouble.append(f"{node}: {error or repr(error)}")
-    if trouble:
-        raise NodeError("; ".join(trouble))
+            self._trouble.append(f"{node}: {error or repr(error)}")
 
 
 def _states(stage: Stage, named: Named) -> dict[str, list[str]]:

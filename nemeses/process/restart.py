@@ -38,8 +38,9 @@ class Restart(EndsProcesses):
             name=key,
             kind=str,
             default=",".join(TARGETS),
-            help="whom to stop politely and start again: a list of one, minority, majority,"
-            " primaries, all, or alpha:one for the role alpha alone",
+            words=TARGETS,
+            help="whom to stop politely and start again, with commas; or alpha:one for the role"
+            " alpha alone",
         ),
     )
 

@@ -33,6 +33,16 @@ from harness.contract.system import FAITHFUL, FinalStates, Stage
 from harness.errors import NeedsError, UsageError
 from systems.drivers.sql.client import ABILITIES, SqlClient
 from systems.drivers.sql.libpq import PgConnection
+from systems.drivers.sql.members import final_states, leaders, wait_until
+from systems.drivers.sql.options import (
+    ANY,
+    PRIMARY,
+    READS,
+    SETTINGS,
+    TABLES,
+    settings_of,
+    values_of,
+)
 from systems.drivers.sql.pgwire import PgSpeaker
 from systems.drivers.sql.postgresql import LEVELS, POSTGRESQL
 from systems.drivers.sql.tables import Tables
@@ -40,9 +50,7 @@ from systems.postgresql import members, server
 from systems.postgresql.install import HINT, find_programs, read_version
 from systems.postgresql.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
 
-PRIMARY: Final = "primary"
 STANDBY: Final = "standby"
-ANY: Final = "any"
 _STOP_TIMEOUT_S: Final = 20.0
 _MODELS: Final = {
     "read-committed": ("read-committed",),
@@ -78,39 +86,20 @@ class Postgresql:
             default="",
             help="which standbys a commit waits for, as PostgreSQL spells it: 'ANY 1 (n2, n3)'",
         ),
-        SystemOption(
-            name="reads",
-            choices=(PRIMARY, ANY),
-            default=PRIMARY,
-            help="where that which only reads goes: to the primary, or to any server",
-        ),
-        SystemOption(
-            name="tables",
-            kind=int,
-            default=1,
-            least=1,
-            help="how many tables the keys are spread over",
-        ),
+        READS,
+        TABLES,
         SystemOption(
             name="binary",
             kind=Path,
             default=None,
             help="folder of the programs postgres and initdb (default: Debian's package)",
         ),
-        SystemOption(
-            name="settings",
-            many=True,
-            help="further settings of the servers, NAME=VALUE",
-        ),
+        SETTINGS,
         PROMISE,
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        given = {option.name: options.get(option.name) for option in self.options}
-        self._options: dict[str, Any] = {
-            option.name: option.default if given[option.name] is None else given[option.name]
-            for option in self.options
-        }
+        self._options = values_of(self.options, options)
         self._isolation = str(self._options["isolation"])
         self._reads_any = self._options["reads"] == ANY
         if self._reads_any and self._isolation == "serializable":
@@ -122,7 +111,11 @@ class Postgresql:
         self._tables = Tables(POSTGRESQL, spread=int(self._options["tables"]))
         self._primary: str | None = None
         self._addresses: dict[str, str] = {}
-        self._settings = _settings(self._options)
+        self._settings = {
+            "synchronous_commit": str(self._options["synchronous_commit"]),
+            "synchronous_standby_names": str(self._options["synchronous_standby_names"]),
+            **settings_of(self._options["settings"]),
+        }
 
     @cached_property
     def _programs(self) -> Path:
@@ -195,8 +188,9 @@ class Postgresql:
 
     def ready(self, stage: Stage, timeout_s: float) -> None:
         """Return once one server takes writes and the others have replayed the last one."""
-        members.wait_until_ready(
-            stage.cluster, stage.daemons, timeout_s, self._tables, lambda name: True
+        wait_until(
+            lambda: members.unready(stage.cluster, self._tables),
+            *(stage.cluster, stage.daemons, timeout_s, "postgres"),
         )
 
     def stop(self, stage: Stage, node: Node, role: str) -> None:
@@ -238,7 +232,8 @@ class Postgresql:
 
     def primaries(self, stage: Stage, role: str) -> Sequence[str]:
         """Nodes of that role whose server says that it takes writes."""
-        return [name for name in members.leaders(stage.cluster) if name in stage.role(role).nodes]
+        found = leaders(stage.cluster, members.is_leading)
+        return [name for name in found if name in stage.role(role).nodes]
 
     def ports(self) -> Sequence[Port]:
         """Clients and standbys connect to the same port."""
@@ -246,7 +241,7 @@ class Postgresql:
 
     def final_states(self, stage: Stage, timeout_s: float) -> FinalStates:
         """Every server's own rows."""
-        return members.final_states(stage.cluster, timeout_s, self._tables)
+        return final_states(members.ask, stage.cluster, timeout_s, self._tables)
 
     def log_patterns(self) -> Mapping[str, Sequence[str]]:
         """Panics, failed assertions, backends that crashed, broken pages."""
@@ -263,19 +258,6 @@ class Postgresql:
     def clock_path(self) -> str:
         """Reads by libc, waits relative."""
         return FAITHFUL
-
-
-def _settings(options: Mapping[str, Any]) -> Mapping[str, str]:
-    """The servers' settings: those with an option of their own, and those of ``--settings``."""
-    settings = {
-        name: str(options[name]) for name in ("synchronous_commit", "synchronous_standby_names")
-    }
-    for each in options["settings"] or ():
-        name, is_one, value = str(each).partition("=")
-        if not is_one or not name.strip():
-            raise UsageError(f"--settings {each} is not NAME=VALUE", "--settings fsync=off")
-        settings[name.strip()] = value.strip()
-    return settings
 
 
 SYSTEMS = {"postgresql": Postgresql}

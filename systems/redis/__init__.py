@@ -35,6 +35,7 @@ from harness.errors import NeedsError, UsageError
 from systems.redis import members, settings, states
 from systems.redis.asks import ANY, PRIMARY, Manner
 from systems.redis.client import ABILITIES
+from systems.redis.discovery import SUBSCRIBE
 from systems.redis.install import REDIS, VALKEY, Product, find_binary, read_versions
 from systems.redis.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
 from systems.redis.options import APART, NONE, OPTIONS
@@ -179,6 +180,7 @@ class Redis:
     def _manner(self) -> Manner:
         return Manner(
             read_from=ANY if self._options["read_from"] == ANY else PRIMARY,
+            subscribes=self._options["discovery"] == SUBSCRIBE,
             wait=self._options["wait"],
             wait_timeout_s=self._options["wait_timeout"],
             lock_ttl_s=self._options["lock_ttl"],

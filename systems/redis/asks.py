@@ -12,10 +12,7 @@ broke off in:
 In doubt what *mutates* is ``Indeterminate``; a pure read has no effect and is ``Failed``, as on
 etcd (:mod:`systems.etcd.asks` says why).
 
-**Who leads** is asked of Sentinel as its documentation has it: the Sentinels are tried in order,
-that of the client's own node first, the server that one names is connected to, and must say by
-``ROLE`` that it is a primary. The connection is kept until it is lost or answers that it is a
-replica; a primary that was cut off from the others and still believes is one that clients stay on.
+Who leads is found out by :mod:`systems.redis.discovery`.
 
 Time: it gives up at nine tenths of the operation's time-out. A lost connection is not made again
 within an operation: the session has ended with it.
@@ -24,7 +21,6 @@ within an operation: the session has ended with it.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -34,11 +30,11 @@ from harness.contract.node import split_address
 from harness.wording import shown
 from systems.drivers.http import Lost
 from systems.drivers.resp import Answer, Refusal, RespConnection, Word
+from systems.redis.discovery import Discovery, connected, reason
 from systems.redis.errors import ends_connection, is_definite, leads_elsewhere
-from systems.redis.places import PORT, PRIMARY_NAME, Places
+from systems.redis.places import PORT, Places
 
 _OWN_SHARE: Final = 0.9  # of the operation's time-out; the rest is for the owner's reaction
-_SENTINEL_PATIENCE_S: Final = 0.5
 PRIMARY: Final = "primary"
 ANY: Final = "any"
 
@@ -49,6 +45,8 @@ class Manner:
 
     read_from: str = PRIMARY
     """``primary``, or ``any``: the server of the client's own node, whatever it is."""
+    subscribes: bool = False
+    """Whether it listens to Sentinel (:mod:`systems.redis.discovery`)."""
     wait: int = 0
     """Replicas that ``WAIT`` is to wait for after each change; none if 0."""
     wait_timeout_s: float = 1.0
@@ -63,8 +61,8 @@ class Asks:
 
     def __init__(self, op_timeout_s: float, places: Places, manner: Manner) -> None:
         self._timeout_s = op_timeout_s * _OWN_SHARE
-        self._places = places
         self.manner = manner
+        self._discovery = Discovery(places, subscribes=manner.subscribes)
         self._target: Target | None = None
         self._idle: dict[str, RespConnection] = {}
         self._served: dict[str, str | None] = {}
@@ -86,6 +84,7 @@ class Asks:
         for connection in self._idle.values():
             connection.close()
         self._idle.clear()
+        self._discovery.close()
         if self._in_use is not None:
             self._in_use.abandon()
 
@@ -170,7 +169,7 @@ class Asks:
         except TimeoutError as error:
             raise _doubt(mutates, ["sent", "timed out"]) from error
         except (Lost, OSError) as error:
-            raise _doubt(mutates, ["sent", _reason(error)]) from error
+            raise _doubt(mutates, ["sent", reason(error)]) from error
         finally:
             self._in_use = None
         if self._target is None:  # closed meanwhile
@@ -183,78 +182,28 @@ class Asks:
         """A connection on which nothing has been sent for this operation yet."""
         idle = self._idle.pop(where, None)
         if idle is not None:
-            if idle.reusable:
+            has_switched = where == PRIMARY and self._discovery.has_switched
+            if idle.reusable and not has_switched:
                 return idle
             idle.close()
-            raise Failed(["connect", "the connection was lost"], session_ended=True)
+            why = "another leads now" if has_switched else "the connection was lost"
+            raise Failed(["connect", why], session_ended=True)
         if self._target is None:
             raise Failed(["connect", "this client is not open"], session_ended=False)
         try:
             async with asyncio.timeout_at(deadline):
-                if where == PRIMARY and self._places.sentinels:
-                    return await self._connected_to_primary(self._target)
+                if where == PRIMARY and self._discovery.is_needed:
+                    connection, node = await self._discovery.connected(self._target)
+                    self._served[PRIMARY] = node
+                    return connection
                 self._served[where] = self._target.node
-                return await _connect(self._target)
+                return await connected(self._target)
         except TimeoutError as error:
             raise Failed(["connect", "timed out"], session_ended=False) from error
         except (Lost, OSError) as error:
-            raise Failed(["connect", _reason(error)], session_ended=False) from error
-
-    async def _connected_to_primary(self, target: Target) -> RespConnection:
-        peer = await self._named_primary(target)
-        address, node = self._places.for_client(peer)
-        connection = await _connect(address)
-        (role,) = await connection.exchange(("ROLE",))
-        if not (isinstance(role, list) and role[:1] == [b"master"]):
-            connection.close()
-            said = ["connect", f"whom Sentinel names is no primary: {_role(role)}"]
-            raise Failed(said, session_ended=False)
-        self._served[PRIMARY] = node
-        return connection
-
-    async def _named_primary(self, target: Target) -> str:
-        """Who leads, as the first Sentinel that answers says."""
-        why = "there is no Sentinel"
-        for address in self._places.sentinels_from(target.node):
-            try:
-                async with asyncio.timeout(_SENTINEL_PATIENCE_S):
-                    return await _asked_sentinel(address)
-            except TimeoutError:
-                why = "no Sentinel answers: timed out"
-            except (Lost, OSError) as error:
-                why = f"no Sentinel answers: {_reason(error)}"
-        raise Failed(["connect", why], session_ended=False)
-
-
-async def _asked_sentinel(address: str) -> str:
-    connection = await _connect(address)
-    try:
-        (found,) = await connection.exchange(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", PRIMARY_NAME))
-    finally:
-        connection.close()
-    match found:
-        case [bytes(host), bytes(port)]:
-            return f"{host.decode()}:{port.decode()}"
-    raise Lost(f"it knows of no primary: {shown(found)}")
-
-
-async def _connect(address: str) -> RespConnection:
-    return await RespConnection.connect(*split_address(address))
-
-
-def _role(said: Answer) -> str:
-    match said:
-        case [bytes(word), *_]:
-            return word.decode("utf-8", "replace")
-    return shown(said)
+            raise Failed(["connect", reason(error)], session_ended=False) from error
 
 
 def _doubt(mutates: bool, error: Sequence[str]) -> Failed | Indeterminate:
     """What became of a request of which nobody can know: a pure read is as good as never made."""
     return Indeterminate(list(error)) if mutates else Failed(list(error), session_ended=True)
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, without the address: equal troubles shall read alike in a history."""
-    number = error.errno if isinstance(error, OSError) else None
-    return os.strerror(number) if number else str(error) or type(error).__name__

@@ -7,6 +7,7 @@ from typing import Final
 
 from harness.contract.option import Duration, Option
 from systems.redis.asks import ANY, PRIMARY
+from systems.redis.discovery import RECONNECT, SUBSCRIBE
 
 TOGETHER: Final = "together"
 APART: Final = "apart"
@@ -64,6 +65,12 @@ OPTIONS: Final = (
         default=PRIMARY,
         choices=(PRIMARY, ANY),
         help="who is asked for what is read: any is the client's own node",
+    ),
+    Option(
+        name="discovery",
+        default=RECONNECT,
+        choices=(RECONNECT, SUBSCRIBE),
+        help="when a client asks Sentinel who leads: to connect, or it listens for changes too",
     ),
     Option(
         name="sentinels",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.history.ledger import read_ledger
 from tests.docs.pages import ROOT, commands, files, lay_out, run
 
 WORKLOAD, FAULT, CHECKER = (f"docs/add-a-{kind}.md" for kind in ("workload", "fault", "checker"))
@@ -77,11 +78,25 @@ def test_the_workload_is_valid_on_sound_registers_and_invalid_on_stale_ones(
 @pytest.mark.cluster
 @of(FAULT)
 def test_the_fault_bites_and_is_healed(laid_out: Path) -> None:
-    (command,) = commands(FAULT)
+    command, _ = commands(FAULT)
     run(command, laid_out)
     assert verdict_in(laid_out)["faults"]["descriptors"] == {"injected": 1, "bit": 1, "healed": 1}
     logs = (laid_out / "store/latest/nodes").glob("*/etcd.log")
     assert "too many open files" in "".join(log.read_text("utf-8") for log in logs)
+
+
+@pytest.mark.cluster
+@of(FAULT)
+def test_the_armed_fault_strikes_at_its_milestone_and_the_action_after_it(laid_out: Path) -> None:
+    _, command = commands(FAULT)
+    run(command, laid_out)
+    entries = read_ledger(laid_out / "store/latest/faults.jsonl")
+    steps = [(entry.fault, entry.event) for entry in entries]
+    armed = steps.index(("descriptors", "intend"))
+    assert armed < steps.index(("admin", "intend")) < steps.index(("descriptors", "fire"))
+    assert steps.index(("descriptors", "healed")) < steps.index(("sync", "done"))
+    (injected,) = [e for e in entries if (e.fault, e.event) == ("descriptors", "injected")]
+    assert injected.detail["shot_ns"] <= injected.time
 
 
 def verdict_in(folder: Path) -> dict[str, object]:

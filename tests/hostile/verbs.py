@@ -17,6 +17,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -27,6 +29,24 @@ LIMIT_S = 10.0
 MOST_BYTES = 6 << 30
 """Of addresses, most of which are what the interpreter has mapped and shares."""
 MOST_ZIPPED = 1 << 28
+IMPORTED = (
+    *(f"harness.cli.{verb}" for verb in ("check", "check_one", "down", "export", "heal", "report")),
+    "harness.cli.side_by_side",
+    "harness.cluster.docker.provider",
+    "harness.cluster.existing.provider",
+    "harness.cluster.leftovers",
+    "harness.cluster.local.provider",
+    "harness.cluster.ssh.provider",
+    "harness.judge.judge",
+    "harness.report.page",
+    "harness.serve.app",
+    "harness.soak.page",
+    "anyio._backends._asyncio",
+    "docker",
+    "jinja2",
+    "paramiko",
+    "starlette.testclient",
+)
 DOCUMENTED = frozenset({0, 1, 2, 3, 4})
 
 
@@ -71,8 +91,16 @@ def _faults_of_text(told: bytes, where: str, is_data: bool = False) -> Iterator[
         yield f"{where} has raw {sorted(raw)[:5]!r}"
 
 
+@cache
+def import_all() -> None:
+    """Import here what every child would import again, which costs more than most verbs do."""
+    for name in IMPORTED:
+        import_module(name)
+
+
 def in_a_child(verb: str, work: Callable[[], int], *, limit_s: float = LIMIT_S) -> Ending:
     """What ``work`` came to in a child of its own, ended if it takes longer than ``limit_s``."""
+    import_all()
     began = time.monotonic()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         sys.stdout.flush()

@@ -74,6 +74,32 @@ def test_cuts_are_held_together_and_let_go_one_by_one(is_first: bool) -> None:
     assert second.healed().holds
 
 
+class Preparing(honest_cluster.HonestCluster):
+    """Makes its cuts ready, and notes what it was given."""
+
+    def __init__(self, nodes: int) -> None:
+        super().__init__(nodes)
+        self.given: list[Any] = []
+
+    def prepare_cut(self, grudge: Any) -> Any:
+        shot = SimpleNamespace(settle=lambda: None)
+        shot.fire = lambda: self.given.append(grudge) or self.cut(grudge)
+        return shot
+
+
+def test_a_cut_made_ready_is_made_anew_where_others_hold_other_links_by_then() -> None:
+    cluster = Preparing(3)
+    cuts = cuts_of(cluster)
+    first = cuts.prepare("first", {"n1": frozenset({"n2"})})
+    cuts.hold("second", {"n3": frozenset({"n2"})})
+    first.fire()
+    first.settle()
+    both = {"n1": frozenset({"n2"}), "n3": frozenset({"n2"})}
+    assert cluster.given == [{"n3": frozenset({"n2"})}, both]
+    cuts.let_go("second")
+    assert cuts.in_force() == {"n1": frozenset({"n2"})}
+
+
 def test_a_cut_that_the_cluster_undid_is_not_proved_by_another() -> None:
     stage, fault = honest_cluster.stage(3), Partition({})
     one = InForce(fault, stage, cut("n1"), 1)

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from harness.contract.action import Outcome
 from harness.contract.blocking import BlockingClient
 from harness.contract.client import Registers, Target, Transactions
 from harness.contract.node import Daemon, Node, Port, split_address
@@ -40,7 +41,10 @@ _SERVER = Path(__file__).with_name("shelf_server.py")
 
 
 class Shelf:
-    """Two roles; also ``OfRoles``, ``Forms``, ``Stops``, ``Primaries``, ``Ports``."""
+    """Two roles; also ``OfRoles``, ``Forms``, ``Stops``, ``Primaries``, ``Ports``.
+
+    And ``Admin`` (a checkpoint, which only the controller that leads makes) and ``Milestones``.
+    """
 
     name = "shelf"
     options: tuple[Option, ...] = ()
@@ -117,6 +121,25 @@ class Shelf:
             return []
         found = on_all(stage.role(CONTROLLER).nodes, lambda name: self._status(stage, name))
         return [name for name, said in found.items() if said.get("leads")]
+
+    # -- what it can be asked for, and what it says it went through -------------------------------
+
+    def admin_actions(self) -> Sequence[str]:
+        return ("checkpoint",)
+
+    def administer(self, stage: Stage, node: Node, action: str, timeout_s: float) -> Outcome:
+        if node.name not in stage.role(CONTROLLER).nodes:
+            return Outcome(is_done=False, what=f"{node.name} is no controller")
+        said = self._ask(stage, node.name, {"do": action})
+        if "refused" in said:
+            return Outcome(is_done=False, what=f"{node.name}: {said['refused']}")
+        return Outcome(is_done=True, what=f"{node.name}: {action}", figures=said)
+
+    def milestones(self) -> Mapping[str, Sequence[str]]:
+        return {
+            "checkpoint": (r"^checkpoint: (?P<keys>\d+) keys$",),
+            "up": (r"^up: (?P<role>\w+)",),
+        }
 
     # -- clients -------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import pytest
 from msgspec import structs
 
 from checkers.objects.bank import Bank as BankChecker
-from harness.contract.client import Failed, Indeterminate
+from harness.contract.client import Failed, Indeterminate, Predicates, Transactions
 from harness.contract.workload import WorkloadOptions
 from harness.errors import SetupError, UsageError
 from harness.generator import limit
@@ -234,3 +234,123 @@ def test_a_held_read_sees_that_there_is_no_snapshot(
 def test_impossible_pauses_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         bank(**wrong)
+
+
+def deleting(**extra: Any) -> Bank:
+    abilities = frozenset({Predicates, Transactions})
+    return Bank(WorkloadOptions(nodes=3, concurrency=6, seed=0, extra=extra, abilities=abilities))
+
+
+def scanned(*pauses: float) -> Operation:
+    beside: dict[str, Any] = {"scan": True} | ({"pauses_s": list(pauses)} if pauses else {})
+    return structs.replace(operation("read"), extra=beside)
+
+
+def test_an_account_at_zero_is_deleted_and_made_anew() -> None:
+    async def go() -> list[Any]:
+        store, workload = TransactionalStore(), deleting()
+        await workload.setup(store)
+        seen = []
+        for move in (transfer(0, 1, 13), transfer(0, 1, 1), transfer(1, 0, 2)):
+            seen.append((await workload.invoke(store, move)).type)
+            reads = [await workload.invoke(store, each) for each in (operation("read"), scanned())]
+            assert reads[0].value == reads[1].value
+            seen.append(reads[0].value.get("0"))
+        return seen
+
+    assert asyncio.run(go()) == ["ok", None, "fail", None, "ok", 2]
+    assert deleting().facts == {"deletes": "at zero"}
+
+
+def test_without_the_ability_or_asked_not_to_nothing_is_deleted() -> None:
+    for workload in (bank(), deleting(delete=False)):
+        store = TransactionalStore()
+        asyncio.run(workload.setup(store))
+        asyncio.run(workload.invoke(store, transfer(0, 1, 13)))
+        assert asyncio.run(workload.invoke(store, operation("read"))).value["0"] == 0
+        assert workload.facts == {}
+        asked = invocations(simulate(limit(200, workload.generator()), perfect))
+        assert not any("scan" in (each.extra or {}) for each in asked)
+
+
+def test_half_of_the_reads_ask_by_a_condition_held_ones_too() -> None:
+    asked = invocations(simulate(limit(2000, deleting(held_share=0.5).generator()), perfect))
+    besides = [each.extra or {} for each in asked if each.f == "read"]
+    assert 0.4 < sum("scan" in beside for beside in besides) / len(besides) < 0.6
+    assert any({"scan", "pauses_s"} <= beside.keys() for beside in besides)
+
+
+@pytest.mark.parametrize("read", [held(0.0, 0.0), scanned(0.0, 0.0)])
+def test_a_record_deleted_later_and_lost_to_an_older_snapshot_is_seen(read: Operation) -> None:
+    """As a current database did: the second look of one transaction lacks what the first saw."""
+
+    class Forgetful(TransactionalStore):
+        async def begin(self, *, read_only: bool = False) -> Transaction:
+            return ForgetfulTransaction(self)
+
+    class ForgetfulTransaction(Transaction):
+        asked = 0
+
+        async def get_many(self, keys: Sequence[Any]) -> Mapping[Any, Any]:
+            self.asked += bool(keys)
+            found = await super().get_many(keys)
+            is_later = self.asked > 2
+            return {k: None if is_later and k == "account-0" else v for k, v in found.items()}
+
+    async def go() -> Operation:
+        store, workload = Forgetful(), deleting()
+        await workload.setup(store)
+        return await workload.invoke(store, read)
+
+    done = asyncio.run(go())
+    assert (done.extra or {})["again"] == {"0": None}
+    verdict = verdict_of(done)
+    assert list(verdict.anomalies) == ["unrepeatable-read"]
+
+
+def test_with_deletions_a_sound_store_is_valid_and_a_broken_one_is_caught() -> None:
+    def judge(store: TransactionalStore) -> Verdict:
+        workload = deleting(held_s=0.0, total=30)
+        history = ran(workload, store, operations=800)
+        assert any("scan" in (each.extra or {}) for each in history)
+        return judged("bank", history)
+
+    assert judge(TransactionalStore()).valid is True
+    assert judge(TransactionalStore("snapshot")).valid is True
+    assert judge(TransactionalStore("dirty")).valid is False
+
+
+def against(claim: str, *, deletes: bool, total: int) -> Verdict:
+    """A read of that total, judged against a claim."""
+    read = Operation(1, 1, 0, "ok", "read", {"0": total})
+    header = Header(
+        initial={"0": 10}, claims=[claim], options={"deletes": "at zero"} if deletes else {}
+    )
+    history = History([Operation(0, 0, 0, "invoke", "read", None), read], header)
+    return BankChecker({}).check(Record(history=history), Budget.start(60))
+
+
+@pytest.mark.parametrize(
+    ("claim", "deletes", "forbids"),
+    [
+        ("snapshot-isolation", True, True),
+        ("consistent-view", True, True),
+        ("serializable", True, True),
+        ("repeatable-read", True, False),
+        ("parallel-snapshot-isolation", True, False),
+        ("repeatable-read", False, True),
+        ("parallel-snapshot-isolation", False, True),
+        ("read-committed", False, False),
+    ],
+)
+def test_what_cannot_fail_at_the_claimed_level_is_not_valid(
+    claim: str, deletes: bool, forbids: bool
+) -> None:
+    good = against(claim, deletes=deletes, total=10)
+    assert good.valid == (True if forbids else "unknown")
+    bad = against(claim, deletes=deletes, total=9)
+    assert bad.valid is False
+    assert (claim in (*bad.not_, *bad.also_not)) is forbids
+    if not forbids:
+        assert claim in (good.why or "")
+        assert good.settle

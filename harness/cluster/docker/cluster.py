@@ -140,6 +140,14 @@ class DockerCluster:
             self._cut = dict(grudge)
             self._on_all(cut_node)
 
+    @property
+    def log_delay_s(self) -> float:
+        """By how much later than it was written a line of a log has come, at most (``DelaysLogs``).
+
+        As measured of every piece that came so far.
+        """
+        return max((link.log_delay_s for link in list(self._links.values())), default=0.0)
+
     def heal_cuts(self) -> None:
         """Let every packet pass again. Safe twice."""
         self.cut({})

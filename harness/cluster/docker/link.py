@@ -16,12 +16,14 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from harness.cluster.docker.engine import complaints
 from harness.cluster.docker.layout import LOG_DIR, TOOLS_DIR
 from harness.errors import NodeError
+from harness.linux.identity import boot_id
 
 _ANSWER_TIMEOUT_S = 30.0
 _HEADER = struct.Struct(">BxxxL")
@@ -35,7 +37,10 @@ TakeLog = Callable[[str, bytes], None]
 
 
 class SidecarLink:
-    """Asks one side-car. Made by ``connect``."""
+    """Asks one side-car. Made by ``connect``.
+
+    ``log_delay_s`` is by how much later than it was written a line of a log has come, at most.
+    """
 
     def __init__(self, node: str, stream: Any, take_log: TakeLog) -> None:
         self.node = node
@@ -48,6 +53,9 @@ class SidecarLink:
         self._answers: dict[int, dict[str, Any] | None] = {}
         self._closed = False
         self._last_words = b""
+        self._boot_id = boot_id()
+        self._longest_answer_s = 0.0
+        self.log_delay_s = 0.0
         self._socket.settimeout(None)
         threading.Thread(target=self._read, name=f"side-car-{node}", daemon=True).start()
 
@@ -59,6 +67,7 @@ class SidecarLink:
             self._next_id += 1
             number = self._next_id
             self._answers[number] = None
+        asked_ns = time.monotonic_ns()
         try:
             with self._write_lock:
                 line = json.dumps({"op": op, "id": number, **arguments}) + "\n"
@@ -70,6 +79,8 @@ class SidecarLink:
                 lambda: self._closed or self._answers[number] is not None, timeout_s
             )
             answer = self._answers.pop(number)
+            took_s = (time.monotonic_ns() - asked_ns) / 1e9
+            self._longest_answer_s = max(self._longest_answer_s, took_s)
         if answer is None:
             raise NodeError(f"{self.node}: {self._why_none(timeout_s)} ({op})")
         if "refused" in answer:
@@ -106,6 +117,7 @@ class SidecarLink:
         if "log" in message:
             # A log that finds no room must not be the end of the channel; the run's own history
             # finds none either, and says so.
+            self.log_delay_s = max(self.log_delay_s, self._delay_s(message))
             with contextlib.suppress(OSError):
                 self._take_log(message["log"], base64.b64decode(message["data"]))
             return
@@ -113,6 +125,13 @@ class SidecarLink:
             if message["id"] in self._answers:
                 self._answers[message["id"]] = message
             self._condition.notify_all()
+
+    def _delay_s(self, message: dict[str, Any]) -> float:
+        """By how much earlier the first line of a piece of a log may have been written."""
+        if message["boot_id"] == self._boot_id:
+            return (time.monotonic_ns() - int(message["since_ns"])) / 1e9
+        # The engine is on another machine: its own figure, and the longest way there and back.
+        return int(message["age_ns"]) / 1e9 + self._longest_answer_s
 
     def _lines(self) -> Iterator[bytes]:
         buffer = b""

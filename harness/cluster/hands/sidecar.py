@@ -156,23 +156,40 @@ def _no_watch() -> NoReturn:
 
 
 class Logs:
-    """Passes on what each log of the node gains, as ``{"log": name, "data": base64}``."""
+    """Passes on what each log of the node gains, as ``{"log": name, "data": base64}``.
+
+    Beside it ``since_ns``: when it was last looked at before, by the monotonic clock of the machine
+    whose ``boot_id`` that is, and ``age_ns``, how long ago that was when this was said.
+    """
 
     def __init__(self, folder: Path, say: Voice) -> None:
         self._folder = folder
         self._say = say
         self._offsets: dict[str, int] = {}
         self._lock = threading.Lock()
+        self._looked_ns = self._began_ns = time.monotonic_ns()
+        self._boot_id = family.read_file("/proc/sys/kernel/random/boot_id").decode().strip()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def pass_on(self) -> None:
         """Say all that is new."""
         with self._lock:
+            self._began_ns = time.monotonic_ns()
             for path in sorted(self._folder.glob("*.log")):
                 data = self._new(path)
                 while data:
-                    self._say({"log": path.name, "data": base64.b64encode(data).decode()})
+                    self._say(self._told(path.name, data))
                     data = self._new(path)
+            self._looked_ns = self._began_ns
+
+    def _told(self, name: str, data: bytes) -> dict[str, Any]:
+        return {
+            "log": name,
+            "data": base64.b64encode(data).decode(),
+            "since_ns": self._looked_ns,
+            "age_ns": time.monotonic_ns() - self._looked_ns,
+            "boot_id": self._boot_id,
+        }
 
     def _new(self, path: Path) -> bytes:
         with path.open("rb") as file:

@@ -94,6 +94,7 @@ class Agent:
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         poll.register(readable, select.POLLIN)
+        kernel.take_short_turns(children_too=False)
         self._tell({"up": True})
         while True:
             self._reap()

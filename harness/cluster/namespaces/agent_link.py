@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -86,20 +86,51 @@ class AgentLink:
         """Ask one of the node's hands; ``NodeError`` where it refuses."""
         return self.exchange({"op": op, **request}).body
 
+    def prepare(self, op: str, **request: Any) -> Callable[[], Callable[[], Mapping[str, Any]]]:
+        """A question to one of the node's hands, made ready.
+
+        Called, it is sent within some ten microseconds; what that returns waits for the answer.
+        """
+        number = self._number()
+        data = wire.encoded({"op": op, **request, "id": number})
+
+        def send() -> Callable[[], Mapping[str, Any]]:
+            with self._condition:
+                self._answers[number] = None
+            try:
+                wire.send_at_once(self._channel, data)
+            except OSError as error:
+                self._answers.pop(number, None)
+                raise self._unsent(error, op) from error
+            return lambda: self._answer(number, op).body
+
+        return send
+
     def exchange(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> wire.Message:
         """Send a request and wait for its answer; ``NodeError`` where the agent refuses."""
+        return self._answer(self._post(request, fds), request["op"])
+
+    def _post(self, request: Mapping[str, Any], fds: Sequence[int]) -> int:
+        number = self._number()
         with self._condition:
-            self._next_id += 1
-            number = self._next_id
             self._answers[number] = None
             self._send({**request, "id": number}, fds)
+        return number
+
+    def _number(self) -> int:
+        with self._condition:
+            self._next_id += 1
+            return self._next_id
+
+    def _answer(self, number: int, op: str) -> wire.Message:
+        with self._condition:
             self._condition.wait_for(
                 lambda: self._closed or self._answers[number] is not None, _ANSWER_TIMEOUT_S
             )
             answer = self._answers.pop(number)
         if answer is None:
             ended = "is down" if self._closed else f"did not answer in {_ANSWER_TIMEOUT_S:.0f} s"
-            raise NodeError(f"{self.node}: the node {ended} ({request['op']})")
+            raise NodeError(f"{self.node}: the node {ended} ({op})")
         if "refused" in answer.body:
             raise NodeError(f"{self.node}: {answer.body['refused']}")
         return answer
@@ -123,8 +154,11 @@ class AgentLink:
         try:
             wire.send(self._channel, request, fds=fds)
         except OSError as error:
-            why = "is down" if self._closed or isinstance(error, BrokenPipeError) else str(error)
-            raise NodeError(f"{self.node}: the node {why} ({request['op']})") from error
+            raise self._unsent(error, request["op"]) from error
+
+    def _unsent(self, error: OSError, op: str) -> NodeError:
+        why = "is down" if self._closed or isinstance(error, BrokenPipeError) else str(error)
+        return NodeError(f"{self.node}: the node {why} ({op})")
 
     def _read(self) -> None:
         while (message := self._receive()) is not None:

@@ -20,7 +20,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.cluster import folders
@@ -29,8 +29,8 @@ from harness.cluster.host_names import check_names
 from harness.cluster.links import counts_by_link, dead, refuse_unknown, sources_of
 from harness.cluster.namespaces import wire
 from harness.cluster.namespaces.agent_link import AgentLink
-from harness.cluster.namespaces.firewall import Firewall
-from harness.cluster.namespaces.netlink import in_network, need_pyroute2
+from harness.cluster.namespaces.firewall import Firewall, cut_at_once
+from harness.cluster.namespaces.netlink import Packed, in_network, need_pyroute2
 from harness.cluster.namespaces.node import LocalNode, with_real_paths
 from harness.cluster.namespaces.reachability import Prober
 from harness.cluster.namespaces.reaper import CONTROL_FD_VARIABLE
@@ -38,6 +38,7 @@ from harness.cluster.namespaces.steps import DATA_DIR, StepFailed, step
 from harness.cluster.namespaces.switch import Switch, join
 from harness.cluster.places import Hosts, Places
 from harness.contract.node import ClockMethod, Grudge, Link, Port
+from harness.contract.shot import Shot, shoot
 from harness.errors import NodeError, SetupError
 from harness.linux import identity
 
@@ -137,14 +138,23 @@ class LocalCluster:
 
     def cut(self, grudge: Grudge) -> None:
         """Drop inbound packets as ``grudge`` says, replacing any earlier cut, atomically a node."""
+        shoot(self.prepare_cut(grudge))
+
+    def prepare_cut(self, grudge: Grudge) -> Shot:
+        """The same, made ready (``PreparesCuts``): one message a node, packed."""
         refuse_unknown(grudge, self._addresses)
+        return _Cut(self, dict(grudge))
+
+    def _begin_cut(self, grudge: Grudge, packed: Mapping[str, Packed]) -> Callable[[], None]:
         with self._lock:
-            self._cut = dict(grudge)
-            for name, firewall in self._firewalls.items():
-                try:
-                    firewall.cut(sources_of(grudge, name, self._addresses))
-                except OSError as error:
-                    raise NodeError(f"{name}: the cut was refused: {error.strerror}") from error
+            self._cut = grudge
+            return cut_at_once([(self._firewalls[name], each) for name, each in packed.items()])
+
+    def _pack_cut(self, grudge: Grudge) -> dict[str, Packed]:
+        return {
+            name: firewall.prepare(sources_of(grudge, name, self._addresses))
+            for name, firewall in self._firewalls.items()
+        }
 
     def heal_cuts(self) -> None:
         """Let every packet pass again. Safe twice."""
@@ -232,6 +242,27 @@ class LocalCluster:
 
     def _folder(self, name: str) -> Path:
         return folders.of_node(self._run_dir, name)
+
+
+class _Cut:
+    """A cut of all nodes at once, made ready."""
+
+    def __init__(self, cluster: LocalCluster, grudge: Grudge) -> None:
+        self._cluster = cluster
+        self._grudge = grudge
+        self._packed = cluster._pack_cut(grudge)
+        self._settle: Callable[[], None] = lambda: None
+
+    def fire(self) -> None:
+        """Every node's kernel drops from now on."""
+        self._settle = self._cluster._begin_cut(self._grudge, self._packed)
+
+    def settle(self) -> None:
+        """``NodeError`` where a kernel refused."""
+        try:
+            self._settle()
+        except OSError as error:
+            raise NodeError(f"the cut was refused: {error.strerror}") from error
 
 
 def wait_for_end(link: AgentLink) -> bool:

@@ -12,11 +12,13 @@ Cost: the import of pyroute2 is 0.1 s, hence made late; a request is about 0.1 m
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from harness.cluster.namespaces.reasons import PYROUTE2_HINT
@@ -37,6 +39,8 @@ _ERROR = 2
 _DONE = 3
 _HEADER = struct.Struct("IHHII")
 _TIMEOUT_S = 30.0
+
+_LIBC = ctypes.PyDLL(None, use_errno=True)
 
 T = TypeVar("T")
 
@@ -100,11 +104,27 @@ class Request:
         return bytes(self._message.data)
 
 
+@dataclass(frozen=True)
+class Packed:
+    """Requests packed to be sent in one, numbered from ``first``; ``awaited`` answers for all."""
+
+    data: bytes
+    first: int
+    last: int
+    awaited: int
+
+
 class Netlink:
-    """A netlink socket in the calling thread's network namespace, safe from any thread."""
+    """A netlink socket in the calling thread's network namespace, safe from any thread.
+
+    What is packed ahead is sent within some ten microseconds, and the interpreter is kept
+    meanwhile: a thread that lets go of it for every message waits for it, beside busy clients,
+    some milliseconds each time. ``lock`` is held from such a sending to its answer.
+    """
 
     def __init__(self, family: int) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        self._numbers = threading.Lock()
         self._sequence = 0
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
         self._socket.bind((0, 0))
@@ -119,19 +139,41 @@ class Netlink:
 
         The last request of a kind that is acknowledged must carry the flag ``ACK``.
         """
-        with self._lock:
-            first, last = self._send(requests)
-            awaited = max(first + i for i, r in enumerate(requests) if r._flags & ACK)
-            for kind, sequence, payload in self._replies():
-                if kind == _ERROR and first <= sequence <= last:
-                    _raise_if_refused(payload)
-                    if sequence == awaited:
-                        return
+        packed = self.pack(requests)
+        with self.lock:
+            self._socket.send(packed.data)
+            self.answer(packed)
+
+    def pack(self, requests: Sequence[Request]) -> Packed:
+        """Requests made ready for :meth:`send` and :meth:`answer`, or for :meth:`tell`."""
+        with self._numbers:
+            first = self._sequence + 1
+            self._sequence += len(requests)
+        data = b"".join(r.pack(first + i) for i, r in enumerate(requests))
+        acknowledged = [first + i for i, r in enumerate(requests) if r._flags & ACK]
+        return Packed(data, first, first + len(requests) - 1, max(acknowledged, default=first))
+
+    def send(self, packed: Packed) -> None:
+        """Send them; the kernel has done it when this returns. The caller holds :attr:`lock`."""
+        sent = _LIBC.send(self._socket.fileno(), packed.data, len(packed.data), 0)
+        if sent != len(packed.data):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+
+    def answer(self, packed: Packed) -> None:
+        """What became of it: ``OSError`` for the first one refused. The caller holds the lock."""
+        for kind, sequence, payload in self._replies():
+            if kind == _ERROR and packed.first <= sequence <= packed.last:
+                _raise_if_refused(payload)
+                if sequence == packed.awaited:
+                    return
 
     def dump(self, request: Request) -> list[bytes]:
         """Every message of the answer to a ``DUMP``, headers included."""
-        with self._lock:
-            first, _ = self._send([request])
+        packed = self.pack([request])
+        first = packed.first
+        with self.lock:
+            self._socket.send(packed.data)
             answer: list[bytes] = []
             for kind, sequence, payload in self._replies():
                 if sequence != first:
@@ -142,12 +184,6 @@ class Netlink:
                     break
                 answer.append(_HEADER.pack(16 + len(payload), kind, 0, sequence, 0) + payload)
             return answer
-
-    def _send(self, requests: Sequence[Request]) -> tuple[int, int]:
-        first = self._sequence + 1
-        self._sequence += len(requests)
-        self._socket.send(b"".join(r.pack(first + i) for i, r in enumerate(requests)))
-        return first, self._sequence
 
     def _replies(self) -> Iterator[tuple[int, int, bytes]]:
         while True:

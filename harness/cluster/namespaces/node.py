@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,19 @@ class LocalDaemon(RemoteDaemon):
     def __init__(self, name: str, link: AgentLink, started: Started) -> None:
         super().__init__(name, started.identity, link.ask, started.inside)
         self._started = started
+        self._link = link
+
+    def prepare_signal(self, number: int) -> Callable[[], Callable[[], bool]]:
+        """A signal made ready (``SignalsAtOnce``)."""
+        if not self._concerns(number):
+            return lambda: lambda: False
+        send = self._link.prepare("signal", **self._signal(number))
+
+        def sent() -> Callable[[], bool]:
+            answer = send()
+            return lambda: bool(answer()["signalled"])
+
+        return sent
 
     def alive(self) -> bool:
         """Whether it runs (a stopped process is alive)."""

@@ -12,6 +12,7 @@ Light on purpose: the reaper and the agents import it in bare interpreters.
 from __future__ import annotations
 
 import array
+import ctypes
 import json
 import os
 import socket
@@ -55,7 +56,22 @@ def send(
     extras = [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials)]
     if fds:
         extras.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds).tobytes()))
-    channel.sendmsg([json.dumps(body).encode()], extras)
+    channel.sendmsg([encoded(body)], extras)
+
+
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """One message as it is sent."""
+    return json.dumps(body).encode()
+
+
+def send_at_once(channel: socket.socket, data: bytes) -> None:
+    """Send an encoded message; the interpreter is kept, so that no other thread comes between."""
+    sent = ctypes.PyDLL(None, use_errno=True).send(
+        channel.fileno(), data, len(data), socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT
+    )
+    if sent != len(data):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def receive(channel: socket.socket) -> Message | None:

@@ -80,7 +80,8 @@ class Conversation:
 
     def kind(self, request: bytes) -> Kind:
         """Effective is a COMMIT after a change, and a change outside of any transaction."""
-        word = json.loads(request)["sql"].partition(" ")[0]
+        sql = json.loads(request)["sql"]
+        word = "INSERT" if sql == self.dialect.generate else sql.partition(" ")[0]
         if word == "BEGIN":
             self._is_open, self._writes = True, False
         elif word in ("COMMIT", "ROLLBACK"):
@@ -107,5 +108,6 @@ class Conversation:
             self.dialect.counted: [[value]],
             self.dialect.logged: [[1, stored]],
             self.dialect.dequeue: [[stored]],
+            self.dialect.generate: one,
         }
         return found.get(sql, one if "RETURNING" in sql else [])

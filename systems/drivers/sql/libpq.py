@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,7 @@ from systems.drivers.sql.connection import Lost, Result, SqlError, Value
 if TYPE_CHECKING:
     from psycopg import pq
 
+_ADDRESS: Final = re.compile(r"^connection to server at .* failed: ")
 _FIXED: Final = {"sslmode": "disable", "gssencmode": "disable", "client_encoding": "UTF8"}
 
 
@@ -211,5 +213,6 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _first_line(message: str) -> str:
+    """The first line, without the address: equal troubles shall read alike in a history."""
     lines = message.strip().splitlines()
-    return lines[0] if lines else "no reason given"
+    return _ADDRESS.sub("", lines[0]) if lines else "no reason given"

@@ -65,6 +65,13 @@ class Tables:
         yield f"CREATE TABLE IF NOT EXISTS {self.ids} (id {self._dialect.id_type}, n int NOT NULL)"
         yield f"CREATE TABLE IF NOT EXISTS {self.ready} (k int PRIMARY KEY, n int NOT NULL)"
 
+    def count_up(self) -> str:
+        """A statement that changes the one row of ``ready``."""
+        return (
+            f"INSERT INTO {self.ready} (k, n) VALUES (1, 1)"
+            f" {self._dialect.on_conflict} n = {self.ready}.n + 1"
+        )
+
     def upsert(self, table: str) -> str:
         """A statement that sets the value of a key: marks for key and value."""
         new = self._dialect.new.format(column="v")

@@ -20,6 +20,7 @@ from harness.history.calls import BEFORE_ALL, Call, calls
 from harness.verdict.record import Record
 
 FRESH = {"linearizable", "strict-serializable", "strong-snapshot-isolation"}
+WHOLE_TOTALS = {"strict-serializable", "strong-snapshot-isolation", "serializable"}
 Options = Mapping[str, Any]
 
 
@@ -347,7 +348,8 @@ def judge_bank(record: Record, options: Options) -> Said:
         is_below = min(each.values(), default=0) < 0
         wrong = wrong or (is_below and not options.get("negative_balances"))
     is_unknown = any(each is None for each in sound) or not any(sound)
-    return Said(wrong, wrong, is_unknown)
+    cannot_fail = bool(facts.claims) and not facts.claims & WHOLE_TOTALS
+    return Said(wrong, wrong, is_unknown or cannot_fail)
 
 
 def _balances(value: Any) -> dict[str, Any] | None:

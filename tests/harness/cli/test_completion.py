@@ -59,6 +59,9 @@ def completed(line: str, capsys: pytest.CaptureFixture[str], shell: str = "bash"
         ("help va", ["validate"]),
         ("validate etcd-q", ["etcd-quick", "file"]),
         ("completion z", ["zsh"]),
+        ("test etcd --nemesis kill --kill-targets one,m", ["one,minority", "one,majority"]),
+        ("test etcd --nemesis clock --clock-method m", ["machine"]),
+        ("test etcd --nemesis partition --partition-targets h", ["halves"]),
         ("no-such-verb x", []),
     ],
 )

@@ -11,8 +11,10 @@ import pytest
 
 from harness.cli.init import KINDS, written
 from harness.cli.main import run
+from tests.places import PLACES, Place, furnish
 
 ROOT = Path(__file__).parents[3]
+KIND_ON = {"docker": "command", "ssh": "http"}
 
 
 def without_twins(**more: str) -> dict[str, str]:
@@ -24,15 +26,28 @@ def without_twins(**more: str) -> dict[str, str]:
 @pytest.mark.cluster
 @pytest.mark.userns
 @pytest.mark.parametrize(
-    ("kind", "provider"), [("http", "local"), ("http", "local:plain"), ("command", "local")]
+    ("kind", "provider"),
+    [("http", "local"), ("http", "local:plain"), ("command", "local"), ("sql", "local")],
 )
 def test_all_of_it_runs_at_once(kind: str, provider: str, tmp_path: Path) -> None:
+    all_of_it_runs(kind, Place(provider), tmp_path)
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("place", [each for each in PLACES if each.id in KIND_ON])
+def test_all_of_it_runs_where_nodes_are_other_machines(place: Place, tmp_path: Path) -> None:
+    all_of_it_runs(KIND_ON[place.provider], place, tmp_path)
+
+
+def all_of_it_runs(kind: str, place: Place, tmp_path: Path) -> None:
     assert run(("init", "shop", "--kind", kind, "--into", str(tmp_path / "shop"))) == 0
     asked = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_shop.py"]
-    environment = without_twins(POLYGRAPH_PROVIDER=provider)
-    done = subprocess.run(
-        asked, cwd=tmp_path / "shop", env=environment, capture_output=True, text=True
-    )
+    with furnish(place, tmp_path) as options:
+        twins = {f"POLYGRAPH_{name.upper()}": value for name, value in options.items()}
+        environment = without_twins(POLYGRAPH_PROVIDER=place.provider, **twins)
+        done = subprocess.run(
+            asked, cwd=tmp_path / "shop", env=environment, capture_output=True, text=True
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
 

@@ -69,3 +69,18 @@ def test_until_failure_stops_at_the_first_violation_and_says_how_to_repeat_it(
     (repeat,) = [line for line in done.stdout.splitlines() if line.startswith("repeat  ")]
     assert repeat.startswith("repeat  polygraph test forgetful-etcd")
     assert f"--seed {seed_of(11, summary['runs'])}" in repeat
+
+
+def test_what_runs_already_is_asked_about_once_before_the_soak_begins(
+    polygraph: Fixture, tmp_path: Path
+) -> None:
+    asked = ("soak", "etcd", "--endpoint", "127.0.0.1:1", "--runs", "2", "--store", "store")
+    refused = polygraph(*asked)
+    assert refused.returncode == 4
+    assert "127.0.0.1:1 runs already" in refused.stderr
+    assert "nobody has agreed to that" in refused.stderr
+    assert not (tmp_path / "store").exists()
+    agreed = polygraph(*asked, "--yes")
+    assert agreed.returncode == 3
+    assert agreed.stderr.count("127.0.0.1:1 runs already") == 1
+    assert agreed.stdout.count("nobody answers at 127.0.0.1:1") == 2

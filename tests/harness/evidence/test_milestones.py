@@ -172,3 +172,18 @@ def test_alternatives_are_one_name() -> None:
     pattern = compiled({"leader": ["a(?P<x>.)", "b"], "none": []})
     assert list(pattern) == ["leader"]
     assert pattern["leader"].search("-b")
+
+
+def test_who_waits_is_woken_by_a_written_line(tmp_path: Path) -> None:
+    (tmp_path / "n1").mkdir()
+    log = tmp_path / "n1" / "db.log"
+    log.touch()
+    tail = Tail({"n1": tmp_path / "n1"}, Clock())
+    tail.open()
+    waiting = threading.Thread(target=tail.wait, args=(60.0,), daemon=True)
+    waiting.start()
+    log.write_text("a new leader\n")
+    waiting.join(30)
+    assert not waiting.is_alive(), "it would have waited for a minute"
+    assert [found.text for found in tail.look()] == ["a new leader"]
+    tail.close()

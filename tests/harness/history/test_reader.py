@@ -285,3 +285,17 @@ def test_numbers_that_columns_cannot_hold_are_refused(
     path.write_text(json.dumps(record | {field: value}) + "\n")
     with pytest.raises(HistoryError, match=told):
         read_history(path)
+
+
+def test_nemesis_operations_that_overlap_pair_by_their_occurrence() -> None:
+    def line(index: int, f: str, occurrence: int) -> str:
+        value = {"occurrence": occurrence}
+        return json.dumps(
+            {"index": index, "time": index, "process": "nemesis", "type": "info", "f": f}
+            | {"value": value}
+        )
+
+    steps = [("start-kill", 0), ("start-kill", 1), ("start-kill", 1), ("start-kill", 0)]
+    steps += [("stop-kill", 1), ("stop-kill", 1)]
+    lines = [line(index, *step) for index, step in enumerate(steps)]
+    assert parse("\n".join(lines) + "\n").pairs == [3, 2, 1, 0, 5, 4]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.accessibility import serious_faults, without_visible_focus
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -321,3 +323,60 @@ def test_an_empty_run_opens_without_a_complaint(visit: Visit, tmp_path: Path) ->
         page.keyboard.press(key)
     page.evaluate(TWO_FRAMES)
     assert visit.is_clean(tmp_path)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_report_has_a_serious_fault_of_accessibility(
+    browser: Browser, invalid_run: Path, scheme: str
+) -> None:
+    visit = Visit(browser, viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    page = visit.open(invalid_run)
+    page.click("[data-show-anomaly='1']")
+    page.evaluate(
+        "() => document.querySelectorAll('details').forEach((fold) => { fold.open = true; })"
+    )
+    assert serious_faults(page) == []
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.evaluate(TWO_FRAMES)
+    assert serious_faults(page) == []
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 700
+    visit.context.close()
+
+
+def test_a_report_is_read_by_keyboard_alone(visit: Visit, invalid_run: Path) -> None:
+    page = visit.open(invalid_run)
+    assert without_visible_focus(page, presses=40) == []
+    page.focus("#anomaly-1 > .more > summary")
+    page.keyboard.press("Enter")
+    assert page.is_visible("#anomaly-2 > summary")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.is_visible("#anomaly-2 .proof")
+    page.keyboard.press("Enter")
+    assert not page.is_visible("#anomaly-2 .proof")
+    page.focus("#anomaly-1 > .lanes .scroll")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # the first bar of the drawing leads to its operation
+    assert "Outcome" in page.inner_text("#details")
+
+
+def test_a_drawing_without_room_begins_at_its_last_witness_and_says_that_it_scrolls(
+    visit: Visit, invalid_run: Path
+) -> None:
+    page = visit.open(invalid_run)
+    assert page.is_hidden("#anomaly-1 > .lanes .scrolls")
+    page.set_viewport_size({"width": 420, "height": 900})
+    page.evaluate(TWO_FRAMES)
+    page.wait_for_selector("#anomaly-1 > .lanes .scrolls:not([hidden])")
+    last, left, right = page.evaluate(
+        """() => {
+          const box = document.querySelector("#anomaly-1 > .lanes .scroll").getBoundingClientRect();
+          const bars = [...document.querySelectorAll("#anomaly-1 > .lanes .is-witness rect")];
+          const ends = bars.map((bar) => bar.getBoundingClientRect().right);
+          return [Math.max(...ends), box.left, box.right];
+        }"""
+    )
+    assert left < last <= right
+    names = page.locator("#anomaly-1 > .lanes .row-name").first.bounding_box()
+    assert names is not None
+    assert names["x"] >= left - 2, "the names of the rows stay in view"

@@ -269,3 +269,37 @@ def test_what_is_under_way_when_all_is_over_is_so_recorded(tmp_path: Path) -> No
     closing.join(60)
     bench.close()
     assert len(bench.records) == 2
+
+
+def test_what_is_ready_is_fired_by_who_sees_the_milestone(tmp_path: Path) -> None:
+    pause, threads = Pause({}), []
+    real = pause.hold
+
+    def hold(detail: Any) -> None:
+        threads.append(threading.current_thread())
+        real(detail)
+
+    pause.hold = hold  # type: ignore[method-assign]
+    begin = AfterMilestone(milestone="leader-change")
+    bench = Bench(tmp_path, [planned("pause", begin, lasts_ms=5)], pause)
+    bench.until(lambda: bench.events() == ["intend"])
+    bench.until(lambda: bench.lines.is_ready(0))
+    bench.lines.reached("leader-change", "n3", bench.now())
+    assert threads == [threading.current_thread()]
+    assert bench.fs() == ["start-pause"], "recorded before it is injected"
+    bench.until(lambda: "healed" in bench.events())
+    bench.close()
+    assert bench.events() == ["intend", "fire", "injected", "bit", "heal", "healed"]
+    assert bench.fs() == 2 * ["start-pause"] + 2 * ["stop-pause"]
+    (fault,) = recorded_faults(bench.ledger.entries)
+    (injected,) = [e for e in bench.ledger.entries if e.event == "injected"]
+    assert fault.fired_ns is not None
+    assert fault.fired_ns <= injected.detail["shot_ns"] <= injected.time
+
+
+def test_what_is_ready_is_not_fired_once_all_is_halted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, [planned("pause", AfterMilestone(milestone="leader-change"))])
+    bench.until(lambda: bench.lines.is_ready(0))
+    bench.close()
+    bench.lines.reached("leader-change", "n3", bench.now())
+    assert bench.events() == ["intend", "disarmed"]

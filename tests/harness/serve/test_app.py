@@ -262,7 +262,30 @@ def test_a_run_that_died_is_told_from_one_that_lives(client: TestClient, make: M
         assert oldest["state"] == "over"
         assert oldest["why"].startswith("it died")
         assert client.get("/run/etcd/register/20261121T100000-bbbbbb/").status_code == 303
+        assert names(client, "?verdict=running") == ["20261121T100000-bbbbbb"]
+        assert names(client, "?verdict=none") == ["20261120T100000-aaaaaa"]
+        listed = client.get("/").text
+        assert "1 running" in listed
+        assert "1 ended, no verdict" in listed
     page = client.get("/run/etcd/register/20261120T100000-aaaaaa/")
     assert "it died" in page.text
     # Nothing in the folder has changed since, but nobody holds it any more.
     assert client.get("/runs.json").json()[0]["state"] == "over"
+
+
+def test_a_rate_has_an_interval_only_among_runs_that_differ_in_nothing_but_their_seeds(
+    client: TestClient, make: Make
+) -> None:
+    for number, valid in enumerate((True, False, True)):
+        run = make(f"2026112{number}T100000-aaaaa{number}", valid)
+        scenario = (run / "scenario.toml").read_text()
+        (run / "scenario.toml").write_text(scenario.replace("seed = 5", f"seed = {number}"))
+    assert "1 of 3 decided runs is invalid, all of one kind: between" in client.get("/").text
+    make("20261124T100000-bbbbbb", False, nemesis="pause")
+    page = client.get("/").text
+    assert "2 of 4 decided runs are invalid, of 2 kinds." in page
+    assert "Clopper" not in page
+    (kind,) = {row["kind"] for row in client.get("/runs.json?fault=kill").json()}
+    assert page.count(f'href="/?kind={kind}"') == 3
+    alike = client.get(f"/?kind={kind}").text
+    assert "1 of 3 decided runs is invalid, all of one kind: between" in alike

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 
 from harness.serve.app import application
+from tests.accessibility import serious_faults, without_visible_focus
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
@@ -176,3 +177,36 @@ def test_a_run_is_downloaded_as_a_zip(page: Any, address: str, tmp_path: Path) -
     path = tmp_path / "run.zip"
     download.value.save_as(path)
     assert "20261120T100000-aaaaaa/verdict.json" in zipfile.ZipFile(path).namelist()
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+def test_no_served_page_has_a_serious_fault_of_accessibility(
+    page: Any, address: str, store: Path
+) -> None:
+    run = "etcd/register/20261122T100000-cccccc"
+    progress = store / run / "evidence" / "progress.json"
+    counts = {"read": {"ok": 7, "fail": 1, "info": 0}}
+    said = {"phase": "run", "time_s": 2.1, "limit_s": 60, "pace": PACE, "bands": [BAND]}
+    progress.write_text(json.dumps({**said, "operations": counts, "nodes": {"n1": "up"}}))
+    for width in (1400, 700):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(address)
+        assert serious_faults(page) == []
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+        page.goto(f"{address}live/{run}/")
+        page.wait_for_selector("text=read")
+        assert serious_faults(page) == []
+
+
+def test_the_index_works_by_keyboard(page: Any, address: str) -> None:
+    page.goto(address)
+    assert without_visible_focus(page, presses=14) == []
+    page.focus("select[name=verdict]")
+    page.keyboard.type("invalid")
+    with page.expect_navigation():
+        page.focus("button[type=submit]")
+        page.keyboard.press("Enter")
+    page.focus("tbody a")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert page.inner_text("h1") == "report of 20261121T100000-bbbbbb"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
+import termios
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -26,23 +28,42 @@ class Said:
     def __init__(self, *answers: bytes) -> None:
         self.answers = answers
         self.heard: list[bytes] = []
+        self._listening: socket.socket | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = "{}:{}".format(*self._listener.getsockname())
-        threading.Thread(target=self._serve, daemon=True).start()
+        threading.Thread(target=self._accept, daemon=True).start()
 
-    def _serve(self) -> None:
+    def answer_to(self, piece: bytes, number: int) -> bytes:
+        return self.answers[number]
+
+    def tell(self, news: bytes) -> None:
+        """Say something unasked to whoever listens, and return once it has arrived there."""
+        assert self._listening is not None
+        self._listening.sendall(news)
+        unread = bytearray(4)
+        while fcntl.ioctl(self._listening, termios.TIOCOUTQ, unread) or any(unread):
+            pass  # acknowledged by the other end's kernel
+
+    def _accept(self) -> None:
         while True:
             try:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
-            with peer:
-                for answer in self.answers:
-                    if not (piece := peer.recv(65536)):
-                        break
-                    self.heard.append(piece)
-                    peer.sendall(answer)
-                peer.recv(1)
+            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+
+    def _serve(self, peer: socket.socket) -> None:
+        with peer:
+            for number in range(len(self.answers)):
+                if not (piece := peer.recv(65536)):
+                    return
+                self.heard.append(piece)
+                if b"SUBSCRIBE" in piece:
+                    self._listening = peer.dup()
+                    peer.sendall(self.answer_to(piece, number))
+                    return
+                peer.sendall(self.answer_to(piece, number))
+            peer.recv(1)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -154,6 +175,42 @@ def test_the_primary_that_sentinel_names_is_asked_once_it_says_that_it_leads() -
 def test_a_server_that_sentinel_names_and_that_is_a_replica_is_not_written_to() -> None:
     found = told(write, SLAVE, b"+OK\r\n", named=NAMES)
     assert found == ("fail", ["connect", "whom Sentinel names is no primary: slave"], False)
+
+
+LISTENS = Manner(subscribes=True)
+SUBSCRIBED = b"*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n"
+SWITCHED = b"*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$1\r\nx\r\n"
+
+
+class Sentinel(Said):
+    """Says who leads on one connection, and that it has changed on the one that listens."""
+
+    def answer_to(self, piece: bytes, number: int) -> bytes:
+        return SUBSCRIBED if b"SUBSCRIBE" in piece else NAMES[0]
+
+
+def test_a_client_that_listens_leaves_a_primary_before_it_sends_more() -> None:
+    server, sentinel = Said(MASTER, b"$1\r\n7\r\n", b"$1\r\n8\r\n"), Sentinel(b"", b"")
+    places = Places({"n1": sentinel.address}, {"n1": server.address}, {"10.0.0.1:6379": "n1"})
+
+    async def twice() -> Any:
+        client = RedisClient(2.0, places, LISTENS)
+        await client.open(Target(server.address, node="n1"))
+        first = await client.read("k")
+        await asyncio.to_thread(sentinel.tell, SWITCHED)
+        try:
+            return first, await client.read("k")
+        except Failed as error:
+            return first, error.error, error.session_ended
+        finally:
+            await client.close()
+
+    try:
+        found = asyncio.run(twice())
+    finally:
+        server.close()
+        sentinel.close()
+    assert found == (7, ["connect", "another leads now"], True)
 
 
 def test_without_an_answer_of_sentinel_nothing_is_sent() -> None:

@@ -1,0 +1,273 @@
+"""MariaDB: one server, or a primary (the first node) with replicas on the others.
+
+Options have the vendor's names. ``--isolation`` is the level at which every transaction runs;
+``--innodb-snapshot-isolation`` decides what ``REPEATABLE READ`` is: with it a transaction that
+would change a row that has changed since its snapshot is refused, without it the change is made to
+the newer row, unseen. Clients write to the primary; what only reads goes there too, or, with
+``--reads any``, to the node that the client was opened on.
+
+What is claimed: of single statements that they are linearizable, of transactions what the level's
+name says in the literature. MariaDB's ``REPEATABLE READ`` without snapshot isolation is not
+repeatable read; ``--promise documented`` claims ``read-committed`` of it, and less of replicas.
+
+Where the programs come from: :mod:`systems.mariadb.install`. How a server comes to run:
+:mod:`systems.mariadb.server`. What the servers say: :mod:`systems.mariadb.members`. The client is
+that of all SQL databases: :mod:`systems.drivers.sql`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Final
+
+from harness.contract.client import Predicates, SystemClient, Target, Transactions
+from harness.contract.node import UNPRIVILEGED, Daemon, Node, Port
+from harness.contract.option import DOCUMENTED, PROMISE, SystemOption
+from harness.contract.roles import Role
+from harness.contract.system import FAITHFUL, FinalStates, Stage
+from harness.errors import NeedsError
+from systems.drivers.sql.client import ABILITIES, SqlClient
+from systems.drivers.sql.members import NotAnswered, final_states, leaders, on_all, wait_until
+from systems.drivers.sql.mysql import LEVELS, MARIADB
+from systems.drivers.sql.mysql_connection import MysqlConnection
+from systems.drivers.sql.mysqlwire import MysqlSpeaker
+from systems.drivers.sql.options import (
+    ANY,
+    PRIMARY,
+    READS,
+    SETTINGS,
+    TABLES,
+    settings_of,
+    values_of,
+)
+from systems.drivers.sql.tables import Tables
+from systems.mariadb import members, server
+from systems.mariadb.install import HINT, Programs, find_programs, read_version
+from systems.mariadb.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
+
+REPLICA: Final = "replica"
+ON, OFF = "on", "off"
+_STOP_TIMEOUT_S: Final = 30.0
+_MODELS: Final = {
+    "read-uncommitted": ("read-uncommitted",),
+    "read-committed": ("read-committed",),
+    "repeatable-read": ("repeatable-read",),
+    "serializable": ("serializable",),
+}
+
+
+class Mariadb:
+    """MariaDB, a primary and replicas.
+
+    Also ``Forms``, ``Stops``, ``Primaries``, ``Durability``, ``FinalState``, ``LogPatterns``,
+    ``Milestones``, ``ClockPath`` and ``Ports``.
+    """
+
+    name = "mariadb"
+    options: tuple[SystemOption, ...] = (
+        SystemOption(
+            name="isolation",
+            choices=tuple(LEVELS),
+            default="serializable",
+            help="isolation level of every transaction and statement",
+        ),
+        SystemOption(
+            name="innodb_snapshot_isolation",
+            choices=(OFF, ON),
+            default=OFF,
+            help="whether a change of a row that is newer than the snapshot is refused",
+        ),
+        SystemOption(
+            name="innodb_flush_log_at_trx_commit",
+            choices=("1", "0", "2"),
+            default="1",
+            help="whether a commit waits for the disk (1), or the system (2), or nothing (0)",
+        ),
+        SystemOption(
+            name="binary",
+            kind=Path,
+            default=None,
+            help="path of the program mariadbd (default: Debian's package)",
+        ),
+        READS,
+        TABLES,
+        SETTINGS,
+        PROMISE,
+    )
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = values_of(self.options, options)
+        self._isolation = str(self._options["isolation"])
+        self._reads_any = self._options["reads"] == ANY
+        self._tables = Tables(MARIADB, spread=int(self._options["tables"]))
+        self._settings = settings_of(self._options["settings"])
+        self._primary: str | None = None
+
+    @cached_property
+    def _programs(self) -> Programs:
+        asked = self._options["binary"]
+        return find_programs(None if asked is None else str(asked))
+
+    def speaker(self) -> MysqlSpeaker:
+        """An honest server, for the conformance kit."""
+        return MysqlSpeaker()
+
+    def abilities(self) -> Sequence[type]:
+        """All that SQL can do: everything but watches."""
+        return ABILITIES
+
+    def claims(self) -> Mapping[type, Sequence[str]]:
+        """Linearizable statements, transactions by their level; less of replicas if documented."""
+        single: tuple[str, ...] = ("linearizable",)
+        models = _MODELS[self._isolation]
+        if self._isolation == "repeatable-read":
+            if self._options["innodb_snapshot_isolation"] == ON:
+                models = ("snapshot-isolation",)
+            elif self._is_documented:
+                models = ("read-committed",)
+        if self._reads_any and self._is_documented:
+            single = models = ("read-committed",)
+        return {**dict.fromkeys(ABILITIES, single), Transactions: models, Predicates: models}
+
+    def not_durable(self) -> str | None:
+        """What the manual says of a log that is not flushed, where that is what is claimed."""
+        flush = self._options["innodb_flush_log_at_trx_commit"]
+        return (
+            f"innodb_flush_log_at_trx_commit={flush}"
+            if flush == "0" and self._is_documented
+            else None
+        )
+
+    @property
+    def _is_documented(self) -> bool:
+        return bool(self._options["promise"] == DOCUMENTED)
+
+    def versions(self) -> Mapping[str, str]:
+        """As ``mariadbd --version`` says; ``NeedsError`` if there is none."""
+        return {"mariadb": read_version(self._programs.server)}
+
+    def roles(self, nodes: Sequence[str]) -> Sequence[Role]:
+        """The first node is the primary, the others are its replicas."""
+        primary = Role(name=PRIMARY, nodes=tuple(nodes[:1]))
+        if len(nodes) == 1:
+            return (primary,)
+        return (primary, Role(name=REPLICA, nodes=tuple(nodes[1:])))
+
+    def install(self, node: Node, role: str) -> None:
+        """Prove that the server runs on ``node``; ``NeedsError`` says what is missing."""
+        try:  # here, in a worker thread: an import later would hold up the clients' loop
+            importlib.import_module("pymysql")
+        except ImportError as error:
+            wanted = "pip install 'polygraph-db[mariadb]'"
+            raise NeedsError(f"MariaDB's client needs PyMySQL: {error}", wanted) from error
+        program = str(self._programs.server)
+        version = [program, "--no-defaults", "--version"]
+        done = node.run(version, check=False, user=UNPRIVILEGED)
+        if done.exit_code != 0:
+            said = done.stderr.decode("utf-8", "replace").strip()[:200]
+            raise NeedsError(f"{node.name}: {program} does not run there: {said}", HINT)
+
+    def start(self, stage: Stage, node: Node, role: str) -> Sequence[Daemon]:
+        """Start the server with the data that it has, or with none."""
+        self._primary = stage.cluster.nodes[0].reach(server.PORT, "client")
+        if not server.is_made(node):
+            server.make(node, self._programs)
+        number = 1 + [each.name for each in stage.cluster.nodes].index(node.name)
+        settings = {
+            "transaction-isolation": LEVELS[self._isolation].replace(" ", "-"),
+            **{
+                name: str(self._options[name]).upper()
+                for name in ("innodb_snapshot_isolation", "innodb_flush_log_at_trx_commit")
+            },
+        }
+        if len(stage.cluster.nodes) > 1:
+            settings |= {"log-bin": "binlog", "log-slave-updates": "ON"}
+            settings |= {"read-only": "ON"} if role == REPLICA else {}
+        argv = server.argv(node, self._programs, number, {**settings, **self._settings})
+        return [node.start(argv, name="mariadb", user=UNPRIVILEGED)]
+
+    def form(self, stage: Stage, timeout_s: float) -> None:
+        """Have the replicas follow the primary."""
+        primary, *replicas = stage.cluster.nodes
+        wait_until(
+            lambda: {
+                name: str(each)
+                for name, each in on_all(stage.cluster, members.is_leading).items()
+                if isinstance(each, NotAnswered)
+            },
+            *(stage.cluster, stage.daemons, timeout_s, "mariadb"),
+        )
+        for node in replicas:
+            members.follow(node, primary)
+
+    def ready(self, stage: Stage, timeout_s: float) -> None:
+        """Return once one server takes writes and the others have replicated the last one."""
+        wait_until(
+            lambda: members.unready(stage.cluster, self._tables),
+            *(stage.cluster, stage.daemons, timeout_s, "mariadb"),
+        )
+
+    def stop(self, stage: Stage, node: Node, role: str) -> None:
+        """SIGTERM: open transactions are rolled back, and the server ends."""
+        stage.terminate(node.name, _STOP_TIMEOUT_S, role)
+
+    def stop_statuses(self, role: str) -> Sequence[int]:
+        """0: shut down."""
+        return (0,)
+
+    def client(self, op_timeout_s: float) -> SystemClient:
+        """A client with all abilities, not yet open."""
+        level = LEVELS[self._isolation]
+        connect = partial(
+            MysqlConnection.connect,
+            parameters={"user": server.USER, "database": server.DATABASE},
+            set_up=(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}",),
+        )
+        return SqlClient(
+            MARIADB,
+            connect,
+            op_timeout_s,
+            tables=self._tables,
+            level=self._isolation,
+            write_to=self._primary_for,
+            read_from=str if self._reads_any else None,
+        )
+
+    def _primary_for(self, target: Target) -> str:
+        """Where a client of a node writes."""
+        return self._primary or str(target)
+
+    def primaries(self, stage: Stage, role: str) -> Sequence[str]:
+        """Nodes of that role whose server says that it takes writes."""
+        found = leaders(stage.cluster, members.is_leading)
+        return [name for name in found if name in stage.role(role).nodes]
+
+    def ports(self) -> Sequence[Port]:
+        """Clients and replicas connect to the same port."""
+        return server.PORTS
+
+    def final_states(self, stage: Stage, timeout_s: float) -> FinalStates:
+        """Every server's own rows."""
+        return final_states(members.ask, stage.cluster, timeout_s, self._tables)
+
+    def log_patterns(self) -> Mapping[str, Sequence[str]]:
+        """Failed assertions, signals that it got, broken pages."""
+        return LOG_PATTERNS
+
+    def expected_lines(self) -> Mapping[str, Sequence[str]]:
+        """None: what a fault leaves in the log is no panic."""
+        return EXPECTED_LINES
+
+    def milestones(self) -> Mapping[str, Sequence[str]]:
+        """Recoveries, replicas that begin to replicate."""
+        return MILESTONES
+
+    def clock_path(self) -> str:
+        """Reads by libc, waits relative."""
+        return FAITHFUL
+
+
+SYSTEMS = {"mariadb": Mariadb}

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from harness.contract.node import Cluster, Node
 from harness.contract.system import Stage, System
+from harness.history.effects import Ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,4 +69,13 @@ class Admin(Protocol):
 
         A refusal that is normal is an :class:`Outcome`; raises where nobody answers in time.
         """
+        ...
+
+
+@runtime_checkable
+class EndsByAdmin(Protocol):
+    """An :class:`Admin` some of whose actions end processes of the system, which is no crash."""
+
+    def admin_ends(self, stage: Stage, node: Node, action: str) -> Sequence[Ended]:
+        """What ``administer`` may end, and how; nothing is done yet."""
         ...

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Final, cast
 
-from harness.contract.action import Admin, Outcome
+from harness.contract.action import Admin, EndsByAdmin, Outcome
 from harness.contract.node import Cluster
 from harness.contract.option import SystemOption
 from harness.contract.system import Stage, System
 from harness.errors import unknown_name
+from harness.history.effects import Effects
 from nemeses.targets import live_daemons
 
 TIMEOUT_S: Final = 5.0
@@ -65,6 +66,13 @@ class AdminAction:
         known = list(cast(Admin, stage.system).admin_actions())
         action = plan.get("action") or known[plan["number"] % len(known)]
         return [target], {"action": action, "what": f"{target}: {action}"}
+
+    def effects(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Effects:
+        """What the system says that this ends; else there are none."""
+        if not isinstance(stage.system, EndsByAdmin):
+            return Effects()
+        node = stage.cluster.node(targets[0])
+        return Effects(ends=tuple(stage.system.admin_ends(stage, node, detail["action"])))
 
     def act(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Outcome:
         """Ask for it, once."""

@@ -36,9 +36,11 @@ from systems.drivers.sql.mysql_connection import MysqlConnection
 from systems.drivers.sql.mysqlwire import MysqlSpeaker
 from systems.drivers.sql.options import (
     ANY,
+    APPEND_BY,
     PRIMARY,
     READS,
     SETTINGS,
+    STATEMENT,
     TABLES,
     settings_of,
     values_of,
@@ -94,6 +96,7 @@ class Mariadb:
         ),
         READS,
         TABLES,
+        APPEND_BY,
         SETTINGS,
         PROMISE,
     )
@@ -232,6 +235,7 @@ class Mariadb:
             op_timeout_s,
             tables=self._tables,
             level=self._isolation,
+            appends=self._options["append_by"] == STATEMENT,
             write_to=self._primary_for,
             read_from=str if self._reads_any else None,
         )

@@ -25,7 +25,13 @@ def ask(node: Node, sql: str, timeout_s: float = 2.0) -> Sequence[Sequence[Any]]
     limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), max(1, timeout_s))
     try:
         connection = pymysql.connect(
-            host=host, port=port, user=ROOT, database=DATABASE, autocommit=True, **limits
+            host=host,
+            port=port,
+            user=ROOT,
+            database=DATABASE,
+            autocommit=True,
+            ssl_disabled=True,
+            **limits,
         )
         with closing(connection), connection.cursor() as cursor:
             cursor.execute(sql)

@@ -25,20 +25,24 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
+from harness.contract.action import Outcome
 from harness.contract.client import Predicates, SystemClient, Target, Transactions
 from harness.contract.node import UNPRIVILEGED, Daemon, Node, Port
 from harness.contract.option import DOCUMENTED, PROMISE, SystemOption
 from harness.contract.roles import Role
 from harness.contract.system import FAITHFUL, FinalStates, Stage
 from harness.errors import NeedsError, UsageError
+from harness.history.effects import Ended
 from systems.drivers.sql.client import ABILITIES, SqlClient
 from systems.drivers.sql.libpq import PgConnection
 from systems.drivers.sql.members import final_states, leaders, wait_until
 from systems.drivers.sql.options import (
     ANY,
+    APPEND_BY,
     PRIMARY,
     READS,
     SETTINGS,
+    STATEMENT,
     TABLES,
     settings_of,
     values_of,
@@ -46,9 +50,10 @@ from systems.drivers.sql.options import (
 from systems.drivers.sql.pgwire import PgSpeaker
 from systems.drivers.sql.postgresql import LEVELS, POSTGRESQL
 from systems.drivers.sql.tables import Tables
-from systems.postgresql import members, server
+from systems.postgresql import members, promotion, server
 from systems.postgresql.install import HINT, find_programs, read_version
 from systems.postgresql.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
+from systems.postgresql.promotion import AFTER, BEFORE, Leadership, Promotion
 
 STANDBY: Final = "standby"
 _STOP_TIMEOUT_S: Final = 20.0
@@ -63,8 +68,8 @@ _MODELS: Final = {
 class Postgresql:
     """PostgreSQL, a primary and streaming standbys.
 
-    Also ``Stops``, ``Primaries``, ``Durability``, ``FinalState``, ``LogPatterns``, ``Milestones``,
-    ``ClockPath`` and ``Ports``.
+    Also ``Stops``, ``Primaries``, ``Durability``, ``Admin``, ``EndsByAdmin``, ``FinalState``,
+    ``LogPatterns``, ``Milestones``, ``ClockPath`` and ``Ports``.
     """
 
     name = "postgresql"
@@ -86,8 +91,15 @@ class Postgresql:
             default="",
             help="which standbys a commit waits for, as PostgreSQL spells it: 'ANY 1 (n2, n3)'",
         ),
+        SystemOption(
+            name="fencing",
+            choices=(BEFORE, AFTER),
+            default=BEFORE,
+            help="whether the old primary is stopped before another is promoted, or seconds after",
+        ),
         READS,
         TABLES,
+        APPEND_BY,
         SystemOption(
             name="binary",
             kind=Path,
@@ -109,8 +121,8 @@ class Postgresql:
                 "--isolation repeatable-read",
             )
         self._tables = Tables(POSTGRESQL, spread=int(self._options["tables"]))
-        self._primary: str | None = None
-        self._addresses: dict[str, str] = {}
+        self._leadership = Leadership()
+        self._promotion = Promotion(self._leadership, str(self._options["fencing"]))
         self._settings = {
             "synchronous_commit": str(self._options["synchronous_commit"]),
             "synchronous_standby_names": str(self._options["synchronous_standby_names"]),
@@ -174,17 +186,29 @@ class Postgresql:
             raise NeedsError(f"{node.name}: {program} does not run there: {said}", HINT)
 
     def start(self, stage: Stage, node: Node, role: str) -> Sequence[Daemon]:
-        """Start the server with the data that it has; a new standby copies the primary's first."""
-        if self._primary is None:
-            self._primary = stage.cluster.nodes[0].name
-        self._addresses[node.name] = node.reach(server.PORT, "client")
+        """Start the server with the data that it has; a standby without any copies the primary's.
+
+        So does a primary of before, when another was promoted while it was away.
+        """
+        primary = self._primary_of(stage)
+        self._leadership.note(node)
+        has_strayed = not server.is_standby(node) or node.name in self._promotion.strayed
+        if primary.name != node.name and server.is_made(node) and has_strayed:
+            server.forget(node)
         if not server.is_made(node):
-            if role == PRIMARY:
+            if node.name == primary.name:
                 server.make(node, self._programs)
             else:
-                server.copy(node, stage.cluster.node(self._primary), self._programs)
+                server.copy(node, primary, self._programs)
         argv = server.argv(node, self._programs, self._settings)
         return [node.start(argv, name="postgres", user=UNPRIVILEGED)]
+
+    def _primary_of(self, stage: Stage) -> Node:
+        """Who leads; the first node at first. Waits while that is being changed."""
+        with self._leadership.moving:
+            if self._leadership.primary is None:
+                self._leadership.primary = stage.cluster.nodes[0].name
+            return stage.cluster.node(self._leadership.primary)
 
     def ready(self, stage: Stage, timeout_s: float) -> None:
         """Return once one server takes writes and the others have replayed the last one."""
@@ -222,13 +246,26 @@ class Postgresql:
             op_timeout_s,
             tables=self._tables,
             level=self._isolation,
+            appends=self._options["append_by"] == STATEMENT,
             write_to=self._primary_for,
             read_from=str if self._reads_any else None,
         )
 
     def _primary_for(self, target: Target) -> str:
-        """Where a client of a node writes: to the primary, as far as is known."""
-        return self._addresses.get(self._primary or "", str(target))
+        """Where a client of a node writes: to the primary, as far as is known there."""
+        return self._leadership.address_for(target.node) or str(target)
+
+    def admin_actions(self) -> Sequence[str]:
+        """``checkpoint``, ``vacuum`` and ``promote``."""
+        return promotion.ACTIONS
+
+    def administer(self, stage: Stage, node: Node, action: str, timeout_s: float) -> Outcome:
+        """One request to one server; a promotion is several, and takes some seconds."""
+        return promotion.administer(self._promotion, stage, node, action)
+
+    def admin_ends(self, stage: Stage, node: Node, action: str) -> Sequence[Ended]:
+        """A promotion stops the old primary."""
+        return self._promotion.ends(stage, node) if action == promotion.PROMOTE else ()
 
     def primaries(self, stage: Stage, role: str) -> Sequence[str]:
         """Nodes of that role whose server says that it takes writes."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.contract.node import Cluster, Node, split_address
 from systems.drivers.sql.members import NotAnswered, make_tables, on_all
 from systems.drivers.sql.tables import Tables
+from systems.postgresql import server
 from systems.postgresql.server import DATABASE, PORT, SUPERUSER
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ def _connected(node: Node, timeout_s: float) -> psycopg.Connection[tuple[Any, ..
 def is_leading(node: Node) -> bool:
     """Whether the server on ``node`` takes writes."""
     return bool(ask(node, "SELECT NOT pg_is_in_recovery()")[0][0])
+
+
+def follow(node: Node, primary: Node) -> None:
+    """Have the standby on ``node`` follow another primary, from now on."""
+    wanted = server.conninfo(node, primary)
+    ask(node, f"ALTER SYSTEM SET primary_conninfo = '{wanted}'")
+    ask(node, "SELECT pg_reload_conf()")
 
 
 def unready(cluster: Cluster, tables: Tables) -> Mapping[str, str]:

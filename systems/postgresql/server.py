@@ -67,11 +67,15 @@ def copy(node: Node, primary: Node, programs: Path) -> None:
             time.sleep(_COPY_RETRY_S)
 
 
-def follow(node: Node, primary: Node) -> None:
-    """From its next start on the server on ``node`` follows ``primary``."""
-    setting = f"primary_conninfo = '{conninfo(node, primary)}'\n"
-    script = 'touch "$1/standby.signal" && printf %s "$2" >> "$1/postgresql.auto.conf"'
-    node.run(["sh", "-c", script, "sh", data_of(node), setting], user=UNPRIVILEGED)
+def is_standby(node: Node) -> bool:
+    """Whether the server on ``node`` would start as one that follows."""
+    signal = ["test", "-e", f"{data_of(node)}/standby.signal"]
+    return node.run(signal, check=False, user=UNPRIVILEGED).exit_code == 0
+
+
+def forget(node: Node) -> None:
+    """Take the data folder away: what is in it is another history than the primary's."""
+    node.run(["rm", "-rf", data_of(node)], user=UNPRIVILEGED)
 
 
 def conninfo(node: Node, primary: Node) -> str:

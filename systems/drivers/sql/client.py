@@ -51,16 +51,20 @@ class SqlClient:
         *,
         tables: Tables,
         level: str,
+        appends: bool = True,
         write_to: Route = str,
         read_from: Route | None = None,
     ) -> None:
-        """``level`` is an isolation level as options spell it; ``read_from``: where reads go."""
+        """``level`` is an isolation level as options spell it; ``read_from``: where reads go.
+
+        ``appends``: whether its transactions append by one statement.
+        """
         self._writes = Session(dialect, connect, op_timeout_s)
         self._reads = self._writes
         if read_from is not None:
             self._reads = Session(dialect, connect, op_timeout_s)
         self._write_to, self._read_from = write_to, read_from
-        self._put_together(tables, dialect.levels[level])
+        self._put_together(tables, dialect.levels[level], appends)
 
     async def open(self, target: Target, /) -> None:
         """Remember where to go; nothing is sent before the first statement."""
@@ -74,13 +78,13 @@ class SqlClient:
         await self._writes.close()
         await self._reads.close()
 
-    def _put_together(self, tables: Tables, level: str) -> None:
+    def _put_together(self, tables: Tables, level: str, appends: bool) -> None:
         writes, reads = self._writes, self._reads
         registers = SqlRegisters(writes, reads, tables)
         self.read, self.write = registers.read, registers.write
         self.compare_and_set = registers.compare_and_set
 
-        transactions = SqlTransactions(writes, reads, tables, level)
+        transactions = SqlTransactions(writes, reads, tables, level, appends=appends)
         self.begin = transactions.begin
 
         sets, counters = SqlSets(writes, reads, tables), SqlCounters(writes, reads, tables)

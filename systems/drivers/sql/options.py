@@ -22,6 +22,14 @@ TABLES: Final = Option(
 SETTINGS: Final = Option(
     name="settings", many=True, help="further settings of the servers, NAME=VALUE"
 )
+STATEMENT, GET_AND_PUT = "statement", "get-and-put"
+
+APPEND_BY: Final = Option(
+    name="append_by",
+    choices=(STATEMENT, GET_AND_PUT),
+    default=STATEMENT,
+    help="how a transaction appends: by one statement, or by reading the list and writing it back",
+)
 
 
 def values_of(options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,10 +23,20 @@ class SqlTransactions:
     """The abilities ``Transactions`` and ``Predicates``.
 
     ``level`` is what SQL calls the isolation level. Those that only read go over ``reads``.
+    ``appends``: whether they append by one statement.
     """
 
-    def __init__(self, writes: Session, reads: Session, tables: Tables, level: str) -> None:
+    def __init__(
+        self,
+        writes: Session,
+        reads: Session,
+        tables: Tables,
+        level: str,
+        *,
+        appends: bool = True,
+    ) -> None:
         dialect = writes.dialect
+        self._kind = AppendingSqlTransaction if appends else SqlTransaction
         self._writes, self._reads, self._tables = writes, reads, tables
         self._begin = dialect.begin.format(level=level)
         self._begin_read_only = dialect.begin_read_only.format(level=level)
@@ -34,8 +44,8 @@ class SqlTransactions:
     async def begin(self, *, read_only: bool = False) -> SqlTransaction:
         """Begin a transaction, without a request; all it sends shares one operation's time."""
         if read_only:
-            return SqlTransaction(self._reads, self._tables, self._begin_read_only, changes=False)
-        return SqlTransaction(self._writes, self._tables, self._begin)
+            return self._kind(self._reads, self._tables, self._begin_read_only, changes=False)
+        return self._kind(self._writes, self._tables, self._begin)
 
 
 class SqlTransaction:
@@ -91,13 +101,6 @@ class SqlTransaction:
         async with self._step():
             name, text = stored(key), stored(value)
             await self._send(self._tables.upsert(self._tables.holding(name)), [name, text])
-
-    async def append(self, key: Any, element: Any) -> None:
-        """Make the list ``key`` longer when this commits, by one statement."""
-        async with self._step():
-            name, text = stored(key), stored(element)
-            sql = self._tables.append(self._tables.holding(name))
-            await self._send(sql, [name, f"[{text}]", f",{text}]"])
 
     async def delete(self, key: Any) -> None:
         """Remove ``key`` when this commits."""
@@ -169,3 +172,14 @@ class SqlTransaction:
         self._finished = True
         if self._begun and not await self._session.roll_back(self._deadline):
             raise Failed(["rollback", "the connection was lost"], session_ended=True)
+
+
+class AppendingSqlTransaction(SqlTransaction):
+    """One that appends by one statement."""
+
+    async def append(self, key: Any, element: Any) -> None:
+        """Make the list ``key`` longer when this commits, by one statement."""
+        async with self._step():
+            name, text = stored(key), stored(element)
+            sql = self._tables.append(self._tables.holding(name))
+            await self._send(sql, [name, f"[{text}]", f",{text}]"])

@@ -29,12 +29,36 @@ fi
 mkdir "$copy/tmp" "$copy/tree"
 git ls-files -z --cached --others --exclude-standard |
   while IFS= read -r -d '' file; do [ -e "$file" ] && printf '%s\0' "$file"; done |
-  tar --null --files-from=- -cf - | tar -xf - -C "$copy/tree"
-/usr/bin/python3 -m venv "$copy/venv"
-# What the tests of this group import: no browser, no linters, and modules are compiled when used.
-"$copy/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
-  -c constraints.txt -e "$copy/tree[local,docker,ssh,etcd,plots,zstd,uvloop,web,fast]" \
-  build hatchling httpx2 hypothesis jsonschema junitparser pytest pytest-timeout pyyaml
+  tar --format=posix --null --files-from=- -cf - | tar -xf - -C "$copy/tree"
+# What root's Python and numba have compiled of the sources comes along, and is not compiled again: it
+# counts where its source is as old to the nanosecond. Tests that run meanwhile may add to it.
+packed() { # words of tar...
+  tar --format=posix --warning=no-file-changed --warning=no-file-removed "$@" -cf - || [ $? = 1 ]
+}
+find harness checkers workloads nemeses systems -path '*/__pycache__/*' \
+  \( -name '*.pyc' -o -name '*.nbi' -o -name '*.nbc' \) -print0 |
+  packed --null --files-from=- --ignore-failed-read | tar -xf - -C "$copy/tree"
+
+version() { "$1" -c 'import sys; print("python%d.%d" % sys.version_info[:2])'; }
+python=$(version /usr/bin/python3)
+if [ "$python" = "$(version .venv/bin/python)" ]; then
+  # The packages of root's environment, without what these tests never import: to install them again
+  # takes longer than many a test.
+  /usr/bin/python3 -m venv --without-pip "$copy/venv"
+  packed -C ".venv/lib/$python" --exclude=site-packages/playwright --exclude='*mypy*' site-packages |
+    tar -xf - -C "$copy/venv/lib/$python"
+  scripts=$(grep -lI -d skip "^#!.*$PWD/.venv/bin/python" .venv/bin/*)
+  cp $scripts "$copy/venv/bin"
+  { grep -lI -d skip "^#!" "$copy/venv/bin"/*; ls -d "$copy/venv/lib/$python/site-packages"/*.pth \
+    "$copy/venv/lib/$python"/site-packages/*.dist-info/direct_url.json; } |
+    xargs sed -i "s|$PWD/.venv|$copy/venv|g; s|$PWD|$copy/tree|g"
+else
+  /usr/bin/python3 -m venv "$copy/venv"
+  # No browser, no linters, and modules are compiled when used.
+  "$copy/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
+    -c constraints.txt -e "$copy/tree[local,docker,ssh,etcd,postgresql,plots,zstd,uvloop,web,fast]" \
+    build hatchling httpx2 hypothesis jsonschema junitparser pytest pytest-timeout pyyaml
+fi
 chown -R $user:$user "$copy"
 cd "$copy/tree"
 as_user "$copy/venv/bin/python" -m pytest -m userns -p no:cacheprovider

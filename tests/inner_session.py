@@ -7,15 +7,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.groups import LIMIT_S
+
 TESTS = Path(__file__).parent
 
 
 def session(
-    folder: Path, source: str, *words: str, allowed: str = "# none\n", **twins: str
+    folder: Path,
+    source: str,
+    *words: str,
+    allowed: str = "# none\n",
+    limit_s: float = LIMIT_S,
+    **twins: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run pytest there with these words; environment variables as keyword arguments."""
+    """Run pytest there with these words; environment variables as keyword arguments.
+
+    ``limit_s`` is that of a quick test there.
+    """
+    conftest = (TESTS / "conftest.py").read_text("utf-8")
+    assert "Haste()" in conftest
     for name, text in (
-        ("conftest.py", (TESTS / "conftest.py").read_text("utf-8")),
+        ("conftest.py", conftest.replace("Haste()", f"Haste({limit_s})")),
         ("allowed-skips.txt", allowed),
         ("test_it.py", source),
     ):

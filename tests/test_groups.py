@@ -36,7 +36,7 @@ def test_of_places(where):
     assert where
 '''
 SLOW = '''
-"""One test takes too long, another only the first time."""
+"""One test takes too long, another only the first time: over twice LIMIT_S here."""
 import time
 
 imported = []
@@ -47,14 +47,18 @@ def spend(seconds):
         pass
 
 def test_that_is_slow():
-    spend(2.2)
+    spend(0.7)
 
 def test_that_is_slow_once():
     if not imported:
         imported.append("something large")
-        spend(2.2)
+        spend(0.7)
     assert imported
 '''
+
+
+LIMIT_S = 0.3
+"""Of these sessions: it is the processor's time that they use up."""
 
 
 @pytest.mark.parametrize("marks", [frozenset[str](), frozenset({"slow"}), *map(frozenset, ALONE)])
@@ -90,7 +94,7 @@ def test_elsewhere_a_test_may_take_its_time(tmp_path: Path) -> None:
 def test_a_test_that_is_slow_without_saying_so_fails(
     tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
-    done = session(tmp_path, SLOW, *workers, "--group", "quick")
+    done = session(tmp_path, SLOW, *workers, "--group", "quick", limit_s=LIMIT_S)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert "test_it.py::test_that_is_slow took " in done.stdout
     assert "make it faster, or mark it slow" in done.stdout

@@ -4,7 +4,8 @@ A thread that has just written a fresh key reads that key's group, in random ord
 transaction; one that has not either reads the group of a key that another thread wrote last, or
 writes a fresh key. So a group is read while its keys are being written, which is when two readers
 can see two of the writes in different orders. After jepsen.tests.long-fork, with its group size
-of 2. Values are ``[["w", 7, 1]]`` and ``[["r", 6, null], ["r", 7, null]]``.
+of 2. A share of the reads is held open between its steps (:mod:`workloads.holding`). Values are
+``[["w", 7, 1]]`` and ``[["r", 6, null], ["r", 7, null]]``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Generator, invoke, lift
 from harness.history.operation import Operation, Process
+from workloads.holding import OPTIONS as HOLDING
+from workloads.holding import Holding
 from workloads.kit import Draw, draws, whole, with_last
 from workloads.micro_operations import MicroOperation, carry_out, greatest_key, reads_of
 
@@ -42,10 +45,11 @@ class LongFork:
     checkers = ("long-fork",)
     model = "long-fork"
     independent = False
-    options: ClassVar[tuple[SystemOption, ...]] = (GROUP_SIZE,)
+    options: ClassVar[tuple[SystemOption, ...]] = (GROUP_SIZE, *HOLDING)
 
     def __init__(self, options: WorkloadOptions) -> None:
         self._group_size = GROUP_SIZE.of(options, self.name)
+        self._holding = Holding.of(options, self.name)
         self._last_key = -1
 
     async def setup(self, client: Transactions) -> None:
@@ -66,7 +70,8 @@ class LongFork:
         return invoke(WRITE, [["w", next_key, 1]]), Written(next_key + 1, unread)
 
     def _read(self, key: int, draw: Draw) -> Operation:
-        return invoke(READ, draw.random.shuffled(self._group(key // self._group_size)))
+        asked = invoke(READ, draw.random.shuffled(self._group(key // self._group_size)))
+        return self._holding.some(asked, self._group_size, draw.random)
 
     def _group(self, number: int) -> list[MicroOperation]:
         return reads_of(range(number * self._group_size, (number + 1) * self._group_size))

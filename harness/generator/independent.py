@@ -58,7 +58,9 @@ class Keyed(Wrapper, frozen=True, gc=False):
         if inner.type in (SLEEP, LOG):
             return inner, Keyed(step[1], self.key, self.operations, self.infos)
         value = [self.key, inner.value]
-        operation = Operation(-1, inner.time, inner.process, inner.type, inner.f, value)
+        operation = Operation(
+            -1, inner.time, inner.process, inner.type, inner.f, value, extra=inner.extra
+        )
         left = self.operations - 1 if self.operations > 0 else UNLIMITED
         return operation, Keyed(step[1], self.key, left, self.infos)
 

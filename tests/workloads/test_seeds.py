@@ -35,10 +35,10 @@ DRAWN: dict[str, str] = {
     "list-append": "4e57697147b80b1b",
     "lock": "df3301ef117196bb",
     "log": "8bdb2ddad4a0cef0",
-    "long-fork": "b872991ef21947ea",
+    "long-fork": "c02f7d03ecce1d04",
     "mini-transactions": "353e26ea6e89e69e",
     "monotonic": "1dcf76c1931b6bc0",
-    "predicates": "e09d64f04c228b8a",
+    "predicates": "ce26b044f86cebce",
     "queue": "34fa1aef040d2b52",
     "register": "e4c52f54a14a83ec",
     "rw-register": "e68beb07a451e2ff",
@@ -47,7 +47,7 @@ DRAWN: dict[str, str] = {
     "torn": "34f725cf15c94d49",
     "unique-ids": "66ea08bc147b0b14",
     "watch": "616a1daeaf05e1f2",
-    "write-skew": "3f5d48cb90ae556b",
+    "write-skew": "10e429bd989507fa",
 }
 """By workload, of 600 operations and the final ones by erratic clients."""
 

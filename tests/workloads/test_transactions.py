@@ -242,3 +242,34 @@ def test_a_transactions_own_append_is_used_and_told() -> None:
     asked = Operation(0, 0, 0, "invoke", "txn", [["append", 1, 7]])
     assert asyncio.run(workload.invoke(client, asked)).value == [["append", 1, 7]]
     assert transaction.done[-2:] == [("append", "list-append-1", 7), ("commit",)]
+
+
+@pytest.mark.parametrize("name", ["write-skew", "long-fork", "predicates"])
+def test_a_share_of_transactions_is_held_and_none_where_that_is_not_wanted(name: str) -> None:
+    def drawn(**extra: Any) -> list[Operation]:
+        work = limit(600, made(name, 12, **extra).generator())
+        return invocations(simulate(work, perfect, seed=1, concurrency=12))
+
+    held = [op for op in drawn(held_share=0.5, held_s=3.0) if op.extra]
+    assert 60 < len(held) < 400
+    for op in held:
+        steps = op.value[1] if name == "predicates" else op.value
+        pauses = (op.extra or {})["pauses_s"]
+        assert len(pauses) == len(steps) > 1
+        assert pauses[0] == 0
+        assert 0 < sum(pauses) <= 3.01
+    assert not any(op.extra for op in drawn(held_share=0.0))
+
+
+def test_a_predicate_that_is_asked_twice_waits_in_between() -> None:
+    async def go() -> tuple[Operation, float]:
+        store, workload = TransactionalStore(), made("predicates", 12)
+        value = [3, [["rp", "true", None], ["rp", "true", None]]]
+        operation = Operation(0, 0, 3, "invoke", "txn", value, extra={"pauses_s": [0.0, 0.05]})
+        begun = asyncio.get_running_loop().time()
+        done = await workload.invoke(store, operation)
+        return done, asyncio.get_running_loop().time() - begun
+
+    done, took = asyncio.run(go())
+    assert done.value == [3, [["rp", "true", {}], ["rp", "true", {}]]]
+    assert took >= 0.05

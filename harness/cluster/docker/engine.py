@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +39,7 @@ _SOCKETS = ("/var/run/docker.sock", "{runtime}/docker.sock", "{home}/.docker/run
 def connect(base_url: str | None = None, *, timeout_s: int = _TIMEOUT_S) -> Any:
     """A low-level client of the engine that answers; ``NeedsError`` says why none does."""
     try:
-        import docker
+        docker = _sdk(base_url)
     except ImportError as error:
         raise NeedsError(f"the docker provider needs the SDK: {error}", EXTRA_HINT) from error
     url = base_url or find()
@@ -54,6 +55,30 @@ def connect(base_url: str | None = None, *, timeout_s: int = _TIMEOUT_S) -> Any:
     except Exception as error:
         raise _unreachable(url, error) from error
     return client
+
+
+def _sdk(base_url: str | None) -> Any:
+    """The SDK, without paramiko where no engine can be meant that is reached by ssh.
+
+    It would be imported just in case, and takes longer than all the rest.
+    """
+    modules: dict[str, Any] = sys.modules
+    leave_out = "paramiko" not in modules and not _may_be_reached_by_ssh(base_url)
+    if leave_out:
+        modules["paramiko"] = None  # as if it were not installed
+    try:
+        import docker
+    finally:
+        if leave_out:
+            del modules["paramiko"]
+    return docker
+
+
+def _may_be_reached_by_ssh(base_url: str | None) -> bool:
+    if url := base_url or os.environ.get("DOCKER_HOST"):
+        return url.startswith("ssh:")
+    settings = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
+    return "DOCKER_CONTEXT" in os.environ or Path(settings, "config.json").exists()
 
 
 def find() -> str:

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
 
 from harness.serve.app import application
 from tests.accessibility import serious_faults, without_visible_focus
+from tests.browsing import running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def put_run(store: Path, name: str, valid: Any, nemesis: str) -> Path:
@@ -61,19 +54,21 @@ def address(store: Path) -> Iterator[str]:
     listener.close()
 
 
-@pytest.fixture
-def page(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A page whose console must stay clean."""
-    from playwright.sync_api import sync_playwright
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running() as browser:
+        yield browser
 
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A page whose console must stay clean."""
     said: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        made = browser.new_page(color_scheme=getattr(request, "param", "light"))
-        made.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-        made.on("pageerror", lambda error: said.append(str(error)))
-        yield made
-        browser.close()
+    made = browser.new_page(color_scheme=getattr(request, "param", "light"))
+    made.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    made.on("pageerror", lambda error: said.append(str(error)))
+    yield made
+    made.close()
     assert said == []
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
@@ -18,10 +17,12 @@ import uvicorn
 from harness.report import render
 from harness.serve.app import application
 from harness.soak.page import write_page
+from tests.browsing import running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 GENERATOR = Path(__file__).parents[1] / "report" / "conftest.py"
 TOKEN = "the-very-token"
 OURS = "etcd/register/20261120T100000-aaaaaa"
@@ -99,21 +100,25 @@ def complaints() -> list[str]:
     return []
 
 
-@pytest.fixture
-def page(request: pytest.FixtureRequest, address: str, complaints: list[str]) -> Iterator[Any]:
-    """A page of a visitor who has entered with the token."""
-    from playwright.sync_api import sync_playwright
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running() as browser:
+        yield browser
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        made = browser.new_page(
-            color_scheme=getattr(request, "param", "light"), reduced_motion="reduce"
-        )
-        made.goto(f"{address}/?token={TOKEN}")
-        made.on("console", lambda message: complaints.append(message.text))
-        made.on("pageerror", lambda error: complaints.append(str(error)))
-        yield made
-        browser.close()
+
+@pytest.fixture
+def page(
+    request: pytest.FixtureRequest, browser: Browser, address: str, complaints: list[str]
+) -> Iterator[Page]:
+    """A page of a visitor who has entered with the token."""
+    made = browser.new_page(
+        color_scheme=getattr(request, "param", "light"), reduced_motion="reduce"
+    )
+    made.goto(f"{address}/?token={TOKEN}")
+    made.on("console", lambda message: complaints.append(message.text))
+    made.on("pageerror", lambda error: complaints.append(str(error)))
+    yield made
+    made.close()
 
 
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -12,18 +12,12 @@ import pytest
 from harness.soak.book import Entry, Settings
 from harness.soak.page import write_page
 from harness.soak.summary import summarize
+from tests.browsing import running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WHY = "reads: all 12 ok reads saw nothing, so no write was ever observed"
 
 
@@ -74,9 +68,14 @@ def address(tmp_path: Path) -> str:
     return write_page(folder, summary).as_uri()
 
 
-def opened(playwright: Any, address: str, **wishes: Any) -> tuple[Any, list[str]]:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running() as browser:
+        yield browser
+
+
+def opened(browser: Browser, address: str, **wishes: Any) -> tuple[Any, list[str]]:
     """A page with the network off, and whatever its console says that it should not."""
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
     context = browser.new_context(offline=True, **wishes)
     page = context.new_page()
     complaints: list[str] = []
@@ -87,40 +86,38 @@ def opened(playwright: Any, address: str, **wishes: Any) -> tuple[Any, list[str]
     return page, complaints
 
 
-def test_runs_are_filtered_and_their_reports_opened_with_a_clean_console(address: str) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        page, complaints = opened(playwright, address)
-        rows = page.locator("tbody tr:visible")
-        assert rows.count() == 6
-        assert page.locator("#tally").text_content() == "6 of 6 runs"
-        page.get_by_label("passed").uncheck()
-        page.get_by_label("infrastructure").uncheck()
-        assert rows.count() == 3
-        page.locator("#search").fill("STALE-read 1006")
-        assert rows.count() == 1
-        assert page.locator("#tally").text_content() == "1 of 6 runs"
-        page.locator("#search").fill("saw nothing")
-        assert "To settle it: --time-limit 40 (it was 20)" in (rows.first.text_content() or "")
-        rows.first.get_by_role("link", name="open").click()
-        page.get_by_role("heading", name="report of run 3").wait_for()
-        page.go_back()
-        assert page.locator("a[href]").count() == 5
-        assert complaints == []
+def test_runs_are_filtered_and_their_reports_opened_with_a_clean_console(
+    browser: Browser, address: str
+) -> None:
+    page, complaints = opened(browser, address)
+    rows = page.locator("tbody tr:visible")
+    assert rows.count() == 6
+    assert page.locator("#tally").text_content() == "6 of 6 runs"
+    page.get_by_label("passed").uncheck()
+    page.get_by_label("infrastructure").uncheck()
+    assert rows.count() == 3
+    page.locator("#search").fill("STALE-read 1006")
+    assert rows.count() == 1
+    assert page.locator("#tally").text_content() == "1 of 6 runs"
+    page.locator("#search").fill("saw nothing")
+    assert "To settle it: --time-limit 40 (it was 20)" in (rows.first.text_content() or "")
+    rows.first.get_by_role("link", name="open").click()
+    page.get_by_role("heading", name="report of run 3").wait_for()
+    page.go_back()
+    assert page.locator("a[href]").count() == 5
+    assert complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_is_wider_than_the_window(address: str, scheme: str, width: int) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        size = {"width": width, "height": 900}
-        page, complaints = opened(playwright, address, color_scheme=scheme, viewport=size)
-        wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
-        assert wide is False
-        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        levels = [int(part) for part in background[background.index("(") + 1 : -1].split(",")[:3]]
-        assert (sum(levels) > 380) is (scheme == "light")
-        assert complaints == []
+def test_nothing_is_wider_than_the_window(
+    browser: Browser, address: str, scheme: str, width: int
+) -> None:
+    size = {"width": width, "height": 900}
+    page, complaints = opened(browser, address, color_scheme=scheme, viewport=size)
+    wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    assert wide is False
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    levels = [int(part) for part in background[background.index("(") + 1 : -1].split(",")[:3]]
+    assert (sum(levels) > 380) is (scheme == "light")
+    assert complaints == []

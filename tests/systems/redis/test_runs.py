@@ -31,12 +31,51 @@ def run(store: Path, system: str, *arguments: str) -> tuple[int, Any]:
     return done.returncode, json.loads(found[0].read_text())
 
 
-@pytest.mark.parametrize("workload", ["register", "set"])
+CUT = ("--nemesis", "partition", "--partition-targets", "primaries", "--nemesis-duration", "8")
+
+
+@pytest.mark.parametrize(
+    ("system", "workload", "provider"),
+    [
+        ("redis", "register", "local"),
+        ("valkey", "list-append", "local"),
+        ("valkey", "set", "local:plain"),
+    ],
+)
 def test_a_primary_with_replicas_and_sentinels_is_sound_without_faults(
-    workload: str, tmp_path: Path
+    system: str, workload: str, provider: str, tmp_path: Path
 ) -> None:
-    code, verdict = run(
-        tmp_path, "redis", "--workload", workload, "--nodes", "3", "--time-limit", "5"
-    )
+    where = ("--provider", provider, "--nodes", "3", "--time-limit", "5")
+    code, verdict = run(tmp_path, system, "--workload", workload, *where)
     assert (code, verdict["valid"]) == (0, True), verdict["why"]
     assert sum(each["ok"] for each in verdict["operations"].values()) > 100
+
+
+def test_a_primary_that_is_cut_off_loses_what_it_acknowledged(tmp_path: Path) -> None:
+    times = ("--nodes", "3", "--time-limit", "20", "--nemesis-interval", "10")
+    code, verdict = run(tmp_path, "redis", "--workload", "set", *CUT, *times)
+    assert (code, verdict["valid"]) == (1, False), verdict["why"]
+    assert "lost" in verdict["checkers"]["set"]["anomalies"]
+    assert verdict["other_claim"]["by"] == "documented"
+    milestones = [
+        json.loads(line) for line in next(tmp_path.glob("*/*/2*/evidence/milestones.jsonl")).open()
+    ]
+    assert {"failover", "promotion"} <= {each["name"] for each in milestones}
+
+
+def test_the_documentation_forbids_no_such_loss(tmp_path: Path) -> None:
+    times = ("--nodes", "3", "--time-limit", "20", "--nemesis-interval", "10")
+    argv = ("--workload", "set", "--claims", "documented", *CUT, *times)
+    code, verdict = run(tmp_path, "redis", *argv)
+    assert (code, verdict["claims"]) == (0, []), verdict["why"]
+    assert "agreement" in verdict["checkers"]
+
+
+def test_sentinels_of_their_own_and_reads_of_replicas(tmp_path: Path) -> None:
+    apart = ("--sentinels", "apart", "--nodes", "5", "--read-from", "any", "--wait", "1")
+    argv = ("--workload", "set", *apart, "--time-limit", "5", "--rate", "100")
+    _, verdict = run(tmp_path, "redis", *argv)
+    assert not {"lost", "unexpected"} & set(verdict["checkers"]["set"]["anomalies"])
+    folder = next(tmp_path.glob("*/*/2*/nodes"))
+    assert {path.parent.name for path in folder.glob("*/redis.log")} == {"n1", "n2"}
+    assert {path.parent.name for path in folder.glob("*/sentinel.log")} == {"n3", "n4", "n5"}

@@ -76,3 +76,10 @@ def _visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def reason(error: OSError) -> str:
+    """Why a file could not be had, as people say it: ``no such file``."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return error.strerror or str(error)

@@ -19,7 +19,7 @@ from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_VALID, UsageError, cannot_write
 
-KINDS: Final = ("http", "command", "sql")
+KINDS: Final = ("http", "command", "sql", "redis")
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _IMPORTS_HTTP: Final = """\
 import asyncio
@@ -77,7 +77,8 @@ _SQL: Final = {
     choices=KINDS,
     default=KINDS[0],
     help="http: a client in Python that speaks HTTP; command: a program of any language is it;"
-    " sql: a driver of Python's DB-API, with SQLite to begin with",
+    " sql: a driver of Python's DB-API, with SQLite to begin with;"
+    " redis: a client in Python that speaks the protocol of Redis",
 )
 @flag("into", Path, help="the folder to make (default: NAME)")
 def VERB(name: str, kind: str, into: Path | None) -> int:
@@ -110,9 +111,12 @@ def written(name: str, kind: str) -> Mapping[str, str]:
     program = kind == "command"
     arguments = "--client 'python3 client.py'" if program else "--server scripted"
     system = _file("system.py.in").replace(_head(), _IMPORTS_COMMAND if program else _IMPORTS_HTTP)
+    of_redis = kind == "redis"
     texts = {
-        "server.py": _file("server.py.in"),
-        "my_service.py": system + _file(f"client_{kind}.py.in"),
+        "server.py": _file("redis_server.py.in" if of_redis else "server.py.in"),
+        "my_service.py": _file("redis.py.in")
+        if of_redis
+        else system + _file(f"client_{kind}.py.in"),
         "scenario.toml": _file("scenario.toml.in"),
         "test_my_service.py": _file("trial.py.in").replace(
             "#CONFORMS#\n",

@@ -73,8 +73,13 @@ def described(registry: Registry) -> dict[str, dict[str, tuple[str, str]]]:
     return {kind: table[kind] for kind in SHOWN}
 
 
+LEAST_WIDTH, MOST_WIDTH = 20, 34
+"""Of the column of names."""
+
+
 def _show(table: Mapping[str, Mapping[str, tuple[str, str]]]) -> None:
     for kind, found in table.items():
         say(HEADINGS.get(kind, kind))
+        width = min(max([LEAST_WIDTH, *map(len, found)]), MOST_WIDTH)
         for name, (line, origin) in found.items():
-            say(f"  {name:<20} {line}{f'  [{origin}]' if origin else ''}".rstrip())
+            say(f"  {name:<{width}} {line}{f'  [{origin}]' if origin else ''}".rstrip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -64,4 +65,5 @@ def _command(name: str, plugin: tuple[str, ...]) -> str:
     scenario = resolve(table, registry)
     known_models(scenario.consistency_models)
     prepare(scenario, registry)
-    return scenario.command()
+    named = tuple(str(path.resolve()) for path in files)
+    return replace(scenario, plugin=named or scenario.plugin).command()

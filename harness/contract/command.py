@@ -24,7 +24,7 @@ from typing import IO, Any, Final
 from harness.contract.client import ABILITIES, Failed, Indeterminate, Target
 from harness.contract.current import tell, trace_id
 from harness.errors import UsageError
-from harness.wording import shown
+from harness.wording import reason, shown
 
 CALLS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "Registers": {
@@ -299,7 +299,7 @@ def abilities_of(command: str) -> tuple[list[str], tuple[type, ...]]:
         done = subprocess.run(argv, input=question, capture_output=True, timeout=ASKING_S)
     except OSError as error:
         raise UsageError(
-            f"--client: {argv[0]} cannot be started: {error.strerror or error}",
+            f"--client: {argv[0]} cannot be started: {reason(error)}",
             "its path, and chmod +x",
         ) from error
     except subprocess.TimeoutExpired as error:

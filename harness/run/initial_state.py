@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +45,8 @@ async def make_initial_state(parts: Parts, target: Target, logs: Path, patience_
                     f"look at the logs in {logs}",
                 ) from error
         except Exception as error:
+            if isinstance(error, TypeError):
+                _refuse_blocking_client(parts)
             raise SetupError(
                 f"the client of {shown(parts.system.name)} or the workload"
                 f" {shown(parts.workload.name)}"
@@ -72,6 +75,29 @@ def refuse_lacking_clients(parts: Parts) -> None:
                 f" but a {type(client).__name__} lacks {', '.join(lacking)}",
                 hint,
             )
+
+
+def _refuse_blocking_client(parts: Parts) -> None:
+    """``SetupError`` where what was to be awaited is a plain method: a driver that blocks."""
+    client = parts.system.client(parts.scenario.op_timeout)
+    names = [
+        "open",
+        "close",
+        *(n for each in parts.workload.needs for n in vars(each) if n[0] != "_"),
+    ]
+    plain = [
+        name
+        for name in names
+        if inspect.ismethod(method := getattr(client, name, None))
+        and not inspect.iscoroutinefunction(method)
+    ]
+    if {"open", "close"} & set(plain):
+        raise SetupError(
+            f"the client of {shown(parts.system.name)} blocks: {', '.join(plain)} of"
+            f" {type(client).__name__} are no coroutines (async def)",
+            f"return BlockingClient({type(client).__name__}(...)) from client(), which gives each a"
+            " thread: harness.contract.blocking",
+        )
 
 
 class _TimedOut(Exception):

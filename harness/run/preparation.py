@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from harness.cluster import providers
 from harness.cluster.provider import PlacesRoles, Request
@@ -76,6 +76,7 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
     _refuse_missing_abilities(system, workload)
     registry.refuse_unowned("checkers", workload.checkers)
     _refuse_older_form(system)
+    _refuse_incomplete(system)
     roles = _roles_of(system, scenario)
     faults = [registry.get("nemeses", name)(scenario.all_options) for name in scenario.nemesis]
     for fault in faults:
@@ -131,6 +132,20 @@ def _refuse_missing_abilities(system: System, workload: Workload) -> None:
             f"the workload {shown(workload.name)} needs {', '.join(missing)},"
             f" which the clients of {shown(system.name)} do not have",
             "polygraph list --matrix",
+        )
+
+
+METHODS: Final = ("abilities", "claims", "versions", "install", "start", "ready", "client")
+"""What every system must have, with roles or without (:mod:`harness.contract.system`)."""
+
+
+def _refuse_incomplete(system: System) -> None:
+    """``UsageError`` for a system that lacks a method which every system has."""
+    lacking = [name for name in METHODS if not callable(getattr(system, name, None))]
+    if lacking:
+        raise UsageError(
+            f"the system {shown(system.name)} ({type(system).__name__}) lacks {', '.join(lacking)}",
+            "harness/contract/system.py says what each promises; docs/tutorial.md has an example",
         )
 
 

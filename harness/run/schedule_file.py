@@ -40,7 +40,7 @@ from harness.run.schedule import (
     Schedule,
     is_action,
 )
-from harness.wording import named, shown
+from harness.wording import named, reason, shown
 
 NAME: Final = "schedule.jsonl"
 VERSION: Final = 1
@@ -122,7 +122,7 @@ def read_lines(path: Path) -> Written:
             data = file.read(MOST_BYTES + 1)
         text = data.decode("utf-8")
     except OSError as error:
-        raise UsageError(f"the schedule {path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"the schedule {path}: {reason(error)}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"the schedule {path} is no text (UTF-8)") from error
     if len(data) > MOST_BYTES:

@@ -28,6 +28,7 @@ from harness.errors import (
 )
 from harness.soak.cells import Cell
 from harness.store.untrusted import Folder
+from harness.wording import reason
 
 BOOK = "soak.jsonl"
 MOST_BYTES: Final = 256 << 20
@@ -197,7 +198,7 @@ def read(folder: Path) -> tuple[Settings, list[Entry], int]:
     try:
         data = Folder(folder).read(BOOK, MOST_BYTES)
     except OSError as error:
-        raise UsageError(f"{folder} is not the folder of a soak: {error.strerror}") from error
+        raise UsageError(f"{folder} is not the folder of a soak: {reason(error)}") from error
     whole = data[: data.rfind(b"\n") + 1]
     first, *rest = whole.splitlines() or [b""]
     try:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import NeedsError, NodeError, UsageError
-from harness.wording import shown
+from harness.wording import reason, shown
 
 if TYPE_CHECKING:
     from paramiko import SSHConfig
@@ -88,7 +88,7 @@ def read_nodes_file(path: Path) -> list[tuple[str, str | None]]:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
+        why = reason(error) if isinstance(error, OSError) else error
         raise UsageError(f"cannot read the nodes file {path}: {why}", NODES_FILE_HINT) from error
     found: list[tuple[str, str | None]] = []
     for number, line in enumerate(text.splitlines(), 1):

@@ -27,7 +27,13 @@ def without_twins(**more: str) -> dict[str, str]:
 @pytest.mark.userns
 @pytest.mark.parametrize(
     ("kind", "provider"),
-    [("http", "local"), ("http", "local:plain"), ("command", "local"), ("sql", "local")],
+    [
+        ("http", "local"),
+        ("http", "local:plain"),
+        ("command", "local"),
+        ("sql", "local"),
+        ("redis", "local"),
+    ],
 )
 def test_all_of_it_runs_at_once(kind: str, provider: str, tmp_path: Path) -> None:
     all_of_it_runs(kind, Place(provider), tmp_path)

@@ -238,7 +238,7 @@ def test_a_program_says_its_abilities_and_replaces_the_systems_client(argv: list
     ("command", "said"),
     [
         ("", "names no program"),
-        ("/nowhere/client", "cannot be started: No such file"),
+        ("/nowhere/client", "cannot be started: no such file"),
         ("echo hello", "does not say what it can do: it answered"),
         ("'", "No closing quotation"),
     ],

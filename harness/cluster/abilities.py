@@ -10,21 +10,23 @@ nodes. Whether this machine can do it now is another question, asked before each
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from harness.contract import action, system
-from harness.contract.node import Clocks, ClockSettable, HasProcesses, Partitionable
+from harness.contract.node import Clocks, ClockSettable, HasProcesses, Partitionable, Shapeable
 
 _EVERY = (HasProcesses, Partitionable, Clocks, ClockSettable)
 _ALWAYS: Mapping[type, str] = dict.fromkeys(_EVERY, "")
+_QUEUES: Final = "the kernel has netfilter queues"
 
 ABILITIES: Mapping[str, Mapping[type, str]] = {
-    "local:root": _ALWAYS,
-    "local:userns": _ALWAYS,
+    "local:root": {**_ALWAYS, Shapeable: _QUEUES},
+    "local:userns": {**_ALWAYS, Shapeable: _QUEUES},
     "local:plain": {
         **_ALWAYS,
         Partitionable: "the system can tell its peers another address than it listens at",
     },
-    "docker": _ALWAYS,
+    "docker": {**_ALWAYS, Shapeable: _QUEUES},
     "docker:attach": {
         HasProcesses: "a restart policy or --start-command has what was ended started again",
         Partitionable: "the containers have a network in common, and none the host's",

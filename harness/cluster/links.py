@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from harness.contract.node import Grudge, Link
+from harness.contract.node import Grudge, Link, LinkShape
 
 ROUNDS_S = (0.04, 0.04, 0.06, 0.1)
 """How long each round waits for its probes; later ones longer, for a machine that is busy."""
@@ -67,4 +67,15 @@ def counts_by_link(
         (source, destination): dropped[destination].get(addresses[source], 0)
         for destination, sources in cut.items()
         for source in sources
+    }
+
+
+def shapes_into(
+    node: str, shapes: Mapping[Link, LinkShape], addresses: Mapping[str, str]
+) -> dict[str, dict[str, float]]:
+    """By source address, the shapes of the links into a node."""
+    return {
+        addresses[source]: dict(shape)
+        for (source, destination), shape in shapes.items()
+        if destination == node and shape
     }

@@ -6,7 +6,7 @@ loop that serves the clients. ``argv`` are lists, never shell strings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, runtime_checkable
@@ -329,6 +329,52 @@ class PreparesCuts(Protocol):
 
     def prepare_cut(self, grudge: Grudge) -> Shot:
         """What ``cut`` would do, made ready; nothing is done yet."""
+        ...
+
+
+LinkShape = Mapping[str, float]
+"""What is done to the packets of a link; see :mod:`harness.cluster.hands.shaper`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What datagrams met on a link: of ``sent`` so many ``came``, some in ``copies`` besides.
+
+    ``overtaken`` came after a later one; seconds are those on the way, ``took_s`` is from the first
+    sending to the last arrival.
+    """
+
+    sent: int
+    came: int
+    copies: int
+    corrupted: int
+    overtaken: int
+    least_s: float
+    median_s: float
+    took_s: float
+    size_bytes: int
+
+
+@runtime_checkable
+class Shapeable(Protocol):
+    """A cluster whose directed links can be made slow or lossy."""
+
+    def shape_refusal(self) -> str | None:
+        """Why not here and now, and what would allow it, or ``None``. Asked before set-up."""
+        ...
+
+    def shape(self, shapes: Mapping[Link, LinkShape]) -> None:
+        """Shape these links, all others not at all, instead of any earlier shapes."""
+        ...
+
+    def shaped(self) -> Mapping[Link, Mapping[str, int]]:
+        """Per shaped link the database's ``packets`` that the kernel handed over, and more."""
+        ...
+
+    def measure(
+        self, links: Collection[Link], count: int, wait_s: float
+    ) -> Mapping[Link, Measured]:
+        """Send so many datagrams over each link at once; wait ``wait_s`` at most for the last."""
         ...
 
 

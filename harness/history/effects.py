@@ -8,7 +8,8 @@ everybody who must excuse something asks for them. ``effects`` in a ledger's det
     {"ends": [{"node": "n1", "process": {"pid": 7, ...}, "statuses": [-9]}],
      "stops": [{"node": "n1", "process": {...}}],
      "cuts": {"n1": ["n2", "n3"]},           links, by who does not hear whom
-     "shifts-clock": ["n1"]}
+     "shifts-clock": ["n1"],
+     "slows": {"n1": ["n2"]}}                links that are slow or lossy, as those that are cut
 
 ``null`` stands for a fault that declares none, which may have done anything to its targets; a
 ledger of an earlier version has no such key. What cannot be read excuses nothing.
@@ -28,7 +29,8 @@ ENDS: Final = "ends"
 STOPS: Final = "stops"
 CUTS: Final = "cuts"
 SHIFTS_CLOCK: Final = "shifts-clock"
-WORDS: Final = (ENDS, STOPS, CUTS, SHIFTS_CLOCK)
+SLOWS: Final = "slows"
+WORDS: Final = (ENDS, STOPS, CUTS, SHIFTS_CLOCK, SLOWS)
 """What systems name when they say which lines of their logs are expected after what."""
 
 _PARTS: Final = {part.name: part.type for part in fields(ProcessIdentity)}
@@ -51,11 +53,18 @@ class Effects:
     stops: tuple[tuple[str, ProcessIdentity], ...] = ()
     cuts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     shifts_clock: tuple[str, ...] = ()
+    slows: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def words(self) -> frozenset[str]:
         """Which kinds of effect there are, of :data:`WORDS`."""
-        has = (self.ends, self.stops, any(self.cuts.values()), self.shifts_clock)
+        has = (
+            self.ends,
+            self.stops,
+            any(self.cuts.values()),
+            self.shifts_clock,
+            any(self.slows.values()),
+        )
         return frozenset(word for word, some in zip(WORDS, has, strict=True) if some)
 
     def explains_end(self, node: str, process: ProcessIdentity, status: int | None) -> bool:
@@ -75,6 +84,7 @@ class Effects:
             STOPS: [{"node": node, "process": asdict(process)} for node, process in self.stops],
             CUTS: {node: list(sources) for node, sources in self.cuts.items()},
             SHIFTS_CLOCK: list(self.shifts_clock),
+            SLOWS: {node: list(sources) for node, sources in self.slows.items()},
         }
 
 
@@ -86,21 +96,23 @@ def effects_of(detail: Mapping[str, Any]) -> Effects | None:
     told = detail.get(KEY)
     if not isinstance(told, Mapping):
         return None
-    cuts = told.get(CUTS)
     return Effects(
         ends=tuple(_ended(told.get(ENDS))),
         stops=tuple(_stopped(told.get(STOPS))),
-        cuts={
-            str(node): _names(sources)
-            for node, sources in (cuts.items() if isinstance(cuts, Mapping) else ())
-        },
+        cuts=_links(told.get(CUTS)),
         shifts_clock=_names(told.get(SHIFTS_CLOCK)),
+        slows=_links(told.get(SLOWS)),
     )
 
 
 def is_undeclared(detail: Mapping[str, Any]) -> bool:
     """Whether the fault says of itself that it declares none: it may have done anything."""
     return KEY in detail and detail[KEY] is None
+
+
+def _links(told: Any) -> dict[str, Sequence[str]]:
+    links = told.items() if isinstance(told, Mapping) else ()
+    return {str(node): _names(sources) for node, sources in links}
 
 
 def _ended(told: Any) -> Iterator[Ended]:

@@ -24,24 +24,27 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.contract.client import Predicates, SystemClient, Target, Transactions
-from harness.contract.node import UNPRIVILEGED, Daemon, Node, Port
-from harness.contract.option import DOCUMENTED, PROMISE, SystemOption
+from harness.contract.node import UNPRIVILEGED, Cluster, Daemon, Node, Port
+from harness.contract.option import DOCUMENTED, PASSWORD, PROMISE, TLS, USER, SystemOption
 from harness.contract.roles import Role
 from harness.contract.system import FAITHFUL, FinalStates, Stage
 from harness.errors import NeedsError
+from systems.drivers.sql import adopted
 from systems.drivers.sql.client import ABILITIES, SqlClient
 from systems.drivers.sql.members import NotAnswered, final_states, leaders, on_all, wait_until
-from systems.drivers.sql.mysql import LEVELS, MARIADB
+from systems.drivers.sql.mysql import DIALECTS, LEVELS, TIDB
 from systems.drivers.sql.mysql_connection import MysqlConnection
 from systems.drivers.sql.mysqlwire import MysqlSpeaker
 from systems.drivers.sql.options import (
     ANY,
     APPEND_BY,
+    DATABASE,
     PRIMARY,
     READS,
     SETTINGS,
     STATEMENT,
     TABLES,
+    dialect_of,
     settings_of,
     values_of,
 )
@@ -65,7 +68,7 @@ class Mariadb:
     """MariaDB, a primary and replicas.
 
     Also ``Forms``, ``Stops``, ``Primaries``, ``Durability``, ``FinalState``, ``LogPatterns``,
-    ``Milestones``, ``ClockPath`` and ``Ports``.
+    ``Milestones``, ``ClockPath``, ``Adopts`` and ``Ports``.
     """
 
     name = "mariadb"
@@ -99,13 +102,21 @@ class Mariadb:
         APPEND_BY,
         SETTINGS,
         PROMISE,
+        dialect_of(tuple(DIALECTS)),
+        DATABASE,
+        USER,
+        PASSWORD,
+        *TLS,
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = values_of(self.options, options)
         self._isolation = str(self._options["isolation"])
         self._reads_any = self._options["reads"] == ANY
-        self._tables = Tables(MARIADB, spread=int(self._options["tables"]))
+        self._dialect = DIALECTS[str(self._options["dialect"])]
+        self._access: Mapping[str, Any] = {**members.OURS, "user": server.USER}
+        self._is_adopted = False
+        self._tables = self._named("")
         self._settings = settings_of(self._options["settings"])
         self._primary: str | None = None
 
@@ -126,7 +137,9 @@ class Mariadb:
         """Linearizable statements, transactions by their level; less of replicas if documented."""
         single: tuple[str, ...] = ("linearizable",)
         models = _MODELS[self._isolation]
-        if self._isolation == "repeatable-read":
+        if self._isolation == "repeatable-read" and self._dialect is TIDB:
+            models = ("snapshot-isolation",)
+        elif self._isolation == "repeatable-read":
             if self._options["innodb_snapshot_isolation"] == ON:
                 models = ("snapshot-isolation",)
             elif self._is_documented:
@@ -206,10 +219,33 @@ class Mariadb:
         for node in replicas:
             members.follow(node, primary)
 
+    def _named(self, prefix: str) -> Tables:
+        return Tables(self._dialect, prefix, int(self._options["tables"]))
+
+    def adopt(self, cluster: Cluster, namespace: str) -> Mapping[str, str]:
+        """Keep all rows in tables of the run's own; the version of what runs there."""
+        self._is_adopted, self._access = True, access_of(self._options)
+        self._tables = self._named(adopted.prefix_of(namespace))
+        return {self._dialect.name: adopted.version(self._ask, cluster)}
+
+    def clear(self, cluster: Cluster, namespace: str) -> None:
+        """Drop the tables of the run."""
+        self._is_adopted, self._access = True, access_of(self._options)
+        adopted.clear(self._ask, cluster, self._named(adopted.prefix_of(namespace)))
+
+    def _ask(self, node: Node, sql: str, timeout_s: float = 2.0) -> Sequence[Sequence[Any]]:
+        access = self._access if self._is_adopted else members.OURS
+        return members.ask(node, sql, timeout_s, access=access)
+
+    def _unready(self, cluster: Cluster) -> Mapping[str, str]:
+        if self._is_adopted:
+            return adopted.unready(self._ask, cluster, self._tables, writes=not self._reads_any)
+        return members.unready(cluster, self._tables)
+
     def ready(self, stage: Stage, timeout_s: float) -> None:
         """Return once one server takes writes and the others have replicated the last one."""
         wait_until(
-            lambda: members.unready(stage.cluster, self._tables),
+            lambda: self._unready(stage.cluster),
             *(stage.cluster, stage.daemons, timeout_s, "mariadb"),
         )
 
@@ -226,11 +262,11 @@ class Mariadb:
         level = LEVELS[self._isolation]
         connect = partial(
             MysqlConnection.connect,
-            parameters={"user": server.USER, "database": server.DATABASE},
+            parameters=self._access,
             set_up=(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}",),
         )
         return SqlClient(
-            MARIADB,
+            self._dialect,
             connect,
             op_timeout_s,
             tables=self._tables,
@@ -255,7 +291,7 @@ class Mariadb:
 
     def final_states(self, stage: Stage, timeout_s: float) -> FinalStates:
         """Every server's own rows."""
-        return final_states(members.ask, stage.cluster, timeout_s, self._tables)
+        return final_states(self._ask, stage.cluster, timeout_s, self._tables)
 
     def log_patterns(self) -> Mapping[str, Sequence[str]]:
         """Failed assertions, signals that it got, broken pages."""
@@ -272,6 +308,21 @@ class Mariadb:
     def clock_path(self) -> str:
         """Reads by libc, waits relative."""
         return FAITHFUL
+
+
+def access_of(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How a server that runs already is logged in to, in PyMySQL's words."""
+    given = {
+        "user": options["user"] or server.ROOT,
+        "password": options["password"],
+        "database": options["database"] or "test",
+        "ssl_ca": options["tls_ca"],
+        "ssl_cert": options["tls_cert"],
+        "ssl_key": options["tls_key"],
+        "ssl_verify_cert": True if options["tls_ca"] else None,
+        "ssl_disabled": None if options["tls_ca"] else True,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 SYSTEMS = {"mariadb": Mariadb}

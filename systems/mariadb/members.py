@@ -9,30 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from harness.contract.node import Cluster, Node, split_address
 from systems.drivers.sql.members import NotAnswered, make_tables, on_all
 from systems.drivers.sql.tables import Tables
 from systems.mariadb.server import DATABASE, PORT, ROOT
 
+OURS: Final[Mapping[str, Any]] = {"user": ROOT, "database": DATABASE, "ssl_disabled": True}
+"""How a server that a run has started is logged in to, in PyMySQL's words."""
 
-def ask(node: Node, sql: str, timeout_s: float = 2.0) -> Sequence[Sequence[Any]]:
+
+def ask(
+    node: Node, sql: str, timeout_s: float = 2.0, *, access: Mapping[str, Any] = OURS
+) -> Sequence[Sequence[Any]]:
     """The rows that one statement gives on the server of ``node``; ``NotAnswered``."""
     import pymysql
 
     host, port = split_address(node.reach(PORT, "client"))
     limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), max(1, timeout_s))
     try:
-        connection = pymysql.connect(
-            host=host,
-            port=port,
-            user=ROOT,
-            database=DATABASE,
-            autocommit=True,
-            ssl_disabled=True,
-            **limits,
-        )
+        connection = pymysql.connect(host=host, port=port, autocommit=True, **limits, **access)
         with closing(connection), connection.cursor() as cursor:
             cursor.execute(sql)
             rows: Sequence[Sequence[Any]] = cursor.fetchall() if cursor.description else ()

@@ -27,28 +27,31 @@ from typing import Any, Final
 
 from harness.contract.action import Outcome
 from harness.contract.client import Predicates, SystemClient, Target, Transactions
-from harness.contract.node import UNPRIVILEGED, Daemon, Node, Port
-from harness.contract.option import DOCUMENTED, PROMISE, SystemOption
+from harness.contract.node import UNPRIVILEGED, Cluster, Daemon, Node, Port
+from harness.contract.option import DOCUMENTED, PASSWORD, PROMISE, TLS, USER, SystemOption
 from harness.contract.roles import Role
 from harness.contract.system import FAITHFUL, FinalStates, Stage
 from harness.errors import NeedsError, UsageError
 from harness.history.effects import Ended
+from systems.drivers.sql import adopted
 from systems.drivers.sql.client import ABILITIES, SqlClient
 from systems.drivers.sql.libpq import PgConnection
 from systems.drivers.sql.members import final_states, leaders, wait_until
 from systems.drivers.sql.options import (
     ANY,
     APPEND_BY,
+    DATABASE,
     PRIMARY,
     READS,
     SETTINGS,
     STATEMENT,
     TABLES,
+    dialect_of,
     settings_of,
     values_of,
 )
 from systems.drivers.sql.pgwire import PgSpeaker
-from systems.drivers.sql.postgresql import LEVELS, POSTGRESQL
+from systems.drivers.sql.postgresql import DIALECTS, LEVELS
 from systems.drivers.sql.tables import Tables
 from systems.postgresql import members, promotion, server
 from systems.postgresql.install import HINT, find_programs, read_version
@@ -69,7 +72,7 @@ class Postgresql:
     """PostgreSQL, a primary and streaming standbys.
 
     Also ``Stops``, ``Primaries``, ``Durability``, ``Admin``, ``EndsByAdmin``, ``FinalState``,
-    ``LogPatterns``, ``Milestones``, ``ClockPath`` and ``Ports``.
+    ``LogPatterns``, ``Milestones``, ``ClockPath``, ``Adopts`` and ``Ports``.
     """
 
     name = "postgresql"
@@ -108,6 +111,11 @@ class Postgresql:
         ),
         SETTINGS,
         PROMISE,
+        dialect_of(tuple(DIALECTS)),
+        DATABASE,
+        USER,
+        PASSWORD,
+        *TLS,
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -120,7 +128,10 @@ class Postgresql:
                 " another level",
                 "--isolation repeatable-read",
             )
-        self._tables = Tables(POSTGRESQL, spread=int(self._options["tables"]))
+        self._dialect = DIALECTS[str(self._options["dialect"])]
+        self._access = members.OURS
+        self._is_adopted = False
+        self._tables = self._named("")
         self._leadership = Leadership()
         self._promotion = Promotion(self._leadership, str(self._options["fencing"]))
         self._settings = {
@@ -210,12 +221,34 @@ class Postgresql:
                 self._leadership.primary = stage.cluster.nodes[0].name
             return stage.cluster.node(self._leadership.primary)
 
+    def _named(self, prefix: str) -> Tables:
+        return Tables(self._dialect, prefix, int(self._options["tables"]))
+
+    def adopt(self, cluster: Cluster, namespace: str) -> Mapping[str, str]:
+        """Keep all rows in tables of the run's own; the version of what runs there."""
+        self._is_adopted, self._access = True, access_of(self._options)
+        self._tables = self._named(adopted.prefix_of(namespace))
+        return {self._dialect.name: adopted.version(self._ask, cluster)}
+
+    def clear(self, cluster: Cluster, namespace: str) -> None:
+        """Drop the tables of the run."""
+        self._access = access_of(self._options)
+        adopted.clear(self._ask, cluster, self._named(adopted.prefix_of(namespace)))
+
+    def _ask(self, node: Node, sql: str, timeout_s: float = 2.0) -> Sequence[Sequence[Any]]:
+        return members.ask(node, sql, timeout_s, access=self._access)
+
     def ready(self, stage: Stage, timeout_s: float) -> None:
         """Return once one server takes writes and the others have replayed the last one."""
         wait_until(
-            lambda: members.unready(stage.cluster, self._tables),
+            lambda: self._unready(stage.cluster),
             *(stage.cluster, stage.daemons, timeout_s, "postgres"),
         )
+
+    def _unready(self, cluster: Cluster) -> Mapping[str, str]:
+        if self._is_adopted:
+            return adopted.unready(self._ask, cluster, self._tables, writes=not self._reads_any)
+        return members.unready(cluster, self._tables)
 
     def stop(self, stage: Stage, node: Node, role: str) -> None:
         """SIGINT, PostgreSQL's fast shutdown: open transactions are rolled back."""
@@ -235,13 +268,12 @@ class Postgresql:
         connect = partial(
             PgConnection.connect,
             parameters={
-                "user": server.SUPERUSER,
-                "dbname": server.DATABASE,
+                **self._access,
                 "options": f"-c default_transaction_isolation={level}",
             },
         )
         return SqlClient(
-            POSTGRESQL,
+            self._dialect,
             connect,
             op_timeout_s,
             tables=self._tables,
@@ -278,7 +310,7 @@ class Postgresql:
 
     def final_states(self, stage: Stage, timeout_s: float) -> FinalStates:
         """Every server's own rows."""
-        return final_states(members.ask, stage.cluster, timeout_s, self._tables)
+        return final_states(self._ask, stage.cluster, timeout_s, self._tables)
 
     def log_patterns(self) -> Mapping[str, Sequence[str]]:
         """Panics, failed assertions, backends that crashed, broken pages."""
@@ -295,6 +327,20 @@ class Postgresql:
     def clock_path(self) -> str:
         """Reads by libc, waits relative."""
         return FAITHFUL
+
+
+def access_of(options: Mapping[str, Any]) -> Mapping[str, str]:
+    """How a server that runs already is logged in to, in libpq's words."""
+    given = {
+        "user": options["user"] or server.SUPERUSER,
+        "password": options["password"],
+        "dbname": options["database"] or server.DATABASE,
+        "sslmode": "verify-full" if options["tls_ca"] else "prefer",
+        "sslrootcert": options["tls_ca"],
+        "sslcert": options["tls_cert"],
+        "sslkey": options["tls_key"],
+    }
+    return {name: str(value) for name, value in given.items() if value is not None}
 
 
 SYSTEMS = {"postgresql": Postgresql}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.contract.node import Cluster, Node, split_address
 from systems.drivers.sql.members import NotAnswered, make_tables, on_all
@@ -20,12 +20,23 @@ if TYPE_CHECKING:
     import psycopg
 
 
-def ask(node: Node, sql: str, timeout_s: float = 2.0) -> Sequence[Sequence[Any]]:
+OURS: Final[Mapping[str, str]] = {
+    "user": SUPERUSER,
+    "dbname": DATABASE,
+    "sslmode": "disable",
+    "gssencmode": "disable",
+}
+"""How a server that a run has started is logged in to, in libpq's words."""
+
+
+def ask(
+    node: Node, sql: str, timeout_s: float = 2.0, *, access: Mapping[str, str] = OURS
+) -> Sequence[Sequence[Any]]:
     """The rows that one statement gives on the server of ``node``; ``NotAnswered``."""
     import psycopg
 
     try:
-        with closing(_connected(node, timeout_s)) as connection:
+        with closing(_connected(node, timeout_s, access)) as connection:
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
     except psycopg.Error as error:
@@ -33,23 +44,22 @@ def ask(node: Node, sql: str, timeout_s: float = 2.0) -> Sequence[Sequence[Any]]
         raise NotAnswered(said[0]) from error
 
 
-def _connected(node: Node, timeout_s: float) -> psycopg.Connection[tuple[Any, ...]]:
+def _connected(
+    node: Node, timeout_s: float, access: Mapping[str, str]
+) -> psycopg.Connection[tuple[Any, ...]]:
     import psycopg
 
     host, port = split_address(node.reach(PORT, "client"))
     patience_ms = max(1, round(timeout_s * 1000))
-    return psycopg.connect(
-        host=host,
-        port=port,
-        user=SUPERUSER,
-        dbname=DATABASE,
-        autocommit=True,
-        connect_timeout=max(2, round(timeout_s)),
-        tcp_user_timeout=patience_ms,
-        sslmode="disable",
-        gssencmode="disable",
-        options=f"-c statement_timeout={patience_ms}",
-    )
+    words: dict[str, Any] = {
+        **access,
+        "host": host,
+        "port": port,
+        "connect_timeout": max(2, round(timeout_s)),
+        "tcp_user_timeout": patience_ms,
+        "options": f"-c statement_timeout={patience_ms}",
+    }
+    return psycopg.connect(autocommit=True, **words)
 
 
 def is_leading(node: Node) -> bool:

@@ -28,7 +28,7 @@ from harness.history.operation import NEMESIS, Operation
 from harness.judge.counting import count_faults
 from harness.plugins import Registry
 from harness.run.nemesis import Nemesis
-from nemeses.network import shapes
+from nemeses.network import behaviours, packet, shapes
 from tests.toys.gossip import Gossip
 from tests.toys.honest_cluster import started
 
@@ -83,6 +83,24 @@ def cut_in_every_shape(trial: Trial) -> None:
     trial.once("partition", {"shape": "primaries", "fallback": "n1"})
 
 
+def make_links_slow_and_lossy(trial: Trial) -> None:
+    """Every behaviour, in every direction; the last beside a cut and another one."""
+    for number, word in enumerate(behaviours.BEHAVIOURS):
+        direction = packet.DIRECTIONS[number % len(packet.DIRECTIONS)]
+        trial.once("packet", packet_plan(word, direction, "one"))
+    cut = shapes.as_json(shapes.isolated(NODES, ["n5"]))
+    late = trial.begin("packet", packet_plan("delay", packet.BOTH, "majority"))
+    alone = trial.begin("partition", {"shape": "one", "grudge": cut})
+    trial.once("packet", packet_plan("loss", packet.IN, "minority"))
+    trial.end("packet", late)
+    trial.end("partition", alone)
+
+
+def packet_plan(behaviour: str, direction: str, word: str) -> dict[str, Any]:
+    order = list(NODES)
+    return {"behaviour": behaviour, "direction": direction, "target": word, "order": order}
+
+
 def end_and_stop_processes(trial: Trial) -> None:
     for fault, word in [("kill", "one"), ("kill", "all"), ("pause", "majority")]:
         trial.once(fault, {"target": word, "order": list(NODES)})
@@ -118,6 +136,7 @@ def all_at_once(trial: Trial) -> list[str]:
 
 TRIALS: dict[Callable[[Trial], Any], dict[str, int]] = {
     cut_in_every_shape: {"partition": 7},
+    make_links_slow_and_lossy: {"packet": len(behaviours.BEHAVIOURS) + 2, "partition": 1},
     end_and_stop_processes: {"kill": 2, "pause": 2},
     restart_politely: {"restart": 1},
     set_clocks: {"clock": 2, "kill": 1, "pause": 1},

@@ -18,7 +18,7 @@ from harness.cluster.docker.attached.node import AttachedDaemon, AttachedNode
 from harness.cluster.provider import Request
 from harness.cluster.ssh.attached import cluster as hosts
 from harness.contract.fault import HasNeeds
-from harness.contract.node import Clocks, ClockSettable, HasProcesses, Partitionable
+from harness.contract.node import Clocks, ClockSettable, HasProcesses, Partitionable, Shapeable
 from harness.contract.system import ReportsTime
 from harness.history.ledger import read_ledger
 from tests.nemeses.faults_on_a_cluster import begun, faults
@@ -62,7 +62,9 @@ def possible_on(provider: str) -> set[str]:
 def test_every_built_in_fault_says_what_it_needs_and_is_tried_where_that_is() -> None:
     assert all(isinstance(fault, HasNeeds) for fault in faults().values())
     assert (
-        set(begun(faults())) == set(faults()) == {"partition", "kill", "pause", "restart", "clock"}
+        set(begun(faults()))
+        == set(faults())
+        == {"partition", "packet", "kill", "pause", "restart", "clock"}
     )
 
 
@@ -77,7 +79,7 @@ def test_a_fault_is_possible_where_its_needs_are() -> None:
     assert conditions((Partitionable,), "local:root") == []
 
 
-EVERY = (HasProcesses, Partitionable, Clocks, ClockSettable)
+EVERY = (HasProcesses, Partitionable, Shapeable, Clocks, ClockSettable)
 RUN_ALREADY: Mapping[str, Sequence[type]] = {
     "none": (),
     "docker:attach": (containers.AttachedCluster, AttachedNode, AttachedDaemon),

@@ -14,14 +14,14 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.cluster import folders
-from harness.cluster.docker import clocks, engine, link
+from harness.cluster.docker import clocks, engine, link, shaping, trying
 from harness.cluster.docker.layout import (
     DATA_DIR,
     LOG_DIR,
@@ -42,7 +42,7 @@ from harness.cluster.links import (
     sources_of,
 )
 from harness.cluster.places import Hosts, Moved, Places, joined
-from harness.contract.node import ClockMethod, Grudge, Link
+from harness.contract.node import ClockMethod, Grudge, Link, LinkShape, Measured
 from harness.errors import NodeError, PolygraphError, SetupError
 from harness.store import registration
 
@@ -86,6 +86,7 @@ class DockerCluster:
         self._pool = ThreadPoolExecutor(2 * len(layout.names), thread_name_prefix="docker")
         self._links: dict[str, SidecarLink] = {}
         self._lock = threading.Lock()
+        self._measuring = threading.Lock()
         self._round = 0
         self._cut: Grudge = {}
 
@@ -165,6 +166,34 @@ class DockerCluster:
         with self._lock:
             return carrying(all_links(self._layout.names), self._probe, _ROUNDS_S)
 
+    def shape_refusal(self) -> str | None:
+        """Why packets cannot be held back here (``Shapeable``)."""
+        return shaping.refusal(engine.connect(), self._layout)
+
+    def shape(self, shapes: Mapping[Link, LinkShape]) -> None:
+        """Make these links slow or lossy, and no others."""
+        with self._lock:
+            self._shaping().shape(shapes)
+
+    def shaped(self) -> Mapping[Link, Mapping[str, int]]:
+        """What was done on each shaped link, counted."""
+        with self._lock:
+            return self._shaping().shaped()
+
+    def measure(
+        self, links: Collection[Link], count: int, wait_s: float
+    ) -> Mapping[Link, Measured]:
+        """Send so many datagrams over each link, and see what comes."""
+        with self._measuring:
+            self._round += 1
+            return self._shaping().measure(links, count, wait_s, self._round)
+
+    def _shaping(self) -> shaping.Shaping:
+        def ask(name: str, op: str, **request: Any) -> dict[str, Any]:
+            return self._links[name].ask(op, **request)
+
+        return shaping.Shaping(self._layout.addresses, ask, self._on_all, seed=1)
+
     def clock_refusal(self, method: ClockMethod) -> str | None:
         """Why the clocks of nodes cannot be set here (``Clocks``)."""
         return clocks.refusal(engine.connect(), self._layout, method)
@@ -202,7 +231,7 @@ class DockerCluster:
             self._client.create_volume(volume, labels=self._layout.labels())
         sidecars = self._on_all(self._start_sidecar)
         first = sidecars[self._layout.names[0]]
-        self._client.put_archive(first, PROGRAMS_DIR, clocks.tools())
+        self._client.put_archive(first, PROGRAMS_DIR, trying.tools())
         self._on_all(lambda name: self._connect(name, sidecars[name]))
         self._on_all(self._furnish)
         self._links[self._layout.names[0]].ask(

@@ -50,6 +50,9 @@ HANDS: Mapping[str, str] = {
     "listen": "probes.listen",
     "probe": "probes.probe",
     "heard": "probes.heard",
+    "shape": "links.shape",
+    "shaped": "links.shaped",
+    "meter": "meter.meter",
 }
 """``op`` of a request to the function here, ``file.name``, that carries it out.
 

@@ -20,8 +20,9 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.cluster import folders
 from harness.cluster.clocks import refusal_on_this_machine
@@ -30,14 +31,16 @@ from harness.cluster.links import counts_by_link, dead, refuse_unknown, sources_
 from harness.cluster.namespaces import wire
 from harness.cluster.namespaces.agent_link import AgentLink
 from harness.cluster.namespaces.firewall import Firewall, cut_at_once
+from harness.cluster.namespaces.link_meter import LinkMeter
 from harness.cluster.namespaces.netlink import Packed, in_network, need_pyroute2
 from harness.cluster.namespaces.node import LocalNode, with_real_paths
 from harness.cluster.namespaces.reachability import Prober
 from harness.cluster.namespaces.reaper import CONTROL_FD_VARIABLE
+from harness.cluster.namespaces.shaping import Shaping, refusal_of_queues
 from harness.cluster.namespaces.steps import DATA_DIR, StepFailed, step
 from harness.cluster.namespaces.switch import Switch, join
 from harness.cluster.places import Hosts, Places
-from harness.contract.node import ClockMethod, Grudge, Link, Port
+from harness.contract.node import ClockMethod, Grudge, Link, LinkShape, Measured, Port
 from harness.contract.shot import Shot, shoot
 from harness.errors import NodeError, SetupError
 from harness.linux import identity
@@ -88,6 +91,8 @@ class LocalCluster:
         self._namespace_fds: dict[str, int] = {}
         self._firewalls: dict[str, Firewall] = {}
         self._prober = Prober(self._addresses)
+        self._meter = LinkMeter(self._addresses)
+        self._shaping = Shaping(self._addresses, self._within, seed=1)
         self._switch: Switch | None = None
         self._cut: Grudge = {}
 
@@ -116,6 +121,8 @@ class LocalCluster:
         for link in links.values():
             link.close()
         self._prober.close()
+        self._meter.close()
+        self._shaping.close()
         for firewall in list(self._firewalls.values()):
             firewall.close()
         for fd in list(self._namespace_fds.values()):
@@ -170,6 +177,24 @@ class LocalCluster:
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by probing each one."""
         return self._prober.reachable()
+
+    def shape_refusal(self) -> str | None:
+        """Why packets cannot be held back here, tried in the run's own network namespace."""
+        return refusal_of_queues()
+
+    def shape(self, shapes: Mapping[Link, LinkShape]) -> None:
+        """Make these links slow or lossy, and no others (``Shapeable``)."""
+        self._shaping.shape(shapes)
+
+    def shaped(self) -> Mapping[Link, Mapping[str, int]]:
+        """What was done on each shaped link, counted."""
+        return self._shaping.shaped()
+
+    def measure(
+        self, links: Collection[Link], count: int, wait_s: float
+    ) -> Mapping[Link, Measured]:
+        """Send so many datagrams over each link, and see what comes."""
+        return self._meter.measure(links, count, wait_s)
 
     def clock_refusal(self, method: ClockMethod) -> str | None:
         """Why the clocks of nodes cannot be set here (``Clocks``)."""
@@ -233,12 +258,16 @@ class LocalCluster:
             self._firewalls[name] = in_network(fd, Firewall)
             self._firewalls[name].cut([])
             in_network(fd, lambda: self._prober.open_socket(name))
+            in_network(fd, lambda: self._meter.open_socket(name))
 
     def _check_links(self) -> None:
         """Every link carries, by a probe of each."""
         silent = dead(self._addresses, self.reachable, _LINK_CHECKS)
         if silent:
             raise SetupError(f"the new cluster's links do not carry packets: {silent}")
+
+    def _within(self, name: str, action: Callable[[], Any]) -> Any:
+        return in_network(self._namespace_fds[name], action)
 
     def _folder(self, name: str) -> Path:
         return folders.of_node(self._run_dir, name)

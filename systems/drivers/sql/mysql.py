@@ -36,6 +36,7 @@ _DEFINITE: Final = {
     "3572": "a lock was not to be had at once (NOWAIT)",
 }
 _DEFINITE_OF_TIDB: Final = {
+    "8005": "write conflict",
     "8002": "SELECT FOR UPDATE met a write: to be tried again",
     "8022": "the commit failed and was rolled back: to be tried again",
     "8028": "the table's schema changed meanwhile",
@@ -75,8 +76,14 @@ MARIADB: Final = Dialect(
 )
 """The level is set for the connection: START TRANSACTION names none."""
 
+MYSQL: Final = replace(MARIADB, name="mysql")
+
 TIDB: Final = replace(
     MARIADB,
     name="tidb",
+    begin_read_only="START TRANSACTION",  # READ ONLY is refused, unless a setting allows it
     is_definite=lambda code: code in _DEFINITE or code in _DEFINITE_OF_TIDB,
 )
+"""By its documentation alone: no such server was tried."""
+
+DIALECTS: Final = {each.name: each for each in (MARIADB, MYSQL, TIDB)}

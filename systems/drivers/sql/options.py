@@ -22,6 +22,17 @@ TABLES: Final = Option(
 SETTINGS: Final = Option(
     name="settings", many=True, help="further settings of the servers, NAME=VALUE"
 )
+DATABASE: Final = Option(
+    name="database", help="with --endpoint: the database in which the run makes its tables"
+)
+
+
+def dialect_of(names: Sequence[str]) -> Option:
+    """Which database it is that runs already, of those that speak the protocol."""
+    help_ = "with --endpoint: which database it is"
+    return Option(name="dialect", choices=tuple(names), default=names[0], help=help_)
+
+
 STATEMENT, GET_AND_PUT = "statement", "get-and-put"
 
 APPEND_BY: Final = Option(

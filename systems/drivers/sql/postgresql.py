@@ -8,6 +8,7 @@ XX), lost (08), or says itself that it does not know (40003).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from systems.drivers.sql.dialect import Dialect
@@ -52,3 +53,14 @@ POSTGRESQL: Final = Dialect(
     committed="COMMIT",
     rolled_back="ROLLBACK",
 )
+
+COCKROACHDB: Final = replace(POSTGRESQL, name="cockroachdb", key_type="text")
+"""Its documentation: every error that asks for another try is 40001, of a transaction that is
+rolled back; a commit whose result is ambiguous is 40003. Text is compared byte by byte. No such
+server was tried."""
+
+YUGABYTEDB: Final = replace(POSTGRESQL, name="yugabytedb")
+"""Its documentation: conflicts are 40001, deadlocks 40P01, as PostgreSQL's. No such
+server was tried."""
+
+DIALECTS: Final = {each.name: each for each in (POSTGRESQL, COCKROACHDB, YUGABYTEDB)}

@@ -64,6 +64,7 @@ def test_each_kind_of_effect_has_its_word() -> None:
         "stops": Effects(stops=(("n1", process),)),
         "cuts": Effects(cuts={"n1": ("n2",)}),
         "shifts-clock": Effects(shifts_clock=("n1",)),
+        "slows": Effects(slows={"n1": ("n2",)}),
     }
     assert {word: set(effects.words) for word, effects in some.items()} == {w: {w} for w in WORDS}
     assert Effects(cuts={"n1": ()}).words == frozenset()

@@ -13,7 +13,7 @@ import contextlib
 import time
 from typing import Any
 
-from harness.cluster.docker import clocks, engine
+from harness.cluster.docker import engine, trying
 from harness.cluster.docker.engine import complaints
 from harness.cluster.docker.link import SidecarLink, connect
 from harness.errors import PolygraphError
@@ -21,7 +21,7 @@ from harness.errors import PolygraphError
 BESIDE_LABEL = "org.polygraph.beside"
 CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_PTRACE", "KILL")
 FOLDER = "/polygraph-notes"
-TOOLS = f"/{clocks.FOLDER}"
+TOOLS = f"/{trying.FOLDER}"
 
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from hands import attending; "
 _START += "attending.main()"
@@ -57,7 +57,7 @@ def make(
                 network_mode=network, pid_mode="host", cap_add=list(CAPABILITIES)
             ),
         )
-        client.put_archive(made["Id"], "/", clocks.tools())
+        client.put_archive(made["Id"], "/", trying.tools())
         client.start(made["Id"])
     return str(made["Id"])
 

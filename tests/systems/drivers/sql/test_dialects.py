@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from systems.drivers.sql.adopted import prefix_of
+from systems.drivers.sql.mysql import MARIADB, TIDB
 from systems.drivers.sql.postgresql import POSTGRESQL
 from systems.drivers.sql.tables import Tables, under
 
@@ -41,3 +43,25 @@ def test_a_prefix_is_a_range_of_stored_keys() -> None:
     assert not low <= '"aa"' < high
     everything = under("")
     assert everything[0] <= '"x"' < everything[1]
+
+
+@pytest.mark.parametrize("number", ["1020", "1205", "1213", "1062", "1290", "1792"])
+def test_mariadbs_own_word_is_definite(number: str) -> None:
+    assert MARIADB.is_definite(number)
+
+
+@pytest.mark.parametrize("number", ["1180", "1053", "1317", "1927", "1047", "1105", "8501", "0"])
+def test_what_mariadb_leaves_open_is_not(number: str) -> None:
+    assert not MARIADB.is_definite(number)
+
+
+def test_tidbs_errors_are_those_of_its_list() -> None:
+    assert all(TIDB.is_definite(number) for number in ("8002", "8005", "8022", "8028", "9007"))
+    assert not any(TIDB.is_definite(number) for number in ("8501", "9001", "9005"))
+    assert not MARIADB.is_definite("9007")
+
+
+def test_a_run_has_tables_of_its_own_name() -> None:
+    prefix = prefix_of("polygraph-0123456789abcdef/")
+    assert prefix == "polygraph_0123456789abcdef_"
+    assert all(name.startswith(prefix) for name in Tables(MARIADB, prefix, 2).all())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.cli.main import run
 from harness.cli.record import _Recorder
 from harness.errors import UsageError
 from harness.record.code import state_of
@@ -243,3 +244,43 @@ def test_a_finding_is_run_counted_and_gone_on_with(tmp_path: Path) -> None:
     assert 0 <= first.seen_s[0] <= 30
     again = _Recorder(tmp_path, 1, quiet=True).result(stale)
     assert again == first
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("no-such-finding",), "no-such-finding"),
+        (("--system", "nowhere"), "no finding on the system nowhere"),
+        (("--table-only",), "--page FILE"),
+        (("--page", "gone.md"), "cannot read gone.md"),
+    ],
+)
+def test_what_cannot_be_recorded_is_told_before_anything_runs(
+    argv: tuple[str, ...],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(("record", *argv)) == 4
+    assert told in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_tables_alone_are_written_from_what_lies_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "track-record.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    keep(page, result("etcd-stale", found=3, decided=4, runs=4))
+    assert run(("record", "--page", str(page), "--table-only")) == 0
+    assert "| 3 of 4 |" in page.read_text()
+    assert "`sqlite-wal`" in page.read_text()
+
+
+def test_every_result_that_lies_beside_our_page_is_a_findings() -> None:
+    page = Path(__file__).parents[3] / "docs/track-record.md"
+    results = kept(page)
+    assert results
+    assert set(results) <= set(findings())

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 
 from . import family, found
 from .inside import Part
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .inside import Inside
 
 _STOPPED = "Tt"
+_GO_ON_S = 5.0
+_POLL_S = 0.01
 
 
 class Attached(Part):
@@ -78,15 +81,24 @@ class Attached(Part):
 
     def end(self) -> None:
         """Have what we stopped go on. :class:`Refused` names what still stands."""
-        left = []
         for key in sorted(self._stopped):
-            whole = self._families[key]
-            whole.send(signal.SIGCONT)
-            left += [str(pid) for pid, letters in whole.members().items() if _stands(letters)]
-        if left:
-            raise Refused(f"the processes {' '.join(left)} are still stopped")
+            self._families[key].send(signal.SIGCONT)
+        deadline = time.monotonic() + _GO_ON_S
+        while left := self._standing():
+            if time.monotonic() > deadline:
+                raise Refused(f"the processes {' '.join(left)} are still stopped")
+            time.sleep(_POLL_S)
         self._stopped.clear()
         self._write()
+
+    def _standing(self) -> list[str]:
+        """What we stopped and stands still."""
+        return [
+            str(pid)
+            for key in sorted(self._stopped)
+            for pid, letters in self._families[key].members().items()
+            if _stands(letters)
+        ]
 
     def _take(self, pid: int, ticks: int) -> None:
         self._families.setdefault((pid, ticks), family.Family(pid, ticks))
@@ -157,13 +169,13 @@ def undo(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:
 
     inside.part(Attached).use(inside)
     inside.part(cuts.Cutter)
-    left = inside.end_parts()
-    try:
+    left = []
+    try:  # before they go on: one that is traced would wait for its tracer to hear of that
         if inside.part(Attached).members():
             inside.clock().heal()
     except Refused as refusal:
         left.append(f"its clock is not right: {refusal}")
-    return {"left": left}
+    return {"left": [*left, *inside.end_parts()]}
 
 
 def _stands(letters: str) -> bool:

@@ -136,10 +136,18 @@ class AttachedCluster:
         self.down()
 
     def lost(self) -> list[str]:
-        """A sentence for each node whose side-car, or engine, went by nobody's order."""
-        if self._is_ending:
+        """A sentence for each node whose side-car, or engine, went by nobody's order.
+
+        And for each that somebody else had the engine signal: what ended there is no crash.
+        """
+        if self._is_ending or self._lives is None:
             return []
+        ordered = [(node, self._lives.ordered(node.id)) for node in self.nodes]
         return [
+            f"{node.name}: somebody had the engine send signal {number} to {node.member.name}"
+            for node, number in ordered
+            if number is not None
+        ] + [
             f"{node.name}: {GONE}"
             for node in self.nodes
             if node.link.is_lost and not self._renewing_now(node.name)

@@ -2,7 +2,8 @@
 
 A container is the same through many lives; each begins at a time that the engine tells, and it is
 the first end after that time that was its end. Both come as events of the engine, which are asked
-for from a moment on that lies before the first life that is asked about.
+for from a moment on that lies before the first life that is asked about. So does that somebody has
+the engine signal it (``docker stop``, ``restart``, ``kill``), which no fault does.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 _SIGNAL_BASE = 128
 _SIGNALLED = range(_SIGNAL_BASE + 1, _SIGNAL_BASE + signal.NSIG)
 _NS = 10**9
+_ACTIONS = ("die", "kill", "start")
 _TIME = re.compile(r"([^.Z+]{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 
 
@@ -27,11 +29,16 @@ class Lives:
     def __init__(self, client: Any, ids: Collection[str], on_start: Callable[[str], None]) -> None:
         self._on_start = on_start
         self._ends: dict[str, list[tuple[int, int]]] = {each: [] for each in ids}
+        self._ordered: dict[str, str] = {}
         self._condition = threading.Condition()
         since_ns = time_ns(client.info()["SystemTime"])
         self._stream = client.events(
             since=f"{since_ns // _NS}.{since_ns % _NS:09d}",
-            filters={"type": "container", "container": list(ids), "event": ["die", "start"]},
+            filters={
+                "type": "container",
+                "container": list(ids),
+                "event": ["die", "kill", "start"],
+            },
             decode=True,
         )
         threading.Thread(target=self._follow, name="lives", daemon=True).start()
@@ -48,6 +55,11 @@ class Lives:
                 lambda: self._status(container, began_ns) is not None, timeout_s
             )
             return self._status(container, began_ns)
+
+    def ordered(self, container: str) -> str | None:
+        """The signal that somebody had the engine send to it, if anybody did."""
+        with self._condition:
+            return self._ordered.get(container)
 
     def close(self) -> None:
         """Follow no longer. Safe twice."""
@@ -67,6 +79,10 @@ class Lives:
         container = event["Actor"]["ID"]
         if event["Action"] == "start":
             threading.Thread(target=self._on_start, args=(container,), daemon=True).start()
+            return
+        if event["Action"] == "kill":
+            with self._condition:
+                self._ordered[container] = str(event["Actor"]["Attributes"].get("signal"))
             return
         code = int(event["Actor"]["Attributes"].get("exitCode", -1))
         status = _SIGNAL_BASE - code if code in _SIGNALLED else code

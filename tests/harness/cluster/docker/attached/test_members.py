@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from harness.cluster.docker.attached.lives import time_ns
+from harness.cluster.docker.attached.lives import Lives, time_ns
 from harness.cluster.docker.attached.members import (
     Member,
     end_refusal,
@@ -177,3 +178,31 @@ def test_links_are_those_of_networks_in_common() -> None:
 )
 def test_times_of_the_engine_are_read_to_the_nanosecond(text: str, ns: int) -> None:
     assert time_ns(text) == ns
+
+
+class Happened:
+    """An engine that tells what has happened to the container ``c``."""
+
+    def info(self) -> dict[str, str]:
+        return {"SystemTime": "1970-01-01T00:00:00Z"}
+
+    def events(self, **asked: Any) -> Iterator[dict[str, Any]]:
+        assert asked["filters"]["container"] == ["c"]
+        for action, time, attributes in [
+            ("die", 10, {"exitCode": "137"}),
+            ("start", 11, {}),
+            ("kill", 20, {"signal": "15"}),
+            ("die", 21, {"exitCode": "0"}),
+        ]:
+            actor = {"ID": "c", "Attributes": attributes}
+            yield {"Action": action, "timeNano": time, "Actor": actor}
+
+
+def test_a_life_ends_by_the_first_end_after_it_began_and_orders_of_others_are_known() -> None:
+    started: list[str] = []
+    lives = Lives(Happened(), ["c"], started.append)
+    assert lives.wait("c", 11, 10.0) == 0
+    assert lives.status("c", 5) == -9
+    assert lives.status("c", 30) is None
+    assert lives.ordered("c") == "15"
+    assert started == ["c"]

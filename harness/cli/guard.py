@@ -22,7 +22,9 @@ from typing import Final
 
 from harness.errors import EXIT_INFRASTRUCTURE
 
-LOADING: Final = frozenset({"test", "soak", "check", "list", "explain", "validate", "doctor"})
+LOADING: Final = frozenset(
+    {"test", "soak", "compare", "check", "list", "explain", "validate", "doctor"}
+)
 """The verbs that look for plug-ins."""
 NAMING: Final = ("--plugin", "--scenario")
 """The flags that name files with code, or files that name those."""

@@ -20,7 +20,8 @@ import click
 
 from harness.cli.flags import flag
 from harness.cli.options import json_option, store_option
-from harness.cli.soak import FINISH_S, in_short
+from harness.cli.soak import FINISH_S
+from harness.cli.soak_report import in_short
 from harness.cli.speech import say
 from harness.cli.verbs import Verb
 from harness.errors import EXIT_INTERRUPTED, UsageError

@@ -6,36 +6,27 @@ book of the soak makes it resumable; summary, page and JUnit are written again a
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import textwrap
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.flags import flag
+from harness.cli.soak_report import carried_out, hand_down, new_book, resumed
 from harness.cli.speech import say
 from harness.cli.test import VERB as TEST
-from harness.cli.test import SystemVerb, told_or_kept
-from harness.errors import EXIT_INTERRUPTED, StoreError, UsageError, cannot_write
-from harness.linux.stopping import how_stopped
-from harness.linux.surroundings import program
-from harness.option import Duration, Option
+from harness.cli.test import SystemVerb
+from harness.errors import EXIT_INTERRUPTED, UsageError
+from harness.option import Duration
 
 if TYPE_CHECKING:
     from harness.cli.soak_matrix import Made
-    from harness.soak.book import Book, Entry, Settings
+    from harness.soak.book import Book, Settings
 
 FINISH_S = 120.0
 """What a run may take beyond its time limit, recovery and judging: set-up, its report."""
-
-MOST_WHY = 160
-"""Letters of a run's reason in its line; the page has it whole."""
 SOAK = "The soak"
 RESULTS = "Results"
 OUTPUTS = ("junit", "junit_unknown", "artifacts")
@@ -113,65 +104,22 @@ def VERB(context: click.Context, /, **flags: Any) -> int:
 
     Exits with the worst of all runs, in the order 1, 4, 3, 2, 0; 130 if interrupted.
     """
-    from harness.cli.soak_progress import block
-    from harness.soak.loop import Loop
-
-    book, agreed = _resumed(flags) if flags["resume"] else _begun(flags)
-    report = _Reporter(book, flags)
-    command = [*program("harness.cli.soak_run"), *agreed]
-    try:
-        with block(book) as show:
-
-            def tell(entry: Entry) -> None:
-                show.see(entry)
-                report(entry)
-
-            loop = Loop(book, flags["store"].resolve(), command, tell, tick=show.tick)
-            loop.run()
-    finally:
-        book.close()
-    summary = report.write(interrupted=loop.is_stopped)
-    with told_or_kept():
-        report.end(summary)
-    if loop.stopped_by is not None:
-        say(f"polygraph: {how_stopped(loop.stopped_by)}", err=True)
-    return EXIT_INTERRUPTED if loop.is_stopped else int(summary["exit"])
+    book, agreed = resumed(flags) if flags["resume"] else _begun(flags)
+    summary = carried_out(book, flags, agreed)
+    return EXIT_INTERRUPTED if summary["interrupted"] else int(summary["exit"])
 
 
 VERB.params[0:0] = SHARED
 
 
-def _resumed(flags: Mapping[str, Any]) -> tuple[Book, list[str]]:
-    """The book to go on with, which may be another's: its plug-ins are loaded only if named.
-
-    With it what its runs are told of what the user has agreed to.
-    """
-    from harness.cli.soak_agreement import words_of_agreement
-    from harness.soak.book import Book, read
-    from harness.store.scenario import refuse_unnamed
-
-    folder = Path(flags["resume"])
-    settings, _, _ = read(folder)
-    refuse_unnamed(settings.scenario, map(Path, flags["plugin"]), f"the soak in {folder}")
-    agreed = words_of_agreement(settings, flags)
-    return Book.resume(folder, time.time_ns()), agreed
-
-
 def _begun(flags: Mapping[str, Any]) -> tuple[Book, list[str]]:
-    from harness.cli.soak_agreement import words_of_agreement
     from harness.cli.soak_matrix import cells_of
-    from harness.soak.book import Book
 
     made = cells_of(flags, {name: value for name, value in flags.items() if name not in OWN})
-    for name, value in made.secrets.items():  # each run is a process that inherits them
-        os.environ[Option(name=name).twin] = value
+    hand_down(made.secrets)
     for reason in made.left_out:
         say(f"left out: {reason}", err=True)
-    settings = _settings(made, flags)
-    agreed = words_of_agreement(settings, flags)
-    now = datetime.now()
-    name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    return Book.create(flags["store"].resolve() / "soaks" / name, settings), agreed
+    return new_book(_settings(made, flags), flags)
 
 
 def _settings(made: Made, flags: Mapping[str, Any]) -> Settings:
@@ -203,109 +151,3 @@ def _settings(made: Made, flags: Mapping[str, Any]) -> Settings:
         cells=made.cells if made.cells[0].name else [],
         adaptive=flags["adaptive"],
     )
-
-
-def in_short(why: str) -> str:
-    """A run's reason as its line has room for it, cut between words."""
-    return textwrap.shorten(why, MOST_WHY, placeholder=" …")
-
-
-class _Reporter:
-    """Shows each run as it ends and keeps summary, page and JUnit true."""
-
-    def __init__(self, book: Book, flags: Mapping[str, Any]) -> None:
-        self.book = book
-        self.flags = flags
-        self.folder = book.path.parent
-        self._say(f"soak: {self.folder}")
-
-    def __call__(self, entry: Entry) -> None:
-        if entry.event == "ended":
-            counts = self._written()
-            why = (
-                ""
-                if entry.outcome == "passed"
-                else "  " + textwrap.shorten(entry.why, MOST_WHY, placeholder=" …")
-            )
-            settle = f"\n  to settle it: {entry.settle[0]}" if entry.settle else ""
-            cell = f" {entry.cell}" if entry.cell else ""
-            head = f"run {entry.number}{cell} seed {entry.seed}"
-            self._say(f"{head}: {entry.outcome}{why}  [{counts}]{settle}")
-
-    def _written(self) -> str:
-        """The counts, and all written; what cannot be written now costs no run under way."""
-        try:
-            counts = self.write(interrupted=False, under_way=True)["counts"]
-        except (StoreError, OSError) as error:
-            self._say(f"warning: {error}")
-            return "the summary is not written"
-        return " ".join(f"{count} {name}" for name, count in counts.items())
-
-    def write(self, *, interrupted: bool, under_way: bool = False) -> dict[str, Any]:
-        """Summary, page and JUnit as the book has it now."""
-        from harness.soak.page import write_page
-        from harness.soak.summary import summarize
-        from harness.store.runs import write_json
-
-        settings = self.book.settings
-        summary = summarize(
-            settings, self.book.entries, interrupted=interrupted, under_way=under_way
-        )
-        write_json(self.folder / "summary.json", summary)
-        write_page(self.folder, summary)
-        if self.flags["junit"]:
-            self._write_junit(summary)
-        if self.flags["artifacts"]:
-            from harness.soak.ci import keep_artifacts
-
-            store = self.flags["store"]
-            keep_artifacts(summary, self.folder, Path(self.flags["artifacts"]), store)
-        return summary
-
-    def _write_junit(self, summary: Mapping[str, Any]) -> None:
-        from harness.soak.junit import junit
-
-        scenario = self.book.settings.scenario
-        name = f"{scenario.get('system')}.{scenario.get('workload')}"
-        unknown, start_ns = self.flags["junit_unknown"], self.book.settings.start_wall_ns
-        path = Path(self.flags["junit"])
-        try:
-            path.write_bytes(junit(summary, name, start_ns, unknown=unknown))
-        except OSError as error:
-            raise cannot_write(f"cannot write {path}", error) from error
-
-    def end(self, summary: Mapping[str, Any]) -> None:
-        """The last words."""
-        from harness.soak.page import headline, needed
-
-        if self.flags["as_json"]:
-            say(json.dumps(summary))
-        else:
-            say(headline(summary))
-            say(summary["sentence"])
-            for line in filter(None, [needed(summary), summary["worst_case"]]):
-                say(line)
-            for cell in summary["cells"]:
-                say(f"  {cell['name']}: {cell['sentence']}")
-        for group in summary["groups"]:
-            self._say(f"repeat  {group['reproduce']}")
-        self._tell_github(summary)
-        self._say(f"page    {self.folder / 'index.html'}")
-        if summary["interrupted"]:
-            self._say(f"go on   polygraph soak --resume {self.folder}")
-
-    def _tell_github(self, summary: Mapping[str, Any]) -> None:
-        """Annotations and step summary, where GitHub's runner is there to take them."""
-        from harness.soak.ci import github_annotations, step_summary
-        from harness.soak.page import headline, needed
-
-        if os.environ.get("GITHUB_ACTIONS") == "true":
-            for line in github_annotations(summary):
-                say(line)
-        if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-            with Path(path).open("a", encoding="utf-8") as page:
-                page.write(step_summary(summary, headline(summary), needed(summary)))
-
-    def _say(self, line: str) -> None:
-        with told_or_kept():  # the soak goes on
-            say(line, err=self.flags["as_json"])

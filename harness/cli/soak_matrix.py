@@ -50,7 +50,7 @@ def cells_of(flags: Mapping[str, Any], of_runs: Mapping[str, Any]) -> Made:
     if not axes:
         if flags["select"] or flags["adaptive"]:
             raise UsageError("-k and --adaptive choose among the cells of a --matrix")
-        scenario = _prepared(of_runs)
+        scenario = prepared(of_runs)
         made = Made(scenario.seed)
         made.add("", scenario)
         return made
@@ -66,7 +66,7 @@ def _made(of_runs: Mapping[str, Any], wanted: list[tuple[str, dict[str, Any]]]) 
     left_out = []
     for name, own in wanted:
         try:
-            scenario = _prepared({**of_runs, **own})
+            scenario = prepared({**of_runs, **own})
         except UsageError as error:
             left_out.append(f"{name}: {error.message}")
             continue
@@ -78,7 +78,7 @@ def _made(of_runs: Mapping[str, Any], wanted: list[tuple[str, dict[str, Any]]]) 
     return made
 
 
-def _prepared(flags: Mapping[str, Any]) -> Scenario:
+def prepared(flags: Mapping[str, Any]) -> Scenario:
     """The scenario, whose parts fit."""
     from harness.run.preparation import prepare
     from harness.store.scenario import registry_of

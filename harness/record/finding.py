@@ -25,7 +25,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ``what`` is said in a sentence; ``source`` is where it was published; ``expect`` holds kinds of
     anomalies as a soak has them (``"linearizable: stale-read"``), of which one must be seen, or
     nothing at all; ``control`` names the finding that is its control; ``tried`` says what else was
-    tried, where it does not show.
+    tried, where it does not show, and why a control is not clean, where that is known.
     """
 
     what: str

@@ -96,7 +96,7 @@ def _row(finding: Finding, results: Mapping[str, Result]) -> str:
 def _control_row(finding: Finding, result: Result | None) -> str:
     bad = "not run" if result is None else f"{result.found} of {result.decided}"
     if result is not None and result.found:
-        bad += f" ({', '.join(result.others)})"
+        bad += f" ({', '.join(result.others)})" + (f"; {finding.tried}" if finding.tried else "")
     cells = [
         f"`{finding.name}`: {finding.what.replace('|', chr(92) + '|')}",
         _on(finding, result),

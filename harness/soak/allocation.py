@@ -1,7 +1,8 @@
 """Which cell of a soak gets the next run.
 
 *In turn*: the one that has had the fewest, so that all are looked at alike and what drifts with the
-time of day meets all of them. *Adaptive*: every cell in turn first, then the one that is furthest
+time of day meets all of them (of two that are compared, chance says who is first in each round).
+*Adaptive*: every cell in turn first, then the one that is furthest
 behind its share, and the shares are as Neyman's (J. R. Stat. Soc. 97, 1934): by the standard
 deviation of what a run shows, with the failure rate as Jeffreys would guess it. A cell where some
 runs fail gets more of them; one where none ever does, or all do, less and less. Because such a
@@ -13,6 +14,7 @@ What is next depends on the book alone, so a soak that was killed goes on as it 
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,8 +57,16 @@ def next_cell(settings: Settings, entries: Sequence[Entry], active: Sequence[Ent
     if settings.is_adaptive and not never:
         best = min(standings, key=lambda one: (one.due, one.place))
     else:
-        best = min(standings, key=lambda one: (one.begun, one.place))
+        best = min(standings, key=lambda one: (one.begun, _order(settings, one)))
     return best.name
+
+
+def _order(settings: Settings, one: _Standing) -> int:
+    """The place of a cell in its round; of two that are compared, chance says who is first."""
+    if not settings.compares:
+        return one.place
+    drawn = f"polygraph compare {settings.seed} {one.begun} {one.name}".encode()
+    return int.from_bytes(hashlib.sha256(drawn).digest()[:8])
 
 
 def _is_over(

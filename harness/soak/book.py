@@ -43,7 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ``scenario`` is the flat table of every run without its seed; ``runs`` of ``None`` is no
     limit; times are seconds; ``at_most`` is the failure rate that one wants to rule out, and
     ``until_known`` stops as soon as it is known whether it is so. With ``cells`` each of them has
-    ``runs`` runs, or with ``adaptive`` those of all together go where failures are.
+    ``runs`` runs, or with ``adaptive`` those of all together go where failures are. If it
+    ``compares``, its two cells are A and B.
     """
 
     soak: int = 1
@@ -60,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     until_known: bool = False
     cells: list[Cell] = msgspec.field(default_factory=list)
     adaptive: bool = False
+    compares: bool = False
 
     @property
     def all_cells(self) -> list[Cell]:

@@ -18,6 +18,7 @@ from harness.errors import (
 )
 from harness.soak.book import OUTCOMES, Entry, Settings, by_cell, ended
 from harness.soak.cells import Cell
+from harness.soak.comparing import Comparison, Side, compare
 from harness.soak.exposure import by_exposure
 from harness.soak.oddities import oddest, slowest
 from harness.soak.sequences import Known, known
@@ -39,6 +40,8 @@ def summarize(
         of_one(settings, cell, by_name[cell.name], is_whole=is_whole) for cell in settings.all_cells
     ]
     only = cells[0] if len(cells) == 1 else None
+    compared = comparison(settings, by_name, is_whole=is_whole) if settings.compares else None
+    sentence = of_all(cells) if compared is None else compared.sentence()
     return {
         "soak": 1,
         "seed": settings.seed,
@@ -50,7 +53,8 @@ def summarize(
         "interrupted": interrupted,
         "confidence": settings.confidence,
         "estimate": only["estimate"] if only else None,
-        "sentence": only["sentence"] if only else of_all(cells),
+        "sentence": only["sentence"] if only else sentence,
+        "comparison": None if compared is None else compared.as_json(),
         "worst_case": only["worst_case"] if only else "",
         "by_exposure": only["by_exposure"] if only else [],
         "slowest": slowest(runs),
@@ -108,6 +112,22 @@ def minutes_of(cell: Cell) -> float:
     limit_s = cell.scenario.get("time_limit")
     is_number = isinstance(limit_s, int | float) and not isinstance(limit_s, bool)
     return float(limit_s) / 60 if is_number and limit_s is not None else 0.0
+
+
+def comparison(
+    settings: Settings, by_name: Mapping[str, Sequence[Entry]], *, is_whole: bool
+) -> Comparison:
+    """What the two cells show of each other."""
+    is_planned = is_whole and all(
+        len(ended(entries)) == settings.runs for entries in by_name.values()
+    )
+    sides = []
+    for name, entries in by_name.items():
+        decided = decided_in(ended(entries) if is_planned else in_order(entries))
+        failures = sum(run.outcome == "violation" for run in decided)
+        sides.append(Side(name=name, runs=len(decided), failures=failures))
+    a, b = sides
+    return compare(a, b, settings.confidence, is_planned=is_planned)
 
 
 def of_all(cells: Sequence[Mapping[str, Any]]) -> str:

@@ -16,6 +16,9 @@ from systems.redis.places import PORT, PRIMARY_NAME, SENTINEL_PORT
 
 SERVER_FILE: Final = "redis.conf"
 SENTINEL_FILE: Final = "sentinel.conf"
+_NO_ALLOCATOR_THREAD: Final = "jemalloc-bg-thread no"
+"""The allocator's own thread, which gives memory back and no more, would be the only one that waits
+until a wall-clock time, so that the clock of these processes could not be set truly."""
 
 
 def of_server(node: Node, primary: Node, options: Mapping[str, Any]) -> str:
@@ -35,6 +38,7 @@ def of_server(node: Node, primary: Node, options: Mapping[str, Any]) -> str:
         f"replica-announce-ip {announced}",
         f"replica-announce-port {announced_port}",
         "repl-diskless-sync-delay 0",  # nobody else is waited for before a replica is served
+        _NO_ALLOCATOR_THREAD,
     ]
     if options["save"] is not None:
         lines.append(f'save "{options["save"]}"')
@@ -58,6 +62,7 @@ def of_sentinel(
             "protected-mode no",
             "daemonize no",
             f"dir {node.data_dir}",
+            _NO_ALLOCATOR_THREAD,
             f"sentinel announce-ip {announced}",
             f"sentinel announce-port {announced_port}",
             f"sentinel monitor {PRIMARY_NAME} {watched} {quorum}",

@@ -169,6 +169,22 @@ def test_a_half_done_run_of_a_matrix_is_made_again_in_its_cell(
     ]
 
 
+def test_two_that_are_compared_take_turns_in_pairs_whose_order_is_drawn(
+    tmp_path: Path, script: Path
+) -> None:
+    asked = {"cells": [BAD, GOOD], "runs": 6, "compares": True, "parallel": 1}
+    book = soak(tmp_path / "soak", script, **asked)
+    found = names(book)
+    pairs = [tuple(found[at : at + 2]) for at in range(0, 12, 2)]
+    assert {tuple(sorted(pair)) for pair in pairs} == {("bad", "good")}
+    assert len(set(pairs)) == 2
+    compared = summarize(book.settings, book.entries, interrupted=False)["comparison"]
+    assert (compared["word"], compared["is_planned"]) == ("fixed", True)
+    assert (compared["a"]["failures"], compared["b"]["failures"]) == (6, 0)
+    stopped = summarize(book.settings, book.entries, interrupted=True)["comparison"]
+    assert (stopped["word"], stopped["is_planned"]) == ("not shown", False)
+
+
 def test_a_run_over_its_hard_limit_is_killed_and_is_infrastructure(
     tmp_path: Path, script: Path
 ) -> None:

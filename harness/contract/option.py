@@ -28,12 +28,3 @@ TLS: Final = (
 USER: Final = Option(name="user", help="the user to log in as")
 PASSWORD: Final = Option(name="password", secret=True, help="the password of --user")
 """A login as every system spells it: ``POLYGRAPH_PASSWORD`` or ``--password-file FILE``."""
-
-USERS, DOCUMENTED = "users", "documented"
-PROMISE: Final = Option(
-    name="promise",
-    choices=(USERS, DOCUMENTED),
-    default=USERS,
-    help="judge by what users of the database count on, or by what its documentation promises",
-)
-"""Of a system whose documentation disclaims what most of its users take for granted."""

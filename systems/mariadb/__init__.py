@@ -8,7 +8,7 @@ the newer row, unseen. Clients write to the primary; what only reads goes there 
 
 What is claimed: of single statements that they are linearizable, of transactions what the level's
 name says in the literature. MariaDB's ``REPEATABLE READ`` without snapshot isolation is not
-repeatable read; ``--promise documented`` claims ``read-committed`` of it, and less of replicas.
+repeatable read; ``--claims documented`` judges that by ``read-committed``, and replicas too.
 
 Where the programs come from: :mod:`systems.mariadb.install`. How a server comes to run:
 :mod:`systems.mariadb.server`. What the servers say: :mod:`systems.mariadb.members`. The client is
@@ -25,9 +25,9 @@ from typing import Any, Final
 
 from harness.contract.client import Predicates, SystemClient, Target, Transactions
 from harness.contract.node import UNPRIVILEGED, Cluster, Daemon, Node, Port
-from harness.contract.option import DOCUMENTED, PASSWORD, PROMISE, TLS, USER, SystemOption
+from harness.contract.option import PASSWORD, TLS, USER, SystemOption
 from harness.contract.roles import Role
-from harness.contract.system import FAITHFUL, FinalStates, Stage
+from harness.contract.system import FAITHFUL, Documentation, FinalStates, Stage
 from harness.errors import NeedsError
 from systems.drivers.sql import adopted
 from systems.drivers.sql.client import ABILITIES, SqlClient
@@ -54,6 +54,7 @@ from systems.mariadb.install import HINT, Programs, find_programs, read_version
 from systems.mariadb.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
 
 REPLICA: Final = "replica"
+_MANUAL: Final = "https://mariadb.com/kb/en"
 ON, OFF = "on", "off"
 _STOP_TIMEOUT_S: Final = 30.0
 _MODELS: Final = {
@@ -67,7 +68,7 @@ _MODELS: Final = {
 class Mariadb:
     """MariaDB, a primary and replicas.
 
-    Also ``Forms``, ``Stops``, ``Primaries``, ``Durability``, ``FinalState``, ``LogPatterns``,
+    Also ``Forms``, ``Stops``, ``Primaries``, ``Documented``, ``FinalState``, ``LogPatterns``,
     ``Milestones``, ``ClockPath``, ``Adopts`` and ``Ports``.
     """
 
@@ -101,7 +102,6 @@ class Mariadb:
         TABLES,
         APPEND_BY,
         SETTINGS,
-        PROMISE,
         dialect_of(tuple(DIALECTS)),
         DATABASE,
         USER,
@@ -134,32 +134,40 @@ class Mariadb:
         return ABILITIES
 
     def claims(self) -> Mapping[type, Sequence[str]]:
-        """Linearizable statements, transactions by their level; less of replicas if documented."""
-        single: tuple[str, ...] = ("linearizable",)
-        models = _MODELS[self._isolation]
-        if self._isolation == "repeatable-read" and self._dialect is TIDB:
-            models = ("snapshot-isolation",)
-        elif self._isolation == "repeatable-read":
-            if self._options["innodb_snapshot_isolation"] == ON:
-                models = ("snapshot-isolation",)
-            elif self._is_documented:
-                models = ("read-committed",)
-        if self._reads_any and self._is_documented:
-            single = models = ("read-committed",)
-        return {**dict.fromkeys(ABILITIES, single), Transactions: models, Predicates: models}
+        """Linearizable statements, transactions by their level, wherever they are read."""
+        return self._claimed(("linearizable",), self._of_level(_MODELS[self._isolation]))
 
-    def not_durable(self) -> str | None:
-        """What the manual says of a log that is not flushed, where that is what is claimed."""
-        flush = self._options["innodb_flush_log_at_trx_commit"]
-        return (
-            f"innodb_flush_log_at_trx_commit={flush}"
-            if flush == "0" and self._is_documented
-            else None
+    def documented(self) -> Documentation | None:
+        """Less of replicas, of a snapshot that is none, and of a log that is not flushed."""
+        is_unflushed = self._options["innodb_flush_log_at_trx_commit"] == "0"
+        models = assumed = self._of_level(_MODELS[self._isolation])
+        if self._isolation == "repeatable-read" and assumed != ("snapshot-isolation",):
+            models = ("read-committed",)
+        page = "innodb-transaction-isolation-levels/"
+        if self._reads_any:
+            models, page = ("read-committed",), "replication-overview/"
+        elif is_unflushed:
+            page = "innodb-system-variables/#innodb_flush_log_at_trx_commit"
+        if not self._reads_any and not is_unflushed and models == assumed:
+            return None
+        single = ("read-committed",) if self._reads_any else ("linearizable",)
+        return Documentation(
+            models=self._claimed(single, models),
+            not_durable="innodb_flush_log_at_trx_commit=0" if is_unflushed else None,
+            source=f"{_MANUAL}/{page}",
         )
 
-    @property
-    def _is_documented(self) -> bool:
-        return bool(self._options["promise"] == DOCUMENTED)
+    def _of_level(self, models: tuple[str, ...]) -> tuple[str, ...]:
+        """What a transaction of the level is taken for: a snapshot where that is switched on."""
+        if self._isolation != "repeatable-read":
+            return models
+        is_on = self._options["innodb_snapshot_isolation"] == ON
+        return ("snapshot-isolation",) if is_on or self._dialect is TIDB else models
+
+    def _claimed(
+        self, single: Sequence[str], models: Sequence[str]
+    ) -> Mapping[type, Sequence[str]]:
+        return {**dict.fromkeys(ABILITIES, single), Transactions: models, Predicates: models}
 
     def versions(self) -> Mapping[str, str]:
         """As ``mariadbd --version`` says; ``NeedsError`` if there is none."""

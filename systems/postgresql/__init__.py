@@ -7,8 +7,8 @@ any``, to the node that the client was opened on, which may be a standby.
 
 What is claimed: of single statements that they are linearizable, of transactions what the level is
 called in the literature (PostgreSQL's ``REPEATABLE READ`` is snapshot isolation). Reads of standbys
-are claimed alike, for that is what their users count on; ``--promise documented`` claims what the
-manual says: a standby shows the past.
+are claimed alike, for that is what their users count on; ``--claims documented`` judges by what the
+manual says: a standby shows the past, and ``synchronous_commit=off`` may lose.
 
 Where the programs come from: :mod:`systems.postgresql.install`. How a server comes to run:
 :mod:`systems.postgresql.server`. What the servers say of themselves:
@@ -28,9 +28,9 @@ from typing import Any, Final
 from harness.contract.action import Outcome
 from harness.contract.client import Predicates, SystemClient, Target, Transactions
 from harness.contract.node import UNPRIVILEGED, Cluster, Daemon, Node, Port
-from harness.contract.option import DOCUMENTED, PASSWORD, PROMISE, TLS, USER, SystemOption
+from harness.contract.option import PASSWORD, TLS, USER, SystemOption
 from harness.contract.roles import Role
-from harness.contract.system import FAITHFUL, FinalStates, Stage
+from harness.contract.system import FAITHFUL, Documentation, FinalStates, Stage
 from harness.errors import NeedsError, UsageError
 from harness.history.effects import Ended
 from systems.drivers.sql import adopted
@@ -59,6 +59,7 @@ from systems.postgresql.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
 from systems.postgresql.promotion import AFTER, BEFORE, Leadership, Promotion
 
 STANDBY: Final = "standby"
+_MANUAL: Final = "https://www.postgresql.org/docs/current"
 _STOP_TIMEOUT_S: Final = 20.0
 _MODELS: Final = {
     "read-committed": ("read-committed",),
@@ -71,7 +72,7 @@ _MODELS: Final = {
 class Postgresql:
     """PostgreSQL, a primary and streaming standbys.
 
-    Also ``Stops``, ``Primaries``, ``Durability``, ``Admin``, ``EndsByAdmin``, ``FinalState``,
+    Also ``Stops``, ``Primaries``, ``Documented``, ``Admin``, ``EndsByAdmin``, ``FinalState``,
     ``LogPatterns``, ``Milestones``, ``ClockPath``, ``Adopts`` and ``Ports``.
     """
 
@@ -110,7 +111,6 @@ class Postgresql:
             help="folder of the programs postgres and initdb (default: Debian's package)",
         ),
         SETTINGS,
-        PROMISE,
         dialect_of(tuple(DIALECTS)),
         DATABASE,
         USER,
@@ -154,23 +154,31 @@ class Postgresql:
         return ABILITIES
 
     def claims(self) -> Mapping[type, Sequence[str]]:
-        """Linearizable statements, transactions by their level; less of standbys if documented."""
-        single: tuple[str, ...] = ("linearizable",)
-        models = _MODELS[self._isolation]
-        if self._reads_any and self._options["promise"] == DOCUMENTED:
+        """Linearizable statements, transactions by their level, wherever they are read."""
+        return self._claimed(("linearizable",), _MODELS[self._isolation])
+
+    def documented(self) -> Documentation | None:
+        """Less of standbys, which show the past, and of what is acknowledged before it is kept."""
+        is_off = self._options["synchronous_commit"] == "off"
+        if not self._reads_any and not is_off:
+            return None
+        single: Sequence[str] = ("linearizable",)
+        models: Sequence[str] = _MODELS[self._isolation]
+        if self._reads_any:
             single = ("read-committed",)
-            if self._isolation == "repeatable-read":
-                models = ("parallel-snapshot-isolation",)
+            is_repeatable = self._isolation == "repeatable-read"
+            models = ("parallel-snapshot-isolation",) if is_repeatable else models
+        page = "hot-standby.html" if self._reads_any else "wal-async-commit.html"
+        return Documentation(
+            models=self._claimed(single, models),
+            not_durable="synchronous_commit=off" if is_off else None,
+            source=f"{_MANUAL}/{page}",
+        )
+
+    def _claimed(
+        self, single: Sequence[str], models: Sequence[str]
+    ) -> Mapping[type, Sequence[str]]:
         return {**dict.fromkeys(ABILITIES, single), Transactions: models, Predicates: models}
-
-    def not_durable(self) -> str | None:
-        """What the manual says of ``synchronous_commit=off``, where that is what is claimed."""
-        off = self._options["synchronous_commit"] == "off"
-        return "synchronous_commit=off" if off and self._documented else None
-
-    @property
-    def _documented(self) -> bool:
-        return bool(self._options["promise"] == DOCUMENTED)
 
     def versions(self) -> Mapping[str, str]:
         """As ``postgres --version`` says; ``NeedsError`` if there is none."""

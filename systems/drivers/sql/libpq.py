@@ -8,8 +8,6 @@ A statement is done when the server is ready for the next one, not when it has t
 done: with values (the extended protocol) a statement that commits itself does so only after its
 ``CommandComplete``. So all results are read, and a connection that ends before the last is
 :class:`Lost`. Values travel as text.
-
-Cost: about 0.1 ms of CPU a statement (``benchmarks/sql_client.py``).
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ end a call that was given up, which frees the thread.
 
 Compared in December 2026: PyMySQL 1.2.4 (this year, pure Python, 45 kB) · aiomysql 0.3.2 (2025,
 PyMySQL's code on streams, behind its releases) · asyncmy 0.2.18 (compiled, 8 MB a platform) ·
-mysql-connector-python (21 MB, reconnects by itself in its pools). A thread costs about 0.1 ms a
-statement; a driver whose every packet can be read is worth that here.
+mysql-connector-python (21 MB, reconnects by itself in its pools). A thread costs
+something at each statement; a driver whose every packet can be read is worth that here.
 
 The protocol has no word for what was done. But each answer says whether a transaction is open: a
 COMMIT after which one still is was none.

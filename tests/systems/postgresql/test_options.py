@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from harness.contract.client import Registers, Transactions
+from harness.contract.system import Durability
 from harness.errors import UsageError
 from systems.postgresql import Postgresql
 from systems.postgresql.promotion import Leadership
@@ -27,16 +29,22 @@ def test_transactions_are_claimed_by_level_and_statements_linearizable() -> None
 def test_of_standbys_the_manual_promises_less() -> None:
     options = {"isolation": "repeatable-read", "reads": "any"}
     assert Postgresql(options).claims()[Registers] == ("linearizable",)
-    documented = Postgresql({**options, "promise": "documented"}).claims()
-    assert documented[Registers] == ("read-committed",)
-    assert documented[Transactions] == ("parallel-snapshot-isolation",)
+    documented = Postgresql(options).documented()
+    assert documented is not None
+    assert isinstance(documented.models, Mapping)
+    assert documented.models[Registers] == ("read-committed",)
+    assert documented.models[Transactions] == ("parallel-snapshot-isolation",)
+    assert documented.not_durable is None
+    assert Postgresql({"isolation": "repeatable-read"}).documented() is None
 
 
 def test_asynchronous_commits_may_be_lost_only_by_the_manual() -> None:
     off = {"synchronous_commit": "off"}
-    assert Postgresql(off).not_durable() is None
-    assert Postgresql({**off, "promise": "documented"}).not_durable() == "synchronous_commit=off"
-    assert Postgresql({"promise": "documented"}).not_durable() is None
+    assert not isinstance(Postgresql(off), Durability)
+    documented = Postgresql(off).documented()
+    assert documented is not None
+    assert documented.not_durable == "synchronous_commit=off"
+    assert documented.models == Postgresql(off).claims()
 
 
 def test_serializable_reads_on_standbys_are_refused() -> None:

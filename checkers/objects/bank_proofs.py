@@ -199,4 +199,5 @@ def _balances(read: Operation) -> str:
     if isinstance(value, list | tuple):
         value = dict(enumerate(value))
     shown = value.items() if isinstance(value, Mapping) else ()
-    return "{" + ", ".join(f"{account}: {balance}" for account, balance in sorted(shown)) + "}"
+    told = (f"{account}: {short(balance)}" for account, balance in sorted(shown))
+    return "{" + ", ".join(told) + "}"

@@ -54,7 +54,7 @@ class Facts:
 def run_facts(run: Run) -> Facts:
     """Everything known about ``run``, ready to print."""
     header = run.history.header
-    system = header.system or run.scenario.get("system") or "history"
+    system = header.system or run.scenario.get("system") or f"history {run.folder.name}"
     workload = header.workload or run.scenario.get("workload")
     versions = run.evidence.get("versions") or run.scenario.get("versions")
     options = {key: value for key, value in run.scenario.items() if key != "versions"}

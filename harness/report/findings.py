@@ -21,8 +21,14 @@ MOST_DRAWN = 40
 """Anomalies with their pictures, of which all but the first of each type are folded away."""
 MOST_WITNESSES = 60
 """Operations of one witness that are listed."""
+MOST_NAMED = 16
+"""Operations that a proof names before the early ones of them are folded."""
+LATE_NAMED = 6
 _PROOF_LIMIT = 20_000
-_NAMED = re.compile(r"^\W*(T\d{1,3}) = .*?(?:#|\bindex )(\d{1,12})\b", re.MULTILINE)
+_NAMED = (
+    re.compile(r"^\W*(T\d{1,3}) = .*?(?:#|\bindex )(\d{1,12})\b", re.MULTILINE),
+    re.compile(r"\((T\d{1,3})\) was answered at index (\d{1,12})\b"),
+)
 _INDEX = re.compile(r"#(\d{1,12})\b|\b(?:operation|op|index) #?(\d{1,12})\b")
 
 
@@ -30,13 +36,18 @@ _INDEX = re.compile(r"#(\d{1,12})\b|\b(?:operation|op|index) #?(\d{1,12})\b")
 class Finding:
     """One anomaly of one checker; ``proof`` is prose in pieces, some pointing at an operation.
 
-    ``names`` are the names that the proof gives to operations, by an index of theirs.
+    Of a proof with very many operations the ``early`` ones stand apart, which need not be read to
+    see what is wrong: they come between ``proof`` and ``rest``. Of a long witness the last
+    operations are kept, where the contradiction is. ``names`` are the names that the proof gives to
+    operations, by an index of theirs.
     """
 
     number: int
     checker: str
     kind: str
     proof: list[tuple[str, int | None]]
+    early: list[tuple[str, int | None]]
+    rest: list[tuple[str, int | None]]
     witness: tuple[int, ...]
     witness_left_out: int
     key: str | None
@@ -202,16 +213,19 @@ def _finding(
 ) -> Finding:
     witness = witness_of(case)
     message = shown(case.get("message") or "The checker gave no words.", _PROOF_LIMIT)
+    first, early, rest = in_parts(message)
     return Finding(
         number=number,
         checker=visible(checker, 80),
         kind=visible(kind, 80),
-        proof=linked(message, known),
-        witness=witness[:MOST_WITNESSES],
+        proof=linked(first, known),
+        early=linked(early, known),
+        rest=linked(rest, known),
+        witness=witness[-MOST_WITNESSES:],
         witness_left_out=max(len(witness) - MOST_WITNESSES, 0),
         key=None if case.get("key") is None else shown(case["key"]),
         data=rows(case.get("data")),
-        names={int(match[2]): match[1] for match in _NAMED.finditer(message)},
+        names={int(match[2]): match[1] for named in _NAMED for match in named.finditer(message)},
     )
 
 
@@ -220,6 +234,20 @@ def witness_of(case: Mapping[str, Any]) -> tuple[int, ...]:
     value = case.get("witness")
     items: Sequence[Any] = value if isinstance(value, list) else []
     return tuple(item for item in items if isinstance(item, int) and not isinstance(item, bool))
+
+
+def in_parts(message: str) -> tuple[str, str, str]:
+    """A proof up to its operations, the early ones of many, and the rest with its steps."""
+    lines = message.splitlines(keepends=True)
+    marks = [line.strip() for line in lines]
+    if "Let:" not in marks or "Then:" not in marks[marks.index("Let:") :]:
+        return message, "", ""
+    first = marks.index("Let:") + 1
+    last = marks.index("Then:", first)
+    if last - first <= MOST_NAMED:
+        return message, "", ""
+    cut = last - LATE_NAMED
+    return "".join(lines[:first]), "".join(lines[first:cut]), "".join(lines[cut:])
 
 
 def linked(text: str, known: set[int]) -> list[tuple[str, int | None]]:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.report.display import duration, shown
-from harness.report.findings import Issue, issues, mapping, steps_beside, word_of
+from harness.report.display import duration, shown, visible
+from harness.report.findings import Issue, issues, mapping, steps_beside, texts, word_of
 from harness.report.model import Run
 from harness.store.ended import why_no_verdict
 
@@ -43,8 +43,11 @@ def head_of(run: Run) -> Head:
     reasons = [issue for issue in health if issue.level == "unknown"]
     reasons += _beside(verdict, health)
     remarks = [issue for issue in health if issue.level != "unknown"]
-    if not reasons or _has_anomalies(verdict):
-        return Head(lead=why, reasons=reasons, remarks=remarks)
+    if not reasons:
+        return Head(lead=why, reasons=[], remarks=remarks)
+    if _has_anomalies(verdict):
+        lead = f"What was found does not decide {_whether(run)}:"
+        return Head(lead=lead, reasons=reasons, remarks=remarks)
     lead = _unknown(run, reasons)
     told = [issue for issue in reasons if issue.check != _INTERRUPTED]
     return Head(lead=lead, reasons=told, remarks=remarks)
@@ -56,11 +59,14 @@ def _unknown(run: Run, reasons: list[Issue]) -> str:
     if cut is not None:
         step = f" To settle it: {cut.settle}." if cut.settle else ""
         return f"Interrupted{_at(run)}; {found}.{step}"
-    claims = run.verdict.get("claims")
-    whether = f"whether {shown(', '.join(map(str, claims)), 200)} holds" if claims else "more"
     if not run.calls:
         return "The history has no operation of a client, so nothing could be judged."
-    return f"{found[:1].upper()}{found[1:]}, but {whether} cannot be said of this run:"
+    return f"{found[:1].upper()}{found[1:]}, but that does not decide {_whether(run)}:"
+
+
+def _whether(run: Run) -> str:
+    claims = texts(run.verdict.get("claims"))
+    return f"whether {visible(', '.join(claims), 200)} holds" if claims else "the verdict"
 
 
 def _unjudged(run: Run) -> str:

@@ -22,6 +22,8 @@ from harness.report.bands import Band
 from harness.report.intervals import Calls
 from harness.report.wording import Wording
 
+MOST_WITNESS = 24
+"""Operations of the witness that are drawn, the last ones."""
 MOST_BESIDE = 12
 """Operations drawn beside the witness."""
 ROW = 30.0
@@ -76,6 +78,8 @@ class Drawing:
     first: float
     last: float
     """Where the witness begins and ends, which is what must be seen."""
+    left_out: int
+    """Operations of the witness that came before those drawn."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,8 @@ def draw(
     """
     if not witness:
         return None
+    left_out = max(len(witness) - MOST_WITNESS, 0)
+    witness = sorted(witness, key=calls.span)[left_out:]
     names = names or {}
     chosen = sorted({*witness, *_beside(calls, witness, wording)}, key=calls.span)
     keyed = len({wording.key(call) for call in chosen}) > 1
@@ -147,6 +153,7 @@ def draw(
         top=top,
         first=min(bar.x for bar in decisive),
         last=max(bar.x + bar.width for bar in decisive),
+        left_out=left_out,
     )
 
 

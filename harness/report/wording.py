@@ -114,14 +114,16 @@ class Wording:
 
     def phrase(self, call: int, *, with_key: bool = False, limit: int = 60) -> str:
         """The call in one line."""
-        words = [visible(self._calls.f_names[int(self._calls.f[call])], 40)]
+        f = visible(self._calls.f_names[int(self._calls.f[call])], 40)
         key = self.key(call) if with_key else None
-        words += [f"k{key}" if key is not None else "", self.asked(call, limit)]
+        words = [f, f"k{key}" if key is not None else "", self.asked(call, limit)]
         kind = int(self._calls.type[call])
         answer = self.answered(call, limit)
         if kind == _OK and answer == "" and self.asked(call, limit) == "":
             answer = "nil"
-        arrow = "" if self._is_whole(call) else "→ "
+        is_whole = self._is_whole(call)
+        arrow = "" if is_whole else "→ "
+        words = words if not (is_whole and answer.startswith(f"{f} ")) else words[1:]
         words += [f"{arrow}{answer}" if answer else "", {2: "✗", OPEN_TYPE: "?"}.get(kind, "")]
         return " ".join(word for word in words if word)
 

@@ -84,10 +84,12 @@ class Attached(Part):
         for key in sorted(self._stopped):
             self._families[key].send(signal.SIGCONT)
         deadline = time.monotonic() + _GO_ON_S
-        while left := self._standing():
+        left = self._standing()
+        while left:
             if time.monotonic() > deadline:
                 raise Refused(f"the processes {' '.join(left)} are still stopped")
             time.sleep(_POLL_S)
+            left = self._standing()
         self._stopped.clear()
         self._write()
 

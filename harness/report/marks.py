@@ -21,6 +21,8 @@ from harness.report.drawing import COLOURS, Kind, Marks
 
 _FINER = 5
 """Each pixel of a stamp is looked at in so many places a side, so that its edges are smooth."""
+_ALL = 1 - 1e-9
+"""Of a pixel that is covered wholly: what shines through has a logarithm still."""
 _STROKE = 0.8
 
 
@@ -79,7 +81,8 @@ def _opacity(
     places, times = np.unique(row[inside] * broad + column[inside], return_counts=True)
     shines = np.zeros((height + 2 * reach) * broad)  # the logarithm of it, with a margin
     for down, across in np.argwhere(stamp).tolist():
-        shines[places + down * broad + across] += times * np.log1p(-stamp[down, across])
+        covered = min(stamp[down, across], _ALL)
+        shines[places + down * broad + across] += times * np.log1p(-covered)
     whole = np.zeros(len(shines))
     where = np.flatnonzero(shines)
     whole[where] = -np.expm1(shines[where])

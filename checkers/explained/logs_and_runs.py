@@ -172,6 +172,8 @@ _PATTERNS: Final = {
     "panic": ["^panic: "],
     "fatal-error": ['"level":"fatal"'],
     "corruption": ["^SQLITE_CORRUPT"],
+    "out-of-memory": ["Out Of Memory allocating"],
+    "cannot-persist": ["^Can't recover from AOF write error"],
 }
 _SAID: Final = (
     (
@@ -199,6 +201,16 @@ _SAID: Final = (
         "corruption",
         "A database found a file of its own that is not as it may be: it was written in part.",
         "SQLITE_CORRUPT: database disk image is malformed",
+    ),
+    (
+        "out-of-memory",
+        "A server was refused memory and gave up. Where the machine had none, it is to blame.",
+        "Out Of Memory allocating 16384 bytes!",
+    ),
+    (
+        "cannot-persist",
+        "A server could not keep on disk what it had to, and gave up.",
+        "Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...",
     ),
 )
 

@@ -14,7 +14,7 @@ LOG_PATTERNS: Final = {
         r"Guru Meditation",
         r"(Redis|Valkey) \S+ crashed by signal",
     ),
-    "bad-data": (
+    "corruption": (
         r"Bad file format reading the append only file",
         r"Unrecoverable error reading the append only file",
         r"Fatal error loading the DB",

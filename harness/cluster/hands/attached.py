@@ -145,7 +145,7 @@ def adopt(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:
     identity = part.adopt(inside, pid, ticks)
     standing = [p for p, letters in inside.daemons.members(pid, ticks).items() if _stands(letters)]
     if standing and not request.get("may_stand"):
-        numbers = " ".join(map(str, standing))
+        numbers = " ".join(map(str, sorted(standing, key=lambda one: (one != pid, one))))
         raise Refused(f"{numbers} is stopped already, by somebody else: kill -CONT {numbers}")
     return {**identity, **found.described(pid)}
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,14 @@ def test_a_server_that_forks_is_its_first_process(
     assert loaded["found"].described(process.pid)["pid"] == process.pid
 
 
+def await_words_of(pid: int) -> None:
+    """Until it shows the words it was called with: a moment after ``Popen`` has returned."""
+    deadline = time.monotonic() + 10
+    while b"a-program-of-this-test" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+        assert time.monotonic() < deadline, "it never showed them"
+        time.sleep(0.005)
+
+
 def test_what_is_not_there_or_not_one_is_refused(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
@@ -67,6 +76,8 @@ def test_what_is_not_there_or_not_one_is_refused(tmp_path: Path) -> None:
     sleep.symlink_to("/bin/sleep")
     two = [subprocess.Popen([str(sleep), "60"]) for _ in range(2)]
     try:
+        for each in two:
+            await_words_of(each.pid)
         with pytest.raises(Refused, match="2 processes are of the program a-program"):
             found.leader("program", sleep.name)
     finally:

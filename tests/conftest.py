@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,12 @@ def pytest_configure(config: pytest.Config) -> None:
     copy what they look through.
     """
     gc.disable()
+    # Whoever starts this in the background (nohup, a shell without job control) has these ignored,
+    # which every process that a test starts would inherit; and tests send them.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            default = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if default else signal.SIG_DFL)
     group = config.getoption("--group")
     allowed = Path(__file__).with_name("allowed-skips.txt")
     config.pluginmanager.register(LeftOut(config, allowed), "polygraph-left-out")

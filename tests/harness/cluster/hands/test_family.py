@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,8 +77,12 @@ def test_a_keeper_signals_all_that_is_of_a_daemon(meet: Meet) -> None:
 
 @pytest.fixture
 def toy() -> Iterator[subprocess.Popen[bytes]]:
+    mark = f"POLYGRAPH_TOY={uuid.uuid4()}"
     began = subprocess.Popen(
-        [sys.executable, "-S", "-c", TOY], stdout=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-S", "-c", TOY],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        env=dict([mark.split("=")]),
     )
     assert began.stdout is not None
     began.stdout.readline()
@@ -84,6 +91,18 @@ def toy() -> Iterator[subprocess.Popen[bytes]]:
     found.send(signal.SIGKILL)
     began.wait()
     began.stdout.close()
+    for pid in marked(mark):  # one of the three is no longer known to be of it
+        os.kill(pid, signal.SIGKILL)
+
+
+def marked(mark: str) -> list[int]:
+    """Processes that have ``mark`` in their environment."""
+    found = []
+    for one in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark.encode() in (one / "environ").read_bytes():
+                found.append(int(one.name))
+    return found
 
 
 def test_a_side_car_signals_the_whole_tree(toy: subprocess.Popen[bytes]) -> None:

@@ -11,15 +11,27 @@ MOST: Final = 120
 
 
 def shown(value: Any) -> str:
-    """A value in a message: text in quotation marks, what JSON knows as JSON, else its type."""
+    """A value in a message: text in quotation marks, what JSON knows as JSON, else its type.
+
+    Bytes are text, as those are that servers send.
+    """
+    if isinstance(value, bytes):
+        value = _text(value)
     if isinstance(value, str):
         return cut(f"'{_visible(value)}'")
     try:
-        return cut(_visible(json.dumps(value, ensure_ascii=False)))
+        return cut(_visible(json.dumps(value, ensure_ascii=False, default=_text)))
     except (TypeError, ValueError, RecursionError):
         kind, name = type(value).__name__, getattr(value, "__name__", None)
         a_kind = f"an {kind}" if kind[0].lower() in "aeiou" else f"a {kind}"
         return f"{a_kind} called {name}" if name else a_kind
+
+
+def _text(value: Any) -> str:
+    """Bytes as text; ``TypeError`` for anything else."""
+    if not isinstance(value, bytes):
+        raise TypeError(value)
+    return value.decode("utf-8", "replace")
 
 
 def named(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import UsageError
+from harness.wording import shown
 
 MOST_CELLS = 1000
 _WORD = re.compile(r"\(|\)|[^\s()]+")
@@ -38,7 +39,9 @@ def axes_of(words: Sequence[str]) -> dict[str, list[str]]:
         key, sign, values = word.partition("=")
         key = key.strip("-").replace("-", "_")
         if not sign or not key:
-            raise UsageError(f"--matrix: {word!r} is not KEY=VALUE,VALUE", "workload=bank,register")
+            raise UsageError(
+                f"--matrix: {shown(word)} is not KEY=VALUE,VALUE", "workload=bank,register"
+            )
         if key in axes:
             raise UsageError(f"--matrix: {key} is there twice")
         axes[key] = [value.replace("+", ",") for value in values.split(",")]
@@ -96,7 +99,7 @@ class _Parser:
 
     def refused(self) -> UsageError:
         """It says nothing."""
-        return UsageError(f"-k: {self._whole!r} is no expression", "-k 'bank and not kill'")
+        return UsageError(f"-k: {shown(self._whole)} is no expression", "-k 'bank and not kill'")
 
     def _both(self) -> Callable[[str], bool]:
         means = self._one()

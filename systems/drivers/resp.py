@@ -21,6 +21,7 @@ import time
 from collections.abc import Generator, Sequence
 from typing import Final
 
+from harness.wording import shown
 from systems.drivers.http import Lost, resolve
 
 Word = str | bytes | int
@@ -156,13 +157,13 @@ def parsing(buffer: bytearray, depth: int = 0) -> Generator[None, None, Answer]:
         for _ in range(count):
             answers.append((yield from parsing(buffer, depth + 1)))
         return answers
-    raise Lost(f"not RESP: an answer that begins with {(kind + text[:40])!r}")
+    raise Lost(f"not RESP: an answer that begins with {shown(kind + text[:40])}")
 
 
 def _line(buffer: bytearray) -> Generator[None, None, tuple[bytes, bytes]]:
     while (end := buffer.find(b"\r\n")) < 0:
         if buffer and buffer[:1] not in b"+-:$*":
-            raise Lost(f"not RESP: an answer that begins with {bytes(buffer[:40])!r}")
+            raise Lost(f"not RESP: an answer that begins with {shown(bytes(buffer[:40]))}")
         yield
     kind, text = bytes(buffer[:1]), bytes(buffer[1:end])
     del buffer[: end + 2]
@@ -187,7 +188,7 @@ def _number(text: bytes) -> int:
     try:
         return int(text)
     except ValueError as error:
-        raise Lost(f"not RESP: {text[:40]!r} is no number") from error
+        raise Lost(f"not RESP: {shown(text[:40])} is no number") from error
 
 
 def ask(address: tuple[str, int], *commands: Sequence[Word], timeout_s: float) -> list[Answer]:

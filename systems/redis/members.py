@@ -222,7 +222,7 @@ def reported_time(node: Node, timeout_s: float) -> TimeReading:
         case [bytes(seconds), bytes(microseconds)]:
             at_ns = int(seconds) * 10**9 + int(microseconds) * 1000
             return TimeReading(earliest_ns=at_ns, latest_ns=at_ns + 1000)
-    raise NotAnswered(f"TIME was answered with {said!r}")
+    raise NotAnswered(f"TIME was answered with {shown(said)}")
 
 
 def figures(node: Node, timeout_s: float) -> dict[str, Any]:

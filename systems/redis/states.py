@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from harness.contract.node import Node
 from harness.contract.system import FinalStates
+from harness.wording import shown
 from systems.drivers.resp import Answer, Word
 from systems.redis.members import READY_KEY, NotAnswered, asked, on_all
 from systems.redis.places import PORT
@@ -46,7 +47,7 @@ def keys_of(node: Node, prefix: bytes = b"") -> Iterator[list[bytes]]:
         command = ("SCAN", _text(cursor), "MATCH", _escaped(prefix) + b"*", "COUNT", _AT_ONCE)
         (found,) = asked(node, PORT, command, timeout_s=_ANSWER_S)
         if not (isinstance(found, list) and len(found) == 2 and isinstance(found[1], list)):
-            raise NotAnswered(f"SCAN was answered with {found!r}")
+            raise NotAnswered(f"SCAN was answered with {shown(found)}")
         cursor = found[0]
         yield [key for key in found[1] if isinstance(key, bytes)]
         if cursor == b"0":

@@ -49,3 +49,10 @@ def test_no_message_is_written_in_python() -> None:
         if re.search(r"\{[^{}]+!r[:}]", path.read_text("utf-8"))
     }
     assert found - set(PYTHON_IS_MEANT) == set(), "say it by harness.wording.shown or named"
+
+
+def test_bytes_are_shown_as_text() -> None:
+    assert shown(b"+OK") == "'+OK'"
+    assert shown([b"+OK", 1]) == '["+OK", 1]'
+    assert shown(b"\xff") == shown("\N{REPLACEMENT CHARACTER}")
+    assert shown([object()]) == "a list"

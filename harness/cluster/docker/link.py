@@ -106,12 +106,14 @@ class SidecarLink:
         return f"{GONE}{': ' if said else ''}{said}"
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for line in self._lines():
-                self._take(json.loads(line))
-        with self._condition:
-            self._closed = True
-            self._condition.notify_all()
+        try:
+            with contextlib.suppress(OSError, ValueError):
+                for line in self._lines():
+                    self._take(json.loads(line))
+        finally:  # whatever ended it: nobody shall wait for an answer that nobody reads
+            with self._condition:
+                self._closed = True
+                self._condition.notify_all()
 
     def _take(self, message: dict[str, Any]) -> None:
         if "log" in message:

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.contract.client import Failed
+from harness.wording import shown
 from systems.drivers.sql.dialect import Dialect
 
 
@@ -110,7 +111,7 @@ def loaded(text: Any) -> Any:
     try:
         return json.loads(text)
     except (TypeError, ValueError) as error:
-        told = ["answer", f"a value that is no JSON: {str(text)[:80]!r}"]
+        told = ["answer", f"a value that is no JSON: {shown(str(text)[:80])}"]
         raise Failed(told, session_ended=False) from error
 
 

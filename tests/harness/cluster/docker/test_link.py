@@ -57,7 +57,8 @@ def test_a_log_that_finds_no_room_is_not_the_end_of_the_channel() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     sidecar = Sidecar(full)
-    sidecar.say(log="db.log", data=base64.b64encode(b"up").decode())
+    data = base64.b64encode(b"up").decode()
+    sidecar.say(log="db.log", data=data, boot_id="of another", since_ns=0, age_ns=1)
     sidecar.answer(boot_id="of this machine")
     assert sidecar.link.ask("hello")["boot_id"] == "of this machine"
     assert not sidecar.link.is_lost

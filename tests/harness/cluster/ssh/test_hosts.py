@@ -65,7 +65,7 @@ def test_a_wrong_nodes_file_is_refused_with_its_line(tmp_path: Path, text: str, 
 
 
 def test_a_missing_nodes_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError, match="no such file"):
         read_nodes_file(tmp_path / "none")
 
 

@@ -158,6 +158,8 @@ class Nemesis:
 
     def _arm_ahead(self, name: str, occurrence: int, plan: Mapping[str, Any]) -> str | None:
         with self._lock:
+            if self._has_begun(occurrence):
+                return None  # fired by who saw its milestone, while others were told of a change
             armed = self._armed.get(occurrence)
         if armed is not None:
             with armed.busy:
@@ -175,7 +177,11 @@ class Nemesis:
                 self._refuse_closed()
             anew.arm(plan, is_ahead=True)
             with self._lock:
-                self._armed[occurrence] = anew
+                is_late = self._has_begun(occurrence)
+                if not is_late:
+                    self._armed[occurrence] = anew
+            if is_late:
+                anew.disarm("it began while it was armed anew")
         return None
 
     def _never(self, name: str, occurrence: int, why: str) -> None:
@@ -188,6 +194,10 @@ class Nemesis:
             return
         with armed.busy:
             armed.disarm(why)
+
+    def _has_begun(self, occurrence: int) -> bool:
+        """Whether it is fired, or being fired. The caller holds the lock."""
+        return occurrence in self._shot or any(e.occurrence == occurrence for e in self._injections)
 
     def _is_armed(self, occurrence: int, armed: Attempt) -> bool:
         with self._lock:

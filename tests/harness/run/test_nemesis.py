@@ -407,3 +407,16 @@ def test_what_a_dead_run_leaves_can_be_healed_from_the_ledger_alone(bench: Bench
     stage: Stage = bench.stage
     Pause({}).heal(stage, entry.targets, entry.detail)
     assert stage.daemons["n1"][0].state() == "S"
+
+
+def test_what_was_fired_is_not_armed_anew(bench: Bench) -> None:
+    value = {"occurrence": 4, "plan": ON_N1}
+    fired = Operation(3, 17, NEMESIS, "info", "start-pause", value)
+    assert asyncio.run(bench.nemesis.arm("pause", 4, ON_N1)) is None
+    bench.nemesis.shoot(fired)
+    assert asyncio.run(bench.nemesis.arm("pause", 4, ON_N1)) is None
+    assert bench.events() == ["intend", "fire"]
+    asyncio.run(bench.nemesis.invoke(fired))
+    assert asyncio.run(bench.nemesis.arm("pause", 4, ON_N1)) is None
+    assert bench.heal_all() == []
+    assert bench.events() == ["intend", "fire", "injected", "bit", "heal", "healed"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -148,14 +149,18 @@ def test_a_statement_whose_server_is_killed_is_indeterminate(server: RealServer)
         await transaction.put("killed", 1)
         waits = "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
 
+        def is_waiting() -> bool:
+            time.sleep(0.2)  # the table is what it was unless nobody has read it for 0.1 s
+            return bool(killed.ask(waits)[0][0] == 1)
+
         def kill_once_it_waits() -> None:
-            until(lambda: killed.ask(waits)[0][0] == 1)
+            until(is_waiting)
             killed.kill()
 
-        killer = threading.Thread(target=kill_once_it_waits)
-        killer.start()
-        error = await raised(writer.write("killed", 2))
-        killer.join()
+        with ThreadPoolExecutor(1) as beside:
+            killer = beside.submit(kill_once_it_waits)
+            error = await raised(writer.write("killed", 2))
+            killer.result()
         assert isinstance(error, Indeterminate)
 
     with RealServer() as killed:

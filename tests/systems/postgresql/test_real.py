@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -254,10 +254,10 @@ def test_a_commit_whose_server_is_killed_is_indeterminate_and_may_have_happened(
             killed.kill()
 
         async def work(client: SqlClient) -> None:
-            killer = threading.Thread(target=kill_once_it_waits)
-            killer.start()
-            error = await raised(put(client, "doubtful", 7))
-            killer.join()
+            with ThreadPoolExecutor(1) as beside:
+                killer = beside.submit(kill_once_it_waits)
+                error = await raised(put(client, "doubtful", 7))
+                killer.result()
             assert isinstance(error, Indeterminate)
             assert error.error[0] == "commit"
 

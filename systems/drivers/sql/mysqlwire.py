@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from harness.contract.speaker import Conversation, Kind, Misanswer
+from systems.drivers.sql.requests import REQUESTS
 
 _QUERY: Final = 3
 _AUTOCOMMIT: Final = 2
@@ -58,28 +59,7 @@ class MysqlSpeaker:
     """An honest server in which every key holds one value."""
 
     greeting = _GREETING
-    requests: ClassVar[Mapping[str, int | Sequence[str]]] = {
-        "read": ("select",),
-        "write": ("insert",),
-        "compare_and_set": ("update",),
-        "read_only_transaction": ("begin", "select", "commit"),
-        "transaction": ("begin", "select", "insert", "commit"),
-        "append": ("begin", "insert", "commit"),
-        "scan": ("begin", "select", "commit"),
-        "scan_and_insert": ("begin", "select", "insert", "commit"),
-        "scan_and_delete": ("begin", "select", "delete", "commit"),
-        "add_to_set": ("insert",),
-        "read_set": ("select",),
-        "add_to_counter": ("insert",),
-        "read_counter": ("select",),
-        "enqueue": ("insert",),
-        "dequeue": ("begin", "select", "delete", "commit"),
-        "append_to_log": ("begin", "insert", "select", "insert", "commit"),
-        "poll_log": ("select",),
-        "acquire": ("begin", "update", "select", "commit"),
-        "release": ("update",),
-        "generate_id": ("insert",),
-    }
+    requests: ClassVar[Mapping[str, int | Sequence[str]]] = REQUESTS
     misanswers: ClassVar[Mapping[str, Misanswer]] = {
         "deadlock": Misanswer(answer=error(1213, "40001", "Deadlock found"), definite=True),
         "lock wait timeout": Misanswer(

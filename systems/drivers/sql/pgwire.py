@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from harness.contract.speaker import Conversation, Kind, Misanswer
+from systems.drivers.sql.requests import REQUESTS
 
 _TEXT: Final = 25
 _STARTUP: Final = b"\0"
@@ -51,28 +52,7 @@ class PgSpeaker:
     """An honest server in which every key holds one value."""
 
     greeting = b""
-    requests: ClassVar[Mapping[str, int | Sequence[str]]] = {
-        "read": ("select",),
-        "write": ("insert",),
-        "compare_and_set": ("update",),
-        "read_only_transaction": ("begin", "select", "commit"),
-        "transaction": ("begin", "select", "insert", "commit"),
-        "append": ("begin", "insert", "commit"),
-        "scan": ("begin", "select", "commit"),
-        "scan_and_insert": ("begin", "select", "insert", "commit"),
-        "scan_and_delete": ("begin", "select", "delete", "commit"),
-        "add_to_set": ("insert",),
-        "read_set": ("select",),
-        "add_to_counter": ("insert",),
-        "read_counter": ("select",),
-        "enqueue": ("insert",),
-        "dequeue": ("begin", "select", "delete", "commit"),
-        "append_to_log": ("begin", "insert", "select", "insert", "commit"),
-        "poll_log": ("select",),
-        "acquire": ("begin", "update", "select", "commit"),
-        "release": ("update",),
-        "generate_id": ("insert",),
-    }
+    requests: ClassVar[Mapping[str, int | Sequence[str]]] = REQUESTS
     misanswers: ClassVar[Mapping[str, Misanswer]] = {
         "serialization failure": Misanswer(
             answer=error("40001", "could not serialize access"), definite=True

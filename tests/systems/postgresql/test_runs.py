@@ -71,7 +71,9 @@ def test_updates_are_lost_where_lists_are_read_and_written_back(tmp_path: Path) 
         *("--time-limit", "8"),
     )
     assert code == 1
-    assert "lost-update" in anomalies(verdict)
+    # An append that somebody read before it was written over leaves two orders of one key; where
+    # nobody did, both writers have read the same list. Either way an update is lost.
+    assert anomalies(verdict) & {"lost-update", "incompatible-order"}
 
 
 def test_reads_on_a_standby_are_stale_and_nothing_is_called_lost(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 A leak may break no answer for months: the data agree, and only a figure creeps. So a system names
 its figures and what each of them promises; a run samples every node through load, faults and the
-quiet after them, keeps the samples in ``evidence/metrics.jsonl``, and the checker ``metrics`` judges
-them. What is promised and broken makes a run invalid; what rises without end and was promised
-nothing is told as a warning.
+quiet after them, keeps the samples in ``evidence/metrics.jsonl``, and the checker ``metrics``
+judges them. What is promised and broken makes a run invalid; what rises without end and was
+promised nothing is told as a warning.
 
 Whatever a system says, the files, threads and memory of its processes are sampled as well.
 """

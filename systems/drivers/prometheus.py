@@ -18,6 +18,7 @@ from typing import Final
 
 from harness.contract.metrics import Sample
 from harness.contract.node import split_address
+from harness.wording import named
 
 _MOST_BYTES: Final = 16 << 20
 _LINE: Final = re.compile(
@@ -41,7 +42,7 @@ def scrape(
             answer = connection.getresponse()
             body = answer.read(_MOST_BYTES)
         except http.client.HTTPException as error:
-            raise OSError(f"no answer of HTTP: {error!r}") from error
+            raise OSError(f"no answer of HTTP: {named(error)}") from error
     if answer.status != 200:
         raise OSError(f"GET {path} answered {answer.status}")
     return list(samples_in(body.decode("utf-8", "replace"), wanted))

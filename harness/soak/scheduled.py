@@ -27,6 +27,7 @@ from harness.store.runs import LATEST, link
 
 SLOTS: Final = "polygraph"
 CONNECT_S: Final = 10.0
+SAY_S: Final = 5.0
 WORKERS_S: Final = 120.0
 """How long a soak waits for a worker that can do what it needs."""
 GRACE_S: Final = 120.0
@@ -63,13 +64,15 @@ class Scheduled:
     _tries: dict[int, int] = field(default_factory=dict)
     _done: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
     _waiting_since: float | None = None
+    _is_said: bool = False
 
     def connect(self) -> str:
         """Reach the scheduler; the address of its page. ``SetupError`` where there is none."""
-        from distributed import Client
+        import distributed
 
+        client: Any = distributed.Client  # none of it is typed
         try:
-            self._client = Client(
+            self._client = client(
                 self.address, timeout=CONNECT_S, set_as_default=False, name=f"soak-{self._soak}"
             )
         except (OSError, ValueError) as error:
@@ -181,8 +184,10 @@ class Scheduled:
         now_s = self.clock()
         why = f"none of the {len(offers)} workers at {self.address} offers {lacking[0]}"
         if self._waiting_since is None:
-            self._waiting_since = now_s
+            self._waiting_since, self._is_said = now_s, False
+        if now_s - self._waiting_since > SAY_S and not self._is_said:
             self.say(f"waiting for a worker: {why}")
+            self._is_said = True
         if now_s - self._waiting_since > WORKERS_S:
             raise NeedsError(why, f"polygraph worker {self.address}, where that works")
 

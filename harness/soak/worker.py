@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from harness.errors import SetupError
 from harness.linux.stopping import STOPPING
@@ -47,7 +47,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in STOPPING:
         loop.add_signal_handler(number, _note, number, stopped, over)
-    worker = Worker(
+    worker: Any = Worker(
         address,
         nthreads=slots,
         name=f"{socket.gethostname()}-{os.getpid()}",

@@ -200,6 +200,7 @@ def test_a_run_goes_only_where_its_provider_works_and_waits_no_longer_than_said(
     tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduled, "WORKERS_S", 1.0)
+    monkeypatch.setattr(scheduled, "SAY_S", 0.2)
     farm.hire(1, "local:plain")
     asked = settings(tmp_path, runs=1, scenario={"provider": "docker"})
     book = Book.create(tmp_path / "soak", asked)

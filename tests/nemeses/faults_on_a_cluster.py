@@ -121,9 +121,9 @@ def fail_disks(trial: Trial) -> None:
     """Each way of failing, two of them beside each other on the same disks."""
     for word in failing.DEFAULTS:
         trial.once("disk", {"behaviour": word, "target": "one", "order": list(NODES)})
-    full = trial.begin("disk", {"behaviour": "full", "target": "majority", "order": list(NODES)})
+    some = trial.begin("disk", {"behaviour": "errors", "target": "majority", "order": list(NODES)})
     trial.once("disk", {"behaviour": "slow=0.1", "target": "all", "order": list(NODES)})
-    trial.end("disk", full)
+    trial.end("disk", some)
 
 
 def restart_politely(trial: Trial) -> None:

@@ -238,9 +238,9 @@ def _same(gauge: Mapping[str, Any], series: Sequence[Series], run: _Run, found: 
         if silent:
             found.doubts.append(f"{silent[0]} was not told any more once the load was over")
             continue
-        last = {each.node: float(each.value[-1]) for each in quiet}
-        if len(set(last.values())) == 1:
+        if _were_ever_equal(quiet):
             continue
+        last = {each.node: float(each.value[-1]) for each in quiet}
         within_s = float(gauge.get("within_s", 10.0))
         watched_s = (min(int(each.time[-1]) for each in quiet) - run.quiet) / 1e9
         told = ", ".join(f"{node}: {value:.17g}" for node, value in last.items())
@@ -258,6 +258,21 @@ def _same(gauge: Mapping[str, Any], series: Sequence[Series], run: _Run, found: 
             gauge=gauge["name"],
             values=last,
         )
+
+
+def _were_ever_equal(quiet: Sequence[Series]) -> bool:
+    """Whether at some time all had last told the same: they are asked one after the other."""
+    samples = sorted(
+        (int(time), at, float(value))
+        for at, each in enumerate(quiet)
+        for time, value in zip(each.time, each.value, strict=True)
+    )
+    told: dict[int, float] = {}
+    for _, at, value in samples:
+        told[at] = value
+        if len(told) == len(quiet) and len(set(told.values())) == 1:
+            return True
+    return False
 
 
 Rule = Callable[[Mapping[str, Any], "Sequence[Series]", _Run, _Found], None]

@@ -37,7 +37,7 @@ QUIET_INTERVAL_S: Final = 0.2
 SLOWER: Final = 1 / 600
 """Of the time that a run has taken, the interval is at least this part."""
 SHARE: Final = 20
-"""A node is left alone for so many times as long as it took to answer."""
+"""For so many times the time of the processor that asking a node took here it is left alone."""
 ASK_TIMEOUT_S: Final = 1.0
 LAST_SAMPLE_S: Final = 2.0
 """In the end one more sample of every node is waited for, and no longer than this."""
@@ -183,13 +183,13 @@ class MetricWatch:
 
     def _watch(self, node: Node) -> None:
         while not self._over.is_set():
-            asked_ns, begun = self.now(), time.monotonic()
+            asked_ns, begun, cpu_s = self.now(), time.monotonic(), time.thread_time()
             self._keep(node.name, list(self._samples(node)), asked_ns)
-            took_s = time.monotonic() - begun
+            took_s = max(time.monotonic() - begun, SHARE * (time.thread_time() - cpu_s))
             if self._hurry.is_set():
                 self._over.wait(QUIET_INTERVAL_S)
             else:
-                self._hurry.wait(max(INTERVAL_S, took_s * SHARE, self.now() / 1e9 * SLOWER))
+                self._hurry.wait(max(INTERVAL_S, took_s, self.now() / 1e9 * SLOWER))
 
     def _samples(self, node: Node) -> Iterable[Sample]:
         """What the node tells; one that is down, or cut off, tells nothing for now."""

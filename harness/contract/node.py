@@ -123,18 +123,6 @@ class HasProcesses(Protocol):
 
 
 @runtime_checkable
-class TellsUsage(Protocol):
-    """A daemon that can tell what it has in use of its machine; the providers' daemons are such."""
-
-    def usage(self) -> Mapping[str, int]:
-        """Of all that runs of it: ``processes``, ``threads``, ``open_files``, ``memory_bytes``.
-
-        A figure that nobody may look at is missing; all are 0 where nothing runs of it. May raise.
-        """
-        ...
-
-
-@runtime_checkable
 class SignalsAtOnce(Protocol):
     """A daemon that can be signalled within a millisecond, its node's answer being awaited later.
 

@@ -24,8 +24,8 @@ from typing import Any, Final, cast
 import msgspec
 
 from harness.confidential import cleared
-from harness.contract.metrics import BASELINE, Gauge, Metrics, Sample
-from harness.contract.node import Daemon, Node, TellsUsage
+from harness.contract.metrics import BASELINE, Gauge, Metrics, Sample, TellsUsage
+from harness.contract.node import Daemon, Node
 from harness.contract.system import Stage, System
 from harness.errors import StoreError, cannot_write
 from harness.verdict.evidence import GaugeFacts

@@ -42,7 +42,12 @@ ABILITIES: Mapping[str, Mapping[type, str]] = {
         Clocks: "",
         ClockSettable: "",
     },
-    "ssh": {**_ALWAYS, Partitionable: "the login may use nft or iptables on every host"},
+    "ssh": {
+        **_ALWAYS,
+        Partitionable: "the login may use nft or iptables on every host",
+        Disks: "",
+        Disk: "the login is root, and the hosts' kernels have FUSE",
+    },
     "ssh:attach": {
         HasProcesses: "the login may signal them, and somebody starts again what was ended",
         Partitionable: "the login may use nft or iptables on every host",

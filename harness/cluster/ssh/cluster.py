@@ -31,7 +31,7 @@ from harness.cluster.links import (
 )
 from harness.cluster.ssh.hosts import Host, resolved
 from harness.cluster.ssh.link import KeeperLink, on_all
-from harness.cluster.ssh.node import SshNode, ask_clock, end_keeper, places_of
+from harness.cluster.ssh.node import SshNode, SshNodeWithDisk, ask_clock, end_keeper, places_of
 from harness.contract.node import ClockMethod, Grudge, Link, Port
 from harness.errors import NodeError, SetupError
 from harness.store import registration
@@ -105,14 +105,7 @@ class SshCluster:
         """Connect to all hosts, or raise ``SetupError`` with nothing left behind."""
         try:
             self._connect()
-            self.nodes = [
-                SshNode(
-                    link,
-                    places_of(link.host, self._addresses[name], self._ports),
-                    folders.of_node(self._run_dir, name),
-                )
-                for name, link in self._links.items()
-            ]
+            self.nodes = [self._node(name, link) for name, link in self._links.items()]
             for node in self.nodes:
                 node.log_dir.mkdir(parents=True, exist_ok=True)
         except BaseException:
@@ -237,6 +230,10 @@ class SshCluster:
 
     # -- coming up -----------------------------------------------------------------------------
 
+    def _node(self, name: str, link: KeeperLink) -> SshNode:
+        places = places_of(link.host, self._addresses[name], self._ports)
+        return SshNode(link, places, folders.of_node(self._run_dir, name))
+
     def _connect(self) -> None:
         """Reach every host; one ``SetupError`` for all that is wrong. Safe twice."""
         if self._addresses:
@@ -280,6 +277,31 @@ class SshCluster:
                 f"{name}: cannot listen for probes at {address}: {error.message}",
                 "peer=ADDRESS behind the host in the nodes file, an address of the host itself",
             ) from error
+
+
+class SshClusterWithDisks(SshCluster):
+    """Hosts on which the data folders of a run are ours, and so can be disks (``Disks``)."""
+
+    _has_disks = False
+
+    def disk_refusal(self) -> str | None:
+        """Why these hosts can give nodes no disks of their own. Connects."""
+        self._connect()
+        found, trouble = on_all(self._links, lambda name, link: link.ask("rehearse-disk")["why"])
+        if trouble:
+            return _joined(trouble)
+        return "; ".join(f"{name}: {why}" for name, why in found.items() if why) or None
+
+    def provide_disks(self) -> None:
+        """Have every node that comes up have one."""
+        self._has_disks = True
+
+    def _node(self, name: str, link: KeeperLink) -> SshNode:
+        places = places_of(link.host, self._addresses[name], self._ports)
+        node = SshNodeWithDisk(link, places, folders.of_node(self._run_dir, name))
+        if self._has_disks:
+            node.start_disk(node.data_dir, sorted(self._links).index(name))
+        return node
 
 
 def folder_name(run_dir: Path, node: str) -> str:

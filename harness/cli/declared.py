@@ -127,7 +127,10 @@ def scenario_table(name: str | Path | None) -> dict[str, Any]:
             known = list(found)
             raise UsageError(unknown_name("scenario file or shipped scenario", path.name, known))
         table = tomllib.loads(found[path.name].read_text("utf-8"))
+        path = Path(str(found[path.name]))
     table.pop("finding", None)  # what is expected of it is for ``polygraph record`` alone
+    if isinstance(table.get("schedule"), list):  # it stands in the file itself
+        table["schedule"] = str(path.resolve())
     return table
 
 

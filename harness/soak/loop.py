@@ -75,8 +75,10 @@ class Loop:
 
     ``command`` does one run: it is given the scenario's file, the seed, the store and the file
     for its result (exit, run_dir, verdict, message, reproduce). ``tell`` is called with every
-    entry that is written, ``tick`` about every half second. ``clock`` is monotonic seconds. No
-    thread may run beside the loop: its children do something between fork and exec.
+    entry that is written, ``tick`` about every half second. Where ``wanted`` is given it says, by
+    the ended runs and how many are under way, whether a further one is to begin. ``clock`` is
+    monotonic seconds. No thread may run beside the loop: its children do something between fork and
+    exec.
     """
 
     book: Book
@@ -85,6 +87,7 @@ class Loop:
     tell: Callable[[Entry], None]
     clock: Callable[[], float] = time.monotonic
     tick: Callable[[], None] = lambda: None
+    wanted: Callable[[Sequence[Entry], int], bool] = lambda ended, active: True
     is_stopped: bool = False
     stopped_by: int | None = None
     _active: dict[int, Child] = field(default_factory=dict)
@@ -127,13 +130,15 @@ class Loop:
             return None
         if settings.duration_s is not None and self._spent_s >= settings.duration_s:
             return None
+        if not self.wanted(done, len(self._active)):
+            return None
         active = [child.begun for child in self._active.values()]
         number = self._next_number()
         earlier = next((e for e in self.book.entries if e.number == number), None)
         cell = next_cell(settings, self.book.entries, active) if earlier is None else earlier.cell
         if cell is None:
             return None
-        seed = seed_of(settings.seed, number)
+        seed = settings.seed if settings.same_seed else seed_of(settings.seed, number)
         return Entry(number=number, event="begun", seed=seed, wall_ns=time.time_ns(), cell=cell)
 
     def _next_number(self) -> int:

@@ -137,14 +137,16 @@ class Shrink:
         return tally
 
     def _fewer_faults(self, found: Candidate) -> Candidate:
-        kept = ddmin(range(len(found.schedule.occurrences)), self._keeps)
+        places = range(len(found.schedule.occurrences))
+        kept = ddmin(places, self._keeps, is_minimal=False)  # which the result is asked for
         return smaller.keeping(self.start, kept, self.began_ns)
 
     def _keeps(self, kept: tuple[int, ...]) -> bool:
         candidate = smaller.keeping(self.start, kept, self.began_ns)
         if not candidate.schedule.occurrences:  # which was asked as the first question
             return False
-        return self._fails(candidate, f"only {candidate.names}")
+        gone = [e.name for at, e in enumerate(self.start.schedule.occurrences) if at not in kept]
+        return self._fails(candidate, f"without {', '.join(gone)}")
 
     def _sooner(self, found: Candidate) -> Candidate:
         candidate = smaller.sooner(found)

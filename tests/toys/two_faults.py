@@ -1,4 +1,4 @@
-"""A plug-in with the system ``two-faults``: registers in memory that go wrong by two faults in order.
+"""A plug-in with the system ``two-faults``: registers that go wrong by two faults in order.
 
 Each node runs a daemon that does nothing, so that it can be killed, paused and restarted for real.
 Once a node was killed, the next polite stop (of any node) makes reads stale; ``--shows`` is the
@@ -28,9 +28,7 @@ class TwoFaults(memory.MemorySystem):  # type: ignore[name-defined, misc]
     """Stale after a kill that a polite stop follows."""
 
     name = "two-faults"
-    options = (
-        SystemOption(name="shows", kind=float, default=1.0, help="how often the bug shows"),
-    )
+    options = (SystemOption(name="shows", kind=float, default=1.0, help="how often the bug shows"),)
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__({"misbehave": "no"})

@@ -91,6 +91,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     signatures: list[str] = msgspec.field(default_factory=list)
     faults: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     operations: int = 0
+    milestones: dict[str, int] = msgspec.field(default_factory=dict)
     cell: str = ""
 
     @property

@@ -276,6 +276,7 @@ def _entry(
         reproduce=str(told.get("reproduce") or ""),
         signatures=signatures(verdict),
         faults=verdict.get("faults") or {},
+        milestones=verdict.get("milestones") or {},
         operations=sum(sum(n.values()) for n in (verdict.get("operations") or {}).values()),
     )
 

@@ -82,7 +82,7 @@ def VERB(run: str, **flags: Any) -> int:
 
     was = recorded(find_run(flags["store"], run))
     book, agreed = new_book(_settings(was, flags), flags)
-    shown = {"junit": None, "artifacts": None, **flags}
+    shown = {**dict.fromkeys(("junit", "artifacts", "scheduler", "results")), **flags}
     summary = carried_out(book, shown, agreed)
     for line in told(was, summary, flags["confidence"]):
         say(line, err=flags["as_json"])

@@ -16,6 +16,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "compare": ("harness.cli.compare", "Is the fix real? Runs of A and B in turn, tested."),
     "replay": ("harness.cli.replay", "A run's fault schedule again: how often it fails again."),
     "shrink": ("harness.cli.shrink", "The smallest fault schedule that still fails, as a file."),
+    "worker": ("harness.cli.worker", "Make runs for the soaks of a scheduler."),
     "record": ("harness.cli.record", "Reproduce published findings, each with its control."),
     "check": ("harness.cli.check", "Judge recorded histories or runs again; needs no cluster."),
     "report": ("harness.cli.report", "Write a run's report.html again and say where it is."),

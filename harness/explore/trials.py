@@ -17,6 +17,7 @@ from harness.errors import SetupError, UsageError
 from harness.explore.shrinking import Ask, Tally
 from harness.explore.smaller import Candidate
 from harness.soak.book import BOOK, Book, Entry, Settings, ended, read
+from harness.soak.here import Here
 from harness.soak.loop import Loop
 
 TROUBLE: Final = 3
@@ -62,7 +63,7 @@ class Trials:
         book = self._book(folder, ask.candidate)
         before = len(book.ended())
         self.begin(ask, self.tally(book.ended()))
-        loop = Loop(book, self.store, self.command, self.tell)
+        loop = Loop(book, Here(book, self.store, self.command), self.tell)
         loop.wanted = lambda done, active: (
             active < ask.more(self.tally(done)) and not _hopeless(done)
         )

@@ -76,7 +76,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line: run ``number`` (from 1) has ``begun``, has ``ended``, or was ``half-done``."""
+    """One line: run ``number`` (from 1) has ``begun``, has ``ended``, or was ``half-done``.
+
+    ``worker`` is where a scheduler had it made.
+    """
 
     number: int
     event: Literal["begun", "ended", "half-done"]
@@ -93,6 +96,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     operations: int = 0
     milestones: dict[str, int] = msgspec.field(default_factory=dict)
     cell: str = ""
+    worker: str = ""
 
     @property
     def is_refused(self) -> bool:

@@ -63,6 +63,7 @@ _CHECKERS: Final = {
 _NEMESES: Final = {
     "actions.admin": "admin",
     "clock.skew": "clock",
+    "disk.power": "power",
     "network.packet": "packet",
     "network.partition": "partition",
     "process.kill": "kill",

@@ -266,7 +266,8 @@ def mounted(path: str) -> int:
 def rehearse(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:
     """The hand: why a disk cannot be mounted in the node's folder; tried, and taken away again."""
     path = os.path.join(inside.folder, "disk")
-    if why := why_not():
+    why = why_not()
+    if why is not None:
         return {"why": why}
     os.makedirs(path, exist_ok=True)
     part = Disk("")

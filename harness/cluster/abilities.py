@@ -13,30 +13,39 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from harness.contract import action, system
-from harness.contract.node import Clocks, ClockSettable, HasProcesses, Partitionable, Shapeable
+from harness.contract.node import (
+    Clocks,
+    ClockSettable,
+    CutsPorts,
+    HasProcesses,
+    Partitionable,
+    Shapeable,
+)
 
 _EVERY = (HasProcesses, Partitionable, Clocks, ClockSettable)
 _ALWAYS: Mapping[type, str] = dict.fromkeys(_EVERY, "")
 _QUEUES: Final = "the kernel has netfilter queues"
+_TOOLS: Final = "the login may use nft or iptables on every host"
 
 ABILITIES: Mapping[str, Mapping[type, str]] = {
-    "local:root": {**_ALWAYS, Shapeable: _QUEUES},
-    "local:userns": {**_ALWAYS, Shapeable: _QUEUES},
+    "local:root": {**_ALWAYS, CutsPorts: "", Shapeable: _QUEUES},
+    "local:userns": {**_ALWAYS, CutsPorts: "", Shapeable: _QUEUES},
     "local:plain": {
         **_ALWAYS,
         Partitionable: "the system can tell its peers another address than it listens at",
     },
-    "docker": {**_ALWAYS, Shapeable: _QUEUES},
+    "docker": {**_ALWAYS, CutsPorts: "", Shapeable: _QUEUES},
     "docker:attach": {
         HasProcesses: "a restart policy or --start-command has what was ended started again",
         Partitionable: "the containers have a network in common, and none the host's",
         Clocks: "",
         ClockSettable: "",
     },
-    "ssh": {**_ALWAYS, Partitionable: "the login may use nft or iptables on every host"},
+    "ssh": {**_ALWAYS, Partitionable: _TOOLS, CutsPorts: ""},
     "ssh:attach": {
         HasProcesses: "the login may signal them, and somebody starts again what was ended",
-        Partitionable: "the login may use nft or iptables on every host",
+        Partitionable: _TOOLS,
+        CutsPorts: "of links; clients of what runs already are not cut off",
         Clocks: "the login may trace them",
         ClockSettable: "",
     },

@@ -18,7 +18,15 @@ Link = tuple[str, str]
 """A directed link: (source node, destination node)."""
 
 Grudge = Mapping[str, frozenset[str]]
-"""Destination node to the source nodes whose packets it drops (inbound, directed)."""
+"""Destination node to the source nodes whose packets it drops (inbound, directed).
+
+On a cluster that :class:`CutsPorts` a source may also be ``n2@2380``, of whose TCP only that is
+dropped which has the port at one of its ends, or ``*@2379``: whoever is no node, when it connects
+to that port.
+"""
+
+CLIENTS: Final = "*"
+"""The source, of ``*@PORT``, that stands for whoever is no node."""
 
 
 ClockMethod = Literal["process", "machine"]
@@ -320,6 +328,15 @@ class Partitionable(Protocol):
 
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by probing each one."""
+        ...
+
+
+@runtime_checkable
+class CutsPorts(Protocol):
+    """A :class:`Partitionable` cluster that can cut links at a port, and clients off from nodes."""
+
+    def answering(self, port: int) -> frozenset[Link]:
+        """The directed links over which a new TCP connection to that port is answered now."""
         ...
 
 

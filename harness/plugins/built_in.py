@@ -63,6 +63,9 @@ _CHECKERS: Final = {
 _NEMESES: Final = {
     "actions.admin": "admin",
     "clock.skew": "clock",
+    "network.client_partition": "client-partition",
+    "network.flapping": "flapping",
+    "network.isolate": "isolate",
     "network.packet": "packet",
     "network.partition": "partition",
     "process.kill": "kill",

@@ -16,6 +16,7 @@ from harness.contract import action, system
 from harness.contract.node import (
     Clocks,
     ClockSettable,
+    CutsClients,
     CutsPorts,
     HasProcesses,
     Partitionable,
@@ -28,24 +29,24 @@ _QUEUES: Final = "the kernel has netfilter queues"
 _TOOLS: Final = "the login may use nft or iptables on every host"
 
 ABILITIES: Mapping[str, Mapping[type, str]] = {
-    "local:root": {**_ALWAYS, CutsPorts: "", Shapeable: _QUEUES},
-    "local:userns": {**_ALWAYS, CutsPorts: "", Shapeable: _QUEUES},
+    "local:root": {**_ALWAYS, CutsPorts: "", CutsClients: "", Shapeable: _QUEUES},
+    "local:userns": {**_ALWAYS, CutsPorts: "", CutsClients: "", Shapeable: _QUEUES},
     "local:plain": {
         **_ALWAYS,
         Partitionable: "the system can tell its peers another address than it listens at",
     },
-    "docker": {**_ALWAYS, CutsPorts: "", Shapeable: _QUEUES},
+    "docker": {**_ALWAYS, CutsPorts: "", CutsClients: "", Shapeable: _QUEUES},
     "docker:attach": {
         HasProcesses: "a restart policy or --start-command has what was ended started again",
         Partitionable: "the containers have a network in common, and none the host's",
         Clocks: "",
         ClockSettable: "",
     },
-    "ssh": {**_ALWAYS, Partitionable: _TOOLS, CutsPorts: ""},
+    "ssh": {**_ALWAYS, Partitionable: _TOOLS, CutsPorts: "", CutsClients: ""},
     "ssh:attach": {
         HasProcesses: "the login may signal them, and somebody starts again what was ended",
         Partitionable: _TOOLS,
-        CutsPorts: "of links; clients of what runs already are not cut off",
+        CutsPorts: "",
         Clocks: "the login may trace them",
         ClockSettable: "",
     },

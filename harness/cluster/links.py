@@ -6,12 +6,15 @@ proof. How a round is probed is the provider's.
 
 from __future__ import annotations
 
+import errno
+import select
+import socket
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from harness.cluster.hands.cuts import ANYBODY
-from harness.contract.node import Grudge, Link, LinkShape
+from harness.contract.node import Grudge, Link, LinkShape, Node, Whom, split_address
 
 ROUNDS_S = (0.04, 0.04, 0.06, 0.1)
 """How long each round waits for its probes; later ones longer, for a machine that is busy."""
@@ -92,6 +95,11 @@ def _entry(source: str, addresses: Mapping[str, str]) -> str:
     return f"{source}!{','.join([itself, *sorted(addresses.values())])}"
 
 
+def places_for(nodes: Sequence[Node], port: int, whom: Whom) -> dict[str, str]:
+    """Where clients, or the other nodes, find that port of each node."""
+    return {node.name: node.reach(port, whom) for node in nodes}
+
+
 Asks = Callable[..., Mapping[str, Any]]
 """Asks a node, by its name, for ``op`` with what it takes."""
 
@@ -116,6 +124,39 @@ def answering(places: Mapping[str, str], ask: Asks, timeout_s: float = DIAL_S) -
         if is_last or found == wanted:
             return found
         time.sleep(_POLL_S)
+
+
+def answering_here(places: Mapping[str, str], timeout_s: float = DIAL_S) -> frozenset[str]:
+    """Which of these ``host:port`` answer a new TCP connection from here in time, by their names.
+
+    One that refuses answers, too.
+    """
+    dials: dict[int, tuple[str, socket.socket]] = {}
+    poll = select.poll()
+    found: set[str] = set()
+    try:
+        for name, place in places.items():
+            host, port = split_address(place)
+            dial = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+            dial.setblocking(False)
+            dials[dial.fileno()] = (name, dial)
+            dial.connect_ex((host, port))
+            poll.register(dial, select.POLLOUT)
+        deadline = time.monotonic() + timeout_s
+        while len(found) < len(places):
+            left_s = max(0.0, deadline - time.monotonic())
+            for number, _ in poll.poll(left_s * 1000):
+                name, dial = dials[number]
+                poll.unregister(number)
+                error = dial.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if error in (0, errno.ECONNREFUSED, errno.ECONNRESET):
+                    found.add(name)
+            if not left_s:
+                break
+    finally:
+        for _, dial in dials.values():
+            dial.close()
+    return frozenset(found)
 
 
 def shapes_into(

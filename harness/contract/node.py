@@ -21,8 +21,8 @@ Grudge = Mapping[str, frozenset[str]]
 """Destination node to the source nodes whose packets it drops (inbound, directed).
 
 On a cluster that :class:`CutsPorts` a source may also be ``n2@2380``, of whose TCP only that is
-dropped which has the port at one of its ends, or ``*@2379``: whoever is no node, when it connects
-to that port.
+dropped which has the port at one of its ends; and where it :class:`CutsClients` ``*@2379``: whoever
+is no node, when it connects to that port.
 """
 
 CLIENTS: Final = "*"
@@ -337,6 +337,15 @@ class CutsPorts(Protocol):
 
     def answering(self, port: int) -> frozenset[Link]:
         """The directed links over which a new TCP connection to that port is answered now."""
+        ...
+
+
+@runtime_checkable
+class CutsClients(Protocol):
+    """A cluster that :class:`CutsPorts` and has no other clients than the run's."""
+
+    def answering_clients(self, port: int) -> frozenset[str]:
+        """The nodes that answer a new connection of a client to that port now."""
         ...
 
 

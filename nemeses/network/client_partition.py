@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 from harness.contract.fault import Proof, Stage
-from harness.contract.node import Cluster, CutsPorts, Grudge, Partitionable
+from harness.contract.node import Cluster, CutsClients, CutsPorts, Grudge, Partitionable
 from harness.contract.option import SystemOption
 from harness.contract.roles import Role
 from harness.contract.system import System
@@ -51,7 +51,7 @@ class ClientPartition(HoldsCut):
     """Clients cut off from nodes."""
 
     name = "client-partition"
-    needs = (Partitionable, CutsPorts)
+    needs = (Partitionable, CutsPorts, CutsClients)
     options = (
         SystemOption(
             name=_KEY,

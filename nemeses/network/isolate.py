@@ -23,7 +23,7 @@ from random import Random
 from typing import Any
 
 from harness.contract.fault import Proof, Stage
-from harness.contract.node import Cluster, CutsPorts, Partitionable
+from harness.contract.node import Cluster, CutsClients, CutsPorts, Partitionable
 from harness.contract.option import SystemOption
 from harness.contract.roles import Role
 from harness.contract.shot import Shot
@@ -51,7 +51,7 @@ class Isolate(HoldsCut):
     """The links of a leader to its peers cut, then all others and those of clients."""
 
     name = "isolate"
-    needs = (Partitionable, CutsPorts)
+    needs = (Partitionable, CutsPorts, CutsClients)
     options = (
         SystemOption(
             name=_KEY,

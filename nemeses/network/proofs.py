@@ -13,10 +13,6 @@ A matrix says nothing where cuts came or went while it was measured; then it is 
 
 from __future__ import annotations
 
-import errno
-import select
-import socket
-import time
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any, Final, cast
 
@@ -24,20 +20,17 @@ from harness.contract.fault import Stage
 from harness.contract.node import (
     CLIENTS,
     Cluster,
+    CutsClients,
     CutsPorts,
     Grudge,
     Link,
     MayRefuseCuts,
     Partitionable,
     RunsAlready,
-    split_address,
 )
 from harness.contract.system import Ports, System
 from nemeses.network import shapes
 from nemeses.network.cuts import cuts_of
-
-KNOCK_S: Final = 0.5
-"""A node that has not answered a client by then is out of its reach: a SYN is sent again later."""
 
 AT: Final = "@"
 ALLOWING_PORTS: Final = "--provider local:root, local:userns, docker and ssh can"
@@ -69,13 +62,13 @@ def without_clients(system: System, nodes: Iterable[str]) -> Grudge:
 
 def no_client_cuts(cluster: Cluster, system: System) -> str | None:
     """Why clients cannot be cut off from nodes, and what would allow it, or ``None``."""
-    if not isinstance(cluster, Partitionable) or not isinstance(cluster, CutsPorts):
-        return f"provider {cluster.provider} cannot cut clients off from nodes; {ALLOWING_PORTS}"
     if isinstance(cluster, RunsAlready):
         return (
             "clients of a cluster that runs already are not cut off: others than this run's would "
             f"be, too; {ALLOWING_PORTS}, on nodes that the run makes"
         )
+    if not isinstance(cluster, CutsClients):
+        return f"provider {cluster.provider} cannot cut clients off from nodes; {ALLOWING_PORTS}"
     if not client_ports(system):
         return f"{system.name} declares no port at which clients connect (Ports)"
     return cluster.cut_refusal() if isinstance(cluster, MayRefuseCuts) else None
@@ -161,7 +154,7 @@ def _clients(stage: Stage, cut: Collection[Link], figures: dict[str, Any]) -> tu
     source = f"{CLIENTS}{AT}{port}"
     lost = {node for link, node in cut if link == source}
     before = cuttable(stage).dropped()
-    answered = knock({node.name: node.reach(port, "client") for node in stage.cluster.nodes})
+    answered = cast(CutsClients, stage.cluster).answering_clients(port)
     after = cuttable(stage).dropped()
     for node in lost & answered:
         if after.get((source, node), 0) > before.get((source, node), 0):
@@ -169,38 +162,9 @@ def _clients(stage: Stage, cut: Collection[Link], figures: dict[str, Any]) -> tu
     figures["answer_clients"] = sorted(answered)
     wanted = {node.name for node in stage.cluster.nodes} - lost
     if answered == wanted:
-        return f"exactly {' '.join(sorted(wanted)) or 'nobody'} answers clients", True
-    return f"{' '.join(sorted(answered)) or 'nobody'} answers clients", False
+        return f"clients are answered by exactly {_told(wanted)}", True
+    return f"clients are answered by {_told(answered)}, not by {_told(wanted)}", False
 
 
-def knock(places: Mapping[str, str], timeout_s: float = KNOCK_S) -> frozenset[str]:
-    """Which of these ``host:port`` answer a new TCP connection from here in time, by their names.
-
-    One that refuses answers, too.
-    """
-    dials: dict[int, tuple[str, socket.socket]] = {}
-    poll = select.poll()
-    found: set[str] = set()
-    try:
-        for name, place in places.items():
-            host, port = split_address(place)
-            dial = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-            dial.setblocking(False)
-            dials[dial.fileno()] = (name, dial)
-            dial.connect_ex((host, port))
-            poll.register(dial, select.POLLOUT)
-        deadline = time.monotonic() + timeout_s
-        while len(found) < len(places):
-            left_s = max(0.0, deadline - time.monotonic())
-            for number, _ in poll.poll(left_s * 1000):
-                name, dial = dials[number]
-                poll.unregister(number)
-                error = dial.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if error in (0, errno.ECONNREFUSED, errno.ECONNRESET):
-                    found.add(name)
-            if not left_s:
-                break
-    finally:
-        for _, dial in dials.values():
-            dial.close()
-    return frozenset(found)
+def _told(nodes: Collection[str]) -> str:
+    return " ".join(sorted(nodes)) or "nobody"

@@ -21,6 +21,7 @@ from harness.contract.fault import HasNeeds
 from harness.contract.node import (
     Clocks,
     ClockSettable,
+    CutsClients,
     CutsPorts,
     HasProcesses,
     Partitionable,
@@ -82,7 +83,7 @@ def test_a_fault_is_possible_where_its_needs_are() -> None:
     assert conditions((Partitionable,), "local:root") == []
 
 
-EVERY = (HasProcesses, Partitionable, CutsPorts, Shapeable, Clocks, ClockSettable)
+EVERY = (HasProcesses, Partitionable, CutsPorts, CutsClients, Shapeable, Clocks, ClockSettable)
 RUN_ALREADY: Mapping[str, Sequence[type]] = {
     "none": (),
     "docker:attach": (containers.AttachedCluster, AttachedNode, AttachedDaemon),

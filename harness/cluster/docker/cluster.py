@@ -36,9 +36,11 @@ from harness.cluster.hands.cuts import PROBE_PORT, TABLE
 from harness.cluster.links import (
     all_links,
     answering,
+    answering_here,
     carrying,
     counts_by_link,
     dead,
+    places_for,
     refuse_unknown_ports,
     sources_of,
 )
@@ -169,9 +171,13 @@ class DockerCluster:
 
     def answering(self, port: int) -> frozenset[Link]:
         """The directed links over which that port answers (``CutsPorts``)."""
-        places = {node.name: node.reach(port, "peer") for node in self.nodes}
+        places = places_for(self.nodes, port, "peer")
         with self._lock:
             return answering(places, lambda name, op, **more: self._links[name].ask(op, **more))
+
+    def answering_clients(self, port: int) -> frozenset[str]:
+        """The nodes that answer there whoever connects from here (``CutsClients``)."""
+        return answering_here(places_for(self.nodes, port, "client"))
 
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by probing each one."""

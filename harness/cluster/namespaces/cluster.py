@@ -29,8 +29,10 @@ from harness.cluster.clocks import refusal_on_this_machine
 from harness.cluster.host_names import check_names
 from harness.cluster.links import (
     answering,
+    answering_here,
     counts_by_link,
     dead,
+    places_for,
     refuse_unknown_ports,
     sources_of,
 )
@@ -189,8 +191,12 @@ class LocalCluster:
 
     def answering(self, port: int) -> frozenset[Link]:
         """The directed links over which that port answers (``CutsPorts``)."""
-        places = {node.name: node.reach(port, "peer") for node in self.nodes}
+        places = places_for(self.nodes, port, "peer")
         return answering(places, lambda name, op, **more: self._links[name].ask(op, **more))
+
+    def answering_clients(self, port: int) -> frozenset[str]:
+        """The nodes that answer there whoever connects from here (``CutsClients``)."""
+        return answering_here(places_for(self.nodes, port, "client"))
 
     def shape_refusal(self) -> str | None:
         """Why packets cannot be held back here, tried in the run's own network namespace."""

@@ -24,9 +24,11 @@ from harness.cluster.hands.cuts import PROBE_PORT
 from harness.cluster.links import (
     all_links,
     answering,
+    answering_here,
     carrying,
     counts_by_link,
     dead,
+    places_for,
     refuse_unknown_ports,
     sources_of,
 )
@@ -192,7 +194,7 @@ class SshCluster:
 
     def answering(self, port: int) -> frozenset[Link]:
         """The directed links over which that port answers (``CutsPorts``)."""
-        places = {node.name: node.reach(port, "peer") for node in self.nodes}
+        places = places_for(self.nodes, port, "peer")
         with self._probing:
             return answering(places, lambda name, op, **more: self._links[name].ask(op, **more))
 
@@ -291,6 +293,14 @@ class SshCluster:
                 f"{name}: cannot listen for probes at {address}: {error.message}",
                 "peer=ADDRESS behind the host in the nodes file, an address of the host itself",
             ) from error
+
+
+class OwnCluster(SshCluster):
+    """Hosts whose clients are the run's alone (``CutsClients``): what runs there it has started."""
+
+    def answering_clients(self, port: int) -> frozenset[str]:
+        """The nodes that answer there whoever connects from here."""
+        return answering_here(places_for(self.nodes, port, "client"))
 
 
 def folder_name(run_dir: Path, node: str) -> str:

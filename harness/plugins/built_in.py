@@ -68,9 +68,12 @@ _NEMESES: Final = {
     "network.isolate": "isolate",
     "network.packet": "packet",
     "network.partition": "partition",
+    "process.crash_loop": "crash-loop",
     "process.kill": "kill",
     "process.pause": "pause",
     "process.restart": "restart",
+    "process.rolling": "rolling-restart",
+    "process.slow_start": "slow-start",
 }
 _SYSTEMS: Final = {
     "duckdb": "duckdb",

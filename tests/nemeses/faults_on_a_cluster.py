@@ -157,6 +157,13 @@ def restart_politely(trial: Trial) -> None:
     trial.once("restart", {"target": "minority", "order": list(NODES)})
 
 
+def die_and_come_back(trial: Trial) -> None:
+    """Again and again; one later than the others; one after the other, politely."""
+    trial.once("crash-loop", {"target": "one", "order": list(NODES)})
+    trial.once("slow-start", {"target": "majority", "order": list(NODES)})
+    trial.once("rolling-restart", {"target": "minority", "order": list(NODES)})
+
+
 def clock_plan(shape: str, word: str, **program: float) -> dict[str, Any]:
     programs = dict.fromkeys(NODES, program)
     return {"shape": shape, "target": word, "order": list(NODES), "programs": programs}
@@ -187,6 +194,7 @@ TRIALS: dict[Callable[[Trial], Any], dict[str, int]] = {
     make_links_slow_and_lossy: {"packet": len(behaviours.BEHAVIOURS) + 2, "partition": 1},
     end_and_stop_processes: {"kill": 2, "pause": 2},
     restart_politely: {"restart": 1},
+    die_and_come_back: {"crash-loop": 1, "slow-start": 1, "rolling-restart": 1},
     set_clocks: {"clock": 2, "kill": 1, "pause": 1},
     all_at_once: {"partition": 1, "pause": 1, "kill": 1},
 }

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from harness.contract.node import Port, split_address
 from harness.contract.system import FAITHFUL, TimeReading
+from harness.errors import NotReady
 
 PEER_PORT = 7000
 CLIENT_PORT = 7001
@@ -62,6 +64,19 @@ class Gossip:
         peers = [n.reach(PEER_PORT, "peer") for n in stage.cluster.nodes if n.name != node.name]
         places = [node.listen(PEER_PORT), node.listen(CLIENT_PORT), *peers]
         return [node.start(["python3", "-c", PROGRAM, *places], name="gossip")]
+
+    def ready(self, stage: Any, timeout_s: float) -> None:
+        """Each tells the time, as soon as it listens."""
+        deadline = time.monotonic() + timeout_s
+        for node in stage.cluster.nodes:
+            while True:
+                try:
+                    self.reported_time(node, 1.0)
+                    break
+                except (OSError, ValueError) as error:
+                    if time.monotonic() > deadline:
+                        raise NotReady(f"{node.name} tells no time: {error}") from error
+                    time.sleep(0.02)
 
     def primaries(self, stage: Any) -> Sequence[str]:
         return ["n3"]

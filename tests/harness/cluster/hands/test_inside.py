@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.hands import attached, clocks, cuts, inside, links, meter, probes, signals
+from harness.cluster.hands import (
+    attached,
+    clocks,
+    cuts,
+    dialling,
+    inside,
+    links,
+    meter,
+    probes,
+    signals,
+)
 from harness.cluster.hands.daemons import Daemons
 from harness.cluster.hands.inside import HANDS, Inside, Part, obey
 from harness.cluster.hands.refused import Refused
@@ -32,8 +42,8 @@ def node() -> Inside:
 @pytest.mark.parametrize("op", HANDS)
 def test_every_line_of_the_table_names_a_hand(op: str) -> None:
     file, _, name = HANDS[op].partition(".")
-    files = {"attached": attached, "clocks": clocks, "cuts": cuts, "probes": probes}
-    files |= {"links": links, "meter": meter, "signals": signals}
+    files = {"attached": attached, "clocks": clocks, "cuts": cuts, "dialling": dialling}
+    files |= {"links": links, "meter": meter, "probes": probes, "signals": signals}
     hand = getattr(files[file], name)
     assert inspect.getdoc(hand).startswith("The hand: ")
     assert list(inspect.signature(hand).parameters) == ["inside", "request"]

@@ -18,6 +18,8 @@ from harness.contract.node import (
     ClockSettable,
     CutsClients,
     CutsPorts,
+    Disk,
+    Disks,
     HasProcesses,
     Partitionable,
     Shapeable,
@@ -25,24 +27,27 @@ from harness.contract.node import (
 
 _EVERY = (HasProcesses, Partitionable, Clocks, ClockSettable)
 _ALWAYS: Mapping[type, str] = dict.fromkeys(_EVERY, "")
+_PORTS: Mapping[type, str] = dict.fromkeys((CutsPorts, CutsClients), "")
 _QUEUES: Final = "the kernel has netfilter queues"
 _TOOLS: Final = "the login may use nft or iptables on every host"
 
+_FUSE: Final = "the user may open /dev/fuse"
+
 ABILITIES: Mapping[str, Mapping[type, str]] = {
-    "local:root": {**_ALWAYS, CutsPorts: "", CutsClients: "", Shapeable: _QUEUES},
-    "local:userns": {**_ALWAYS, CutsPorts: "", CutsClients: "", Shapeable: _QUEUES},
+    "local:root": {**_ALWAYS, **_PORTS, Shapeable: _QUEUES, Disks: "", Disk: _FUSE},
+    "local:userns": {**_ALWAYS, **_PORTS, Shapeable: _QUEUES, Disks: "", Disk: _FUSE},
     "local:plain": {
         **_ALWAYS,
         Partitionable: "the system can tell its peers another address than it listens at",
     },
-    "docker": {**_ALWAYS, CutsPorts: "", CutsClients: "", Shapeable: _QUEUES},
+    "docker": {**_ALWAYS, **_PORTS, Shapeable: _QUEUES},
     "docker:attach": {
         HasProcesses: "a restart policy or --start-command has what was ended started again",
         Partitionable: "the containers have a network in common, and none the host's",
         Clocks: "",
         ClockSettable: "",
     },
-    "ssh": {**_ALWAYS, Partitionable: _TOOLS, CutsPorts: "", CutsClients: ""},
+    "ssh": {**_ALWAYS, **_PORTS, Partitionable: _TOOLS},
     "ssh:attach": {
         HasProcesses: "the login may signal them, and somebody starts again what was ended",
         Partitionable: _TOOLS,

@@ -11,23 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-from harness.contract.shot import Shot
+from harness.contract.links import CLIENTS as CLIENTS
+from harness.contract.links import CutsClients as CutsClients
+from harness.contract.links import CutsPorts as CutsPorts
+from harness.contract.links import Grudge as Grudge
+from harness.contract.links import Link as Link
+from harness.contract.links import Partitionable as Partitionable
+from harness.contract.links import PreparesCuts as PreparesCuts
 from harness.linux.identity import ProcessIdentity as ProcessIdentity
-
-Link = tuple[str, str]
-"""A directed link: (source node, destination node)."""
-
-Grudge = Mapping[str, frozenset[str]]
-"""Destination node to the source nodes whose packets it drops (inbound, directed).
-
-On a cluster that :class:`CutsPorts` a source may also be ``n2@2380``, of whose TCP only that is
-dropped which has the port at one of its ends; and where it :class:`CutsClients` ``*@2379``: whoever
-is no node, when it connects to that port.
-"""
-
-CLIENTS: Final = "*"
-"""The source, of ``*@PORT``, that stands for whoever is no node."""
-
 
 ClockMethod = Literal["process", "machine"]
 """Whose clock is set: each process's of the node, or, where it is given up to the test, its own."""
@@ -310,54 +301,6 @@ class MayRefuseSignals(Protocol):
         ...
 
 
-@runtime_checkable
-class Partitionable(Protocol):
-    """A cluster whose directed links can be cut by dropping packets."""
-
-    def cut(self, grudge: Grudge) -> None:
-        """Drop inbound packets as ``grudge`` says, replacing any earlier cut, atomically a node."""
-        ...
-
-    def heal_cuts(self) -> None:
-        """Let every packet pass again. Safe twice."""
-        ...
-
-    def dropped(self) -> Mapping[Link, int]:
-        """Packets dropped by the present cut, per directed link."""
-        ...
-
-    def reachable(self) -> frozenset[Link]:
-        """The directed links that carry packets now, by probing each one."""
-        ...
-
-
-@runtime_checkable
-class CutsPorts(Protocol):
-    """A :class:`Partitionable` cluster that can cut links at a port, and clients off from nodes."""
-
-    def answering(self, port: int) -> frozenset[Link]:
-        """The directed links over which a new TCP connection to that port is answered now."""
-        ...
-
-
-@runtime_checkable
-class CutsClients(Protocol):
-    """A cluster that :class:`CutsPorts` and has no other clients than the run's."""
-
-    def answering_clients(self, port: int) -> frozenset[str]:
-        """The nodes that answer a new connection of a client to that port now."""
-        ...
-
-
-@runtime_checkable
-class PreparesCuts(Protocol):
-    """A cluster whose next cut can be made ready, to be fired within a millisecond."""
-
-    def prepare_cut(self, grudge: Grudge) -> Shot:
-        """What ``cut`` would do, made ready; nothing is done yet."""
-        ...
-
-
 LinkShape = Mapping[str, float]
 """What is done to the packets of a link; see :mod:`harness.cluster.hands.shaper`."""
 
@@ -468,4 +411,50 @@ class ClockSettable(Protocol):
 
     def read_clock(self) -> Mapping[str, Any]:
         """How it is now."""
+        ...
+
+
+@runtime_checkable
+class Disks(Protocol):
+    """A cluster whose nodes can have disks of their own, each then a :class:`Disk`."""
+
+    def disk_refusal(self) -> str | None:
+        """Why not here, and what would allow it, or ``None``. Asked before set-up."""
+        ...
+
+    def provide_disks(self) -> None:
+        """Have ``up`` give every node one, below its data folder. Called before ``up``."""
+        ...
+
+
+@runtime_checkable
+class Disk(Protocol):
+    """A node whose data folder is a disk of its own that can fail, if its cluster provides it.
+
+    ``NodeError`` where it does not.
+    """
+
+    def sync_disk(self) -> None:
+        """Have it keep all that it holds now: what was installed is there for good."""
+        ...
+
+    def lose_power(self) -> Mapping[str, Any]:
+        """Take back all that nobody asked it to keep (fsync and its like).
+
+        Nothing may run on it. ``lost`` says how many ``files``, ``pages`` of them and ``names``
+        were taken back; ``kept`` whether a page of ours that was synced is there, ``gone`` whether
+        one that was written and not synced is not.
+        """
+        ...
+
+    def set_disk(self, rules: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have it do this to calls, and nothing else (:mod:`harness.cluster.hands.disk_rules`)."""
+        ...
+
+    def try_disk(self, count: int) -> Mapping[str, Any]:
+        """Try it, and say what the last ``trial`` since its rules were set gave, ``None`` if none.
+
+        By call its ``errors`` by number and ``median_s``. ``met`` counts calls of others than us
+        that each rule met, ``calls`` all.
+        """
         ...

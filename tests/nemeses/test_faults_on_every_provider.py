@@ -19,13 +19,7 @@ from harness.cluster.provider import Request
 from harness.cluster.ssh.attached import cluster as hosts
 from harness.contract.fault import HasNeeds
 from harness.contract.node import (
-    Clocks,
-    ClockSettable,
-    CutsClients,
-    CutsPorts,
-    HasProcesses,
     Partitionable,
-    Shapeable,
 )
 from harness.contract.system import ReportsTime
 from harness.history.ledger import read_ledger
@@ -73,17 +67,17 @@ def test_every_built_in_fault_says_what_it_needs_and_is_tried_where_that_is() ->
 
 
 def test_a_fault_is_possible_where_its_needs_are() -> None:
-    class Disk(Protocol):
+    class Weather(Protocol):
         """An ability that no provider has."""
 
-    assert lacking((Partitionable, Disk), "local:plain") == [Disk]
+    assert lacking((Partitionable, Weather), "local:plain") == [Weather]
     assert of_systems((Partitionable, ReportsTime)) == [ReportsTime]
     assert lacking((ReportsTime,), "docker") == []
     assert len(conditions((Partitionable,), "local:plain")) == 1
     assert conditions((Partitionable,), "local:root") == []
 
 
-EVERY = (HasProcesses, Partitionable, CutsPorts, CutsClients, Shapeable, Clocks, ClockSettable)
+EVERY = {need for of_one in ABILITIES.values() for need in of_one}
 RUN_ALREADY: Mapping[str, Sequence[type]] = {
     "none": (),
     "docker:attach": (containers.AttachedCluster, AttachedNode, AttachedDaemon),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from harness.contract import action, system
+from harness.contract import action, operating, system
 from harness.contract.node import (
     Clocks,
     ClockSettable,
@@ -67,7 +67,8 @@ def is_untouched(provider: str) -> bool:
 
 def of_systems(needs: Iterable[type]) -> list[type]:
     """Those abilities that a system must have, not a provider."""
-    return [need for need in needs if need.__module__ in (system.__name__, action.__name__)]
+    modules = [module.__name__ for module in (system, action, operating)]
+    return [need for need in needs if need.__module__ in modules]
 
 
 def lacking(needs: Iterable[type], provider: str) -> list[type]:

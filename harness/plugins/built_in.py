@@ -63,6 +63,8 @@ _CHECKERS: Final = {
 _NEMESES: Final = {
     "actions.admin": "admin",
     "clock.skew": "clock",
+    "members.member": "member",
+    "members.upgrade": "upgrade",
     "network.client_partition": "client-partition",
     "network.flapping": "flapping",
     "network.isolate": "isolate",

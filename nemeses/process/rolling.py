@@ -35,7 +35,7 @@ class RollingRestart(Restart):
     name = "rolling-restart"
     key = _KEY
     how = "ended politely, one node after another"
-    needs = (HasProcesses, Stops)
+    needs: Sequence[type] = (HasProcesses, Stops)
     options = (
         SystemOption(
             name=_KEY,
@@ -73,9 +73,13 @@ class RollingRestart(Restart):
                 self._stop(stage, place, detail)
 
     def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
-        """Whether the first two (or all, if they are fewer) are through, as they were to be."""
+        """Whether the first two (or all, if they are fewer) are through, as they were to be.
+
+        Waits for that: a heal that comes too early has the roll go on.
+        """
         roll = self._rolls.get(_occurrence(detail))
-        through = [] if roll is None else roll.through()
+        wanted = min(2, len(targets))
+        through = [] if roll is None else roll.wait_for(wanted)
         ended = {
             node: [
                 self._end(stage, place, identity)
@@ -93,7 +97,6 @@ class RollingRestart(Restart):
         }
         trouble = "" if roll is None or not roll.trouble else f"; it stopped: {roll.trouble}"
         what = f"{len(good)} of {len(targets)} nodes {self.how}, and ready again{trouble}"
-        wanted = min(2, len(targets))
         return Proof(holds=0 < wanted <= len(good), what=what, figures=figures)
 
     def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
@@ -109,8 +112,9 @@ class Roll:
 
     def __init__(self, fault: RollingRestart, stage: Stage, detail: Mapping[str, Any]) -> None:
         self._fault, self._stage, self._detail = fault, stage, detail
-        self._lock = threading.Lock()
+        self._news = threading.Condition()
         self._through: list[str] = []
+        self._is_over = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rolling", daemon=True)
         self.took_s: dict[str, float] = {}
@@ -120,9 +124,10 @@ class Roll:
         """Begin with the first node."""
         self._thread.start()
 
-    def through(self) -> list[str]:
-        """The nodes that are ready again, in order."""
-        with self._lock:
+    def wait_for(self, count: int) -> list[str]:
+        """The nodes that are ready again, in order, once they are so many or no more will come."""
+        with self._news:
+            self._news.wait_for(lambda: len(self._through) >= count or self._is_over, READY_S)
             return list(self._through)
 
     def finish(self) -> None:
@@ -138,11 +143,16 @@ class Roll:
                     return
                 begun = time.monotonic()
                 self._restart(node)
-                with self._lock:
+                with self._news:
                     self._through.append(node)
+                    self._news.notify_all()
                     self.took_s[node] = round(time.monotonic() - begun, 2)
         except Exception as error:  # a node's trouble, or the system's: no other node is stopped
             self.trouble = str(error) or repr(error)
+        finally:
+            with self._news:
+                self._is_over = True
+                self._news.notify_all()
 
     def _restart(self, node: str) -> None:
         stage, detail = self._stage, self._detail

@@ -173,6 +173,13 @@ def die_and_come_back(trial: Trial) -> None:
     trial.once("rolling-restart", {"target": "minority", "order": list(NODES)})
 
 
+def leave_and_change(trial: Trial) -> None:
+    """A member leaves and joins; two get the other build, and get the first again."""
+    trial.once("member", {"target": "primaries", "order": list(NODES), "number": 0})
+    for _ in ("up", "down"):
+        trial.once("upgrade", {"target": "minority", "order": list(NODES)})
+
+
 def clock_plan(shape: str, word: str, **program: float) -> dict[str, Any]:
     programs = dict.fromkeys(NODES, program)
     return {"shape": shape, "target": word, "order": list(NODES), "programs": programs}
@@ -203,6 +210,7 @@ TRIALS: dict[Callable[[Trial], Any], dict[str, int]] = {
     make_links_slow_and_lossy: {"packet": len(behaviours.BEHAVIOURS) + 2, "partition": 1},
     end_and_stop_processes: {"kill": 2, "pause": 2},
     restart_politely: {"restart": 1},
+    leave_and_change: {"member": 1, "upgrade": 2},
     die_and_come_back: {"crash-loop": 1, "slow-start": 1, "rolling-restart": 1},
     cut_the_power: {"power": 2, "pause": 1},
     set_clocks: {"clock": 2, "kill": 1, "pause": 1},

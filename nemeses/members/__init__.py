@@ -1,0 +1,1 @@
+"""Faults of who is a member of the cluster, and of which build."""

@@ -200,7 +200,7 @@ class Etcd:
         return MILESTONES
 
     def admin_actions(self) -> Sequence[str]:
-        """``compact``, ``defragment`` and ``move-leader``."""
+        """``compact``, ``defragment``, ``move-leader`` and ``snapshot``."""
         return etcd_admin.ACTIONS
 
     def administer(self, stage: Stage, node: Node, action: str, timeout_s: float) -> Outcome:

@@ -49,6 +49,7 @@ MEMBER_LIST: Final = "/v3/cluster/member/list"
 MEMBER_ADD: Final = "/v3/cluster/member/add"
 MEMBER_REMOVE: Final = "/v3/cluster/member/remove"
 MEMBER_PROMOTE: Final = "/v3/cluster/member/promote"
+SNAPSHOT: Final = "/v3/maintenance/snapshot"
 WATCH: Final = "/v3/watch"
 
 REFUSED_BEFORE_PROPOSING: Final = frozenset(
@@ -165,6 +166,18 @@ class Members(msgspec.Struct, frozen=True):
     members: tuple[Member, ...]
 
 
+class SnapshotPiece(msgspec.Struct, frozen=True):
+    """Some bytes of a snapshot."""
+
+    blob: bytes = b""
+
+
+class SnapshotPart(msgspec.Struct, frozen=True):
+    """A line of a snapshot's stream."""
+
+    result: SnapshotPiece
+
+
 class _ErrorBody(msgspec.Struct, frozen=True):
     message: str = ""
     error: str = ""
@@ -178,7 +191,17 @@ _Shape = TypeVar("_Shape")
 # threads do that at once the interpreter may crash (seen with 0.22.0).
 _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
     shape: msgspec.json.Decoder(shape, strict=False)
-    for shape in (PutAnswer, RangeAnswer, TxnAnswer, Status, Done, Members, WatchAnswer, _ErrorBody)
+    for shape in (
+        PutAnswer,
+        RangeAnswer,
+        TxnAnswer,
+        Status,
+        Done,
+        Members,
+        SnapshotPart,
+        WatchAnswer,
+        _ErrorBody,
+    )
 }
 
 

@@ -50,7 +50,7 @@ def read_versions(binary: str) -> dict[str, str]:
             f"{binary} is not etcd: it calls itself {shown(done.stdout[:80])}", WHEEL_HINT
         )
     versions = {"etcd": version[1]}
-    commit = re.search(r"^Git SHA: (\S+)", done.stdout, re.MULTILINE)
+    commit = re.search(r"^Git SHA: ([0-9a-f]+)", done.stdout, re.MULTILINE)
     if commit is not None:
         versions["etcd_git_sha"] = commit[1]
     return versions

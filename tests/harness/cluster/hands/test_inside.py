@@ -21,6 +21,7 @@ from harness.cluster.hands import (
     meter,
     probes,
     signals,
+    usage,
 )
 from harness.cluster.hands.daemons import Daemons
 from harness.cluster.hands.inside import HANDS, Inside, Part, obey
@@ -44,6 +45,7 @@ def test_every_line_of_the_table_names_a_hand(op: str) -> None:
     file, _, name = HANDS[op].partition(".")
     files = {"attached": attached, "clocks": clocks, "cuts": cuts, "dialling": dialling}
     files |= {"links": links, "meter": meter, "probes": probes, "signals": signals}
+    files |= {"usage": usage}
     hand = getattr(files[file], name)
     assert inspect.getdoc(hand).startswith("The hand: ")
     assert list(inspect.signature(hand).parameters) == ["inside", "request"]

@@ -19,7 +19,6 @@ import hashlib
 import importlib
 import signal
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 

@@ -66,8 +66,6 @@ _NEMESES: Final = {
     "clock.skew": "clock",
     "disk.failing": "disk",
     "disk.power": "power",
-    "members.member": "member",
-    "members.upgrade": "upgrade",
     "network.client_partition": "client-partition",
     "network.flapping": "flapping",
     "network.isolate": "isolate",
@@ -75,10 +73,12 @@ _NEMESES: Final = {
     "network.partition": "partition",
     "process.crash_loop": "crash-loop",
     "process.kill": "kill",
+    "process.member": "member",
     "process.pause": "pause",
     "process.restart": "restart",
     "process.rolling": "rolling-restart",
     "process.slow_start": "slow-start",
+    "process.upgrade": "upgrade",
 }
 _SYSTEMS: Final = {
     "duckdb": "duckdb",

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from harness.errors import NodeError, UsageError
-from nemeses.members.member import Member
-from nemeses.members.upgrade import Upgrade
+from nemeses.process.member import Member
+from nemeses.process.upgrade import Upgrade
 from tests.toys import honest_cluster
 
 NODES = ["n1", "n2", "n3"]

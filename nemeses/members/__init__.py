@@ -1,1 +1,0 @@
-"""Faults of who is a member of the cluster, and of which build."""

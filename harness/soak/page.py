@@ -15,7 +15,14 @@ from harness.report.display import visible
 from harness.store.runs import write_text
 
 SIGNS = (("passed", "✓"), ("violation", "✗"), ("unknown", "?"), ("infrastructure", "!"))
-_LATER = {"cells": [], "worst_case": "", "by_exposure": [], "slowest": [], "oddest": []}
+_LATER = {
+    "cells": [],
+    "worst_case": "",
+    "by_exposure": [],
+    "slowest": [],
+    "oddest": [],
+    "creeping": [],
+}
 """What older summaries do not have."""
 WORDS = {
     "passed": "passed",

@@ -70,6 +70,7 @@ _NEMESES: Final = {
     "process.restart": "restart",
 }
 _SYSTEMS: Final = {
+    "dgraph": "dgraph",
     "duckdb": "duckdb",
     "etcd": "etcd",
     "mariadb": "mariadb",

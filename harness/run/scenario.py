@@ -64,6 +64,8 @@ def resolve(
     if not table.get("system"):
         raise UsageError("the scenario names no system", "polygraph list")
     core = {name: core_value(name, table[name]) for name in CORE if table.get(name) is not None}
+    for name, value in getattr(registry.get("systems", core["system"]), "defaults", {}).items():
+        core.setdefault(name, core_value(name, value))
     core.setdefault("seed", secrets.randbelow(2**32))
     core["nemesis"] = tuple(parse_nemesis(",".join(core.get("nemesis", ())), registry))
     if core.get("schedule") is not None:

@@ -81,6 +81,11 @@ class HttpConnection:
             return False
         return False
 
+    @property
+    def closed(self) -> bool:
+        """Whether it serves nothing more because the last answer said so, or it broke off."""
+        return self._socket.fileno() < 0
+
     async def exchange(self, path: str, body: bytes) -> Answer:
         """POST ``body`` once and read the whole answer.
 

@@ -30,6 +30,10 @@ _LAST: Final = "~"
 """Sorts behind whatever the names of workloads are made of."""
 
 
+class Odd(dict[str, Any]):
+    """What is shown where a record is not as it was written: half of one, or two of them."""
+
+
 @dataclass
 class Uids:
     """Key to uid, shared by all clients of a run."""
@@ -90,15 +94,15 @@ class Layout:
         return value
 
     def loaded(self, row: Mapping[str, Any]) -> Any:
-        """The value of a row; what is no value of ours is told as it is."""
+        """The value of a row; an :class:`Odd` one where it is no value of ours."""
         if "value" not in row:
-            return {"no value": row.get("uid")}
+            return Odd({"no value": row.get("uid")})
         if self.stored_as == INT:
             return row["value"]
         try:
             return json.loads(row["value"])
         except (TypeError, ValueError):
-            return {"not JSON": row["value"]}
+            return Odd({"not JSON": row["value"]})
 
     def by_key(self, names: Iterable[str]) -> str:
         """Records by the index."""

@@ -18,7 +18,7 @@ from harness.contract.client import Failed, Indeterminate, tell
 from harness.wording import shown
 from systems.dgraph.asks import Asks, Told
 from systems.dgraph.dialect import NEW, Request
-from systems.dgraph.records import KEY, VALUE, Layout, rows_of
+from systems.dgraph.records import KEY, VALUE, Layout, Odd, rows_of
 
 
 class DgraphTransactions:
@@ -130,7 +130,7 @@ class DgraphTransaction:
         uids = {name: await self._allocated(name) for name in names}
         rows = rows_of(await self._query(self._layout.by_uid(uids)))
         by_uid = {row.get("uid"): self._layout.loaded(row) for row in rows}
-        return {name: by_uid.get(uid) for name, uid in uids.items()}
+        return self._usable({name: by_uid.get(uid) for name, uid in uids.items()})
 
     async def _uid(self, name: str) -> str | None:
         """The record of a stored key as this transaction sees it; ``None`` if there is none."""
@@ -193,8 +193,20 @@ class DgraphTransaction:
             if not isinstance(name, str):
                 found[f"(no key: {row.get('uid')})"] = value
                 continue
-            found[name] = {"two records": [found[name], value]} if name in found else value
+            found[name] = Odd({"two records": [found[name], value]}) if name in found else value
             self._uids[name] = row.get("uid")
+        return self._usable(found)
+
+    def _usable(self, found: dict[str, Any]) -> dict[str, Any]:
+        """What was found; ``Failed`` where it is odd and somebody may go on from there.
+
+        A transaction that only reads shows it, and its reader's checker sees it. One that would
+        make something new of half a record would only make more of the same.
+        """
+        odd = {name: value for name, value in found.items() if isinstance(value, Odd)}
+        if odd and not self._read_only:
+            self._finished = True
+            raise Failed(["answer", f"records that are odd: {shown(odd)}"], session_ended=False)
         return found
 
     def _must_be_open(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.conformance.kit import Case, cases
@@ -12,7 +14,8 @@ pytestmark = pytest.mark.slow
 
 def of(release: str) -> list[Case]:
     system = Dgraph({"release": release})
-    return list(cases(client=system.client, speaker=system.speaker()))
+    speaker: Any = system.speaker()
+    return list(cases(client=system.client, speaker=speaker))
 
 
 @pytest.mark.parametrize("case", of("25.4.0"), ids=str)

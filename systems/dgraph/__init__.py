@@ -146,9 +146,7 @@ class Dgraph:
 
     def ready(self, stage: Stage, timeout_s: float) -> None:
         """Return once all Zeros know each other and every Alpha has a write committed."""
-        members.wait_until_ready(
-            stage, self._known_release, self._layout, timeout_s, knows_zeros=not self._is_theirs
-        )
+        members.wait_until_ready(stage, self._layout, timeout_s, knows_zeros=not self._is_theirs)
 
     def stop(self, stage: Stage, node: Node, role: str) -> None:
         """SIGTERM: it closes its store and ends."""

@@ -147,14 +147,12 @@ def make_schema(nodes: Sequence[Node], layout: Layout, timeout_s: float) -> None
     raise NotAnswered(f"the schema is refused: {'; '.join(why)}")
 
 
-def wait_until_ready(
-    stage: Stage, release: Release, layout: Layout, timeout_s: float, *, knows_zeros: bool
-) -> None:
+def wait_until_ready(stage: Stage, layout: Layout, timeout_s: float, *, knows_zeros: bool) -> None:
     """Return once all is ready; ``NotReady`` says who was not, why, and its log's last lines."""
     deadline = time.monotonic() + timeout_s
     while True:
         left_s = max(0.5, deadline - time.monotonic())
-        unready = _unready(stage, release, layout, left_s, knows_zeros=knows_zeros)
+        unready = _unready(stage, layout, left_s, knows_zeros=knows_zeros)
         if not unready:
             return
         ended = _ended(stage)
@@ -179,7 +177,7 @@ def version_of(node: Node, release: Release, timeout_s: float) -> str:
 
 
 def _unready(
-    stage: Stage, release: Release, layout: Layout, timeout_s: float, *, knows_zeros: bool
+    stage: Stage, layout: Layout, timeout_s: float, *, knows_zeros: bool
 ) -> dict[str, str]:
     zeros, alphas = nodes_of(stage, ZERO) if knows_zeros else [], nodes_of(stage, ALPHA)
     short_s = min(timeout_s, _PATIENCE_S)
@@ -190,7 +188,7 @@ def _unready(
 
     def is_well(node: Node) -> str:
         status, text = ask(node, ALPHA_HTTP, "/health", short_s)
-        well = status == 200 and (not release.health_is_json or "OK" in text or "ealthy" in text)
+        well = status == 200 and (not text.startswith("[") or '"healthy"' in text)
         return "" if well else f"its Alpha's /health: {status} {text[:120]}"
 
     bad = _said(on_all(zeros, joined)) or _said(on_all(alphas, is_well))

@@ -48,11 +48,6 @@ class Release:
         """Whether a Zero refuses to be administered from other hosts, unless told otherwise."""
         return self >= Release(25, 4)
 
-    @property
-    def health_is_json(self) -> bool:
-        """Whether ``/health`` of an Alpha tells more than that it is well."""
-        return self >= Release(1, 1)
-
 
 NEWEST: Final = Release(25, 4, 0)
 

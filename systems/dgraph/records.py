@@ -26,6 +26,7 @@ from systems.dgraph.options import INT, JSON
 KEY: Final = "polygraph_key"
 VALUE: Final = "polygraph_value"
 READY: Final = "polygraph_ready"
+NO_VALUE: Final = "no value"
 _LAST: Final = "~"
 """Sorts behind whatever the names of workloads are made of."""
 
@@ -96,7 +97,7 @@ class Layout:
     def loaded(self, row: Mapping[str, Any]) -> Any:
         """The value of a row; an :class:`Odd` one where it is no value of ours."""
         if "value" not in row:
-            return Odd({"no value": row.get("uid")})
+            return Odd({NO_VALUE: row.get("uid")})
         if self.stored_as == INT:
             return row["value"]
         try:

@@ -18,7 +18,7 @@ from harness.contract.client import Failed, Indeterminate, tell
 from harness.wording import shown
 from systems.dgraph.asks import Asks, Told
 from systems.dgraph.dialect import NEW, Request
-from systems.dgraph.records import KEY, VALUE, Layout, Odd, rows_of
+from systems.dgraph.records import KEY, NO_VALUE, VALUE, Layout, Odd, rows_of
 
 
 class DgraphTransactions:
@@ -61,13 +61,13 @@ class DgraphTransaction:
         start = self._layout.name(prefix)[:-1]  # a stored text, open at its end
         if self._layout.uids is not None:
             names = [name for name in self._layout.uids.known if name.startswith(start)]
-            found = await self._found(names) if names else {}
+            every = await self._found(names) if names else {}
+            found = {name: value for name, value in every.items() if value is not None}
         else:
             found = self._see(rows_of(await self._query(self._layout.by_prefix(start))))
-        rows = {name: value for name, value in found.items() if value is not None}
         return {
             self._layout.key(name) if name.startswith(start) else prefix + name: value
-            for name, value in rows.items()
+            for name, value in found.items()
         }
 
     async def put(self, key: Any, value: Any) -> None:
@@ -200,14 +200,18 @@ class DgraphTransaction:
     def _usable(self, found: dict[str, Any]) -> dict[str, Any]:
         """What was found; ``Failed`` where it is odd and somebody may go on from there.
 
-        A transaction that only reads shows it, and its reader's checker sees it. One that would
-        make something new of half a record would only make more of the same.
+        A transaction that only reads shows it, a record without a value as ``None``, so that its
+        reader's checker sees it. One that would make something new of half a record would only make
+        more of the same.
         """
         odd = {name: value for name, value in found.items() if isinstance(value, Odd)}
         if odd and not self._read_only:
             self._finished = True
             raise Failed(["answer", f"records that are odd: {shown(odd)}"], session_ended=False)
-        return found
+        return {
+            name: None if isinstance(value, Odd) and NO_VALUE in value else value
+            for name, value in found.items()
+        }
 
     def _must_be_open(self) -> None:
         if self._finished:

@@ -24,7 +24,7 @@ from harness.contract.node import split_address
 from harness.wording import shown
 from systems.drivers.http import HttpConnection, Lost
 from systems.nundb.lines import LineConnection, Said
-from systems.nundb.members import primary_in
+from systems.nundb.members import members_in, primary_in
 from systems.nundb.places import LOGIN, TCP
 
 _OWN_SHARE: Final = 0.9  # of the operation's time-out; the rest is for the owner's reaction
@@ -171,7 +171,7 @@ class Asks:
             connection.close()
             raise Failed(["connect", "its node knows of no single primary"], session_ended=False)
         address = self._manner.tcp.get(primary, primary)
-        if address == own:
+        if address == own or len(members_in(said.lines)) == 1:
             return connection
         connection.close()
         return await self._logged_in(address, self._manner.names.get(primary))

@@ -57,12 +57,13 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "harness.cluster.ssh": CONTRACT
     | {"harness.cluster", "harness.cluster.existing", "harness.cluster.hands"},
     "harness.cluster.existing": CONTRACT | {"harness.cluster"},
-    "harness.evidence": CONTRACT,
+    "harness.evidence": CONTRACT | {"harness.verdict"},
     "harness.run": CONTRACT
     | {"harness.cluster", "harness.evidence", "harness.judge", "harness.verdict", "harness.report"},
     "harness.conformance": CONTRACT | {"harness.cluster", "harness.run"},
     "harness.report": BASE | {"harness.history", "harness.verdict"},
     "harness.soak": BASE | {"harness.report"},
+    "harness.explore": BASE | {"harness.history", "harness.run", "harness.soak"},
     "harness.record": BASE | {"harness.history", "harness.scenarios", "harness.soak"},
     "harness.serve": BASE | {"harness.report", "harness.soak"},
     "harness.scenarios": frozenset(),
@@ -80,6 +81,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "nemeses": CONTRACT,
     "nemeses.network": CONTRACT | {"nemeses"},
     "nemeses.process": CONTRACT | {"nemeses"},
+    "nemeses.disk": CONTRACT | {"nemeses", "nemeses.process"},
     "nemeses.actions": CONTRACT | {"nemeses"},
     "nemeses.clock": CONTRACT | {"nemeses", "harness.cluster.hands"},
     "checkers": frozenset(),

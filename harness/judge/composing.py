@@ -30,6 +30,7 @@ PROMISES: Final = {
     "crash": "that no process ends by itself",
     "logs": "what the logs must never say",
     "agreement": "that all nodes come to hold the same",
+    "metrics": "what the system says of its own figures",
 }
 """What the checkers of runs judge: no model of consistency, so never named as the one claimed."""
 OF_RUNS: Final = frozenset((*PROMISES, "stats", "unhandled-exceptions"))
@@ -81,7 +82,7 @@ def compose(
     bare += [] if operations else ["the history has no client operation"]
     parts += [Part(UNKNOWN, reason) for reason in bare]
     valid = worst(part.valid for part in parts)
-    return {
+    answer: VerdictFile = {
         "valid": valid,
         "why": _why(valid, parts, _claim_in_words(claims, of, by))
         + _so_far(valid, answers, health_findings, operations),
@@ -103,6 +104,9 @@ def compose(
         "notices": list(record.history.notices),
         "partial": record.history.partial,
     }
+    if reached := run.get("milestones"):
+        answer["milestones"] = dict(reached)
+    return answer
 
 
 def _without_what_follows(

@@ -40,8 +40,18 @@ from harness.run.injection import Limits
 from harness.run.machine import MachineWatch
 from harness.run.preparation import Parts
 from harness.run.standstill import LoopWatch
-from harness.run.start_up import form, hold_running, install, refuse_faults, start, within
+from harness.run.start_up import (
+    form,
+    hold_running,
+    install,
+    keep_disks,
+    provide_disks,
+    refuse_faults,
+    start,
+    within,
+)
 from harness.run.targets import targets_of
+from harness.run.tracing import Tracing
 from harness.run.waits import unless_ended
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import stall_limit_s
@@ -96,6 +106,7 @@ class Life:
         if self.interrupted:
             self._stopped.set()
         self.facts = first_facts(self.parts, self.cluster, self.run_dir.name)
+        self._tracing = Tracing(self.run_dir, self._warn)
         stage = Stage(self.cluster, self.parts.system, self.parts.roles)
         try:
             await self._bring_up(stage)
@@ -147,9 +158,12 @@ class Life:
     async def _bring_up(self, stage: Stage) -> None:
         limit_s = self.parts.scenario.recovery_timeout
         refuse_faults(self.parts, self.cluster)
+        provide_disks(self.parts, self.cluster)
         with self._phase("cluster"):
             await self._unless_stopped(asyncio.to_thread(self.cluster.up))
         with self._phase("start"):
+            if self.parts.scenario.traces:
+                await asyncio.to_thread(self._tracing.open, stage)
             if isinstance(self.cluster, RunsAlready):
                 adopted = await self._unless_stopped(asyncio.to_thread(self.cluster.adopt))
                 self.facts["versions"] = {**self.facts["versions"], **adopted}
@@ -191,7 +205,9 @@ class Life:
     async def _set_up(self, stage: Stage) -> Any:
         logs, first = self.run_dir / "nodes", targets_of(stage)[0]
         with self._phase("setup"):
-            return await make_initial_state(self.parts, first, logs, SETUP_PATIENCE_S)
+            made = await make_initial_state(self.parts, first, logs, SETUP_PATIENCE_S)
+            await asyncio.to_thread(keep_disks, self.parts, self.cluster)
+            return made
 
     def _open_journal(self, initial: Any) -> None:
         scenario, workload = self.parts.scenario, self.parts.workload
@@ -213,6 +229,7 @@ class Life:
             self.run_dir / "history.jsonl", header, sync=scenario.journal == "sync"
         )
         self.events.have_clock(self.now)
+        self._tracing.begin(self.now)
         for span in self.facts["phases"].values():
             span[:] = [time_ns - before for time_ns in span]
         self.facts["start_wall_ns"] = header.start_wall_ns
@@ -237,6 +254,7 @@ class Life:
         self._loop_watch.start()
         progress = asyncio.create_task(self._report_progress(stage))
         try:
+            await asyncio.to_thread(self.beside.sample)
             with self._phase("run"):
                 self.beside.start()
                 await self._dispatch(self._main_generator())
@@ -272,6 +290,9 @@ class Life:
             self.facts["final_keys"] = self._final.facts
             with self._phase("states"), contextlib.suppress(Interrupted):
                 await self._unless_stopped(asyncio.to_thread(self._read_states, stage))
+            with self._phase("quiet"):
+                await asyncio.to_thread(beside.settle, self._stopped.is_set)
+                await asyncio.to_thread(self._tracing.close)
 
     async def _dispatch(self, generator: Generator) -> None:
         assert self.dispatcher is not None
@@ -425,6 +446,7 @@ class Life:
             "machine_trouble": [*self.machine.trouble(), *self._signals()],
             "interrupted": self.interrupted,
             "unhealed": list(self.unhealed),
+            "milestones": {} if self.beside is None else self.beside.milestones(),
             "partial": False,
         }
         self.facts.update(last)

@@ -17,13 +17,13 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.contract.client import Failed, Indeterminate, Target, tell
+from harness.contract.client import Failed, Indeterminate, Target, tell, traceparent
 from harness.contract.node import split_address
 from harness.wording import shown
 from systems.dgraph.dialect import Request
 from systems.dgraph.errors import is_refused
 from systems.dgraph.places import ALPHA_HTTP
-from systems.drivers.http import Answer, HttpConnection, Lost
+from systems.drivers.http import Answer, Headers, HttpConnection, Lost
 
 _OWN_SHARE: Final = 0.9  # of the operation's time-out; the rest is for the owner's reaction
 
@@ -145,7 +145,7 @@ class Asks:
         self._in_use = connection
         try:
             async with asyncio.timeout_at(deadline):
-                answer = await connection.exchange(*request)
+                answer = await connection.exchange(*request, _headers())
         finally:
             self._in_use = None
         if self._endpoint is None:  # closed meanwhile
@@ -153,6 +153,12 @@ class Asks:
         elif not connection.closed:
             self._idle = connection
         return answer
+
+
+def _headers() -> Headers:
+    """The operation's trace, where there is one. (Dgraph's gRPC reads it, its HTTP does not yet.)"""
+    told = traceparent()
+    return [("traceparent", told)] if told else []
 
 
 def _doubt(in_doubt: bool, error: Any, *, session_ended: bool) -> Failed | Indeterminate:

@@ -94,7 +94,7 @@ class Played:
     def __init__(self, rows: Iterator[dict[str, Any]]) -> None:
         self.rows = rows
 
-    async def exchange(self, path: str, body: bytes) -> Answer:
+    async def exchange(self, path: str, body: bytes, headers: object = ()) -> Answer:
         row = next(self.rows)
         assert (path, body.decode()) == (row["path"], row["body"])
         return Answer(row["status"], row["answer"].encode())

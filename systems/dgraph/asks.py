@@ -156,7 +156,7 @@ class Asks:
 
 
 def _headers() -> Headers:
-    """The operation's trace, where there is one. (Dgraph's gRPC reads it, its HTTP does not yet.)"""
+    """The operation's trace, where there is one. (Dgraph's HTTP does not look at it yet.)"""
     told = traceparent()
     return [("traceparent", told)] if told else []
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.report.display import visible
+from harness.report.templates import environment
 from harness.store.runs import write_text
 
 SIGNS = (("passed", "✓"), ("violation", "✗"), ("unknown", "?"), ("infrastructure", "!"))
@@ -47,10 +48,7 @@ def page(folder: Path, summary: Mapping[str, Any], reports: Mapping[int, str]) -
 
     Foreign text is made visible first and escaped by the template.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string(_asset("soak.html.j2"))
+    template = environment("harness.soak", __file__, _asset).get_template("soak.html.j2")
     shown, script = {**_LATER, **_visible(summary)}, _asset("soak.js")
     shown["results"] = [{"cell": "", **run} for run in shown["results"]]
     scenario = "\n".join(f"{key} = {value!r}" for key, value in shown["scenario"].items())

@@ -78,6 +78,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "nemeses": CONTRACT,
     "nemeses.network": CONTRACT | {"nemeses"},
     "nemeses.process": CONTRACT | {"nemeses"},
+    "nemeses.disk": CONTRACT | {"nemeses", "nemeses.process"},
     "nemeses.actions": CONTRACT | {"nemeses"},
     "nemeses.clock": CONTRACT | {"nemeses", "harness.cluster.hands"},
     "checkers": frozenset(),

@@ -159,7 +159,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "blocking_calls": _list(_with(_fields(by=_text, at=_text, seconds=_number), "by", "at")),
     "suspended_ms": _number,
     "final_keys": _or_null(
-        _with(_fields(read=_whole, open_under_faults=_whole), "read", "open_under_faults")
+        _with(
+            _fields(read=_whole, open_under_faults=_whole, used=_whole, read_of_all=_whole),
+            *("read", "open_under_faults"),
+        )
     ),
     "machine_trouble": _list(_text),
 }

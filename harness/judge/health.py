@@ -261,7 +261,8 @@ def _keys_beyond_the_bound(record: Record) -> Iterator[HealthFinding]:
             check="final-keys",
             level="warning",
             message=f"the final reads took {keys['read']} of the {keys['open_under_faults']} keys"
-            " that were open under a fault; what the others lost afterwards was not looked for",
+            " that were open under a fault or an action; what the others lost afterwards was not"
+            " looked for",
             settle="a larger --key-operations, where the workload has it, or "
             + _more(record, "time_limit", 0.5, "a shorter --time-limit"),
         )

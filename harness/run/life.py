@@ -40,7 +40,16 @@ from harness.run.injection import Limits
 from harness.run.machine import MachineWatch
 from harness.run.preparation import Parts
 from harness.run.standstill import LoopWatch
-from harness.run.start_up import form, hold_running, install, refuse_faults, start, within
+from harness.run.start_up import (
+    form,
+    hold_running,
+    install,
+    keep_disks,
+    provide_disks,
+    refuse_faults,
+    start,
+    within,
+)
 from harness.run.targets import targets_of
 from harness.run.waits import unless_ended
 from harness.run.watch import ExitWatch, SleepWatch
@@ -147,6 +156,7 @@ class Life:
     async def _bring_up(self, stage: Stage) -> None:
         limit_s = self.parts.scenario.recovery_timeout
         refuse_faults(self.parts, self.cluster)
+        provide_disks(self.parts, self.cluster)
         with self._phase("cluster"):
             await self._unless_stopped(asyncio.to_thread(self.cluster.up))
         with self._phase("start"):
@@ -191,7 +201,9 @@ class Life:
     async def _set_up(self, stage: Stage) -> Any:
         logs, first = self.run_dir / "nodes", targets_of(stage)[0]
         with self._phase("setup"):
-            return await make_initial_state(self.parts, first, logs, SETUP_PATIENCE_S)
+            made = await make_initial_state(self.parts, first, logs, SETUP_PATIENCE_S)
+            await asyncio.to_thread(keep_disks, self.parts, self.cluster)
+            return made
 
     def _open_journal(self, initial: Any) -> None:
         scenario, workload = self.parts.scenario, self.parts.workload

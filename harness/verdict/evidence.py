@@ -35,11 +35,19 @@ class Recovery(TypedDict):
     why: str
 
 
-class FinalKeys(TypedDict):
-    """How many keys were open under a fault, and how many of them the final reads took."""
-
+class _KeysUnderFaults(TypedDict):
     read: int
     open_under_faults: int
+
+
+class FinalKeys(_KeysUnderFaults, total=False):
+    """How many keys were open under a fault or an action, how many of these the final reads took.
+
+    And how many there were in all, and how many of those were taken; runs of before lack that.
+    """
+
+    used: int
+    read_of_all: int
 
 
 class CheckerOptions(TypedDict, total=False):

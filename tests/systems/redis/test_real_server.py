@@ -204,3 +204,32 @@ def test_a_scan_sees_rows_come_and_is_refused_where_one_came_meanwhile(tmp_path:
 
     with serving(tmp_path) as server:
         assert server.client(scans) == ({}, ["answer", "conflict"], {"a1": 7}, {})
+
+
+def test_what_only_reads_is_never_overtaken_in_one_call_and_refused_where_calls_disagree(
+    tmp_path: Path,
+) -> None:
+    async def reads(client: RedisClient) -> Any:
+        first = await client.begin(read_only=True)
+        found = await first.get_many(["k", "l"])
+        await asyncio.to_thread(server.client, change)
+        await first.commit()
+        second = await client.begin(read_only=True)
+        held = await second.get("k")
+        again = await second.get_many(["k", "l"])
+        rows = dict(await second.scan("k"))
+        await asyncio.to_thread(server.client, change)
+        with pytest.raises(Failed) as caught:
+            await second.get("m")
+        with pytest.raises(Failed, match="read alone"):
+            await (await client.begin(read_only=True)).put("k", 1)
+        return found, held, again, rows, caught.value.error
+
+    with serving(tmp_path) as server:
+        assert server.client(reads) == (
+            {"k": None, "l": None},
+            [1],
+            {"k": [1], "l": None},
+            {"k": [1]},
+            ["answer", "conflict"],
+        )

@@ -52,7 +52,7 @@ def page(folder: Path, summary: Mapping[str, Any], reports: Mapping[int, str]) -
     shown, script = {**_LATER, **_visible(summary)}, _asset("soak.js")
     shown["results"] = [{"cell": "", **run} for run in shown["results"]]
     scenario = "\n".join(f"{key} = {value!r}" for key, value in shown["scenario"].items())
-    return template.render(
+    text: str = template.render(
         title=_title(shown["scenario"]),
         headline=headline(summary),
         worst=worst(summary),
@@ -69,6 +69,7 @@ def page(folder: Path, summary: Mapping[str, Any], reports: Mapping[int, str]) -
         base_style=_own((files("harness.report") / "assets" / "report.css").read_text("utf-8")),
         own_style=_own(_asset("soak.css")),
     )
+    return text
 
 
 def headline(summary: Mapping[str, Any]) -> str:

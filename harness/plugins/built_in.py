@@ -56,6 +56,7 @@ _CHECKERS: Final = {
     "run.agreement": "agreement",
     "run.crash": "crash",
     "run.logs": "logs",
+    "run.metrics": "metrics",
     "run.no_recovery": "no-recovery",
     "run.stats": "stats",
     "run.unhandled_exceptions": "unhandled-exceptions",

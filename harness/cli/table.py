@@ -14,6 +14,8 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "test": ("harness.cli.test", "Run a workload on a system under faults, and judge it."),
     "soak": ("harness.cli.soak", "The same test many times: how often it fails, how sure."),
     "compare": ("harness.cli.compare", "Is the fix real? Runs of A and B in turn, tested."),
+    "replay": ("harness.cli.replay", "A run's fault schedule again: how often it fails again."),
+    "shrink": ("harness.cli.shrink", "The smallest fault schedule that still fails, as a file."),
     "worker": ("harness.cli.worker", "Make runs for the soaks of a scheduler."),
     "record": ("harness.cli.record", "Reproduce published findings, each with its control."),
     "check": ("harness.cli.check", "Judge recorded histories or runs again; needs no cluster."),

@@ -440,6 +440,7 @@ class Life:
             "machine_trouble": [*self.machine.trouble(), *self._signals()],
             "interrupted": self.interrupted,
             "unhealed": list(self.unhealed),
+            "milestones": {} if self.beside is None else self.beside.milestones(),
             "partial": False,
         }
         self.facts.update(last)

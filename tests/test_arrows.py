@@ -57,7 +57,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "harness.cluster.ssh": CONTRACT
     | {"harness.cluster", "harness.cluster.existing", "harness.cluster.hands"},
     "harness.cluster.existing": CONTRACT | {"harness.cluster"},
-    "harness.evidence": CONTRACT,
+    "harness.evidence": CONTRACT | {"harness.verdict"},
     "harness.run": CONTRACT
     | {"harness.cluster", "harness.evidence", "harness.judge", "harness.verdict", "harness.report"},
     "harness.conformance": CONTRACT | {"harness.cluster", "harness.run"},

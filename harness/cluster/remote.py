@@ -70,6 +70,11 @@ class RemoteDaemon:
         members: dict[str, str] = self._ask("family", process=self._process())["members"]
         return {int(pid): letters for pid, letters in members.items()}
 
+    def usage(self) -> Mapping[str, int]:
+        """What all that runs of it has in use (``TellsUsage``)."""
+        found: dict[str, int] = self._ask("usage", process=self._process())["usage"]
+        return found
+
     def signal(self, number: int) -> None:
         """Signal all that runs of it, or, politely, its process group alone.
 

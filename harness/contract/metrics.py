@@ -73,3 +73,15 @@ class Metrics(Protocol):
         raise: then the node told nothing this time. It must not write, nor count as an operation.
         """
         ...
+
+
+@runtime_checkable
+class TellsUsage(Protocol):
+    """A daemon that can tell what it has in use of its machine; the providers' daemons are such."""
+
+    def usage(self) -> Mapping[str, int]:
+        """Of all that runs of it: ``processes``, ``threads``, ``open_files``, ``memory_bytes``.
+
+        A figure that nobody may look at is missing; all are 0 where nothing runs of it. May raise.
+        """
+        ...

@@ -77,6 +77,10 @@ def _number(value: Any) -> bool:
     return _whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
+def _number_or_text(value: Any) -> bool:
+    return _number(value) or _text(value)
+
+
 def _span(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_whole, value))
 
@@ -133,6 +137,24 @@ SHAPES: Final[Mapping[str, Shape]] = {
         expected_exits=_table(_list(is_harmless)),
         log_patterns=_table(_list(is_harmless)),
         expected_lines=_table(_list(is_harmless)),
+    ),
+    "gauges": _list(
+        _with(
+            _fields(
+                name=_text,
+                help=_text,
+                unit=_text,
+                returns_to=_or_null(_number_or_text),
+                slack=_number,
+                within_s=_number,
+                at_most=_or_null(_number),
+                never_falls=_flag,
+                same_everywhere=_flag,
+                restarts=_flag,
+                grows=_flag,
+            ),
+            "name",
+        )
     ),
     "option_defaults": _table(_anything),
     "start_wall_ns": _or_null(_whole),

@@ -23,6 +23,7 @@ from harness.verdict.verdict_file import Health
 
 if TYPE_CHECKING:
     from harness.judge.activity import Activity
+    from harness.verdict.verdict import Verdict
 
 LEAST_OK_OF_A_KIND = 10
 LAG_WARNING_MS = 20.0
@@ -99,6 +100,15 @@ def missing_evidence(
             settle="look for it in a copy of the folder, or run again",
         )
         for what in missing
+    ]
+
+
+def told_by_checkers(verdicts: Mapping[str, Verdict]) -> list[HealthFinding]:
+    """What checkers found worth a look, though it breaks nothing."""
+    return [
+        HealthFinding(check=name, level="warning", message=message, settle="")
+        for name, verdict in verdicts.items()
+        for message in verdict.warnings
     ]
 
 

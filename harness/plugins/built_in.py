@@ -56,6 +56,7 @@ _CHECKERS: Final = {
     "run.agreement": "agreement",
     "run.crash": "crash",
     "run.logs": "logs",
+    "run.metrics": "metrics",
     "run.no_recovery": "no-recovery",
     "run.stats": "stats",
     "run.unhandled_exceptions": "unhandled-exceptions",
@@ -63,6 +64,7 @@ _CHECKERS: Final = {
 _NEMESES: Final = {
     "actions.admin": "admin",
     "clock.skew": "clock",
+    "disk.failing": "disk",
     "disk.power": "power",
     "network.packet": "packet",
     "network.partition": "partition",

@@ -249,6 +249,7 @@ class Life:
         self._loop_watch.start()
         progress = asyncio.create_task(self._report_progress(stage))
         try:
+            await asyncio.to_thread(self.beside.sample)
             with self._phase("run"):
                 self.beside.start()
                 await self._dispatch(self._main_generator())
@@ -284,6 +285,8 @@ class Life:
             self.facts["final_keys"] = self._final.facts
             with self._phase("states"), contextlib.suppress(Interrupted):
                 await self._unless_stopped(asyncio.to_thread(self._read_states, stage))
+            with self._phase("quiet"):
+                await asyncio.to_thread(beside.settle, self._stopped.is_set)
 
     async def _dispatch(self, generator: Generator) -> None:
         assert self.dispatcher is not None

@@ -62,6 +62,22 @@ class CheckerOptions(TypedDict, total=False):
     expected_exits: dict[str, list[str]]
 
 
+class GaugeFacts(TypedDict, total=False):
+    """A figure that is sampled, and what it promises (:class:`harness.contract.metrics.Gauge`)."""
+
+    name: str
+    help: str
+    unit: str
+    returns_to: float | str | None
+    slack: float
+    within_s: float
+    at_most: float | None
+    never_falls: bool
+    same_everywhere: bool
+    restarts: bool
+    grows: bool
+
+
 class OtherClaim(TypedDict):
     """A claim that a run is not judged against, and by whom it is made."""
 
@@ -88,6 +104,7 @@ class RunFacts(TypedDict, total=False):
     claims_by: str
     other_claim: OtherClaim | None
     checker_options: CheckerOptions
+    gauges: list[GaugeFacts]
     option_defaults: dict[str, Scalar]
     schedule: dict[str, Any] | None
     start_wall_ns: int | None

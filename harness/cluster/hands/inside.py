@@ -38,6 +38,7 @@ HANDS: Mapping[str, str] = {
     "signal": "signals.signal",
     "look": "signals.look",
     "family": "signals.family",
+    "usage": "usage.usage",
     "find": "attached.find",
     "adopt": "attached.adopt",
     "may-signal": "attached.rehearse",

@@ -14,6 +14,8 @@ import pytest
 from harness.contract.client import Failed
 from systems.drivers.resp import Refusal
 from systems.redis.client import RedisClient
+from systems.redis.metrics import gauges, samples
+from systems.redis.places import PORT, SENTINEL_PORT
 
 from .server import PATIENCE_S, Server, serving
 
@@ -233,3 +235,20 @@ def test_what_only_reads_is_never_overtaken_in_one_call_and_refused_where_calls_
             {"k": [1]},
             ["answer", "conflict"],
         )
+
+
+def test_a_server_tells_its_figures(tmp_path: Path) -> None:
+    class Here:
+        name = "n1"
+
+        def reach(self, port: int, whom: str) -> str:
+            assert port in (PORT, SENTINEL_PORT)
+            return f"127.0.0.1:{server.port if port == PORT else 1}"
+
+    here: Any = Here()
+    with serving(tmp_path, "--appendonly", "yes") as server:
+        found = {each.name: each.value for each in samples(here, PATIENCE_S)}
+    expected = {gauge.name for gauge in gauges(appends=True, has_sentinels=False)}
+    assert set(found) == expected
+    assert found["blocked_clients"] == 0
+    assert found["connected_clients"] == 1

@@ -21,8 +21,7 @@ from typing import Any, Final
 import click
 from click.shell_completion import CompletionItem, ShellComplete, split_arg_string
 
-from harness.cli.options import MIXES
-from harness.cli.parts import names_of
+from harness.cli.parts import MIXES, names_of
 from harness.cli.table import VERBS
 from harness.errors import EXIT_VALID
 from harness.option import Option

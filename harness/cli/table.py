@@ -20,6 +20,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "record": ("harness.cli.record", "Reproduce published findings, each with its control."),
     "check": ("harness.cli.check", "Judge recorded histories or runs again; needs no cluster."),
     "report": ("harness.cli.report", "Write a run's report.html again and say where it is."),
+    "trace": ("harness.cli.trace", "The spans of an operation, and of others with its keys."),
     "serve": ("harness.cli.serve", "The store in a browser: filter, open, follow, download."),
     "export": ("harness.cli.export", "Write a run's history for Elle, elle-cli or Knossos."),
     "convert": ("harness.cli.convert", "A history from any notation into any that can say it."),

@@ -28,6 +28,7 @@ from harness.plugins import Registry
 from harness.run.claims import claim_of, other_claim_of
 from harness.run.schedule import Schedule, after_milestones, schedule
 from harness.run.schedule_file import complete, read_lines
+from harness.run.tracing import refuse_traces
 from harness.store.scenario import Scenario
 from harness.wording import shown
 
@@ -78,6 +79,8 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
     _refuse_older_form(system)
     _refuse_incomplete(system)
     roles = _roles_of(system, scenario)
+    if scenario.traces:
+        refuse_traces(system)
     faults = [registry.get("nemeses", name)(scenario.all_options) for name in scenario.nemesis]
     for fault in faults:
         if isinstance(fault, AimsAtRoles):

@@ -136,6 +136,12 @@ RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
             help="sync: one write for each record of the history",
         ),
         Option(
+            name="traces",
+            default=False,
+            kind=bool,
+            help="collect the spans that the system sends; see polygraph trace",
+        ),
+        Option(
             name="seed",
             kind=int,
             help="fixes the fault schedule and every generator's random stream"

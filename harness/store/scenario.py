@@ -58,6 +58,7 @@ class Scenario:
     claims: str = default("claims")
     budget: float = default("budget")
     journal: str = default("journal")
+    traces: bool = default("traces")
     seed: int = 0
     secrets: tuple[str, ...] = ()
     plugin: tuple[str, ...] = ()

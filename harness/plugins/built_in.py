@@ -81,6 +81,7 @@ _NEMESES: Final = {
     "process.upgrade": "upgrade",
 }
 _SYSTEMS: Final = {
+    "dgraph": "dgraph",
     "duckdb": "duckdb",
     "etcd": "etcd",
     "mariadb": "mariadb",

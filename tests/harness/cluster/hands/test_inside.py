@@ -45,8 +45,8 @@ def node() -> Inside:
 def test_every_line_of_the_table_names_a_hand(op: str) -> None:
     file, _, name = HANDS[op].partition(".")
     files = {"attached": attached, "clocks": clocks, "cuts": cuts, "dialling": dialling}
-    files |= {"disk": disk, "links": links, "meter": meter, "probes": probes, "signals": signals}
-    files |= {"usage": usage}
+    files |= {"links": links, "meter": meter, "probes": probes, "signals": signals}
+    files |= {"disk": disk, "usage": usage}
     hand = getattr(files[file], name)
     assert inspect.getdoc(hand).startswith("The hand: ")
     assert list(inspect.signature(hand).parameters) == ["inside", "request"]

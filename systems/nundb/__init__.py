@@ -59,6 +59,12 @@ OPTIONS: Final = (
         least=0,
         help="how long one node is started after the other: the oldest wins the election",
     ),
+    Option(
+        name="join_by_hand",
+        kind=bool,
+        default=True,
+        help="where nodes come up as several primaries, have the first take the others in, once",
+    ),
     Option(name="log_level", default="warn", help="NUN_LOG_LEVEL; at info every command is a line"),
 )
 
@@ -133,6 +139,11 @@ class NunDb:
         argv += ["--ws-address", node.listen(WEB_SOCKET), "--replicate-address", peers]
         env = {"NUN_DBS_DIR": node.data_dir, "NUN_LOG_LEVEL": self._options["log_level"]}
         return [node.start(argv, name="nundb", env=env, cwd=node.data_dir)]
+
+    def form(self, stage: Stage, timeout_s: float) -> None:
+        """Have nodes that came up apart taken in by hand, as their operator would."""
+        if self._options["join_by_hand"]:
+            members.join_by_hand(stage.cluster, timeout_s)
 
     def ready(self, stage: Stage, timeout_s: float) -> None:
         """Return once all name one primary; a split brain is told as what it is."""

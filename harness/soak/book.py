@@ -78,7 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line: run ``number`` (from 1) has ``begun``, has ``ended``, or was ``half-done``.
 
-    ``worker`` is where a scheduler had it made.
+    ``worker`` is where a scheduler had it made. ``floors`` is what each gauge came down to after
+    the load, on the node where that was most.
     """
 
     number: int
@@ -97,6 +98,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     milestones: dict[str, int] = msgspec.field(default_factory=dict)
     cell: str = ""
     worker: str = ""
+    floors: dict[str, float] = msgspec.field(default_factory=dict)
 
     @property
     def is_refused(self) -> bool:

@@ -193,7 +193,14 @@ def _entry(begun: Entry, exit_code: int, trouble: str, ending: Ending) -> Entry:
         milestones=verdict.get("milestones") or {},
         operations=sum(sum(n.values()) for n in (verdict.get("operations") or {}).values()),
         worker=ending.worker,
+        floors=floors(verdict),
     )
+
+
+def floors(verdict: Mapping[str, Any]) -> dict[str, float]:
+    """What the gauges of a run came down to after the load, as its checker ``metrics`` tells."""
+    told = ((verdict.get("checkers") or {}).get("metrics") or {}).get("stats") or {}
+    return {str(name): float(each) for name, each in (told.get("floors") or {}).items()}
 
 
 def signatures(verdict: Mapping[str, Any]) -> list[str]:

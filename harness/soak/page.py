@@ -23,6 +23,7 @@ _LATER: dict[str, Any] = {
     "milestones": [],
     "slowest": [],
     "oddest": [],
+    "creeping": [],
 }
 """What older summaries do not have."""
 WORDS = {

@@ -19,6 +19,7 @@ from harness.errors import (
 from harness.soak.book import OUTCOMES, Entry, Settings, by_cell, ended
 from harness.soak.cells import Cell
 from harness.soak.comparing import Comparison, Side, compare
+from harness.soak.creeping import creeping
 from harness.soak.exposure import by_exposure
 from harness.soak.oddities import oddest, slowest
 from harness.soak.sequences import Known, known
@@ -60,6 +61,7 @@ def summarize(
         "milestones": only["milestones"] if only else [],
         "slowest": slowest(runs),
         "oddest": [one for cell in cells for one in cell["oddest"]],
+        "creeping": [one for cell in cells for one in cell["creeping"]],
         "at_most": settings.at_most,
         "runs_still_needed": only["runs_still_needed"] if only else None,
         "known": only["known"] if only else "",
@@ -88,6 +90,7 @@ def of_one(
         "by_exposure": by_exposure(decided, minutes_of(cell), settings.confidence),
         "oddest": oddest(runs),
         "milestones": reached(runs, settings.confidence),
+        "creeping": creeping(runs),
         "runs_still_needed": still_needed(settings, decided),
         "known": known_of(settings, entries) if settings.until_known else "",
     }

@@ -42,7 +42,7 @@ class Candidate:
     @property
     def key(self) -> str:
         """Equal for candidates that are the same test."""
-        return f"{self.time_limit_s!r}\n{text_of(self.schedule)}"
+        return f"{self.time_limit_s:.17g}\n{text_of(self.schedule)}"
 
     @property
     def faults(self) -> tuple[str, ...]:

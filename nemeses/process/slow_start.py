@@ -20,7 +20,7 @@ from nemeses.process.starting import runs_again, start_again
 from nemeses.targets import TARGETS, choices, live_daemons
 
 _KEY = "slow_start_targets"
-KNOWN = ("all", "majority")
+KNOWN = ("minority", "majority", "all")
 
 
 class SlowStart(Kill):

@@ -276,7 +276,8 @@ class Etcd:
         """The flags with which the member sends spans, if anybody takes them."""
         if node.name not in stage.collectors:
             return ()
-        is_new = self.versions().get("etcd", "").startswith(("3.6", "3.7", "4."))
+        version = self._builds.versions[self._builds.of(node.name)]
+        is_new = version.startswith(("3.6", "3.7", "4."))
         prefix = "" if is_new else "experimental-"
         return (
             f"--{prefix}enable-distributed-tracing",

@@ -11,7 +11,7 @@ The run process talks to each agent, wires the nodes up by netlink, and cuts lin
 own nftables. Nothing of the machine's network is touched, no program is needed, and whatever
 becomes of this process, the reaper's end takes all of it down.
 
-Cost: five nodes up in about 0.25 s, of which 0.1 s is the import of pyroute2; down in 0.1 s.
+Cost: five nodes up in about 0.15 s, and down in 0.1 s.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from harness.cluster.namespaces.netlink import (
     Netlink,
     Packed,
     Request,
+    pyroute2,
 )
 
 _SUBSYSTEM = 10
@@ -73,7 +74,7 @@ class Firewall:
 
     def dropped(self, sources: Sequence[str]) -> Mapping[str, int]:
         """Packets dropped by the present cut, which is of these, per source, probes apart."""
-        from pyroute2.netlink.nfnetlink.nftsocket import nft_rule_msg
+        nft_rule_msg = pyroute2("netlink.nfnetlink.nftsocket").nft_rule_msg
 
         request = Request(nft_rule_msg(), _GETRULE, DUMP, _family(), [("NFTA_RULE_TABLE", TABLE)])
         try:
@@ -140,7 +141,7 @@ def _counted(message: Any) -> list[int]:
 
 
 def _as_request(rule: Rule) -> Request:
-    from pyroute2.netlink.nfnetlink.nftsocket import nft_rule_msg
+    nft_rule_msg = pyroute2("netlink.nfnetlink.nftsocket").nft_rule_msg
 
     expressions: list[Any] = []
     if rule.address:
@@ -177,7 +178,7 @@ def _matches(base: int, offset: int, value: bytes) -> list[Any]:
 
 
 def _expression(name: str, **attributes: Any) -> Any:
-    from pyroute2.nftables.expressions import genex
+    genex = pyroute2("nftables.expressions").genex
 
     return genex(name, attributes)
 
@@ -188,14 +189,14 @@ def _no_table() -> list[Request]:
 
 
 def _table(kind: int) -> Request:
-    from pyroute2.netlink.nfnetlink.nftsocket import nft_table_msg
+    nft_table_msg = pyroute2("netlink.nfnetlink.nftsocket").nft_table_msg
 
     flags = ACK | CREATE if kind == _NEWTABLE else ACK
     return Request(nft_table_msg(), kind, flags, _family(), [("NFTA_TABLE_NAME", TABLE)])
 
 
 def _chain() -> Request:
-    from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg
+    nft_chain_msg = pyroute2("netlink.nfnetlink.nftsocket").nft_chain_msg
 
     hook = {"attrs": [["NFTA_HOOK_HOOKNUM", _HOOK_INPUT], ["NFTA_HOOK_PRIORITY", PRIORITY]]}
     attributes = [
@@ -209,13 +210,13 @@ def _chain() -> Request:
 
 
 def _begin() -> Request:
-    from pyroute2.netlink.nfnetlink import nfgen_msg
+    nfgen_msg = pyroute2("netlink.nfnetlink").nfgen_msg
 
     return Request(nfgen_msg(), _BATCH_BEGIN, 0, {"res_id": _SUBSYSTEM})
 
 
 def _end() -> Request:
-    from pyroute2.netlink.nfnetlink import nfgen_msg
+    nfgen_msg = pyroute2("netlink.nfnetlink").nfgen_msg
 
     return Request(nfgen_msg(), _BATCH_END, 0, {"res_id": _SUBSYSTEM})
 

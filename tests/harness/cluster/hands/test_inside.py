@@ -16,6 +16,7 @@ from harness.cluster.hands import (
     clocks,
     cuts,
     dialling,
+    disk,
     inside,
     links,
     meter,
@@ -45,7 +46,7 @@ def test_every_line_of_the_table_names_a_hand(op: str) -> None:
     file, _, name = HANDS[op].partition(".")
     files = {"attached": attached, "clocks": clocks, "cuts": cuts, "dialling": dialling}
     files |= {"links": links, "meter": meter, "probes": probes, "signals": signals}
-    files |= {"usage": usage}
+    files |= {"disk": disk, "usage": usage}
     hand = getattr(files[file], name)
     assert inspect.getdoc(hand).startswith("The hand: ")
     assert list(inspect.signature(hand).parameters) == ["inside", "request"]

@@ -14,7 +14,7 @@ REQUESTS: Final[Mapping[str, int | Sequence[str]]] = {
     "write": ("insert",),
     "compare_and_set": ("update",),
     "read_only_transaction": ("begin", "select", "commit"),
-    "transaction": ("begin", "select", "insert", "commit"),
+    "transaction": ("begin", "select", "update", "commit"),
     "append": ("begin", "insert", "commit"),
     "scan": ("begin", "select", "commit"),
     "scan_and_insert": ("begin", "select", "insert", "commit"),

@@ -78,6 +78,10 @@ class Tables:
         new = self._dialect.new.format(column="v")
         return f"INSERT INTO {table} (k, v) VALUES (?, ?) {self._dialect.on_conflict} v = {new}"
 
+    def update(self, table: str) -> str:
+        """A statement that sets the value of a key that has one: marks for value and key."""
+        return f"UPDATE {table} SET v = ? WHERE k = ?"
+
     def insert_or_ignore(self, table: str, columns: int = 2) -> str:
         """A statement that makes a row if there is none of that key, and counts whether it did."""
         values = f"({', '.join('?' * columns)})"

@@ -64,6 +64,8 @@ class SqlTransaction:
         self._begin = begin
         self._deadline = session.deadline()
         self._begun = self._finished = False
+        self._found = set[str]()
+        """The stored keys whose rows this transaction has read, and not deleted since."""
 
     async def __aenter__(self) -> SqlTransaction:
         """For an object's own steps: what is raised among them rolls back."""
@@ -94,19 +96,32 @@ class SqlTransaction:
                     values += held
             rows = (await self._send(" UNION ALL ".join(parts), values)).rows if parts else ()
             found = {k: loaded(v) for k, v in rows}
+            self._found.update(found)
             return {key: found.get(name) for key, name in names.items()}
 
     async def put(self, key: Any, value: Any) -> None:
-        """Set ``key`` to ``value`` when this commits: an upsert."""
+        """Set ``key`` to ``value`` when this commits: an update of a row that was read, else an
+        upsert.
+
+        An upsert of a row that was read, and that somebody has deleted since, would make a new one
+        that conflicts with nothing: the database could not see that an update is lost. ``Failed``
+        where such a row is gone.
+        """
         async with self._step():
             name, text = stored(key), stored(value)
-            await self._send(self._tables.upsert(self._tables.holding(name)), [name, text])
+            table = self._tables.holding(name)
+            if name not in self._found:
+                await self._send(self._tables.upsert(table), [name, text])
+            elif (await self._send(self._tables.update(table), [text, name])).count != 1:
+                told = ["conflict", f"the row of {name} that was read is gone"]
+                raise Failed(told, session_ended=False)
 
     async def delete(self, key: Any) -> None:
         """Remove ``key`` when this commits."""
         async with self._step():
             name = stored(key)
             await self._send(f"DELETE FROM {self._tables.holding(name)} WHERE k = ?", [name])
+            self._found.discard(name)
 
     async def scan(self, prefix: str) -> Mapping[str, Any]:
         """Every key that begins with ``prefix``, with its value: one statement, a range."""
@@ -114,6 +129,7 @@ class SqlTransaction:
             low, high = under(prefix)
             parts = [f"SELECT k, v FROM {t} WHERE k >= ? AND k < ?" for t in self._tables.keyed]
             found = await self._send(" UNION ALL ".join(parts), [low, high] * len(parts))
+            self._found.update(k for k, _ in found.rows)
             return {loaded(k): loaded(v) for k, v in sorted(map(tuple, found.rows))}
 
     async def execute(self, sql: str, values: Sequence[Value] = ()) -> Result:

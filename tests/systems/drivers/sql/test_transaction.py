@@ -176,3 +176,40 @@ def test_a_queue_whose_value_is_no_json_is_left_as_it_was() -> None:
     gave, heard = told(lambda client: client.dequeue("q"), SELECT=odd)
     assert isinstance(gave, Failed)
     assert heard == ["connect", "BEGIN", "SELECT", "ROLLBACK"]
+
+
+async def write_what_was_read(client: SqlClient) -> None:
+    transaction = await client.begin()
+    await transaction.get_many(["k", "l"])
+    await transaction.put("k", 1)
+    await transaction.put("l", 2)
+    await transaction.commit()
+
+
+def test_what_was_read_is_updated_and_what_was_not_there_inserted() -> None:
+    rows = Result(rows=[['"k"', "5"]], tag="SELECT 1")
+    assert told(write_what_was_read, SELECT=rows) == (
+        None,
+        ["connect", "BEGIN", "SELECT", "UPDATE", "INSERT", "COMMIT"],
+    )
+
+
+def test_a_row_that_was_read_and_is_gone_fails_the_transaction() -> None:
+    rows = Result(rows=[['"k"', "5"]], tag="SELECT 1")
+    gone = Result(count=0, tag="UPDATE 0")
+    raised, heard = told(write_what_was_read, SELECT=rows, UPDATE=gone)
+    assert isinstance(raised, Failed)
+    assert "gone" in str(raised.error)
+    assert heard == ["connect", "BEGIN", "SELECT", "UPDATE", "ROLLBACK"]
+
+
+def test_what_a_transaction_has_deleted_itself_it_inserts() -> None:
+    async def delete_and_make(client: SqlClient) -> None:
+        transaction = await client.begin()
+        await transaction.get("k")
+        await transaction.delete("k")
+        await transaction.put("k", 1)
+        await transaction.commit()
+
+    rows = Result(rows=[['"k"', "5"]], tag="SELECT 1")
+    assert told(delete_and_make, SELECT=rows)[1][2:] == ["SELECT", "DELETE", "INSERT", "COMMIT"]

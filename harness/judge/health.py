@@ -30,6 +30,8 @@ LAG_STALL_MS = 1000.0
 SUSPENDED_MS = 500.0
 INTERRUPTED: Final = "interrupted"
 """The check that finds a run ended by its user."""
+FAIL_FAST: Final = "fail-fast"
+"""The check that finds a run whose operations ended at the first anomaly, as was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +53,27 @@ class HealthFinding:
         }
 
 
+Rule = Callable[[], "Iterator[HealthFinding]"]
+
+
 def examine(record: Record, requested_faults: Sequence[str]) -> list[HealthFinding]:
     """Every finding of the run, the gravest first."""
     from harness.judge.activity import activity_of
 
     did = activity_of(record.history)
-    rules: Sequence[Callable[[], Iterator[HealthFinding]]] = (
+    enough: Sequence[Rule] = (
         lambda: _too_little_happened(record, did),
         lambda: _ok_around_faults(record, did),
-        lambda: _unread_after_recovery(record, did),
-        lambda: _keys_beyond_the_bound(record),
         lambda: _reads_that_saw_nothing(record, did),
         lambda: _faults_that_never_bit(record, requested_faults),
         lambda: _faults_without_operations(record, requested_faults, did),
+    )
+    if (record.run or {}).get("stopped_at"):  # of its own will, which is one finding instead
+        enough = (lambda: _stopped_at_anomaly(record),)
+    rules: Sequence[Rule] = (
+        *enough,
+        lambda: _unread_after_recovery(record, did),
+        lambda: _keys_beyond_the_bound(record),
         lambda: _faults_never_healed(record),
         lambda: _unfinished_run(record),
         lambda: _stalls(record),
@@ -385,6 +395,19 @@ def _unfinished_run(record: Record) -> Iterator[HealthFinding]:
             level="unknown",
             message=f"the run ended early: {run['ended_early']}",
             settle="see the message; the history up to there was judged",
+        )
+
+
+def _stopped_at_anomaly(record: Record) -> Iterator[HealthFinding]:
+    """Of no matter where a checker says invalid; without that, the run was too short to say."""
+    seen = (record.run or {}).get("stopped_at")
+    if seen:
+        yield HealthFinding(
+            check=FAIL_FAST,
+            level="unknown",
+            message=f"the run was ended {_when(record)} by --fail-fast, at the anomaly"
+            f" {seen['kind']} of record {seen['index']}",
+            settle="run it again without --fail-fast",
         )
 
 

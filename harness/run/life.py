@@ -24,7 +24,7 @@ from harness.contract.client import SystemClient
 from harness.contract.node import Cluster, LogsElsewhere, Losable, RunsAlready
 from harness.contract.system import FinalState, Forms, Stage
 from harness.errors import NotReady, PolygraphError, StoreError
-from harness.generator import Generator, clients, stagger, time_limit
+from harness.generator import Generator, clients, stagger, time_limit, until_told
 from harness.history.journal import Journal
 from harness.history.operation import Header, Operation
 from harness.history.seal import seal
@@ -46,7 +46,7 @@ from harness.run.waits import unless_ended
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import stall_limit_s
 from harness.store.runs import write_json
-from harness.verdict.evidence import Recovery, RunFacts
+from harness.verdict.evidence import Recovery, RunFacts, Sighted
 from harness.wording import named, placed
 
 T = TypeVar("T")
@@ -83,6 +83,7 @@ class Life:
     limits: Limits = field(default_factory=Limits)
     give_up: Callable[[str], None] = lambda why: None
     _loop: asyncio.AbstractEventLoop | None = None
+    _is_operating: bool = False
     _stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     # -- the whole ---------------------------------------------------------------------------
@@ -132,6 +133,22 @@ class Life:
     def abandon(self) -> None:
         """Somebody else ends this process now: judge nothing, tear nothing down. Any thread."""
         self.abandoned = True
+
+    def fail_fast(self, anomaly: Sighted) -> None:
+        """Begin nothing more, since ``anomaly`` was seen; heal, read and judge as ever. Any thread.
+
+        Too late, once nothing more would be begun anyway.
+        """
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._fail_fast, anomaly)
+
+    def _fail_fast(self, anomaly: Sighted) -> None:
+        if not self._is_operating or self.interrupted or self.facts.get("stopped_at"):
+            return
+        self.facts["stopped_at"] = anomaly
+        self._warn(f"an anomaly, {anomaly['kind']}: no new operation is begun")
+        if self.beside is not None:
+            self.beside.halt()
 
     async def _unless_abandoned(self) -> None:
         if self.abandoned:
@@ -239,7 +256,9 @@ class Life:
         try:
             with self._phase("run"):
                 self.beside.start()
+                self._is_operating = True
                 await self._dispatch(self._main_generator())
+                self._is_operating = False
                 await self.beside.end_faults(self._stopped)
             await self._heal_and_read(stage, self.beside)
             await asyncio.to_thread(self.beside.close)
@@ -350,6 +369,7 @@ class Life:
     def _main_generator(self) -> Generator:
         scenario = self.parts.scenario
         work = clients(stagger(1 / scenario.rate, self.parts.workload.generator()))
+        work = until_told(lambda: "stopped_at" in self.facts, work)
         return time_limit(scenario.time_limit, work)
 
     # -- after the faults ----------------------------------------------------------------------

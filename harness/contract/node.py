@@ -257,13 +257,34 @@ class Cluster(Protocol):
 
 @runtime_checkable
 class RunsAlready(Protocol):
-    """A cluster that somebody else runs: nothing is installed, started or stopped, no log comes."""
+    """A cluster that somebody else runs: nothing is installed, started or stopped.
+
+    Its logs come where it says so (:class:`MayHaveLogs`).
+    """
 
     def adopt(self) -> Mapping[str, str]:
         """Have the system keep what this run writes apart (``Adopts``), and say what it is.
 
         Before anything is written. ``down`` removes it all again.
         """
+        ...
+
+
+@runtime_checkable
+class MayHaveLogs(Protocol):
+    """What runs already, whose logs may be read (``LogsElsewhere``)."""
+
+    def has_logs(self) -> bool:
+        """Whether any log is read, once the nodes are adopted."""
+        ...
+
+
+@runtime_checkable
+class TellsTrouble(Protocol):
+    """A cluster that by itself keeps in force what a fault did, and may fail at that."""
+
+    def on_trouble(self, tell: Callable[[str, str], None]) -> None:
+        """From now on call ``tell(node, what)`` for each such failure, from any thread."""
         ...
 
 

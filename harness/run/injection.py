@@ -217,6 +217,12 @@ class Injection(Attempt):
         self._note(FAILED, {"phase": "heal", "why": why})
         return why
 
+    def troubled(self, node: str, why: str) -> None:
+        """What was done to a node may not be in force any more, by no heal: the ledger says so."""
+        cuts = (self.detail.get(EFFECTS) or {}).get("cuts") or {}
+        if self.id is not None and not self.is_healed and node in {*self.targets, *cuts}:
+            self._note(FAILED, {"phase": "in force", "node": node, "why": why})
+
     def _heal(self) -> str | None:
         try:
             self.fault.heal(self.stage, self.targets, self.detail)

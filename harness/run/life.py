@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from harness.confidential import clear_logs
 from harness.contract.client import SystemClient
-from harness.contract.node import Cluster, LogsElsewhere, Losable, RunsAlready
+from harness.contract.node import Cluster, LogsElsewhere, Losable, MayHaveLogs, RunsAlready
 from harness.contract.system import FinalState, Forms, Stage
 from harness.errors import NotReady, PolygraphError, StoreError
 from harness.generator import Generator, clients, stagger, time_limit, until_told
@@ -33,7 +33,7 @@ from harness.linux.stopping import how_stopped, name_of
 from harness.run.beside import Beside
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
-from harness.run.facts import first_facts, node_states, not_running, summary
+from harness.run.facts import first_facts, log_options, node_states, not_running, summary
 from harness.run.final_phase import FinalPhase
 from harness.run.initial_state import make_initial_state, refuse_without_processes
 from harness.run.injection import Limits
@@ -170,6 +170,8 @@ class Life:
             if isinstance(self.cluster, RunsAlready):
                 adopted = await self._unless_stopped(asyncio.to_thread(self.cluster.adopt))
                 self.facts["versions"] = {**self.facts["versions"], **adopted}
+                if isinstance(self.cluster, MayHaveLogs) and self.cluster.has_logs():
+                    self.facts["checker_options"] = log_options(self.parts.system)
                 hold_running(stage)
             else:
                 await self._unless_stopped(install(stage))

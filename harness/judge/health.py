@@ -20,6 +20,7 @@ from harness.judge.final_reads import is_final_read, read_key
 from harness.verdict.record import Record
 from harness.verdict.steps import LOOK_AT_LEDGER, RUN_AGAIN, Settle, of_more, words_of
 from harness.verdict.verdict_file import Health
+from harness.wording import shown
 
 if TYPE_CHECKING:
     from harness.judge.activity import Activity
@@ -151,7 +152,7 @@ def _too_little_happened(record: Record, did: Activity) -> Iterator[HealthFindin
             yield HealthFinding(
                 check="operations",
                 level="unknown",
-                message=f"only {count} operations {f!r} were ok; at least {LEAST_OK_OF_A_KIND}"
+                message=f"only {count} operations {shown(f)} were ok; at least {LEAST_OK_OF_A_KIND}"
                 " are needed before their silence means anything",
                 settle=of_more(
                     _more(
@@ -306,14 +307,14 @@ def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator
             yield HealthFinding(
                 check="fault-bit",
                 level="warning",
-                message=f"of {fault!r} nothing came about: {why}",
+                message=f"of {shown(fault)} nothing came about: {why}",
                 settle=of_more(_more(record, "time_limit", 2, "a longer --time-limit")),
             )
         else:
             yield HealthFinding(
                 check="fault-bit",
                 level="unknown",
-                message=f"the fault {fault!r} was asked for but never {was}"
+                message=f"the fault {shown(fault)} was asked for but never {was}"
                 + _last_word(faults, fault),
                 settle=of_more(_longer_fault(record) + "; faults.jsonl says what was measured"),
             )
@@ -356,7 +357,7 @@ def _faults_without_operations(
             yield HealthFinding(
                 check="fault-overlap",
                 level="unknown",
-                message=f"no operation was under way while the fault {fault!r} was in force",
+                message=f"no operation was under way while the fault {shown(fault)} was in force",
                 settle=of_more(_longer_fault(record) + ", or a higher --rate"),
             )
 
@@ -367,7 +368,7 @@ def _faults_never_healed(record: Record) -> Iterator[HealthFinding]:
             yield HealthFinding(
                 check="fault-heal",
                 level="unknown",
-                message=f"the fault {fault.fault!r} of {fault.injected_ns / 1e9:.1f} s was never"
+                message=f"the fault {fault.fault} of {fault.injected_ns / 1e9:.1f} s was never"
                 " proved healed, so what came after it was no healthy system",
                 settle=LOOK_AT_LEDGER,
             )

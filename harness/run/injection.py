@@ -37,6 +37,7 @@ from harness.history.ledger import (
     SHOT_NS,
     Ledger,
 )
+from harness.wording import named
 
 FIRST_POLL_S = 0.005
 """A bite is looked for so soon after the first look, then ever more patiently."""
@@ -301,7 +302,7 @@ def said(error: BaseException) -> str:
     """What went wrong in words: our own errors as they are, others with their type."""
     if isinstance(error, PolygraphError):
         return error.message
-    return f"{type(error).__name__}: {error}" if str(error) else repr(error)
+    return named(error)
 
 
 def as_json(proof: Proof) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from base64 import b64encode
 from collections.abc import Mapping
@@ -53,7 +54,9 @@ def page(folder: Path, summary: Mapping[str, Any], reports: Mapping[int, str]) -
     template = environment.from_string(_asset("soak.html.j2"))
     shown, script = {**_LATER, **_visible(summary)}, _asset("soak.js")
     shown["results"] = [{"cell": "", **run} for run in shown["results"]]
-    scenario = "\n".join(f"{key} = {value!r}" for key, value in shown["scenario"].items())
+    scenario = "\n".join(
+        f"{key} = {json.dumps(value, default=str)}" for key, value in shown["scenario"].items()
+    )
     return template.render(
         title=_title(shown["scenario"]),
         headline=headline(summary),

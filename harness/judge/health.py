@@ -368,8 +368,8 @@ def _faults_never_healed(record: Record) -> Iterator[HealthFinding]:
             yield HealthFinding(
                 check="fault-heal",
                 level="unknown",
-                message=f"the fault {fault.fault} of {fault.injected_ns / 1e9:.1f} s was never"
-                " proved healed, so what came after it was no healthy system",
+                message=f"the fault {shown(fault.fault)} of {fault.injected_ns / 1e9:.1f} s was"
+                " never proved healed, so what came after it was no healthy system",
                 settle=LOOK_AT_LEDGER,
             )
 

@@ -20,6 +20,7 @@ from harness.evidence.milestones import Milestone
 from harness.history.ledger import EVENTS, LedgerEntry
 from harness.history.operation import TYPES, Header, Operation
 from harness.verdict.evidence import End, Progress, RunFacts, States
+from harness.verdict.metrics import MetricLine
 from harness.verdict.verdict_file import VerdictFile
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "docs" / "schema"
@@ -28,6 +29,7 @@ KINDS: Final[Mapping[str, type]] = {
     "operation": Operation,
     "ledger": LedgerEntry,
     "milestone": Milestone,
+    "metric": MetricLine,
     "run": RunFacts,
     "final_states": States,
     "progress": Progress,

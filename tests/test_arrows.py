@@ -57,7 +57,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "harness.cluster.ssh": CONTRACT
     | {"harness.cluster", "harness.cluster.existing", "harness.cluster.hands"},
     "harness.cluster.existing": CONTRACT | {"harness.cluster"},
-    "harness.evidence": CONTRACT,
+    "harness.evidence": CONTRACT | {"harness.verdict"},
     "harness.run": CONTRACT
     | {"harness.cluster", "harness.evidence", "harness.judge", "harness.verdict", "harness.report"},
     "harness.conformance": CONTRACT | {"harness.cluster", "harness.run"},
@@ -78,6 +78,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "nemeses": CONTRACT,
     "nemeses.network": CONTRACT | {"nemeses"},
     "nemeses.process": CONTRACT | {"nemeses"},
+    "nemeses.disk": CONTRACT | {"nemeses", "nemeses.process"},
     "nemeses.actions": CONTRACT | {"nemeses"},
     "nemeses.clock": CONTRACT | {"nemeses", "harness.cluster.hands"},
     "checkers": frozenset(),

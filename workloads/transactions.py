@@ -9,8 +9,8 @@ young and old keys are always under way together.
 
 Beyond Elle's: a share of transactions only reads; a share is *held* open, with pauses between its
 steps, and reads a key again at its end (:mod:`workloads.micro_operations` says why); and
-:func:`final_reads` reads every key that was used when all is over, in transactions of 8, because
-reads among the operations miss what is lost last.
+:func:`final_reads` reads every key that was used when all is over, on every node and in
+transactions of 8, because reads among the operations miss what is lost last.
 """
 
 from __future__ import annotations
@@ -27,10 +27,20 @@ from harness.contract.client import Transactions
 from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.errors import UsageError
-from harness.generator import Generator, Random, invoke, lift
+from harness.generator import Generator, Random, invoke
 from harness.history.operation import Operation
 from harness.wording import shown
-from workloads.kit import Draw, draws, not_new, seconds, share, whole, whole_or_none, word
+from workloads.kit import (
+    Draw,
+    draws,
+    not_new,
+    on_every_node,
+    seconds,
+    share,
+    whole,
+    whole_or_none,
+    word,
+)
 from workloads.micro_operations import (
     APPENDS,
     GET_AND_PUT,
@@ -216,8 +226,10 @@ def held(micro_operations: Sequence[MicroOperation], random: Random, longest_s: 
     return replace(template, extra={PAUSES: [round(part * scale, 3) for part in parts]})
 
 
-def final_reads(last_key: int) -> Generator | None:
-    """Every key from 0 to ``last_key`` read once, eight in a transaction; ``None`` if no key was.
+def final_reads(last_key: int, nodes: int) -> Generator | None:
+    """Every key from 0 to ``last_key`` read on every node, eight in a transaction.
+
+    ``None`` if no key was ever used.
 
     ``last_key`` is the greatest key that was ever asked for, or -1.
     """
@@ -227,7 +239,7 @@ def final_reads(last_key: int) -> Generator | None:
     chunks = [
         keys[at : at + KEYS_PER_FINAL_READ] for at in range(0, len(keys), KEYS_PER_FINAL_READ)
     ]
-    return lift([invoke(TXN, reads_of(chunk)) for chunk in chunks])
+    return on_every_node(nodes, [invoke(TXN, reads_of(chunk)) for chunk in chunks])
 
 
 class RandomTransactions:
@@ -248,6 +260,7 @@ class RandomTransactions:
 
     def __init__(self, options: WorkloadOptions) -> None:
         self._shape = replace(shape(self.write, options, self.name), reads_first=self.reads_first)
+        self._nodes = options.nodes
         self._last_key = -1
         self.facts: dict[str, str] = {}
 
@@ -272,8 +285,8 @@ class RandomTransactions:
         return transactions(self._shape)
 
     def final_generator(self) -> Generator | None:
-        """Every key that was used, read once."""
-        return final_reads(self._last_key)
+        """Every key that was used, read on every node."""
+        return final_reads(self._last_key, self._nodes)
 
     async def invoke(self, client: Transactions, operation: Operation) -> Operation:
         """One transaction. A refused commit passes through as ``Failed``."""

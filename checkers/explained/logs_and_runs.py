@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +13,10 @@ from checkers.log import Log
 from checkers.run.agreement import Agreement
 from checkers.run.crash import Crash
 from checkers.run.logs import Logs
+from checkers.run.metrics import Metrics
 from checkers.run.no_recovery import NoRecovery
 from harness.history.history import History
+from harness.verdict.metrics import metrics_in
 from harness.verdict.record import LedgerEntry, LogFile, Record
 
 _ONE: Final = '0 send [["send", "x", 1]] = [["send", "x", [0, 1]]]\n'
@@ -156,6 +158,29 @@ def _apart(folder: Path) -> Record:
     return _nothing(states={"states": held, "unread": {}, "waited_s": 10.0})
 
 
+_PENDING: Final = {"name": "pending", "within_s": 1.0}
+
+
+def _sampled(
+    promise: Mapping[str, Any], *samples: tuple[str, float, float]
+) -> Callable[[Path], Record]:
+    """A run whose load lasts for two seconds, with samples of a gauge: node, second, value."""
+
+    def record(folder: Path) -> Record:
+        lines = (
+            f'{{"time": {int(at * 1e9)}, "node": "{node}", "name": "pending", "labels": {{}},'
+            f' "value": {value}, "life": 0}}\n'
+            for node, at, value in samples
+        )
+        phases = {"run": [0, 2_000_000_000], "quiet": [3_000_000_000, 5_000_000_000]}
+        return _nothing(
+            run={"phases": phases, "gauges": [{**_PENDING, **promise}]},
+            metrics=metrics_in("".join(lines).encode()),
+        )
+
+    return record
+
+
 def _logged(*lines: str) -> Callable[[Path], Record]:
     def record(folder: Path) -> Record:
         path = folder / "etcd.log"
@@ -259,5 +284,62 @@ RUN_ENTRIES: Final = table(
         """After the last heal two nodes hold different values for a key, and go on doing so.""",
         run(Agreement, "n1 holds x = 1\nn2 holds x = 2", _apart, "replica-divergence"),
         papers="kingsbury",
+    ),
+    anomaly(
+        "gauge-not-returned",
+        """A figure that comes back to its floor when nothing is left to be done did not, though the
+        load was over and every fault healed: something is leaked, or was forgotten.""",
+        run(
+            Metrics,
+            "pending of n1, promised to be 0 within 1 s: 0, 9 and 7 under load,\n"
+            "2 and 2 in the two seconds after it",
+            _sampled(
+                {"returns_to": 0.0},
+                *(("n1", at, value) for at, value in ((0, 0), (1, 9), (2, 7), (3, 2), (5, 2))),
+            ),
+            "gauge-not-returned",
+        ),
+        papers="basiri",
+    ),
+    anomaly(
+        "gauge-over-bound",
+        "A figure was higher than the system says that it ever is.",
+        run(
+            Metrics,
+            "pending of n1, promised to be 8 at most: 0, 9 and 7",
+            _sampled({"at_most": 8.0}, *(("n1", at, value) for at, value in enumerate((0, 9, 7)))),
+            "gauge-over-bound",
+        ),
+        papers="basiri",
+    ),
+    anomaly(
+        "gauge-fell",
+        "A figure that only rises (a term, an applied index) was lower than before.",
+        run(
+            Metrics,
+            "pending of n1, promised never to fall: 3, 4 and 2",
+            _sampled(
+                {"never_falls": True}, *(("n1", at, value) for at, value in enumerate((3, 4, 2)))
+            ),
+            "gauge-fell",
+        ),
+        papers="basiri",
+    ),
+    anomaly(
+        "gauge-unequal",
+        """A figure that all nodes come to agree on was another on some of them, when the load was
+        over and every fault healed.""",
+        run(
+            Metrics,
+            "pending, promised to be the same everywhere within 1 s:\n"
+            "2 on n1 and 3 on n2, two seconds after the load",
+            _sampled(
+                {"same_everywhere": True},
+                *(("n1", at, 2) for at in (0, 3, 5)),
+                *(("n2", at, 3) for at in (0, 3, 5)),
+            ),
+            "gauge-unequal",
+        ),
+        papers="basiri",
     ),
 )

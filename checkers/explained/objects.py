@@ -125,7 +125,8 @@ OBJECT_ENTRIES: Final = table(
     anomaly(
         "lost",
         """Something that was acknowledged is gone: an element that every last read lacks, a
-        message that never came out although the queue was emptied, or a part of a counter. In a run
+        message that never came out although the queue was emptied, a part of a counter, or an
+        append to a list, though the order of transactions may show nothing of that. In a run
         the last reads are those after recovery, on every node; in a file the last one decides.
         Every system claims that what it acknowledged lasts, unless an option that the user set
         disclaims it.""",

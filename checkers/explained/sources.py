@@ -17,6 +17,7 @@ _WORKS: Final = {
         " Transactions",
     ),
     "adya00": ("Adya, Liskov and O'Neil", 2000, "Generalized Isolation Level Definitions"),
+    "basiri": ("Basiri et al.", 2016, "Chaos Engineering"),
     "berenson": ("Berenson et al.", 1995, "A Critique of ANSI SQL Isolation Levels"),
     "bailis": ("Bailis et al.", 2013, "Highly Available Transactions: Virtues and Limitations"),
     "ramp": ("Bailis et al.", 2014, "Scalable Atomic Visibility with RAMP Transactions"),

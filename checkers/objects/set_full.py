@@ -227,7 +227,7 @@ class _Judged:
     def report_stale(self, findings: Findings) -> None:
         """Tell of what single reads lack, or show though it was removed."""
         for fate in sorted(self.stale, key=Fate.latency_ns, reverse=True):
-            _report_stale(findings, self.elements, fate)
+            _report_stale(findings, self.elements, fate, was_read_again=bool(self.lasts))
         for element, read in self.stale_again:
             self._report(findings, STALE, element, read, "added or removed")
 
@@ -304,7 +304,10 @@ def _report_lost(findings: Findings, elements: Elements, fate: Fate) -> None:
     findings.add(LOST, [fate.known_by, fate.absent], reasons, element=shown)
 
 
-def _report_stale(findings: Findings, elements: Elements, fate: Fate) -> None:
+def _report_stale(
+    findings: Findings, elements: Elements, fate: Fate, *, was_read_again: bool
+) -> None:
+    """``was_read_again`` after recovery; if not, what is called stale may be lost as well."""
     assert fate.absent is not None
     shown = short(elements.shown.get(fate.element, fate.element))
     late_ms = fate.latency_ns() / 1e6
@@ -318,6 +321,8 @@ def _report_stale(findings: Findings, elements: Elements, fate: Fate) -> None:
         " it is gone for good, so the read was stale: in no order that keeps to real time does it"
         " come after that.",
     ]
+    if not was_read_again:
+        reasons.append("This set was not read after recovery, so it may be lost as well.")
     findings.add(STALE, involved, reasons, element=shown, late_ms=late_ms)
 
 

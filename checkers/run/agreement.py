@@ -8,11 +8,13 @@ clients happened to read (etcd issue 13766 is of this kind: a member that forgot
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from checkers.proof.faults_active import while_they_ran
 from checkers.proof.words import moment
 from harness.history.operation import FAIL, INVOKE, Operation
 from harness.verdict.record import Record
@@ -66,7 +68,7 @@ def _cases(
     for key in keys:
         holders = _holders(states, key)
         writers = {held: _last_writer(record, key, held) for held in holders}
-        lines = [_line(held, nodes, writers[held]) for held, nodes in holders.items()]
+        lines = [_line(record, held, nodes, writers[held]) for held, nodes in holders.items()]
         yield Anomaly(
             message=(
                 f"The nodes hold different things for key {key}, {waited_s:.1f} s after all was"
@@ -78,29 +80,53 @@ def _cases(
         )
 
 
-def _line(held: bytes, nodes: Sequence[str], writer: Operation | None) -> str:
+def _line(record: Record, held: bytes, nodes: Sequence[str], writer: Operation | None) -> str:
     entry = msgspec.json.decode(held)
     what = "nothing" if entry is None else f"{entry.get('value')} (version {entry.get('version')})"
     told = f"{', '.join(nodes)}: {what}"
     if writer is None:
         return told
     how = f"{writer.f}, {writer.type}, {moment(writer)}"
-    return f"{told}, last written by process {writer.process} ({how})"
+    position = record.history.operations.index(writer)
+    begun = record.history.operations[record.history.pairs[position]]
+    active = while_they_ran(record.faults, (begun, writer))
+    return f"{told}, last written by process {writer.process} ({how}). {active}".rstrip()
 
 
 def _last_writer(record: Record, key: str, held: bytes) -> Operation | None:
-    """The last completion that wrote what is held, where values name their key as ``[key, v]``."""
+    """The last completion that wrote what is held, where values name their key.
+
+    So do those of independent keys, ``[key, value]``, and the steps of transactions.
+    """
     entry = msgspec.json.decode(held)
     if entry is None:
         return None
     last = None
     for operation in record.history:
         if operation.is_client and operation.type not in (INVOKE, FAIL) and operation.f != "read":
-            value = operation.value
-            if isinstance(value, list) and len(value) == 2 and _text(value[0]) == key:
-                new = value[1][-1] if isinstance(value[1], list) and value[1] else value[1]
-                last = operation if _text(new) == entry.get("value") else last
+            written = _written(operation.value, key)
+            last = operation if any(_is_held(new, entry.get("value")) for new in written) else last
     return last
+
+
+def _written(value: Any, key: str) -> list[Any]:
+    """What an operation with this value may have written to ``key``."""
+    if not isinstance(value, list):
+        return []
+    if value and all(isinstance(step, list) and len(step) == 3 for step in value):
+        return [new for f, of, new in value if f != "r" and _text(of) == key]
+    if len(value) == 2 and _text(value[0]) == key:
+        return [value[1][-1] if isinstance(value[1], list) and value[1] else value[1]]
+    return []
+
+
+def _is_held(new: Any, held: Any) -> bool:
+    """Whether ``held``, JSON or its text, is what was written, or a list that ends with it."""
+    if isinstance(held, str) and held.startswith("["):
+        with contextlib.suppress(msgspec.MsgspecError):
+            held = msgspec.json.decode(held)
+    last = held[-1] if isinstance(held, list) and held else held
+    return _text(new) in (held, last) or (new == last and type(new) is type(last))
 
 
 def _text(value: Any) -> str:

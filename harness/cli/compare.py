@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.cli.flags import flag
-from harness.cli.soak import FINISH_S, SHARED
+from harness.cli.soak import FINISH_S, RESULTS_HELP, SCHEDULER_HELP, SHARED, at_once
 from harness.cli.soak_report import carried_out, hand_down, new_book, resumed
 from harness.cli.speech import say
 from harness.cli.test import SystemVerb
@@ -37,7 +37,7 @@ COMPARING: Final = "The comparison"
 RESULTS: Final = "Results"
 OWN: Final = frozenset({
     "a", "b", "runs", "old_rate", "new_rate", "power", "parallel", "confidence", "hard_limit",
-    "resume", "junit", "junit_unknown", "artifacts", "as_json",
+    "resume", "junit", "junit_unknown", "artifacts", "as_json", "scheduler", "results",
 })  # fmt: skip
 EXITS: Final = {
     "fixed": EXIT_VALID,
@@ -54,10 +54,18 @@ EXITS: Final = {
 @flag("old_rate", float, group=COMPARING, help="how often A fails: plans how many runs that takes")
 @flag("new_rate", float, default=0.0, group=COMPARING, help="how often B may fail, to plan")
 @flag("power", float, default=0.8, group=COMPARING, help="how surely a fix is to be shown")
-@flag("parallel", int, least=1, default=2, group=COMPARING, help="clusters side by side")
+@flag(
+    "parallel",
+    int,
+    least=1,
+    group=COMPARING,
+    help="clusters side by side: 2, or what workers take",
+)
 @flag("confidence", float, default=0.95, group=COMPARING, help="of what is said")
 @flag("hard_limit", Duration, above=0, group=COMPARING, help="when a run is killed")
 @flag("resume", Path, group=COMPARING, help="go on with the comparison in this folder")
+@flag("scheduler", group=COMPARING, metavar="ADDRESS", help=SCHEDULER_HELP)
+@flag("results", group=COMPARING, metavar="URL", help=RESULTS_HELP)
 @flag("junit", Path, group=RESULTS, help="write JUnit XML here after every run")
 @flag(
     "junit_unknown",
@@ -105,7 +113,7 @@ def _begun(flags: Mapping[str, Any]) -> tuple[Book, list[str]]:
         runs=runs,
         duration_s=None,
         until_failure=False,
-        parallel=flags["parallel"],
+        parallel=at_once(flags, 2),
         confidence=_share(flags, "confidence"),
         at_most=0.05,
         hard_limit_s=flags["hard_limit"] or made.longest_s + FINISH_S,

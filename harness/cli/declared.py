@@ -22,6 +22,7 @@ from harness.cli.options import names
 from harness.cli.parts import WITH, options_with, parts
 from harness.errors import UsageError, unknown_name
 from harness.option import ENVIRONMENT_PREFIX, with_files
+from harness.plugins.built_in import ALSO_CALLED
 from harness.scenarios import shipped
 from harness.store.run_options import default
 
@@ -69,8 +70,9 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str]) -> Chosen:
     registry = registry_of(table)
     known = [word for word in words if word in registry.names("systems")]
     told = [table["system"]] if table.get("system") else []  # a word may be a flag's value
+    system = str((known or told or words or [""])[0])
     return Chosen(
-        system=str((known or told or words or [""])[0]),
+        system=registry.name_of("systems", system),
         workload=str(table.get("workload", default("workload"))),
         nemeses=names(table.get("nemesis", "")) or _scheduled(table.get("schedule")),
         provider=str(table.get("provider") or _implied(args)),
@@ -98,8 +100,9 @@ def known_flags(params: Sequence[click.Parameter], args: Sequence[str]) -> list[
     except UsageError:
         table = given
     systems = [word for word in (*words, str(table.get("system", ""))) if word]
+    other_words = ALSO_CALLED["systems"]
     chosen = {
-        "systems": systems[:1],
+        "systems": [other_words.get(name, name) for name in systems[:1]],
         "workloads": [str(table.get("workload", default("workload")))],
         "nemeses": list(names(table.get("nemesis", ""))),
         "providers": [str(table.get("provider") or _implied(args))],

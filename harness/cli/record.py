@@ -95,11 +95,13 @@ class _Recorder:
     def result(self, finding: Finding) -> Result | None:
         """What its runs came to; ``None`` if they were interrupted."""
         from harness.record.result import result_of
+        from harness.soak.here import Here
         from harness.soak.loop import Loop
 
         book = self._book(finding)
         self._say(f"{finding.name}: {finding.what}")
-        loop = Loop(book, self.store, program("harness.cli.soak_run"), self._heard)
+        here = Here(book, self.store, program("harness.cli.soak_run"))
+        loop = Loop(book, here, self._heard)
         try:
             loop.run()
         finally:

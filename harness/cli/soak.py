@@ -27,13 +27,17 @@ if TYPE_CHECKING:
 
 FINISH_S = 120.0
 """What a run may take beyond its time limit, recovery and judging: set-up, its report."""
+MOST_AT_ONCE = 10_000
 SOAK = "The soak"
 RESULTS = "Results"
+SCHEDULER_HELP = "runs on the workers of this dask scheduler, tcp://host:8786"
+RESULTS_HELP = "a store that workers and this machine reach, for runs to come back by"
 OUTPUTS = ("junit", "junit_unknown", "artifacts")
 """Flags that say what else to write, not what to run."""
 OWN = {
     "runs", "duration", "until_failure", "until_known", "parallel", "confidence", "at_most",
-    "hard_limit", "matrix", "select", "adaptive", "resume", "as_json", *OUTPUTS,
+    "hard_limit", "matrix", "select", "adaptive", "resume", "as_json", "scheduler", "results",
+    *OUTPUTS,
 }  # fmt: skip
 """Flags that are none of a run."""
 
@@ -74,7 +78,7 @@ def spread(args: Sequence[str]) -> list[str]:
 @flag(
     "until_known", bool, group=SOAK, help="stop once it is shown that the rate is at most, or above"
 )
-@flag("parallel", int, least=1, default=1, group=SOAK, help="clusters side by side")
+@flag("parallel", int, least=1, group=SOAK, help="clusters side by side: 1, or what workers take")
 @flag("confidence", float, default=0.95, group=SOAK, help="of the interval")
 @flag("at_most", float, default=0.05, group=SOAK, help="the failure rate to rule out")
 @flag("hard_limit", Duration, above=0, group=SOAK, help="when a run is killed")
@@ -88,6 +92,8 @@ def spread(args: Sequence[str]) -> list[str]:
 @flag("select", short="-k", group=SOAK, metavar="EXPR", help="the cells so named, as pytest's -k")
 @flag("adaptive", bool, group=SOAK, help="more runs for the cells in which runs fail")
 @flag("resume", Path, group=SOAK, help="go on with the soak in this folder")
+@flag("scheduler", group=SOAK, metavar="ADDRESS", help=SCHEDULER_HELP)
+@flag("results", group=SOAK, metavar="URL", help=RESULTS_HELP)
 @flag("junit", Path, group=RESULTS, help="write JUnit XML here after every run")
 @flag(
     "junit_unknown",
@@ -122,6 +128,11 @@ def _begun(flags: Mapping[str, Any]) -> tuple[Book, list[str]]:
     return new_book(_settings(made, flags), flags)
 
 
+def at_once(flags: Mapping[str, Any], here: int) -> int:
+    """How many runs side by side: as asked, else ``here``, or as many as workers take."""
+    return int(flags["parallel"] or (MOST_AT_ONCE if flags["scheduler"] else here))
+
+
 def _settings(made: Made, flags: Mapping[str, Any]) -> Settings:
     from harness.soak.book import Settings
 
@@ -143,7 +154,7 @@ def _settings(made: Made, flags: Mapping[str, Any]) -> Settings:
         duration_s=duration_s,
         until_failure=flags["until_failure"],
         until_known=flags["until_known"],
-        parallel=flags["parallel"],
+        parallel=at_once(flags, 1),
         confidence=flags["confidence"],
         at_most=flags["at_most"],
         hard_limit_s=flags["hard_limit"] or made.longest_s + FINISH_S,

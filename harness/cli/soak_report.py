@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.speech import say
 from harness.cli.test import told_or_kept
-from harness.errors import StoreError, cannot_write
+from harness.errors import StoreError, UsageError, cannot_write
 from harness.linux.stopping import how_stopped
 from harness.linux.surroundings import program
 from harness.option import Option
 
 if TYPE_CHECKING:
     from harness.soak.book import Book, Entry, Settings
+    from harness.soak.places import Place
 
 MOST_WHY = 160
 """Letters of a run's reason in its line; the page has it whole."""
@@ -39,15 +40,15 @@ def carried_out(book: Book, flags: Mapping[str, Any], agreed: Sequence[str]) -> 
     from harness.soak.loop import Loop
 
     report = Reporter(book, flags)
-    command = [*program("harness.cli.soak_run"), *agreed]
     try:
+        place = _place(book, flags, agreed)
         with block(book) as show:
 
             def tell(entry: Entry) -> None:
                 show.see(entry)
                 report(entry)
 
-            loop = Loop(book, flags["store"].resolve(), command, tell, tick=show.tick)
+            loop = Loop(book, place, tell, tick=show.tick)
             loop.run()
     finally:
         book.close()
@@ -57,6 +58,32 @@ def carried_out(book: Book, flags: Mapping[str, Any], agreed: Sequence[str]) -> 
     if loop.stopped_by is not None:
         say(f"polygraph: {how_stopped(loop.stopped_by)}", err=True)
     return summary
+
+
+def _place(book: Book, flags: Mapping[str, Any], agreed: Sequence[str]) -> Place:
+    """Where the runs happen: here, or on the workers of a scheduler."""
+    command = [*program("harness.cli.soak_run"), *agreed]
+    store = flags["store"].resolve()
+    if not flags["scheduler"]:
+        from harness.soak.here import Here
+
+        if flags["results"]:
+            raise UsageError("--results is for runs that workers make", "--scheduler ADDRESS")
+        return Here(book, store, command)
+    from harness.cli.worker import refuse_without_dask
+    from harness.soak.scheduled import Scheduled
+
+    refuse_without_dask()
+    place = Scheduled(
+        book,
+        store,
+        flags["scheduler"],
+        command[1:],
+        results=flags["results"] or "",
+        say=lambda line: say(line, err=True),
+    )
+    say(f"the scheduler's page: {place.connect()}", err=True)
+    return place
 
 
 def new_book(settings: Settings, flags: Mapping[str, Any]) -> tuple[Book, list[str]]:

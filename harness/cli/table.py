@@ -14,6 +14,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "test": ("harness.cli.test", "Run a workload on a system under faults, and judge it."),
     "soak": ("harness.cli.soak", "The same test many times: how often it fails, how sure."),
     "compare": ("harness.cli.compare", "Is the fix real? Runs of A and B in turn, tested."),
+    "worker": ("harness.cli.worker", "Make runs for the soaks of a scheduler."),
     "record": ("harness.cli.record", "Reproduce published findings, each with its control."),
     "check": ("harness.cli.check", "Judge recorded histories or runs again; needs no cluster."),
     "report": ("harness.cli.report", "Write a run's report.html again and say where it is."),

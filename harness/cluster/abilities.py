@@ -13,15 +13,24 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from harness.contract import action, system
-from harness.contract.node import Clocks, ClockSettable, HasProcesses, Partitionable, Shapeable
+from harness.contract.node import (
+    Clocks,
+    ClockSettable,
+    Disk,
+    Disks,
+    HasProcesses,
+    Partitionable,
+    Shapeable,
+)
 
 _EVERY = (HasProcesses, Partitionable, Clocks, ClockSettable)
 _ALWAYS: Mapping[type, str] = dict.fromkeys(_EVERY, "")
 _QUEUES: Final = "the kernel has netfilter queues"
+_FUSE: Final = "the user may open /dev/fuse"
 
 ABILITIES: Mapping[str, Mapping[type, str]] = {
-    "local:root": {**_ALWAYS, Shapeable: _QUEUES},
-    "local:userns": {**_ALWAYS, Shapeable: _QUEUES},
+    "local:root": {**_ALWAYS, Shapeable: _QUEUES, Disks: "", Disk: _FUSE},
+    "local:userns": {**_ALWAYS, Shapeable: _QUEUES, Disks: "", Disk: _FUSE},
     "local:plain": {
         **_ALWAYS,
         Partitionable: "the system can tell its peers another address than it listens at",

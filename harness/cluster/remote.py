@@ -70,6 +70,11 @@ class RemoteDaemon:
         members: dict[str, str] = self._ask("family", process=self._process())["members"]
         return {int(pid): letters for pid, letters in members.items()}
 
+    def usage(self) -> Mapping[str, int]:
+        """What all that runs of it has in use (``TellsUsage``)."""
+        found: dict[str, int] = self._ask("usage", process=self._process())["usage"]
+        return found
+
     def signal(self, number: int) -> None:
         """Signal all that runs of it, or, politely, its process group alone.
 
@@ -126,6 +131,29 @@ class RemoteClock:
     def _clock(self, **request: Any) -> Mapping[str, Any]:
         told: Mapping[str, Any] = self._ask("clock", **request)["clock"]
         return told
+
+    def _ask(self, op: str, **request: Any) -> Mapping[str, Any]:
+        raise AssertionError("a provider's node has a channel")
+
+
+class RemoteDisk:
+    """The disk of a node, for its class to inherit (``Disk``)."""
+
+    def sync_disk(self) -> None:
+        """Have its disk keep all that it holds now."""
+        self._ask("disk", do="sync")
+
+    def lose_power(self) -> Mapping[str, Any]:
+        """Take back all that its disk was not asked to keep."""
+        return self._ask("disk", do="power-loss")
+
+    def set_disk(self, rules: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have its disk refuse, or be slow, by these rules and no others."""
+        self._ask("disk", do="rules", rules={key: dict(rule) for key, rule in rules.items()})
+
+    def try_disk(self, count: int) -> Mapping[str, Any]:
+        """What became of calls to it."""
+        return self._ask("disk", do="trial", count=count)
 
     def _ask(self, op: str, **request: Any) -> Mapping[str, Any]:
         raise AssertionError("a provider's node has a channel")

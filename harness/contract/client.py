@@ -23,8 +23,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from harness.contract.current import grpc_trace_bin as grpc_trace_bin
 from harness.contract.current import tell as tell
 from harness.contract.current import trace_id as trace_id
+from harness.contract.current import traceparent as traceparent
 from harness.contract.transaction import AppendingTransaction as AppendingTransaction
 from harness.contract.transaction import Predicates as Predicates
 from harness.contract.transaction import PredicateTransaction as PredicateTransaction

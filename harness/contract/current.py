@@ -9,7 +9,8 @@ That stands in the completion, whatever becomes of the operation. A client that 
 id along asks :func:`trace_id`. Both know the operation by the context that they are called in: in
 the coroutines of the operation, in tasks that these start, and in the thread of a
 :class:`harness.contract.blocking.BlockingClient`. What is told of an operation that is over, or
-outside of any, is not kept.
+outside of any, is not kept. :func:`traceparent` and :func:`grpc_trace_bin` are that id in the forms
+that servers read.
 
 An operation's trace id is the first 8 bytes of the SHA-256 of the run's id, then the index of its
 invocation as 8 bytes, big-endian (design, section 10): it needs to be stored nowhere.
@@ -24,7 +25,7 @@ from typing import Final
 from msgspec import structs
 
 from harness.history.operation import Operation
-from harness.history.traces import trace_id_of
+from harness.history.traces import span_id_of, trace_id_of
 from harness.wording import shown
 
 
@@ -102,3 +103,20 @@ def trace_id() -> str | None:
     if current is None or current.run is None or current.operation is None:
         return None
     return trace_id_of(current.run, current.operation.index)
+
+
+def traceparent() -> str | None:
+    """The operation under way as W3C Trace Context's header ``traceparent``, sampled.
+
+    ``None`` outside of a run. For an HTTP header, gRPC metadata, or a comment in SQL.
+    """
+    trace = trace_id()
+    return None if trace is None else f"00-{trace}-{span_id_of(trace)}-01"
+
+
+def grpc_trace_bin() -> bytes | None:
+    """The same as OpenCensus' gRPC metadata ``grpc-trace-bin``, which older servers read."""
+    trace = trace_id()
+    if trace is None:
+        return None
+    return b"\0\0" + bytes.fromhex(trace) + b"\1" + bytes.fromhex(span_id_of(trace)) + b"\2\1"

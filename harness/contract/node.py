@@ -464,3 +464,49 @@ class ClockSettable(Protocol):
     def read_clock(self) -> Mapping[str, Any]:
         """How it is now."""
         ...
+
+
+@runtime_checkable
+class Disks(Protocol):
+    """A cluster whose nodes can have disks of their own, each then a :class:`Disk`."""
+
+    def disk_refusal(self) -> str | None:
+        """Why not here, and what would allow it, or ``None``. Asked before set-up."""
+        ...
+
+    def provide_disks(self) -> None:
+        """Have ``up`` give every node one, below its data folder. Called before ``up``."""
+        ...
+
+
+@runtime_checkable
+class Disk(Protocol):
+    """A node whose data folder is a disk of its own that can fail, if its cluster provides it.
+
+    ``NodeError`` where it does not.
+    """
+
+    def sync_disk(self) -> None:
+        """Have it keep all that it holds now: what was installed is there for good."""
+        ...
+
+    def lose_power(self) -> Mapping[str, Any]:
+        """Take back all that nobody asked it to keep (fsync and its like).
+
+        Nothing may run on it. ``lost`` says how many ``files``, ``pages`` of them and ``names``
+        were taken back; ``kept`` whether a page of ours that was synced is there, ``gone`` whether
+        one that was written and not synced is not.
+        """
+        ...
+
+    def set_disk(self, rules: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have it do this to calls, and nothing else (:mod:`harness.cluster.hands.disk_rules`)."""
+        ...
+
+    def try_disk(self, count: int) -> Mapping[str, Any]:
+        """Try it, and say what the last ``trial`` since its rules were set gave, ``None`` if none.
+
+        By call its ``errors`` by number and ``median_s``. ``met`` counts calls of others than us
+        that each rule met, ``calls`` all.
+        """
+        ...

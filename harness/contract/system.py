@@ -15,6 +15,7 @@ from harness.contract.node import Attached, Cluster, Daemon, Node, Port
 from harness.contract.option import SystemOption as SystemOption
 from harness.contract.roles import Place, checked
 from harness.contract.roles import Role as Role
+from harness.contract.traces import Collector
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity
 
@@ -132,11 +133,13 @@ class Stage:
     """What a system runs on and a fault acts on: the cluster, its roles, and what runs now.
 
     Safe from any thread. ``roles`` are those of :func:`roles_of`, which are taken if not given.
+    ``collectors`` is where each node's processes send spans (``--traces``; else empty).
     """
 
     cluster: Cluster
     system: System
     roles: Sequence[Role] = ()
+    collectors: Mapping[str, Collector] = field(default_factory=dict)
     _running: dict[Place, tuple[Daemon, ...]] = field(default_factory=dict)
     _ending: set[ProcessIdentity] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -16,6 +16,14 @@ def trace_id_of(run: str, index: int) -> str:
     return _prefix(run) + format(index, "016x")
 
 
+def span_id_of(trace_id: str) -> str:
+    """The id of the span that the client's own work on an operation is, in hex; it follows, too.
+
+    The first 8 bytes of the SHA-256 of the trace id's 16 bytes.
+    """
+    return sha256(bytes.fromhex(trace_id)).digest()[:_BYTES].hex()
+
+
 def index_of(run: str, trace_id: str) -> int | None:
     """The index of the invocation that ``trace_id`` is of, or ``None`` if it is not of ``run``."""
     prefix = _prefix(run)

@@ -30,6 +30,7 @@ PROMISES: Final = {
     "crash": "that no process ends by itself",
     "logs": "what the logs must never say",
     "agreement": "that all nodes come to hold the same",
+    "metrics": "what the system says of its own figures",
 }
 """What the checkers of runs judge: no model of consistency, so never named as the one claimed."""
 OF_RUNS: Final = frozenset((*PROMISES, "stats", "unhandled-exceptions"))

@@ -77,6 +77,10 @@ def _number(value: Any) -> bool:
     return _whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
+def _number_or_text(value: Any) -> bool:
+    return _number(value) or _text(value)
+
+
 def _span(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_whole, value))
 
@@ -134,6 +138,24 @@ SHAPES: Final[Mapping[str, Shape]] = {
         log_patterns=_table(_list(is_harmless)),
         expected_lines=_table(_list(is_harmless)),
     ),
+    "gauges": _list(
+        _with(
+            _fields(
+                name=_text,
+                help=_text,
+                unit=_text,
+                returns_to=_or_null(_number_or_text),
+                slack=_number,
+                within_s=_number,
+                at_most=_or_null(_number),
+                never_falls=_flag,
+                same_everywhere=_flag,
+                restarts=_flag,
+                grows=_flag,
+            ),
+            "name",
+        )
+    ),
     "option_defaults": _table(_anything),
     "start_wall_ns": _or_null(_whole),
     "partial": _flag,
@@ -165,7 +187,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "blocking_calls": _list(_with(_fields(by=_text, at=_text, seconds=_number), "by", "at")),
     "suspended_ms": _number,
     "final_keys": _or_null(
-        _with(_fields(read=_whole, open_under_faults=_whole), "read", "open_under_faults")
+        _with(
+            _fields(read=_whole, open_under_faults=_whole, used=_whole, read_of_all=_whole),
+            *("read", "open_under_faults"),
+        )
     ),
     "machine_trouble": _list(_text),
 }

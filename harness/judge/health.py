@@ -24,6 +24,7 @@ from harness.wording import shown
 
 if TYPE_CHECKING:
     from harness.judge.activity import Activity
+    from harness.verdict.verdict import Verdict
 
 LEAST_OK_OF_A_KIND = 10
 LAG_WARNING_MS = 20.0
@@ -110,6 +111,15 @@ def missing_evidence(
             settle="look for it in a copy of the folder, or run again",
         )
         for what in missing
+    ]
+
+
+def told_by_checkers(verdicts: Mapping[str, Verdict]) -> list[HealthFinding]:
+    """What checkers found worth a look, though it breaks nothing."""
+    return [
+        HealthFinding(check=name, level="warning", message=message, settle="")
+        for name, verdict in verdicts.items()
+        for message in verdict.warnings
     ]
 
 
@@ -272,7 +282,8 @@ def _keys_beyond_the_bound(record: Record) -> Iterator[HealthFinding]:
             check="final-keys",
             level="warning",
             message=f"the final reads took {keys['read']} of the {keys['open_under_faults']} keys"
-            " that were open under a fault; what the others lost afterwards was not looked for",
+            " that were open under a fault or an action; what the others lost afterwards was not"
+            " looked for",
             settle="a larger --key-operations, where the workload has it, or "
             + _more(record, "time_limit", 0.5, "a shorter --time-limit"),
         )

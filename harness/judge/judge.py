@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import EXIT_INFRASTRUCTURE, PolygraphError
 from harness.history.bounds import USUAL, Bounds
@@ -50,6 +50,9 @@ from harness.verdict.verdict import (
 )
 from harness.verdict.verdict_file import VerdictFile
 from harness.wording import named, shown
+
+if TYPE_CHECKING:
+    from harness.verdict.metrics import Metrics
 
 RUN_CHECKERS = ("stats", "unhandled-exceptions", "crash", "logs", "no-recovery")
 """Judged in every run, beside the workload's own checkers."""
@@ -120,6 +123,8 @@ def judge_run(
     names = [*_own_checkers(record, scenario.workload, registry), *RUN_CHECKERS]
     if record.states is not None:
         names.append("agreement")
+    if run.get("gauges"):
+        names.append("metrics")
     unavailable = unavailable_checkers(run_dir, run, names, registry)
     verdicts, left_out = run_checkers(
         record,
@@ -132,6 +137,7 @@ def judge_run(
     asked = models_of(scenario.consistency_models, "the run's consistency_models")
     health_findings = health.examine(record, scenario.nemesis)
     health_findings += health.missing_evidence(record, scenario.nemesis, left_out)
+    health_findings += health.told_by_checkers(verdicts)
     answer = compose(
         record,
         unavailable | verdicts,
@@ -174,7 +180,18 @@ def load_record(run_dir: Path, bounds: Bounds = USUAL) -> Record:
         logs=logs,
         run=read_facts(run_dir),
         states=read_states(run_dir),
+        metrics=_metrics(inside),
     )
+
+
+def _metrics(inside: Folder) -> Metrics | None:
+    """What was sampled; a file that is odd counts as missing, which a promise makes unknown."""
+    from harness.verdict.metrics import read_metrics
+
+    try:
+        return read_metrics(inside)
+    except OSError:
+        return None
 
 
 def run_checkers(

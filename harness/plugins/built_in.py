@@ -56,6 +56,7 @@ _CHECKERS: Final = {
     "run.agreement": "agreement",
     "run.crash": "crash",
     "run.logs": "logs",
+    "run.metrics": "metrics",
     "run.no_recovery": "no-recovery",
     "run.stats": "stats",
     "run.unhandled_exceptions": "unhandled-exceptions",
@@ -63,6 +64,7 @@ _CHECKERS: Final = {
 _NEMESES: Final = {
     "actions.admin": "admin",
     "clock.skew": "clock",
+    "disk.power": "power",
     "network.packet": "packet",
     "network.partition": "partition",
     "process.kill": "kill",
@@ -110,6 +112,21 @@ MODULES: Final[Mapping[str, Mapping[str, str]]] = {
     "checkers": _in("checkers", _CHECKERS),
 }
 """A kind to its names to the modules whose tables hold them."""
+
+ALSO_CALLED: Final[Mapping[str, Mapping[str, str]]] = {"systems": {"postgres": "postgresql"}}
+"""A kind to other words for some of its names, which the command line takes for these."""
+
+_BY_ENDPOINT: Final = "that runs already: polygraph test"
+INSTEAD: Final[Mapping[str, Mapping[str, str]]] = {
+    "systems": {
+        "mysql": "polygraph test mariadb, which speaks the same protocol; or of a MySQL"
+        f" {_BY_ENDPOINT} mariadb --endpoint HOST:3306 --dialect mysql",
+        "tidb": f"one {_BY_ENDPOINT} mariadb --endpoint HOST:4000 --dialect tidb",
+        "cockroachdb": f"one {_BY_ENDPOINT} postgresql --endpoint HOST:26257 --dialect cockroachdb",
+        "yugabytedb": f"one {_BY_ENDPOINT} postgresql --endpoint HOST:5433 --dialect yugabytedb",
+    }
+}
+"""A kind to names that are looked for, and what to use in their place."""
 
 WHOLE: Final[Mapping[str, tuple[str, ...]]] = {
     "explanations": ("checkers.explained",),

@@ -131,11 +131,18 @@ class Registry:
 
         ``PolygraphError`` says why one that there is cannot be loaded.
         """
-        found = self._all(kind).get(name)
+        found = self._all(kind).get(self.name_of(kind, name))
         if found is not None:
             return found.factory
         told = [error.message for error in self.errors]
-        raise UsageError(unknown_name(SINGULAR[kind], name, self.names(kind), told))
+        instead = built_in.INSTEAD.get(kind, {}).get(name)
+        raise UsageError(unknown_name(SINGULAR[kind], name, self.names(kind), told), instead)
+
+    def name_of(self, kind: Kind, name: str) -> str:
+        """``name``, or what of ``kind`` is called so, too, where nothing has it for its own."""
+        if name in self._all(kind):
+            return name
+        return built_in.ALSO_CALLED.get(kind, {}).get(name, name)
 
     def refuse_unowned(self, kind: Kind, names: Iterable[str]) -> None:
         """``UsageError`` if several claim one of ``names``; loads nothing that is not asked for.

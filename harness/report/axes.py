@@ -109,7 +109,7 @@ class Panel:
         if title:
             self._words(LEFT, self.top - 5, title, 10)
 
-    def shade(self, start_s: float, end_s: float, name: str) -> None:
+    def shade(self, start_s: float, end_s: float, name: str, colour: str = "fault") -> None:
         """A band from one time to another; ``name`` stands above it."""
         start_s, end_s = max(start_s, 0.0), min(end_s, self.last_s)
         if start_s > self.last_s:
@@ -117,13 +117,13 @@ class Panel:
         left, right = self._across(np.array([start_s, max(start_s, end_s)]))
         self.drawing.shapes.append(
             Box(
-                x=left, y=self.top, width=right - left, height=self.height, colour="fault",
+                x=left, y=self.top, width=right - left, height=self.height, colour=colour,
                 alpha=0.16,
             )
         )  # fmt: skip
-        self._line(((left, self.top), (left, self.top + self.height)), "fault", 0.8, alpha=0.7)
+        self._line(((left, self.top), (left, self.top + self.height)), colour, 0.8, alpha=0.7)
         if name:
-            self._words(left + 3, self.top - 3, name, 7.5, colour="fault")
+            self._words(left + 3, self.top - 3, name, 7.5, colour=colour)
 
     def curve(
         self,

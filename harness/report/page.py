@@ -27,11 +27,12 @@ from harness.report.findings import fault_counts, findings, parts, texts, word_o
 from harness.report.head import head_of
 from harness.report.logs import NodeLog, read_logs
 from harness.report.model import Run, read_run
-from harness.report.plots import Plot, draw_plots, write_pictures
+from harness.report.plots import Plot, draw_gauges, draw_plots, write_pictures
 from harness.report.timeline import script_json, timeline_data
 from harness.report.wording import Wording
 from harness.store.runs import write_text
 from harness.store.untrusted import Folder
+from harness.verdict.metrics import read_metrics
 
 SCRIPTS = (
     "dom.js",
@@ -180,7 +181,7 @@ def _plots(run: Run, folder: Folder | None) -> tuple[list[Plot], str]:
     """The plots, also as files in ``folder`` if it is given; and what there is to say of them."""
     if not run.calls.is_timed:
         return [], "The history has no times, so there is neither a latency nor a rate to plot."
-    plots = draw_plots(run.calls, run.bands)
+    plots = [*draw_plots(run.calls, run.bands), *_gauges(run)]
     if not plots:
         return [], "No operation completed, so there is nothing to plot."
     try:
@@ -194,6 +195,21 @@ def _plots(run: Run, folder: Folder | None) -> tuple[list[Plot], str]:
     except OSError as error:
         run.notices.append(f"The pictures in plots/ are not written: {error.strerror or error}")
     return plots, ""
+
+
+def _gauges(run: Run) -> list[Plot]:
+    """The plot of what was sampled, as far as the folder says it in the shape that runs write."""
+    gauges = run.evidence.get("gauges")
+    gauges = gauges if isinstance(gauges, list) else []
+    told = [each for each in gauges if isinstance(each, Mapping) and "name" in each]
+    try:
+        metrics = read_metrics(run.inside)
+    except OSError as error:
+        run.notices.append(f"metrics.jsonl could not be read: {error.strerror or error}")
+        return []
+    if metrics is None or not told:
+        return []
+    return draw_gauges(metrics, told, run.calls, run.bands)
 
 
 def _for_timeline(case: Case) -> dict[str, Any]:

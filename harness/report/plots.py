@@ -1,4 +1,4 @@
-"""The three plots of a run: latency of every call, latency quantiles, rates; faults as bands.
+"""The plots of a run: latency of every call, latency quantiles, rates, gauges; faults as bands.
 
 The same pictures as Jepsen's ``perf`` (latency-raw, latency-quantiles, rate). Each comes out twice:
 as SVG that stands in the page and takes its colours, and as PNG for the run's ``plots`` folder.
@@ -8,7 +8,7 @@ that took as long as all else that a short run computes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,10 +21,13 @@ from harness.report.drawing import Drawing, Kind
 from harness.report.intervals import Calls
 from harness.report.svg import svg_of
 from harness.store.untrusted import Folder
+from harness.verdict.metrics import Metrics, Series
 
 QUANTILES: Final = (0.5, 0.95, 0.99, 1.0)
 _WINDOWS: Final = 40
 _MOST_PANELS: Final = 4
+_MOST_GAUGES: Final = 6
+_MOST_NODES_NAMED: Final = 6
 _ALONE, _SHARED = 189.0, 112.0
 """How high a panel is, the only one and one of several."""
 
@@ -78,6 +81,71 @@ def draw_plots(calls: Calls, bands: Sequence[Band]) -> list[Plot]:
             drawing=_rates(calls, bands),
         ),
     ]
+
+
+def draw_gauges(
+    metrics: Metrics, gauges: Sequence[Mapping[str, Any]], calls: Calls, bands: Sequence[Band]
+) -> list[Plot]:
+    """A plot of the gauges that tell most: those that promise something, then those that move.
+
+    A panel each, a line a node (the highest of its series); none where nothing was sampled.
+    """
+    series: dict[str, list[Series]] = {}
+    for each in metrics.series:
+        series.setdefault(each.name, []).append(each)
+    chosen = [gauge for gauge in gauges if gauge["name"] in series]
+    chosen.sort(key=lambda gauge: (not _promises(gauge), not _moves(series[gauge["name"]])))
+    chosen = chosen[:_MOST_GAUGES]
+    if not chosen:
+        return []
+    last_s = max(float(each.time[-1]) for group in series.values() for each in group) / 1e9
+    drawing = _paper(len(chosen))
+    for at, gauge in enumerate(chosen):
+        _gauge(drawing, at, len(chosen), gauge, series[gauge["name"]], bands, last_s, calls)
+    caption = (
+        "Figures that the nodes told; the darker part is the quiet after the load."
+        " Everything that was sampled is in evidence/metrics.jsonl."
+    )
+    return [Plot(slug="gauges", title="Gauges", caption=caption, drawing=drawing)]
+
+
+def _promises(gauge: Mapping[str, Any]) -> bool:
+    named = (gauge.get("returns_to"), gauge.get("at_most"))
+    return any(each is not None for each in named) or bool(gauge.get("same_everywhere"))
+
+
+def _moves(series: Sequence[Series]) -> bool:
+    return any(len(each) and each.value.max() > each.value.min() for each in series)
+
+
+def _gauge(
+    drawing: Drawing,
+    at: int,
+    of: int,
+    gauge: Mapping[str, Any],
+    series: Sequence[Series],
+    bands: Sequence[Band],
+    last_s: float,
+    calls: Calls,
+) -> None:
+    by_node: dict[str, list[Series]] = {}
+    for each in series:
+        by_node.setdefault(each.node, []).append(each)
+    most = np.array([float(each.value.max(initial=0.0)) for each in series])
+    panel = _panel(
+        drawing, at, of, Scale.of(most, is_logarithmic=False), calls, bands, last_s=last_s
+    )
+    load_s = _last(calls) / 1e9
+    if load_s < last_s:
+        panel.shade(load_s, last_s, "", colour="faint")
+    unit = visible(str(gauge.get("unit") or ""), 20)
+    title = visible(str(gauge["name"]), 60)
+    panel.frame(unit or "value", title=title, with_seconds=at == of - 1)
+    for number, (node, group) in enumerate(by_node.items()):
+        colour, dash = _QUANTILE_STYLES[number % len(_QUANTILE_STYLES)]
+        highest = max(group, key=lambda each: float(each.value.max(initial=0.0)))
+        name = visible(node, 12) if number < _MOST_NODES_NAMED else ""
+        panel.curve(highest.time / 1e9, np.maximum(highest.value, 0), colour, name, dash)
 
 
 def write_pictures(plots: Sequence[Plot], folder: Folder) -> None:
@@ -174,14 +242,20 @@ def _paper(panels: int) -> Drawing:
 
 
 def _panel(
-    drawing: Drawing, at: int, of: int, scale: Scale, calls: Calls, bands: Sequence[Band]
+    drawing: Drawing,
+    at: int,
+    of: int,
+    scale: Scale,
+    calls: Calls,
+    bands: Sequence[Band],
+    last_s: float = 0.0,
 ) -> Panel:
     """The panel ``at`` of so many, with the faults that were in force; the first names them."""
     panel = Panel(
         drawing=drawing,
         top=TOP + at * (_SHARED + BETWEEN),
         height=_ALONE if of == 1 else _SHARED,
-        last_s=max(_last(calls) / 1e9, 0.001),
+        last_s=max(_last(calls) / 1e9, last_s, 0.001),
         scale=scale,
     )
     for band in bands:

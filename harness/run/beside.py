@@ -1,4 +1,4 @@
-"""What a run does beside its clients: it lives its fault schedule and observes milestones.
+"""What a run does beside its clients: it lives its fault schedule, and observes the system.
 
 All of it works in threads of its own. The schedule stands in the run's folder from the start of the
 operations, and again at their end with what happened to each occurrence.
@@ -17,6 +17,8 @@ from harness.confidential import without_secrets
 from harness.contract.fault import Stage
 from harness.contract.node import TellsTrouble
 from harness.errors import cannot_write
+from harness.evidence.metrics import NAME as METRICS
+from harness.evidence.metrics import MetricWatch
 from harness.evidence.milestones import NAME as MILESTONES
 from harness.evidence.milestones import Milestone, MilestoneWatch
 from harness.history.ledger import NAME as LEDGER
@@ -69,6 +71,8 @@ class Beside:
             self._warn,
             is_awaited=any(isinstance(e.begin, AfterMilestone) for e in schedule.occurrences),
         )
+        evidence = self.run_dir / "evidence"
+        self._metrics = MetricWatch(evidence / METRICS, self.stage, self.now, self._warn)
         self._is_closed = False
         if isinstance(self.stage.cluster, TellsTrouble):
             self.stage.cluster.on_trouble(self._troubled)
@@ -76,6 +80,14 @@ class Beside:
     def entries(self) -> list[LedgerEntry]:
         """What the ledger holds by now."""
         return self.ledger.entries
+
+    def sample(self) -> None:
+        """Begin to sample what the nodes tell of themselves, before the operations. Blocks."""
+        self._metrics.start()
+
+    def settle(self, is_stopped: Callable[[], bool]) -> None:
+        """The load is over and all is healed: wait for what is promised of the quiet. Blocks."""
+        self._metrics.settle(is_stopped)
 
     def start(self) -> None:
         """The operations begin now."""
@@ -111,6 +123,7 @@ class Beside:
             return
         self._is_closed = True
         self._milestones.stop()
+        self._metrics.stop()
         self._write_schedule(self._lines.happened())
 
     def _reached(self, milestone: Milestone) -> None:

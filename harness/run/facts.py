@@ -15,6 +15,8 @@ from harness.contract.fault import Stage
 from harness.contract.node import Cluster, Daemon, RunsAlready
 from harness.contract.system import LogPatterns, System
 from harness.errors import PolygraphError, UsageError
+from harness.evidence.metrics import as_json as gauges_as_json
+from harness.evidence.metrics import gauges_of
 from harness.judge.patterns import is_harmless
 from harness.judge.unavailable import origins
 from harness.run.preparation import Parts
@@ -41,6 +43,7 @@ def first_facts(parts: Parts, cluster: Cluster, run: str) -> RunFacts:
         "claims_by": parts.claim.by,
         "other_claim": None if parts.other_claim is None else parts.other_claim.as_json(),
         "checker_options": {} if isinstance(cluster, RunsAlready) else log_options(parts.system),
+        "gauges": gauges_as_json(gauges_of(parts.system)),
         "option_defaults": {
             name: value
             for name, value in parts.scenario.option_defaults.items()

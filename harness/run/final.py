@@ -28,7 +28,7 @@ from harness.judge.final_reads import is_final_read, read_key
 
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 1.0
-_COMPARED: Final = frozenset({"read", "get", "final-poll"})
+_COMPARED: Final = frozenset({"read", "get", "final-poll", "txn"})
 
 
 @dataclass

@@ -40,7 +40,16 @@ from harness.run.injection import Limits
 from harness.run.machine import MachineWatch
 from harness.run.preparation import Parts
 from harness.run.standstill import LoopWatch
-from harness.run.start_up import form, hold_running, install, refuse_faults, start, within
+from harness.run.start_up import (
+    form,
+    hold_running,
+    install,
+    keep_disks,
+    provide_disks,
+    refuse_faults,
+    start,
+    within,
+)
 from harness.run.targets import targets_of
 from harness.run.waits import unless_ended
 from harness.run.watch import ExitWatch, SleepWatch
@@ -164,6 +173,7 @@ class Life:
     async def _bring_up(self, stage: Stage) -> None:
         limit_s = self.parts.scenario.recovery_timeout
         refuse_faults(self.parts, self.cluster)
+        provide_disks(self.parts, self.cluster)
         with self._phase("cluster"):
             await self._unless_stopped(asyncio.to_thread(self.cluster.up))
         with self._phase("start"):
@@ -210,7 +220,9 @@ class Life:
     async def _set_up(self, stage: Stage) -> Any:
         logs, first = self.run_dir / "nodes", targets_of(stage)[0]
         with self._phase("setup"):
-            return await make_initial_state(self.parts, first, logs, SETUP_PATIENCE_S)
+            made = await make_initial_state(self.parts, first, logs, SETUP_PATIENCE_S)
+            await asyncio.to_thread(keep_disks, self.parts, self.cluster)
+            return made
 
     def _open_journal(self, initial: Any) -> None:
         scenario, workload = self.parts.scenario, self.parts.workload
@@ -256,6 +268,7 @@ class Life:
         self._loop_watch.start()
         progress = asyncio.create_task(self._report_progress(stage))
         try:
+            await asyncio.to_thread(self.beside.sample)
             with self._phase("run"):
                 self.beside.start()
                 self._is_operating = True
@@ -293,6 +306,8 @@ class Life:
             self.facts["final_keys"] = self._final.facts
             with self._phase("states"), contextlib.suppress(Interrupted):
                 await self._unless_stopped(asyncio.to_thread(self._read_states, stage))
+            with self._phase("quiet"):
+                await asyncio.to_thread(beside.settle, self._stopped.is_set)
 
     async def _dispatch(self, generator: Generator) -> None:
         assert self.dispatcher is not None

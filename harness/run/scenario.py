@@ -63,6 +63,7 @@ def resolve(
         table["provider"] = "none"
     if not table.get("system"):
         raise UsageError("the scenario names no system", "polygraph list")
+    table["system"] = registry.name_of("systems", str(table["system"]))
     core = {name: core_value(name, table[name]) for name in CORE if table.get(name) is not None}
     core.setdefault("seed", secrets.randbelow(2**32))
     core["nemesis"] = tuple(parse_nemesis(",".join(core.get("nemesis", ())), registry))

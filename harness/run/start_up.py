@@ -14,7 +14,7 @@ from typing import TypeVar
 from harness.cluster.abilities import ABILITIES, lacking, of_systems
 from harness.contract.action import Action
 from harness.contract.fault import Fault, HasNeeds
-from harness.contract.node import Attached, Cluster
+from harness.contract.node import Attached, Cluster, Disk, Disks
 from harness.contract.roles import Place, in_waves
 from harness.contract.system import Forms, Stage
 from harness.errors import NotReady, UsageError
@@ -34,6 +34,24 @@ def refuse_faults(parts: Parts, cluster: Cluster) -> None:
         refusal = _lacks(fault, parts, cluster.provider) or fault.refusal(cluster, parts.system)
         if refusal:
             raise UsageError(f"the fault {shown(fault.name)} is not possible here: {refusal}")
+
+
+def provide_disks(parts: Parts, cluster: Cluster) -> None:
+    """Have nodes get disks of their own where a fault needs them, and only there."""
+    if _needs_disks(parts) and isinstance(cluster, Disks):
+        cluster.provide_disks()
+
+
+def keep_disks(parts: Parts, cluster: Cluster) -> None:
+    """Have them keep what is on them: nobody installs a system and cuts the power at once."""
+    if _needs_disks(parts):
+        for node in cluster.nodes:
+            if isinstance(node, Disk):
+                node.sync_disk()
+
+
+def _needs_disks(parts: Parts) -> bool:
+    return any(Disk in fault.needs for fault in parts.faults if isinstance(fault, HasNeeds))
 
 
 def _lacks(fault: Fault | Action, parts: Parts, provider: str) -> str | None:

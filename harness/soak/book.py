@@ -75,7 +75,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line: run ``number`` (from 1) has ``begun``, has ``ended``, or was ``half-done``."""
+    """One line: run ``number`` (from 1) has ``begun``, has ``ended``, or was ``half-done``.
+
+    ``worker`` is where a scheduler had it made.
+    """
 
     number: int
     event: Literal["begun", "ended", "half-done"]
@@ -91,6 +94,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     faults: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     operations: int = 0
     cell: str = ""
+    worker: str = ""
 
     @property
     def is_refused(self) -> bool:

@@ -35,11 +35,19 @@ class Recovery(TypedDict):
     why: str
 
 
-class FinalKeys(TypedDict):
-    """How many keys were open under a fault, and how many of them the final reads took."""
-
+class _KeysUnderFaults(TypedDict):
     read: int
     open_under_faults: int
+
+
+class FinalKeys(_KeysUnderFaults, total=False):
+    """How many keys were open under a fault or an action, how many of these the final reads took.
+
+    And how many there were in all, and how many of those were taken; runs of before lack that.
+    """
+
+    used: int
+    read_of_all: int
 
 
 class CheckerOptions(TypedDict, total=False):
@@ -52,6 +60,22 @@ class CheckerOptions(TypedDict, total=False):
     expected_lines: dict[str, list[str]]
     crash_patterns: list[str]
     expected_exits: dict[str, list[str]]
+
+
+class GaugeFacts(TypedDict, total=False):
+    """A figure that is sampled, and what it promises (:class:`harness.contract.metrics.Gauge`)."""
+
+    name: str
+    help: str
+    unit: str
+    returns_to: float | str | None
+    slack: float
+    within_s: float
+    at_most: float | None
+    never_falls: bool
+    same_everywhere: bool
+    restarts: bool
+    grows: bool
 
 
 class OtherClaim(TypedDict):
@@ -80,6 +104,7 @@ class RunFacts(TypedDict, total=False):
     claims_by: str
     other_claim: OtherClaim | None
     checker_options: CheckerOptions
+    gauges: list[GaugeFacts]
     option_defaults: dict[str, Scalar]
     schedule: dict[str, Any] | None
     start_wall_ns: int | None

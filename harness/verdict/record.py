@@ -6,12 +6,15 @@ import errno
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.history.history import History
 from harness.history.ledger import LedgerEntry as LedgerEntry
 from harness.history.operation import Header
 from harness.store.untrusted import Folder, TooLarge
+
+if TYPE_CHECKING:
+    from harness.verdict.metrics import Metrics
 
 LONGEST_LOG_LINE: Final = 1 << 20
 """Bytes of a line of a log that are looked at."""
@@ -57,7 +60,7 @@ def odd_logs(inside: Folder) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """History, ledger, logs and run facts. Parts that are not at hand are ``None``.
+    """History, ledger, logs, run facts and metrics. Parts that are not at hand are ``None``.
 
     ``run`` is ``evidence/run.json``: phases, loop lag, exits of daemons, recovery, versions;
     ``states`` is ``evidence/final_states.json``, what every node held in the end
@@ -69,6 +72,7 @@ class Record:
     logs: Sequence[LogFile] | None = None
     run: Mapping[str, Any] | None = None
     states: Mapping[str, Any] | None = None
+    metrics: Metrics | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -81,6 +85,8 @@ class Record:
         """Names of the parts that are present, as in ``Checker.reads``."""
         present = {"history"}
         present.update(
-            name for name in ("faults", "logs", "run", "states") if getattr(self, name) is not None
+            name
+            for name in ("faults", "logs", "run", "states", "metrics")
+            if getattr(self, name) is not None
         )
         return frozenset(present)

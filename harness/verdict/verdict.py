@@ -61,7 +61,8 @@ class Verdict:
     anomaly type to its cases, the first of each type being the one to show first. ``not_`` are
     the weakest consistency models ruled out, ``also_not`` the stronger ones that follow.
     ``settle`` says what would decide an unknown (:mod:`harness.verdict.steps`): a checker knows,
-    and where it does not say, only what may help with anything is told.
+    and where it does not say, only what may help with anything is told. ``warnings`` are worth a
+    look and change no verdict; they are told with the health of the run.
     """
 
     valid: Valid
@@ -71,6 +72,7 @@ class Verdict:
     also_not: tuple[str, ...] = ()
     stats: dict[str, Any] = field(default_factory=dict)
     settle: Settle = ""
+    warnings: tuple[str, ...] = ()
 
     def as_json(self) -> Answer:
         """The shape of one entry of ``checkers`` in ``verdict.json`` (design, section 6)."""
@@ -135,7 +137,7 @@ class Checker(Protocol):
     """Judges a record. Pure: no clock but the budget's, no network, no store.
 
     ``reads`` names the parts of the record needed, out of
-    ``history faults logs run states``; a part
+    ``history faults logs run states metrics``; a part
     that is missing (``polygraph check FILE`` has the history alone) leaves the checker out.
 
     A checker may also have ``operations: frozenset[str]``, the names (``f``) of the operations that

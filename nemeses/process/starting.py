@@ -109,7 +109,7 @@ def _is_whole(stage: Stage, place: Place) -> bool:
 
 def _start_one(stage: Stage, place: Place, told: Collection[ProcessIdentity]) -> None:
     """Start it unless it runs whole; of two faults that ended parts of it only one does."""
-    with _starting_of(stage, place):
+    with starting_of(stage, place):
         daemons = stage.daemons_of(*place)
         if _is_whole(stage, place) and not any(daemon.identity in told for daemon in daemons):
             return
@@ -124,8 +124,8 @@ _STARTING: WeakKeyDictionary[Cluster, dict[Place, threading.Lock]] = WeakKeyDict
 _LOCK = threading.Lock()
 
 
-def _starting_of(stage: Stage, place: Place) -> threading.Lock:
-    """Held while this role of this node is started again."""
+def starting_of(stage: Stage, place: Place) -> threading.Lock:
+    """Held while this role of this node is started again, or must not be."""
     with _LOCK:
         of_cluster = _STARTING.setdefault(stage.cluster, {})
         return of_cluster.setdefault(place, threading.Lock())

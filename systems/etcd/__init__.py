@@ -18,19 +18,21 @@ from __future__ import annotations
 import hashlib
 import importlib
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from harness.contract.action import Outcome
 from harness.contract.client import ABILITIES, SystemClient
+from harness.contract.metrics import Gauge, Sample
 from harness.contract.node import Cluster, Daemon, Node, Port
 from harness.contract.option import SystemOption
 from harness.contract.system import FAITHFUL, FinalStates, Stage, TimeReading
 from harness.errors import NeedsError
 from systems.etcd import admin as etcd_admin
 from systems.etcd import members as etcd_members
+from systems.etcd import metrics as etcd_metrics
 from systems.etcd.gateway import PORT
 from systems.etcd.install import WHEEL_HINT, find_binary, read_versions
 from systems.etcd.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
@@ -48,7 +50,7 @@ class Etcd:
     """A cluster of etcd.
 
     Also ``Stops``, ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath``,
-    ``ReportsTime``, ``Milestones``, ``Admin``, ``Adopts`` and ``Ports``.
+    ``ReportsTime``, ``Milestones``, ``Metrics``, ``Admin``, ``Adopts`` and ``Ports``.
     """
 
     name = "etcd"
@@ -190,6 +192,14 @@ class Etcd:
     def milestones(self) -> Mapping[str, Sequence[str]]:
         """Changes of leaders, snapshots taken over, compactions and defragmentations."""
         return MILESTONES
+
+    def gauges(self) -> Sequence[Gauge]:
+        """What is pending comes to nothing; term, index and revision rise."""
+        return etcd_metrics.GAUGES
+
+    def metric_samples(self, node: Node, timeout_s: float) -> Iterable[Sample]:
+        """Of the page and of the status of one member."""
+        return etcd_metrics.samples(node, timeout_s)
 
     def admin_actions(self) -> Sequence[str]:
         """``compact``, ``defragment`` and ``move-leader``."""

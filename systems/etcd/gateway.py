@@ -138,6 +138,8 @@ class Status(msgspec.Struct, frozen=True):
     header: Header
     version: str = ""
     leader: int = 0
+    raftTerm: int = 0
+    raftAppliedIndex: int = 0
 
 
 class Done(msgspec.Struct, frozen=True):

@@ -20,13 +20,14 @@ from __future__ import annotations
 
 import importlib
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
 from harness.contract.action import Outcome
 from harness.contract.client import Predicates, SystemClient, Target, Transactions
+from harness.contract.metrics import Gauge, Sample
 from harness.contract.node import UNPRIVILEGED, Cluster, Daemon, Node, Port
 from harness.contract.option import PASSWORD, TLS, USER, SystemOption
 from harness.contract.roles import Role
@@ -53,7 +54,7 @@ from systems.drivers.sql.options import (
 from systems.drivers.sql.pgwire import PgSpeaker
 from systems.drivers.sql.postgresql import DIALECTS, LEVELS
 from systems.drivers.sql.tables import Tables
-from systems.postgresql import members, promotion, server
+from systems.postgresql import members, metrics, promotion, server
 from systems.postgresql.install import HINT, find_programs, read_version
 from systems.postgresql.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
 from systems.postgresql.promotion import AFTER, BEFORE, Leadership, Promotion
@@ -73,7 +74,7 @@ class Postgresql:
     """PostgreSQL, a primary and streaming standbys.
 
     Also ``Stops``, ``Primaries``, ``Documented``, ``Admin``, ``EndsByAdmin``, ``FinalState``,
-    ``LogPatterns``, ``Milestones``, ``ClockPath``, ``Adopts`` and ``Ports``.
+    ``LogPatterns``, ``Milestones``, ``Metrics``, ``ClockPath``, ``Adopts`` and ``Ports``.
     """
 
     name = "postgresql"
@@ -319,6 +320,16 @@ class Postgresql:
     def final_states(self, stage: Stage, timeout_s: float) -> FinalStates:
         """Every server's own rows."""
         return final_states(self._ask, stage.cluster, timeout_s, self._tables)
+
+    def gauges(self) -> Sequence[Gauge]:
+        """The position in the log rises; of what only speaks PostgreSQL's protocol, nothing."""
+        return metrics.GAUGES if self._dialect.name == self.name else ()
+
+    def metric_samples(self, node: Node, timeout_s: float) -> Iterable[Sample]:
+        """By one statement to one server."""
+        if self._dialect.name != self.name:
+            return ()
+        return metrics.samples_in(self._ask(node, metrics.SQL, timeout_s))
 
     def log_patterns(self) -> Mapping[str, Sequence[str]]:
         """Panics, failed assertions, backends that crashed, broken pages."""

@@ -15,12 +15,13 @@ their logs: :mod:`systems.redis.log`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from harness.contract.client import SystemClient
+from harness.contract.metrics import Gauge, Sample
 from harness.contract.node import Daemon, Node, Port
 from harness.contract.option import Option
 from harness.contract.system import (
@@ -32,7 +33,7 @@ from harness.contract.system import (
     TimeReading,
 )
 from harness.errors import NeedsError, UsageError
-from systems.redis import members, settings, states
+from systems.redis import members, metrics, settings, states
 from systems.redis.asks import ANY, PRIMARY, Manner
 from systems.redis.client import ABILITIES
 from systems.redis.discovery import SUBSCRIBE
@@ -55,8 +56,8 @@ class Redis:
     """Servers and Sentinels.
 
     Also ``OfRoles``, ``Stops``, ``Primaries``, ``Ports``, ``FinalState``, ``LogPatterns``,
-    ``Milestones``, ``MilestoneFigures``, ``FaultDurations``, ``ClockPath``, ``ReportsTime``,
-    ``Documented``, ``Durability``.
+    ``Milestones``, ``MilestoneFigures``, ``Metrics``, ``FaultDurations``, ``ClockPath``,
+    ``ReportsTime``, ``Documented``, ``Durability``.
     """
 
     name = "redis"
@@ -217,6 +218,17 @@ class Redis:
     def milestone_figures(self, node: Node, timeout_s: float) -> Mapping[str, Any]:
         """By ``INFO replication``."""
         return members.figures(node, timeout_s)
+
+    def gauges(self) -> Sequence[Gauge]:
+        """What waits comes to nothing; a Sentinel's epoch rises."""
+        return metrics.gauges(
+            appends=self._options["appendonly"] == "yes",
+            has_sentinels=self._options["sentinels"] != NONE and self._replicas > 0,
+        )
+
+    def metric_samples(self, node: Node, timeout_s: float) -> Iterable[Sample]:
+        """Of the server and of the Sentinel of one node, whichever are there."""
+        return metrics.samples(node, timeout_s)
 
     def clock_path(self) -> str:
         """It reads the time by the C library and waits for relative times alone."""

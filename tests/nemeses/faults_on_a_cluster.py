@@ -21,6 +21,7 @@ from harness.cluster import providers
 from harness.cluster.abilities import ABILITIES
 from harness.cluster.provider import PROVIDER_VARIABLE, Request
 from harness.contract.action import Action
+from harness.contract.node import Disks
 from harness.contract.system import Stage
 from harness.history.faults import unhealed
 from harness.history.ledger import Ledger, LedgerEntry
@@ -107,6 +108,14 @@ def end_and_stop_processes(trial: Trial) -> None:
     trial.once("pause", {"target": "primaries", "order": list(NODES)})
 
 
+def cut_the_power(trial: Trial) -> None:
+    """Of one node, and of most, with one of them paused and another dead meanwhile."""
+    trial.once("power", {"target": "one", "order": list(NODES)})
+    paused = trial.begin("pause", {"target": "one", "order": list(NODES)})
+    trial.once("power", {"target": "majority", "order": list(NODES)})
+    trial.end("pause", paused)
+
+
 def restart_politely(trial: Trial) -> None:
     trial.once("restart", {"target": "minority", "order": list(NODES)})
 
@@ -139,6 +148,7 @@ TRIALS: dict[Callable[[Trial], Any], dict[str, int]] = {
     make_links_slow_and_lossy: {"packet": len(behaviours.BEHAVIOURS) + 2, "partition": 1},
     end_and_stop_processes: {"kill": 2, "pause": 2},
     restart_politely: {"restart": 1},
+    cut_the_power: {"power": 2, "pause": 1},
     set_clocks: {"clock": 2, "kill": 1, "pause": 1},
     all_at_once: {"partition": 1, "pause": 1, "kill": 1},
 }
@@ -173,6 +183,8 @@ def abilities_of(cluster: Any, stage: Stage) -> list[str]:
 def measure(cluster: Any, system: Any, run_dir: Path) -> dict[str, Any]:
     made = faults()
     refused = {name: fault.refusal(cluster, system) for name, fault in made.items()}
+    if isinstance(cluster, Disks) and not cluster.disk_refusal():
+        cluster.provide_disks()
     cluster.up()
     stage = started(cluster, system)
     trial = Trial(stage, run_dir, {name: made[name] for name in made if not refused[name]})

@@ -18,7 +18,15 @@ from harness.cluster.docker.attached.node import AttachedDaemon, AttachedNode
 from harness.cluster.provider import Request
 from harness.cluster.ssh.attached import cluster as hosts
 from harness.contract.fault import HasNeeds
-from harness.contract.node import Clocks, ClockSettable, HasProcesses, Partitionable, Shapeable
+from harness.contract.node import (
+    Clocks,
+    ClockSettable,
+    Disk,
+    Disks,
+    HasProcesses,
+    Partitionable,
+    Shapeable,
+)
 from harness.contract.system import ReportsTime
 from harness.history.ledger import read_ledger
 from tests.nemeses.faults_on_a_cluster import begun, faults
@@ -64,22 +72,22 @@ def test_every_built_in_fault_says_what_it_needs_and_is_tried_where_that_is() ->
     assert (
         set(begun(faults()))
         == set(faults())
-        == {"partition", "packet", "kill", "pause", "restart", "clock"}
+        == {"partition", "packet", "kill", "pause", "restart", "clock", "power"}
     )
 
 
 def test_a_fault_is_possible_where_its_needs_are() -> None:
-    class Disk(Protocol):
+    class Weather(Protocol):
         """An ability that no provider has."""
 
-    assert lacking((Partitionable, Disk), "local:plain") == [Disk]
+    assert lacking((Partitionable, Weather), "local:plain") == [Weather]
     assert of_systems((Partitionable, ReportsTime)) == [ReportsTime]
     assert lacking((ReportsTime,), "docker") == []
     assert len(conditions((Partitionable,), "local:plain")) == 1
     assert conditions((Partitionable,), "local:root") == []
 
 
-EVERY = (HasProcesses, Partitionable, Shapeable, Clocks, ClockSettable)
+EVERY = (HasProcesses, Partitionable, Shapeable, Clocks, ClockSettable, Disks, Disk)
 RUN_ALREADY: Mapping[str, Sequence[type]] = {
     "none": (),
     "docker:attach": (containers.AttachedCluster, AttachedNode, AttachedDaemon),

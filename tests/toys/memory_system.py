@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.contract.client import Registers
+from harness.contract.metrics import Gauge, Sample
 from harness.contract.option import SystemOption
 from harness.errors import NotReady
 
@@ -59,6 +60,14 @@ class MemoryClient:
 
     async def _take_a_moment(self) -> None:
         self.system.requests += 1
+        is_leaked = self.system.misbehave == "leak" and self.system.requests % 400 == 0
+        self.system.pending += 1
+        try:
+            await self._serve()
+        finally:
+            self.system.pending -= not is_leaked
+
+    async def _serve(self) -> None:
         if self.system.misbehave == "block" and self.system.requests == 50:
             self.system.unblocked.wait()
         if self.system.misbehave == "hang" and self.system.requests % 50 == 0:
@@ -72,6 +81,7 @@ class MemorySystem(honest.HonestSystem):  # type: ignore[name-defined, misc]
     """Linearizable registers in memory, unless asked to misbehave."""
 
     name = "memory"
+    pending = 0
     options = (SystemOption(name="misbehave", kind=str, default="no", help="what is wrong"),)
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -105,6 +115,12 @@ class MemorySystem(honest.HonestSystem):  # type: ignore[name-defined, misc]
             raise KeyError("a defect in the plug-in")
         if self.misbehave == "never-ready" or (self.misbehave == "no-return" and self.readies > 1):
             raise NotReady("n1 does not answer")
+
+    def gauges(self) -> Sequence[Gauge]:
+        return (Gauge(name="pending", help="requests under way", returns_to=0, within_s=1.0),)
+
+    def metric_samples(self, node: Any, timeout_s: float) -> Sequence[Sample]:
+        return (Sample(name="pending", value=self.pending),)
 
     def client(self, op_timeout_s: float) -> MemoryClient:
         return MemoryClient(self)

@@ -30,6 +30,7 @@ from checkers.elle.transactions import (
     Transactions,
     transactions,
 )
+from checkers.isolation.list_append.lost import with_lost
 from checkers.isolation.list_append.put_lists import (
     APPENDS as APPENDS_MADE,
 )
@@ -58,6 +59,8 @@ class ListAppend:
     - a read that shows what is no list (text, a number, a map) is never taken for a list; with
       one, or an ``ok`` that does not say what it read, nothing is called valid;
     - only reads of what was committed count, and all of them (:mod:`checkers.elle.lists.versions`);
+    - what was acknowledged and is gone after recovery is lost, whatever the order of transactions
+      (:mod:`checkers.isolation.list_append.lost`);
     - valid is only what a read could have told: some committed transaction read a list to which
       something was appended;
     - appends that the workload made of a get and a put (the header says so) are judged as puts
@@ -109,7 +112,7 @@ class ListAppend:
         verdict = verdict if verdict.valid is not True else _tested(verdict, found, versions)
         if are_registers(options, record):
             return judged_as_registers(verdict, self.options, record, budget)
-        return verdict
+        return with_lost(verdict, self.options, record)
 
 
 def _tested(verdict: Verdict, found: Transactions, versions: Versions) -> Verdict:

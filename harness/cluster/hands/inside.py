@@ -38,6 +38,7 @@ HANDS: Mapping[str, str] = {
     "signal": "signals.signal",
     "look": "signals.look",
     "family": "signals.family",
+    "usage": "usage.usage",
     "find": "attached.find",
     "adopt": "attached.adopt",
     "may-signal": "attached.rehearse",
@@ -53,6 +54,7 @@ HANDS: Mapping[str, str] = {
     "shape": "links.shape",
     "shaped": "links.shaped",
     "meter": "meter.meter",
+    "disk": "disk.disk",
 }
 """``op`` of a request to the function here, ``file.name``, that carries it out.
 
@@ -72,7 +74,10 @@ class Part:
 
 
 class Inside:
-    """One node. ``clock()`` gives its clock, ``watch()`` the watch over its system calls."""
+    """One node. ``clock()`` gives its clock, ``watch()`` the watch over its system calls.
+
+    ``own`` are processes that hands started for themselves: none of the node's.
+    """
 
     def __init__(
         self,
@@ -86,6 +91,7 @@ class Inside:
         self.clock = clock
         self.watch = watch
         self.folder = folder
+        self.own: set[int] = set()
         self._parts: dict[type[Part], Part] = {}
 
     def part(self, kind: type[P]) -> P:

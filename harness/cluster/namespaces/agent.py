@@ -82,11 +82,15 @@ class Agent:
     def __init__(self, channel: socket.socket, hidden: namespaces.HiddenFolders | None) -> None:
         self._channel = channel
         self._hidden = hidden
-        self._tracing = Tracing(other_processes)
+        self._tracing = Tracing(self._of_the_node)
         self._processes = Processes(self._tracing)
         self._inside = Inside(
             self._processes.daemons, clock=self._tracing.clock, watch=self._tracing.watch
         )
+
+    def _of_the_node(self) -> list[int]:
+        """Every process of the node but its first and those that hands started for themselves."""
+        return [pid for pid in other_processes() if pid not in self._inside.own]
 
     def run(self) -> NoReturn:
         """Say that the node is up, then serve and reap for ever."""

@@ -26,6 +26,7 @@ from typing import Any
 
 from harness.cluster import folders
 from harness.cluster.clocks import refusal_on_this_machine
+from harness.cluster.hands import disk
 from harness.cluster.host_names import check_names
 from harness.cluster.links import counts_by_link, dead, refuse_unknown, sources_of
 from harness.cluster.namespaces import wire
@@ -33,7 +34,7 @@ from harness.cluster.namespaces.agent_link import AgentLink
 from harness.cluster.namespaces.firewall import Firewall, cut_at_once
 from harness.cluster.namespaces.link_meter import LinkMeter
 from harness.cluster.namespaces.netlink import Packed, in_network, need_pyroute2
-from harness.cluster.namespaces.node import LocalNode, with_real_paths
+from harness.cluster.namespaces.node import LocalNode, NodeWithDisk, with_real_paths
 from harness.cluster.namespaces.reachability import Prober
 from harness.cluster.namespaces.reaper import CONTROL_FD_VARIABLE
 from harness.cluster.namespaces.shaping import Shaping, refusal_of_queues
@@ -95,6 +96,7 @@ class LocalCluster:
         self._shaping = Shaping(self._addresses, self._within, seed=1)
         self._switch: Switch | None = None
         self._cut: Grudge = {}
+        self._has_disks = False
 
     def node(self, name: str) -> LocalNode:
         """The node of that name; ``KeyError`` if there is none."""
@@ -200,6 +202,14 @@ class LocalCluster:
         """Why the clocks of nodes cannot be set here (``Clocks``)."""
         return refusal_on_this_machine(method)
 
+    def disk_refusal(self) -> str | None:
+        """Why nodes cannot have disks of their own here (``Disks``)."""
+        return disk.why_not()
+
+    def provide_disks(self) -> None:
+        """Have every node that comes up have one."""
+        self._has_disks = True
+
     def _bring_up(self) -> None:
         self.nodes.clear()
         with step("folders", self._fail_at):
@@ -213,10 +223,13 @@ class LocalCluster:
             self._wire_up(number, name, self._switch)
         with step("links carry", self._fail_at):
             self._check_links()
+        if self._has_disks:
+            for seed, name in enumerate(self._addresses):
+                self._links[name].ask("disk", do="start", path=DATA_DIR, seed=seed)
         for name, address in self._addresses.items():
             places = Places(node=name, ports=self._ports, hosts=Hosts.same(address))
             folder, link = self._folder(name), self._links[name]
-            self.nodes.append(LocalNode(places, folder, DATA_DIR, link))
+            self.nodes.append(NodeWithDisk(places, folder, DATA_DIR, link))
 
     def _make_folders(self) -> None:
         lines = ["127.0.0.1\tlocalhost", "::1\tip6-localhost"]

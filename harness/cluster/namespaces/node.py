@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.cluster.namespaces.agent_link import AgentLink, Started
 from harness.cluster.places import Placed, Places
-from harness.cluster.remote import RemoteClock, RemoteDaemon, checked
+from harness.cluster.remote import RemoteClock, RemoteDaemon, RemoteDisk, checked
 from harness.contract.node import Completed, Daemon, User
 from harness.linux import identity
 
@@ -127,6 +127,8 @@ class LocalNode(RemoteClock, Placed):
             with open(fd, "wb") as to_file:
                 shutil.copyfileobj(from_file, to_file)
                 os.fchmod(to_file.fileno(), mode)
+                to_file.flush()
+                os.fsync(to_file.fileno())  # what the system is given outlives a loss of power
 
     def download(self, source: str, destination: Path) -> None:
         """Copy a file of the node to the controller."""
@@ -171,6 +173,10 @@ class LocalNode(RemoteClock, Placed):
             "is_daemon": is_daemon,
         }
         return self._link.start(request, outputs)
+
+
+class NodeWithDisk(LocalNode, RemoteDisk):
+    """A node with a mount namespace of its own, where its data folder may be a disk."""
 
 
 def with_real_paths(paths: Sequence[str]) -> list[str]:

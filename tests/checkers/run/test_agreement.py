@@ -9,7 +9,7 @@ import pytest
 from checkers.run.agreement import Agreement
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.verdict.record import Record
+from harness.verdict.record import LedgerEntry, Record
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict
 
 
@@ -59,3 +59,25 @@ def test_a_node_whose_state_is_unknown_makes_unknown_but_hides_no_divergence() -
     apart = {"n1": {"1": at("5")}, "n2": {"1": at("6")}}
     assert judged(apart, {"n3": "no answer"}).valid is False
     assert judged({}).valid == UNKNOWN
+
+
+def test_the_writer_of_a_transaction_is_named_with_the_faults_then_in_force() -> None:
+    steps = [["r", 1, [4]], ["append", 1, 5]]
+    operations = (
+        Operation(0, 3_000_000_000, 7, "invoke", "txn", steps),
+        Operation(1, 4_000_000_000, 7, "ok", "txn", steps),
+    )
+    faults = [
+        LedgerEntry(id=1, fault="partition", targets=["n2"], event=event, time=time * 1_000_000_000)
+        for event, time in (("intend", 2), ("injected", 2), ("healed", 5))
+    ]
+    states = {"n1": {"1": at("[4,5]")}, "n2": {"1": at("[4]")}}
+    record = Record(
+        history=History(operations),
+        faults=faults,
+        states={"states": states, "unread": {}, "waited_s": 10.0},
+    )
+    (case,) = Agreement({}).check(record, Budget.start(60)).anomalies["replica-divergence"]
+    assert "n1: [4,5] (version 1), last written by process 7 (txn, ok" in case.message
+    assert "While it ran: partition" in case.message
+    assert case.witness == (1,)

@@ -46,6 +46,8 @@ def test_real_logs_raise_no_alarm_and_a_planted_line_does(
     found = json.loads(done.stdout)["checkers"]
     assert found["logs"]["stats"] == {"files": 3, "lines": {}}
     assert found["logs"]["valid"] is True
+    assert found["metrics"]["valid"] is not False
+    assert found["metrics"]["stats"]["series"] == 3 * 12  # nodes, figures
     with (tmp_path / "store/latest/nodes/n2/etcd.log").open("a") as log:
         log.write("panic: assertion failed: planted\n")
     again = polygraph("check", "latest", "-v")

@@ -177,3 +177,22 @@ def test_a_missing_package_is_named_with_what_would_change_it(
     monkeypatch.setitem(sys.modules, "checkers.objects.bank_proofs", None)
     with pytest.raises(PolygraphError, match=r"bank_proofs.*\n.*install polygraph-db again"):
         Registry().get("checkers", "bank")
+
+
+def test_another_word_for_a_name_is_taken_for_it_unless_somebody_has_it(tmp_path: Path) -> None:
+    assert Registry().name_of("systems", "postgres") == "postgresql"
+    assert Registry().get("systems", "postgres") is Registry().get("systems", "postgresql")
+    own = a_file(tmp_path / "own.py", "SYSTEMS = {'postgres': print}")
+    assert Registry([own]).name_of("systems", "postgres") == "postgres"
+    assert Registry([own]).get("systems", "postgres") is print
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"), [("mysql", "mariadb"), ("cockroachdb", "--dialect cockroachdb")]
+)
+def test_a_database_without_a_name_of_its_own_is_told_how_it_is_tested(
+    name: str, instead: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        Registry().get("systems", name)
+    assert instead in (refused.value.hint or "")

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import pytest
 
 from harness.generator import Context, clients, each_thread, invoke, lift, on_threads, time_limit
 from harness.generator.simulate import Client, simulate
+from harness.history.faults import FOREVER_NS, recorded_faults
+from harness.history.ledger import LedgerEntry
 from harness.history.operation import Operation
 from harness.judge.final_reads import is_final_read
 from harness.run.final import FinalReads
-from harness.run.final_phase import KeyTimes, bounded
+from harness.run.final_phase import KeyTimes, bounded, filled, span_ns
 
 MS = 10**6
 
@@ -122,3 +125,22 @@ def test_keys_that_were_open_under_a_fault_or_just_before_are_found() -> None:
 def test_too_many_keys_are_thinned_out_evenly_to_the_last() -> None:
     assert bounded([1, 2, 3], 3) == [1, 2, 3]
     assert bounded(list(range(10)), 4) == [1, 4, 6, 9]
+
+
+def test_what_room_there_is_goes_to_keys_that_met_no_fault() -> None:
+    assert filled([5, 6], range(8), 4) == [2, 5, 6, 7]
+    assert filled([5, 6], range(8), 2) == [5, 6]
+    assert filled([], range(3), 4) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("event", "span"),
+    [("done", (2, 7)), ("failed", (2, 7)), ("refused", None), (None, (2, FOREVER_NS))],
+)
+def test_an_action_is_under_way_until_its_end_is_told(
+    event: str | None, span: tuple[int, int] | None
+) -> None:
+    steps = [LedgerEntry(1, "admin", ["n1"], "intend", 2, {"momentary": True})]
+    steps += [LedgerEntry(1, "admin", ["n1"], event, 7, {})] if event else []
+    (action,) = recorded_faults(steps)
+    assert span_ns(action) == span

@@ -154,6 +154,20 @@ def test_a_run_that_was_ended_for_an_anomaly_that_is_none_is_unknown(tmp_path: P
     assert _exit_code(life, verdict)[0] == 2
 
 
+def test_a_gauge_that_leaks_at_every_four_hundredth_request_is_seen_by_nothing_else(
+    tmp_path: Path,
+) -> None:
+    _, verdict = undisturbed(tmp_path / "run", misbehave="leak", rate=800, time_limit=2)
+    assert verdict["valid"] is False
+    assert verdict["checkers"]["linearizable"]["valid"] is True
+    assert list(verdict["checkers"]["metrics"]["anomalies"]) == ["gauge-not-returned"]
+    assert "pending of n1 did not come back" in verdict["why"]
+    again = judge_run(tmp_path / "run", registry=Registry([PLUGIN]))
+    assert again["checkers"]["metrics"] == verdict["checkers"]["metrics"]
+    (tmp_path / "run" / "evidence" / "metrics.jsonl").unlink()
+    assert judge_run(tmp_path / "run")["checkers"]["metrics"]["valid"] == "unknown"
+
+
 def test_an_inject_replaced_by_nothing_makes_the_run_unknown(tmp_path: Path) -> None:
     def cut_the_wires(life: Life) -> None:
         for fault in life.parts.faults:

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from harness.contract.blocking import BlockingClient
-from harness.contract.client import Failed, Target, tell, trace_id
+from harness.contract.client import Failed, Target, grpc_trace_bin, tell, trace_id, traceparent
 from harness.generator import invoke
 from harness.history.operation import Operation
-from harness.history.traces import index_of, trace_id_of
+from harness.history.traces import index_of, span_id_of, trace_id_of
 from tests.harness.run.dispatching import PATIENCE_S, Bench
 
 
@@ -120,9 +120,30 @@ def test_the_trace_id_follows_from_run_and_invocation_also_in_a_drivers_thread()
     asyncio.run(main())
 
 
+def test_servers_are_told_the_trace_in_the_forms_that_they_read() -> None:
+    async def read(client: Any, operation: Operation) -> Operation:
+        old = grpc_trace_bin()
+        return done(operation, [traceparent(), None if old is None else old.hex()])
+
+    async def main() -> None:
+        bench = Bench(read, concurrency=1, run="a-run")
+        await bench.run([invoke("r")])
+        trace = trace_id_of("a-run", 0)
+        span = span_id_of(trace)
+        assert len(span) == 16
+        assert bench.journal.records[1].value == [
+            f"00-{trace}-{span}-01",
+            f"0000{trace}01{span}0201",  # version, trace id, span id, options: sampled
+        ]
+
+    asyncio.run(main())
+
+
 def test_outside_of_a_run_nothing_is_known_and_nothing_kept() -> None:
     tell(served="n1")
     assert trace_id() is None
+    assert traceparent() is None
+    assert grpc_trace_bin() is None
     with pytest.raises(TypeError, match="served is a name"):
         tell(served=1)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="timestamp"):

@@ -18,6 +18,7 @@ import pytest
 from harness.errors import UsageError
 from harness.soak.book import BOOK, Book, Entry, Settings, ended, read, seed_of
 from harness.soak.cells import Cell
+from harness.soak.here import Here
 from harness.soak.loop import Loop, signatures
 from harness.soak.summary import summarize
 
@@ -76,7 +77,9 @@ def soak(folder: Path, script: Path, **changed: Any) -> Book:
 
 
 def carry_on(book: Book, script: Path, tell: Tell = lambda entry: None, **more: Any) -> Loop:
-    loop = Loop(book, book.path.parent, [sys.executable, str(script)], tell, **more)
+    clock = {"clock": more["clock"]} if "clock" in more else {}
+    here = Here(book, book.path.parent, [sys.executable, str(script)], **clock)
+    loop = Loop(book, here, tell, **more)
     loop.run()
     book.close()
     return loop
@@ -243,13 +246,15 @@ import sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
 from harness.soak.book import Book
+from harness.soak.here import Here
 from harness.soak.loop import Loop
 folder = Path({folder!r})
 def tell(entry):
     print(entry.event, flush=True)
     if entry.event == "ended":
         sys.stdin.readline()  # until we are killed: the other runs are under way then
-Loop(Book.resume(folder, 0), folder, [sys.executable, {script!r}], tell).run()
+book = Book.resume(folder, 0)
+Loop(book, Here(book, folder, [sys.executable, {script!r}]), tell).run()
 """
 
 
@@ -325,7 +330,7 @@ def test_ctrl_c_stops_the_runs_and_leaves_a_book_to_go_on_with(
         if seen == ["begun", "begun"]:
             os.kill(os.getpid(), signal.SIGINT)
 
-    loop = Loop(book, tmp_path, [sys.executable, str(script)], tell)
+    loop = Loop(book, Here(book, tmp_path, [sys.executable, str(script)]), tell)
     loop.run()
     book.close()
     assert loop.is_stopped

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from harness.errors import UsageError
-from harness.soak import loop
+from harness.soak import here
 from harness.soak.book import BOOK, Book, Entry, Settings
 from harness.soak.cells import Cell
 from harness.soak.ci import github_annotations, keep_artifacts, step_summary
@@ -289,11 +289,11 @@ def test_what_runs_say_goes_through_no_link(tmp_path: Path) -> None:
     words.symlink_to(secret)
     result = words.with_suffix(".json")
     result.symlink_to(secret)
-    assert loop._last_words(words) == "the run's process died without a word"
-    assert loop._result(result) == {}
+    assert here._words(words) == "the run's process died without a word"
+    assert here.result_in(result) == {}
     result.unlink()
     result.write_text("[" * 100_000)
-    assert loop._result(result) == {}
+    assert here.result_in(result) == {}
 
 
 MATRIX = [Cell("nemesis=kill", {"system": "etcd", "time_limit": 60}), Cell("nemesis=<b>", {})]

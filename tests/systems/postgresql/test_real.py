@@ -12,6 +12,7 @@ import pytest
 
 from harness.contract.client import Failed, Indeterminate
 from systems.drivers.sql.client import SqlClient
+from systems.postgresql.metrics import GAUGES, SQL, samples_in
 from tests.systems.postgresql.real_server import PATIENCE_S, RealServer
 
 pytestmark = pytest.mark.database
@@ -277,3 +278,10 @@ def test_a_standby_is_no_leader_and_says_so(server: RealServer) -> None:
         (standby.data / "standby.signal").touch()
         standby.start(hot_standby="on")
         standby.do(work, isolation="read-committed")
+
+
+def test_a_server_tells_its_figures(server: RealServer) -> None:
+    found = {each.name: each.value for each in samples_in(server.ask(SQL))}
+    assert found["client_sessions"] >= 1  # this one
+    assert found["wal_position"] > 0
+    assert set(found) == {gauge.name for gauge in GAUGES}

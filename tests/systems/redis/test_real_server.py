@@ -14,6 +14,8 @@ import pytest
 from harness.contract.client import Failed
 from systems.drivers.resp import Refusal
 from systems.redis.client import RedisClient
+from systems.redis.metrics import gauges, samples
+from systems.redis.places import PORT, SENTINEL_PORT
 
 from .server import PATIENCE_S, Server, serving
 
@@ -204,3 +206,49 @@ def test_a_scan_sees_rows_come_and_is_refused_where_one_came_meanwhile(tmp_path:
 
     with serving(tmp_path) as server:
         assert server.client(scans) == ({}, ["answer", "conflict"], {"a1": 7}, {})
+
+
+def test_what_only_reads_is_never_overtaken_in_one_call_and_refused_where_calls_disagree(
+    tmp_path: Path,
+) -> None:
+    async def reads(client: RedisClient) -> Any:
+        first = await client.begin(read_only=True)
+        found = await first.get_many(["k", "l"])
+        await asyncio.to_thread(server.client, change)
+        await first.commit()
+        second = await client.begin(read_only=True)
+        held = await second.get("k")
+        again = await second.get_many(["k", "l"])
+        rows = dict(await second.scan("k"))
+        await asyncio.to_thread(server.client, change)
+        with pytest.raises(Failed) as caught:
+            await second.get("m")
+        with pytest.raises(Failed, match="read alone"):
+            await (await client.begin(read_only=True)).put("k", 1)
+        return found, held, again, rows, caught.value.error
+
+    with serving(tmp_path) as server:
+        assert server.client(reads) == (
+            {"k": None, "l": None},
+            [1],
+            {"k": [1], "l": None},
+            {"k": [1]},
+            ["answer", "conflict"],
+        )
+
+
+def test_a_server_tells_its_figures(tmp_path: Path) -> None:
+    class Here:
+        name = "n1"
+
+        def reach(self, port: int, whom: str) -> str:
+            assert port in (PORT, SENTINEL_PORT)
+            return f"127.0.0.1:{server.port if port == PORT else 1}"
+
+    here: Any = Here()
+    with serving(tmp_path, "--appendonly", "yes") as server:
+        found = {each.name: each.value for each in samples(here, PATIENCE_S)}
+    expected = {gauge.name for gauge in gauges(appends=True, has_sentinels=False)}
+    assert set(found) == expected
+    assert found["blocked_clients"] == 0
+    assert found["connected_clients"] == 1

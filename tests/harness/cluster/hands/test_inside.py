@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.hands import attached, clocks, cuts, inside, links, meter, probes, signals
+from harness.cluster.hands import (
+    attached,
+    clocks,
+    cuts,
+    inside,
+    links,
+    meter,
+    probes,
+    signals,
+    usage,
+)
 from harness.cluster.hands.daemons import Daemons
 from harness.cluster.hands.inside import HANDS, Inside, Part, obey
 from harness.cluster.hands.refused import Refused
@@ -33,7 +43,7 @@ def node() -> Inside:
 def test_every_line_of_the_table_names_a_hand(op: str) -> None:
     file, _, name = HANDS[op].partition(".")
     files = {"attached": attached, "clocks": clocks, "cuts": cuts, "probes": probes}
-    files |= {"links": links, "meter": meter, "signals": signals}
+    files |= {"links": links, "meter": meter, "signals": signals, "usage": usage}
     hand = getattr(files[file], name)
     assert inspect.getdoc(hand).startswith("The hand: ")
     assert list(inspect.signature(hand).parameters) == ["inside", "request"]

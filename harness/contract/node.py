@@ -259,7 +259,7 @@ class Cluster(Protocol):
 class RunsAlready(Protocol):
     """A cluster that somebody else runs: nothing is installed, started or stopped.
 
-    Its logs come where it says so (:class:`MayHaveLogs`).
+    Its logs come where it says so (:class:`harness.contract.theirs.MayHaveLogs`).
     """
 
     def adopt(self) -> Mapping[str, str]:
@@ -267,24 +267,6 @@ class RunsAlready(Protocol):
 
         Before anything is written. ``down`` removes it all again.
         """
-        ...
-
-
-@runtime_checkable
-class MayHaveLogs(Protocol):
-    """What runs already, whose logs may be read (``LogsElsewhere``)."""
-
-    def has_logs(self) -> bool:
-        """Whether any log is read, once the nodes are adopted."""
-        ...
-
-
-@runtime_checkable
-class TellsTrouble(Protocol):
-    """A cluster that by itself keeps in force what a fault did, and may fail at that."""
-
-    def on_trouble(self, tell: Callable[[str, str], None]) -> None:
-        """From now on call ``tell(node, what)`` for each such failure, from any thread."""
         ...
 
 

@@ -24,6 +24,9 @@ from harness.wording import shown
 
 if TYPE_CHECKING:
     from harness.judge.activity import Activity
+    from harness.verdict.evidence import Sighted
+
+    Rule = Callable[[], Iterator["HealthFinding"]]
     from harness.verdict.verdict import Verdict
 
 LEAST_OK_OF_A_KIND = 10
@@ -32,8 +35,6 @@ LAG_STALL_MS = 1000.0
 SUSPENDED_MS = 500.0
 INTERRUPTED: Final = "interrupted"
 """The check that finds a run ended by its user."""
-FAIL_FAST: Final = "fail-fast"
-"""The check that finds a run whose operations ended at the first anomaly, as was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +56,6 @@ class HealthFinding:
         }
 
 
-Rule = Callable[[], "Iterator[HealthFinding]"]
-
-
 def examine(record: Record, requested_faults: Sequence[str]) -> list[HealthFinding]:
     """Every finding of the run, the gravest first."""
     from harness.judge.activity import activity_of
@@ -70,8 +68,8 @@ def examine(record: Record, requested_faults: Sequence[str]) -> list[HealthFindi
         lambda: _faults_that_never_bit(record, requested_faults),
         lambda: _faults_without_operations(record, requested_faults, did),
     )
-    if (record.run or {}).get("stopped_at"):  # of its own will, which is one finding instead
-        enough = (lambda: _stopped_at_anomaly(record),)
+    if seen := (record.run or {}).get("stopped_at"):  # on purpose: one finding instead
+        enough = (lambda: _stopped_at_anomaly(record, seen),)
     rules: Sequence[Rule] = (
         *enough,
         lambda: _unread_after_recovery(record, did),
@@ -82,8 +80,7 @@ def examine(record: Record, requested_faults: Sequence[str]) -> list[HealthFindi
         lambda: _machine_trouble(record),
         lambda: _of_others(record),
     )
-    found = [finding for rule in rules for finding in rule()]
-    return sorted(found, key=lambda finding: finding.level != "unknown")
+    return sorted((each for rule in rules for each in rule()), key=lambda f: f.level != "unknown")
 
 
 def missing_evidence(
@@ -410,17 +407,14 @@ def _unfinished_run(record: Record) -> Iterator[HealthFinding]:
         )
 
 
-def _stopped_at_anomaly(record: Record) -> Iterator[HealthFinding]:
+def _stopped_at_anomaly(record: Record, seen: Sighted) -> Iterator[HealthFinding]:
     """Of no matter where a checker says invalid; without that, the run was too short to say."""
-    seen = (record.run or {}).get("stopped_at")
-    if seen:
-        yield HealthFinding(
-            check=FAIL_FAST,
-            level="unknown",
-            message=f"the run was ended {_when(record)} by --fail-fast, at the anomaly"
-            f" {seen['kind']} of record {seen['index']}",
-            settle="run it again without --fail-fast",
-        )
+    yield HealthFinding(
+        check="fail-fast",
+        level="unknown",
+        message=f"--fail-fast ended the run {_when(record)}, at a {seen['kind']} (an anomaly)",
+        settle="run it again without --fail-fast",
+    )
 
 
 def _when(record: Record) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.confidential import without_secrets
 from harness.contract.fault import Stage
-from harness.contract.node import TellsTrouble
+from harness.contract.theirs import TellsTrouble
 from harness.errors import cannot_write
 from harness.evidence.metrics import NAME as METRICS
 from harness.evidence.metrics import MetricWatch

@@ -15,14 +15,14 @@ import contextlib
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.confidential import clear_logs
 from harness.contract.client import SystemClient
-from harness.contract.node import Cluster, LogsElsewhere, Losable, MayHaveLogs, RunsAlready
-from harness.contract.system import FinalState, Forms, Stage
+from harness.contract.node import Cluster, Losable, RunsAlready
+from harness.contract.system import Forms, Stage
+from harness.contract.theirs import MayHaveLogs
 from harness.errors import NotReady, PolygraphError, StoreError
 from harness.generator import Generator, clients, stagger, time_limit, until_told
 from harness.history.journal import Journal
@@ -30,6 +30,7 @@ from harness.history.operation import Header, Operation
 from harness.history.seal import seal
 from harness.judge.apart import judge_apart
 from harness.linux.stopping import how_stopped, name_of
+from harness.run.afterwards import collect_logs, keep_states
 from harness.run.beside import Beside
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
@@ -62,7 +63,6 @@ T = TypeVar("T")
 
 PROGRESS_INTERVAL_S = 1.0
 SETUP_PATIENCE_S = 30.0
-AGREEMENT_PATIENCE_S = 10.0
 
 
 class Interrupted(Exception):
@@ -277,7 +277,7 @@ class Life:
                 await self.beside.end_faults(self._stopped)
             await self._heal_and_read(stage, self.beside)
             await asyncio.to_thread(self.beside.close)
-            await asyncio.to_thread(self._collect)
+            await asyncio.to_thread(collect_logs, self.cluster, self.run_dir, self._warn)
         finally:
             progress.cancel()
             self._loop_watch.stop()
@@ -305,7 +305,7 @@ class Life:
                 await self._dispatch(self._final.generator(beside.ledger.entries))
             self.facts["final_keys"] = self._final.facts
             with self._phase("states"), contextlib.suppress(Interrupted):
-                await self._unless_stopped(asyncio.to_thread(self._read_states, stage))
+                await self._unless_stopped(asyncio.to_thread(keep_states, stage, self.run_dir))
             with self._phase("quiet"):
                 await asyncio.to_thread(beside.settle, self._stopped.is_set)
 
@@ -399,13 +399,6 @@ class Life:
             self.facts["lost_nodes"] = [sentence.partition(":")[0] for sentence in lost]
             self._warn(f"lost during the run: {'; '.join(lost)}")
 
-    def _collect(self) -> None:
-        """Fetch the logs that were written elsewhere: the judge reads them."""
-        if isinstance(self.cluster, LogsElsewhere):
-            for what in self.cluster.collect():
-                self._warn(what)
-        clear_logs(self.run_dir)
-
     async def _recover(self, stage: Stage) -> Recovery:
         """Wait until every node agrees and serves again; never raises."""
         timeout_s, begun = self.parts.scenario.recovery_timeout, time.monotonic()
@@ -428,13 +421,6 @@ class Life:
         seconds = time.monotonic() - begun
         self.events.note(f"recovery: {'ready' if ready else why} after {seconds:.1f} s")
         return {"ready": ready, "seconds": seconds, "why": why}
-
-    def _read_states(self, stage: Stage) -> None:
-        """What every node holds in the end, for the checker of their agreement."""
-        system = self.parts.system
-        if isinstance(system, FinalState):
-            found = system.final_states(stage, AGREEMENT_PATIENCE_S)
-            write_json(self.run_dir / "evidence" / "final_states.json", asdict(found))
 
     def _seal(self) -> None:
         """Close and compress the history; one that lost records stays plain, which says so."""

@@ -10,7 +10,7 @@ import pytest
 from harness.cluster.docker.attached.cluster import AttachedCluster
 from harness.cluster.docker.attached.members import Member
 from harness.cluster.docker.attached.seat import Over
-from harness.contract.node import TellsTrouble
+from harness.contract.theirs import TellsTrouble
 from harness.errors import NodeError
 
 

@@ -412,7 +412,7 @@ def _stopped_at_anomaly(record: Record, seen: Sighted) -> Iterator[HealthFinding
     yield HealthFinding(
         check="fail-fast",
         level="unknown",
-        message=f"--fail-fast ended the run {_when(record)}, at a {seen['kind']} (an anomaly)",
+        message=f"--fail-fast ended the run {_when(record)}, at the anomaly {seen['kind']}",
         settle="run it again without --fail-fast",
     )
 

@@ -21,6 +21,7 @@ from harness.history.ledger import EVENTS, LedgerEntry
 from harness.history.operation import TYPES, Header, Operation
 from harness.verdict.evidence import End, Progress, RunFacts, States
 from harness.verdict.metrics import MetricLine
+from harness.verdict.spans import Span
 from harness.verdict.verdict_file import VerdictFile
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "docs" / "schema"
@@ -30,6 +31,7 @@ KINDS: Final[Mapping[str, type]] = {
     "ledger": LedgerEntry,
     "milestone": Milestone,
     "metric": MetricLine,
+    "span": Span,
     "run": RunFacts,
     "final_states": States,
     "progress": Progress,

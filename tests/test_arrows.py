@@ -63,6 +63,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "harness.conformance": CONTRACT | {"harness.cluster", "harness.run"},
     "harness.report": BASE | {"harness.history", "harness.verdict"},
     "harness.soak": BASE | {"harness.report"},
+    "harness.explore": BASE | {"harness.history", "harness.run", "harness.soak"},
     "harness.record": BASE | {"harness.history", "harness.scenarios", "harness.soak"},
     "harness.serve": BASE | {"harness.report", "harness.soak"},
     "harness.scenarios": frozenset(),

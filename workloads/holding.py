@@ -7,6 +7,7 @@ stand beside an invocation's value; what carries the operation out waits before 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -15,7 +16,7 @@ from harness.contract.workload import WorkloadOptions
 from harness.generator import Random
 from harness.history.operation import Operation
 from workloads.kit import seconds, share
-from workloads.micro_operations import PAUSES
+from workloads.micro_operations import PAUSES, pauses_of
 
 HELD_SHARE = share("held_share", 0.02, "share of transactions that are held open between steps")
 HELD_S = seconds(
@@ -47,3 +48,10 @@ class Holding:
         scale = self.longest_s * random.random() / (sum(parts) or 1.0)
         pauses = [0.0, *(round(part * scale, 3) for part in parts)]
         return replace(operation, extra={**(operation.extra or {}), PAUSES: pauses})
+
+
+async def pause_before(step: int, operation: Operation) -> None:
+    """Wait as long as ``operation`` is to be held before that step, if it is."""
+    pauses = pauses_of(operation)
+    if step < len(pauses) and pauses[step] > 0:
+        await asyncio.sleep(pauses[step])

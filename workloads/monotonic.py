@@ -4,7 +4,8 @@
 into the row that its value names; ``read`` looks at all rows. Two adds that do not see each other
 make the same value twice, in one row (a lost update) or in two (write skew); an add or read that
 does not see an earlier one goes back in time. After CockroachDB's monotonic test. Values are
-``[partition, null]`` (in the completion the value added) and a map from partition to value.
+``[partition, null]`` (in the completion the value added) and a map from partition to value. A share
+of the adds is held open between what is read and what is written (:mod:`workloads.holding`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Context, Generator, function, invoke
 from harness.history.operation import OK, Operation
+from workloads.holding import OPTIONS as HOLDING
+from workloads.holding import Holding, pause_before
 from workloads.kit import completed, on_every_node, whole
 
 ADD: Final = "add"
@@ -32,10 +35,11 @@ class Monotonic:
     checkers = ("monotonic",)
     model = "monotonic"
     independent = False
-    options: ClassVar[tuple[SystemOption, ...]] = (PARTITIONS,)
+    options: ClassVar[tuple[SystemOption, ...]] = (PARTITIONS, *HOLDING)
 
     def __init__(self, options: WorkloadOptions) -> None:
         self._partitions = PARTITIONS.of(options, self.name)
+        self._holding = Holding.of(options, self.name)
         self._nodes = options.nodes
 
     async def setup(self, client: Transactions) -> None:
@@ -47,7 +51,8 @@ class Monotonic:
 
     def _next(self, context: Context) -> Operation:
         if context.random.below(2):
-            return invoke(ADD, [context.random.below(self._partitions), None])
+            asked = invoke(ADD, [context.random.below(self._partitions), None])
+            return self._holding.some(asked, 2, context.random)
         return invoke(READ)
 
     def final_generator(self) -> Generator:
@@ -65,6 +70,7 @@ class Monotonic:
             return completed(operation, OK, found)
         row = operation.value[0]
         value = 1 + max((old for old in found.values() if old is not None), default=0)
+        await pause_before(1, operation)
         await transaction.put(names[str(row)], value)
         await transaction.commit()
         return completed(operation, OK, [row, value])

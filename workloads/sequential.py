@@ -2,7 +2,8 @@
 
 Transactions add one to a counter (read it, write it) and tell the new value, or read one. After
 the Dgraph test's "sequential", with its 8 keys. Values are ``[key, null]``, and in the
-completion ``[key, value]``.
+completion ``[key, value]``. A share of the additions is held open between the read and the write
+(:mod:`workloads.holding`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from harness.contract.option import SystemOption
 from harness.contract.workload import WorkloadOptions
 from harness.generator import Context, Generator, function, invoke
 from harness.history.operation import OK, Operation
+from workloads.holding import OPTIONS as HOLDING
+from workloads.holding import Holding, pause_before
 from workloads.kit import completed, on_every_node, whole
 
 INC: Final = "inc"
@@ -30,10 +33,11 @@ class Sequential:
     checkers = ("sequential",)
     model = "sequential"
     independent = False
-    options: ClassVar[tuple[SystemOption, ...]] = (COUNTERS,)
+    options: ClassVar[tuple[SystemOption, ...]] = (COUNTERS, *HOLDING)
 
     def __init__(self, options: WorkloadOptions) -> None:
         self._counters = COUNTERS.of(options, self.name)
+        self._holding = Holding.of(options, self.name)
         self._nodes = options.nodes
 
     async def setup(self, client: Transactions) -> None:
@@ -45,7 +49,8 @@ class Sequential:
 
     def _next(self, context: Context) -> Operation:
         f = INC if context.random.below(2) else READ
-        return invoke(f, [context.random.below(self._counters), None])
+        asked = invoke(f, [context.random.below(self._counters), None])
+        return asked if f == READ else self._holding.some(asked, 2, context.random)
 
     def final_generator(self) -> Generator:
         """Every counter, read on every node."""
@@ -60,6 +65,7 @@ class Sequential:
         value = await transaction.get(name)
         if operation.f == INC:
             value = (value or 0) + 1
+            await pause_before(1, operation)
             await transaction.put(name, value)
         await transaction.commit()
         return completed(operation, OK, [key, value])

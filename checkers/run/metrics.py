@@ -81,7 +81,7 @@ class Metrics:
             series = [each for each in sampled if each.name == gauge["name"]]
             _judge(gauge, series, run, found)
             floor = _floor(series, run)
-            if floor is not None and not gauge.get("grows"):
+            if floor is not None and not (gauge.get("grows") or gauge.get("never_falls")):
                 floors[gauge["name"]] = floor
         stats = {
             "series": len(sampled),

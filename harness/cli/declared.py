@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.flags import Flag, run_flag
-from harness.cli.options import names
+from harness.cli.options import MIXES, names
 from harness.cli.parts import WITH, options_with, parts
 from harness.errors import UsageError, unknown_name
 from harness.option import ENVIRONMENT_PREFIX, with_files
@@ -74,10 +74,16 @@ def choose(params: Sequence[click.Parameter], args: Sequence[str]) -> Chosen:
     return Chosen(
         system=registry.name_of("systems", system),
         workload=str(table.get("workload", default("workload"))),
-        nemeses=names(table.get("nemesis", "")) or _scheduled(table.get("schedule")),
+        nemeses=_with_mixes(names(table.get("nemesis", "")), registry.found("nemeses"))
+        or _scheduled(table.get("schedule")),
         provider=str(table.get("provider") or _implied(args)),
         registry=registry,
     )
+
+
+def _with_mixes(words: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
+    """The faults whose flags there are: of a mix those of all, for any may be in it."""
+    return tuple(known) if any(word in MIXES for word in words) else tuple(words)
 
 
 def _implied(unread: Sequence[str]) -> str:
@@ -104,7 +110,7 @@ def known_flags(params: Sequence[click.Parameter], args: Sequence[str]) -> list[
     chosen = {
         "systems": [other_words.get(name, name) for name in systems[:1]],
         "workloads": [str(table.get("workload", default("workload")))],
-        "nemeses": list(names(table.get("nemesis", ""))),
+        "nemeses": list(_with_mixes(names(table.get("nemesis", "")), parts()["nemeses"])),
         "providers": [str(table.get("provider") or _implied(args))],
     }
     if any(name not in parts()[kind] for kind, found in chosen.items() for name in found):
@@ -130,7 +136,10 @@ def scenario_table(name: str | Path | None) -> dict[str, Any]:
             known = list(found)
             raise UsageError(unknown_name("scenario file or shipped scenario", path.name, known))
         table = tomllib.loads(found[path.name].read_text("utf-8"))
+        path = Path(str(found[path.name]))
     table.pop("finding", None)  # what is expected of it is for ``polygraph record`` alone
+    if isinstance(table.get("schedule"), list):  # it stands in the file itself
+        table["schedule"] = str(path.resolve())
     return table
 
 

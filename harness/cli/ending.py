@@ -84,3 +84,5 @@ def tally_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {f}: " + ", ".join(f"{n} {type_}" for type_, n in counts.items())
     for fault, counts in verdict.get("faults", {}).items():
         yield f"  {fault}: " + ", ".join(f"{n} {event}" for event, n in told_counts(counts).items())
+    if milestones := verdict.get("milestones"):
+        yield "  milestones: " + ", ".join(f"{name} {n}" for name, n in milestones.items())

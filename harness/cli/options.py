@@ -18,6 +18,9 @@ _SESSIONS = ("plume", "awdit", "cobra", "dbcop", "dbcop-json", "veristrong")
 READABLE = (*FORMATS, "jepsen-log", *_SESSIONS, "etcd-operations", "chaos")
 """Names of the notations that can be read, as in ``harness.history.formats.READERS``."""
 
+MIXES = ("all", "random")
+"""Words of ``--nemesis`` for several faults, as in ``harness.run.mixes`` (not imported here)."""
+
 WRITTEN = (*FORMATS, "jepsen-log", *_SESSIONS, "chaos")
 """Names of those that can be written, as in ``harness.history.formats.conversion.WRITTEN``."""
 

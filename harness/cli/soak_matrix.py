@@ -33,7 +33,7 @@ class Made:
 
     def add(self, name: str, scenario: Scenario) -> None:
         """Take in one cell."""
-        table = dataclasses.replace(scenario, seed=0).flat()
+        table = dataclasses.replace(scenario, seed=0).asked()
         del table["seed"]
         self.cells.append(Cell(name, table))
         self.secrets.update(scenario.secret_values)

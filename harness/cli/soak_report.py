@@ -187,6 +187,7 @@ class Reporter:
     def end(self, summary: Mapping[str, Any]) -> None:
         """The last words."""
         from harness.soak.page import headline, needed
+        from harness.soak.summary import never_reached
 
         if self.flags["as_json"]:
             say(json.dumps(summary))
@@ -197,6 +198,8 @@ class Reporter:
                 say(line)
             for cell in summary["cells"]:
                 say(f"  {cell['name']}: {cell['sentence']}")
+        for line in never_reached(summary):
+            self._say(line)
         for group in summary["groups"]:
             self._say(f"repeat  {group['reproduce']}")
         self._tell_github(summary)

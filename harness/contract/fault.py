@@ -125,6 +125,17 @@ class HasNeeds(Protocol):
 
 
 @runtime_checkable
+class Damages(Protocol):
+    """A fault that destroys what a system was given to keep (bits flipped, an old snapshot).
+
+    No system promises to survive that, so it is done where it is named, and is in no mix
+    (``--nemesis all``); what follows of it is judged as what it is.
+    """
+
+    damages: bool
+
+
+@runtime_checkable
 class NeedsProcesses(Protocol):
     """A fault that hits a system's processes, and so makes no sense where it starts none."""
 

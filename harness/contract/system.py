@@ -386,6 +386,15 @@ class LogPatterns(Protocol):
 
 
 @runtime_checkable
+class Survives(Protocol):
+    """A system that does not survive every fault: such a one is in no mix (``--nemesis all``)."""
+
+    def not_survived(self) -> Mapping[str, str]:
+        """Faults after which it promises nothing, by the word for ``--nemesis``, each with why."""
+        ...
+
+
+@runtime_checkable
 class FaultDurations(Protocol):
     """A system that needs some faults to last longer than half an interval."""
 

@@ -43,3 +43,12 @@ class Traces(Protocol):
         Known before set-up: ``--traces`` is refused where one of them cannot be listened for.
         """
         ...
+
+
+@runtime_checkable
+class ReachesController(Protocol):
+    """A cluster whose nodes' processes can connect to this process, by its clock's machine."""
+
+    def controller_host(self) -> str:
+        """The address at which they do, and at which this process can listen. Once it is up."""
+        ...

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -65,6 +66,7 @@ class MilestoneWatch:
     warn: Callable[[str], None]
     is_awaited: bool = False
     count: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
     _patterns: dict[str, re.Pattern[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _over: threading.Event = field(default_factory=threading.Event)
@@ -101,9 +103,15 @@ class MilestoneWatch:
 
     def note(self, milestone: Milestone) -> None:
         """One was observed: tell it, then write it down."""
+        with self._lock:
+            self.counts[milestone.name] += 1
         self.tell(milestone)
         told = msgspec.structs.replace(milestone, detail=cleared(milestone.detail))
         self._write(msgspec.json.encode(told) + b"\n")
+
+    def reached(self) -> dict[str, int]:
+        """How often each milestone came that the system declares, also those that never did."""
+        return {name: self.counts[name] for name in names_of(self.system)}
 
     # -- logs ----------------------------------------------------------------------------------
 

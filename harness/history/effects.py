@@ -9,7 +9,8 @@ everybody who must excuse something asks for them. ``effects`` in a ledger's det
      "stops": [{"node": "n1", "process": {...}}],
      "cuts": {"n1": ["n2", "n3"]},           links, by who does not hear whom
      "shifts-clock": ["n1"],
-     "slows": {"n1": ["n2"]}}                links that are slow or lossy, as those that are cut
+     "slows": {"n1": ["n2"]},                links that are slow or lossy, as those that are cut
+     "fails-disk": ["n1"]}                   nodes whose disks fail calls
 
 ``null`` stands for a fault that declares none, which may have done anything to its targets; a
 ledger of an earlier version has no such key. What cannot be read excuses nothing.
@@ -17,6 +18,7 @@ ledger of an earlier version has no such key. What cannot be read excuses nothin
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
@@ -30,8 +32,12 @@ STOPS: Final = "stops"
 CUTS: Final = "cuts"
 SHIFTS_CLOCK: Final = "shifts-clock"
 SLOWS: Final = "slows"
-WORDS: Final = (ENDS, STOPS, CUTS, SHIFTS_CLOCK, SLOWS)
+FAILS_DISK: Final = "fails-disk"
+WORDS: Final = (ENDS, STOPS, CUTS, SHIFTS_CLOCK, SLOWS, FAILS_DISK)
 """What systems name when they say which lines of their logs are expected after what."""
+
+_SLIPS: Final = frozenset({-signal.SIGSEGV, -signal.SIGILL, -signal.SIGFPE, -signal.SIGKILL})
+"""Ends that no failing disk explains; SIGBUS is what reading a mapped page then gives."""
 
 _PARTS: Final = {part.name: part.type for part in fields(ProcessIdentity)}
 
@@ -54,6 +60,7 @@ class Effects:
     cuts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     shifts_clock: tuple[str, ...] = ()
     slows: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    fails_disk: tuple[str, ...] = ()
 
     @property
     def words(self) -> frozenset[str]:
@@ -64,11 +71,17 @@ class Effects:
             any(self.cuts.values()),
             self.shifts_clock,
             any(self.slows.values()),
+            self.fails_disk,
         )
         return frozenset(word for word, some in zip(WORDS, has, strict=True) if some)
 
     def explains_end(self, node: str, process: ProcessIdentity, status: int | None) -> bool:
-        """Whether exactly this process was to end exactly so."""
+        """Whether exactly this process was to end exactly so.
+
+        One whose disk fails may end itself, but not by a slip of memory: that is a bug of its own.
+        """
+        if node in self.fails_disk and status is not None and status not in _SLIPS:
+            return True
         return any(
             end.node == node and end.process == process and status in end.statuses
             for end in self.ends
@@ -85,6 +98,7 @@ class Effects:
             CUTS: {node: list(sources) for node, sources in self.cuts.items()},
             SHIFTS_CLOCK: list(self.shifts_clock),
             SLOWS: {node: list(sources) for node, sources in self.slows.items()},
+            FAILS_DISK: list(self.fails_disk),
         }
 
 
@@ -102,6 +116,7 @@ def effects_of(detail: Mapping[str, Any]) -> Effects | None:
         cuts=_links(told.get(CUTS)),
         shifts_clock=_names(told.get(SHIFTS_CLOCK)),
         slows=_links(told.get(SLOWS)),
+        fails_disk=_names(told.get(FAILS_DISK)),
     )
 
 

@@ -82,7 +82,7 @@ def compose(
     bare += [] if operations else ["the history has no client operation"]
     parts += [Part(UNKNOWN, reason) for reason in bare]
     valid = worst(part.valid for part in parts)
-    return {
+    answer: VerdictFile = {
         "valid": valid,
         "why": _why(valid, parts, _claim_in_words(claims, of, by))
         + _so_far(valid, answers, health_findings, operations),
@@ -104,6 +104,9 @@ def compose(
         "notices": list(record.history.notices),
         "partial": record.history.partial,
     }
+    if reached := run.get("milestones"):
+        answer["milestones"] = dict(reached)
+    return answer
 
 
 def _without_what_follows(

@@ -193,5 +193,6 @@ SHAPES: Final[Mapping[str, Shape]] = {
         )
     ),
     "machine_trouble": _list(_text),
+    "milestones": _table(_whole),
 }
 """Every fact that a verdict may be made from, and whether a value can be one."""

@@ -64,6 +64,7 @@ _CHECKERS: Final = {
 _NEMESES: Final = {
     "actions.admin": "admin",
     "clock.skew": "clock",
+    "disk.failing": "disk",
     "disk.power": "power",
     "network.packet": "packet",
     "network.partition": "partition",

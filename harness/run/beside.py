@@ -126,6 +126,10 @@ class Beside:
         self._metrics.stop()
         self._write_schedule(self._lines.happened())
 
+    def milestones(self) -> dict[str, int]:
+        """How often each declared milestone was reached by now."""
+        return self._milestones.reached()
+
     def _reached(self, milestone: Milestone) -> None:
         self._lines.reached(milestone.name, milestone.node, milestone.time)
         detail = {key: value for key, value in milestone.detail.items() if key != "line"}

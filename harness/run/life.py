@@ -52,6 +52,7 @@ from harness.run.start_up import (
     within,
 )
 from harness.run.targets import targets_of
+from harness.run.tracing import Tracing
 from harness.run.waits import unless_ended
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import stall_limit_s
@@ -106,6 +107,7 @@ class Life:
         if self.interrupted:
             self._stopped.set()
         self.facts = first_facts(self.parts, self.cluster, self.run_dir.name)
+        self._tracing = Tracing(self.run_dir, self._warn)
         stage = Stage(self.cluster, self.parts.system, self.parts.roles)
         try:
             await self._bring_up(stage)
@@ -177,6 +179,8 @@ class Life:
         with self._phase("cluster"):
             await self._unless_stopped(asyncio.to_thread(self.cluster.up))
         with self._phase("start"):
+            if self.parts.scenario.traces:
+                await asyncio.to_thread(self._tracing.open, stage)
             if isinstance(self.cluster, RunsAlready):
                 adopted = await self._unless_stopped(asyncio.to_thread(self.cluster.adopt))
                 self.facts["versions"] = {**self.facts["versions"], **adopted}
@@ -244,6 +248,7 @@ class Life:
             self.run_dir / "history.jsonl", header, sync=scenario.journal == "sync"
         )
         self.events.have_clock(self.now)
+        self._tracing.begin(self.now)
         for span in self.facts["phases"].values():
             span[:] = [time_ns - before for time_ns in span]
         self.facts["start_wall_ns"] = header.start_wall_ns
@@ -308,6 +313,7 @@ class Life:
                 await self._unless_stopped(asyncio.to_thread(keep_states, stage, self.run_dir))
             with self._phase("quiet"):
                 await asyncio.to_thread(beside.settle, self._stopped.is_set)
+                await asyncio.to_thread(self._tracing.close)
 
     async def _dispatch(self, generator: Generator) -> None:
         assert self.dispatcher is not None
@@ -448,6 +454,7 @@ class Life:
             "machine_trouble": [*self.machine.trouble(), *self._signals()],
             "interrupted": self.interrupted,
             "unhealed": list(self.unhealed),
+            "milestones": {} if self.beside is None else self.beside.milestones(),
             "partial": False,
         }
         self.facts.update(last)

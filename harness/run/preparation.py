@@ -26,8 +26,9 @@ from harness.evidence.milestones import names_of
 from harness.judge.claims import Claim
 from harness.plugins import Registry
 from harness.run.claims import claim_of, other_claim_of
-from harness.run.schedule import Schedule, schedule
+from harness.run.schedule import Schedule, after_milestones, schedule
 from harness.run.schedule_file import complete, read_lines
+from harness.run.tracing import refuse_traces
 from harness.store.scenario import Scenario
 from harness.wording import shown
 
@@ -78,6 +79,8 @@ def prepare(scenario: Scenario, registry: Registry) -> Parts:
     _refuse_older_form(system)
     _refuse_incomplete(system)
     roles = _roles_of(system, scenario)
+    if scenario.traces:
+        refuse_traces(system)
     faults = [registry.get("nemeses", name)(scenario.all_options) for name in scenario.nemesis]
     for fault in faults:
         if isinstance(fault, AimsAtRoles):
@@ -167,6 +170,8 @@ def _refuse_older_form(system: System) -> None:
 def _schedule(
     scenario: Scenario, system: System, faults: Sequence[Fault | Action]
 ) -> Schedule | None:
+    if scenario.nemesis_after and (scenario.schedule is not None or not faults):
+        raise UsageError("--nemesis-after is of faults that --nemesis names, without a schedule")
     if not faults:
         return None
     longest = scenario.nemesis_duration
@@ -195,4 +200,5 @@ def _schedule(
         duration_s=scenario.nemesis_duration,
         time_limit_s=scenario.time_limit,
         least_duration_s=least if longest is None else {},
+        after=after_milestones(scenario.nemesis_after, scenario.nemesis, names_of(system)),
     )

@@ -12,16 +12,17 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from harness.cluster import providers
-from harness.cluster.provider import MOST_NODES, BringsNodes
+from harness.cluster.provider import MOST_NODES, BringsNodes, Request
 from harness.confidential import Secret, keep_secret, refuse_missing, secret_values
 from harness.contract.option import Option
 from harness.errors import UsageError, unknown_name
 from harness.option import with_files
 from harness.plugins import Registry
-from harness.run.schedule import parse_nemesis
+from harness.run.mixes import INTENSITIES, WORDS, default_of, expanded, is_mix, paced
+from harness.run.schedule import LEAST_BITE_S, parse_nemesis
 from harness.run.schedule_file import read_lines
 from harness.store.scenario import CORE, Scenario, core_value, threads
 
@@ -66,7 +67,11 @@ def resolve(
     table["system"] = registry.name_of("systems", str(table["system"]))
     core = {name: core_value(name, table[name]) for name in CORE if table.get(name) is not None}
     core.setdefault("seed", secrets.randbelow(2**32))
-    core["nemesis"] = tuple(parse_nemesis(",".join(core.get("nemesis", ())), registry))
+    words = tuple(parse_nemesis(",".join(core.get("nemesis", ())), registry, WORDS))
+    mix = words if is_mix(words) else ()
+    core["nemesis"] = tuple(registry.usable("nemeses")) if mix else words
+    if mix and core.get("schedule") is not None:
+        raise UsageError(f"--nemesis {','.join(mix)} beside a schedule, which says which faults")
     if core.get("schedule") is not None:
         core["nemesis"] = _scheduled(core["schedule"], core["nemesis"], registry)
     core["plugin"] = tuple(str(Path(path).resolve()) for path in core.get("plugin", ()))
@@ -81,8 +86,9 @@ def resolve(
     if unknown:
         known = sorted([*CORE, *settable])
         raise UsageError(unknown_name("option", unknown[0], known))
+    intensity = scenario.intensity or "default"
     options = {
-        name: _kept(option, option.value(table.get(name, option.default)), declared)
+        name: _kept(option, option.value(table.get(name, default_of(option, intensity))), declared)
         for name, option in settable.items()
     }
     defaults = {name: option.default for name, option in settable.items()}
@@ -95,8 +101,48 @@ def resolve(
         option_defaults=defaults,
         secrets=tuple(sorted(found)),
         secret_values=found,
+        mix=mix,
     )
-    return check_limits(scenario)
+    scenario = _mixed(scenario, registry) if mix else scenario
+    return check_limits(_paced(scenario, table))
+
+
+def _mixed(scenario: Scenario, registry: Registry) -> Scenario:
+    """With the faults that its mix means, and the options of these alone."""
+    wanted = INTENSITIES[scenario.intensity or "default"]
+    system = registry.get("systems", scenario.system)(scenario.all_options)
+    request = Request(
+        provider=scenario.provider,
+        nodes=scenario.node_names,
+        system=system,
+        options=scenario.all_options,
+    )
+    most = int((scenario.time_limit - LEAST_BITE_S) // wanted.interval_s)
+    names = expanded(scenario.mix, registry, system, request, scenario.seed, most)
+    declared = declared_options(
+        registry, scenario.system, scenario.workload, names, scenario.provider
+    )
+    known = {option.name for option in with_files(list(declared.values()))}
+    options = {name: value for name, value in scenario.options.items() if name in known}
+    return replace(scenario, nemesis=names, options=options, mix_options=scenario.options)
+
+
+def _paced(scenario: Scenario, table: Mapping[str, Any]) -> Scenario:
+    """With the interval and the duration of its intensity, where it says none itself."""
+    given = {name: getattr(scenario, name) for name in _PACE if table.get(name) is not None}
+    if not scenario.mix and scenario.intensity is None:
+        return scenario
+    interval_s, duration_s = paced(
+        given,
+        scenario.intensity or "default",
+        len(scenario.nemesis),
+        scenario.time_limit,
+        fits=bool(scenario.mix),
+    )
+    return replace(scenario, nemesis_interval=interval_s, nemesis_duration=duration_s)
+
+
+_PACE: Final = ("nemesis_interval", "nemesis_duration")
 
 
 def _scheduled(path: Any, given: Sequence[str], registry: Registry) -> tuple[str, ...]:

@@ -29,12 +29,13 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from harness.contract.action import Action
-from harness.errors import UsageError
+from harness.errors import UsageError, unknown_name
 from harness.generator.context import Context
 from harness.generator.core import PENDING, Combinator, Generator, Step
 from harness.generator.leaves import deferred
 from harness.history.operation import INFO, NEMESIS, Operation
 from harness.plugins import Registry
+from harness.quantities import TIMES, seconds
 from harness.wording import shown
 from harness.wording import shown as in_words
 
@@ -165,15 +166,19 @@ def schedule(
     time_limit_s: float,
     *,
     least_duration_s: Mapping[str, float] = MappingProxyType({}),
+    after: Mapping[str, AfterMilestone] = MappingProxyType({}),
 ) -> Schedule:
     """Plan all faults of a run.
 
     ``duration_s`` ``None`` is half of ``interval_s``. ``least_duration_s`` lengthens it for
     faults that a system wants to last longer (``FaultDurations``). Where a fault lasts longer
     than the interval, different faults overlap; the same fault never overlaps itself (it waits
-    for the next free slot). ``UsageError`` if the time limit cannot hold the first round.
+    for the next free slot). What is ``after`` a milestone has no slots: it begins each time that
+    one comes, as often as there is an interval. ``UsageError`` if the time limit cannot hold the
+    first round.
     """
-    refuse_impossible(len(faults), interval_s, duration_s, time_limit_s)
+    bound = [fault for fault in faults if fault.name in after]
+    refuse_impossible(len(faults) - len(bound), interval_s, duration_s, time_limit_s)
     if not faults:
         return Schedule(seed=seed, occurrences=())
     rng = Random(f"polygraph schedule {seed}")
@@ -184,7 +189,8 @@ def schedule(
     }
     placed = []
     counts: Counter[str] = Counter()
-    slots = _slots(faults, rng, lasts_s, interval_s, time_limit_s - LEAST_BITE_S)
+    timed = [fault for fault in faults if fault.name not in after]
+    slots = _slots(timed, rng, lasts_s, interval_s, time_limit_s - LEAST_BITE_S)
     for number, (fault, start_s) in enumerate(slots):
         own = Random(f"polygraph schedule {seed} {number} {fault.name}")
         counts[fault.name] += 1
@@ -199,7 +205,51 @@ def schedule(
                 plan=fault.plan(nodes, own),
             )
         )
+    times = max(1, int((time_limit_s - LEAST_BITE_S) // interval_s))
+    for fault in bound:
+        for nth in range(1, times + 1):
+            own = Random(f"polygraph schedule {seed} after {nth} {fault.name}")
+            placed.append(
+                Occurrence(
+                    name=f"{fault.name}-{nth}",
+                    fault=fault.name,
+                    begin=msgspec.structs.replace(after[fault.name], nth=nth),
+                    lasts_ns=None if is_action(fault) else _ns(lasts_s[fault.name]),
+                    plan=fault.plan(nodes, own),
+                )
+            )
     return Schedule(seed=seed, occurrences=tuple(placed))
+
+
+def after_milestones(
+    words: Sequence[str], faults: Sequence[str], milestones: Sequence[str]
+) -> dict[str, AfterMilestone]:
+    """What ``--nemesis-after`` says: ``kill=leader-change+50ms`` is a fault and its moment.
+
+    ``UsageError`` for a fault that is not among ``faults``, a milestone that the system does not
+    declare, and what is not of that form.
+    """
+    found: dict[str, AfterMilestone] = {}
+    for word in words:
+        fault, sign, moment = word.partition("=")
+        milestone, _, delay = moment.partition("+")
+        if not sign or not milestone:
+            raise UsageError(
+                f"--nemesis-after {word} is not FAULT=MILESTONE+TIME", "kill=leader-change+50ms"
+            )
+        if fault not in faults:
+            raise UsageError(f"--nemesis-after {word}: --nemesis has no {shown(fault)}")
+        if milestone not in milestones:
+            if not milestones:
+                raise UsageError(f"--nemesis-after {word}: the system declares no milestones")
+            known = unknown_name("milestone", milestone, milestones)
+            raise UsageError(f"--nemesis-after {word}: {known}")
+        try:
+            delay_s = seconds(delay) if delay else 0.0
+        except ValueError as error:
+            raise UsageError(f"--nemesis-after {word}: {shown(delay)} is no time", TIMES) from error
+        found[fault] = AfterMilestone(milestone=milestone, delay_ns=_ns(delay_s))
+    return found
 
 
 def is_action(what: object) -> bool:
@@ -290,8 +340,10 @@ def _at(operation: Operation, time_ns: int) -> Operation:
     return msgspec.structs.replace(operation, time=time_ns)
 
 
-def parse_nemesis(text: str, registry: Registry) -> list[str]:
+def parse_nemesis(text: str, registry: Registry, mixes: Sequence[str] = ()) -> list[str]:
     """The fault names of ``--nemesis``, e.g. ``partition,kill``; ``none`` or empty is none.
+
+    One of ``mixes`` is a name, too, and beside it ``-kill`` is one that is not wanted.
 
     ``UsageError`` for a name given twice, for one that does not exist (with the nearest), and
     for ``none`` beside others.
@@ -304,6 +356,8 @@ def parse_nemesis(text: str, registry: Registry) -> list[str]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f"--nemesis {text}: {', '.join(twice)} given more than once")
+    has_mix = any(name in mixes for name in names)
     for name in names:
-        registry.get("nemeses", name)
+        if name not in mixes:
+            registry.get("nemeses", name.removeprefix("-") if has_mix else name)
     return names

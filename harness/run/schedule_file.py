@@ -9,6 +9,7 @@ with ``#`` are for people::
     {"fault": "partition", "after": {"fault": "kill-1", "event": "end"}, "lasts_s": 2}
 
 What is not said is completed: a name (``kill-2``), the usual duration, a plan drawn from the seed.
+A file that ends in ``.toml`` has the same as tables ``[[schedule]]``, and may be a scenario's.
 An occurrence may only come after one of an earlier line, so there is no circle. ``happened``, which
 a run adds at its end, is passed over. Seconds are written so that the nanoseconds come back
 exactly.
@@ -40,10 +41,12 @@ from harness.run.schedule import (
     Schedule,
     is_action,
 )
+from harness.store.untrusted import parsed_toml
 from harness.wording import named, reason, shown
 
 NAME: Final = "schedule.jsonl"
 VERSION: Final = 1
+TOML: Final = ".toml"
 MOST_BYTES: Final = 64 << 20
 MOST_S: Final = 1e6
 """Eleven days; so far seconds as floating point give every nanosecond back."""
@@ -127,7 +130,66 @@ def read_lines(path: Path) -> Written:
         raise UsageError(f"the schedule {path} is no text (UTF-8)") from error
     if len(data) > MOST_BYTES:
         raise UsageError(f"the schedule {path} is larger than {MOST_BYTES >> 20} MiB")
-    return lines_of(text, str(path))
+    return tables_of(text, str(path)) if path.suffix == TOML else lines_of(text, str(path))
+
+
+def tables_of(text: str, name: str) -> Written:
+    """The tables ``[[schedule]]`` of a TOML text, and its ``seed``; other keys are a scenario's."""
+    try:
+        whole = parsed_toml(text)
+    except ValueError as error:
+        raise UsageError(f"the schedule {name} is not TOML: {error}") from error
+    tables = whole.get("schedule", [])
+    if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+        raise UsageError(f"{name}: schedule: must be tables, [[schedule]]")
+    counts: Counter[str] = Counter()
+    lines: list[Line] = []
+    for number, table in enumerate(tables, 1):
+        place = f"{name}: [[schedule]] {number}"
+        known = {"plan": _from_text(table.get("plan"), place)} if "plan" in table else {}
+        lines.append(_line({**table, **known}, place, counts, [line.name for line in lines]))
+    seed = whole.get("seed")
+    if seed is not None and type(seed) is not int:
+        raise UsageError(f"{name}: seed: must be a whole number")
+    return Written(seed, lines)
+
+
+def toml_of(schedule: Schedule) -> str:
+    """The schedule as tables ``[[schedule]]``, to stand at the end of a scenario's file.
+
+    A plan that TOML cannot say (it has no null) stands there as a text of JSON.
+    """
+    return "\n".join(
+        "\n".join(["[[schedule]]", *(f"{key} = {_toml(value)}" for key, value in line.items())])
+        for line in map(line_of, schedule.occurrences)
+    )
+
+
+def _toml(value: Any) -> str:
+    try:
+        return _toml_value(value)
+    except ValueError:
+        return _quoted(json.dumps(value))
+
+
+def _toml_value(value: Any) -> str:
+    """``ValueError`` where TOML has no such value."""
+    if isinstance(value, Mapping):
+        pairs = [f"{_quoted(key)} = {_toml_value(each)}" for key, each in value.items()]
+        return "{ " + ", ".join(pairs) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    if value is None:
+        raise ValueError(value)
+    return _quoted(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _from_text(plan: Any, place: str) -> Any:
+    return _decoded(plan, f"{place}: plan") if isinstance(plan, str) else plan
 
 
 def lines_of(text: str, name: str) -> Written:

@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit; times are seconds; ``at_most`` is the failure rate that one wants to rule out, and
     ``until_known`` stops as soon as it is known whether it is so. With ``cells`` each of them has
     ``runs`` runs, or with ``adaptive`` those of all together go where failures are. If it
-    ``compares``, its two cells are A and B.
+    ``compares``, its two cells are A and B. With ``same_seed`` every run has the seed itself.
     """
 
     soak: int = 1
@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cells: list[Cell] = msgspec.field(default_factory=list)
     adaptive: bool = False
     compares: bool = False
+    same_seed: bool = False
 
     @property
     def all_cells(self) -> list[Cell]:
@@ -77,7 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line: run ``number`` (from 1) has ``begun``, has ``ended``, or was ``half-done``.
 
-    ``worker`` is where a scheduler had it made.
+    ``worker`` is where a scheduler had it made. ``floors`` is what each gauge came down to after
+    the load, on the node where that was most.
     """
 
     number: int
@@ -93,8 +95,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     signatures: list[str] = msgspec.field(default_factory=list)
     faults: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     operations: int = 0
+    milestones: dict[str, int] = msgspec.field(default_factory=dict)
     cell: str = ""
     worker: str = ""
+    floors: dict[str, float] = msgspec.field(default_factory=dict)
 
     @property
     def is_refused(self) -> bool:

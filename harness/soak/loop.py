@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,8 @@ class Loop:
     A run that is refused as impossible ends it too, since all others would be.
 
     ``tell`` is called with every entry that is written, ``tick`` about every half second.
-    ``clock`` is monotonic seconds.
+    ``wanted`` says, by the ended runs and how many are under way, whether a further one is to
+    begin. ``clock`` is monotonic seconds.
     """
 
     book: Book
@@ -45,6 +46,7 @@ class Loop:
     tell: Callable[[Entry], None]
     clock: Callable[[], float] = time.monotonic
     tick: Callable[[], None] = lambda: None
+    wanted: Callable[[Sequence[Entry], int], bool] = lambda ended, active: True
     is_stopped: bool = False
     stopped_by: int | None = None
     _active: dict[int, Entry] = field(default_factory=dict)
@@ -90,13 +92,15 @@ class Loop:
             return None
         if settings.duration_s is not None and self._spent_s >= settings.duration_s:
             return None
+        if not self.wanted(done, len(self._active)):
+            return None
         number = self._next_number()
         earlier = next((e for e in self.book.entries if e.number == number), None)
         active = list(self._active.values())
         cell = next_cell(settings, self.book.entries, active) if earlier is None else earlier.cell
         if cell is None:
             return None
-        seed = seed_of(settings.seed, number)
+        seed = settings.seed if settings.same_seed else seed_of(settings.seed, number)
         return Entry(number=number, event="begun", seed=seed, wall_ns=time.time_ns(), cell=cell)
 
     def _next_number(self) -> int:
@@ -186,9 +190,17 @@ def _entry(begun: Entry, exit_code: int, trouble: str, ending: Ending) -> Entry:
         reproduce=str(ending.told.get("reproduce") or ""),
         signatures=signatures(verdict),
         faults=verdict.get("faults") or {},
+        milestones=verdict.get("milestones") or {},
         operations=sum(sum(n.values()) for n in (verdict.get("operations") or {}).values()),
         worker=ending.worker,
+        floors=floors(verdict),
     )
+
+
+def floors(verdict: Mapping[str, Any]) -> dict[str, float]:
+    """What the gauges of a run came down to after the load, as its checker ``metrics`` tells."""
+    told = ((verdict.get("checkers") or {}).get("metrics") or {}).get("stats") or {}
+    return {str(name): float(each) for name, each in (told.get("floors") or {}).items()}
 
 
 def signatures(verdict: Mapping[str, Any]) -> list[str]:

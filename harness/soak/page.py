@@ -13,10 +13,19 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.report.display import visible
+from harness.soak.summary import never_reached
 from harness.store.runs import write_text
 
 SIGNS = (("passed", "✓"), ("violation", "✗"), ("unknown", "?"), ("infrastructure", "!"))
-_LATER = {"cells": [], "worst_case": "", "by_exposure": [], "slowest": [], "oddest": []}
+_LATER: dict[str, Any] = {
+    "cells": [],
+    "worst_case": "",
+    "by_exposure": [],
+    "milestones": [],
+    "slowest": [],
+    "oddest": [],
+    "creeping": [],
+}
 """What older summaries do not have."""
 WORDS = {
     "passed": "passed",
@@ -65,6 +74,7 @@ def page(folder: Path, summary: Mapping[str, Any], reports: Mapping[int, str]) -
         scenario=scenario,
         folder=visible(str(folder)),
         needed=needed(summary),
+        never=[visible(line) for line in never_reached(summary)],
         signs=SIGNS,
         sign_of=dict(SIGNS),
         words=WORDS,

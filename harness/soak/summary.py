@@ -19,6 +19,7 @@ from harness.errors import (
 from harness.soak.book import OUTCOMES, Entry, Settings, by_cell, ended
 from harness.soak.cells import Cell
 from harness.soak.comparing import Comparison, Side, compare
+from harness.soak.creeping import creeping
 from harness.soak.exposure import by_exposure
 from harness.soak.oddities import oddest, slowest
 from harness.soak.sequences import Known, known
@@ -57,8 +58,10 @@ def summarize(
         "comparison": None if compared is None else compared.as_json(),
         "worst_case": only["worst_case"] if only else "",
         "by_exposure": only["by_exposure"] if only else [],
+        "milestones": only["milestones"] if only else [],
         "slowest": slowest(runs),
         "oddest": [one for cell in cells for one in cell["oddest"]],
+        "creeping": [one for cell in cells for one in cell["creeping"]],
         "at_most": settings.at_most,
         "runs_still_needed": only["runs_still_needed"] if only else None,
         "known": only["known"] if only else "",
@@ -86,6 +89,8 @@ def of_one(
         "worst_case": worst_case(settings, runs, rule),
         "by_exposure": by_exposure(decided, minutes_of(cell), settings.confidence),
         "oddest": oddest(runs),
+        "milestones": reached(runs, settings.confidence),
+        "creeping": creeping(runs),
         "runs_still_needed": still_needed(settings, decided),
         "known": known_of(settings, entries) if settings.until_known else "",
     }
@@ -105,6 +110,36 @@ def worst_case(settings: Settings, runs: Sequence[Entry], rule: Rule) -> str:
         f"Had all {undecided} that decided nothing failed: at most {found.high * 100:.3g} %"
         f" ({failures} of {len(runs)} runs)."
     )
+
+
+def reached(runs: Sequence[Entry], confidence: float) -> list[dict[str, Any]]:
+    """Each milestone that the system declares: in how many of the runs that tell it was reached.
+
+    One that never was has ``at_most``, the share of runs that it is reached in at most. Of what a
+    soak never reached its runs say nothing.
+    """
+    telling = [run for run in runs if run.milestones]
+    names = dict.fromkeys(name for run in telling for name in run.milestones)
+    found = []
+    for name in names:
+        of = [run.milestones[name] for run in telling if name in run.milestones]
+        at = sum(count > 0 for count in of)
+        most = estimate(len(of), at, confidence, "fixed-n").at_most
+        counted = {"name": name, "runs": len(of), "reached_in": at, "times": sum(of)}
+        found.append(counted if at else {**counted, "at_most": most})
+    return found
+
+
+def never_reached(summary: Mapping[str, Any]) -> list[str]:
+    """A sentence for each milestone that no run reached, of each cell with its name."""
+    cells = summary.get("cells") or [{"name": "", "milestones": summary.get("milestones") or []}]
+    return [
+        f"{cell['name']}{': ' if cell['name'] else ''}never reached in {each['runs']} runs:"
+        f" {each['name']} (a run reaches it with at most {each['at_most'] * 100:.3g} %)"
+        for cell in cells
+        for each in cell.get("milestones") or ()
+        if not each["reached_in"]
+    ]
 
 
 def minutes_of(cell: Cell) -> float:

@@ -66,7 +66,22 @@ RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
     ),
     "Faults": (
-        Option(name="nemesis", many=True, help="faults and actions, by name and with commas"),
+        Option(
+            name="nemesis",
+            many=True,
+            help="faults and actions, by name and with commas; all: whatever the system survives;"
+            " random: some of that, by the seed; all,-kill: without that one",
+        ),
+        Option(
+            name="nemesis_after",
+            many=True,
+            help="FAULT=MILESTONE+TIME: each time so long after it, as kill=leader-change+50ms",
+        ),
+        Option(
+            name="intensity",
+            choices=("gentle", "default", "brutal"),
+            help="how hard faults come, where interval, duration and targets do not say it",
+        ),
         Option(
             name="schedule",
             kind=Path,
@@ -125,6 +140,12 @@ RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
             default="buffered",
             choices=("buffered", "sync"),
             help="sync: one write for each record of the history",
+        ),
+        Option(
+            name="traces",
+            default=False,
+            kind=bool,
+            help="collect the spans that the system sends; see polygraph trace",
         ),
         Option(
             name="seed",

@@ -15,7 +15,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Scenario:
     system: str
     workload: str = default("workload")
     nemesis: tuple[str, ...] = ()
+    nemesis_after: tuple[str, ...] = ()
+    intensity: str | None = None
     schedule: str | None = None
     nodes: int = default("nodes")
     provider: str = default("provider")
@@ -57,12 +59,17 @@ class Scenario:
     claims: str = default("claims")
     budget: float = default("budget")
     journal: str = default("journal")
+    traces: bool = default("traces")
     seed: int = 0
     secrets: tuple[str, ...] = ()
     plugin: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     option_defaults: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     secret_values: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    mix: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """The words of ``--nemesis`` where they named a mix, which ``nemesis`` is made of."""
+    mix_options: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Of a mix: the options of all faults that there are."""
 
     @property
     def threads(self) -> int:
@@ -82,13 +89,20 @@ class Scenario:
     def flat(self) -> dict[str, Any]:
         """The flat table, complete, options included."""
         table = {name: getattr(self, name) for name in CORE}
-        for name in ("nemesis", "consistency_models", "secrets"):
+        for name in ("nemesis", "nemesis_after", "consistency_models", "secrets"):
             table[name] = ",".join(table[name])
-        if not self.secrets:
-            del table["secrets"]
+        for name in ("nemesis_after", "secrets"):
+            if not table[name]:
+                del table[name]
         table["plugin"] = list(self.plugin)
         table.update(self.options)
         return {name: value for name, value in table.items() if value is not None}
+
+    def asked(self) -> dict[str, Any]:
+        """As :meth:`flat`, with a random mix in place of the faults that this seed draws."""
+        if "random" not in self.mix:
+            return self.flat()
+        return replace(self, nemesis=self.mix, options=self.mix_options).flat()
 
     def to_toml(self, versions: Mapping[str, str]) -> str:
         """The table as TOML, with what was under test at the end."""

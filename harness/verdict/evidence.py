@@ -124,6 +124,7 @@ class RunFacts(TypedDict, total=False):
     suspended_ms: float
     final_keys: FinalKeys | None
     machine_trouble: list[str]
+    milestones: dict[str, int]
 
 
 class BlockingCall(TypedDict):

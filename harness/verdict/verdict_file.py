@@ -103,4 +103,5 @@ class VerdictFile(_VerdictFile, total=False):
     notices: list[str]
     partial: bool
     left_out: list[str]
+    milestones: dict[str, int]
     provider: str

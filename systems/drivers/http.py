@@ -23,13 +23,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import h11
 
+Headers = Sequence[tuple[str, str]]
+"""Names and values."""
 _READ_BYTES: Final = 65536
 _BODY_BYTES_MAX: Final = 64 * 1024 * 1024
 
@@ -81,14 +83,15 @@ class HttpConnection:
             return False
         return False
 
-    async def exchange(self, path: str, body: bytes) -> Answer:
-        """POST ``body`` once and read the whole answer.
+    async def exchange(self, path: str, body: bytes, headers: Headers = ()) -> Answer:
+        """POST ``body`` once, with further ``headers``, and read the whole answer.
 
         Raises ``Lost`` or ``OSError``. After any exception, cancellation included, and after an
         answer that ends the connection, it is closed.
         """
         try:
-            await asyncio.get_running_loop().sock_sendall(self._socket, self._request(path, body))
+            request = self._request(path, body, headers)
+            await asyncio.get_running_loop().sock_sendall(self._socket, request)
             answer = await self._answer()
             self._next_cycle()
         except BaseException:
@@ -130,13 +133,14 @@ class HttpConnection:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _request(self, path: str, body: bytes) -> bytes:
+    def _request(self, path: str, body: bytes, further: Headers = ()) -> bytes:
         import h11
 
         headers = [
             ("Host", self._host),
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(body))),
+            *further,
         ]
         head = self._parser.send(h11.Request(method="POST", target=path, headers=headers))
         content = self._parser.send(h11.Data(data=body))

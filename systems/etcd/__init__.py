@@ -29,6 +29,7 @@ from harness.contract.metrics import Gauge, Sample
 from harness.contract.node import Cluster, Daemon, Node, Port
 from harness.contract.option import SystemOption
 from harness.contract.system import FAITHFUL, FinalStates, Stage, TimeReading
+from harness.contract.traces import OTLP_GRPC
 from harness.errors import NeedsError
 from systems.etcd import admin as etcd_admin
 from systems.etcd import members as etcd_members
@@ -50,7 +51,8 @@ class Etcd:
     """A cluster of etcd.
 
     Also ``Stops``, ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath``,
-    ``ReportsTime``, ``Milestones``, ``Metrics``, ``Admin``, ``Adopts`` and ``Ports``.
+    ``ReportsTime``, ``Milestones``, ``Metrics``, ``Traces``, ``Admin``, ``Adopts`` and
+    ``Ports``.
     """
 
     name = "etcd"
@@ -139,7 +141,8 @@ class Etcd:
         first = stage.cluster.nodes[0]
         if not stage.daemons[node.name] and node.name != first.name:
             etcd_members.wait_for_peer(first, PEER_PORT, _FIRST_PEER_TIMEOUT_S)
-        return [node.start(self._argv(node, stage.cluster), name="etcd")]
+        argv = [*self._argv(node, stage.cluster), *self._tracing(stage, node)]
+        return [node.start(argv, name="etcd")]
 
     def ready(self, stage: Stage, timeout_s: float) -> None:
         """Return once all members agree on a leader and each serves a write and a read."""
@@ -220,6 +223,22 @@ class Etcd:
     def least_duration_s(self, fault: str) -> float:
         """Two election time-outs, the longest that one member waits, and half a second to vote."""
         return 2 * float(self._options["election_timeout_ms"]) / 1000 + 0.5
+
+    def trace_protocols(self) -> Sequence[str]:
+        """OpenTelemetry over gRPC, from version 3.5 on."""
+        return (OTLP_GRPC,)
+
+    def _tracing(self, stage: Stage, node: Node) -> Sequence[str]:
+        """The flags with which the member sends spans, if anybody takes them."""
+        if node.name not in stage.collectors:
+            return ()
+        is_new = self._versions.get("etcd", "").startswith(("3.6", "3.7", "4."))
+        prefix = "" if is_new else "experimental-"
+        return (
+            f"--{prefix}enable-distributed-tracing",
+            f"--{prefix}distributed-tracing-address={stage.collectors[node.name].grpc}",
+            f"--{prefix}distributed-tracing-instance-id={node.name}",
+        )
 
     def _argv(self, node: Node, cluster: Cluster) -> list[str]:
         members = [f"{n.name}=http://{n.reach(PEER_PORT, 'peer')}" for n in cluster.nodes]

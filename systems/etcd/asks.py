@@ -25,13 +25,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
-from harness.contract.client import Failed, Indeterminate
+from harness.contract.client import Failed, Indeterminate, traceparent
 from harness.wording import shown
 from systems.drivers.http import Answer, HttpConnection, Lost
 from systems.etcd import gateway
@@ -168,7 +168,7 @@ class Asks:
         self._in_use = connection
         try:
             async with asyncio.timeout_at(deadline):
-                answer = await connection.exchange(path, body)
+                answer = await connection.exchange(path, body, _trace())
         finally:
             self._in_use = None
         self._keep(connection)
@@ -179,6 +179,12 @@ class Asks:
             connection.close()
         else:
             self._idle = connection
+
+
+def _trace() -> Sequence[tuple[str, str]]:
+    """The operation's trace, as the gateway hands it on to the member, in gRPC's metadata."""
+    told = traceparent()
+    return () if told is None else (("Grpc-Metadata-Traceparent", told),)
 
 
 def _doubt(mutates: bool, error: Any, *, session_ended: bool) -> Failed | Indeterminate:

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from harness.history.effects import ENDS
+from harness.history.effects import ENDS, FAILS_DISK
 
 LOG_PATTERNS: Final = {
     "assertion-failure": (r"^panic: assertion failed", r'"msg":"[^"]*assertion failed'),
@@ -27,6 +27,8 @@ most telling first: bbolt's assertions end in a panic."""
 EXPECTED_LINES: Final = {
     # A member that is started again while the kernel still holds the killed one's sockets.
     ENDS: (r"address already in use",),
+    # It ends itself rather than go on without what it could not write.
+    FAILS_DISK: (r"no space left on device|read-only file system|input/output error",),
 }
 
 MILESTONES: Final = {

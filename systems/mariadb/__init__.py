@@ -23,12 +23,14 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
+from harness.contract.action import Outcome
 from harness.contract.client import Predicates, SystemClient, Target, Transactions
 from harness.contract.node import UNPRIVILEGED, Cluster, Daemon, Node, Port
 from harness.contract.option import PASSWORD, TLS, USER, SystemOption
 from harness.contract.roles import Role
 from harness.contract.system import FAITHFUL, Documentation, FinalStates, Stage
 from harness.errors import NeedsError
+from harness.history.effects import Ended
 from systems.drivers.sql import adopted
 from systems.drivers.sql.client import ABILITIES, SqlClient
 from systems.drivers.sql.members import NotAnswered, final_states, leaders, on_all, wait_until
@@ -48,8 +50,9 @@ from systems.drivers.sql.options import (
     settings_of,
     values_of,
 )
+from systems.drivers.sql.promotion import FENCING, PROMOTE, Leadership, Promotion
 from systems.drivers.sql.tables import Tables
-from systems.mariadb import members, server
+from systems.mariadb import administration, members, server
 from systems.mariadb.install import HINT, Programs, find_programs, read_version
 from systems.mariadb.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
 
@@ -68,8 +71,8 @@ _MODELS: Final = {
 class Mariadb:
     """MariaDB, a primary and replicas.
 
-    Also ``Forms``, ``Stops``, ``Primaries``, ``Documented``, ``FinalState``, ``LogPatterns``,
-    ``Milestones``, ``ClockPath``, ``Adopts`` and ``Ports``.
+    Also ``Forms``, ``Stops``, ``Primaries``, ``Documented``, ``Admin``, ``EndsByAdmin``,
+    ``FinalState``, ``LogPatterns``, ``Milestones``, ``ClockPath``, ``Adopts`` and ``Ports``.
     """
 
     name = "mariadb"
@@ -98,6 +101,7 @@ class Mariadb:
             default=None,
             help="path of the program mariadbd (default: Debian's package)",
         ),
+        FENCING,
         READS,
         TABLES,
         APPEND_BY,
@@ -118,7 +122,10 @@ class Mariadb:
         self._is_adopted = False
         self._tables = self._named("")
         self._settings = settings_of(self._options["settings"])
-        self._primary: str | None = None
+        self._begun_anew: dict[str, int] = {}
+        self._leadership = Leadership()
+        fencing = str(self._options["fencing"])
+        self._promotion = Promotion(administration.MariadbServers(), self._leadership, fencing)
 
     @cached_property
     def _programs(self) -> Programs:
@@ -195,11 +202,19 @@ class Mariadb:
             raise NeedsError(f"{node.name}: {program} does not run there: {said}", HINT)
 
     def start(self, stage: Stage, node: Node, role: str) -> Sequence[Daemon]:
-        """Start the server with the data that it has, or with none."""
-        self._primary = stage.cluster.nodes[0].reach(server.PORT, "client")
+        """Start the server with the data that it has, or with none.
+
+        A primary of before that was fenced too late, and who followed it, begins anew.
+        """
+        primary = self._leadership.primary_of(stage)
+        self._leadership.note(node, server.PORT)
+        if node.name in self._promotion.strayed:
+            server.forget(node)
+            self._begun_anew[node.name] = 1 + self._begun_anew.get(node.name, 0)
         if not server.is_made(node):
             server.make(node, self._programs)
-        number = 1 + [each.name for each in stage.cluster.nodes].index(node.name)
+        names = [each.name for each in stage.cluster.nodes]
+        number = 1 + names.index(node.name) + self._begun_anew.get(node.name, 0) * len(names)
         settings = {
             "transaction-isolation": LEVELS[self._isolation].replace(" ", "-"),
             **{
@@ -209,7 +224,7 @@ class Mariadb:
         }
         if len(stage.cluster.nodes) > 1:
             settings |= {"log-bin": "binlog", "log-slave-updates": "ON"}
-            settings |= {"read-only": "ON"} if role == REPLICA else {}
+            settings |= {} if node.name == primary.name else {"read-only": "ON"}
         argv = server.argv(node, self._programs, number, {**settings, **self._settings})
         return [node.start(argv, name="mariadb", user=UNPRIVILEGED)]
 
@@ -285,8 +300,20 @@ class Mariadb:
         )
 
     def _primary_for(self, target: Target) -> str:
-        """Where a client of a node writes."""
-        return self._primary or str(target)
+        """Where a client of a node writes: to the primary, as far as is known there."""
+        return self._leadership.address_for(target.node) or str(target)
+
+    def admin_actions(self) -> Sequence[str]:
+        """``promote``."""
+        return (PROMOTE,)
+
+    def administer(self, stage: Stage, node: Node, action: str, timeout_s: float) -> Outcome:
+        """A promotion, which takes some seconds."""
+        return self._promotion.promote(stage, node)
+
+    def admin_ends(self, stage: Stage, node: Node, action: str) -> Sequence[Ended]:
+        """A promotion stops the old primary."""
+        return self._promotion.ends(stage, node)
 
     def primaries(self, stage: Stage, role: str) -> Sequence[str]:
         """Nodes of that role whose server says that it takes writes."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from harness.history.effects import FAILS_DISK
+
 LOG_PATTERNS: Final = {
     "assertion-failure": (r"InnoDB: Assertion failure", r"Assertion `.*' failed"),
     "panic": (r"mysqld got signal (4|6|7|8|11)\b", r"mariadbd got signal (4|6|7|8|11)\b"),
@@ -11,7 +13,13 @@ LOG_PATTERNS: Final = {
 }
 """What MariaDB prints when it dies by itself or finds its data broken, by kind."""
 
-EXPECTED_LINES: Final[dict[str, tuple[str, ...]]] = {}
+EXPECTED_LINES: Final = {
+    # It ends itself rather than go on without what it could not write.
+    FAILS_DISK: (
+        r"No space left on device|Read-only file system|Input/output error",
+        r"got signal 6\b",
+    ),
+}
 
 MILESTONES: Final = {
     "ready": (r"(mysqld|mariadbd): ready for connections",),

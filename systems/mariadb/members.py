@@ -24,6 +24,13 @@ def ask(
     node: Node, sql: str, timeout_s: float = 2.0, *, access: Mapping[str, Any] = OURS
 ) -> Sequence[Sequence[Any]]:
     """The rows that one statement gives on the server of ``node``; ``NotAnswered``."""
+    return _answer(node, sql, timeout_s, access)[1]
+
+
+def _answer(
+    node: Node, sql: str, timeout_s: float, access: Mapping[str, Any]
+) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    """Names of the columns, and rows."""
     import pymysql
 
     host, port = split_address(node.reach(PORT, "client"))
@@ -32,22 +39,48 @@ def ask(
         connection = pymysql.connect(host=host, port=port, autocommit=True, **limits, **access)
         with closing(connection), connection.cursor() as cursor:
             cursor.execute(sql)
-            rows: Sequence[Sequence[Any]] = cursor.fetchall() if cursor.description else ()
-            return rows
+            if not cursor.description:
+                return (), ()
+            return [column[0] for column in cursor.description], cursor.fetchall()
     except (pymysql.MySQLError, OSError) as error:
         raise NotAnswered(str(error.args[-1] if error.args else error)) from error
 
 
 def follow(node: Node, primary: Node) -> None:
-    """Have the server on ``node`` replicate from ``primary``, from the first transaction on."""
+    """Have the server on ``node`` replicate from ``primary``, from where it is.
+
+    That is the first transaction for one without data; of one that led before, where its own
+    binary log ends.
+    """
     host, port = split_address(primary.reach(PORT, "peer"))
     ask(node, "STOP SLAVE")
     ask(
         node,
         f"CHANGE MASTER TO MASTER_HOST = '{host}', MASTER_PORT = {port}, MASTER_USER = '{ROOT}',"
-        " MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1",
+        " MASTER_USE_GTID = current_pos, MASTER_CONNECT_RETRY = 1",
     )
     ask(node, "START SLAVE")
+
+
+def follows(node: Node) -> str | None:
+    """The address that the server on ``node`` was told to replicate from, if any."""
+    found = _replication(node)
+    return f"{found['Master_Host']}:{found['Master_Port']}" if found else None
+
+
+def has_executed_all(node: Node) -> bool:
+    """Whether the server on ``node`` has executed all that it has received."""
+    found = _replication(node)
+    executed = [found.get("Relay_Master_Log_File"), found.get("Exec_Master_Log_Pos")]
+    if executed == [found.get("Master_Log_File"), found.get("Read_Master_Log_Pos")]:
+        return True
+    received = found.get("Gtid_IO_Pos")  # of whole transactions: half a one is never executed
+    return received is not None and received == ask(node, "SELECT @@global.gtid_slave_pos")[0][0]
+
+
+def _replication(node: Node) -> Mapping[str, Any]:
+    names, rows = _answer(node, "SHOW SLAVE STATUS", 2.0, OURS)
+    return dict(zip(names, rows[0], strict=True)) if rows else {}
 
 
 def is_leading(node: Node) -> bool:
@@ -66,6 +99,9 @@ def unready(cluster: Cluster, tables: Tables) -> Mapping[str, str]:
         return dict.fromkeys(leading or found, f"{len(leading)} servers take writes")
     (leader,) = leading
     try:
+        for name in found:
+            if name != leader and follows(cluster.node(name)) is None:  # it begins anew
+                follow(cluster.node(name), cluster.node(leader))
         make_tables(ask, cluster.node(leader), tables)
         place = str(ask(cluster.node(leader), "SELECT @@global.gtid_binlog_pos")[0][0])
     except NotAnswered as error:

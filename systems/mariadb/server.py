@@ -57,6 +57,11 @@ def make(node: Node, programs: Programs) -> None:
     node.run(write, user=UNPRIVILEGED)
 
 
+def forget(node: Node) -> None:
+    """Take the data folder away: what is in it is another history than the primary's."""
+    node.run(["rm", "-rf", data_of(node)], user=UNPRIVILEGED)
+
+
 def argv(node: Node, programs: Programs, number: int, settings: Mapping[str, Any]) -> Sequence[str]:
     """The command line of the server on ``node``, which is the ``number``-th."""
     host, port = split_address(node.listen(PORT))

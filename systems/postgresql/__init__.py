@@ -53,11 +53,11 @@ from systems.drivers.sql.options import (
 )
 from systems.drivers.sql.pgwire import PgSpeaker
 from systems.drivers.sql.postgresql import DIALECTS, LEVELS
+from systems.drivers.sql.promotion import FENCING, PROMOTE, Leadership, Promotion
 from systems.drivers.sql.tables import Tables
-from systems.postgresql import members, metrics, promotion, server
+from systems.postgresql import administration, members, metrics, server
 from systems.postgresql.install import HINT, find_programs, read_version
 from systems.postgresql.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
-from systems.postgresql.promotion import AFTER, BEFORE, Leadership, Promotion
 
 STANDBY: Final = "standby"
 _MANUAL: Final = "https://www.postgresql.org/docs/current"
@@ -96,12 +96,7 @@ class Postgresql:
             default="",
             help="which standbys a commit waits for, as PostgreSQL spells it: 'ANY 1 (n2, n3)'",
         ),
-        SystemOption(
-            name="fencing",
-            choices=(BEFORE, AFTER),
-            default=BEFORE,
-            help="whether the old primary is stopped before another is promoted, or seconds after",
-        ),
+        FENCING,
         READS,
         TABLES,
         APPEND_BY,
@@ -134,7 +129,8 @@ class Postgresql:
         self._is_adopted = False
         self._tables = self._named("")
         self._leadership = Leadership()
-        self._promotion = Promotion(self._leadership, str(self._options["fencing"]))
+        fencing = str(self._options["fencing"])
+        self._promotion = Promotion(administration.PgServers(), self._leadership, fencing)
         self._settings = {
             "synchronous_commit": str(self._options["synchronous_commit"]),
             "synchronous_standby_names": str(self._options["synchronous_standby_names"]),
@@ -210,8 +206,8 @@ class Postgresql:
 
         So does a primary of before, when another was promoted while it was away.
         """
-        primary = self._primary_of(stage)
-        self._leadership.note(node)
+        primary = self._leadership.primary_of(stage)
+        self._leadership.note(node, server.PORT)
         has_strayed = not server.is_standby(node) or node.name in self._promotion.strayed
         if primary.name != node.name and server.is_made(node) and has_strayed:
             server.forget(node)
@@ -222,13 +218,6 @@ class Postgresql:
                 server.copy(node, primary, self._programs)
         argv = server.argv(node, self._programs, self._settings)
         return [node.start(argv, name="postgres", user=UNPRIVILEGED)]
-
-    def _primary_of(self, stage: Stage) -> Node:
-        """Who leads; the first node at first. Waits while that is being changed."""
-        with self._leadership.moving:
-            if self._leadership.primary is None:
-                self._leadership.primary = stage.cluster.nodes[0].name
-            return stage.cluster.node(self._leadership.primary)
 
     def _named(self, prefix: str) -> Tables:
         return Tables(self._dialect, prefix, int(self._options["tables"]))
@@ -298,15 +287,15 @@ class Postgresql:
 
     def admin_actions(self) -> Sequence[str]:
         """``checkpoint``, ``vacuum`` and ``promote``."""
-        return promotion.ACTIONS
+        return administration.ACTIONS
 
     def administer(self, stage: Stage, node: Node, action: str, timeout_s: float) -> Outcome:
         """One request to one server; a promotion is several, and takes some seconds."""
-        return promotion.administer(self._promotion, stage, node, action)
+        return administration.administer(self._promotion, stage, node, action)
 
     def admin_ends(self, stage: Stage, node: Node, action: str) -> Sequence[Ended]:
         """A promotion stops the old primary."""
-        return self._promotion.ends(stage, node) if action == promotion.PROMOTE else ()
+        return self._promotion.ends(stage, node) if action == PROMOTE else ()
 
     def primaries(self, stage: Stage, role: str) -> Sequence[str]:
         """Nodes of that role whose server says that it takes writes."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from harness.history.effects import FAILS_DISK
+
 LOG_PATTERNS: Final = {
     "assertion-failure": (r"\bTRAP: ",),
     "panic": (r"\] PANIC: ", r"was terminated by signal (4|6|7|8|11)\b"),
@@ -14,7 +16,13 @@ LOG_PATTERNS: Final = {
 }
 """What PostgreSQL prints when it dies by itself or finds its data broken, by kind."""
 
-EXPECTED_LINES: Final[dict[str, tuple[str, ...]]] = {}
+EXPECTED_LINES: Final = {
+    # It ends itself rather than go on without what it could not write.
+    FAILS_DISK: (
+        r"No space left on device|Read-only file system|Input/output error",
+        r"was terminated by signal 6\b",
+    ),
+}
 
 MILESTONES: Final = {
     "promotion": (r"received promote request", r"selected new timeline ID: (?P<timeline>\d+)"),

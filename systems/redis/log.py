@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from harness.history.effects import ENDS
+from harness.history.effects import ENDS, FAILS_DISK
 
 LOG_PATTERNS: Final = {
     "assertion-failure": (r"=== ASSERTION FAILED",),
@@ -34,6 +34,11 @@ LOG_PATTERNS: Final = {
 EXPECTED_LINES: Final = {
     # A server that is started again while the kernel still holds the killed one's sockets.
     ENDS: (r"Could not create server TCP listening socket .*Address already in use",),
+    FAILS_DISK: (
+        r"Can't recover from AOF write error",
+        r"Error moving temp append only file",
+        r"No space left on device|Read-only file system|Input/output error",
+    ),
 }
 
 MILESTONES: Final = {

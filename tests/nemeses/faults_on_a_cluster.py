@@ -29,6 +29,7 @@ from harness.history.operation import NEMESIS, Operation
 from harness.judge.counting import count_faults
 from harness.plugins import Registry
 from harness.run.nemesis import Nemesis
+from nemeses.disk import failing
 from nemeses.network import behaviours, packet, shapes
 from tests.toys.gossip import Gossip
 from tests.toys.honest_cluster import started
@@ -116,6 +117,15 @@ def cut_the_power(trial: Trial) -> None:
     trial.end("pause", paused)
 
 
+def fail_disks(trial: Trial) -> None:
+    """Each way of failing, two of them beside each other on the same disks."""
+    for word in failing.DEFAULTS:
+        trial.once("disk", {"behaviour": word, "target": "one", "order": list(NODES)})
+    some = trial.begin("disk", {"behaviour": "errors", "target": "majority", "order": list(NODES)})
+    trial.once("disk", {"behaviour": "slow=0.1", "target": "all", "order": list(NODES)})
+    trial.end("disk", some)
+
+
 def restart_politely(trial: Trial) -> None:
     trial.once("restart", {"target": "minority", "order": list(NODES)})
 
@@ -149,6 +159,7 @@ TRIALS: dict[Callable[[Trial], Any], dict[str, int]] = {
     end_and_stop_processes: {"kill": 2, "pause": 2},
     restart_politely: {"restart": 1},
     cut_the_power: {"power": 2, "pause": 1},
+    fail_disks: {"disk": len(failing.DEFAULTS) + 2},
     set_clocks: {"clock": 2, "kill": 1, "pause": 1},
     all_at_once: {"partition": 1, "pause": 1, "kill": 1},
 }

@@ -72,7 +72,7 @@ def test_every_built_in_fault_says_what_it_needs_and_is_tried_where_that_is() ->
     assert (
         set(begun(faults()))
         == set(faults())
-        == {"partition", "packet", "kill", "pause", "restart", "clock", "power"}
+        == {"partition", "packet", "kill", "pause", "restart", "clock", "power", "disk"}
     )
 
 

@@ -37,6 +37,7 @@ from checkers.isolation.list_append.put_lists import (
 from checkers.isolation.list_append.put_lists import (
     GET_AND_PUT,
     are_registers,
+    forbids_lost_updates,
     judged_as_registers,
 )
 from harness.history.columns import columns
@@ -64,7 +65,7 @@ class ListAppend:
     - valid is only what a read could have told: some committed transaction read a list to which
       something was appended;
     - appends that the workload made of a get and a put (the header says so) are judged as puts
-      where the claim allows lost updates (:mod:`checkers.isolation.list_append.put_lists`);
+      (:mod:`checkers.isolation.list_append.put_lists`);
     - in a history of completions alone nothing is known of real time, so nothing that needs it
       is called valid.
     """
@@ -110,8 +111,10 @@ class ListAppend:
         inference.anomalies["incompatible-order"] += not_begun_with(whole, odd, lists, record)
         verdict = options.as_asked(analyse(inference, options, record, budget))
         verdict = verdict if verdict.valid is not True else _tested(verdict, found, versions)
-        if are_registers(options, record):
-            return judged_as_registers(verdict, self.options, record, budget)
+        if are_registers(record):
+            verdict = judged_as_registers(verdict, options, self.options, record, budget)
+            if not forbids_lost_updates(options):
+                return verdict
         return with_lost(verdict, self.options, record)
 
 

@@ -1,12 +1,16 @@
-"""Lists that were appended to by a get and a put, where the claim allows lost updates.
+"""Lists that were appended to by a get and a put: what the system did is a register's history.
 
-A system without an append of its own reads a list, and puts the longer one back. At a level that
-allows lost updates two such appends may both build on one list, so that one of them is gone: that
-is the workload's doing and no fault of the system. What the system did is a register's history.
-Each put has a value of its own, the list that ends in what was appended; each read shows one put;
-and the list that a put stood on tells what its transaction had got before. That history is judged
-as one of registers (aborted, intermediate and circular reads are found). What would follow from
-the appends beyond that is unknown.
+A system without an append of its own reads a list, and puts the longer one back. Two such appends
+may both build on one list, so that one of them is gone. Then the order in a list is not that in
+which its writers wrote, and what seems to follow from it (writes that are interleaved, two orders
+of one key) is no doing of the system. What it did: each put has a value of its own, the list that
+ends in what was appended; each read shows one put; and the list that a put stood on tells what its
+transaction had got before. That history is judged as one of registers, and says what is broken:
+that an update was lost, or worse.
+
+Where that finds nothing and the lists do contradict themselves: a claim that forbids lost updates
+is broken all the same, for with it nothing undoes an append; which weaker ones are, nobody knows.
+Where the claim allows them it is unknown.
 """
 
 from __future__ import annotations
@@ -34,22 +38,29 @@ SETTLE: Final = (
 )
 
 
-def are_registers(options: Options, record: Record) -> bool:
+def are_registers(record: Record) -> bool:
     """Whether lists are to be judged so."""
-    made = record.header.options.get(APPENDS)
-    return made == GET_AND_PUT and LOST not in options.prohibited
+    return record.header.options.get(APPENDS) == GET_AND_PUT
+
+
+def forbids_lost_updates(options: Options) -> bool:
+    """Whether a put that undoes another breaks what is asked for."""
+    return LOST in options.prohibited
 
 
 def judged_as_registers(
-    lists: Verdict, options: Mapping[str, Any], record: Record, budget: Budget
+    lists: Verdict, asked: Options, options: Mapping[str, Any], record: Record, budget: Budget
 ) -> Verdict:
     """The verdict on puts, where the one on ``lists`` is not that they are valid."""
-    if lists.valid is True:
+    if lists.valid is True or (lists.valid is UNKNOWN and forbids_lost_updates(asked)):
         return lists
     puts = RwRegister(options).check(_as_puts(record), budget)
     if puts.valid is False:
         why = f"{puts.why} (each append was a get and a put, so lists were judged as registers)"
         return replace(puts, why=why)
+    if forbids_lost_updates(asked):
+        why = f"{lists.why} (each append was a get and a put, so that is all that this rules out)"
+        return replace(lists, why=why, not_=(), also_not=())
     found = f": {lists.why}" if lists.valid is False else ""
     return Verdict(
         valid=UNKNOWN,

@@ -94,6 +94,13 @@ class DockerCluster:
         """The node of that name; ``KeyError`` if there is none."""
         return {node.name: node for node in self.nodes}[name]
 
+    def controller_host(self) -> str:
+        """The gateway of the nodes' network, which is the engine's machine (``ReachesController``).
+
+        Nobody can listen there where the engine runs elsewhere, or this process in a container.
+        """
+        return f"{self._layout.subnet}.1"
+
     def up(self) -> None:
         """Bring all nodes up, or raise ``SetupError`` with nothing left behind."""
         self._client = engine.connect()

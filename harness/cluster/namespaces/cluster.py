@@ -202,6 +202,10 @@ class LocalCluster:
         """Why the clocks of nodes cannot be set here (``Clocks``)."""
         return refusal_on_this_machine(method)
 
+    def controller_host(self) -> str:
+        """The address of this process on the bridge (``ReachesController``)."""
+        return CONTROLLER_ADDRESS
+
     def disk_refusal(self) -> str | None:
         """Why nodes cannot have disks of their own here (``Disks``)."""
         return disk.why_not()

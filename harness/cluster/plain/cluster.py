@@ -98,6 +98,10 @@ class PlainCluster:
         """The node of that name; ``KeyError`` if there is none."""
         return {node.name: node for node in self.nodes}[name]
 
+    def controller_host(self) -> str:
+        """All run on this machine (``ReachesController``)."""
+        return LOOPBACK
+
     def up(self) -> None:
         """Bring all nodes up, or raise ``SetupError`` with nothing left behind."""
         try:

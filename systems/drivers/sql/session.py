@@ -25,7 +25,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from harness.contract.client import Failed, Indeterminate
+from harness.contract.client import Failed, Indeterminate, traceparent
 from systems.drivers.sql.connection import Connect, Connection, Lost, Result, SqlError, Value
 from systems.drivers.sql.dialect import Dialect
 
@@ -80,7 +80,7 @@ class Session:
         timer = loop.call_at(limit, connection.abandon)
         stage = "commit" if commits else "statement"
         try:
-            return await connection.execute(self.dialect.spelled(sql), values)
+            return await connection.execute(_traced(self.dialect.spelled(sql), values), values)
         except SqlError as error:
             self._drop_if_unusable()
             told = [stage, error.code, error.message[:_LONGEST]]
@@ -153,3 +153,12 @@ def _said(error: Exception) -> str:
     """What went wrong, without the address: equal troubles shall read alike in a history."""
     number = error.errno if isinstance(error, OSError) else None
     return (os.strerror(number) if number else str(error) or type(error).__name__)[:_LONGEST]
+
+
+def _traced(sql: str, values: Sequence[Value]) -> str:
+    """The statement with the operation's trace in a comment, which servers log and pass over.
+
+    Not what begins or ends a transaction: drivers know that by its very words.
+    """
+    told = traceparent() if values else None
+    return sql if told is None else f"{sql} /*traceparent='{told}'*/"

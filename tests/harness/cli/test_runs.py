@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from harness.history.traces import index_of, span_id_of
+from harness.store.untrusted import Folder
+from harness.verdict.spans import read_spans
 from tests.disturbance import undisturbed
 
 Fixture = Any
@@ -41,6 +44,7 @@ def test_real_logs_raise_no_alarm_and_a_planted_line_does(
     polygraph: Fixture, tmp_path: Path
 ) -> None:
     faults = ("--nemesis", "kill,pause", "--nemesis-interval", "3", "--time-limit", "9")
+    faults += ("--traces",)
     done = polygraph("test", "etcd", "--nodes", "3", "--store", "store", *faults, "--json")
     assert done.returncode in (0, 2), done.stderr
     found = json.loads(done.stdout)["checkers"]
@@ -48,6 +52,12 @@ def test_real_logs_raise_no_alarm_and_a_planted_line_does(
     assert found["logs"]["valid"] is True
     assert found["metrics"]["valid"] is not False
     assert found["metrics"]["stats"]["series"] == 3 * 12  # nodes, figures
+    run_dir = (tmp_path / "store/latest").resolve()
+    spans = list(read_spans(Folder(run_dir)))
+    ours = [span for span in spans if index_of(run_dir.name, span.trace) is not None]
+    assert any(span.parent == span_id_of(span.trace) for span in ours)
+    told = polygraph("trace", "latest", str(index_of(run_dir.name, ours[-1].trace))).stdout
+    assert f"  ({ours[-1].service} {ours[-1].node})" in told
     with (tmp_path / "store/latest/nodes/n2/etcd.log").open("a") as log:
         log.write("panic: assertion failed: planted\n")
     again = polygraph("check", "latest", "-v")

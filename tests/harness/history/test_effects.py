@@ -26,6 +26,7 @@ ALL = st.builds(
     stops=st.lists(st.tuples(NODES, IDENTITIES), max_size=3).map(tuple),
     cuts=st.dictionaries(NODES, st.lists(NODES, max_size=3).map(tuple), max_size=3),
     shifts_clock=st.lists(NODES, max_size=3).map(tuple),
+    fails_disk=st.lists(NODES, max_size=3).map(tuple),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -65,9 +66,18 @@ def test_each_kind_of_effect_has_its_word() -> None:
         "cuts": Effects(cuts={"n1": ("n2",)}),
         "shifts-clock": Effects(shifts_clock=("n1",)),
         "slows": Effects(slows={"n1": ("n2",)}),
+        "fails-disk": Effects(fails_disk=("n1",)),
     }
     assert {word: set(effects.words) for word, effects in some.items()} == {w: {w} for w in WORDS}
     assert Effects(cuts={"n1": ()}).words == frozenset()
+
+
+def test_a_failing_disk_explains_that_a_process_ends_itself_and_no_slip_of_memory() -> None:
+    process = ProcessIdentity(pid=1, start_ticks=1, boot_id="b", pid_namespace=1)
+    effects = Effects(fails_disk=("n1",))
+    assert all(effects.explains_end("n1", process, status) for status in (0, 1, 2, -6, -7))
+    assert not any(effects.explains_end("n1", process, status) for status in (-11, -9, -4, None))
+    assert not effects.explains_end("n2", process, 1)
 
 
 def test_a_fault_that_declares_none_is_told_from_a_ledger_of_before() -> None:

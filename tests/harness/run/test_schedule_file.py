@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from harness.plugins import Registry
 from harness.run.preparation import prepare
 from harness.run.scenario import resolve
 from harness.run.schedule import AfterFault, AfterMilestone, At, Occurrence, Schedule
-from harness.run.schedule_file import complete, lines_of, read_lines, text_of
+from harness.run.schedule_file import complete, lines_of, read_lines, tables_of, text_of, toml_of
 from nemeses.actions.admin import AdminAction
 from nemeses.process.kill import Kill
 from nemeses.process.pause import Pause
@@ -72,6 +73,31 @@ def completed(text: str, *, time_limit_s: float = 1e6) -> Schedule:
 def test_a_written_schedule_is_read_back_to_the_same(plan: Schedule, is_over: bool) -> None:
     happened = [{"began_s": 1.0}] * len(plan.occurrences) if is_over else None
     assert completed(text_of(plan, happened)) == plan
+
+
+@pytest.mark.slow
+@given(schedules(), st.dictionaries(st.text(max_size=3), st.none(), max_size=1))
+def test_a_schedule_as_toml_is_read_back_to_the_same(plan: Schedule, more: dict[str, Any]) -> None:
+    """Also with what TOML cannot say: a plan with a null."""
+    each = [msgspec.structs.replace(e, plan={**e.plan, **more}) for e in plan.occurrences]
+    whole = msgspec.structs.replace(plan, occurrences=tuple(each))
+    found = tables_of(f"seed = {plan.seed}\n{toml_of(whole)}", "mine.toml")
+    assert (
+        complete(found, FAULTS, NODES, found.seed or 0, lambda name: 2.5, 1e6, MILESTONES) == whole
+    )
+
+
+def test_what_is_wrong_in_toml_is_told_with_its_table(tmp_path: Path) -> None:
+    wrong = tmp_path / "mine.toml"
+    for text, said in (
+        ('[[schedule]]\nfault = "kill"\n', r"\[\[schedule\]\] 1: at_s: give either"),
+        ('schedule = "a"\n', "schedule: must be tables"),
+        ("[[schedule\n", "is not TOML"),
+        ('seed = "a"\n', "seed: must be a whole number"),
+    ):
+        wrong.write_text(text)
+        with pytest.raises(UsageError, match=said):
+            read_lines(wrong)
 
 
 def test_what_a_file_does_not_say_is_completed_from_the_seed() -> None:

@@ -11,8 +11,8 @@ import pytest
 from harness.contract.client import Registers, Transactions
 from harness.contract.system import Durability
 from harness.errors import UsageError
+from systems.drivers.sql.promotion import Leadership
 from systems.postgresql import Postgresql
-from systems.postgresql.promotion import Leadership
 
 
 def test_transactions_are_claimed_by_level_and_statements_linearizable() -> None:
@@ -72,7 +72,7 @@ def a_node(name: str) -> Any:
 def test_only_clients_of_the_node_left_behind_stay_with_the_old_primary() -> None:
     leadership = Leadership()
     for name in ("n1", "n2"):
-        leadership.note(cast(Any, a_node(name)))
+        leadership.note(cast(Any, a_node(name)), 5432)
     leadership.primary = "n1"
     assert leadership.address_for("n2") == "n1:5432"
     leadership.move("n2", leaving="n1")

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from checkers.isolation.list_append import put_lists
 from harness.history.history import History
 from harness.history.operation import Header, Operation
-from harness.verdict.verdict import UNKNOWN
+from harness.verdict.verdict import UNKNOWN, Verdict
 from tests.checkers.elle.lists.drawing import drawn_lists, judged
 
 PUTS = Header(options={"appends": "get-and-put"})
@@ -44,6 +45,29 @@ def test_puts_are_judged_as_registers_below_models_that_forbid_lost_updates(
     if answer is UNKNOWN:
         assert "a get and a put" in verdict.why
         assert "`append`" in verdict.settle
+
+
+def test_an_update_that_was_lost_is_told_as_that_and_rules_out_nothing_weaker() -> None:
+    """Of lists that would be two orders of one key, and writes that are interleaved: no doing of
+    the system, which took one write after the other."""
+    drawing = "a: [rx ax1]      [rx1]\nb:  [rx ax2]          [rx2]"
+    verdict = judged(by_puts(drawn_lists(drawing)), "repeatable-read")
+    assert verdict.valid is False
+    assert "lost-update" in verdict.anomalies
+    assert not {"incompatible-order", "G0", "G1c"} & set(verdict.anomalies)
+    assert not {"read-uncommitted", "read-committed"} & {*verdict.not_, *verdict.also_not}
+    assert "incompatible-order" in judged(drawn_lists(drawing), "repeatable-read").anomalies
+
+
+def test_what_only_the_lists_contradict_breaks_the_claim_and_no_weaker_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawing = "a: [ax1]      [rx1]\nb: [ax2]            [rx2]"
+    undecided = Verdict(valid=UNKNOWN, why="the time was not enough")
+    monkeypatch.setattr(put_lists.RwRegister, "check", lambda *given: undecided)
+    verdict = judged(by_puts(drawn_lists(drawing)), "serializable")
+    assert verdict.valid is False
+    assert verdict.not_ == verdict.also_not == ()
 
 
 def test_without_the_headers_word_lists_are_lists() -> None:

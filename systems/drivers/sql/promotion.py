@@ -1,4 +1,4 @@
-"""What an operator asks of PostgreSQL while it serves: checkpoint, vacuum, promote a standby.
+"""Promotes a standby of an SQL database, with the old primary fenced before or after.
 
 A promotion makes a standby take writes, and the old primary its standby. What it is worth depends
 on when the old primary is *fenced*, which is here: stopped.
@@ -9,7 +9,8 @@ on when the old primary is *fenced*, which is here: stopped.
   found out about some seconds later. Until then both take writes; clients that were opened on the
   old primary's node stay with it. All that it acknowledged meanwhile is lost.
 
-Whoever is fenced comes back as a copy of the new primary.
+Whoever is fenced comes back as a copy of the new primary. What is asked of the servers for that is
+the vendor's (:class:`Servers`).
 """
 
 from __future__ import annotations
@@ -17,22 +18,51 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from harness.contract.action import Outcome
 from harness.contract.node import Node
+from harness.contract.option import Option
 from harness.contract.system import Stage
 from harness.history.effects import Ended
 from systems.drivers.sql.members import NotAnswered
-from systems.postgresql import members, server
 
-CHECKPOINT, VACUUM, PROMOTE = "checkpoint", "vacuum", "promote"
-ACTIONS: Final = (CHECKPOINT, VACUUM, PROMOTE)
-"""What PostgreSQL can be asked for."""
-
+PROMOTE: Final = "promote"
 BEFORE, AFTER = "before", "after"
 UNFENCED_S: Final = 3.0
-_PROMOTION_S: Final = 15.0
+PROMOTION_S: Final = 15.0
+"""How long a promotion may take."""
+
+FENCING: Final = Option(
+    name="fencing",
+    choices=(BEFORE, AFTER),
+    default=BEFORE,
+    help="whether the old primary is stopped before another is promoted, or seconds after",
+)
+
+
+class Servers(Protocol):
+    """What a promotion asks of the servers of one vendor; ``NotAnswered`` where one is silent."""
+
+    def is_leading(self, node: Node) -> bool:
+        """Whether the server on ``node`` takes writes."""
+        ...
+
+    def before_it_stops(self, old: Node, to: Node) -> None:
+        """See that ``to`` will have all that ``old`` acknowledges before it is stopped."""
+        ...
+
+    def promote(self, node: Node) -> None:
+        """Have the server on ``node`` follow nobody, and take writes."""
+        ...
+
+    def follow(self, node: Node, primary: Node) -> None:
+        """Have the standby on ``node`` follow another primary, from now on."""
+        ...
+
+    def is_back(self, node: Node, primary: Node) -> None:
+        """Have the server on ``node``, which was just started again, follow ``primary``."""
+        ...
 
 
 class Leadership:
@@ -45,9 +75,16 @@ class Leadership:
         self._addresses: dict[str, str] = {}
         self._left_behind: str | None = None
 
-    def note(self, node: Node) -> None:
+    def note(self, node: Node, port: int) -> None:
         """Where clients reach the server on ``node``."""
-        self._addresses[node.name] = node.reach(server.PORT, "client")
+        self._addresses[node.name] = node.reach(port, "client")
+
+    def primary_of(self, stage: Stage) -> Node:
+        """Who leads; the first node at first. Waits while that is being changed."""
+        with self.moving:
+            if self.primary is None:
+                self.primary = stage.cluster.nodes[0].name
+            return stage.cluster.node(self.primary)
 
     def address_for(self, node: str | None) -> str | None:
         """The address of the primary that a client of ``node`` is led to."""
@@ -66,7 +103,8 @@ class Leadership:
 class Promotion:
     """Promotes one standby, with the old primary fenced before or after."""
 
-    def __init__(self, leadership: Leadership, fencing: str) -> None:
+    def __init__(self, servers: Servers, leadership: Leadership, fencing: str) -> None:
+        self._servers = servers
         self._leadership = leadership
         self._fences_first = fencing == BEFORE
         self.strayed: set[str] = set()
@@ -95,7 +133,7 @@ class Promotion:
             return Outcome(is_done=False, what="another promotion is under way")
         stopped = list[str]()
         try:
-            if members.is_leading(node):
+            if self._servers.is_leading(node):
                 return Outcome(is_done=False, what=f"{node.name} leads already")
             self._move(stage, node, old, stopped)
         except NotAnswered as error:
@@ -105,6 +143,9 @@ class Promotion:
             for name in stopped:
                 self._on_its_role(name, stage, stage.start)
                 self.strayed.discard(name)
+                if self._leadership.primary not in (None, name):
+                    leader = stage.cluster.node(str(self._leadership.primary))
+                    self._servers.is_back(stage.cluster.node(name), leader)
         fenced = "before" if self._fences_first else "after"
         what = f"{node.name} was promoted; {old} was fenced {fenced} that, and follows it"
         return Outcome(is_done=True, what=what, figures={"from": old, "to": node.name})
@@ -112,16 +153,15 @@ class Promotion:
     def _move(self, stage: Stage, node: Node, old: str, stopped: list[str]) -> None:
         """Promote; notes in ``stopped`` whom it has stopped, and who is to be started again."""
         if self._fences_first:
+            self._servers.before_it_stops(stage.cluster.node(old), node)
             stopped.append(old)
             self._on_its_role(old, stage, stage.stop)
-        promote = f"SELECT pg_promote(true, {round(_PROMOTION_S)})"
-        if not members.ask(node, promote, _PROMOTION_S + 1)[0][0]:
-            raise NotAnswered("it goes on following")
+        self._servers.promote(node)
         self._leadership.move(node.name, leaving=None if self._fences_first else old)
         if self._fences_first:
             for other in stage.cluster.nodes:
                 if other.name not in (old, node.name):
-                    members.follow(other, node)
+                    self._servers.follow(other, node)
             return
         time.sleep(UNFENCED_S)
         for name in self._fenced(stage, node, old):
@@ -146,13 +186,3 @@ class Promotion:
     def _on_its_role(self, node: str, stage: Stage, do: Callable[[str, str], object]) -> None:
         for role in stage.roles_on(node):
             do(node, role)
-
-
-def administer(promotion: Promotion, stage: Stage, node: Node, action: str) -> Outcome:
-    """Do one of :data:`ACTIONS`; ``NotAnswered`` where nobody can know whether it was done."""
-    if action == PROMOTE:
-        return promotion.promote(stage, node)
-    if action == VACUUM and not members.is_leading(node):
-        return Outcome(is_done=False, what=f"{node.name} is a standby, which vacuums nothing")
-    members.ask(node, action.upper(), _PROMOTION_S)
-    return Outcome(is_done=True, what=f"{action} on {node.name}")

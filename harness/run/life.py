@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.contract.client import SystemClient
 from harness.contract.node import Cluster, Losable, RunsAlready
 from harness.contract.system import Forms, Stage
 from harness.contract.theirs import MayHaveLogs
@@ -29,8 +28,8 @@ from harness.history.journal import Journal
 from harness.history.operation import Header, Operation
 from harness.history.seal import seal
 from harness.judge.apart import judge_apart
-from harness.linux.stopping import how_stopped, name_of
-from harness.run.afterwards import collect_logs, keep_states
+from harness.linux.stopping import how_stopped
+from harness.run.afterwards import collect_logs, keep_states, signals_told
 from harness.run.beside import Beside
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
@@ -347,7 +346,7 @@ class Life:
             nodes=targets_of(stage),
             run=self.run_dir.name,
             concurrency=scenario.threads,
-            open_client=self._open_client,
+            open_client=lambda: self.parts.system.client(scenario.op_timeout),
             invoke=self._final.invoke(),
             seed=scenario.seed,
             op_timeout_s=scenario.op_timeout,
@@ -385,9 +384,6 @@ class Life:
             with contextlib.suppress(StoreError):
                 self.journal.flush()
         self.give_up(why)
-
-    def _open_client(self) -> SystemClient:
-        return self.parts.system.client(self.parts.scenario.op_timeout)
 
     def _main_generator(self) -> Generator:
         scenario = self.parts.scenario
@@ -451,7 +447,7 @@ class Life:
             "stuck_in": self.dispatcher.stuck_in,
             "blocking_calls": self._loop_watch.blocking_calls(),
             "suspended_ms": round(self.sleep.suspended_ms()),
-            "machine_trouble": [*self.machine.trouble(), *self._signals()],
+            "machine_trouble": [*self.machine.trouble(), *signals_told(self.signalled)],
             "interrupted": self.interrupted,
             "unhealed": list(self.unhealed),
             "milestones": {} if self.beside is None else self.beside.milestones(),
@@ -459,11 +455,6 @@ class Life:
         }
         self.facts.update(last)
         self._write_facts()
-
-    def _signals(self) -> list[str]:
-        """Whoever signals this very process may have signalled the nodes' processes too."""
-        names = dict.fromkeys(map(name_of, self.signalled))
-        return [f"{name} was sent to the run's own processes" for name in names]
 
     def _tell_exit(self, gone: Mapping[str, Any]) -> None:
         by = "" if gone["killed_by"] is None else f", by fault {gone['killed_by']}"

@@ -29,7 +29,7 @@ from random import Random
 from typing import Any, Final
 
 from harness.errors import HistoryError
-from harness.history.formats import READERS
+from harness.history.formats.known import READERS
 from harness.history.reader import read_bytes
 from harness.verdict.record import Record
 from harness.verdict.verdict import Budget

@@ -1,5 +1,8 @@
 """Whom a process fault hits: one node, a minority, a majority, the primaries, or all.
 
+Also, if asked for: a ``minority-third`` (as many as a cluster that must have more than two thirds
+can lose), a ``random`` number of them, and named ones: ``n1+n3``, or ``+n2`` for one.
+
 ``alpha:one`` means one of the nodes that hold the role ``alpha``, and of what runs there the
 daemons of that role alone; a plain word means whole nodes, with all that runs there.
 
@@ -32,6 +35,9 @@ from harness.wording import named
 
 TARGETS = ("one", "minority", "majority", "primaries", "all")
 PRIMARIES = "primaries"
+THIRD, RANDOM, NAMES = "minority-third", "random", "+"
+ASKED = (THIRD, RANDOM)
+"""Words that are drawn only where they are asked for, beside names."""
 
 
 def no_processes(system: System) -> str | None:
@@ -77,10 +83,11 @@ def choices(
     flag = "--" + key.replace("_", "-")
     if not words:
         raise UsageError(f"{flag} is empty", f"one or more of {','.join(known)}")
+    more = ASKED if set(TARGETS) <= set(known) else ()
     for word in words:
         plain = Aim.of(word).word if roles else word
-        if plain not in known:
-            raise UsageError(f"{flag}: {unknown_name(what, plain, known)}")
+        if plain not in (*known, *more) and not (more and NAMES in plain):
+            raise UsageError(f"{flag}: {unknown_name(what, plain, [*known, *more])}")
     return tuple(words)
 
 
@@ -95,14 +102,40 @@ def check_roles(words: Sequence[str], key: str, roles: Sequence[Role]) -> None:
 
 
 def plan_targets(words: Sequence[str], nodes: Sequence[str], rng: Random) -> dict[str, Any]:
-    """A target word and all ``nodes`` in a random order."""
-    return {"target": rng.choice(words), "order": rng.sample(list(nodes), len(nodes))}
+    """A target word, all ``nodes`` in a random order, and how many where the word leaves it open.
+
+    ``UsageError`` where a word names a node that there is not.
+    """
+    for name in (name for word in words for name in _named(word)):
+        if name not in nodes:
+            raise UsageError(f"target {', '.join(words)}: {unknown_name('node', name, nodes)}")
+    plan: dict[str, Any] = {"target": rng.choice(words)}
+    plan["order"] = rng.sample(list(nodes), len(nodes))
+    if Aim.of(plan["target"]).word == RANDOM:
+        plan["count"] = rng.randint(1, len(nodes))
+    return plan
+
+
+def _named(word: str) -> list[str]:
+    """The nodes that a word names, if it does."""
+    plain = Aim.of(word).word
+    return [name for name in plain.split(NAMES) if name] if NAMES in plain else []
 
 
 def how_many(word: str, count: int) -> int:
     """How many of ``count`` nodes a target word means; at least one."""
     sizes = {"one": 1, "minority": (count - 1) // 2, "majority": count // 2 + 1, "all": count}
+    sizes[THIRD] = (count - 1) // 3
     return max(1, sizes[word])
+
+
+def pick(plan: Mapping[str, Any], among: Sequence[str], of: int) -> list[str]:
+    """Those of ``among``, in their order, whom a plan means that means no leaders, of ``of``."""
+    word = Aim.of(plan["target"]).word
+    if names := _named(word):
+        return [node for node in among if node in names]
+    count = min(int(plan["count"]), of) if word == RANDOM else how_many(word, of)
+    return list(among[:count])
 
 
 def resolve_targets(plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], dict[str, Any]]:
@@ -126,7 +159,7 @@ def resolve_targets(plan: Mapping[str, Any], stage: Stage) -> tuple[list[str], d
         if not set(targets) & set(leading):
             detail["fallback"] = why or "no primary runs"
     else:
-        targets = up[: how_many(aim.word, len(order))]
+        targets = pick(plan, up, len(order))
     targets = sorted(targets)
     found = {node: [daemon.identity for daemon in running[node]] for node in targets}
     detail["processes"] = {node: [asdict(each) for each in found[node]] for node in targets}

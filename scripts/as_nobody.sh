@@ -30,13 +30,13 @@ mkdir "$copy/tmp" "$copy/tree"
 git ls-files -z --cached --others --exclude-standard |
   while IFS= read -r -d '' file; do [ -e "$file" ] && printf '%s\0' "$file"; done |
   tar --format=posix --null --files-from=- -cf - | tar -xf - -C "$copy/tree"
-# What root's Python and numba have compiled of the sources comes along, and is not compiled again: it
+# What root's Python, numba and jinja2 have compiled comes along, and is not compiled again: it
 # counts where its source is as old to the nanosecond. Tests that run meanwhile may add to it.
 packed() { # words of tar...
   tar --format=posix --warning=no-file-changed --warning=no-file-removed "$@" -cf - || [ $? = 1 ]
 }
 find harness checkers workloads nemeses systems -path '*/__pycache__/*' \
-  \( -name '*.pyc' -o -name '*.nbi' -o -name '*.nbc' \) -print0 |
+  \( -name '*.pyc' -o -name '*.nbi' -o -name '*.nbc' -o -name '*.jinja' \) -print0 |
   packed --null --files-from=- --ignore-failed-read | tar -xf - -C "$copy/tree"
 
 version() { "$1" -c 'import sys; print("python%d.%d" % sys.version_info[:2])'; }

@@ -5,10 +5,11 @@
 # Groups of tests, by their marks (tests/groups.py): pure ones run in parallel, a worker for each
 # core. Those that touch the machine mostly wait, and come after them, in lanes beside each other: in
 # containers, with an engine where root can start one (scripts/engine.sh); in none, two files at a
-# time; and as an ordinary user. Then those of real databases, two files at a time. (Beside the pure
-# ones, at whatever priority, nothing is gained: both cores are busy then, and tests of either kind
-# miss limits of their own.) What fails keeps nothing else from running; all of it is listed at the
-# end, with the tests that cost the most, and the code is the first failure's.
+# time; and as an ordinary user. Those of real databases, two files at a time, begin when those in
+# containers end: they leave more than half of two cores idle. (Beside the pure ones, at whatever
+# priority, nothing is gained: both cores are busy then, and tests of either kind miss limits of
+# their own.) What fails keeps nothing else from running; all of it is listed at the end, with the
+# tests that cost the most, and the code is the first failure's.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
@@ -136,13 +137,15 @@ for each in "${lanes[@]}"; do
   background "$kept/$each" $each
   lane+=($!)
 done
-for each in "${!lanes[@]}"; do
+for ((each = 0; each < ${#lanes[@]}; each++)); do
   wait "${lane[$each]}"
   ended=$? # the next line asks a command for the title
   result "$(title "${lanes[$each]}")" $ended
   cat "$kept/${lanes[$each]}"
+  if [ "${lanes[$each]}" = containers ]; then
+    background "$kept/databases" databases
+    lanes+=(databases)
+    lane+=($!)
+  fi
 done
-databases
-ended=$?
-result "$(title databases)" $ended
 summary

@@ -69,6 +69,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "harness.scenarios": frozenset(),
     "systems": CONTRACT,
     "systems.drivers": CONTRACT,
+    "systems.dgraph": CONTRACT | {"systems.drivers"},
     "systems.duckdb": CONTRACT | {"systems.drivers"},
     "systems.etcd": CONTRACT | {"systems.drivers"},
     "systems.mariadb": CONTRACT | {"systems.drivers"},

@@ -26,7 +26,6 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from checkers.linearizable import judge_objects
 from checkers.linearizable.explain import (
     Proof,
     contradiction_proof,
@@ -183,6 +182,8 @@ def _judged_objects(
     history: History, model: Sequential, reading: dict[str, Any], budget: Budget
 ) -> tuple[Outcome, list[tuple[Broken, Proof]]]:
     """What became of the parts of another object, with the proofs of those that are wrong."""
+    from checkers.linearizable import judge_objects  # a tenth of a second that registers need not
+
     outcome, wrongs = judge_objects.judge_objects(history, model, budget=budget, **reading)
     outcome.broken = [judge_objects.broken(wrong) for wrong in wrongs]
     proofs = []

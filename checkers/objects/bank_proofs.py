@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
+from checkers.objects.bank_timestamps import deleting_transfer, timestamps
 from checkers.proof.faults_active import while_they_ran
 from checkers.proof.words import moment, operation_line
 from harness.history.calls import Call, calls, is_measured, short
@@ -56,11 +57,12 @@ class ReadExplainer:
         culprits = self._culprits(completion, before, pair, position)
         named = culprits[:CULPRITS] or self._latest(max(good, 0), position)
         lines = [
-            f"T1 = {operation_line('read of all accounts', invocation, completion)}:"
-            f" {_balances(completion)}",
+            f"T1 = {operation_line('read of all accounts', invocation, completion)}"
+            f"{timestamps(completion)}: {_balances(completion)}",
             f"T1 {what}.",
             *self._reason(kind, invocation, completion),
             _before(before),
+            *self._deletions(completion),
             *_transfers_since(named, culprits, position),
         ]
         witness = {completion.index, *(_index(call, position) for call in named)}
@@ -105,6 +107,34 @@ class ReadExplainer:
                 " a contradiction."
             ]
         return ["No transaction makes such a record, so no order of them explains it."]
+
+    def _deletions(self, read: Operation) -> list[str]:
+        """Of each account that the read does not show (any more): which transfer deleted it."""
+        lines = []
+        for account, balance in self._vanished(read).items():
+            call = deleting_transfer(read, account, balance, self.transfers)
+            if call is not None:
+                lines.append(
+                    f"In the snapshot of T1 {account} held {balance}. It came to zero, and was"
+                    f" deleted, by {_transfer(call)} (ok, index {call.last.index}"
+                    f"{timestamps(call.last)}), which committed after T1's start and which T1 must"
+                    " not see."
+                )
+        return lines
+
+    def _vanished(self, read: Operation) -> dict[str, int]:
+        """The accounts that it saw before and no more, or the one that it lacks; what they held."""
+        if self.record.header.options.get("deletes") is None or not isinstance(read.value, Mapping):
+            return {}
+        again = (read.extra or {}).get(AGAIN) or {}
+        shown = {name: read.value.get(name) for name, balance in again.items() if not balance}
+        found = {name: balance for name, balance in shown.items() if isinstance(balance, int)}
+        absent = {str(name) for name in self.accounts or ()} - {str(name) for name in read.value}
+        balances = list(read.value.values())
+        if len(absent) != 1 or not all(isinstance(balance, int) for balance in balances):
+            return found
+        lacking = int(self.total) - sum(balances) if self.total.isdecimal() else 0
+        return {absent.pop(): lacking, **found}
 
     def _sound_read_before(self, position: int) -> int:
         """Position of the last sound read answered before ``position``, or -1."""
@@ -151,7 +181,7 @@ def _transfers_since(named: Sequence[Call], culprits: Sequence[Call], position: 
         return []
     listed = "; ".join(
         f"{_transfer(call)} ({'ok' if call.end < position else 'not answered by then'}, index"
-        f" {_index(call, position)})"
+        f" {_index(call, position)}{timestamps(call.last) if call.end < position else ''})"
         for call in named
     )
     if not culprits:
@@ -184,7 +214,10 @@ def _transfer(call: Call) -> str:
 def _before(read: Operation | None) -> str:
     if read is None:
         return "No read before it was sound."
-    return f"The last sound read before it (T2) was answered at {moment(read)}: {_balances(read)}"
+    return (
+        f"The last sound read before it (T2) was answered at {moment(read)}{timestamps(read)}:"
+        f" {_balances(read)}"
+    )
 
 
 def _held(invocation: Operation, completion: Operation) -> str:

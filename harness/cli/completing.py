@@ -21,7 +21,7 @@ from typing import Any, Final
 import click
 from click.shell_completion import CompletionItem, ShellComplete, split_arg_string
 
-from harness.cli.parts import names_of
+from harness.cli.parts import MIXES, names_of
 from harness.cli.table import VERBS
 from harness.errors import EXIT_VALID
 from harness.option import Option
@@ -106,7 +106,9 @@ def _known(option: Option, context: click.Context) -> Mapping[str, str] | None:
         return dict.fromkeys([*option.choices, *option.words], "")
     if option.name in KINDS:
         kind = KINDS[option.name]
-        return {**names_of(kind), **dict.fromkeys(_in_plugins(kind, context), "from a plug-in")}
+        mixes = dict.fromkeys(MIXES if option.name == "nemesis" else (), "several of these")
+        found = dict.fromkeys(_in_plugins(kind, context), "from a plug-in")
+        return {**names_of(kind), **mixes, **found}
     if option.kind is bool:
         return {"true": "", "false": ""}
     return None

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.flags import Flag, run_flag
-from harness.cli.options import MIXES, names
-from harness.cli.parts import WITH, options_with, parts
+from harness.cli.options import names
+from harness.cli.parts import MIXES, WITH, options_with, parts
 from harness.errors import UsageError, unknown_name
 from harness.option import ENVIRONMENT_PREFIX, with_files
 from harness.plugins.built_in import ALSO_CALLED

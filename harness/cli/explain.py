@@ -160,7 +160,7 @@ def table(entry: Explanation) -> dict[str, Any]:
 
 
 def _write(entry: Explanation, path: Path) -> None:
-    from harness.history.formats import export
+    from harness.history.formats.known import export
 
     example = next((each for each in entry.examples if each.is_history), None)
     if example is None:

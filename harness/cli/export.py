@@ -36,7 +36,7 @@ def VERB(run: str, format: str, output: Path | None, store: Path, max_bytes: int
     by json, which other tools read.
     """
     from harness.history.bounds import Bounds
-    from harness.history.formats import export
+    from harness.history.formats.known import export
     from harness.history.reader import read_history
 
     history = read_history(history_of(run, store), bounds=Bounds(max_bytes))

@@ -43,7 +43,7 @@ def keep(folder: Path, history: History, verdict: Mapping[str, Any]) -> None:
 
 
 def _draw(folder: Path, history: History) -> None:
-    from harness.history.formats import export
+    from harness.history.formats.known import export
     from harness.report import render
 
     with (folder / "history.jsonl").open("wb") as out:

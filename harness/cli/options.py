@@ -11,15 +11,12 @@ from harness.option import Size
 PLACES = "Places"
 
 FORMATS = ("edn", "json", "jsonl")
-"""Names of the notations of histories, as in ``harness.history.formats`` (not imported here)."""
+"""Names of the notations of histories, as ``harness.history.formats.known`` has them."""
 
 _SESSIONS = ("plume", "awdit", "cobra", "dbcop", "dbcop-json", "veristrong")
 
 READABLE = (*FORMATS, "jepsen-log", *_SESSIONS, "etcd-operations", "chaos")
-"""Names of the notations that can be read, as in ``harness.history.formats.READERS``."""
-
-MIXES = ("all", "random")
-"""Words of ``--nemesis`` for several faults, as in ``harness.run.mixes`` (not imported here)."""
+"""Names of the notations that can be read, as in ``harness.history.formats.known.READERS``."""
 
 WRITTEN = (*FORMATS, "jepsen-log", *_SESSIONS, "chaos")
 """Names of those that can be written, as in ``harness.history.formats.conversion.WRITTEN``."""

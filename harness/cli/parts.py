@@ -30,6 +30,8 @@ KINDS: Final[Mapping[str, type]] = {
     "size": Size,
 }
 """The kinds of options by the words for them in the file."""
+MIXES: Final = ("all", "random")
+"""Words of ``--nemesis`` for several faults, as in ``harness.run.mixes`` (not imported here)."""
 WITH: Final[Mapping[str, str]] = {
     "systems": "Of the system",
     "nemeses": "With --nemesis",

@@ -7,7 +7,7 @@ one schedule and, as a rule, the one seed. What was otherwise than in RUN is sai
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +32,7 @@ RUNS: Final = "The runs"
 
 def schedule_flags(command: Command) -> Command:
     """How a recorded schedule is taken: shared with ``shrink``."""
-    given = (
+    given: tuple[Callable[[Command], Command], ...] = (
         flag(
             "targets",
             choices=("planned", "happened"),
@@ -46,6 +46,14 @@ def schedule_flags(command: Command) -> Command:
             default="planned",
             group=AGAIN,
             help="planned: after milestones again; happened: at the offsets at which they came",
+        ),
+    )
+    given += (
+        flag(
+            "paths",
+            bool,
+            group=AGAIN,
+            help="agree to the programs and files that RUN names (--client, --binary)",
         ),
     )
     for each in reversed(given):
@@ -116,12 +124,24 @@ def told(was: Recorded, summary: Mapping[str, Any], confidence: float) -> list[s
     return lines + [f"  differs: {line}" for line in differences(was, again)]
 
 
-def ready(was: Recorded, named: tuple[Path, ...]) -> Registry:
-    """The registry for the run's parts; its plug-ins are loaded only if they are named."""
+def ready(was: Recorded, flags: Mapping[str, Any]) -> Registry:
+    """The registry for the run's parts; ``UsageError`` for what the user must name or agree to.
+
+    A run's folder may be somebody else's: its plug-ins are code, and its paths (a program to test,
+    a file with a password) are what the runs would start and read.
+    """
     from harness.store.scenario import refuse_unnamed, registry_of
 
-    refuse_unnamed(was.table, named, f"the run {was.run_dir}")
-    return registry_of(was.table)
+    refuse_unnamed(was.table, flags["plugin"], f"the run {was.run_dir}")
+    registry = registry_of(was.table)
+    named = was.paths(registry)
+    if named and not flags["paths"]:
+        told = ", ".join(f"{name} {value}" for name, value in named.items())
+        raise UsageError(
+            f"the run {was.run_dir} names what its runs would start or read: {told}",
+            "--paths, if you trust it",
+        )
+    return registry
 
 
 def limit_s(table: Mapping[str, Any]) -> float:
@@ -145,7 +165,7 @@ def _settings(was: Recorded, flags: Mapping[str, Any]) -> Any:
     from harness.soak.book import Settings
 
     refuse_shares(flags["confidence"])
-    registry = ready(was, flags["plugin"])
+    registry = ready(was, flags)
     candidate = was.again(flags["targets"], flags["moments"])
     table = was.scenario(candidate, flags["store"], registry)
     prepare(resolve({**table, "seed": was.seed}, registry), registry)

@@ -131,7 +131,7 @@ def _trials(
     from harness.explore.trials import Trials
     from harness.soak.book import Settings
 
-    registry, store = ready(was, flags["plugin"]), flags["store"].resolve()
+    registry, store = ready(was, flags), flags["store"].resolve()
     first = was.scenario(was.again(), store, registry)
     settings = Settings(
         scenario=first,
@@ -315,21 +315,13 @@ def _minimal(refused: Sequence[Any], sure: str) -> str:
 
 def scenario_text(was: Recorded, result: Candidate, summary: Mapping[str, Any]) -> str:
     """The scenario that ``polygraph test`` runs: the run's own, with the schedule in it."""
-    from harness.option import with_files
-    from harness.run.scenario import declared_options
     from harness.run.schedule_file import toml_of
     from harness.store.scenario import CORE, recorded, registry_of
 
     core = {**was.table, "time_limit": result.time_limit_s, "nemesis": ",".join(result.faults)}
     core.pop("schedule", None)
-    options = declared_options(
-        registry_of(was.table),
-        str(core["system"]),
-        str(core.get("workload") or CORE["workload"].default),
-        result.faults,
-        str(core.get("provider") or CORE["provider"].default),
-    )
-    known = {*CORE, *(option.name for option in with_files(list(options.values())))}
+    options = was.declared(registry_of(was.table), result.faults)
+    known = {*CORE, *(option.name for option in options)}
     table = {name: value for name, value in core.items() if name in known}
     head = [f"# {line}" for line in ("shrunk from " + was.run_dir.name, *summary["sentences"])]
     body = recorded(table).to_toml({}).partition("\n[versions]")[0].rstrip("\n")

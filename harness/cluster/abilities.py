@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from harness.contract import action, system
+from harness.contract import action, operating, system
 from harness.contract.node import (
     Clocks,
     ClockSettable,
+    CutsClients,
+    CutsPorts,
     Disk,
     Disks,
     HasProcesses,
@@ -25,27 +27,31 @@ from harness.contract.node import (
 
 _EVERY = (HasProcesses, Partitionable, Clocks, ClockSettable)
 _ALWAYS: Mapping[type, str] = dict.fromkeys(_EVERY, "")
+_PORTS: Mapping[type, str] = dict.fromkeys((CutsPorts, CutsClients), "")
 _QUEUES: Final = "the kernel has netfilter queues"
+_TOOLS: Final = "the login may use nft or iptables on every host"
+
 _FUSE: Final = "the user may open /dev/fuse"
 
 ABILITIES: Mapping[str, Mapping[type, str]] = {
-    "local:root": {**_ALWAYS, Shapeable: _QUEUES, Disks: "", Disk: _FUSE},
-    "local:userns": {**_ALWAYS, Shapeable: _QUEUES, Disks: "", Disk: _FUSE},
+    "local:root": {**_ALWAYS, **_PORTS, Shapeable: _QUEUES, Disks: "", Disk: _FUSE},
+    "local:userns": {**_ALWAYS, **_PORTS, Shapeable: _QUEUES, Disks: "", Disk: _FUSE},
     "local:plain": {
         **_ALWAYS,
         Partitionable: "the system can tell its peers another address than it listens at",
     },
-    "docker": {**_ALWAYS, Shapeable: _QUEUES},
+    "docker": {**_ALWAYS, **_PORTS, Shapeable: _QUEUES},
     "docker:attach": {
         HasProcesses: "a restart policy or --start-command has what was ended started again",
         Partitionable: "the containers have a network in common, and none the host's",
         Clocks: "",
         ClockSettable: "",
     },
-    "ssh": {**_ALWAYS, Partitionable: "the login may use nft or iptables on every host"},
+    "ssh": {**_ALWAYS, **_PORTS, Partitionable: _TOOLS},
     "ssh:attach": {
         HasProcesses: "the login may signal them, and somebody starts again what was ended",
-        Partitionable: "the login may use nft or iptables on every host",
+        Partitionable: _TOOLS,
+        CutsPorts: "",
         Clocks: "the login may trace them",
         ClockSettable: "",
     },
@@ -61,7 +67,8 @@ def is_untouched(provider: str) -> bool:
 
 def of_systems(needs: Iterable[type]) -> list[type]:
     """Those abilities that a system must have, not a provider."""
-    return [need for need in needs if need.__module__ in (system.__name__, action.__name__)]
+    modules = [module.__name__ for module in (system, action, operating)]
+    return [need for need in needs if need.__module__ in modules]
 
 
 def lacking(needs: Iterable[type], provider: str) -> list[type]:

@@ -101,6 +101,15 @@ class ResolvesLate(Protocol):
 
 
 @runtime_checkable
+class ChoosesDuration(Protocol):
+    """A fault that may last otherwise than others do, unless a schedule's file says how long."""
+
+    def lasts_s(self, asked_s: float | None) -> float | None:
+        """Seconds, or ``None`` where it has no wish; ``asked_s`` is ``--nemesis-duration``."""
+        ...
+
+
+@runtime_checkable
 class AimsAtRoles(Protocol):
     """A fault that can be aimed at a role: ``--kill-targets alpha:one``."""
 

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-from harness.contract.shot import Shot
+from harness.contract.links import CLIENTS as CLIENTS
+from harness.contract.links import CutsClients as CutsClients
+from harness.contract.links import CutsPorts as CutsPorts
+from harness.contract.links import Grudge as Grudge
+from harness.contract.links import Link as Link
+from harness.contract.links import Partitionable as Partitionable
+from harness.contract.links import PreparesCuts as PreparesCuts
 from harness.linux.identity import ProcessIdentity as ProcessIdentity
-
-Link = tuple[str, str]
-"""A directed link: (source node, destination node)."""
-
-Grudge = Mapping[str, frozenset[str]]
-"""Destination node to the source nodes whose packets it drops (inbound, directed)."""
-
 
 ClockMethod = Literal["process", "machine"]
 """Whose clock is set: each process's of the node, or, where it is given up to the test, its own."""
@@ -302,36 +301,6 @@ class MayRefuseSignals(Protocol):
 
     def end_refusal(self, politely: bool) -> str | None:
         """Why nobody would start again what was ended, by SIGTERM if ``politely``, or ``None``."""
-        ...
-
-
-@runtime_checkable
-class Partitionable(Protocol):
-    """A cluster whose directed links can be cut by dropping packets."""
-
-    def cut(self, grudge: Grudge) -> None:
-        """Drop inbound packets as ``grudge`` says, replacing any earlier cut, atomically a node."""
-        ...
-
-    def heal_cuts(self) -> None:
-        """Let every packet pass again. Safe twice."""
-        ...
-
-    def dropped(self) -> Mapping[Link, int]:
-        """Packets dropped by the present cut, per directed link."""
-        ...
-
-    def reachable(self) -> frozenset[Link]:
-        """The directed links that carry packets now, by probing each one."""
-        ...
-
-
-@runtime_checkable
-class PreparesCuts(Protocol):
-    """A cluster whose next cut can be made ready, to be fired within a millisecond."""
-
-    def prepare_cut(self, grudge: Grudge) -> Shot:
-        """What ``cut`` would do, made ready; nothing is done yet."""
         ...
 
 

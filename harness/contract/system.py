@@ -25,7 +25,8 @@ class System(Protocol):
 
     It is also started: as an :class:`Alike` where all nodes are alike, or as one :class:`OfRoles`.
     A system module exposes ``SYSTEMS: dict[str, Factory]`` with ``Factory(options) -> System``
-    and ``Factory.options: tuple[SystemOption, ...]``.
+    and ``Factory.options: tuple[SystemOption, ...]``. A factory may have ``defaults``: options that
+    every run has, by name (``{"op_timeout": 60.0}``), whose usual default does not suit the system.
     """
 
     name: str

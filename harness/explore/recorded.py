@@ -21,7 +21,7 @@ from harness.explore.smaller import Candidate, aims_as_it_did
 from harness.history.faults import recorded_faults
 from harness.history.ledger import NAME as LEDGER
 from harness.history.ledger import read_ledger
-from harness.option import with_files
+from harness.option import Option, with_files
 from harness.plugins import Registry
 from harness.run.scenario import declared_options
 from harness.run.schedule import At, Occurrence, Schedule
@@ -54,7 +54,7 @@ class Recorded:
     @property
     def seed(self) -> int:
         """Of its generators."""
-        return int(self.table.get("seed") or 0)
+        return int(CORE["seed"].value(self.table.get("seed")) or 0)
 
     @property
     def time_limit_s(self) -> float:
@@ -114,10 +114,20 @@ class Recorded:
         table["nemesis"] = ",".join(candidate.faults)
         if candidate.faults:
             table["schedule"] = str(kept_schedule(store, candidate.schedule))
-        words = [str(self.table.get(name) or CORE[name].default) for name in _PARTS]
-        options = declared_options(registry, words[0], words[1], candidate.faults, words[2])
-        known = {option.name for option in with_files(list(options.values()))}
+        known = {option.name for option in self.declared(registry, candidate.faults)}
         return {name: value for name, value in table.items() if name in CORE or name in known}
+
+    def paths(self, registry: Registry) -> dict[str, Any]:
+        """The programs and files that its scenario names: what a run by it starts or reads."""
+        declared = self.declared(registry, self.again().faults)
+        names = ["client", *(option.name for option in declared if option.kind is Path)]
+        return {name: self.table[name] for name in names if self.table.get(name) is not None}
+
+    def declared(self, registry: Registry, faults: Sequence[str]) -> list[Option]:
+        """The options of its parts, as they stand in a scenario."""
+        words = [str(self.table.get(name) or CORE[name].default) for name in _PARTS]
+        options = declared_options(registry, words[0], words[1], faults, words[2])
+        return with_files(list(options.values()))
 
     def _happened(self, place: int) -> Mapping[str, Any]:
         return self.happened[place] if place < len(self.happened) else {}
@@ -129,7 +139,7 @@ _PARTS: Final = ("system", "workload", "provider")
 def recorded(run_dir: Path) -> Recorded:
     """The run in a folder; ``UsageError`` where it cannot be told what it was."""
     table = recorded_table(run_dir)
-    if not table.get("system"):
+    if not isinstance(table.get("system"), str) or not table["system"]:
         raise UsageError(f"{run_dir}: its scenario names no system")
     facts = _mapping(_json(run_dir, "evidence/run.json"))
     schedule, happened = _schedule(run_dir, facts)
@@ -139,7 +149,7 @@ def recorded(run_dir: Path) -> Recorded:
         schedule=schedule,
         happened=happened,
         details=_details(run_dir),
-        signatures=signatures(_mapping(_json(run_dir, "verdict.json"))),
+        signatures=_signatures(_mapping(_json(run_dir, "verdict.json"))),
         facts=facts,
     )
 
@@ -176,9 +186,17 @@ def _schedule(
         )
         for line in found.lines
     )
-    told = [parsed_json(line) for line in text.split("\n") if line.strip() and line[0] != "#"]
+    told = [parsed_json(line) for line in text.split("\n") if line.strip().startswith("{")]
     happened = [_mapping(each.get("happened")) for each in told if "fault" in each]
     return Schedule(seed=found.seed or 0, occurrences=placed), happened
+
+
+def _signatures(verdict: Mapping[str, Any]) -> list[str]:
+    """Those of the verdict; none where it is no verdict of ours."""
+    try:
+        return signatures(verdict)
+    except (AttributeError, TypeError):
+        return []
 
 
 def _details(run_dir: Path) -> dict[int, Mapping[str, Any]]:

@@ -42,7 +42,7 @@ class Candidate:
     @property
     def key(self) -> str:
         """Equal for candidates that are the same test."""
-        return f"{self.time_limit_s!r}\n{text_of(self.schedule)}"
+        return f"{self.time_limit_s:.17g}\n{text_of(self.schedule)}"
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def fewer_targets(
     if len(targets) < 2:
         return
     for fewer in _parts_of(list(targets)):
-        if isinstance(plan.get("grudge"), Mapping):
+        if _is_grudge(plan.get("grudge")):
             grudge = _grudge_of(plan["grudge"], fewer)
             yield fewer, {**plan, "shape": AS_IT_WAS, "grudge": grudge}
         elif _is_word_of_size(plan):
@@ -121,6 +121,10 @@ def aims_as_it_did(
     if "order" in plan and isinstance(plan.get("target"), str) and targets:
         return {**plan, "target": _word(plan, "all"), "order": list(targets)}
     return dict(plan)
+
+
+def _is_grudge(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(each, list) for each in value.values())
 
 
 def _parts_of(targets: list[str]) -> list[list[str]]:

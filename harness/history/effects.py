@@ -12,8 +12,11 @@ everybody who must excuse something asks for them. ``effects`` in a ledger's det
      "slows": {"n1": ["n2"]},                links that are slow or lossy, as those that are cut
      "fails-disk": ["n1"]}                   nodes whose disks fail calls
 
-``null`` stands for a fault that declares none, which may have done anything to its targets; a
-ledger of an earlier version has no such key. What cannot be read excuses nothing.
+A ``process`` of ``null`` is any that runs on the node while the fault is in force: of a fault that
+ends what it has started itself, whose numbers nobody knows beforehand.
+
+``null`` instead of all stands for a fault that declares none, which may have done anything to its
+targets; a ledger of an earlier version has no such key. What cannot be read excuses nothing.
 """
 
 from __future__ import annotations
@@ -44,10 +47,13 @@ _PARTS: Final = {part.name: part.type for part in fields(ProcessIdentity)}
 
 @dataclass(frozen=True)
 class Ended:
-    """A process that the fault ends. ``statuses``: how, an exit status or minus a signal."""
+    """A process that the fault ends. ``statuses``: how, an exit status or minus a signal.
+
+    ``None``: any on the node, while the fault is in force.
+    """
 
     node: str
-    process: ProcessIdentity
+    process: ProcessIdentity | None
     statuses: tuple[int, ...]
 
 
@@ -75,15 +81,19 @@ class Effects:
         )
         return frozenset(word for word, some in zip(WORDS, has, strict=True) if some)
 
-    def explains_end(self, node: str, process: ProcessIdentity, status: int | None) -> bool:
-        """Whether exactly this process was to end exactly so.
+    def explains_end(
+        self, node: str, process: ProcessIdentity, status: int | None, *, is_in_force: bool = False
+    ) -> bool:
+        """Whether exactly this process was to end exactly so, the fault being in force or not.
 
         One whose disk fails may end itself, but not by a slip of memory: that is a bug of its own.
         """
         if node in self.fails_disk and status is not None and status not in _SLIPS:
             return True
         return any(
-            end.node == node and end.process == process and status in end.statuses
+            end.node == node
+            and (is_in_force if end.process is None else end.process == process)
+            and status in end.statuses
             for end in self.ends
         )
 
@@ -91,7 +101,11 @@ class Effects:
         """As the ledger keeps it; :func:`effects_of` reads it again."""
         return {
             ENDS: [
-                {"node": e.node, "process": asdict(e.process), "statuses": list(e.statuses)}
+                {
+                    "node": e.node,
+                    "process": None if e.process is None else asdict(e.process),
+                    "statuses": list(e.statuses),
+                }
                 for e in self.ends
             ],
             STOPS: [{"node": node, "process": asdict(process)} for node, process in self.stops],
@@ -133,7 +147,8 @@ def _links(told: Any) -> dict[str, Sequence[str]]:
 def _ended(told: Any) -> Iterator[Ended]:
     for each in _mappings(told):
         process, statuses = _process(each.get("process")), each.get("statuses")
-        if process is not None and isinstance(statuses, list):
+        is_any = "process" in each and each["process"] is None
+        if (process is not None or is_any) and isinstance(statuses, list):
             known = tuple(status for status in statuses if type(status) is int)
             yield Ended(str(each.get("node")), process, known)
 

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from harness.errors import HistoryError
-from harness.history import formats
 from harness.history.bounds import USUAL, Bounds, beyond, beyond_memory
 from harness.history.content import STANDARD_INPUT, Content, content_of, opened
 from harness.history.formats import folders
+from harness.history.formats import known as formats
 from harness.history.history import History
 from harness.history.intakes import is_guessed, is_timed
 from harness.history.memory import TooMuch, at_most

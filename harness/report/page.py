@@ -28,6 +28,7 @@ from harness.report.head import head_of
 from harness.report.logs import NodeLog, read_logs
 from harness.report.model import Run, read_run
 from harness.report.plots import Plot, draw_gauges, draw_plots, write_pictures
+from harness.report.templates import environment
 from harness.report.timeline import script_json, timeline_data
 from harness.report.wording import Wording
 from harness.store.runs import write_text
@@ -120,18 +121,11 @@ def _html(run: Run, plots_folder: Folder | None) -> str:
 @cache
 def _template() -> Any:
     """Read and compiled once a process."""
-    from jinja2 import Environment, FunctionLoader, StrictUndefined, pass_context
+    from jinja2 import pass_context
 
-    environment = Environment(
-        loader=FunctionLoader(_asset),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_last_look,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(seconds=pass_context(_moment), duration=duration)
-    return environment.get_template("report.html.j2")
+    made = environment("harness.report", __file__, _asset, finalize=_last_look, lstrip_blocks=True)
+    made.filters.update(seconds=pass_context(_moment), duration=duration)
+    return made.get_template("report.html.j2")
 
 
 def _moment(context: Any, time_ns: float | None) -> str:

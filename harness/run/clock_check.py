@@ -20,7 +20,7 @@ from typing import Any
 from harness.cluster import providers
 from harness.cluster.clock_path import Examined, sum_up
 from harness.cluster.provider import Request
-from harness.contract.system import ClockPath, Stage, System
+from harness.contract.system import ClockPath, Stage, Stops, System
 from harness.errors import PolygraphError, SetupError, UsageError
 from harness.linux.surroundings import program
 from harness.option import defaults_of
@@ -95,10 +95,12 @@ def _look(run_dir: Path, asked: dict[str, Any]) -> dict[str, Any]:
     try:
         stage = Stage(cluster, system)
         asyncio.run(install(stage))
+        if isinstance(system, Stops):
+            _make_data(stage)
         for node in cluster.nodes:
             node.watch_syscalls()
         begun = time.monotonic()
-        asyncio.run(_start(stage))
+        asyncio.run(_start(stage, is_new=not isinstance(system, Stops)))
         system.ready(stage, PATIENCE_S)
         deadline = time.monotonic() + asked["seconds"]
         while time.monotonic() < deadline:
@@ -112,9 +114,19 @@ def _look(run_dir: Path, asked: dict[str, Any]) -> dict[str, Any]:
     return {**told, "calls": calls, "kinds": kinds}
 
 
-async def _start(stage: Stage) -> None:
+def _make_data(stage: Stage) -> None:
+    """Start once, unwatched: what makes a database's files is no server, and is slow if traced."""
+    asyncio.run(_start(stage, is_new=True))
+    stage.system.ready(stage, PATIENCE_S)
+    for node in stage.cluster.nodes:
+        for role in stage.roles_on(node.name):
+            stage.stop(node.name, role)
+
+
+async def _start(stage: Stage, *, is_new: bool) -> None:
     await start(stage, lambda what, node: None)
-    await form(stage, PATIENCE_S)
+    if is_new:
+        await form(stage, PATIENCE_S)
 
 
 if __name__ == "__main__":

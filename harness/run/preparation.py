@@ -17,7 +17,7 @@ from harness.cluster import providers
 from harness.cluster.provider import PlacesRoles, Request
 from harness.contract.action import Action
 from harness.contract.command import CommandClient, abilities_of
-from harness.contract.fault import AimsAtRoles, Fault
+from harness.contract.fault import AimsAtRoles, ChoosesDuration, Fault
 from harness.contract.roles import Role, checked
 from harness.contract.system import FaultDurations, OfRoles, System, roles_of
 from harness.contract.workload import Workload, WorkloadOptions
@@ -180,6 +180,11 @@ def _schedule(
         for fault in faults
         if isinstance(system, FaultDurations)
     }
+    own = {
+        fault.name: lasts_s
+        for fault in faults
+        if isinstance(fault, ChoosesDuration) and (lasts_s := fault.lasts_s(longest)) is not None
+    }
     if scenario.schedule is not None:
         usual_s = scenario.nemesis_interval / 2 if longest is None else longest
         found = read_lines(Path(scenario.schedule))
@@ -188,7 +193,11 @@ def _schedule(
             faults,
             scenario.node_names,
             scenario.seed if found.seed is None else found.seed,
-            lambda name: max(usual_s, least.get(name, 0.0) if longest is None else 0.0),
+            lambda name: (
+                own[name]
+                if name in own
+                else max(usual_s, least.get(name, 0.0) if longest is None else 0.0)
+            ),
             scenario.time_limit,
             names_of(system),
         )
@@ -200,5 +209,6 @@ def _schedule(
         duration_s=scenario.nemesis_duration,
         time_limit_s=scenario.time_limit,
         least_duration_s=least if longest is None else {},
+        own_duration_s=own,
         after=after_milestones(scenario.nemesis_after, scenario.nemesis, names_of(system)),
     )

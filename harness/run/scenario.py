@@ -66,6 +66,8 @@ def resolve(
         raise UsageError("the scenario names no system", "polygraph list")
     table["system"] = registry.name_of("systems", str(table["system"]))
     core = {name: core_value(name, table[name]) for name in CORE if table.get(name) is not None}
+    for name, value in getattr(registry.get("systems", core["system"]), "defaults", {}).items():
+        core.setdefault(name, core_value(name, value))
     core.setdefault("seed", secrets.randbelow(2**32))
     words = tuple(parse_nemesis(",".join(core.get("nemesis", ())), registry, WORDS))
     mix = words if is_mix(words) else ()

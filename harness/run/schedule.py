@@ -166,12 +166,14 @@ def schedule(
     time_limit_s: float,
     *,
     least_duration_s: Mapping[str, float] = MappingProxyType({}),
+    own_duration_s: Mapping[str, float] = MappingProxyType({}),
     after: Mapping[str, AfterMilestone] = MappingProxyType({}),
 ) -> Schedule:
     """Plan all faults of a run.
 
     ``duration_s`` ``None`` is half of ``interval_s``. ``least_duration_s`` lengthens it for
-    faults that a system wants to last longer (``FaultDurations``). Where a fault lasts longer
+    faults that a system wants to last longer (``FaultDurations``), ``own_duration_s`` is of faults
+    that choose it themselves (``ChoosesDuration``). Where a fault lasts longer
     than the interval, different faults overlap; the same fault never overlaps itself (it waits
     for the next free slot). What is ``after`` a milestone has no slots: it begins each time that
     one comes, as often as there is an interval. ``UsageError`` if the time limit cannot hold the
@@ -183,10 +185,9 @@ def schedule(
         return Schedule(seed=seed, occurrences=())
     rng = Random(f"polygraph schedule {seed}")
     usual_s = interval_s / 2 if duration_s is None else duration_s
-    lasts_s = {
-        f.name: 0.0 if is_action(f) else max(usual_s, least_duration_s.get(f.name, 0.0))
-        for f in faults
-    }
+    lasts_s = {f.name: max(usual_s, least_duration_s.get(f.name, 0.0)) for f in faults}
+    lasts_s |= own_duration_s
+    lasts_s |= {f.name: 0.0 for f in faults if is_action(f)}
     placed = []
     counts: Counter[str] = Counter()
     timed = [fault for fault in faults if fault.name not in after]

@@ -19,6 +19,8 @@ from harness.linux.identity import ProcessIdentity
 from harness.verdict.evidence import Exit
 
 POLL_S = 0.1
+NOTICED_NS = 1_000_000_000
+"""An end is noticed within this time, also on a machine that is busy."""
 
 
 @dataclass
@@ -76,7 +78,7 @@ class ExitWatch:
             "pid": daemon.identity.pid,
             "time": self.clock(),
             "status": status,
-            "killed_by": killer(self.ledger(), node, daemon.identity, status),
+            "killed_by": killer(self.ledger(), node, daemon.identity, status, self.clock()),
         }
         if self.stage.has_roles:
             gone["role"] = role
@@ -88,12 +90,22 @@ class ExitWatch:
 
 
 def killer(
-    entries: Sequence[LedgerEntry], node: str, process: ProcessIdentity, status: int | None
+    entries: Sequence[LedgerEntry],
+    node: str,
+    process: ProcessIdentity,
+    status: int | None,
+    now_ns: int,
 ) -> int | None:
-    """The id of the fault whose effect it is that this process ended so, or ``None``."""
+    """The id of the fault whose effect it is that this process ended so, or ``None``.
+
+    ``now_ns`` is when the end was noticed, which may be a little after it.
+    """
     for fault in reversed(recorded_faults(entries)):
         effects = effects_of(fault.detail)
-        if fault.has_fired and effects and effects.explains_end(node, process, status):
+        if not fault.has_fired or effects is None:
+            continue
+        is_in_force = fault.may_be_in_force(now_ns - NOTICED_NS, now_ns)
+        if effects.explains_end(node, process, status, is_in_force=is_in_force):
             return fault.id
     return None
 

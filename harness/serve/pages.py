@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from harness.report.display import visible
+from harness.report.templates import environment
 from harness.serve.catalogue import State
 from harness.serve.rows import Row, address
 
@@ -121,18 +122,10 @@ def trend(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 @cache
 def _environment() -> Any:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=FunctionLoader(asset),
-    )
-    environment.globals.update(signs=SIGNS, words=WORDS)
-    environment.filters.update(visible=visible, address=address)
-    return environment
+    made = environment("harness.serve", __file__, asset, lstrip_blocks=True)
+    made.globals.update(signs=SIGNS, words=WORDS)
+    made.filters.update(visible=visible, address=address)
+    return made
 
 
 def asset(name: str) -> str:

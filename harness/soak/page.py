@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.report.display import visible
+from harness.report.templates import environment
 from harness.soak.summary import never_reached
 from harness.store.runs import write_text
 
@@ -57,16 +58,18 @@ def page(folder: Path, summary: Mapping[str, Any], reports: Mapping[int, str]) -
 
     Foreign text is made visible first and escaped by the template.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string(_asset("soak.html.j2"))
+    template = environment("harness.soak", __file__, _asset).get_template("soak.html.j2")
     shown, script = {**_LATER, **_visible(summary)}, _asset("soak.js")
     shown["results"] = [{"cell": "", **run} for run in shown["results"]]
+<<<<<<< HEAD
     scenario = "\n".join(
         f"{key} = {json.dumps(value, default=str)}" for key, value in shown["scenario"].items()
     )
     return template.render(
+=======
+    scenario = "\n".join(f"{key} = {value!r}" for key, value in shown["scenario"].items())
+    text: str = template.render(
+>>>>>>> main
         title=_title(shown["scenario"]),
         headline=headline(summary),
         worst=worst(summary),
@@ -84,6 +87,7 @@ def page(folder: Path, summary: Mapping[str, Any], reports: Mapping[int, str]) -
         base_style=_own((files("harness.report") / "assets" / "report.css").read_text("utf-8")),
         own_style=_own(_asset("soak.css")),
     )
+    return text
 
 
 def headline(summary: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from harness.contract.action import Admin, EndsByAdmin, Outcome
 from harness.contract.node import Cluster
-from harness.contract.option import SystemOption
+from harness.contract.option import Duration, SystemOption
 from harness.contract.system import Stage, System
 from harness.errors import unknown_name
 from harness.history.effects import Effects
@@ -34,11 +34,19 @@ class AdminAction:
             default=None,
             help="what the system is asked for: a list of what it can (default: all of that)",
         ),
+        SystemOption(
+            name="admin_timeout",
+            kind=Duration,
+            default=TIMEOUT_S,
+            above=0,
+            help="how long its answer is waited for",
+        ),
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         given = options.get("admin_actions") or ""
         words = given.split(",") if isinstance(given, str) else given
+        self._timeout_s = float(options.get("admin_timeout") or TIMEOUT_S)
         self._words = list(dict.fromkeys(word.strip() for word in words if word.strip()))
 
     def refusal(self, cluster: Cluster, system: System) -> str | None:
@@ -78,7 +86,7 @@ class AdminAction:
         """Ask for it, once."""
         node = stage.cluster.node(targets[0])
         system = cast(Admin, stage.system)
-        return system.administer(stage, node, detail["action"], TIMEOUT_S)
+        return system.administer(stage, node, detail["action"], self._timeout_s)
 
 
 NEMESES = {"admin": AdminAction}

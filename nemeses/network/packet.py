@@ -36,7 +36,8 @@ from nemeses.targets import (
     check_roles,
     choices,
     current_primaries,
-    how_many,
+    pick,
+    plan_targets,
 )
 
 _TARGETS, _BEHAVIOURS = "packet_targets", "packet_behaviors"
@@ -98,8 +99,7 @@ class Packet:
         return {
             "behaviour": str(rng.choice(self._doings)),
             "direction": rng.choice(DIRECTIONS),
-            "target": rng.choice(self._words),
-            "order": rng.sample(list(nodes), len(nodes)),
+            **plan_targets(self._words, nodes, rng),
         }
 
     def resolves_late(self, plan: Mapping[str, Any]) -> bool:
@@ -117,7 +117,7 @@ class Packet:
             if not leading:
                 detail["fallback"] = why
         else:
-            targets = order[: how_many(aim.word, len(order))]
+            targets = pick(plan, order, len(order))
         links = _links([node.name for node in stage.cluster.nodes], targets, plan["direction"])
         doing = Doing.of(plan["behaviour"], "behaviour")
         way = {IN: "to", OUT: "from", BOTH: "to and from"}[plan["direction"]]

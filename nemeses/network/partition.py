@@ -3,12 +3,8 @@
 Shapes are in :mod:`nemeses.network.shapes`; ``primaries`` isolates, one by one, the nodes that
 believe they lead when the cut comes. ``zero:halves`` is the shape among the nodes of the role
 ``zero`` (:func:`nemeses.network.shapes.of_some`); links are cut between nodes, so it is felt by all
-that runs on them. A cut proves nothing by being asked for. It bit when both
-hold:
-
-* its counters saw packets of the *database* on the links that it cuts; they are read before any
-  probe of ours is sent, since a probe on a cut link is dropped and counted too; and
-* the matrix of links that carry packets is exactly all links less those that were to be cut.
+that runs on them, unless ``--partition-ports`` has them cut at one of these ports alone. A cut
+proves nothing by being asked for: what does is in :mod:`nemeses.network.proofs`.
 
 Cuts that overlap hold their links together (:mod:`nemeses.network.cuts`), so the matrix that is
 asked for is all links less those that any cut in force holds.
@@ -19,31 +15,34 @@ full matrix. Cost: one rule set a node, and a probe of n² links for each measur
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any, cast
+from typing import Any
 
-from harness.contract.fault import Effects, Proof, Stage
-from harness.contract.node import Cluster, Link, MayRefuseCuts, Partitionable
+from harness.contract.fault import Proof, Stage
+from harness.contract.node import Cluster, CutsPorts, MayRefuseCuts, Partitionable
 from harness.contract.option import SystemOption
 from harness.contract.roles import Role
-from harness.contract.shot import Shot, shoot
 from harness.contract.system import System
 from harness.errors import UsageError
 from nemeses.network import shapes
-from nemeses.network.cuts import cuts_of
+from nemeses.network.holding import HoldsCut
+from nemeses.network.proofs import ALLOWING_PORTS, at_port, measured, ran_into
 from nemeses.targets import PRIMARIES, Aim, check_roles, choices, current_primaries
 
 _KEY = "partition_targets"
+_PORTS = "partition_ports"
 KNOWN = (*shapes.SHAPES, PRIMARIES)
+"""The shapes that are drawn by themselves; those of ``shapes.ASKED`` where they are asked for."""
 
 
-class Partition:
+class Partition(HoldsCut):
     """Directed links cut between the nodes of a :class:`Partitionable` cluster."""
 
     name = "partition"
+    key = _KEY
     needs = (Partitionable,)
-    options = (
+    options: tuple[SystemOption, ...] = (
         SystemOption(
             name=_KEY,
             kind=str,
@@ -51,15 +50,23 @@ class Partition:
             words=KNOWN,
             help="shapes of the cut, with commas; or zero:halves for nodes of the role zero",
         ),
+        SystemOption(
+            name=_PORTS,
+            kind=str,
+            default=None,
+            help="cut TCP at these ports alone, one of them at a time (default: all packets)",
+        ),
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._words = choices(options, _KEY, KNOWN, "partition shape", roles=True)
+        known = KNOWN if options.get(self.key) is None else (*KNOWN, *shapes.ASKED)
+        self._words = choices(options, self.key, known, "partition shape", roles=True)
+        self._ports = _ports(options.get(_PORTS))
         self._roles: dict[str, Sequence[str]] = {}
 
     def aim(self, roles: Sequence[Role]) -> None:
         """Keeps which nodes each role has, to draw among them; refuses roles that there are not."""
-        check_roles(self._words, _KEY, roles)
+        check_roles(self._words, self.key, roles)
         self._roles = {role.name: role.nodes for role in roles}
 
     def refusal(self, cluster: Cluster, system: System) -> str | None:
@@ -68,6 +75,8 @@ class Partition:
             return f"provider {cluster.provider} cannot drop packets between nodes"
         if isinstance(cluster, MayRefuseCuts) and (why := cluster.cut_refusal()) is not None:
             return why
+        if self._ports and not isinstance(cluster, CutsPorts):
+            return f"provider {cluster.provider} cuts whole links, not ports; {ALLOWING_PORTS}"
         count = len(cluster.nodes)  # none yet where the cluster is not up; then plan() refuses
         names = [node.name for node in cluster.nodes]
         return self._too_few(count) if count and not self._possible(names) else None
@@ -79,16 +88,17 @@ class Partition:
         """
         possible = self._possible(nodes)
         if not possible:
-            raise UsageError(f"--nemesis partition: {self._too_few(len(nodes))}", "more --nodes")
+            raise UsageError(f"--nemesis {self.name}: {self._too_few(len(nodes))}", "more --nodes")
         word = rng.choice(possible)
+        at = {"port": rng.choice(self._ports)} if self._ports else {}
         aim, some = Aim.of(word), self._nodes_of(word, nodes)
         if aim.word == PRIMARIES:
-            return {"shape": word, "fallback": rng.choice(some)}
+            return {"shape": word, "fallback": rng.choice(some), **at}
         if aim.role is None:
-            grudge = shapes.SHAPES[aim.word](nodes, rng)
+            grudge = shapes.EVERY[aim.word](nodes, rng)
         else:
             grudge = shapes.of_some(aim.word, nodes, some, rng)
-        return {"shape": word, "grudge": shapes.as_json(grudge)}
+        return {"shape": word, "grudge": shapes.as_json(grudge), **at}
 
     def resolves_late(self, plan: Mapping[str, Any]) -> bool:
         """Where the leaders are isolated: who they are is known at the moment only."""
@@ -107,45 +117,21 @@ class Partition:
             grudge = shapes.isolated(nodes, leading or [plan["fallback"]])
         else:
             grudge = shapes.from_json(plan["grudge"])
-        detail["grudge"] = shapes.as_json(grudge)
-        detail["what"] = shapes.describe(nodes, grudge)
+        port = plan.get("port")
+        detail["grudge"] = shapes.as_json(grudge if port is None else at_port(grudge, port))
+        detail["what"] = shapes.describe(nodes, grudge) + ("" if port is None else f" at {port}")
         return shapes.outsiders(nodes, grudge), detail
-
-    def effects(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Effects:
-        """The links of the grudge carry nothing."""
-        return Effects(cuts=detail["grudge"])
-
-    def inject(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
-        """Cut, beside what other cuts hold."""
-        shoot(self.prepare(stage, targets, detail))
-
-    def prepare(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Shot:
-        """The cut made ready."""
-        grudge = shapes.from_json(detail["grudge"])
-        return cuts_of(_cuttable(stage)).prepare(_holder(self, detail), grudge)
 
     def bit(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
         """Whether database packets were dropped and exactly the links that are cut are dead."""
-        cut = shapes.cut_links(detail["grudge"])
-        counted = _cuttable(stage).dropped()
-        dropped = {link: count for link, count in counted.items() if link in cut and count > 0}
-        figures: dict[str, Any] = {"dropped": {_named(k): n for k, n in sorted(dropped.items())}}
+        grudge, figures = shapes.from_json(detail["grudge"]), dict[str, Any]()
+        dropped = ran_into(stage, grudge, figures)
         if not dropped:
             return Proof(holds=False, what="no packet has run into the cut", figures=figures)
-        what, is_exact = _measured(stage, figures)
+        what, is_exact = measured(stage, figures, about=grudge)
         shown_as = getattr(stage.cluster, "cut_shows_as", "packets of the database dropped")
         packets = f"{sum(dropped.values())} {shown_as}"
         return Proof(holds=is_exact, what=f"{packets}; {what}", figures=figures)
-
-    def heal(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> None:
-        """Let every packet pass, but on links that another cut holds."""
-        cuts_of(_cuttable(stage)).let_go(_holder(self, detail))
-
-    def healed(self, stage: Stage, targets: Sequence[str], detail: Mapping[str, Any]) -> Proof:
-        """Whether every directed link carries packets, but those that another cut holds."""
-        figures: dict[str, Any] = {}
-        what, is_exact = _measured(stage, figures, but=_holder(self, detail))
-        return Proof(holds=is_exact, what=what, figures=figures)
 
     def _too_few(self, count: int) -> str:
         return f"a cut of shape {' or '.join(self._words)} needs more than {count} nodes"
@@ -166,53 +152,14 @@ class Partition:
         return nodes if role is None else self._roles[role]
 
 
-def _cuttable(stage: Stage) -> Partitionable:
-    return cast(Partitionable, stage.cluster)  # refused before set-up if it is not
-
-
-def _holder(fault: Partition, detail: Mapping[str, Any]) -> tuple[str, int]:
-    return fault.name, detail.get("occurrence", -1)
-
-
-def _measured(
-    stage: Stage, figures: dict[str, Any], but: tuple[str, int] | None = None
-) -> tuple[str, bool]:
-    """Compare the links that carry packets with those that no cut in force holds, but that one's.
-
-    Where cuts come or go meanwhile the comparison says nothing, and is made again.
-    """
-    cuts = cuts_of(_cuttable(stage))
-    before = cuts.in_force(but)
-    measured = _cuttable(stage).reachable()
-    if cuts.in_force(but) != before:
-        return "another cut came or went while the links were probed", False
-    return _compare(measured, _all_links(stage) - shapes.cut_links(before), figures)
-
-
-def _all_links(stage: Stage) -> frozenset[Link]:
-    return shapes.links(node.name for node in stage.cluster.nodes)
-
-
-def _named(link: Link) -> str:
-    return f"{link[0]}->{link[1]}"
-
-
-def _compare(
-    measured: Collection[Link], wanted: Collection[Link], figures: dict[str, Any]
-) -> tuple[str, bool]:
-    """A sentence and whether the matrix is as wanted; the matrix goes into ``figures``."""
-    missing, extra = set(wanted) - set(measured), set(measured) - set(wanted)
-    figures["reachable"] = [_named(link) for link in sorted(measured)]
-    if missing:
-        figures["dead_but_wanted"] = [_named(link) for link in sorted(missing)]
-    if extra:
-        figures["alive_but_cut"] = [_named(link) for link in sorted(extra)]
-    if missing or extra:
-        return (
-            f"{len(missing)} links dead that should work, {len(extra)} work that should not",
-            False,
-        )
-    return f"exactly the {len(wanted)} links that should work do", True
+def _ports(given: Any) -> list[int]:
+    """The ports of the option; ``UsageError`` for what is none."""
+    words = given.split(",") if isinstance(given, str) else [str(each) for each in given or ()]
+    found = [word.strip() for word in words if word.strip()]
+    wrong = [word for word in found if not (word.isdecimal() and 0 < int(word) < 1 << 16)]
+    if wrong:
+        raise UsageError(f"--partition-ports: {wrong[0]} is no port", "a number, such as 2380")
+    return [int(word) for word in found]
 
 
 NEMESES = {"partition": Partition}

@@ -10,9 +10,13 @@ functions of node names and a random stream, so a seed fixes the grudge exactly.
     bridge            two halves that only one node, the bridge, can speak to
     one-way           one node hears nobody (deaf), or nobody hears one node (mute)
     random            each directed link is cut with probability one half
+    minority-third    less than a third of the nodes cut off together; only if asked for
+    first-half        the first half of the nodes, as they are listed, and the rest; if asked for
 
-The shapes are Jepsen's (``jepsen.nemesis``: ``complete-grudge``, ``majorities-ring``,
-``bridge``), the one-way cuts ours. Cost: O(n²) for n nodes.
+The shapes are Jepsen's (``jepsen.nemesis``: ``complete-grudge`` of ``bisect``, shuffled or not, of
+``split-one`` and of the ``minority-third`` of its combined package, ``majorities-ring``,
+``bridge``; its ``primaries`` is in :mod:`nemeses.network.partition`), the one-way cuts ours. Cost:
+O(n²) for n nodes.
 """
 
 from __future__ import annotations
@@ -90,6 +94,18 @@ def _one_way(nodes: Sequence[str], node: str, rng: Random) -> Grudge:
     return {node: others} if is_deaf else {other: frozenset({node}) for other in sorted(others)}
 
 
+def minority_third(nodes: Sequence[str], rng: Random) -> Grudge:
+    """As many random nodes as are less than a third (one at least) apart from the rest."""
+    shuffled = rng.sample(nodes, len(nodes))
+    count = max(1, (len(nodes) - 1) // 3)
+    return apart([shuffled[:count], shuffled[count:]])
+
+
+def first_half(nodes: Sequence[str], rng: Random) -> Grudge:
+    """The first half (the smaller, if n is odd) apart from the rest: the same cut each time."""
+    return apart([nodes[: len(nodes) // 2], nodes[len(nodes) // 2 :]])
+
+
 def random_links(nodes: Sequence[str], rng: Random) -> Grudge:
     """Each directed link cut with probability one half; at least one is."""
     every = sorted(links(nodes))
@@ -134,7 +150,7 @@ def of_some(shape: str, nodes: Sequence[str], some: Sequence[str], rng: Random) 
         return isolated(nodes, [rng.choice(some)])
     if shape == "one-way":
         return _one_way(nodes, rng.choice(some), rng)
-    return SHAPES[shape](some, rng)
+    return EVERY[shape](some, rng)
 
 
 Shape = Callable[[Sequence[str], Random], Grudge]
@@ -148,6 +164,11 @@ SHAPES: Mapping[str, Shape] = {
     "random": random_links,
 }
 """The shapes that node names and a random stream fix; ``primaries`` is known only when it comes."""
+
+ASKED: Mapping[str, Shape] = {"minority-third": minority_third, "first-half": first_half}
+"""Shapes that are drawn only if they are asked for: near to ``one`` and ``halves``."""
+
+EVERY: Mapping[str, Shape] = {**SHAPES, **ASKED}
 
 ALONE = ("one", "one-way")
 """Shapes by which one node is cut off."""

@@ -32,8 +32,8 @@ class Restart(EndsProcesses):
     key = "restart_targets"
     how = "ended politely"
     politely = True
-    needs = (HasProcesses, Stops)
-    options = (
+    needs: Sequence[type] = (HasProcesses, Stops)
+    options: tuple[SystemOption, ...] = (
         SystemOption(
             name=key,
             kind=str,

@@ -83,6 +83,11 @@ class HttpConnection:
             return False
         return False
 
+    @property
+    def closed(self) -> bool:
+        """Whether it serves nothing more because the last answer said so, or it broke off."""
+        return self._socket.fileno() < 0
+
     async def exchange(self, path: str, body: bytes, headers: Headers = ()) -> Answer:
         """POST ``body`` once, with further ``headers``, and read the whole answer.
 

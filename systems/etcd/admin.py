@@ -1,4 +1,4 @@
-"""What an operator asks of etcd while it serves: compact, defragment, move the leader.
+"""What an operator asks of etcd while it serves: compact, defragment, move leaders, snapshot.
 
 Each is one request to the JSON gateway of one member, and is not repeated. etcd refuses a
 compaction up to a revision that is compacted already; a move of the leader to the member that leads
@@ -14,6 +14,7 @@ from harness.contract.action import Outcome
 from harness.contract.node import Cluster, Node
 from systems.etcd import gateway
 from systems.etcd.members import NotAnswered, Refused, ask, statuses
+from systems.etcd.snapshot import size_of_snapshot
 
 
 def administer(action: str, node: Node, cluster: Cluster, timeout_s: float) -> Outcome:
@@ -59,10 +60,17 @@ def _move_leader(node: Node, cluster: Cluster, timeout_s: float) -> Outcome:
     return Outcome(is_done=True, what=what, figures={"from": leader.name, "to": node.name})
 
 
+def _snapshot(node: Node, cluster: Cluster, timeout_s: float) -> Outcome:
+    size = size_of_snapshot(node, timeout_s)
+    what = f"a whole snapshot of {node.name} was taken, {size} bytes"
+    return Outcome(is_done=True, what=what, figures={"bytes": size})
+
+
 _ACTIONS: Final[Mapping[str, Callable[[Node, Cluster, float], Outcome]]] = {
     "compact": _compact,
     "defragment": _defragment,
     "move-leader": _move_leader,
+    "snapshot": _snapshot,
 }
 ACTIONS: Final = tuple(_ACTIONS)
 """What etcd can be asked for."""

@@ -45,6 +45,11 @@ STATUS: Final = "/v3/maintenance/status"
 COMPACT: Final = "/v3/kv/compaction"
 DEFRAGMENT: Final = "/v3/maintenance/defragment"
 MOVE_LEADER: Final = "/v3/maintenance/transfer-leadership"
+MEMBER_LIST: Final = "/v3/cluster/member/list"
+MEMBER_ADD: Final = "/v3/cluster/member/add"
+MEMBER_REMOVE: Final = "/v3/cluster/member/remove"
+MEMBER_PROMOTE: Final = "/v3/cluster/member/promote"
+SNAPSHOT: Final = "/v3/maintenance/snapshot"
 WATCH: Final = "/v3/watch"
 
 REFUSED_BEFORE_PROPOSING: Final = frozenset(
@@ -146,6 +151,35 @@ class Done(msgspec.Struct, frozen=True):
     """An answer that says no more than that it was done."""
 
 
+class Member(
+    msgspec.Struct, frozen=True, rename={"peer_urls": "peerURLs", "is_learner": "isLearner"}
+):
+    """One member. It has no name before it was started once."""
+
+    ID: str
+    name: str = ""
+    peer_urls: tuple[str, ...] = ()
+    is_learner: bool = False
+
+
+class Members(msgspec.Struct, frozen=True):
+    """Who is one, as the member that answers knows it."""
+
+    members: tuple[Member, ...]
+
+
+class SnapshotPiece(msgspec.Struct, frozen=True):
+    """Some bytes of a snapshot."""
+
+    blob: bytes = b""
+
+
+class SnapshotPart(msgspec.Struct, frozen=True):
+    """A line of a snapshot's stream."""
+
+    result: SnapshotPiece
+
+
 class _ErrorBody(msgspec.Struct, frozen=True):
     message: str = ""
     error: str = ""
@@ -159,7 +193,17 @@ _Shape = TypeVar("_Shape")
 # threads do that at once the interpreter may crash (seen with 0.22.0).
 _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
     shape: msgspec.json.Decoder(shape, strict=False)
-    for shape in (PutAnswer, RangeAnswer, TxnAnswer, Status, Done, WatchAnswer, _ErrorBody)
+    for shape in (
+        PutAnswer,
+        RangeAnswer,
+        TxnAnswer,
+        Status,
+        Done,
+        Members,
+        SnapshotPart,
+        WatchAnswer,
+        _ErrorBody,
+    )
 }
 
 

@@ -94,6 +94,11 @@ def versions(cluster: Cluster, timeout_s: float) -> dict[str, str]:
     return {"etcd": ", ".join(said)}
 
 
+def version(node: Node, timeout_s: float) -> str:
+    """What the member on ``node`` says that it is; ``NotAnswered`` if it says nothing."""
+    return ask(node, gateway.STATUS, {}, gateway.Status, timeout_s).version
+
+
 def clear(cluster: Cluster, prefix: bytes, timeout_s: float) -> None:
     """Delete every key under ``prefix``; ``NotReady`` if none of the members does it.
 

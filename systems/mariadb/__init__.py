@@ -28,7 +28,7 @@ from harness.contract.client import Predicates, SystemClient, Target, Transactio
 from harness.contract.node import UNPRIVILEGED, Cluster, Daemon, Node, Port
 from harness.contract.option import PASSWORD, TLS, USER, SystemOption
 from harness.contract.roles import Role
-from harness.contract.system import FAITHFUL, Documentation, FinalStates, Stage
+from harness.contract.system import WAITS_ON_TRUE_CLOCK, Documentation, FinalStates, Stage
 from harness.errors import NeedsError
 from harness.history.effects import Ended
 from systems.drivers.sql import adopted
@@ -341,8 +341,8 @@ class Mariadb:
         return MILESTONES
 
     def clock_path(self) -> str:
-        """Reads by libc, waits relative."""
-        return FAITHFUL
+        """Its threads wait until wall-clock times: ``doctor --clock mariadb`` shows it."""
+        return WAITS_ON_TRUE_CLOCK
 
 
 def access_of(options: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,12 +7,13 @@ folder, and the test that started this reads it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -31,7 +32,7 @@ from harness.plugins import Registry
 from harness.run.nemesis import Nemesis
 from nemeses.disk import failing
 from nemeses.network import behaviours, packet, shapes
-from tests.toys.gossip import Gossip
+from tests.toys.gossip import PEER_PORT, Gossip
 from tests.toys.honest_cluster import started
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
@@ -46,6 +47,7 @@ class Trial:
         begun_ns = time.monotonic_ns()
         clock = lambda: time.monotonic_ns() - begun_ns  # noqa: E731
         self.ledger = Ledger(run_dir / "faults.jsonl", clock, listener=self._tell)
+        self.stage = stage
         self.nemesis = Nemesis(list(faults.values()), stage, self.ledger)
         self.told: list[Operation] = []
         self._occurrence = 0
@@ -83,6 +85,50 @@ def cut_in_every_shape(trial: Trial) -> None:
         grudge = shapes.as_json(shape(NODES, Random(number)))
         trial.once("partition", {"shape": name, "grudge": grudge})
     trial.once("partition", {"shape": "primaries", "fallback": "n1"})
+
+
+def cut_again_and_again(trial: Trial) -> None:
+    grudge = shapes.as_json(shapes.isolated(NODES, ["n2"]))
+    trial.once("flapping", {"shape": "one", "grudge": grudge, "cut_s": 0.3, "open_s": 0.2})
+
+
+def cut_at_a_port_and_clients_off(trial: Trial) -> None:
+    """A cut at one port; a leader isolated in two steps; clients without the leader, on a side.
+
+    The last two beside each other, while somebody asks every node for the time.
+    """
+    grudge = shapes.as_json(shapes.one_way(NODES, Random(1)))
+    trial.once("partition", {"shape": "one-way", "grudge": grudge, "port": PEER_PORT})
+    plan = {"target": "primaries", "order": list(NODES), "second_s": 0.2}
+    trial.once("isolate", plan)
+    with asking(trial.stage):
+        lost = trial.begin("client-partition", {"target": "primaries", "order": list(NODES)})
+        side = {"target": "side", "order": list(NODES), "with": "larger"}
+        trial.once("client-partition", side)
+        trial.end("client-partition", lost)
+
+
+@contextlib.contextmanager
+def asking(stage: Stage) -> Iterator[None]:
+    """Have clients ask every node for its time, again and again."""
+    over = threading.Event()
+
+    def ask(node: Any) -> None:
+        system: Any = stage.system
+        while not over.is_set():
+            with contextlib.suppress(OSError, ValueError):
+                system.reported_time(node, 0.2)
+            over.wait(0.02)
+
+    clients = [threading.Thread(target=ask, args=(node,)) for node in stage.cluster.nodes]
+    for client in clients:
+        client.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for client in clients:
+            client.join()
 
 
 def make_links_slow_and_lossy(trial: Trial) -> None:
@@ -130,6 +176,20 @@ def restart_politely(trial: Trial) -> None:
     trial.once("restart", {"target": "minority", "order": list(NODES)})
 
 
+def die_and_come_back(trial: Trial) -> None:
+    """Again and again; one later than the others; one after the other, politely."""
+    trial.once("crash-loop", {"target": "one", "order": list(NODES)})
+    trial.once("slow-start", {"target": "majority", "order": list(NODES)})
+    trial.once("rolling-restart", {"target": "minority", "order": list(NODES)})
+
+
+def leave_and_change(trial: Trial) -> None:
+    """A member leaves and joins; two get the other build, and get the first again."""
+    trial.once("member", {"target": "primaries", "order": list(NODES), "number": 0})
+    for _ in ("up", "down"):
+        trial.once("upgrade", {"target": "minority", "order": list(NODES)})
+
+
 def clock_plan(shape: str, word: str, **program: float) -> dict[str, Any]:
     programs = dict.fromkeys(NODES, program)
     return {"shape": shape, "target": word, "order": list(NODES), "programs": programs}
@@ -155,9 +215,13 @@ def all_at_once(trial: Trial) -> list[str]:
 
 TRIALS: dict[Callable[[Trial], Any], dict[str, int]] = {
     cut_in_every_shape: {"partition": 7},
+    cut_again_and_again: {"flapping": 1},
+    cut_at_a_port_and_clients_off: {"partition": 1, "isolate": 1, "client-partition": 2},
     make_links_slow_and_lossy: {"packet": len(behaviours.BEHAVIOURS) + 2, "partition": 1},
     end_and_stop_processes: {"kill": 2, "pause": 2},
     restart_politely: {"restart": 1},
+    leave_and_change: {"member": 1, "upgrade": 2},
+    die_and_come_back: {"crash-loop": 1, "slow-start": 1, "rolling-restart": 1},
     cut_the_power: {"power": 2, "pause": 1},
     fail_disks: {"disk": len(failing.DEFAULTS) + 2},
     set_clocks: {"clock": 2, "kill": 1, "pause": 1},

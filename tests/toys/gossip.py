@@ -2,18 +2,21 @@
 
 Its one daemon keeps a connection to every other node and sends all the time, so that a cut is
 felt at once; it has threads and a child process of its own; it appends to a file and syncs that all
-the time, and goes on where that fails; and it tells what its clock says.
+the time, and goes on where that fails; and it tells what its clock says, and which of two builds it
+is. Who is a member is what it was told last.
 """
 
 from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.contract.node import Port, split_address
 from harness.contract.system import FAITHFUL, TimeReading
+from harness.errors import NotReady
 
 PEER_PORT = 7000
 CLIENT_PORT = 7001
@@ -36,7 +39,7 @@ def listen(connection):
         pass
 def tell(connection):
     with connection:
-        connection.sendall(b"%d" % time.time_ns())
+        connection.sendall(b"%d %s" % (time.time_ns(), build.encode()))
 def talk(peer):
     while True:
         try:
@@ -56,7 +59,7 @@ def note():
                     time.sleep(0.05)
         except OSError:
             time.sleep(0.05)
-mine, clients, *peers = sys.argv[1:]
+build, mine, clients, *peers = sys.argv[1:]
 for peer in peers:
     threading.Thread(target=talk, args=(peer,), daemon=True).start()
 threading.Thread(target=serve, args=(mine, listen), daemon=True).start()
@@ -70,10 +73,32 @@ class Gossip:
 
     name = "gossip"
 
+    def __init__(self) -> None:
+        self._left: set[str] = set()
+        self._builds: dict[str, str] = {}
+
     def start(self, stage: Any, node: Any) -> Sequence[Any]:
         peers = [n.reach(PEER_PORT, "peer") for n in stage.cluster.nodes if n.name != node.name]
-        places = [node.listen(PEER_PORT), node.listen(CLIENT_PORT), *peers]
+        places = [
+            self.build_of(node.name),
+            node.listen(PEER_PORT),
+            node.listen(CLIENT_PORT),
+            *peers,
+        ]
         return [node.start(["python3", "-c", PROGRAM, *places], name="gossip")]
+
+    def ready(self, stage: Any, timeout_s: float) -> None:
+        """Each tells the time, as soon as it listens."""
+        deadline = time.monotonic() + timeout_s
+        for node in stage.cluster.nodes:
+            while True:
+                try:
+                    self.reported_time(node, 1.0)
+                    break
+                except (OSError, ValueError) as error:
+                    if time.monotonic() > deadline:
+                        raise NotReady(f"{node.name} tells no time: {error}") from error
+                    time.sleep(0.02)
 
     def primaries(self, stage: Any) -> Sequence[str]:
         return ["n3"]
@@ -91,9 +116,39 @@ class Gossip:
         return FAITHFUL
 
     def reported_time(self, node: Any, timeout_s: float) -> TimeReading:
+        said = int(self._said(node, timeout_s)[0])
+        return TimeReading(earliest_ns=said, latest_ns=said + 1)
+
+    def _said(self, node: Any, timeout_s: float) -> list[bytes]:
         said = b""
         place = split_address(node.reach(CLIENT_PORT, "client"))
         with socket.create_connection(place, timeout_s) as connection:
             while piece := connection.recv(64):
                 said += piece
-        return TimeReading(earliest_ns=int(said), latest_ns=int(said) + 1)
+        return said.split() or [b""]
+
+    def member_ways(self) -> Sequence[str]:
+        return ("voter",)
+
+    def members(self, stage: Any, timeout_s: float) -> Mapping[str, str]:
+        return {n.name: "voter" for n in stage.cluster.nodes if n.name not in self._left}
+
+    def remove_member(self, stage: Any, node: Any, timeout_s: float) -> None:
+        self._left.add(node.name)
+
+    def add_member(self, stage: Any, node: Any, way: str, timeout_s: float) -> None:
+        self._left.discard(node.name)
+        if not any(daemon.alive() for daemon in stage.daemons[node.name]):
+            stage.start(node.name, self.name)
+
+    def builds(self) -> Mapping[str, str]:
+        return {"a": "a", "b": "b"}
+
+    def build_of(self, node: str) -> str:
+        return self._builds.get(node, "a")
+
+    def use_build(self, node: str, build: str) -> None:
+        self._builds[node] = build
+
+    def running_version(self, node: Any, timeout_s: float) -> str:
+        return self._said(node, timeout_s)[1].decode()

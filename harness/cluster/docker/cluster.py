@@ -35,10 +35,13 @@ from harness.cluster.docker.node import DockerNode, Programs
 from harness.cluster.hands.cuts import PROBE_PORT, TABLE
 from harness.cluster.links import (
     all_links,
+    answering,
+    answering_here,
     carrying,
     counts_by_link,
     dead,
-    refuse_unknown,
+    places_for,
+    refuse_unknown_ports,
     sources_of,
 )
 from harness.cluster.places import Hosts, Moved, Places, joined
@@ -138,7 +141,7 @@ class DockerCluster:
     def cut(self, grudge: Grudge) -> None:
         """Drop inbound packets as ``grudge`` says, replacing any earlier cut, atomically a node."""
         addresses = self._layout.addresses
-        refuse_unknown(grudge, addresses)
+        refuse_unknown_ports(grudge, addresses)
 
         def cut_node(name: str) -> None:
             sources = sources_of(grudge, name, addresses)
@@ -164,9 +167,24 @@ class DockerCluster:
         """Packets dropped by the present cut, per directed link, probes of the links apart."""
         with self._lock:
             cut = {name: sources for name, sources in self._cut.items() if sources}
-            asked = self._on(cut, lambda name: self._links[name].ask("dropped", table=TABLE))
+            asked = self._on(cut, lambda name: self._ask_dropped(name, cut))
         dropped = {name: answer["dropped"] for name, answer in asked.items()}
         return counts_by_link(cut, dropped, self._layout.addresses)
+
+    def _ask_dropped(self, name: str, cut: Grudge) -> Mapping[str, Any]:
+        sources = sources_of(cut, name, self._layout.addresses)
+        link = self._links[name]
+        return link.ask("dropped", table=TABLE, sources=sources, probe_port=PROBE_PORT)
+
+    def answering(self, port: int) -> frozenset[Link]:
+        """The directed links over which that port answers (``CutsPorts``)."""
+        places = places_for(self.nodes, port, "peer")
+        with self._lock:
+            return answering(places, lambda name, op, **more: self._links[name].ask(op, **more))
+
+    def answering_clients(self, port: int) -> frozenset[str]:
+        """The nodes that answer there whoever connects from here (``CutsClients``)."""
+        return answering_here(places_for(self.nodes, port, "client"))
 
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by probing each one."""

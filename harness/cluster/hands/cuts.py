@@ -11,7 +11,9 @@ source there are two rules, each with a counter (:func:`rules`)::
 
 so that what is counted as dropped is what the database sent and not what proved the link cut. A
 cut replaces the earlier one in one transaction of the kernel: no packet passes between the two.
-Addresses other than the nodes' are named nowhere: the controller always gets through.
+A source is an address; ``ADDRESS@PORT``, of which only TCP that has that port at one of its ends is
+dropped; or ``*@PORT!ADDRESS,...``, whoever is none of these, when it connects to that port: the
+clients. But for those nobody is named beside the nodes: the controller always gets through.
 
 nft replaces a whole table in one transaction; ``iptables-restore --noflush`` does the same with a
 chain; both through sudo where needed. Only a table, or a chain and the one jump to it, of our own
@@ -25,6 +27,7 @@ import os
 import re
 import shutil
 import subprocess
+from typing import NamedTuple
 
 from .inside import Part
 from .refused import Refused
@@ -44,19 +47,55 @@ PRIORITY = -10
 
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin:/sbin:/usr/local/sbin"])
 _TIMEOUT_S = 10.0
-_NFT_RULE = re.compile(
-    r"^\s*ip6? saddr (\S+) (?:udp dport (\d+) )?counter packets (\d+)", re.MULTILINE
-)
+_NFT_COUNTER = re.compile(r"\bcounter packets (\d+)")
+ANYBODY = "*"
+"""The source of an entry that means clients."""
 
 
-def rules(sources: Iterable[str], probe_port: int) -> list[tuple[str, int]]:
-    """(source, UDP port) of each rule, in order; the port is 0 where every packet is meant."""
-    return [(source, port) for source in sources for port in (probe_port, 0)]
+class Rule(NamedTuple):
+    """A packet from ``address`` (from any, if empty) is dropped, or else let pass at once.
+
+    Only those of ``protocol`` with ``port`` at one ``end``, if these are given. What it counts is
+    of the database and dropped on account of the source ``counts``, if that is not empty.
+    """
+
+    address: str
+    protocol: str = ""
+    end: str = ""
+    port: int = 0
+    drops: bool = True
+    counts: str = ""
 
 
-def dropped_by_source(counted: Iterable[tuple[str, int, int]]) -> dict[str, int]:
-    """Packets dropped by source, probes apart, of each rule's (source, UDP port, packets)."""
-    return {source: packets for source, port, packets in counted if not port}
+def rules(sources: Iterable[str], probe_port: int) -> list[Rule]:
+    """The rules of a cut, in order: those of clients last, since they let nodes pass."""
+    every = sorted(sources, key=lambda source: source.startswith(ANYBODY))
+    return [rule for source in every for rule in _rules_of(source, probe_port)]
+
+
+def dropped_by_source(of_cut: Iterable[Rule], counted: Sequence[int]) -> dict[str, int]:
+    """Packets dropped by source, of the counters of all that drop; none if it was another cut."""
+    dropping = [rule for rule in of_cut if rule.drops]
+    found = {}  # type: dict[str, int]
+    if len(dropping) == len(counted):
+        for rule, packets in zip(dropping, counted):  # noqa: B905 - hosts may have Python 3.7
+            if rule.counts:
+                found[rule.counts] = found.get(rule.counts, 0) + packets
+    return found
+
+
+def _rules_of(source: str, probe_port: int) -> list[Rule]:
+    address, _, at = source.partition("@")
+    if not at:
+        return [Rule(address, "udp", "dport", probe_port), Rule(address, counts=source)]
+    port, _, spared = at.partition("!")
+    if address != ANYBODY:
+        ends = ("dport", "sport")
+        return [Rule(address, "tcp", end, int(port), counts=source) for end in ends]
+    return [
+        *(Rule(each, drops=False) for each in spared.split(",") if each),
+        Rule("", "tcp", "dport", int(port), counts=source),
+    ]
 
 
 class Nft:
@@ -78,23 +117,20 @@ class Nft:
         if sources:
             lines += [f"table {self._table} {{", f"chain {CHAIN} {{"]
             lines += [f"type filter hook input priority {PRIORITY}; policy accept;"]
-            for source, port in rules(sources, probe_port):
-                match = f"{'ip6' if ':' in source else 'ip'} saddr {source}"
-                match += f" udp dport {port}" if port else ""
-                lines += [f"{match} counter drop"]
+            lines += [_as_nft(rule) for rule in rules(sources, probe_port)]
             lines += ["}", "}"]
         _as_root([self.program, "-f", "-"], "\n".join([*lines, ""]))
 
-    def dropped(self) -> dict[str, int]:
-        """Packets dropped by the present cut per source address, probes apart."""
+    def dropped(self, sources: Sequence[str], probe_port: int) -> dict[str, int]:
+        """Packets dropped by the present cut, which is of these, per source, probes apart."""
         try:
             listed = _as_root([self.program, "-nn", "list", "table", *self._table.split()])
         except Refused as refusal:
             if "No such file" in str(refusal):
                 return {}  # no table, no cut
             raise
-        found = _NFT_RULE.findall(listed)
-        return dropped_by_source((source, int(port or 0), int(n)) for source, port, n in found)
+        counted = [int(packets) for packets in _NFT_COUNTER.findall(listed)]
+        return dropped_by_source(rules(sources, probe_port), counted)
 
     def end(self) -> None:
         """Let everything pass. Safe twice."""
@@ -120,20 +156,17 @@ class Iptables:
         if any(":" in source for source in sources):
             raise Refused("iptables cuts no IPv6 addresses; install nftables")
         lines = ["*filter", f":{self._chain} - [0:0]"]
-        for source, port in rules(sources, probe_port):
-            match = f"-s {source}/32" + (f" -p udp --dport {port}" if port else "")
-            lines += [f"-A {self._chain} {match} -j DROP"]
+        lines += [f"-A {self._chain} {_as_iptables(rule)}" for rule in rules(sources, probe_port)]
         _as_root(["iptables-restore", "-w", "--noflush"], "\n".join([*lines, "COMMIT", ""]))
         if not self._has_jump():
             _as_root([self.program, "-w", "-I", *self._jump])
 
-    def dropped(self) -> dict[str, int]:
-        """Packets dropped by the present cut per source address, probes apart."""
+    def dropped(self, sources: Sequence[str], probe_port: int) -> dict[str, int]:
+        """Packets dropped by the present cut, which is of these, per source, probes apart."""
         listed = _as_root([self.program, "-w", "-nvxL", self._chain])
         rows = [line.split() for line in listed.splitlines()[2:]]
-        return dropped_by_source(
-            (row[7], int("dpt:" in " ".join(row)), int(row[0])) for row in rows
-        )
+        counted = [int(row[0]) for row in rows if row[2] == "DROP"]
+        return dropped_by_source(rules(sources, probe_port), counted)
 
     def end(self) -> None:
         """Let everything pass. Safe twice."""
@@ -154,6 +187,19 @@ class Iptables:
                 raise
             return False
         return True
+
+
+def _as_nft(rule: Rule) -> str:
+    words = [f"{'ip6' if ':' in rule.address else 'ip'} saddr {rule.address}"] * bool(rule.address)
+    words += [f"{rule.protocol} {rule.end} {rule.port}"] * bool(rule.port)
+    return " ".join([*words, "counter drop" if rule.drops else "return"])
+
+
+def _as_iptables(rule: Rule) -> str:
+    address = rule.address if "/" in rule.address else f"{rule.address}/32"
+    words = [f"-s {address}"] * bool(rule.address)
+    words += [f"-p {rule.protocol} --{rule.end} {rule.port}"] * bool(rule.port)
+    return " ".join([*words, "-j", "DROP" if rule.drops else "RETURN"])
 
 
 _KINDS = (Nft, Iptables)
@@ -229,8 +275,12 @@ def cut(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def dropped(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:
-    """The hand: packets of the database that the present cut dropped, by source."""
-    return {"dropped": inside.part(Cutter).tool(request["table"]).dropped()}
+    """The hand: packets of the database that the present cut dropped, by source.
+
+    ``sources`` are those of the cut that is asked about.
+    """
+    tool = inside.part(Cutter).tool(request["table"])
+    return {"dropped": tool.dropped(request["sources"], request["probe_port"])}
 
 
 def _as_root(argv: list[str], script: str = "") -> str:

@@ -51,6 +51,8 @@ HANDS: Mapping[str, str] = {
     "listen": "probes.listen",
     "probe": "probes.probe",
     "heard": "probes.heard",
+    "dial": "dialling.dial",
+    "dialled": "dialling.dialled",
     "shape": "links.shape",
     "shaped": "links.shaped",
     "meter": "meter.meter",

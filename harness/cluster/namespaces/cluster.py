@@ -11,7 +11,7 @@ The run process talks to each agent, wires the nodes up by netlink, and cuts lin
 own nftables. Nothing of the machine's network is touched, no program is needed, and whatever
 becomes of this process, the reaper's end takes all of it down.
 
-Cost: five nodes up in about 0.25 s, of which 0.1 s is the import of pyroute2; down in 0.1 s.
+Cost: five nodes up in about 0.15 s, and down in 0.1 s.
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ from harness.cluster import folders
 from harness.cluster.clocks import refusal_on_this_machine
 from harness.cluster.hands import disk
 from harness.cluster.host_names import check_names
-from harness.cluster.links import counts_by_link, dead, refuse_unknown, sources_of
+from harness.cluster.links import (
+    answering,
+    answering_here,
+    counts_by_link,
+    dead,
+    places_for,
+    refuse_unknown_ports,
+    sources_of,
+)
 from harness.cluster.namespaces import wire
 from harness.cluster.namespaces.agent_link import AgentLink
 from harness.cluster.namespaces.firewall import Firewall, cut_at_once
@@ -151,7 +159,7 @@ class LocalCluster:
 
     def prepare_cut(self, grudge: Grudge) -> Shot:
         """The same, made ready (``PreparesCuts``): one message a node, packed."""
-        refuse_unknown(grudge, self._addresses)
+        refuse_unknown_ports(grudge, self._addresses)
         return _Cut(self, dict(grudge))
 
     def _begin_cut(self, grudge: Grudge, packed: Mapping[str, Packed]) -> Callable[[], None]:
@@ -173,12 +181,24 @@ class LocalCluster:
         """Packets dropped by the present cut, per directed link, probes of the links apart."""
         with self._lock:
             cut = self._cut
-            dropped = {name: self._firewalls[name].dropped() for name in cut}
+            dropped = {
+                name: self._firewalls[name].dropped(sources_of(cut, name, self._addresses))
+                for name in cut
+            }
             return counts_by_link(cut, dropped, self._addresses)
 
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by probing each one."""
         return self._prober.reachable()
+
+    def answering(self, port: int) -> frozenset[Link]:
+        """The directed links over which that port answers (``CutsPorts``)."""
+        places = places_for(self.nodes, port, "peer")
+        return answering(places, lambda name, op, **more: self._links[name].ask(op, **more))
+
+    def answering_clients(self, port: int) -> frozenset[str]:
+        """The nodes that answer there whoever connects from here (``CutsClients``)."""
+        return answering_here(places_for(self.nodes, port, "client"))
 
     def shape_refusal(self) -> str | None:
         """Why packets cannot be held back here, tried in the run's own network namespace."""

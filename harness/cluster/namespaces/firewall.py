@@ -18,6 +18,7 @@ from harness.cluster.hands.cuts import (
     PRIORITY,
     PROBE_PORT,
     TABLE,
+    Rule,
     dropped_by_source,
     rules,
 )
@@ -30,6 +31,7 @@ from harness.cluster.namespaces.netlink import (
     Netlink,
     Packed,
     Request,
+    pyroute2,
 )
 
 _SUBSYSTEM = 10
@@ -44,8 +46,12 @@ _GETRULE = _NEWTABLE | 7
 _HOOK_INPUT = 1
 _DROP = 0
 _ACCEPT = 1
+_RETURN = -5
 _NETWORK_HEADER = 1
 _TRANSPORT_HEADER = 2
+_PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
+_ENDS = {"sport": 0, "dport": 2}
+"""Where in the transport header each port stands."""
 
 
 class Firewall:
@@ -66,9 +72,9 @@ class Firewall:
         """The same, packed for :func:`cut_at_once`."""
         return self._netlink.pack(_transaction(sources))
 
-    def dropped(self) -> Mapping[str, int]:
-        """Packets dropped by the present cut per source address, probes apart."""
-        from pyroute2.netlink.nfnetlink.nftsocket import nft_rule_msg
+    def dropped(self, sources: Sequence[str]) -> Mapping[str, int]:
+        """Packets dropped by the present cut, which is of these, per source, probes apart."""
+        nft_rule_msg = pyroute2("netlink.nfnetlink.nftsocket").nft_rule_msg
 
         request = Request(nft_rule_msg(), _GETRULE, DUMP, _family(), [("NFTA_RULE_TABLE", TABLE)])
         try:
@@ -77,13 +83,13 @@ class Firewall:
             if error.errno == errno.ENOENT:
                 return {}
             raise
-        counted = []
+        counted: list[int] = []
         for data in answers:
             message = nft_rule_msg(data)
             message.decode()
             if message.get_attr("NFTA_RULE_TABLE") == TABLE:
-                counted.append(_counted(message))
-        return dropped_by_source(counted)
+                counted += _counted(message)
+        return dropped_by_source(rules(sources, PROBE_PORT), counted)
 
 
 def cut_at_once(prepared: Sequence[tuple[Firewall, Packed]]) -> Callable[[], None]:
@@ -121,42 +127,45 @@ def _transaction(sources: Sequence[str]) -> list[Request]:
     requests = [_begin(), *_no_table()]
     if sources:
         requests += [_table(_NEWTABLE), _chain()]
-    requests += [_drop(source, port) for source, port in rules(sources, PROBE_PORT)]
+    requests += [_as_request(rule) for rule in rules(sources, PROBE_PORT)]
     return [*requests, _end()]
 
 
-def _counted(message: Any) -> tuple[str, int, int]:
-    """(source, UDP port or 0, packets) of a rule."""
-    compared: list[bytes] = []
-    packets = 0
-    for expression in message.get_attr("NFTA_RULE_EXPRESSIONS"):
-        data = expression.get_attr("NFTA_EXPR_DATA")
-        if expression.get_attr("NFTA_EXPR_NAME") == "cmp":
-            compared.append(data.get_attr("NFTA_CMP_DATA").get_attr("NFTA_DATA_VALUE"))
-        elif expression.get_attr("NFTA_EXPR_NAME") == "counter":
-            packets = int(data.get_attr("NFTA_COUNTER_PACKETS"))
-    port = struct.unpack(">H", compared[2])[0] if len(compared) > 1 else 0
-    return socket.inet_ntoa(compared[0]), port, packets
-
-
-def _drop(source: str, port: int) -> Request:
-    from pyroute2.netlink.nfnetlink.nftsocket import nft_rule_msg
-
-    expressions = _matches(_NETWORK_HEADER, 12, socket.inet_aton(source))
-    if port:
-        expressions += _matches(_NETWORK_HEADER, 9, bytes([socket.IPPROTO_UDP]))
-        expressions += _matches(_TRANSPORT_HEADER, 2, struct.pack(">H", port))
-    verdict = {"attrs": [("NFTA_DATA_VERDICT", {"attrs": [("NFTA_VERDICT_CODE", _DROP)]})]}
-    expressions += [
-        _expression("counter", bytes=0, packets=0),
-        _expression("immediate", dreg=0, data=verdict),
+def _counted(message: Any) -> list[int]:
+    """The packets that a rule counted, if it counts."""
+    return [
+        int(expression.get_attr("NFTA_EXPR_DATA").get_attr("NFTA_COUNTER_PACKETS"))
+        for expression in message.get_attr("NFTA_RULE_EXPRESSIONS")
+        if expression.get_attr("NFTA_EXPR_NAME") == "counter"
     ]
+
+
+def _as_request(rule: Rule) -> Request:
+    nft_rule_msg = pyroute2("netlink.nfnetlink.nftsocket").nft_rule_msg
+
+    expressions: list[Any] = []
+    if rule.address:
+        expressions += _matches(_NETWORK_HEADER, 12, _address(rule.address))
+    if rule.port:
+        expressions += _matches(_NETWORK_HEADER, 9, bytes([_PROTOCOLS[rule.protocol]]))
+        expressions += _matches(_TRANSPORT_HEADER, _ENDS[rule.end], struct.pack(">H", rule.port))
+    if rule.drops:
+        expressions += [_expression("counter", bytes=0, packets=0)]
+    code = _DROP if rule.drops else _RETURN
+    verdict = {"attrs": [("NFTA_DATA_VERDICT", {"attrs": [("NFTA_VERDICT_CODE", code)]})]}
+    expressions += [_expression("immediate", dreg=0, data=verdict)]
     attributes = [
         ("NFTA_RULE_TABLE", TABLE),
         ("NFTA_RULE_CHAIN", CHAIN),
         ("NFTA_RULE_EXPRESSIONS", expressions),
     ]
     return Request(nft_rule_msg(), _NEWRULE, ACK | CREATE | APPEND, _family(), attributes)
+
+
+def _address(text: str) -> bytes:
+    """An address, or the first bytes that those of a network (``127.0.0.0/8``) have in common."""
+    address, _, bits = text.partition("/")
+    return socket.inet_aton(address)[: int(bits or 32) // 8]
 
 
 def _matches(base: int, offset: int, value: bytes) -> list[Any]:
@@ -169,7 +178,7 @@ def _matches(base: int, offset: int, value: bytes) -> list[Any]:
 
 
 def _expression(name: str, **attributes: Any) -> Any:
-    from pyroute2.nftables.expressions import genex
+    genex = pyroute2("nftables.expressions").genex
 
     return genex(name, attributes)
 
@@ -180,14 +189,14 @@ def _no_table() -> list[Request]:
 
 
 def _table(kind: int) -> Request:
-    from pyroute2.netlink.nfnetlink.nftsocket import nft_table_msg
+    nft_table_msg = pyroute2("netlink.nfnetlink.nftsocket").nft_table_msg
 
     flags = ACK | CREATE if kind == _NEWTABLE else ACK
     return Request(nft_table_msg(), kind, flags, _family(), [("NFTA_TABLE_NAME", TABLE)])
 
 
 def _chain() -> Request:
-    from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg
+    nft_chain_msg = pyroute2("netlink.nfnetlink.nftsocket").nft_chain_msg
 
     hook = {"attrs": [["NFTA_HOOK_HOOKNUM", _HOOK_INPUT], ["NFTA_HOOK_PRIORITY", PRIORITY]]}
     attributes = [
@@ -201,13 +210,13 @@ def _chain() -> Request:
 
 
 def _begin() -> Request:
-    from pyroute2.netlink.nfnetlink import nfgen_msg
+    nfgen_msg = pyroute2("netlink.nfnetlink").nfgen_msg
 
     return Request(nfgen_msg(), _BATCH_BEGIN, 0, {"res_id": _SUBSYSTEM})
 
 
 def _end() -> Request:
-    from pyroute2.netlink.nfnetlink import nfgen_msg
+    nfgen_msg = pyroute2("netlink.nfnetlink").nfgen_msg
 
     return Request(nfgen_msg(), _BATCH_END, 0, {"res_id": _SUBSYSTEM})
 

@@ -24,6 +24,7 @@ from harness.cluster.namespaces.netlink import (
     Netlink,
     Request,
     in_network,
+    pyroute2,
 )
 
 BRIDGE = "switch"
@@ -105,7 +106,7 @@ def _hardware_address(address: str) -> str:
 
 
 def _neighbour(link: str, address: str) -> Request:
-    from pyroute2.netlink.rtnl.ndmsg import ndmsg
+    ndmsg = pyroute2("netlink.rtnl.ndmsg").ndmsg
 
     fields = {
         "family": socket.AF_INET,
@@ -117,7 +118,7 @@ def _neighbour(link: str, address: str) -> Request:
 
 
 def _new_link(name: str, info: object, address: str | None, *more: tuple[str, object]) -> Request:
-    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+    ifinfmsg = pyroute2("netlink.rtnl.ifinfmsg").ifinfmsg
 
     attributes = [("IFLA_IFNAME", name), ("IFLA_LINKINFO", info), *more]
     if address is not None:
@@ -127,20 +128,20 @@ def _new_link(name: str, info: object, address: str | None, *more: tuple[str, ob
 
 
 def _up(name: str) -> Request:
-    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+    ifinfmsg = pyroute2("netlink.rtnl.ifinfmsg").ifinfmsg
 
     fields = {"flags": _UP, "change": _UP}
     return Request(ifinfmsg(), _NEWLINK, ACK, fields, [("IFLA_IFNAME", name)])
 
 
 def _delete_link(name: str) -> Request:
-    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+    ifinfmsg = pyroute2("netlink.rtnl.ifinfmsg").ifinfmsg
 
     return Request(ifinfmsg(), _DELLINK, ACK, {}, [("IFLA_IFNAME", name)])
 
 
 def _new_address(link: str, address: str) -> Request:
-    from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+    ifaddrmsg = pyroute2("netlink.rtnl.ifaddrmsg").ifaddrmsg
 
     fields = {
         "family": socket.AF_INET,

@@ -17,16 +17,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from harness.cluster import folders
 from harness.cluster.hands.cuts import PROBE_PORT
 from harness.cluster.links import (
     all_links,
+    answering,
+    answering_here,
     carrying,
     counts_by_link,
     dead,
-    refuse_unknown,
+    places_for,
+    refuse_unknown_ports,
     sources_of,
 )
 from harness.cluster.ssh.hosts import Host, resolved
@@ -158,7 +161,7 @@ class SshCluster:
 
     def cut(self, grudge: Grudge) -> None:
         """Drop inbound packets as ``grudge`` says, replacing any earlier cut, atomically a node."""
-        refuse_unknown(grudge, self._addresses)
+        refuse_unknown_ports(grudge, self._addresses)
         with self._lock:
             if self._is_ending and any(grudge.values()):
                 raise NodeError("the cluster is being taken down")
@@ -179,11 +182,21 @@ class SshCluster:
         with self._lock:
             cut = {name: sources for name, sources in self._cut.items() if sources}
             found, trouble = self._on(
-                cut, lambda name, link: link.ask("dropped", table=self._table)["dropped"]
+                cut, lambda name, link: self._ask_dropped(name, link, cut)["dropped"]
             )
         if trouble:
             raise NodeError(_joined(trouble))
         return counts_by_link(cut, found, self._addresses)
+
+    def _ask_dropped(self, name: str, link: KeeperLink, cut: Grudge) -> Mapping[str, Any]:
+        sources = sources_of(cut, name, self._addresses)
+        return link.ask("dropped", table=self._table, sources=sources, probe_port=PROBE_PORT)
+
+    def answering(self, port: int) -> frozenset[Link]:
+        """The directed links over which that port answers (``CutsPorts``)."""
+        places = places_for(self.nodes, port, "peer")
+        with self._probing:
+            return answering(places, lambda name, op, **more: self._links[name].ask(op, **more))
 
     def reachable(self) -> frozenset[Link]:
         """The directed links that carry packets now, by a datagram on each.
@@ -280,6 +293,14 @@ class SshCluster:
                 f"{name}: cannot listen for probes at {address}: {error.message}",
                 "peer=ADDRESS behind the host in the nodes file, an address of the host itself",
             ) from error
+
+
+class OwnCluster(SshCluster):
+    """Hosts whose clients are the run's alone (``CutsClients``): what runs there it has started."""
+
+    def answering_clients(self, port: int) -> frozenset[str]:
+        """The nodes that answer there whoever connects from here."""
+        return answering_here(places_for(self.nodes, port, "client"))
 
 
 def folder_name(run_dir: Path, node: str) -> str:

@@ -124,11 +124,11 @@ class SshProvider:
 
     def cluster(self, request: Request, run_dir: Path) -> SshCluster:
         """The cluster, not yet connected."""
-        from harness.cluster.ssh.cluster import SshCluster
+        from harness.cluster.ssh.cluster import OwnCluster
 
         facts = facts_of(request)
         ports = ports_of(request.system)
-        return SshCluster(run_dir, hosts_of(facts), facts["host_dir"], ports)
+        return OwnCluster(run_dir, hosts_of(facts), facts["host_dir"], ports)
 
     def believed(
         self, run_dir: Path, registered: Registration, options: Mapping[str, Any]

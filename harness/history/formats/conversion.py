@@ -13,17 +13,16 @@ from typing import BinaryIO, Final
 
 from harness.errors import UsageError
 from harness.history.formats import (
-    FORMATS,
     awdit,
     chaos,
     cobra,
     dbcop,
     dbcop_json,
-    export,
     jepsen_log,
     plume,
     veristrong,
 )
+from harness.history.formats.known import FORMATS, export
 from harness.history.formats.losses import Losses
 from harness.history.history import History
 from harness.wording import shown

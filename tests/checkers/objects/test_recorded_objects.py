@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from harness.cli.model_names import checker_for
-from harness.history.formats import FORMATS, export
+from harness.history.formats.known import FORMATS, export
 from harness.history.history import History
 from harness.history.reader import parse_history, read_history
 from harness.plugins import Registry

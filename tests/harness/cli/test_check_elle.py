@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from harness.history.formats import export
+from harness.history.formats.known import export
 from harness.history.history import History
 from tests.checkers.elle.lists.drawing import drawn_lists
 from tests.checkers.elle.registers.drawing import drawn

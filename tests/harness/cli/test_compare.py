@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from harness.cli.compare import _own, _planned
 from harness.errors import UsageError
+from tests.disturbance import ATTEMPTS, was_held_up
 
 Fixture = Any
 
@@ -65,8 +67,14 @@ def test_the_number_of_runs_follows_from_the_old_rate(capsys: pytest.CaptureFixt
 @pytest.mark.cluster
 def test_a_broken_build_is_told_from_a_sound_one(polygraph: Fixture, tmp_path: Path) -> None:
     short = ("--nodes", "1", "--time-limit", "1", "--store", "store", "--runs", "3", "--json")
-    done = polygraph("compare", "misbehave=stale", "misbehave=no", *MEMORY, *short)
-    summary = json.loads(done.stdout)
+    for _ in range(ATTEMPTS):
+        shutil.rmtree(tmp_path / "store", ignore_errors=True)
+        done = polygraph("compare", "misbehave=stale", "misbehave=no", *MEMORY, *short)
+        summary = json.loads(done.stdout)
+        facts = (tmp_path / "store").glob("*/*/2*/evidence/run.json")
+        # Of six runs every one counts: one that the machine held up is one too few.
+        if done.returncode == 0 or not any(was_held_up(json.loads(f.read_text())) for f in facts):
+            break
     assert done.returncode == 0, done.stderr
     assert summary["comparison"]["word"] == "fixed"
     assert [cell["name"] for cell in summary["cells"]] == ["A misbehave=stale", "B misbehave=no"]

@@ -46,6 +46,7 @@ def completed(line: str, capsys: pytest.CaptureFixture[str], shell: str = "bash"
         ("test et", ["etcd"]),
         ("test etcd --workload reg", ["register"]),
         ("test etcd --nemesis partition,k", ["partition,kill"]),
+        ("test etcd --nemesis ra", ["random"]),
         ("test etcd --serial", ["--serializable-reads"]),
         ("test etcd --nemesis kill --kill", ["--kill-targets"]),
         ("test etcd --workload bank --acc", ["--accounts"]),

@@ -8,8 +8,8 @@ import pytest
 
 from harness.cli.main import run
 from harness.cli.options import READABLE, WRITTEN
-from harness.history import formats
 from harness.history.formats import conversion
+from harness.history.formats import known as formats
 from tests.harness.history import peers
 
 TEXT = peers.plume(peers.SESSIONS)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from harness.history.formats import export
+from harness.history.formats.known import export
 from harness.history.history import History
 from harness.history.operation import Operation
 

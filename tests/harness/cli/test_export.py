@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.cli.options import FORMATS, READABLE
-from harness.history import formats
+from harness.history.formats import known as formats
 
 pytestmark = pytest.mark.slow
 

@@ -24,6 +24,9 @@ def run_dir(tmp_path: Path) -> Path:
     plugin = json.dumps([MEMORY[2]])
     (folder / "scenario.toml").write_text(f'system = "memory"\nplugin = {plugin}\n')
     (folder / "verdict.json").write_text('{"valid": true, "checkers": {}}')
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "scenario.toml").write_text('system = "etcd"\nclient = "./theirs"\n')
     return folder
 
 
@@ -33,6 +36,8 @@ def run_dir(tmp_path: Path) -> Path:
         (("replay", "nothing"), "there is no run 'nothing'"),
         (("replay", "was"), "names the plug-in"),
         (("replay", "was", *MEMORY[1:], "--confidence", "2"), "between 0 and 1"),
+        (("replay", "foreign"), "would start or read: client ./theirs"),
+        (("shrink", "foreign"), "would start or read: client ./theirs"),
         (("shrink", "was", *MEMORY[1:]), "found no anomaly"),
         (("shrink", "--resume", "was"), "is not the folder of a shrink"),
     ],

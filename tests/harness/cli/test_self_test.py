@@ -8,7 +8,7 @@ import pytest
 
 from checkers.explained.trials import STORES, trials
 from harness.cli.main import run
-from harness.history.formats import export
+from harness.history.formats.known import export
 from harness.history.history import History
 from harness.history.operation import Operation
 

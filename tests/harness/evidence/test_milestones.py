@@ -108,6 +108,7 @@ def test_lines_that_match_are_told_at_once_and_kept(tmp_path: Path) -> None:
     assert bench.kept()[0]["detail"] == detail
     assert bench.kept()[2]["detail"]["term"] == "2"
     assert all(0 <= each["time"] - each["error_ns"] <= each["time"] for each in bench.kept())
+    assert bench.watch.reached() == {"leader": 2, "snapshot": 1}
 
 
 def test_the_last_look_comes_when_it_is_stopped(tmp_path: Path) -> None:

@@ -151,6 +151,11 @@ def test_a_run_is_read_back_and_made_again_with_what_its_faults_need(tmp_path: P
     assert "partition_targets" not in alone
     assert alone["kill_targets"] == "one"
     bare = was.scenario(start.of(()), tmp_path, Registry())
+    assert was.paths(Registry()) == {}
+    (was.run_dir / "scenario.toml").write_text(
+        'system = "etcd"\nclient = "./c"\nbinary = "/x/etcd"\n'
+    )
+    assert recorded(was.run_dir).paths(Registry()) == {"client": "./c", "binary": "/x/etcd"}
     assert (bare["nemesis"], "schedule" in bare, "seed" in bare) == ("", False, False)
 
 
@@ -161,6 +166,8 @@ def test_what_a_damaged_folder_does_not_tell_is_not_guessed(tmp_path: Path) -> N
     was: Recorded = recorded(folder)
     assert (was.targets(), was.signatures, was.versions) == ({"kill-1": []}, [], {})
     assert was.began_ns() == {"kill-1": 10_000_000_000}
+    (folder / "verdict.json").write_text('{"checkers": [1]}')
+    assert recorded(folder).signatures == []
     (folder / "scenario.toml").write_text("nodes = 3\n")
     with pytest.raises(UsageError, match="names no system"):
         recorded(folder)

@@ -18,7 +18,8 @@ import zstandard
 from harness.cli.main import run
 from harness.errors import HistoryError
 from harness.history import reader
-from harness.history.formats import edn, export
+from harness.history.formats import edn
+from harness.history.formats.known import export
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.history.reader import parse_history, read_history

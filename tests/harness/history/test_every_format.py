@@ -25,7 +25,8 @@ from harness.errors import HistoryError, UsageError
 from harness.history import reader
 from harness.history.columns import columns
 from harness.history.compiled import fast_scan
-from harness.history.formats import FORMATS, edn, export
+from harness.history.formats import edn
+from harness.history.formats.known import FORMATS, export
 from harness.history.history import History
 from harness.history.operation import Operation
 from harness.history.reader import read_history

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.errors import HistoryError
-from harness.history.formats import READERS, detect
+from harness.history.formats.known import READERS, detect
 from harness.history.history import History
 from harness.history.reader import parse_history, read_bytes, read_history
 from harness.history.values import Tagged

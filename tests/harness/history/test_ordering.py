@@ -150,7 +150,7 @@ def test_a_key_beside_the_value_is_the_key() -> None:
 
 
 def test_what_was_guessed_stays_a_guess_in_every_format(tmp_path: Path) -> None:
-    from harness.history.formats import FORMATS, export
+    from harness.history.formats.known import FORMATS, export
 
     text = b'{"type":"invoke","f":"read","value":null}\n{"type":"ok","f":"read","value":1}\n'
     history = parse_history(text, "file")

@@ -13,7 +13,8 @@ import pytest
 from harness.errors import HistoryError
 from harness.history.bounds import Bounds
 from harness.history.columns import columns
-from harness.history.formats import READERS, awdit, cobra, detect, plume
+from harness.history.formats import awdit, cobra, plume
+from harness.history.formats.known import READERS, detect
 from harness.history.history import History
 from harness.history.reader import parse_history, read_history
 from tests.harness.history import peers

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from harness.errors import HistoryError
 from harness.history.columns import columns
-from harness.history.formats import FORMATS, export
+from harness.history.formats.known import FORMATS, export
 from harness.history.operation import Operation
 from harness.history.reader import parse_history, read_history
 from tests.shared_data import HISTORIES

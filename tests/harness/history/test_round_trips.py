@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.history.formats import FORMATS, export
 from harness.history.formats.edn import HEADER_COMMENT
+from harness.history.formats.known import FORMATS, export
 from harness.history.history import History
 from harness.history.journal import Journal
 from harness.history.operation import Header, Operation

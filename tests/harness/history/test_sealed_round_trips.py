@@ -68,19 +68,29 @@ def of_workload(name: str) -> History:
 def tiled(history: History, size: int) -> bytes:
     """``history`` again and again, by ever other clients, until it has so many bytes."""
     out = bytearray(jsonl.encode_header(history.header))
+    lines = [beginning_anew(operation) for operation in history]
     at = 0
     for round in count():
         if len(out) >= size:
             return bytes(out)
-        for operation in history:
-            process = operation.process
+        for process, rest in lines:
             if isinstance(process, int):
                 process += round * 1000
-            jsonl.append_operation(
-                structs.replace(operation, index=at, time=at * 1000, process=process), out
-            )
+            out += b'{"index":%d,"time":%d,"process":' % (at, at * 1000)
+            out += b'"%s"' % process.encode() if isinstance(process, str) else b"%d" % process
+            out += rest
             at += 1
     raise AssertionError
+
+
+def beginning_anew(operation: Operation) -> tuple[int | str, bytes]:
+    """The process of an operation, and what stands after it in its line."""
+    line = bytearray()
+    jsonl.append_operation(operation, line)
+    process = json.dumps(operation.process).encode()
+    begin = b'{"index":%d,"time":%d,"process":%s' % (operation.index, operation.time, process)
+    assert line.startswith(begin)
+    return operation.process, bytes(line[len(begin) :])
 
 
 def run_folder(tmp_path: Path, data: bytes, workload: str) -> Path:

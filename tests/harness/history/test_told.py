@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.history.formats import export
+from harness.history.formats.known import export
 from harness.history.journal import Journal
 from harness.history.operation import Header, Operation
 from harness.history.reader import read_history

@@ -10,7 +10,7 @@ import pytest
 from checkers.linearizable import CHECKERS as LINEARIZABLE
 from checkers.objects.bank import CHECKERS as BANK
 from checkers.run.stats import CHECKERS as STATS
-from harness.history.formats import FORMATS, export
+from harness.history.formats.known import FORMATS, export
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.history.reader import parse_history, read_history

@@ -255,7 +255,7 @@ def verdict_of(stream: Stream, seed: int) -> dict[str, Any]:
 def etcd_log(stream: Stream, node: str) -> str:
     """Lines as etcd's zap logger writes them."""
     lines = []
-    for at in range(0, stream.length_ns, max(stream.length_ns // 220, 1)):
+    for at in range(0, stream.length_ns, max(stream.length_ns // 60, 1)):
         cut = stream.cut_of(node, at)
         lines.append(_log_line(at, "warn" if cut is not None else "info", node, cut))
     return "\n".join(lines) + "\n"
@@ -353,7 +353,7 @@ def invalid_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small invalid run with stale reads, rendered once. Read only."""
     from harness.report import render
 
-    folder = write_run(tmp_path_factory.mktemp("small") / "run", count=1500)
+    folder = write_run(tmp_path_factory.mktemp("small") / "run", count=700)
     render(folder)
     return folder
 

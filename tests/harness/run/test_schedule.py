@@ -218,3 +218,9 @@ def test_beside_clients_every_fault_keeps_its_time_and_no_client_is_kept_waiting
     assert [(each.f, each.time) for each in begun] == wanted
     assert wanted[-1][1] < 27 * S
     assert sum(each.is_client for each in invocations(history)) > 200
+
+
+def test_a_fault_may_choose_how_long_it_lasts() -> None:
+    chosen = make([ALL["kill"], ALL["pause"]], own_duration_s={"kill": 0.5}).occurrences
+    assert {each.lasts_ns for each in chosen if each.fault == "kill"} == {S // 2}
+    assert {each.lasts_ns for each in chosen if each.fault == "pause"} == {3 * S // 2}

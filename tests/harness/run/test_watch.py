@@ -93,21 +93,32 @@ def test_a_daemon_that_is_replaced_before_the_first_look_is_watched() -> None:
 def test_an_end_is_a_faults_doing_if_it_ends_that_very_process_in_that_way(status: int) -> None:
     """Whatever the fault is called: a polite restart or a power cut is no crash, nor a kill."""
     entries = [ending(9, status)]
-    assert killer(entries, "n1", identity(9), status) == 4
-    assert killer(entries, "n1", identity(10), status) is None
-    assert killer(entries, "n2", identity(9), status) is None
-    assert killer(entries, "n1", identity(9), status - 1) is None
-    assert killer(entries, "n1", replace(identity(9), start_ticks=2), status) is None
+    assert killer(entries, "n1", identity(9), status, 2) == 4
+    assert killer(entries, "n1", identity(10), status, 2) is None
+    assert killer(entries, "n2", identity(9), status, 2) is None
+    assert killer(entries, "n1", identity(9), status - 1, 2) is None
+    assert killer(entries, "n1", replace(identity(9), start_ticks=2), status, 2) is None
 
 
 def test_a_fault_that_was_never_begun_ends_nothing() -> None:
-    assert killer([replaced(ending(9, -9), event="failed")], "n1", identity(9), -9) is None
+    assert killer([replaced(ending(9, -9), event="failed")], "n1", identity(9), -9, 2) is None
+
+
+def test_whatever_ends_by_a_fault_that_knows_no_number_is_its_doing_while_it_is_in_force() -> None:
+    anybody = {"ends": [{"node": "n1", "process": None, "statuses": [-9]}]}
+    entries = [LedgerEntry(4, "loop", ["n1"], "intend", 1, {"effects": anybody})]
+    later = 5_000_000_000
+    assert killer(entries, "n1", identity(9), -9, later) == 4
+    assert killer(entries, "n1", identity(9), 2, later) is None
+    entries += [LedgerEntry(4, "loop", ["n1"], "healed", 2, {})]
+    assert killer(entries, "n1", identity(9), -9, 3) == 4, "noticed a moment later"
+    assert killer(entries, "n1", identity(9), -9, later) is None
 
 
 def test_what_a_ledger_says_in_other_words_excuses_nothing() -> None:
     for odd in (None, [], {"ends": [{"node": "n1", "process": {"pid": 9}, "statuses": [-9]}]}):
         entries = [LedgerEntry(4, "kill", ["n1"], "injected", 1, {"effects": odd})]
-        assert killer(entries, "n1", identity(9), -9) is None
+        assert killer(entries, "n1", identity(9), -9, 2) is None
 
 
 def test_suspension_is_what_boot_time_ran_ahead() -> None:

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import uvicorn
 from harness.serve import patience
 from harness.serve.app import application
 from harness.serve.patience import patient_protocol
+from tests.disturbance import ATTEMPTS
 
 pytestmark = pytest.mark.slow
 
@@ -114,12 +116,25 @@ def test_a_byte_now_and_then_buys_no_time(serve: Serve, sent: bytes) -> None:
 
 
 def test_whole_requests_one_after_the_other_are_answered(serve: Serve) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", serve(request_timeout_s=PATIENCE_S))
-    with contextlib.closing(connection):
-        for _ in range(3):
-            connection.request("GET", "/runs.json")
-            assert connection.getresponse().read() == b"[]"
-            threading.Event().wait(PATIENCE_S / 2)  # longer in all than one request may take
+    port = serve(request_timeout_s=PATIENCE_S)
+    for _ in range(ATTEMPTS):
+        turns_s = [time.monotonic()]
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        with contextlib.closing(connection):
+            try:
+                for _ in range(3):
+                    connection.request("GET", "/runs.json")
+                    assert connection.getresponse().read() == b"[]"
+                    # Longer in all than one request may take.
+                    threading.Event().wait(PATIENCE_S / 2)
+                    turns_s.append(time.monotonic())
+                return
+            except ConnectionError:
+                turns_s.append(time.monotonic())
+                # Rightly dropped, where the machine held us up for as long as that between two.
+                if all(after - before < PATIENCE_S for before, after in pairwise(turns_s)):
+                    raise
+    raise AssertionError("the machine never let three requests follow each other")
 
 
 def test_many_half_requests_keep_nobody_from_being_served(serve: Serve) -> None:

@@ -21,7 +21,7 @@ from harness.soak.ci import github_annotations, keep_artifacts, step_summary
 from harness.soak.junit import junit
 from harness.soak.oddities import oddest
 from harness.soak.page import headline, needed, page, write_page
-from harness.soak.summary import exit_code, summarize
+from harness.soak.summary import exit_code, never_reached, summarize
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[31m\x00\u2028"
 
@@ -365,3 +365,23 @@ def test_what_stands_out_among_runs_of_one_kind_is_told() -> None:
     assert any("20 operations where 1000 are usual" in each["why"] for each in found)
     assert oddest(runs) == []
     assert oddest(odd) == []
+
+
+def test_a_milestone_that_no_run_reached_is_listed_with_what_that_shows() -> None:
+    reached = [{"leader-change": 2, "compaction": 0}, {"leader-change": 0, "compaction": 0}, {}]
+    runs = [replace(run(n, 0), milestones=each) for n, each in enumerate(reached, 1)]
+    summary = summarize(settings(runs=3), runs, interrupted=False)
+    leader, compaction = summary["milestones"]
+    assert leader == {"name": "leader-change", "runs": 2, "reached_in": 1, "times": 2}
+    assert compaction["at_most"] == pytest.approx(1 - 0.05**0.5)
+    (line,) = never_reached(summary)
+    assert line.startswith("never reached in 2 runs: compaction (a run reaches it with at most 77")
+    assert "Never reached in 2 runs: compaction" in page(Path("/s"), summary, {})
+    cells = [Cell("k=a", {}), Cell("k=b", {})]
+    of_cells = [replace(runs[0], cell="k=a"), replace(runs[1], cell="k=b")]
+    told = never_reached(summarize(settings(cells=cells), of_cells, interrupted=False))
+    assert [each.partition(" (")[0] for each in told] == [
+        "k=a: never reached in 1 runs: compaction",
+        "k=b: never reached in 1 runs: leader-change",
+        "k=b: never reached in 1 runs: compaction",
+    ]

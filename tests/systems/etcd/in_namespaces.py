@@ -86,6 +86,20 @@ def kill_two_and_pause_the_leader(system: Etcd, stage: Stage) -> None:
     system.ready(stage, PATIENCE_S)
 
 
+def leave_and_join(system: Etcd, stage: Stage, way: str) -> dict[str, Any]:
+    """n5 is removed, and joins again that way; what it ended with, and who was a member when."""
+    node = stage.cluster.node("n5")
+    system.remove_member(stage, node, PATIENCE_S)
+    left = sorted(system.members(stage, 5.0))
+    system.stop(stage, node)
+    (daemon,) = stage.daemons_of("n5", "etcd")
+    status = daemon.exit_status()
+    system.add_member(stage, node, way, PATIENCE_S)
+    system.add_member(stage, node, way, PATIENCE_S)
+    system.ready(stage, PATIENCE_S)
+    return {"left": left, "status": status, "joined": dict(system.members(stage, 5.0))}
+
+
 def last_words(system: Etcd, cluster: LocalCluster) -> list[str]:
     """Lines of the members' logs that look like a crash."""
     patterns = [re.compile(each) for kind in system.log_patterns().values() for each in kind]
@@ -111,6 +125,7 @@ def main(run_dir: Path, mode: str) -> None:
         began = time.monotonic()
         system.ready(stage, PATIENCE_S)
         seen = {"ready_s": time.monotonic() - began, **cut_off_the_leader(system, stage, cluster)}
+        seen["members"] = [leave_and_join(system, stage, way) for way in system.member_ways()]
         kill_two_and_pause_the_leader(system, stage)
         for name in NAMES[:2]:
             stage.stop(name, "etcd")

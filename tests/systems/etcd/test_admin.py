@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from harness.contract.milestones import Milestones
 from harness.evidence.milestones import compiled
 from systems.etcd import Etcd
 from systems.etcd.members import NotAnswered
+from systems.etcd.snapshot import checked_size
 from tests.toys import loopback_cluster
 from tests.toys.loopback_cluster import Running, tear_down
 
@@ -45,6 +47,9 @@ def test_members_compact_defragment_and_hand_over_their_leadership(trio: Running
     assert (done.is_done, again.is_done) == (True, False)
     assert "has been compacted" in again.what
     assert etcd.administer(stage, first, "defragment", 30.0).is_done
+    snapshot = etcd.administer(stage, first, "snapshot", 30.0)
+    assert snapshot.is_done
+    assert snapshot.figures["bytes"] >= 16384
 
     leader = etcd.primaries(stage)[0]
     assert not etcd.administer(stage, cluster.node(leader), "move-leader", 30.0).is_done
@@ -70,6 +75,15 @@ def test_nobody_knows_what_a_member_did_that_does_not_answer(trio: Running) -> N
         trio.system.administer(trio.stage, node, "compact", 5.0)
     refused = trio.system.administer(trio.stage, node, "move-leader", 5.0)
     assert "does not answer" in refused.what
+
+
+def test_a_snapshot_that_is_not_whole_is_none() -> None:
+    pages = bytes(range(256)) * 4
+    whole = pages + hashlib.sha256(pages).digest()
+    assert checked_size(whole) == 1024
+    for torn in (b"", whole[:-1], whole[512:], pages, whole[:5] + b"?" + whole[6:]):
+        with pytest.raises(NotAnswered):
+            checked_size(torn)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Five real members in namespaces of their own: a cut, kills and a pause."""
+"""Five real members in namespaces of their own: a cut, a change of members, kills and a pause."""
 
 from __future__ import annotations
 
@@ -35,5 +35,10 @@ def test_a_cut_off_leader_serves_only_stale_reads_and_all_recover_without_last_w
     assert seen["minority write"] == "Indeterminate"
     assert seen["minority serializable read"] == 1
     assert seen["healed read"] == 2
+    for change in seen["members"]:
+        assert change["left"] == ["n1", "n2", "n3", "n4"]
+        assert change["status"] in Etcd({}).stop_statuses()
+        assert change["joined"] == dict.fromkeys(["n1", "n2", "n3", "n4", "n5"], "voter")
+    assert len(seen["members"]) == 2
     assert set(seen["ends"]) <= set(Etcd({}).stop_statuses())
     assert seen["last words"] == []

@@ -14,6 +14,7 @@ from harness.contract.client import Failed, Indeterminate
 from systems.drivers.sql.client import SqlClient
 from tests.systems.mariadb.real_server import RealServer
 from tests.systems.postgresql.test_real import (
+    LIMIT_S,
     put,
     raised,
     until,
@@ -93,7 +94,7 @@ def test_a_statement_that_waits_too_long_is_given_up_in_time(server: RealServer)
         assert error.error == ["commit", "timed out"]
         await waiter.close()
 
-    server.do(work, clients=2, op_timeout_s=1.5)
+    server.do(work, clients=2, op_timeout_s=LIMIT_S)
 
 
 def test_the_servers_own_patience_with_locks_is_failed(server: RealServer) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.disturbance import undisturbed
+
 pytestmark = [pytest.mark.database, pytest.mark.timeout(280)]
 
 ROOT = Path(__file__).parents[3]
@@ -18,26 +20,22 @@ ROOT = Path(__file__).parents[3]
 
 def run(store: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
     """A run by the command line: its exit code, and the verdict."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "harness.cli.main",
-            "test",
-            "postgresql",
-            *arguments,
-            "--store",
-            store,
-        ],
-        cwd=store,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    found = sorted(store.rglob("verdict.json"))
-    assert found, done.stderr[-2000:]
-    return done.returncode, json.loads(found[-1].read_text())
+    argv = [sys.executable, "-m", "harness.cli.main", "test", "postgresql", "--store", store]
+
+    def one() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*argv, *arguments],
+            cwd=store,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    done = undisturbed(one, store)
+    verdict = store / "latest" / "verdict.json"
+    assert verdict.exists(), done.stderr[-2000:]
+    return done.returncode, json.loads(verdict.read_text())
 
 
 def anomalies(verdict: dict[str, Any]) -> set[str]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.disturbance import undisturbed
+
 pytestmark = pytest.mark.database
 
 
@@ -25,10 +27,14 @@ def run(store: Path, system: str, *arguments: str) -> tuple[int, Any]:
         str(store),
         *arguments,
     ]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=240, check=False)
-    found = list(store.glob("*/*/2*/verdict.json"))
-    assert found, done.stdout + done.stderr
-    return done.returncode, json.loads(found[0].read_text())
+
+    def one() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(argv, capture_output=True, text=True, timeout=240, check=False)
+
+    done = undisturbed(one, store)
+    verdict = store / "latest" / "verdict.json"
+    assert verdict.exists(), done.stdout + done.stderr
+    return done.returncode, json.loads(verdict.read_text())
 
 
 CUT = ("--nemesis", "partition", "--partition-targets", "primaries", "--nemesis-duration", "8")
@@ -57,9 +63,8 @@ def test_a_primary_that_is_cut_off_loses_what_it_acknowledged(tmp_path: Path) ->
     assert (code, verdict["valid"]) == (1, False), verdict["why"]
     assert "lost" in verdict["checkers"]["set"]["anomalies"]
     assert verdict["other_claim"]["by"] == "documented"
-    milestones = [
-        json.loads(line) for line in next(tmp_path.glob("*/*/2*/evidence/milestones.jsonl")).open()
-    ]
+    kept = tmp_path / "latest" / "evidence" / "milestones.jsonl"
+    milestones = [json.loads(line) for line in kept.open()]
     assert {"failover", "promotion"} <= {each["name"] for each in milestones}
 
 
@@ -76,6 +81,6 @@ def test_sentinels_of_their_own_and_reads_of_replicas(tmp_path: Path) -> None:
     argv = ("--workload", "set", *apart, "--time-limit", "5", "--rate", "100")
     _, verdict = run(tmp_path, "redis", *argv)
     assert not {"lost", "unexpected"} & set(verdict["checkers"]["set"]["anomalies"])
-    folder = next(tmp_path.glob("*/*/2*/nodes"))
+    folder = tmp_path / "latest" / "nodes"
     assert {path.parent.name for path in folder.glob("*/redis.log")} == {"n1", "n2"}
     assert {path.parent.name for path in folder.glob("*/sentinel.log")} == {"n3", "n4", "n5"}

@@ -260,7 +260,7 @@ class AttachedCluster:
         """Packets dropped by the present cut, per directed link, probes of the links apart."""
         with self._lock:
             cut = {name: sources for name, sources in self._cut.items() if sources}
-        asked = self._on(cut, lambda name: self._ask(name, "dropped", table=self._table))
+        asked = self._on(cut, lambda name: self._ask(name, "dropped", **self._told(name, cut)))
         return {
             (source, name): sum(
                 asked[name]["dropped"].get(address, 0) for address in self._addresses[source]
@@ -421,8 +421,11 @@ class AttachedCluster:
         return self.node(name).link.ask(op, **request)
 
     def _cut_node(self, name: str) -> None:
-        sources = sorted(a for each in self._cut.get(name, ()) for a in self._addresses[each])
-        self._ask(name, "cut", table=self._table, sources=sources, probe_port=PROBE_PORT)
+        self._ask(name, "cut", **self._told(name, self._cut))
+
+    def _told(self, name: str, cut: Grudge) -> dict[str, Any]:
+        sources = sorted(a for each in cut.get(name, ()) for a in self._addresses[each])
+        return {"table": self._table, "sources": sources, "probe_port": PROBE_PORT}
 
     def _begin_probes(self, name: str) -> None:
         self._probe_at(name, self.node(name).link)

@@ -15,6 +15,8 @@ from harness.cluster.hands import (
     attached,
     clocks,
     cuts,
+    dialling,
+    disk,
     inside,
     links,
     meter,
@@ -42,8 +44,9 @@ def node() -> Inside:
 @pytest.mark.parametrize("op", HANDS)
 def test_every_line_of_the_table_names_a_hand(op: str) -> None:
     file, _, name = HANDS[op].partition(".")
-    files = {"attached": attached, "clocks": clocks, "cuts": cuts, "probes": probes}
-    files |= {"links": links, "meter": meter, "signals": signals, "usage": usage}
+    files = {"attached": attached, "clocks": clocks, "cuts": cuts, "dialling": dialling}
+    files |= {"links": links, "meter": meter, "probes": probes, "signals": signals}
+    files |= {"disk": disk, "usage": usage}
     hand = getattr(files[file], name)
     assert inspect.getdoc(hand).startswith("The hand: ")
     assert list(inspect.signature(hand).parameters) == ["inside", "request"]

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzz_parsers import Inputs, seeds_of
 from harness.errors import HistoryError
-from harness.history.formats import edn, export
+from harness.history.formats import edn
+from harness.history.formats.known import export
 from harness.history.history import History
 from harness.history.operation import Header, Operation
 from harness.history.reader import parse_history

@@ -2,7 +2,12 @@
 
 Each node runs a daemon that does nothing, so that it can be killed, paused and restarted for real.
 Once a node was killed, the next polite stop (of any node) makes reads stale; ``--shows`` is the
-probability that it does. A stop before the kill, and everything else, is harmless.
+probability that it does. A stop before the kill, and everything else, is harmless. So the smallest
+schedule is known, and how often a run of it fails::
+
+    polygraph test two-faults --plugin benchmarks/two_faults.py --nodes 3 --schedule SCHEDULE
+    polygraph shrink latest --plugin benchmarks/two_faults.py --parallel 3
+    polygraph replay latest --plugin benchmarks/two_faults.py --runs 12
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from typing import Any
 
 from harness.contract.option import SystemOption
 
-_PATH = Path(__file__).with_name("memory_system.py")
+_PATH = Path(__file__).parents[1] / "tests" / "toys" / "memory_system.py"
 _SPEC = importlib.util.spec_from_file_location("memory_system_for_two_faults", _PATH)
 assert _SPEC is not None
 assert _SPEC.loader is not None

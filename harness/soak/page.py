@@ -61,15 +61,9 @@ def page(folder: Path, summary: Mapping[str, Any], reports: Mapping[int, str]) -
     template = environment("harness.soak", __file__, _asset).get_template("soak.html.j2")
     shown, script = {**_LATER, **_visible(summary)}, _asset("soak.js")
     shown["results"] = [{"cell": "", **run} for run in shown["results"]]
-<<<<<<< HEAD
-    scenario = "\n".join(
-        f"{key} = {json.dumps(value, default=str)}" for key, value in shown["scenario"].items()
-    )
-    return template.render(
-=======
-    scenario = "\n".join(f"{key} = {value!r}" for key, value in shown["scenario"].items())
+    asked = shown["scenario"].items()
+    scenario = "\n".join(f"{key} = {json.dumps(value, default=str)}" for key, value in asked)
     text: str = template.render(
->>>>>>> main
         title=_title(shown["scenario"]),
         headline=headline(summary),
         worst=worst(summary),

@@ -22,6 +22,7 @@ from harness.contract.node import Partitionable
 from harness.contract.option import SystemOption
 from harness.contract.shot import Shot
 from harness.errors import UsageError
+from harness.wording import named
 from nemeses.network import shapes
 from nemeses.network.cuts import cuts_of
 from nemeses.network.holding import occurrence_of
@@ -138,7 +139,7 @@ class _Flaps:
                 is_cut = not is_cut
         except Exception as error:  # a provider's own; the proof then says so and cannot hold
             with self._lock:
-                self._trouble = f"; then {error or repr(error)}"
+                self._trouble = f"; then {str(error) or named(error)}"
                 self._seen.clear()
 
     def _change(self, is_cut: bool) -> None:

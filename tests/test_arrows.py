@@ -73,6 +73,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "systems.duckdb": CONTRACT | {"systems.drivers"},
     "systems.etcd": CONTRACT | {"systems.drivers"},
     "systems.mariadb": CONTRACT | {"systems.drivers"},
+    "systems.nundb": CONTRACT | {"systems.drivers"},
     "systems.postgresql": CONTRACT | {"systems.drivers"},
     "systems.redis": CONTRACT | {"systems.drivers"},
     "systems.sqlite": CONTRACT | {"systems.drivers"},

@@ -47,7 +47,13 @@ ABILITIES: Mapping[str, Mapping[type, str]] = {
         Clocks: "",
         ClockSettable: "",
     },
-    "ssh": {**_ALWAYS, **_PORTS, Partitionable: _TOOLS},
+    "ssh": {
+        **_ALWAYS,
+        **_PORTS,
+        Partitionable: _TOOLS,
+        Disks: "",
+        Disk: "the login is root, and the hosts' kernels have FUSE",
+    },
     "ssh:attach": {
         HasProcesses: "the login may signal them, and somebody starts again what was ended",
         Partitionable: _TOOLS,

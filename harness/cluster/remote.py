@@ -139,6 +139,10 @@ class RemoteClock:
 class RemoteDisk:
     """The disk of a node, for its class to inherit (``Disk``)."""
 
+    def start_disk(self, path: str, seed: int) -> None:
+        """Have the folder ``path``, empty as yet, be a disk; ``seed`` draws which calls fail."""
+        self._ask("disk", do="start", path=path, seed=seed)
+
     def sync_disk(self) -> None:
         """Have its disk keep all that it holds now."""
         self._ask("disk", do="sync")

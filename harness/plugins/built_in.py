@@ -85,6 +85,7 @@ _SYSTEMS: Final = {
     "duckdb": "duckdb",
     "etcd": "etcd",
     "mariadb": "mariadb",
+    "nundb": "nundb",
     "postgresql": "postgresql",
     "redis": "redis valkey",
     "sqlite": "sqlite",

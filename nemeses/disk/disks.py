@@ -12,7 +12,7 @@ def no_disks(cluster: Cluster) -> str | None:
     if not isinstance(cluster, Disks):
         return (
             f"nodes of {cluster.provider} have no disk of their own; "
-            "--provider local:root or local:userns gives them one"
+            "--provider local:root, local:userns and ssh give them one"
         )
     return cluster.disk_refusal()
 

@@ -15,9 +15,9 @@ may take long, writes, syncs, reads and changes another such file, and tells wha
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .inside import Inside
 
 DEVICE = "/dev/fuse"
+NAME = "polygraph-disk"
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from hands import {0}; {0}.main()"
 _PROBE, _TRIAL = OURS
 _MS_NOSUID, _MS_NODEV, _MNT_DETACH = 2, 4, 2
@@ -111,16 +112,21 @@ class Disk(Part):
         return {"trial": self._tried, **self.look()}
 
     def end(self) -> None:
-        """Take the disk away. Safe twice."""
+        """Take the disk away, also one of a process before this. Safe twice."""
         self._end_trial()
-        if self._process is None or self._channel is None:
-            return
-        self._channel.close()
-        self._channel = None
-        with contextlib.suppress(OSError):
-            _unmount(self.path)
-        self._process.wait()
-        self._process = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        path = self.path or os.path.join(self.folder, "data")
+        for _ in range(mounted(path)):
+            try:
+                _unmount(path)
+            except OSError as error:
+                raise Refused(f"{path} cannot be unmounted: {error.strerror}") from error
+        if self._process is not None:
+            with contextlib.suppress(ChildProcessError):
+                self._process.wait()
+            self._process = None
 
     def _proof(self) -> dict[str, Any]:
         """Mount again, and look whether exactly what was synced of the probe is there."""
@@ -221,8 +227,10 @@ def _pages(number: int) -> tuple[bytes, bytes]:
 
 
 def _mount(path: str, options: str) -> None:
+    import ctypes
+
     flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV)
-    words = [b"polygraph-disk", os.fsencode(path), b"fuse"]
+    words = [NAME.encode(), os.fsencode(path), b"fuse"]
     _check(_libc().mount(*words, flags, options.encode()), path)
 
 
@@ -230,14 +238,48 @@ def _unmount(path: str) -> None:
     _check(_libc().umount2(os.fsencode(path), _MNT_DETACH), path)
 
 
-def _libc() -> ctypes.CDLL:
+def _libc() -> Any:
+    import ctypes  # here, for hosts whose python lacks it and have no need of disks
+
     return ctypes.CDLL(None, use_errno=True)
 
 
 def _check(result: int, what: str) -> None:
     if result != 0:
+        import ctypes
+
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), what)
+
+
+def mounted(path: str) -> int:
+    """How many disks of ours are mounted there, one on the other."""
+    own = os.path.realpath(path).replace("\\", "\\134").replace(" ", "\\040")
+    count = 0
+    for line in family.read_file("/proc/self/mountinfo").decode(errors="replace").splitlines():
+        fields = line.split(" ")
+        source = fields[fields.index("-") + 2] if "-" in fields else ""
+        count += fields[4] == own and source == NAME
+    return count
+
+
+def rehearse(inside: Inside, request: dict[str, Any]) -> dict[str, Any]:
+    """The hand: why a disk cannot be mounted in the node's folder; tried, and taken away again."""
+    path = os.path.join(inside.folder, "disk")
+    why = why_not()
+    if why is not None:
+        return {"why": why}
+    os.makedirs(path, exist_ok=True)
+    part = Disk("")
+    try:
+        part.start(path, 0)
+        part.end()
+    except (OSError, Refused) as error:
+        return {"why": f"a disk cannot be mounted ({error}); it takes a login as root"}
+    finally:
+        part.end()
+        shutil.rmtree(path, ignore_errors=True)
+    return {"why": None}
 
 
 def why_not() -> str | None:

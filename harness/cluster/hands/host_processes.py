@@ -39,6 +39,8 @@ class HostProcesses(Processes):
         self._root = root
         self.others: Callable[[], Iterable[int]] = tuple
         """Processes of somebody else whose clock is set with that of ours; never ended by us."""
+        self.spared: set[int] = set()
+        """Children that are not the node's: the hands' own."""
         self._known = os.path.join(root, "daemons.json")
         self._kept = _read_known(self._known).get(self.daemons.boot_id, [])
         for pid, ticks, mark in self._kept:
@@ -97,7 +99,7 @@ class HostProcesses(Processes):
         mark = f"{MARK}={self._root}".encode()
         known = {pid for pid, ticks, _ in self._kept if family.start_ticks(pid) == ticks}
         for pid in _pids():
-            if pid == os.getpid():
+            if pid == os.getpid() or pid in self.spared:
                 continue
             fields = family.stat_fields(f"/proc/{pid}/stat")
             if not fields or fields[0] in "ZX":

@@ -57,6 +57,7 @@ HANDS: Mapping[str, str] = {
     "shaped": "links.shaped",
     "meter": "meter.meter",
     "disk": "disk.disk",
+    "rehearse-disk": "disk.rehearse",
 }
 """``op`` of a request to the function here, ``file.name``, that carries it out.
 

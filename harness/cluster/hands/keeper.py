@@ -107,6 +107,7 @@ class Keeper:
         )
         self._inside.part(Attached).use(self._inside)
         self._processes.others = self._inside.part(Attached).members
+        self._processes.spared = self._inside.own
         self._selector = selectors.DefaultSelector()
         self._clients: set[Client] = set()
         self._commands: dict[int, Command] = {}
@@ -253,7 +254,10 @@ class Keeper:
             with contextlib.suppress(Exception):  # its processes end next, changed or not
                 if self._processes.has_tracing():
                     self._processes.tracing().clock().heal()
-            self._inside.part(cuts.Cutter)  # what an earlier keeper of this node cut, too
+            from . import disk
+
+            for kind in (cuts.Cutter, disk.Disk):  # what an earlier keeper of this node did, too
+                self._inside.part(kind)
             left = self._inside.end_parts()
         stuck = self._processes.end(_END_TIMEOUT_S)
         if stuck:

@@ -42,7 +42,7 @@ from harness.cluster.namespaces.agent_link import AgentLink
 from harness.cluster.namespaces.firewall import Firewall, cut_at_once
 from harness.cluster.namespaces.link_meter import LinkMeter
 from harness.cluster.namespaces.netlink import Packed, in_network, need_pyroute2
-from harness.cluster.namespaces.node import LocalNode, NodeWithDisk, with_real_paths
+from harness.cluster.namespaces.node import NodeWithDisk, with_real_paths
 from harness.cluster.namespaces.reachability import Prober
 from harness.cluster.namespaces.reaper import CONTROL_FD_VARIABLE
 from harness.cluster.namespaces.shaping import Shaping, refusal_of_queues
@@ -87,7 +87,7 @@ class LocalCluster:
     ) -> None:
         check_names(names)
         self.provider = f"local:{mode}"
-        self.nodes: list[LocalNode] = []
+        self.nodes: list[NodeWithDisk] = []
         self._run_dir = run_dir.resolve()
         self._addresses = {name: f"10.77.0.{i}" for i, name in enumerate(names, 1)}
         self._ports = ports
@@ -106,7 +106,7 @@ class LocalCluster:
         self._cut: Grudge = {}
         self._has_disks = False
 
-    def node(self, name: str) -> LocalNode:
+    def node(self, name: str) -> NodeWithDisk:
         """The node of that name; ``KeyError`` if there is none."""
         return {node.name: node for node in self.nodes}[name]
 
@@ -247,13 +247,12 @@ class LocalCluster:
             self._wire_up(number, name, self._switch)
         with step("links carry", self._fail_at):
             self._check_links()
-        if self._has_disks:
-            for seed, name in enumerate(self._addresses):
-                self._links[name].ask("disk", do="start", path=DATA_DIR, seed=seed)
         for name, address in self._addresses.items():
             places = Places(node=name, ports=self._ports, hosts=Hosts.same(address))
             folder, link = self._folder(name), self._links[name]
             self.nodes.append(NodeWithDisk(places, folder, DATA_DIR, link))
+        for seed, node in enumerate(self.nodes if self._has_disks else ()):
+            node.start_disk(DATA_DIR, seed)
 
     def _make_folders(self) -> None:
         lines = ["127.0.0.1\tlocalhost", "::1\tip6-localhost"]

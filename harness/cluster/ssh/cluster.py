@@ -34,7 +34,7 @@ from harness.cluster.links import (
 )
 from harness.cluster.ssh.hosts import Host, resolved
 from harness.cluster.ssh.link import KeeperLink, on_all
-from harness.cluster.ssh.node import SshNode, ask_clock, end_keeper, places_of
+from harness.cluster.ssh.node import SshNode, SshNodeWithDisk, ask_clock, end_keeper, places_of
 from harness.contract.node import ClockMethod, Grudge, Link, Port
 from harness.errors import NodeError, SetupError
 from harness.store import registration
@@ -108,14 +108,7 @@ class SshCluster:
         """Connect to all hosts, or raise ``SetupError`` with nothing left behind."""
         try:
             self._connect()
-            self.nodes = [
-                SshNode(
-                    link,
-                    places_of(link.host, self._addresses[name], self._ports),
-                    folders.of_node(self._run_dir, name),
-                )
-                for name, link in self._links.items()
-            ]
+            self.nodes = [self._node(name, link) for name, link in self._links.items()]
             for node in self.nodes:
                 node.log_dir.mkdir(parents=True, exist_ok=True)
         except BaseException:
@@ -250,6 +243,10 @@ class SshCluster:
 
     # -- coming up -----------------------------------------------------------------------------
 
+    def _node(self, name: str, link: KeeperLink) -> SshNode:
+        places = places_of(link.host, self._addresses[name], self._ports)
+        return SshNode(link, places, folders.of_node(self._run_dir, name))
+
     def _connect(self) -> None:
         """Reach every host; one ``SetupError`` for all that is wrong. Safe twice."""
         if self._addresses:
@@ -296,11 +293,35 @@ class SshCluster:
 
 
 class OwnCluster(SshCluster):
-    """Hosts whose clients are the run's alone (``CutsClients``): what runs there it has started."""
+    """Hosts where all that is the run's is ours (``CutsClients``, ``Disks``).
+
+    What runs there it has started, and data folders can be disks.
+    """
+
+    _has_disks = False
 
     def answering_clients(self, port: int) -> frozenset[str]:
         """The nodes that answer there whoever connects from here."""
         return answering_here(places_for(self.nodes, port, "client"))
+
+    def disk_refusal(self) -> str | None:
+        """Why these hosts can give nodes no disks of their own. Connects."""
+        self._connect()
+        found, trouble = on_all(self._links, lambda name, link: link.ask("rehearse-disk")["why"])
+        if trouble:
+            return _joined(trouble)
+        return "; ".join(f"{name}: {why}" for name, why in found.items() if why) or None
+
+    def provide_disks(self) -> None:
+        """Have every node that comes up have one."""
+        self._has_disks = True
+
+    def _node(self, name: str, link: KeeperLink) -> SshNode:
+        places = places_of(link.host, self._addresses[name], self._ports)
+        node = SshNodeWithDisk(link, places, folders.of_node(self._run_dir, name))
+        if self._has_disks:
+            node.start_disk(node.data_dir, sorted(self._links).index(name))
+        return node
 
 
 def folder_name(run_dir: Path, node: str) -> str:

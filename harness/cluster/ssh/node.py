@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.cluster.hands import machine_clock
 from harness.cluster.places import Hosts, Moved, Placed, Places, joined
-from harness.cluster.remote import RemoteClock, RemoteDaemon, checked, identity_in
+from harness.cluster.remote import RemoteClock, RemoteDaemon, RemoteDisk, checked, identity_in
 from harness.cluster.ssh.connection import ANSWER_TIMEOUT_S, send
 from harness.cluster.ssh.hosts import Host, resolved
 from harness.cluster.ssh.link import KeeperLink
@@ -164,6 +164,9 @@ class SshNode(RemoteClock, Placed):
         self._clock_method = method
         return self._clock(do="set", program=dict(program))
 
+    def _ask(self, op: str, **request: Any) -> Mapping[str, Any]:
+        return self._link.ask(op, **request)
+
     def _clock(self, **request: Any) -> Mapping[str, Any]:
         told: Mapping[str, Any] = ask_clock(self._link, self._clock_method, **request)["clock"]
         return told
@@ -204,6 +207,10 @@ class SshNode(RemoteClock, Placed):
             raise NodeError(f"{self.name}: {source} does not come: time-out") from error
         finally:
             channel.close()
+
+
+class SshNodeWithDisk(SshNode, RemoteDisk):
+    """One host, where the node's data folder may be a disk."""
 
 
 def places_of(host: Host, peer: str, ports: Sequence[Port]) -> Places:

@@ -17,12 +17,12 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from harness import wording
 from harness.contract.fault import Proof, Stage
 from harness.contract.node import Partitionable
 from harness.contract.option import SystemOption
 from harness.contract.shot import Shot
 from harness.errors import UsageError
-from harness.wording import named
 from nemeses.network import shapes
 from nemeses.network.cuts import cuts_of
 from nemeses.network.holding import occurrence_of
@@ -139,7 +139,7 @@ class _Flaps:
                 is_cut = not is_cut
         except Exception as error:  # a provider's own; the proof then says so and cannot hold
             with self._lock:
-                self._trouble = f"; then {str(error) or named(error)}"
+                self._trouble = f"; then {str(error) or wording.named(error)}"
                 self._seen.clear()
 
     def _change(self, is_cut: bool) -> None:

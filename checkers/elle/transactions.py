@@ -26,6 +26,7 @@ from checkers.elle.completions import unlike, whole_values
 from checkers.elle.kernels import gather, is_worth_compiling, kernel
 from checkers.elle.slices import mapped, places, slices
 from harness.history.columns import NIL, NONE, Columns
+from harness.verdict.wording import shown
 
 OK: Final = 1
 FAIL: Final = 2
@@ -219,8 +220,8 @@ def _unanswered(columns: Columns, invoke: Numbers, record: Int32s, odd: Bools) -
     others = f" ({count} operations are answered so)" if count > 1 else ""
     return (
         f"the answer is none to what was asked: operation {columns.index[asked]} asked for "
-        f"{columns.value_at(asked)!r}, and operation {columns.index[told]} answered "
-        f"{columns.value_at(told)!r}{others}"
+        f"{shown(columns.value_at(asked))}, and operation {columns.index[told]} answered "
+        f"{shown(columns.value_at(told))}{others}"
     )
 
 
@@ -234,7 +235,7 @@ def _unread_answers(columns: Columns, invoke: Numbers, status: Int8s) -> str:
     asked = int(invoke[mute[0]])
     return (
         f"operation {columns.index[columns.pair[asked]]} is ok and does not say what it read or "
-        f"did of {columns.value_at(asked)!r}"
+        f"did of {shown(columns.value_at(asked))}"
     )
 
 
@@ -321,12 +322,12 @@ def _unexpected(columns: Columns, table: Int8s, has_micro: Bools) -> tuple[str, 
     for some in slices(len(columns.micro.f)):
         used |= np.bincount(columns.micro.f[some], minlength=len(table)) > 0
     names = [name for n, name in enumerate(columns.micro.f_names) if used[n] and table[n] < 0]
-    found = [f"micro-operation {name!r}" for name in names]
+    found = [f"micro-operation {shown(name)}" for name in names]
     for position in np.flatnonzero(_are_foreign(columns, has_micro)):
         value = columns.value_at(int(position))
         if value != []:
             named = columns.f_names[columns.f[position]]
-            told = f"operation {columns.index[position]} ({named}) with value {value!r}"
+            told = f"operation {columns.index[position]} ({named}) with value {shown(value)}"
             found.append(told[:100])
             break
     return tuple(found)

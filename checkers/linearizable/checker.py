@@ -59,6 +59,7 @@ from harness.verdict.lookout import Lookout
 from harness.verdict.record import Record
 from harness.verdict.steps import SEARCH_LONGER
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Verdict, untested
+from harness.verdict.wording import shown
 
 LONG: Final = 5_000
 """Records from which on a history is decided on columns."""
@@ -171,7 +172,9 @@ class Linearizable:
             return CAS_REGISTER
         known = self._known()
         if name not in known:
-            raise Unjudgeable(f"there is no model {name!r} (known: {', '.join(sorted(known))})")
+            raise Unjudgeable(
+                f"there is no model {shown(name)} (known: {', '.join(sorted(known))})"
+            )
         return known[name]
 
 

@@ -44,6 +44,7 @@ from checkers.linearizable.zones import (
 )
 from harness.history.history import History
 from harness.history.operation import OK
+from harness.verdict.wording import named
 
 NONLINEARIZABLE = "nonlinearizable"
 STALE_READ = "stale-read"
@@ -436,7 +437,7 @@ def unexplained(history: History, home: KeyHistory, late: Entry, error: Exceptio
     narrator = Narrator(history, home, [late])
     name = narrator.name(late)
     step = f"no order of all operations up to the answer of {name} explains every answer"
-    note = f"(why could not be told, which is a defect of the checker: {error!r})"
+    note = f"(why could not be told, which is a defect of the checker: {named(error)})"
     headline = f"No order explains the answers{of_key(home)}: {name} {narrator.deed(late)}."
     return Proof(NONLINEARIZABLE, headline, [step, note], narrator, late)
 

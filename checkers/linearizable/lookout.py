@@ -23,6 +23,7 @@ from checkers.proof.shapes import is_pair
 from harness.history.calls import short
 from harness.history.operation import FAIL, INVOKE, OK, Operation, Process
 from harness.verdict.lookout import Sighting, sighting
+from harness.verdict.wording import shown
 
 MOST_KEYS: Final = 10_000
 MOST_FORGOTTEN: Final = 500_000
@@ -210,6 +211,6 @@ def _told(
         return sighting("nonlinearizable", operation, f"{found}, which nobody had written")
     text = (
         f"{found}, which had been replaced before it began: by then the register had shown"
-        f" {over[1]!r} (record {over[0]})"
+        f" {shown(over[1])} (record {over[0]})"
     )
     return sighting("stale-read", operation, text)

@@ -18,6 +18,7 @@ from math import isfinite
 from typing import Any, Final, NamedTuple, TypeGuard
 
 from checkers.linearizable.register_entries import json_name
+from harness.verdict.wording import shown
 
 READS: Final = frozenset({"r", "read"})
 WRITES: Final = frozenset({"w", "write"})
@@ -36,12 +37,6 @@ class Call(NamedTuple):
 
 class Unfit(Exception):
     """An operation, or an initial state, that the object cannot have; the message says why."""
-
-
-def shown(value: Any) -> str:
-    """``value`` as Python writes it, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:78]} …"
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:

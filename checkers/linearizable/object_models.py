@@ -26,6 +26,7 @@ from checkers.linearizable import object_answers
 from checkers.linearizable.object_answers import READS, WRITES, Call, Unfit
 from checkers.linearizable.register_entries import json_name
 from harness.history.values import key_text
+from harness.verdict.wording import shown
 
 INCONSISTENT: Final = "inconsistent with the state"
 """What ``step`` answers where the operation cannot have been answered so."""
@@ -97,7 +98,9 @@ class Sequential:
 
 def _is_held(initial: Any) -> Any:
     if initial not in (None, False, True):
-        raise Unfit(f"the initial state {initial!r} says neither that the lock is held nor free")
+        raise Unfit(
+            f"the initial state {shown(initial)} says neither that the lock is held nor free"
+        )
     return "held" if initial else None
 
 
@@ -105,7 +108,7 @@ def _owner(initial: Any) -> Any:
     if initial is None or initial is False:
         return None
     if not isinstance(initial, int) or initial is True:
-        raise Unfit(f"the initial state {initial!r} is no process that holds the lock")
+        raise Unfit(f"the initial state {shown(initial)} is no process that holds the lock")
     return initial
 
 

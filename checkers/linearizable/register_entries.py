@@ -27,6 +27,7 @@ from checkers.proof.shapes import is_pair
 from harness.history.history import History
 from harness.history.operation import FAIL, INVOKE, OK, Operation
 from harness.history.values import exact, key_text, kind_name
+from harness.verdict.wording import shown
 
 NEVER: Final = 1 << 62
 """The completion of an operation whose outcome nobody knows: it may happen at any later time."""
@@ -250,14 +251,14 @@ def where(operation: Operation) -> str:
 def not_keyed(operation: Operation, value: Any) -> Unjudgeable:
     """What is said of a value without a key."""
     return Unjudgeable(
-        f"{where(operation)} has the value {value!r}, not [key, value],"
+        f"{where(operation)} has the value {shown(value)}, not [key, value],"
         " although its keys are independent"
     )
 
 
 def other_key(operation: Operation, answer: Any) -> Unjudgeable:
     """What is said of an answer for another key than was asked for."""
-    return Unjudgeable(f"{where(operation)} is answered {answer!r}, which is of another key")
+    return Unjudgeable(f"{where(operation)} is answered {shown(answer)}, which is of another key")
 
 
 def foreign(operation: Operation, model: str, functions: Collection[str]) -> Unjudgeable:
@@ -304,5 +305,5 @@ def _entry(
         return Entry(raw.at, raw.invoke, complete, NOTHING, home.number(asked))
     assert f == CAS
     if not is_pair(asked):
-        raise Unjudgeable(f"{where(raw.operation)} has the value {asked!r}, not [old, new]")
+        raise Unjudgeable(f"{where(raw.operation)} has the value {shown(asked)}, not [old, new]")
     return Entry(raw.at, raw.invoke, complete, home.number(asked[0]), home.number(asked[1]))

@@ -13,6 +13,7 @@ from checkers.proof.findings import Findings
 from harness.verdict.record import Record
 from harness.verdict.steps import MEND_ANSWERS, of_more
 from harness.verdict.verdict import UNKNOWN, Budget, Verdict, untested
+from harness.verdict.wording import shown
 
 POLL_ALL: Final = "poll every log to its end after the last send"
 
@@ -37,7 +38,7 @@ class Log:
     def check(self, record: Record, budget: Budget) -> Verdict:
         """The verdict on all sends and polls of ``record``."""
         if record.header.initial:
-            why = f"the declared initial state {record.header.initial!r}: logs begin empty"
+            why = f"the declared initial state {shown(record.header.initial)}: logs begin empty"
             return Verdict(valid=UNKNOWN, why=why, settle="a history of logs from their beginning")
         said = {**record.header.options, **self.options}
         level = str(said.get("isolation_level") or "").replace("-", "_")

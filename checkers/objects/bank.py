@@ -54,6 +54,7 @@ from harness.verdict.lookout import Lookout, Sighting, sighting
 from harness.verdict.record import Record
 from harness.verdict.steps import MEND_ANSWERS
 from harness.verdict.verdict import UNKNOWN, Anomaly, Budget, Checker, Verdict, untested
+from harness.verdict.wording import shown
 
 UNEXPECTED_KEY: Final = "unexpected-key"
 NIL_BALANCE: Final = "nil-balance"
@@ -155,7 +156,7 @@ class Bank:
         ]
         initial = record.header.initial
         if initial is not None and _initial_of(initial) is None:
-            why = f"the initial state {initial!r:.80} is no balances by account"
+            why = f"the initial state {shown(initial)} is no balances by account"
             stats = {"read-count": len(answered)}
             return Verdict(valid=UNKNOWN, why=why, settle=MEND_ANSWERS, stats=stats)
         reads = [(at, op, balances_of(op.value)) for at, op in answered]
@@ -170,9 +171,9 @@ class Bank:
             if bad is not None:
                 errors.setdefault(kind, Errors()).add(bad)
         unreadable = [op for _, op, found in reads if found is None]
-        shown = any(found for _, _, found in readable)
+        saw = any(found for _, _, found in readable)
         claimed = claims(record, self.options)
-        return _verdict(record, promise, (len(answered), shown), errors, unreadable, claimed)
+        return _verdict(record, promise, (len(answered), saw), errors, unreadable, claimed)
 
 
 class BankLookout:
@@ -312,7 +313,7 @@ def _judge_again(
 
 
 def _listed(accounts: Sequence[Any]) -> str:
-    return ", ".join(f"account {account!r}" for account in accounts)
+    return ", ".join(f"account {shown(account)}" for account in accounts)
 
 
 def _verdict(
@@ -355,7 +356,7 @@ def _verdict(
             stats=stats,
         )
     if unreadable:
-        why = f"read {unreadable[0].index} is not balances by account: {unreadable[0].value!r:.80}"
+        why = f"read {unreadable[0].index} is not balances by account: {shown(unreadable[0].value)}"
         return Verdict(valid=UNKNOWN, why=why, settle=MEND_ANSWERS, stats=stats)
     if not shows_some:
         return untested("no read showed the balance of an account", stats=stats)

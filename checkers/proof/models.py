@@ -29,6 +29,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Final
 
+from harness.verdict.wording import shown
+
 Graph = Mapping[str, tuple[str, ...]]
 
 CANONICAL: Final[Mapping[str, str]] = {
@@ -235,7 +237,7 @@ def canonical(name: str) -> str:
     """The one name by which the graphs call a model; ``ValueError`` for an unknown one."""
     model = CANONICAL.get(name, name)
     if model not in MODELS:
-        raise ValueError(f"there is no consistency model {name!r} (known: {', '.join(NAMES)})")
+        raise ValueError(f"there is no consistency model {shown(name)} (known: {', '.join(NAMES)})")
     return model
 
 

@@ -39,7 +39,7 @@ from harness.history.operation import OK, Operation
 from harness.plugins import Registry
 from harness.verdict.explanation import Example
 from harness.verdict.verdict import UNKNOWN
-from harness.wording import named
+from harness.wording import named, shown
 
 NOWHERE = 10**15
 """Added to a value, so that it becomes one that nobody wrote."""
@@ -241,5 +241,5 @@ def told(name: str, change: Corrupted | None, before: Any, after: Any) -> tuple[
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = shown(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -35,6 +35,7 @@ from harness.conformance.trial import TRIALS, Trial
 from harness.contract.client import SystemClient
 from harness.contract.speaker import Kind, Misanswer, Speaker
 from harness.history.operation import FAIL, INFO, OK
+from harness.wording import shown
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -218,7 +219,7 @@ class Case:
         if self.misbehaviour.act is not None and len(seen.received) <= self.step:
             raise _NotReached(
                 f"only {len(seen.received)} requests came, and the operation gave "
-                f"{seen.outcome} {seen.result!r}"
+                f"{seen.outcome} {shown(seen.result)}"
             )
 
     def _problems(self, seen: _Seen) -> Iterator[str]:
@@ -237,18 +238,18 @@ class Case:
             yield f"close() left {seen.never_closed} connections open"
         due = self.trial.expected(NEXT)
         if seen.next_outcome == OK and seen.next_result != due:
-            yield f"the next operation gave {seen.next_result!r}, which is not its answer"
+            yield f"the next operation gave {shown(seen.next_result)}, which is not its answer"
 
     def _wrong_completion(self, seen: _Seen) -> Iterator[str]:
         allowed = self._allowed(seen)
         if seen.outcome not in allowed:
-            kinds = [received.kind.value for received in seen.received]
+            kinds = ", ".join(received.kind.value for received in seen.received) or "nothing"
             yield (
-                f"it became {seen.outcome} ({seen.result!r}) where only {' or '.join(allowed)} is "
-                f"right: the server received {kinds or 'nothing'}"
+                f"it became {seen.outcome} ({shown(seen.result)}) where only"
+                f" {' or '.join(allowed)} is right: the server received {kinds}"
             )
         elif seen.outcome == OK and seen.result != self.trial.expected(JUDGED):
-            yield f"it gave {seen.result!r}, not {self.trial.expected(JUDGED)!r}"
+            yield f"it gave {shown(seen.result)}, not {shown(self.trial.expected(JUDGED))}"
 
     def _allowed(self, seen: _Seen) -> tuple[str, ...]:
         bad = self.misbehaviour

@@ -34,6 +34,7 @@ from harness.conformance.real_trials import REAL_TRIALS, Item, RealTrial
 from harness.contract.client import Failed, Indeterminate, Target
 from harness.contract.node import split_address
 from harness.history.operation import FAIL, OK
+from harness.wording import shown
 
 AT_ONCE: Final = 8
 MOST_STEPS: Final = 6
@@ -251,7 +252,7 @@ class Bench:
                 f" {outcome}, not fail ({seen.result})"
             )
         if outcome == OK and not seen.trial.is_right(seen.result, item):
-            yield f"it became ok with the answer {seen.result!r}, which is not what is there"
+            yield f"it became ok with the answer {shown(seen.result)}, which is not what is there"
         if spoilt and spoil.reaches:
             for proxy in seen.proxies:
                 await asyncio.to_thread(proxy.wait_until_done)
@@ -288,7 +289,9 @@ class Bench:
             await asyncio.to_thread(proxy.release)
         outcome, result = await _done(process, trial, item)
         if outcome == OK and not trial.is_right(result, item):
-            return [f"the next operation gave {result!r}: the answer that came late, or another's"]
+            return [
+                f"the next operation gave {shown(result)}: the answer that came late, or another's"
+            ]
         if outcome == OK and trial.happened is not None:
             seen = _Seen(trial, Spoil.NOTHING, item, OK, result, proxies)
             if await self._happened(seen) == 0:

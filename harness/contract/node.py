@@ -256,7 +256,10 @@ class Cluster(Protocol):
 
 @runtime_checkable
 class RunsAlready(Protocol):
-    """A cluster that somebody else runs: nothing is installed, started or stopped, no log comes."""
+    """A cluster that somebody else runs: nothing is installed, started or stopped.
+
+    Its logs come where it says so (:class:`harness.contract.theirs.MayHaveLogs`).
+    """
 
     def adopt(self) -> Mapping[str, str]:
         """Have the system keep what this run writes apart (``Adopts``), and say what it is.

@@ -47,7 +47,7 @@ from harness.generator.threads import (
     on_threads,
     process_limit,
 )
-from harness.generator.timing import cache, cycle_times, delay, stagger, time_limit
+from harness.generator.timing import cache, cycle_times, delay, stagger, time_limit, until_told
 from harness.generator.transform import (
     GeneratorError,
     f_map,
@@ -117,5 +117,6 @@ __all__ = [
     "time_limit",
     "trace",
     "until_ok",
+    "until_told",
     "validate",
 ]

@@ -35,6 +35,7 @@ from harness.generator.core import (
 )
 from harness.generator.streams import Random, split
 from harness.history.operation import INFO, INVOKE, NEMESIS, Operation
+from harness.wording import shown
 
 
 def lift(value: Liftable) -> Generator:
@@ -54,7 +55,7 @@ def lift(value: Liftable) -> Generator:
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         return Sequenced(Remembered(value))
     raise UsageError(
-        f"{value!r} is not a generator",
+        f"{shown(value)} is not a generator",
         "an Operation (see invoke), a list, a callable or a generator",
     )
 

@@ -1,4 +1,4 @@
-"""Combinators over time: ``time_limit stagger delay cycle_times cache``.
+"""Combinators over time: ``time_limit until_told stagger delay cycle_times cache``.
 
 Times and rates are those of the whole generator, not of each thread, as Jepsen's since 0.2: a
 ``stagger(0.005, gen)`` gives about 200 operations a second, however many threads there are.
@@ -6,6 +6,7 @@ Times and rates are those of the whole generator, not of each thread, as Jepsen'
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 
@@ -70,6 +71,27 @@ def time_limit(limit_s: float, gen: Liftable) -> Generator:
     """``gen`` for ``limit_s`` seconds, counted from the first operation that it gives."""
     inner = lift(gen)
     return NOTHING if inner is NOTHING or limit_s <= 0 else TimeLimit(inner, seconds(limit_s))
+
+
+class UntilTold(Wrapper, frozen=True, gc=False):
+    """See :func:`until_told`."""
+
+    is_over: Callable[[], bool]
+
+    def op(self, context: Context) -> Step:
+        """From the inner generator, until it is over (also where that is pending)."""
+        if self.is_over():
+            return None
+        step = self.gen.op(context)
+        if step is None or step is PENDING:
+            return step
+        return step[0], UntilTold(step[1], self.is_over)
+
+
+def until_told(is_over: Callable[[], bool], gen: Liftable) -> Generator:
+    """``gen`` until ``is_over()``, which somebody outside decides and which stays so."""
+    inner = lift(gen)
+    return NOTHING if inner is NOTHING else UntilTold(inner, is_over)
 
 
 class Stagger(Wrapper, frozen=True, gc=False):

@@ -29,6 +29,7 @@ from harness.generator.core import (
 from harness.generator.leaves import lift
 from harness.generator.streams import Random, split
 from harness.history.operation import INFO, INVOKE, Operation
+from harness.wording import named, shown
 
 
 class GeneratorError(PolygraphError):
@@ -205,7 +206,7 @@ class Validate(Wrapper, frozen=True, gc=False):
         problems = list(_problems(step, context))
         if problems:
             raise GeneratorError(
-                f"the generator {type(self.gen).__name__} gave {step!r}: {'; '.join(problems)}"
+                f"the generator {type(self.gen).__name__} gave {shown(step)}: {'; '.join(problems)}"
             )
         return step[0], Validate(step[1])
 
@@ -224,12 +225,14 @@ def _problems(step: Any, context: Context) -> list[str]:
     if not isinstance(after, Generator):
         problems.append("the second should be a generator")
     if operation.type not in (INVOKE, INFO, SLEEP, LOG):
-        problems.append(f"the type should be invoke, info, sleep or log, not {operation.type!r}")
+        problems.append(
+            f"the type should be invoke, info, sleep or log, not {shown(operation.type)}"
+        )
     if operation.time < context.time_ns:
         problems.append(f"its time {operation.time} lies before now, {context.time_ns}")
     thread = context.thread_of(operation.process)
     if not context.free >> thread & 1 or context.processes[thread] != operation.process:
-        problems.append(f"process {operation.process!r} is not free")
+        problems.append(f"process {shown(operation.process)} is not free")
     return problems
 
 
@@ -267,7 +270,7 @@ class FriendlyExceptions(Wrapper, frozen=True, gc=False):
 
     def _told(self, error: Exception, when: str) -> GeneratorError:
         name = type(self.gen).__name__
-        return GeneratorError(f"the generator {name} raised {error!r} when it {when}")
+        return GeneratorError(f"the generator {name} raised {named(error)} when it {when}")
 
     def around(self, gen: Generator) -> Generator:
         """Still watching."""

@@ -31,6 +31,7 @@ from harness.confidential import cleared
 from harness.errors import HistoryError, PolygraphError, StoreError, cannot_write
 from harness.history.bounds import USUAL, Bounds, beyond
 from harness.store.untrusted import Folder, TooLarge
+from harness.wording import shown
 
 NAME: Final = "faults.jsonl"
 
@@ -134,7 +135,7 @@ class Ledger:
 
     def _written(self, id: int, event: str, detail: Mapping[str, Any]) -> LedgerEntry:
         if event not in EVENTS:
-            raise ValueError(f"{event!r} is not an event of the ledger: {', '.join(EVENTS)}")
+            raise ValueError(f"{shown(event)} is not an event of the ledger: {', '.join(EVENTS)}")
         with self._lock:
             first = self._first.get(id)
             if first is None:

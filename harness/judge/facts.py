@@ -160,6 +160,12 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "start_wall_ns": _or_null(_whole),
     "partial": _flag,
     "interrupted": _flag,
+    "stopped_at": _or_null(
+        _with(
+            _fields(checker=_text, kind=_text, time_s=_number, index=_whole, message=_text),
+            *("checker", "kind", "time_s", "index", "message"),
+        )
+    ),
     "ended_early": _or_null(_text),
     "lost_nodes": _list(_text),
     "unhealed": _list(_text),

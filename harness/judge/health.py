@@ -20,9 +20,13 @@ from harness.judge.final_reads import is_final_read, read_key
 from harness.verdict.record import Record
 from harness.verdict.steps import LOOK_AT_LEDGER, RUN_AGAIN, Settle, of_more, words_of
 from harness.verdict.verdict_file import Health
+from harness.wording import shown
 
 if TYPE_CHECKING:
     from harness.judge.activity import Activity
+    from harness.verdict.evidence import Sighted
+
+    Rule = Callable[[], Iterator["HealthFinding"]]
     from harness.verdict.verdict import Verdict
 
 LEAST_OK_OF_A_KIND = 10
@@ -57,22 +61,26 @@ def examine(record: Record, requested_faults: Sequence[str]) -> list[HealthFindi
     from harness.judge.activity import activity_of
 
     did = activity_of(record.history)
-    rules: Sequence[Callable[[], Iterator[HealthFinding]]] = (
+    enough: Sequence[Rule] = (
         lambda: _too_little_happened(record, did),
         lambda: _ok_around_faults(record, did),
-        lambda: _unread_after_recovery(record, did),
-        lambda: _keys_beyond_the_bound(record),
         lambda: _reads_that_saw_nothing(record, did),
         lambda: _faults_that_never_bit(record, requested_faults),
         lambda: _faults_without_operations(record, requested_faults, did),
+    )
+    if seen := (record.run or {}).get("stopped_at"):  # on purpose: one finding instead
+        enough = (lambda: _stopped_at_anomaly(record, seen),)
+    rules: Sequence[Rule] = (
+        *enough,
+        lambda: _unread_after_recovery(record, did),
+        lambda: _keys_beyond_the_bound(record),
         lambda: _faults_never_healed(record),
         lambda: _unfinished_run(record),
         lambda: _stalls(record),
         lambda: _machine_trouble(record),
         lambda: _of_others(record),
     )
-    found = [finding for rule in rules for finding in rule()]
-    return sorted(found, key=lambda finding: finding.level != "unknown")
+    return sorted((each for rule in rules for each in rule()), key=lambda f: f.level != "unknown")
 
 
 def missing_evidence(
@@ -151,7 +159,7 @@ def _too_little_happened(record: Record, did: Activity) -> Iterator[HealthFindin
             yield HealthFinding(
                 check="operations",
                 level="unknown",
-                message=f"only {count} operations {f!r} were ok; at least {LEAST_OK_OF_A_KIND}"
+                message=f"only {count} operations {shown(f)} were ok; at least {LEAST_OK_OF_A_KIND}"
                 " are needed before their silence means anything",
                 settle=of_more(
                     _more(
@@ -307,14 +315,14 @@ def _faults_that_never_bit(record: Record, requested: Sequence[str]) -> Iterator
             yield HealthFinding(
                 check="fault-bit",
                 level="warning",
-                message=f"of {fault!r} nothing came about: {why}",
+                message=f"of {shown(fault)} nothing came about: {why}",
                 settle=of_more(_more(record, "time_limit", 2, "a longer --time-limit")),
             )
         else:
             yield HealthFinding(
                 check="fault-bit",
                 level="unknown",
-                message=f"the fault {fault!r} was asked for but never {was}"
+                message=f"the fault {shown(fault)} was asked for but never {was}"
                 + _last_word(faults, fault),
                 settle=of_more(_longer_fault(record) + "; faults.jsonl says what was measured"),
             )
@@ -357,7 +365,7 @@ def _faults_without_operations(
             yield HealthFinding(
                 check="fault-overlap",
                 level="unknown",
-                message=f"no operation was under way while the fault {fault!r} was in force",
+                message=f"no operation was under way while the fault {shown(fault)} was in force",
                 settle=of_more(_longer_fault(record) + ", or a higher --rate"),
             )
 
@@ -368,8 +376,8 @@ def _faults_never_healed(record: Record) -> Iterator[HealthFinding]:
             yield HealthFinding(
                 check="fault-heal",
                 level="unknown",
-                message=f"the fault {fault.fault!r} of {fault.injected_ns / 1e9:.1f} s was never"
-                " proved healed, so what came after it was no healthy system",
+                message=f"the fault {shown(fault.fault)} of {fault.injected_ns / 1e9:.1f} s was"
+                " never proved healed, so what came after it was no healthy system",
                 settle=LOOK_AT_LEDGER,
             )
 
@@ -397,6 +405,16 @@ def _unfinished_run(record: Record) -> Iterator[HealthFinding]:
             message=f"the run ended early: {run['ended_early']}",
             settle="see the message; the history up to there was judged",
         )
+
+
+def _stopped_at_anomaly(record: Record, seen: Sighted) -> Iterator[HealthFinding]:
+    """Of no matter where a checker says invalid; without that, the run was too short to say."""
+    yield HealthFinding(
+        check="fail-fast",
+        level="unknown",
+        message=f"--fail-fast ended the run {_when(record)}, at the anomaly {seen['kind']}",
+        settle="run it again without --fail-fast",
+    )
 
 
 def _when(record: Record) -> str:

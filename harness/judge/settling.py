@@ -16,7 +16,7 @@ from harness.verdict.steps import ANYTHING, RUN_AGAIN, Settle, Step, words_of
 from harness.verdict.verdict import UNKNOWN, Verdict
 from harness.verdict.verdict_file import ToSettle
 
-CUT_SHORT: Final = frozenset({"partial", "interrupted", "ended-early"})
+CUT_SHORT: Final = frozenset({"partial", "interrupted", "ended-early", "fail-fast"})
 """Findings of a run that did not come to its end."""
 
 NOTHING_JUDGED: Final = Step(

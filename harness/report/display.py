@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from harness.history.values import is_rich, told
+from harness.wording import shown as in_words
 
 VALUE_LIMIT = 400
 """Characters of one value in a table or tooltip."""
@@ -54,7 +55,7 @@ def as_text(value: Any) -> str:
             return told(value)
         return msgspec.json.encode(value).decode()
     except (TypeError, ValueError, UnicodeEncodeError, RecursionError):
-        return repr(value)
+        return in_words(value)
 
 
 def shown(value: Any, limit: int = VALUE_LIMIT) -> str:

@@ -1,9 +1,10 @@
 """The run process: ``python -m harness.run SCENARIO.toml --run-dir DIR --events FD``.
 
 Started by the front through the provider. A line ``stop SIGNAL`` on standard input ends
-the run cleanly (heal, seal, judge, exit 130); the end of standard input means that the front
-died: heal, seal, exit, at once. What asks a command to stop is the front's, which passes it on:
-here it ends nothing, also where it was sent to every process there is.
+the run cleanly (heal, seal, judge, exit 130), ``anomaly JSON`` its operations alone; the end of
+standard input means that the front died: heal, seal, exit, at once. What asks a command to stop is
+the front's, which passes it on: here it ends nothing, also where it was sent to every process there
+is.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from harness.errors import (
 from harness.linux.standard_streams import spare_people
 from harness.linux.stopping import how_stopped, take_calmly
 from harness.run.events import Events
+from harness.run.failing_fast import ANOMALY
 from harness.run.interrupts import STOP
 from harness.run.scenario import resolve
 from harness.store.ended import write_end
@@ -189,13 +191,15 @@ def _exit_code(life: Any, verdict: dict[str, Any] | None) -> tuple[int, str]:
 
 
 def _listen(life: Any) -> None:
-    """Follow standard input from a thread: ``stop SIGNAL``, or its end."""
+    """Follow standard input from a thread: ``stop SIGNAL``, ``anomaly JSON``, or its end."""
 
     def follow() -> None:
         for line in sys.stdin:
             words = line.split()
             if words[:1] == [STOP]:
                 life.stop(getattr(signal, "".join(words[1:2]), signal.SIGINT))
+            elif words[:1] == [ANOMALY]:
+                life.fail_fast(json.loads(line.partition(" ")[2]))
         _abandon(life)
 
     threading.Thread(target=follow, name="front", daemon=True).start()

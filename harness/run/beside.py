@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.confidential import without_secrets
 from harness.contract.fault import Stage
+from harness.contract.theirs import TellsTrouble
 from harness.errors import cannot_write
 from harness.evidence.metrics import NAME as METRICS
 from harness.evidence.metrics import MetricWatch
@@ -73,6 +74,8 @@ class Beside:
         evidence = self.run_dir / "evidence"
         self._metrics = MetricWatch(evidence / METRICS, self.stage, self.now, self._warn)
         self._is_closed = False
+        if isinstance(self.stage.cluster, TellsTrouble):
+            self.stage.cluster.on_trouble(self._troubled)
 
     def entries(self) -> list[LedgerEntry]:
         """What the ledger holds by now."""
@@ -132,6 +135,10 @@ class Beside:
         detail = {key: value for key, value in milestone.detail.items() if key != "line"}
         told = " ".join(f"{key}={value}" for key, value in detail.items())
         self.events.note(f"milestone {milestone.name}: {told}", node=milestone.node)
+
+    def _troubled(self, node: str, what: str) -> None:
+        self.nemesis.troubled(node, what)
+        self._warn(f"{node}: {what}")
 
     def _tell_fault(self, entry: LedgerEntry) -> None:
         facts = {"id": entry.id, "fault": entry.fault, "targets": entry.targets}

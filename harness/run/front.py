@@ -29,6 +29,7 @@ from harness.linux.stopping import Stopped, name_of
 from harness.linux.surroundings import program
 from harness.option import MOST_SECRET_BYTES, Option
 from harness.plugins import Registry
+from harness.run.failing_fast import FailFast
 from harness.run.interrupts import Interrupts, stop_on_interrupt
 from harness.run.onlooker import Onlooker, checkers_of
 from harness.run.preparation import Parts, prepare, request_of
@@ -91,8 +92,10 @@ def run(
                 write_text(kept, scenario.to_toml(parts.system.versions()))
             judges = checkers_of(parts.workload.checkers, scenario.options, registry)
             onlooker = Onlooker(run_dir, judges)
-            remember = _remembering(run_dir, onlooker, on_event)
+            fail_fast = FailFast(onlooker, parts, registry)
+            remember = _remembering(run_dir, onlooker, fail_fast, on_event)
             with contextlib.closing(onlooker), stop_on_interrupt(remember) as interrupts:
+                fail_fast.tell = interrupts.say
                 on_event({"event": "phase", "time_ns": 0, "name": "begin", "run_dir": str(run_dir)})
                 leave = scenario.leave_db_running
                 end = _follow(
@@ -154,7 +157,10 @@ def _say_end(run_dir: Path, code: int, message: str) -> None:
 
 
 def _remembering(
-    run_dir: Path, onlooker: Onlooker, on_event: Callable[[Mapping[str, Any]], None]
+    run_dir: Path,
+    onlooker: Onlooker,
+    fail_fast: FailFast,
+    on_event: Callable[[Mapping[str, Any]], None],
 ) -> Callable[[Mapping[str, Any]], None]:
     """``on_event``, with the present kept in ``evidence/progress.json`` for whoever looks on.
 
@@ -164,6 +170,7 @@ def _remembering(
 
     def remember(event: Mapping[str, Any]) -> None:
         event = onlooker.hear(event)
+        fail_fast.look()
         if event.get("event") == "phase":
             present["phase"] = event.get("name")
         if event.get("event") == "progress":

@@ -37,6 +37,7 @@ from harness.history.ledger import (
     SHOT_NS,
     Ledger,
 )
+from harness.wording import named
 
 FIRST_POLL_S = 0.005
 """A bite is looked for so soon after the first look, then ever more patiently."""
@@ -217,6 +218,12 @@ class Injection(Attempt):
         self._note(FAILED, {"phase": "heal", "why": why})
         return why
 
+    def troubled(self, node: str, why: str) -> None:
+        """What was done to a node may not be in force any more, by no heal: the ledger says so."""
+        cuts = (self.detail.get(EFFECTS) or {}).get("cuts") or {}
+        if self.id is not None and not self.is_healed and node in {*self.targets, *cuts}:
+            self._note(FAILED, {"phase": "in force", "node": node, "why": why})
+
     def _heal(self) -> str | None:
         try:
             self.fault.heal(self.stage, self.targets, self.detail)
@@ -295,7 +302,7 @@ def said(error: BaseException) -> str:
     """What went wrong in words: our own errors as they are, others with their type."""
     if isinstance(error, PolygraphError):
         return error.message
-    return f"{type(error).__name__}: {error}" if str(error) else repr(error)
+    return named(error)
 
 
 def as_json(proof: Proof) -> dict[str, Any]:

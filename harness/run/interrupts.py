@@ -60,6 +60,12 @@ class Interrupts:
         if self.number is not None:
             self._pass_on()
 
+    def say(self, line: str) -> None:
+        """Tell the run process, if there is one, by a line (short, so that lines never mix)."""
+        if self._stdin_fd is not None:
+            with contextlib.suppress(OSError):  # it has ended, which is told otherwise
+                os.write(self._stdin_fd, f"{line}\n".encode())
+
     def end(self) -> None:
         """There is nothing left to ask: its descriptor may soon be that of another file."""
         self._stdin_fd, self._is_over = None, True
@@ -68,8 +74,7 @@ class Interrupts:
         if self._stdin_fd is None or self._is_passed_on or self.number is None:
             return
         self._is_passed_on = True
-        with contextlib.suppress(OSError):
-            os.write(self._stdin_fd, f"{STOP} {name_of(self.number)}\n".encode())
+        self.say(f"{STOP} {name_of(self.number)}")
         told = "stopping" if self.number == signal.SIGINT else how_stopped(self.number)
         message = f"{told}: healing faults, keeping history"
         self._on_event({"event": "warning", "message": message})

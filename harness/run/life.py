@@ -15,25 +15,25 @@ import contextlib
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.confidential import clear_logs
-from harness.contract.client import SystemClient
-from harness.contract.node import Cluster, LogsElsewhere, Losable, RunsAlready
-from harness.contract.system import FinalState, Forms, Stage
+from harness.contract.node import Cluster, Losable, RunsAlready
+from harness.contract.system import Forms, Stage
+from harness.contract.theirs import MayHaveLogs
 from harness.errors import NotReady, PolygraphError, StoreError
-from harness.generator import Generator, clients, stagger, time_limit
+from harness.generator import Generator, clients, stagger, time_limit, until_told
 from harness.history.journal import Journal
 from harness.history.operation import Header, Operation
 from harness.history.seal import seal
 from harness.judge.apart import judge_apart
-from harness.linux.stopping import how_stopped, name_of
+from harness.linux.stopping import how_stopped
+from harness.run.afterwards import collect_logs, keep_states, signals_told
 from harness.run.beside import Beside
 from harness.run.dispatcher import Dispatcher
 from harness.run.events import Events
-from harness.run.facts import first_facts, node_states, not_running, summary
+from harness.run.facts import first_facts, log_options, node_states, not_running, summary
 from harness.run.final_phase import FinalPhase
 from harness.run.initial_state import make_initial_state, refuse_without_processes
 from harness.run.injection import Limits
@@ -56,14 +56,13 @@ from harness.run.waits import unless_ended
 from harness.run.watch import ExitWatch, SleepWatch
 from harness.run.watchdog import stall_limit_s
 from harness.store.runs import write_json
-from harness.verdict.evidence import Recovery, RunFacts
+from harness.verdict.evidence import Recovery, RunFacts, Sighted
 from harness.wording import named, placed
 
 T = TypeVar("T")
 
 PROGRESS_INTERVAL_S = 1.0
 SETUP_PATIENCE_S = 30.0
-AGREEMENT_PATIENCE_S = 10.0
 
 
 class Interrupted(Exception):
@@ -93,6 +92,7 @@ class Life:
     limits: Limits = field(default_factory=Limits)
     give_up: Callable[[str], None] = lambda why: None
     _loop: asyncio.AbstractEventLoop | None = None
+    _is_operating: bool = False
     _stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     # -- the whole ---------------------------------------------------------------------------
@@ -144,6 +144,22 @@ class Life:
         """Somebody else ends this process now: judge nothing, tear nothing down. Any thread."""
         self.abandoned = True
 
+    def fail_fast(self, anomaly: Sighted) -> None:
+        """Begin nothing more, since ``anomaly`` was seen; heal, read and judge as ever. Any thread.
+
+        Too late, once nothing more would be begun anyway.
+        """
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._fail_fast, anomaly)
+
+    def _fail_fast(self, anomaly: Sighted) -> None:
+        if not self._is_operating or self.interrupted or self.facts.get("stopped_at"):
+            return
+        self.facts["stopped_at"] = anomaly
+        self._warn(f"an anomaly, {anomaly['kind']}: no new operation is begun")
+        if self.beside is not None:
+            self.beside.halt()
+
     async def _unless_abandoned(self) -> None:
         if self.abandoned:
             await asyncio.Event().wait()
@@ -167,6 +183,8 @@ class Life:
             if isinstance(self.cluster, RunsAlready):
                 adopted = await self._unless_stopped(asyncio.to_thread(self.cluster.adopt))
                 self.facts["versions"] = {**self.facts["versions"], **adopted}
+                if isinstance(self.cluster, MayHaveLogs) and self.cluster.has_logs():
+                    self.facts["checker_options"] = log_options(self.parts.system)
                 hold_running(stage)
             else:
                 await self._unless_stopped(install(stage))
@@ -257,11 +275,13 @@ class Life:
             await asyncio.to_thread(self.beside.sample)
             with self._phase("run"):
                 self.beside.start()
+                self._is_operating = True
                 await self._dispatch(self._main_generator())
+                self._is_operating = False
                 await self.beside.end_faults(self._stopped)
             await self._heal_and_read(stage, self.beside)
             await asyncio.to_thread(self.beside.close)
-            await asyncio.to_thread(self._collect)
+            await asyncio.to_thread(collect_logs, self.cluster, self.run_dir, self._warn)
         finally:
             progress.cancel()
             self._loop_watch.stop()
@@ -289,7 +309,7 @@ class Life:
                 await self._dispatch(self._final.generator(beside.ledger.entries))
             self.facts["final_keys"] = self._final.facts
             with self._phase("states"), contextlib.suppress(Interrupted):
-                await self._unless_stopped(asyncio.to_thread(self._read_states, stage))
+                await self._unless_stopped(asyncio.to_thread(keep_states, stage, self.run_dir))
             with self._phase("quiet"):
                 await asyncio.to_thread(beside.settle, self._stopped.is_set)
                 await asyncio.to_thread(self._tracing.close)
@@ -326,7 +346,7 @@ class Life:
             nodes=targets_of(stage),
             run=self.run_dir.name,
             concurrency=scenario.threads,
-            open_client=self._open_client,
+            open_client=lambda: self.parts.system.client(scenario.op_timeout),
             invoke=self._final.invoke(),
             seed=scenario.seed,
             op_timeout_s=scenario.op_timeout,
@@ -365,12 +385,10 @@ class Life:
                 self.journal.flush()
         self.give_up(why)
 
-    def _open_client(self) -> SystemClient:
-        return self.parts.system.client(self.parts.scenario.op_timeout)
-
     def _main_generator(self) -> Generator:
         scenario = self.parts.scenario
         work = clients(stagger(1 / scenario.rate, self.parts.workload.generator()))
+        work = until_told(lambda: "stopped_at" in self.facts, work)
         return time_limit(scenario.time_limit, work)
 
     # -- after the faults ----------------------------------------------------------------------
@@ -382,13 +400,6 @@ class Life:
             self.facts["ended_early"] = "; ".join(lost)
             self.facts["lost_nodes"] = [sentence.partition(":")[0] for sentence in lost]
             self._warn(f"lost during the run: {'; '.join(lost)}")
-
-    def _collect(self) -> None:
-        """Fetch the logs that were written elsewhere: the judge reads them."""
-        if isinstance(self.cluster, LogsElsewhere):
-            for what in self.cluster.collect():
-                self._warn(what)
-        clear_logs(self.run_dir)
 
     async def _recover(self, stage: Stage) -> Recovery:
         """Wait until every node agrees and serves again; never raises."""
@@ -413,13 +424,6 @@ class Life:
         self.events.note(f"recovery: {'ready' if ready else why} after {seconds:.1f} s")
         return {"ready": ready, "seconds": seconds, "why": why}
 
-    def _read_states(self, stage: Stage) -> None:
-        """What every node holds in the end, for the checker of their agreement."""
-        system = self.parts.system
-        if isinstance(system, FinalState):
-            found = system.final_states(stage, AGREEMENT_PATIENCE_S)
-            write_json(self.run_dir / "evidence" / "final_states.json", asdict(found))
-
     def _seal(self) -> None:
         """Close and compress the history; one that lost records stays plain, which says so."""
         assert self.journal is not None
@@ -443,7 +447,7 @@ class Life:
             "stuck_in": self.dispatcher.stuck_in,
             "blocking_calls": self._loop_watch.blocking_calls(),
             "suspended_ms": round(self.sleep.suspended_ms()),
-            "machine_trouble": [*self.machine.trouble(), *self._signals()],
+            "machine_trouble": [*self.machine.trouble(), *signals_told(self.signalled)],
             "interrupted": self.interrupted,
             "unhealed": list(self.unhealed),
             "milestones": {} if self.beside is None else self.beside.milestones(),
@@ -451,11 +455,6 @@ class Life:
         }
         self.facts.update(last)
         self._write_facts()
-
-    def _signals(self) -> list[str]:
-        """Whoever signals this very process may have signalled the nodes' processes too."""
-        names = dict.fromkeys(map(name_of, self.signalled))
-        return [f"{name} was sent to the run's own processes" for name in names]
 
     def _tell_exit(self, gone: Mapping[str, Any]) -> None:
         by = "" if gone["killed_by"] is None else f", by fault {gone['killed_by']}"

@@ -130,6 +130,13 @@ class Nemesis:
                 left.append(f"{injection}: {why}")
         return left
 
+    def troubled(self, node: str, why: str) -> None:
+        """What is in force on ``node`` may not be any more; each such fault's ledger says so."""
+        with self._lock:
+            injections = list(self._injections)
+        for injection in injections:
+            injection.troubled(node, why)
+
     def open_faults(self) -> list[str]:
         """Names of the faults that are in force or not proved healed, oldest first."""
         with self._lock:

@@ -23,6 +23,7 @@ from urllib.parse import quote, unquote_to_bytes
 from harness.report.display import visible
 from harness.store.runs import MARKS
 from harness.store.untrusted import Folder, NotPlain, parsed_toml
+from harness.wording import named as in_words
 
 VERDICTS: Final = {"true": "valid", "false": "invalid", "unknown": "unknown"}
 NO_VERDICT: Final = "none"
@@ -225,7 +226,7 @@ def row(inside: Folder, path: str) -> Row:
         system, workload = (visible(part, 100) for part in path.split("/")[:2])
         named = {"path": path, "system": system, "workload": workload, "verdict": UNREADABLE}
         named["state"] = "over"
-        return Row(**{**blank, **named, "trouble": visible(repr(error), 200)})
+        return Row(**{**blank, **named, "trouble": visible(in_words(error), 200)})
 
 
 def read_row(inside: Folder, path: str) -> Row:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from harness.report.display import visible
 from harness.serve.rows import address, is_run
 from harness.store.untrusted import Folder
+from harness.wording import named
 
 FOLDER: Final = "soaks"
 MOST_SHOWN: Final = 20
@@ -62,7 +63,7 @@ def _headline(folder: Folder) -> str:
         return f"unreadable: summary.json {error.strerror or error}"
     except Exception as error:
         # A summary may be of any shape, and each gives another of Python's errors.
-        return f"unreadable: summary.json is of another shape ({visible(repr(error), 200)})"
+        return f"unreadable: summary.json is of another shape ({visible(named(error), 200)})"
 
 
 def soak_page(inside: Folder, name: str) -> str:

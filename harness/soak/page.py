@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from base64 import b64encode
 from collections.abc import Mapping
@@ -60,7 +61,8 @@ def page(folder: Path, summary: Mapping[str, Any], reports: Mapping[int, str]) -
     template = environment("harness.soak", __file__, _asset).get_template("soak.html.j2")
     shown, script = {**_LATER, **_visible(summary)}, _asset("soak.js")
     shown["results"] = [{"cell": "", **run} for run in shown["results"]]
-    scenario = "\n".join(f"{key} = {value!r}" for key, value in shown["scenario"].items())
+    asked = shown["scenario"].items()
+    scenario = "\n".join(f"{key} = {json.dumps(value, default=str)}" for key, value in asked)
     text: str = template.render(
         title=_title(shown["scenario"]),
         headline=headline(summary),

@@ -127,6 +127,12 @@ RUN_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
     ),
     "The run": (
         Option(
+            name="fail_fast",
+            default=False,
+            kind=bool,
+            help="begin nothing more once an anomaly is seen; judge as ever",
+        ),
+        Option(
             name="budget", default=300.0, kind=Duration, above=0, help="what each checker may take"
         ),
         Option(

@@ -54,6 +54,7 @@ class Scenario:
     op_timeout: float = default("op_timeout")
     recovery_timeout: float = default("recovery_timeout")
     leave_db_running: bool = default("leave_db_running")
+    fail_fast: bool = default("fail_fast")
     consistency_models: tuple[str, ...] = ()
     claims: str = default("claims")
     budget: float = default("budget")

@@ -110,6 +110,7 @@ class RunFacts(TypedDict, total=False):
     start_wall_ns: int | None
     partial: bool
     interrupted: bool
+    stopped_at: Sighted | None
     ended_early: str | None
     defect: str | None
     lost_nodes: list[str]

@@ -40,6 +40,7 @@ from harness.contract.system import (
     System,
 )
 from harness.errors import NodeError, UsageError, unknown_name
+from harness.wording import named
 from nemeses.clock.reported_time import ClockOf, Faces, Flips, clock_of
 from nemeses.targets import (
     PRIMARIES,
@@ -356,7 +357,7 @@ def _on_each(stage: Stage, names: Sequence[str], step: Callable[[Node], None]) -
         try:
             step(stage.cluster.node(name))
         except Exception as error:
-            said = str(error) or repr(error)
+            said = str(error) or named(error)
             return said if said.startswith(f"{name}:") else f"{name}: {said}"
         return ""
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from harness import wording
 from harness.contract.fault import Proof, Stage
 from harness.contract.node import Partitionable
 from harness.contract.option import SystemOption
@@ -138,7 +139,7 @@ class _Flaps:
                 is_cut = not is_cut
         except Exception as error:  # a provider's own; the proof then says so and cannot hold
             with self._lock:
-                self._trouble = f"; then {error or repr(error)}"
+                self._trouble = f"; then {str(error) or wording.named(error)}"
                 self._seen.clear()
 
     def _change(self, is_cut: bool) -> None:

@@ -29,6 +29,7 @@ from harness.contract.roles import Role
 from harness.contract.shot import Shot
 from harness.contract.system import System
 from harness.errors import UsageError
+from harness.wording import named
 from nemeses.network import shapes
 from nemeses.network.cuts import cuts_of, together
 from nemeses.network.holding import HoldsCut, occurrence_of
@@ -207,7 +208,7 @@ class _Second:
                 cuts_of(cuttable(self._stage)).hold(self._holder, self._grudge)
                 self.dropped_before, self.is_taken = figures["dropped"], True
             except Exception as error:  # a provider's own; the proof then says so
-                self.trouble = f": {error or repr(error)}"
+                self.trouble = f": {str(error) or named(error)}"
 
 
 class _First:

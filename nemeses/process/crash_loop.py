@@ -22,6 +22,7 @@ from harness.contract.fault import Effects, Ended, Proof, Stage
 from harness.contract.option import SystemOption
 from harness.contract.roles import Place
 from harness.errors import UsageError
+from harness.wording import named
 from nemeses.process.ending import EndsProcesses
 from nemeses.process.starting import attempt_all, raise_all, start_again, wait_for_end
 from nemeses.targets import TARGETS, places, signal_if_alive
@@ -144,7 +145,7 @@ class _Loop:
                     return
                 self.kill()
         except Exception as error:  # a node's trouble; the proof tells it, the heal starts again
-            self.trouble = str(error) or repr(error)
+            self.trouble = str(error) or named(error)
 
 
 def _killed(status: int | None) -> bool:

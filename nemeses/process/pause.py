@@ -28,6 +28,7 @@ from harness.contract.shot import Shot, shoot
 from harness.contract.system import System
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity, state
+from harness.wording import named
 from nemeses.targets import (
     PRIMARIES,
     TARGETS,
@@ -196,7 +197,7 @@ class _Signals:
         try:
             yield
         except Exception as error:
-            self._trouble.append(f"{node}: {error or repr(error)}")
+            self._trouble.append(f"{node}: {str(error) or named(error)}")
 
 
 def _states(stage: Stage, named: Named) -> dict[str, list[str]]:

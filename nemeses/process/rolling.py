@@ -20,6 +20,7 @@ from harness.contract.node import HasProcesses
 from harness.contract.option import SystemOption
 from harness.contract.roles import in_waves
 from harness.contract.system import Stops
+from harness.wording import named
 from nemeses.process.restart import Restart
 from nemeses.process.starting import raise_all, start_again
 from nemeses.targets import TARGETS, places
@@ -148,7 +149,7 @@ class Roll:
                     self._news.notify_all()
                     self.took_s[node] = round(time.monotonic() - begun, 2)
         except Exception as error:  # a node's trouble, or the system's: no other node is stopped
-            self.trouble = str(error) or repr(error)
+            self.trouble = str(error) or named(error)
         finally:
             with self._news:
                 self._is_over = True
@@ -160,7 +161,7 @@ class Roll:
         try:
             self._fault.stop_node(stage, node, detail)
         except Exception as error:
-            trouble.append(str(error) or repr(error))
+            trouble.append(str(error) or named(error))
         if not trouble:
             self._fault.between(stage, node, detail)
         start_again(stage, only(detail, node))

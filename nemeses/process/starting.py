@@ -17,6 +17,7 @@ from harness.contract.roles import Place, in_waves
 from harness.contract.system import Stage
 from harness.errors import NodeError
 from harness.linux.identity import ProcessIdentity
+from harness.wording import named
 from nemeses.targets import members, places, signal_if_alive
 
 END_S = 10.0
@@ -86,7 +87,7 @@ def attempt(node: str, step: Callable[[], None]) -> list[str]:
     try:
         step()
     except Exception as error:
-        said = str(error) or repr(error)
+        said = str(error) or named(error)
         return [said if said.startswith(f"{node}:") else f"{node}: {said}"]
     return []
 

@@ -42,6 +42,7 @@ from checkers.elle.transactions import (
     Transactions,
 )
 from harness.verdict.record import Record
+from harness.verdict.wording import shown
 
 APPENDS: Final = frozenset(("append",))
 MOST_PAIRS: Final = 20_000_000
@@ -64,8 +65,8 @@ def duplicate_appends(found: Transactions, row: int) -> str:
     )
     indices = [found.index(int(txn)) for txn in found.txn[same][:5]]
     return (
-        f"duplicate-appends: {name} of {value!r} to key {key!r} was asked for more than once "
-        f"(indices {', '.join(map(str, indices))}), so no read tells which one it saw; values "
+        f"duplicate-appends: {name} of {shown(value)} to key {shown(key)} was asked for more than "
+        f"once (indices {', '.join(map(str, indices))}), so no read tells which one it saw; values "
         "must be unique by key"
     )
 

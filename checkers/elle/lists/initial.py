@@ -21,6 +21,7 @@ from harness.history.calls import name
 from harness.history.values import key_text
 from harness.verdict.record import Record
 from harness.verdict.verdict import Anomaly
+from harness.verdict.wording import shown
 
 Lists = Mapping[int, Sequence[Any]]
 """By key (its position): the elements that it begins with."""
@@ -39,11 +40,14 @@ def declared(found: Transactions, initial: Any) -> Lists:
         used = np.unique(found.key).tolist() if initial else []
         return {key: lists[key] for key in used}
     if not isinstance(initial, Mapping):
-        raise NoLists(f"the declared initial state {initial!r} is no list, and no map of lists")
+        raise NoLists(
+            f"the declared initial state {shown(initial)} is no list, and no map of lists"
+        )
     for key, state in initial.items():
         if not (state is None or isinstance(state, list)):
             raise NoLists(
-                f"the declared initial state of key {key!r} is {state!r}, which is no list"
+                f"the declared initial state of key {shown(key)} is {shown(state)}, which is no"
+                " list"
             )
     names = {name(key): state for key, state in initial.items() if state}
     found_keys = {key: found.keys[key] for key in np.unique(found.key).tolist()}
@@ -112,6 +116,6 @@ def misshapen(found: Transactions) -> str:
     _, key, value = found.micro_operation(row)
     others = f" ({len(rows)} reads are answered so)" if len(rows) > 1 else ""
     return (
-        f"operation {found.index(int(found.txn[row]))} read key {key!r} and was answered "
-        f"{value!r}, which is no list{others}"
+        f"operation {found.index(int(found.txn[row]))} read key {shown(key)} and was answered "
+        f"{shown(value)}, which is no list{others}"
     )

@@ -21,6 +21,7 @@ from harness.history.intakes import is_timed
 from harness.history.operation import FAIL, INFO, INVOKE, OK, Operation
 from harness.history.values import Tagged, key_text, keyword_name
 from harness.verdict.record import Record
+from harness.verdict.wording import shown
 
 CHANGES: Final = ("insert", "w", "delete")
 STEPS: Final = frozenset((*CHANGES, "rp", "r"))
@@ -33,7 +34,7 @@ NEVER: Final = 1 << 62
 def matches(condition: Any, value: Any) -> bool:
     """Whether a row with ``value`` (``None``: not there) fulfils ``condition``."""
     if not is_condition(condition):
-        raise ValueError(f"there is no condition {condition!r}")
+        raise ValueError(f"there is no condition {shown(condition)}")
     return bool(fulfils(condition, name(value)))
 
 

@@ -106,7 +106,7 @@ def _become(
     except OSError as error:
         os.write(tell, b"%d %s" % (error.errno or 0, os.fsencode(what)))
     except BaseException as error:  # a defect of ours, which must not look like the program's end
-        os.write(tell, b"%d %s" % (errno.EINVAL, repr(error).encode()))
+        os.write(tell, b"%d %s" % (errno.EINVAL, f"{type(error).__name__}: {error}".encode()))
     finally:
         os._exit(_NOT_EXECUTED)
 

@@ -131,7 +131,7 @@ def answered(work: Callable[[], dict[str, Any]], op: str) -> dict[str, Any]:
         why = error.strerror or str(error)
         return {"refused": f"{why}: {error.filename}" if error.filename else why}
     except Exception as error:  # a defect of ours must not take the daemons' parent
-        return {"refused": f"a defect inside the node ({op}): {error!r}"}
+        return {"refused": f"a defect inside the node ({op}): {type(error).__name__}: {error}"}
 
 
 def _hand(op: str) -> Hand:

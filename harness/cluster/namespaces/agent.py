@@ -59,7 +59,9 @@ def run_node(channel_fd: int, spec: dict[str, Any]) -> NoReturn:
         wire.send(channel, failure.as_message())
     except BaseException as error:
         with contextlib.suppress(OSError):
-            wire.send(channel, {"failed": "agent", "errno": 0, "why": repr(error)})
+            wire.send(
+                channel, {"failed": "agent", "errno": 0, "why": f"{type(error).__name__}: {error}"}
+            )
     os._exit(3)
 
 

@@ -82,7 +82,9 @@ def _make_reaper(settings: dict[str, Any], launcher_fd: int) -> NoReturn:
         wire.send(report, failure.as_message())
     except BaseException as error:
         with contextlib.suppress(OSError):
-            wire.send(report, {"failed": "reaper", "errno": 0, "why": repr(error)})
+            wire.send(
+                report, {"failed": "reaper", "errno": 0, "why": f"{type(error).__name__}: {error}"}
+            )
     finally:
         os._exit(EXIT_FAILED)
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from harness.cluster.provider import MOST_NODES
 from harness.errors import HealError, UsageError
+from harness.wording import shown
 
 _NODE: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _WORD: Final = re.compile(
@@ -114,6 +115,6 @@ def _fits(pattern: re.Pattern[str], word: Any) -> bool:
 
 def _odd(what: str, told: Any) -> HealError:
     return HealError(
-        f"its registration names as {what} what cannot be one: {repr(told)[:200]}",
+        f"its registration names as {what} what cannot be one: {shown(told)}",
         "end what may be left of it by hand, then remove its cluster.json",
     )

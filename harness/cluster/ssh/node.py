@@ -145,7 +145,7 @@ class SshNode(RemoteClock, Placed):
     def download(self, source: str, destination: Path) -> None:
         """Copy a file of the node to the controller."""
         with destination.open("wb") as file:
-            self._fetch(source, 0, file.write)
+            self.fetch({"path": source, "get": 0}, file.write)
 
     def collect(self) -> None:
         """Fetch what the daemons wrote since the last time into ``log_dir``."""
@@ -154,7 +154,8 @@ class SshNode(RemoteClock, Placed):
             self.log_dir.mkdir(parents=True, exist_ok=True)
             for name in listed.split():
                 with (self.log_dir / name).open("ab") as file:
-                    self._fetch(f"{self._link.root}/logs/{name}", file.tell(), file.write)
+                    settings = {"path": f"{self._link.root}/logs/{name}", "get": file.tell()}
+                    self.fetch(settings, file.write)
         except OSError as error:
             raise cannot_write(f"cannot write into {self.log_dir}", error) from error
 
@@ -183,8 +184,11 @@ class SshNode(RemoteClock, Placed):
         self.upload(program, path)
         return path
 
-    def _fetch(self, source: str, start: int, write: Callable[[bytes], object]) -> None:
-        settings = {"path": source, "get": start}
+    def fetch(
+        self, settings: dict[str, Any], write: Callable[[bytes], object]
+    ) -> Mapping[str, Any]:
+        """Have what :mod:`harness.cluster.hands.transfer` gets written; its answer."""
+        source = settings["path"] if "path" in settings else " ".join(settings["argv"])
         channel = self._link.execute("transfer.py", settings, _TRANSFER_TIMEOUT_S)
         try:
             answer, data = self._link.answer(channel)
@@ -198,6 +202,7 @@ class SshNode(RemoteClock, Placed):
                 write(data)
                 left -= len(data)
                 data = b""
+            return answer
         except TimeoutError as error:
             raise NodeError(f"{self.name}: {source} does not come: time-out") from error
         finally:

@@ -39,6 +39,7 @@ from harness.history.formats.transactions import (
     numbers_at,
 )
 from harness.history.history import History
+from harness.wording import shown
 
 NAME: Final = "cobra"
 INITIAL_IDS: Final = (0xBEBEEBEE, 0xDEADBEEF)
@@ -196,7 +197,7 @@ def _odd(data: bytes, name: str, at: int, *, is_stamped: bool) -> HistoryError:
         where = f"{name}: byte {len(data)}"
         return HistoryError(f"{where}: the file ends within {what}: it was cut off")
     is_abort = data[at] == ord("A")
-    told = "an abort, which Cobra does not log" if is_abort else repr(chr(data[at]))
+    told = "an abort, which Cobra does not log" if is_abort else shown(chr(data[at]))
     return HistoryError(f"{name}: byte {at}: expected {expected}, found {told}")
 
 

@@ -241,7 +241,9 @@ def _name_by_numbers(found: Flat, target: Target, losses: Losses) -> None:
         odd = [row[place] for rows in found.rows for row in rows
                if not _is_told(row, place, target)]  # fmt: skip
         if odd:
-            losses.lose(target.name, f"{what} that is no number from 0 on", repr(odd[0]), len(odd))
+            losses.lose(
+                target.name, f"{what} that is no number from 0 on", in_words(odd[0]), len(odd)
+            )
             _renumber(found, place, target)
     if target.initial is None:
         return

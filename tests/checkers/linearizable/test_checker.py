@@ -317,5 +317,5 @@ def test_a_defect_in_telling_a_proof_does_not_hide_the_violation(
     verdict = judged(drawn(BAD))
     assert verdict.valid is False
     (case,) = verdict.anomalies["nonlinearizable"]
-    assert "KeyError('lost')" in case.message
+    assert "KeyError: 'lost'" in case.message
     assert case.witness == (3,)

@@ -22,6 +22,7 @@ from harness.generator import (
     repeat,
     stagger,
     time_limit,
+    until_told,
 )
 from harness.generator.simulate import invocations, perfect, quick, simulate
 from harness.history.operation import Operation
@@ -67,6 +68,22 @@ def test_a_time_limit_ends_what_would_only_wait() -> None:
     all_busy = initial_context(1).busy(0, 0)
     assert first[1].op(all_busy) is PENDING
     assert first[1].op(all_busy.at(5)) is None
+
+
+def test_somebody_outside_ends_it_also_where_it_would_only_wait() -> None:
+    from harness.generator import PENDING
+
+    told: list[bool] = []
+    first = until_told(lambda: bool(told), clients(repeat(invoke("a")))).op(initial_context(1))
+    assert isinstance(first, tuple)
+    all_busy = initial_context(1).busy(0, 0)
+    assert first[1].op(all_busy) is PENDING
+    told.append(True)
+    assert first[1].op(all_busy) is None
+    assert first[1].op(initial_context(1)) is None
+    assert run(until_told(lambda: False, limit(2, repeat(invoke("a"))))) == run(
+        limit(2, repeat(invoke("a")))
+    )
 
 
 def test_delay_keeps_an_even_pace_unless_all_are_busy() -> None:

@@ -159,7 +159,7 @@ def test_an_exception_is_told_with_what_was_asked() -> None:
     def broken(context: Context) -> Operation:
         raise KeyError("oops")
 
-    with pytest.raises(GeneratorError, match=r"KeyError\('oops'\).*asked for an operation at 0 ns"):
+    with pytest.raises(GeneratorError, match=r"KeyError: 'oops'.*asked for an operation at 0 ns"):
         friendly_exceptions(broken).op(initial_context(2))
 
     def deaf(this: Any, context: Context, event: Operation) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from harness.errors import NotReady, SetupError, UsageError
+from harness.generator import map_
 from harness.history.faults import unhealed
 from harness.history.ledger import read_ledger
 from harness.history.reader import read_history
@@ -107,6 +109,49 @@ def test_stale_registers_are_invalid(tmp_path: Path) -> None:
     assert "stale-read" in verdict["checkers"]["linearizable"]["anomaly_types"]
     assert verdict["reproduce"] == life.parts.scenario.command()
     assert _exit_code(life, verdict)[0] == 1
+
+
+ANOMALY: Any = {"checker": "linearizable", "kind": "stale-read", "time_s": 0.1, "index": 9}
+
+
+def seeing(anomaly: Any) -> Bend:
+    """An onlooker sees it once fifty operations have begun; the limit would be far away."""
+
+    def bend(life: Life) -> None:
+        original, begun = life._main_generator, itertools.count()
+
+        def seen(operation: Any) -> Any:
+            if next(begun) == 50:
+                life.fail_fast(anomaly)
+                life.fail_fast({**anomaly, "index": 10})
+            return operation
+
+        life._main_generator = lambda: map_(seen, original())  # type: ignore[method-assign]
+
+    return bend
+
+
+def test_the_first_anomaly_ends_the_operations_and_is_read_after_and_judged(
+    tmp_path: Path,
+) -> None:
+    short = {"nemesis": "partition", "nemesis_interval": 60, "time_limit": 600}
+    bend = seeing({**ANOMALY, "message": "1"})
+    life, verdict = undisturbed(tmp_path / "run", bend, misbehave="stale", **short)
+    assert verdict["valid"] is False
+    assert grave(verdict) == ["fail-fast"]
+    assert life.facts["stopped_at"] == {**ANOMALY, "message": "1"}
+    assert (life.facts["interrupted"], life.facts["partial"]) == (False, False)
+    assert life.facts["phases"]["final"][1] > life.facts["phases"]["run"][1]
+    assert verdict["faults"]["partition"]["injected"] == 0
+    assert verdict["settle"] == []
+
+
+def test_a_run_that_was_ended_for_an_anomaly_that_is_none_is_unknown(tmp_path: Path) -> None:
+    life, verdict = live(tmp_path / "run", seeing({**ANOMALY, "message": "1"}), time_limit=600)
+    assert verdict["valid"] == "unknown"
+    assert grave(verdict) == ["fail-fast"]
+    assert "without --fail-fast" in verdict["settle"][0]["do"]
+    assert _exit_code(life, verdict)[0] == 2
 
 
 def test_a_gauge_that_leaks_at_every_four_hundredth_request_is_seen_by_nothing_else(

@@ -101,6 +101,20 @@ def test_a_fault_goes_through_the_ledger_step_by_step(bench: Bench) -> None:
     assert proof["what"] == "1 of 1 processes on n1 ended by SIGKILL"
 
 
+def test_trouble_on_a_node_stands_in_the_ledger_of_what_is_in_force_there(bench: Bench) -> None:
+    bench.do("start-partition", 0, CUT_N1)
+    bench.do("start-pause", 1, {"target": "one", "order": ["n3", "n1", "n2"]})
+    bench.wait_for("bit", "pause")
+    bench.nemesis.troubled("n2", "its new life could not be attended")
+    failed = [entry for entry in bench.ledger.entries if entry.event == "failed"]
+    assert [entry.fault for entry in failed] == ["partition"]
+    assert failed[0].detail["node"] == "n2"
+    assert bench.why("in force") == "its new life could not be attended"
+    assert bench.heal_all() == []
+    bench.nemesis.troubled("n2", "afterwards")
+    assert bench.why("in force") == "its new life could not be attended"
+
+
 def test_completions_keep_process_and_f_are_info_and_json(bench: Bench) -> None:
     begun = bench.do("start-partition", plan=CUT_N1)
     assert (begun.index, begun.process, begun.type, begun.f) == (3, NEMESIS, "info", begun.f)

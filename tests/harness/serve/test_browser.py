@@ -155,18 +155,43 @@ def test_rate_and_latency_of_a_run_under_way_are_drawn_and_read_by_keyboard(
     assert page.locator("#rate .mark").count() == 1
 
 
-def test_the_view_can_be_held(page: Any, address: str, store: Path) -> None:
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+def test_the_live_page_works_by_keyboard_alone(page: Any, address: str, store: Path) -> None:
     path = "etcd/register/20261122T100000-cccccc"
     progress = store / path / "evidence" / "progress.json"
-    progress.write_text('{"phase": "run"}')
+    seen = {"kind": "stale-read", "time_s": 1.2, "message": "read found 1"}
+    said = {"phase": "run", "time_s": 2.1, "limit_s": 60, "pace": PACE, "bands": [BAND]}
+    progress.write_text(json.dumps({**said, "anomaly": seen, "nodes": {"n1": "up"}}))
     page.goto(f"{address}live/{path}/")
-    page.wait_for_selector("h1:text('run')")
-    page.click("#hold")
-    progress.write_text('{"phase": "judge"}')
+    page.wait_for_selector("#rate svg")
+    assert without_visible_focus(page, presses=6) == []
+    page.reload()
+    page.wait_for_selector("#rate svg")
+
+    def focused() -> str:
+        page.keyboard.press("Tab")
+        name = "e => e.id || e.getAttribute('aria-label') || e.textContent"
+        return str(page.evaluate(f"({name})(document.activeElement)"))
+
+    order = [focused() for _ in range(6)]
+    assert [word.split()[0] for word in order] == [
+        *("To", "All", "hold", "Completions", "Latency", "Operations"),
+    ]
+    assert serious_faults(page) == []
+    page.focus(".skip")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "run"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert page.get_attribute("#hold", "aria-pressed") == "true"
+    progress.write_text(json.dumps({**said, "phase": "judge"}))
     page.wait_for_timeout(1200)
     assert page.inner_text("h1") == "run"
-    page.click("#hold")
+    assert serious_faults(page) == []
+    page.keyboard.press("Enter")
     page.wait_for_selector("h1:text('judge')")
+    assert page.get_attribute("#hold", "aria-pressed") == "false"
 
 
 def test_a_run_is_downloaded_as_a_zip(page: Any, address: str, tmp_path: Path) -> None:

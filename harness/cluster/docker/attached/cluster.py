@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +24,7 @@ from harness.cluster.adopted import OwnKeys, refuse_silent
 from harness.cluster.docker import engine
 from harness.cluster.docker.attached import beside
 from harness.cluster.docker.attached.lives import Lives, time_ns
+from harness.cluster.docker.attached.logs import EngineLogs
 from harness.cluster.docker.attached.members import (
     ENGINE,
     Member,
@@ -33,6 +33,7 @@ from harness.cluster.docker.attached.members import (
 )
 from harness.cluster.docker.attached.networks import addresses_of, common_networks, places_of
 from harness.cluster.docker.attached.node import AttachedDaemon, AttachedNode
+from harness.cluster.docker.attached.seat import Over, Seat
 from harness.cluster.docker.link import GONE, SidecarLink
 from harness.cluster.hands.cuts import PROBE_PORT
 from harness.cluster.hands.machine_clock import REFUSAL
@@ -43,6 +44,7 @@ from harness.contract.node import ClockMethod, Daemon, Grudge, Link
 from harness.contract.system import System
 from harness.errors import NodeError, PolygraphError, SetupError
 from harness.store import registration
+from harness.wording import named
 
 T = TypeVar("T")
 
@@ -58,7 +60,8 @@ class AttachedCluster:
     """Members of a project as nodes.
 
     ``Cluster``, ``RunsAlready``, ``Attached``, ``MayRefuseSignals``, ``Partitionable``,
-    ``MayRefuseCuts``, ``Clocks`` and ``Losable``. ``project`` is that of the containers, ``run``
+    ``MayRefuseCuts``, ``Clocks``, ``Losable``, ``LogsElsewhere``, ``MayHaveLogs`` and
+    ``TellsTrouble``. ``project`` is that of the containers, ``run``
     the label of ours.
     """
 
@@ -87,9 +90,10 @@ class AttachedCluster:
         self._client: Any = None
         self._lives: Lives | None = None
         self._details: dict[str, dict[str, Any]] = {}
-        self._seats: dict[str, _Seat] = {}
+        self._seats: dict[str, Seat] = {}
         self._numbers = itertools.count(1)
         self._daemons: dict[str, Daemon] = {}
+        self._since_ns = 0
         self._addresses: dict[str, list[str]] = {}
         self._pool = ThreadPoolExecutor(2 * len(members), thread_name_prefix="attached")
         self._lock = threading.RLock()
@@ -99,6 +103,8 @@ class AttachedCluster:
         self._cut: Grudge = {}
         self._probes = False
         self._is_ending = False
+        self._logs = EngineLogs()
+        self._tell_trouble: Callable[[str, str], None] = lambda node, what: None
 
     def node(self, name: str) -> AttachedNode:
         """The node of that name; ``KeyError`` if there is none."""
@@ -113,10 +119,23 @@ class AttachedCluster:
         refuse_silent(self.nodes, hint)
         for node in self.nodes:
             node.log_dir.mkdir(parents=True, exist_ok=True)
+        self._logs.begin(self._client, self.nodes, self._since_ns)
 
     def adopt(self) -> Mapping[str, str]:
         """Have the system write under the run's own name from now on; what is under test."""
         return self._keys.adopt()
+
+    def has_logs(self) -> bool:
+        """Whether the engine lets any container's log be read (``MayHaveLogs``)."""
+        return bool(self._logs)
+
+    def collect(self) -> list[str]:
+        """Fetch what the containers have said since (``LogsElsewhere``)."""
+        return self._logs.fetch()
+
+    def on_trouble(self, tell: Callable[[str, str], None]) -> None:
+        """Who is told where a container's new life could not be attended (``TellsTrouble``)."""
+        self._tell_trouble = tell
 
     def down(self) -> None:
         """Undo all that was done, and remove what was made. Safe twice.
@@ -284,6 +303,7 @@ class AttachedCluster:
                     lambda name: details_of(self._client, self._members[name], self._project)
                 )
                 ids = {details["Id"]: name for name, details in self._details.items()}
+                self._since_ns = time_ns(self._client.info()["SystemTime"])
                 self._lives = Lives(self._client, list(ids), lambda id: self._started(ids[id]))
                 networks = common_networks(self._details.values())
                 self._addresses = {
@@ -301,7 +321,7 @@ class AttachedCluster:
         folder = folders.of_node(self._run_dir, name)
         return AttachedNode(name, self._members[name], details["Id"], places, link, folder)
 
-    def _attend(self, name: str, details: dict[str, Any]) -> _Seat:
+    def _attend(self, name: str, details: dict[str, Any]) -> Seat:
         """Make the side-car for the life of a container that ``details`` tell of."""
         labels = engine.labels(self._own, str(self._run_dir))
         sidecar = beside.make(
@@ -311,16 +331,16 @@ class AttachedCluster:
             name=f"{self._own}-{name}-{next(self._numbers)}",
             labels={**labels, engine.NODE_LABEL: name},
         )
-        return _Seat(sidecar, beside.attend(self._client, sidecar, name), details)
+        return Seat(sidecar, beside.attend(self._client, sidecar, name), details)
 
-    def _adopted(self, node: AttachedNode, seat: _Seat) -> Daemon:
+    def _adopted(self, node: AttachedNode, seat: Seat) -> Daemon:
         """The first process of the container's life, known to the side-car."""
         assert self._lives is not None
         details = seat.details
         found = seat.link.ask("adopt", pid=details["State"]["Pid"])
         now = self._client.inspect_container(details["Id"])["State"]
         if now["StartedAt"] != details["State"]["StartedAt"] or not now["Running"]:
-            raise _Over(f"{self._called(node.name)} ended while it was looked at")
+            raise Over(f"{self._called(node.name)} ended while it was looked at")
         life = details["Id"], seat.began_ns
         return AttachedDaemon(node, identity_in(found), self._lives, life)
 
@@ -329,10 +349,20 @@ class AttachedCluster:
     def _started(self, name: str) -> None:
         """The engine has started it: what was in force there is in force again, as soon as may be.
 
-        In a thread; whoever starts it as a heal does the same, and finds it done.
+        In a thread; whoever starts it as a heal does the same, and finds it done. Else it is told.
         """
-        with contextlib.suppress(Exception):
+        try:
             self._renew(name)
+        except Over:
+            return
+        except Exception as error:  # the thread's last word; a defect of ours is told alike
+            if not self._is_ending:
+                why = error.message if isinstance(error, PolygraphError) else named(error)
+                self._tell_trouble(
+                    name,
+                    f"{self._called(name)} was started again, and what was in force on it may not"
+                    f" be: {why}",
+                )
 
     def _renew(self, name: str) -> None:
         """A side-car for the present life, if there is another one than is known."""
@@ -340,7 +370,7 @@ class AttachedCluster:
             place = self.node(name)
             details = self._client.inspect_container(place.id)
             if not details["State"]["Running"] or self._is_ending:
-                raise _Over(f"{self._called(name)} does not run")
+                raise Over(f"{self._called(name)} does not run")
             before = self._seats[name]
             if time_ns(details["State"]["StartedAt"]) == before.began_ns:
                 return
@@ -354,7 +384,7 @@ class AttachedCluster:
             before.link.close()
             beside.remove(self._client, before.sidecar)
 
-    def _take_seat(self, name: str, seat: _Seat) -> None:
+    def _take_seat(self, name: str, seat: Seat) -> None:
         """Have this life be the known one, with what is in force on the node in force on it."""
         place = self.node(name)
         daemon = self._adopted(place, seat)
@@ -451,21 +481,3 @@ class AttachedCluster:
         if errors:
             raise errors[0]
         return {name: future.result() for name, future in futures.items()}
-
-
-@dataclass(frozen=True)
-class _Seat:
-    """A side-car beside one life of a container, of which the engine told ``details``."""
-
-    sidecar: str
-    link: SidecarLink
-    details: dict[str, Any]
-
-    @property
-    def began_ns(self) -> int:
-        """When that life began, by the engine's clock."""
-        return time_ns(self.details["State"]["StartedAt"])
-
-
-class _Over(SetupError):
-    """The life of a container that was looked at is over."""

@@ -19,7 +19,9 @@ from harness.cluster import folders
 from harness.cluster.adopted import OwnKeys, Theirs, refuse_silent
 from harness.cluster.places import ports_of
 from harness.cluster.remote import RemoteDaemon, identity_in
+from harness.cluster.ssh.attached.logs import HostLog, begun, fetched
 from harness.cluster.ssh.attached.meant import Wanted, start_command
+from harness.cluster.ssh.attached.systemd import starts_again
 from harness.cluster.ssh.cluster import SshCluster, worded
 from harness.cluster.ssh.hosts import Host
 from harness.cluster.ssh.link import KeeperLink, on_all
@@ -65,9 +67,6 @@ class AttachedNode(Theirs, SshNode):
         """Where a client is led first."""
         return self.places.client_address()
 
-    def collect(self) -> None:
-        """Nothing: where its log is, nobody says."""
-
     def set_clock(self, program: Mapping[str, Any], method: ClockMethod) -> Mapping[str, Any]:
         """Set the clock that those processes read (``ClockSettable``)."""
         told = super().set_clock(program, method)
@@ -86,7 +85,10 @@ class AttachedNode(Theirs, SshNode):
 
 
 class AttachedCluster(SshCluster):
-    """Hosts with what runs there (also ``RunsAlready``, ``Attached``, ``MayRefuseSignals``)."""
+    """Hosts with what runs there.
+
+    Also ``RunsAlready``, ``Attached``, ``MayHaveLogs`` and ``MayRefuseSignals``.
+    """
 
     provider = "ssh:attach"
 
@@ -99,12 +101,15 @@ class AttachedCluster(SshCluster):
         roles: Sequence[Role],
         wanted: Wanted,
         given_command: str | None = None,
+        log_places: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         super().__init__(run_dir, hosts, base, ports_of(system))
         self._system = system
         self._roles = roles
         self._wanted = wanted
         self._given_command = given_command
+        self._log_places = log_places or {}
+        self._logs: list[HostLog] = []
         self._keys = OwnKeys(self._run_dir, self, system)
         self._attaching = threading.Lock()
         self._theirs: dict[str, AttachedNode] = {}
@@ -118,6 +123,7 @@ class AttachedCluster(SshCluster):
         refuse_silent(self.nodes, "the hosts' ports for clients must be reachable from here")
         for node in self.nodes:
             node.log_dir.mkdir(parents=True, exist_ok=True)
+        self._logs = begun(self._log_places, self._roles, self._theirs)
 
     def adopt(self) -> Mapping[str, str]:
         """Have the system write under the run's own name from now on; what is under test."""
@@ -138,6 +144,14 @@ class AttachedCluster(SshCluster):
         self._keys.clear(_LATER)
         registration.remove(self._run_dir)
 
+    def has_logs(self) -> bool:
+        """Whether somebody said where any log is (``MayHaveLogs``)."""
+        return bool(self._logs)
+
+    def collect(self) -> list[str]:
+        """Fetch what is new of the logs that were named; a sentence for each that did not come."""
+        return fetched(self._logs)
+
     def leave_running(self) -> None:
         """As :meth:`down`: what is not ours runs on anyway."""
         self.down()
@@ -154,12 +168,15 @@ class AttachedCluster(SshCluster):
         return f"{why}; to change that: log in as root, or as its user" if why else None
 
     def end_refusal(self, politely: bool) -> str | None:
-        """Why nobody would start again what was ended (``MayRefuseSignals``)."""
+        """Why nobody would start again what was ended (``MayRefuseSignals``). Attaches."""
+        self._attach()
         nobody = [
             name
             for name in self._links
             for role in self._roles
-            if name in role.nodes and self._command(name, role.name) is None
+            if name in role.nodes
+            and self._command(name, role.name) is None
+            and not self._is_supervised(name, role.name, politely)
         ]
         if not nobody:
             return None
@@ -250,6 +267,14 @@ class AttachedCluster(SshCluster):
 
     def _command(self, node: str, role: str) -> list[str] | None:
         return start_command(self._given_command, self._system, node, role)
+
+    def _is_supervised(self, node: str, role: str, politely: bool) -> bool:
+        def run(argv: list[str]) -> str:
+            said: list[bytes] = []
+            self._theirs[node].fetch({"argv": argv}, said.append)
+            return b"".join(said).decode(errors="replace")
+
+        return starts_again(run, self._daemons[node, role].identity.pid, politely)
 
     def _start(self, node: str, role: str) -> None:
         """Run the command that starts it; nothing where it comes by itself."""

@@ -42,6 +42,13 @@ ATTACH: tuple[SystemOption, ...] = (
         help="what starts it again on its host once it was ended, as 'systemctl start etcd'; or"
         " itself, where a supervisor does",
     ),
+    SystemOption(
+        name="server_logs",
+        kind=str,
+        default=None,
+        help="where the logs of what runs already are, which are not read otherwise: file:PATH or"
+        " journal:UNIT (ROLE=... where there are roles; {node} and {role} stand for their names)",
+    ),
 )
 """The options of what runs already on hosts."""
 

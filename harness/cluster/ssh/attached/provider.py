@@ -42,7 +42,10 @@ class AttachedProvider(SshProvider):
 
     def choose(self, request: Request) -> str:
         """``ssh:attach``, for a system that keeps a run's keys apart, if it runs on every host."""
+        from harness.cluster.ssh.attached.logs import meant
+
         refuse_unless_it_adopts(request)
+        meant(request.options.get("server_logs"), roles_of(request.system, request.nodes))
         _looked_at(request)
         return "ssh:attach"
 
@@ -85,6 +88,7 @@ class AttachedProvider(SshProvider):
     def cluster(self, request: Request, run_dir: Path) -> AttachedCluster:
         """The hosts, not yet connected."""
         from harness.cluster.ssh.attached.cluster import AttachedCluster
+        from harness.cluster.ssh.attached.logs import meant
         from harness.cluster.ssh.hosts import hosts_of
 
         facts = facts_of(request)
@@ -96,6 +100,7 @@ class AttachedProvider(SshProvider):
             roles_of(request.system, request.nodes),
             _wanted(request),
             request.options.get("start_command"),
+            meant(request.options.get("server_logs"), roles_of(request.system, request.nodes)),
         )
 
     def believed(

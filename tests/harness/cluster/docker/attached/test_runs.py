@@ -60,9 +60,9 @@ def environment() -> dict[str, str]:
 
 
 SCHEDULE = """
-{"at_s": 1, "fault": "partition", "lasts_s": 9}
-{"at_s": 1.5, "fault": "clock", "lasts_s": 8}
-{"at_s": 3, "fault": "kill", "lasts_s": 4}
+{"at_s": 4, "fault": "partition", "lasts_s": 6}
+{"at_s": 1, "fault": "clock", "lasts_s": 9}
+{"at_s": 5.5, "fault": "kill", "lasts_s": 3}
 {"at_s": 11, "fault": "pause", "lasts_s": 2}
 """
 
@@ -92,6 +92,16 @@ def test_all_faults_beside_each_other_bite_are_healed_and_leave_nothing(
     [killed] = [e for e in read_ledger(ledger) if e.fault == "kill" and e.event == "intend"]
     restarted = {f"n{i}" for i, name in enumerate(project.names, 1) if after[name]["restarts"]}
     assert restarted == set(killed.targets)
+    said_again(ledger.parent, *killed.targets)
+
+
+def said_again(run_dir: Path, node: str) -> None:
+    """The engine's logs were read: of all nodes, also of another life, with its milestones."""
+    logs = {path.parent.name: path.read_text() for path in run_dir.glob("nodes/*/*.log")}
+    assert set(logs) == {"n1", "n2", "n3"}
+    assert logs[node].count("starting an etcd server") == 1  # that of before the run is not there
+    milestones = (run_dir / "evidence/milestones.jsonl").read_text().splitlines()
+    assert node in {json.loads(line)["node"] for line in milestones}
 
 
 def test_what_a_killed_run_left_is_undone_by_heal(project: Project, tmp_path: Path) -> None:
@@ -138,9 +148,16 @@ def test_what_nobody_would_start_again_is_not_ended_unless_the_engine_is_asked_t
     with their_project(client, node_image, own_subnets()[3], f"{OWN}-once", ["no"]) as project:
         before = project.state()
 
+        def panic(event: Mapping[str, Any]) -> None:
+            """Have it say while it runs what no etcd may say."""
+            if event.get("event") == "phase" and event.get("name") == "run":
+                say = "echo 'panic: planted by a test' >/proc/1/fd/2"
+                made = client.exec_create(project.names[0], ["sh", "-c", say])
+                client.exec_start(made["Id"])
+
         def outcome(**more: Any) -> Any:
-            asked = scenario(project, nemesis=["kill"], **more)
-            return run(asked, tmp_path, lambda event: None, Registry(), lambda warning: True)
+            asked = scenario(project, nemesis=["kill"], nemesis_interval=2.0, **more)
+            return run(asked, tmp_path, panic, Registry(), lambda warning: True)
 
         refused = outcome()
         assert refused.exit_code == 4
@@ -148,7 +165,10 @@ def test_what_nobody_would_start_again_is_not_ended_unless_the_engine_is_asked_t
         assert f"({project.names[0]}): its restart policy is no" in refused.message
         assert "--start-command engine" in refused.message
         assert project.state() == before
-        assert outcome(start_command="engine").verdict["faults"]["kill"]["healed"] > 0
+        verdict = outcome(start_command="engine").verdict
+        assert verdict["faults"]["kill"]["healed"] > 0
+        assert verdict["valid"] is False
+        assert "planted by a test" in json.dumps(verdict["checkers"]["logs"]["anomalies"])
         assert without_restarts(project.state()) == without_restarts(before)
 
 

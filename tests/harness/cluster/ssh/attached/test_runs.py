@@ -118,9 +118,9 @@ def environment() -> dict[str, str]:
 
 
 SCHEDULE = """
-{"at_s": 1, "fault": "partition", "lasts_s": 9}
-{"at_s": 1.5, "fault": "clock", "lasts_s": 8}
-{"at_s": 3, "fault": "kill", "lasts_s": 4}
+{"at_s": 4, "fault": "partition", "lasts_s": 6}
+{"at_s": 1, "fault": "clock", "lasts_s": 9}
+{"at_s": 5.5, "fault": "kill", "lasts_s": 3}
 {"at_s": 11, "fault": "pause", "lasts_s": 2}
 """
 FEW = ["--partition-targets", "halves", "--kill-targets", "one", "--clock-targets", "majority"]
@@ -132,6 +132,7 @@ def test_all_faults_beside_each_other_bite_are_healed_and_leave_nothing(
     before, pids = theirs.state(), theirs.pids()
     (tmp_path / "schedule.jsonl").write_text(SCHEDULE)
     more = ["--schedule", str(tmp_path / "schedule.jsonl"), "--time-limit", "14", "--json"]
+    more += ["--server-logs", f"file:{theirs.folder}/{{node}}.log"]
     argv = command(theirs, tmp_path / "store", "--attach", *FEW, *more)
     done = subprocess.run(argv, env=environment(), capture_output=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr.decode()
@@ -147,6 +148,12 @@ def test_all_faults_beside_each_other_bite_are_healed_and_leave_nothing(
     [killed] = [e for e in read_ledger(ledger) if e.fault == "kill" and e.event == "intend"]
     others = {name for name, pid in theirs.pids().items() if pid != pids[name]}
     assert others == set(killed.targets)
+    logs = {path.parent.name: path.read_text() for path in ledger.parent.glob("nodes/*/etcd.log")}
+    assert set(logs) == set(NAMES)
+    for name in killed.targets:  # of its new life alone: that of before the run is not there
+        assert logs[name].count("starting an etcd server") == 1
+    milestones = (ledger.parent / "evidence/milestones.jsonl").read_text().splitlines()
+    assert set(killed.targets) <= {json.loads(line)["node"] for line in milestones}
 
 
 @pytest.mark.parametrize("keepers_too", [False, True])

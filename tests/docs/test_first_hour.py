@@ -68,4 +68,4 @@ def test_the_speaker_finds_the_mistake_that_the_page_tells_of(
     assert polygraph(list(asked)) == 0
     monkeypatch.chdir(tmp_path / "wrong")
     assert polygraph([*asked, "--only", "write"]) == 1
-    assert "it became ok (None) where only info is right" in capsys.readouterr().out
+    assert "it became ok (null) where only info is right" in capsys.readouterr().out

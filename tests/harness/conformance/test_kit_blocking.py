@@ -97,7 +97,7 @@ class KeepsItsConnection(LineDriver):
         (
             ThinksPutsHarmless,
             "write: server reads and closes, a fresh connection",
-            "only info is right: the server received ['effective']",
+            "only info is right: the server received effective",
         ),
         (
             DoubtsInTransactions,

@@ -324,7 +324,7 @@ def test_a_client_that_blocks_the_loop_is_noticed_from_outside_it(
     life, verdict = live(tmp_path / "run", bend, misbehave="block", time_limit=1)
     assert told
     assert "blocks the loop" in told[-1]
-    assert re.search(r"in MemoryClient\.\w+, in MemoryClient\._take_a_moment \(.*:\d+\)", told[-1])
+    assert re.search(r"in MemoryClient\.\w+, in MemoryClient\._serve \(.*:\d+\)", told[-1])
     assert life.facts["ended_early"] == told[-1]
     assert verdict["valid"] == "unknown"
     assert "blocks the loop" in verdict["why"]

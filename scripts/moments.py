@@ -24,8 +24,8 @@ COUNTED_VARIABLE = "POLYGRAPH_COUNTED"
 COUNTING = Path(__file__).with_name("counting")
 BEFORE = "start of the command"
 PHASES = (
-    *(BEFORE, "begin", "cluster", "start", "ready", "setup", "run", "heal"),
-    *("recovery", "final", "states", "seal", "judge", "report", "teardown", "over"),
+    *(BEFORE, "begin", "cluster", "start", "form", "ready", "setup", "run", "heal"),
+    *("recovery", "final", "states", "quiet", "seal", "judge", "report", "teardown", "over"),
 )
 LONGEST_S = {
     **{BEFORE: 0.6, "begin": 0.3, "cluster": 0.8, "start": 0.4, "ready": 0.6},

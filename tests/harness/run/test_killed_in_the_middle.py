@@ -103,9 +103,12 @@ class Machine:
 
 
 def firewall() -> list[str]:
-    """Queues of packets here, and rules where they can be listed; docker's own come and go."""
+    """Queues of packets here, and rules, where they can be listed; docker's own come and go.
+
+    Who may not read them here could not have made any.
+    """
     queues = Path("/proc/net/netfilter/nfnetlink_queue")
-    found = queues.read_text().splitlines() if queues.exists() else []
+    found = queues.read_text().splitlines() if os.access(queues, os.R_OK) else []
     if os.geteuid() == 0 and shutil.which("nft"):
         argv = ["nft", "list", "ruleset"]
         ruleset = subprocess.run(argv, capture_output=True, text=True, check=True).stdout

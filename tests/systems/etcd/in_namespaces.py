@@ -93,7 +93,7 @@ def leave_and_join(system: Etcd, stage: Stage, way: str) -> dict[str, Any]:
     left = sorted(system.members(stage, 5.0))
     system.stop(stage, node)
     (daemon,) = stage.daemons_of("n5", "etcd")
-    status = daemon.exit_status()
+    status = daemon.wait(PATIENCE_S)  # how it ended may be told later than that it did
     system.add_member(stage, node, way, PATIENCE_S)
     system.add_member(stage, node, way, PATIENCE_S)
     system.ready(stage, PATIENCE_S)

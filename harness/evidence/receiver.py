@@ -36,9 +36,10 @@ NAME: Final = "spans.jsonl"
 MOST_BODY: Final = 16 << 20
 MOST_FILE: Final = 1 << 30
 ERROR_NS: Final = 1_000_000
-LINGER_S: Final = 6.0
+LINGER_S: Final = 8.0
 """Exporters send what they have every five seconds; so long the last spans are waited for."""
-SILENCE_S: Final = 5.5
+REST_S: Final = 0.5
+"""What an exporter sends at once comes in several messages, this close to each other."""
 EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 Decode = Callable[[bytes, str], Iterator[Span]]
 
@@ -58,6 +59,7 @@ class Receiver:
     refused: int = 0
     _now: Callable[[], int] | None = None
     _last_s: float = 0.0
+    _heard: set[str] = field(default_factory=set)
     _written: int = 0
     _is_broken: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -79,13 +81,17 @@ class Receiver:
     def begin(self, now: Callable[[], int]) -> None:
         """The history's clock runs: what comes from now on is kept."""
         self._now = now
-        self._last_s = time.monotonic()
 
     def close(self, linger_s: float = LINGER_S) -> None:
-        """Wait for what was not sent yet, then listen no more. Safe twice."""
+        """Wait until each node has sent once more, then listen no more. Safe twice.
+
+        How long nothing was heard says nothing: what was started a moment ago sends its first spans
+        five seconds later. A node that does not run is waited for in vain, ``linger_s`` at most.
+        """
         deadline = time.monotonic() + (linger_s if self._now is not None else 0)
+        self._heard.clear()
         while self._closers and time.monotonic() < deadline:
-            if time.monotonic() - self._last_s > SILENCE_S:
+            if self._heard >= set(self.hosts) and time.monotonic() - self._last_s > REST_S:
                 break
             time.sleep(0.05)
         closers, self._closers = self._closers, []
@@ -101,6 +107,7 @@ class Receiver:
             self.refused += 1
             raise
         self._last_s = time.monotonic()
+        self._heard.add(node)
         if self._now is not None:
             self._write(spans, time.time_ns() - self._now())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -107,6 +108,24 @@ def test_spans_are_kept_by_the_port_that_they_came_to_on_the_historys_clock(
     assert {span.end - span.start for span in spans} == {END_NS - START_NS}
     assert all(span.start < 0 and span.error_ns for span in spans)  # long before this test
     assert receiver.count == 3
+
+
+def test_the_end_waits_until_each_node_has_sent_once_more(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    collectors = receiver.open()
+    receiver.begin(lambda: 0)
+    assert post(collectors["n1"].http, "/v1/traces", as_protobuf()) == 200
+    closing_ = threading.Thread(target=receiver.close, args=(60.0,))
+    closing_.start()
+    for node in ("n1", "n2"):
+        assert closing_.is_alive()
+        closing_.join(0.6)  # longer than the rest that one exporter's messages have
+        assert closing_.is_alive(), "nobody waits for the other node"
+        assert post(collectors[node].http, "/v1/traces", as_protobuf()) == 200
+    closing_.join(30.0)
+    assert not closing_.is_alive()
+    assert [span.node for span in kept(tmp_path)] == ["n1", "n1", "n2"]
 
 
 def test_what_is_no_span_is_refused_and_counted(receiver: Receiver, tmp_path: Path) -> None:

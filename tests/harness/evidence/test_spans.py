@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.evidence import receiver as receiving
 from harness.evidence.otlp import spans_in_json, spans_in_protobuf, spans_in_thrift
 from harness.evidence.own_spans import as_otlp, own_spans, send
 from harness.evidence.receiver import EXPORT, Decode, Receiver
@@ -110,9 +111,11 @@ def test_spans_are_kept_by_the_port_that_they_came_to_on_the_historys_clock(
     assert receiver.count == 3
 
 
+@pytest.mark.slow
 def test_the_end_waits_until_each_node_has_sent_once_more(
-    receiver: Receiver, tmp_path: Path
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(receiving, "REST_S", 0.05)
     collectors = receiver.open()
     receiver.begin(lambda: 0)
     assert post(collectors["n1"].http, "/v1/traces", as_protobuf()) == 200
@@ -120,7 +123,7 @@ def test_the_end_waits_until_each_node_has_sent_once_more(
     closing_.start()
     for node in ("n1", "n2"):
         assert closing_.is_alive()
-        closing_.join(0.6)  # longer than the rest that one exporter's messages have
+        closing_.join(0.2)  # longer than the rest that one exporter's messages have
         assert closing_.is_alive(), "nobody waits for the other node"
         assert post(collectors[node].http, "/v1/traces", as_protobuf()) == 200
     closing_.join(30.0)

@@ -15,6 +15,8 @@ PYTHON = re.compile(r"^```python[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 DOTTED = re.compile(rf"({'|'.join(PACKAGES)})(\.[A-Za-z_]\w*)+")
 PATH = re.compile(r"\.?[\w-]+(/[\w.*-]+)*/?")
+MADE_HERE = frozenset({"store", "dist", "build"})
+"""What commands make in a checkout, and pages tell of by examples."""
 MOVED = ROOT / "harness/plugins/changes.py"
 """Where the names that there were are listed, which pages for plug-ins may use."""
 
@@ -89,9 +91,10 @@ def imported_in(text: str) -> Iterator[str]:
 def dangling(page: str, text: str) -> list[str]:
     """The paths and dotted names in a page that lead nowhere, and the imports of its Python.
 
-    A path is one that begins with a file or folder of the root; bare file names are anybody's.
+    A path is one that begins with a file or folder of the root; bare file names are anybody's, and
+    so is what stands in :data:`MADE_HERE`.
     """
-    tops = frozenset(path.name for path in ROOT.iterdir())
+    tops = frozenset(path.name for path in ROOT.iterdir()) - MADE_HERE
     missing = []
     for span in SPAN.findall(FENCED.sub("", text)):
         if DOTTED.fullmatch(span):

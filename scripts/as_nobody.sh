@@ -57,7 +57,7 @@ else
   /usr/bin/python3 -m venv "$copy/venv"
   # No browser, no linters, and modules are compiled when used.
   "$copy/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
-    -c constraints.txt -e "$copy/tree[local,docker,ssh,etcd,mariadb,postgresql,duckdb,plots,zstd,uvloop,web,fast]" \
+    -c constraints.txt -e "$copy/tree[local,docker,ssh,etcd,mariadb,postgresql,duckdb,plots,zstd,uvloop,web,fast,traces]" \
     build hatchling httpx2 hypothesis jsonschema junitparser pytest pytest-timeout pyyaml
 fi
 chown -R $user:$user "$copy"

@@ -103,9 +103,8 @@ def _made(order: Order, worker: str, folder: Path, is_wanted: Callable[[], bool]
             stderr=output,
             start_new_session=True,
         )
-        trouble = _awaited(process, begun_s + order.hard_limit_s, is_wanted)
-    if trouble:
-        trouble = f"{trouble} of {order.hard_limit_s:g} s"
+        is_over = _awaited(process, begun_s + order.hard_limit_s, is_wanted)
+    trouble = "" if is_over else f"killed after its hard limit of {order.hard_limit_s:g} s"
     told = result_in(result)
     inside = _below(store, told.get("run_dir"))
     packed = packed_run(store, inside) if inside else b""
@@ -127,15 +126,15 @@ def _made(order: Order, worker: str, folder: Path, is_wanted: Callable[[], bool]
 
 def _awaited(
     process: subprocess.Popen[bytes], limit_s: float, is_wanted: Callable[[], bool]
-) -> str:
-    """Wait for the run's end; what ended it from outside, if anything did."""
+) -> bool:
+    """Wait for the run's end; whether it came by itself, and not by force."""
     assert process.stdin is not None
     asked_s = None
     with process.stdin:  # the end of which ends the run at once
         while True:
             try:
                 process.wait(LOOK_S)
-                return ""
+                return True
             except subprocess.TimeoutExpired:
                 now_s = time.monotonic()
             if asked_s is None and not is_wanted():
@@ -144,7 +143,7 @@ def _awaited(
             if now_s > limit_s or (asked_s is not None and now_s > asked_s + STOP_S):
                 break
     process.wait()
-    return "killed after its hard limit"
+    return False
 
 
 def _refused(order: Order, worker: str, why: str) -> Answer:

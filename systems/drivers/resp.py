@@ -22,7 +22,8 @@ from collections.abc import Generator, Sequence
 from typing import Final
 
 from harness.wording import shown
-from systems.drivers.http import Lost, resolve
+from systems.drivers.http import Lost
+from systems.drivers.sockets import connected, is_open_and_silent
 
 Word = str | bytes | int
 """One word of a command."""
@@ -64,36 +65,19 @@ def packed(command: Sequence[Word]) -> bytes:
 class RespConnection:
     """A connected socket for one exchange at a time. Not for use by two tasks at once."""
 
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
         self._buffer = bytearray()
 
     @classmethod
     async def connect(cls, host: str, port: int) -> RespConnection:
         """Connect to ``host``; ``OSError`` if that fails (nothing has been sent then)."""
-        family, address = await resolve(host, port)
-        connecting = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            connecting.setblocking(False)
-            connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await asyncio.get_running_loop().sock_connect(connecting, address)
-        except BaseException:
-            connecting.close()
-            raise
-        return cls(connecting)
+        return cls(await connected(host, port))
 
     @property
     def reusable(self) -> bool:
         """Whether the next command may be sent here: open, and nothing has arrived unasked."""
-        if self._buffer:
-            return False
-        try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return not self._buffer and is_open_and_silent(self._socket)
 
     async def exchange(self, *commands: Sequence[Word]) -> list[Answer]:
         """Send ``commands`` in one piece, once; an answer to each.

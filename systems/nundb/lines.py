@@ -12,7 +12,8 @@ import socket
 from dataclasses import dataclass
 from typing import Final
 
-from systems.drivers.http import Lost, resolve
+from systems.drivers.http import Lost
+from systems.drivers.sockets import connected, is_open_and_silent
 
 _READ_BYTES: Final = 65536
 _ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -29,36 +30,19 @@ class Said:
 class LineConnection:
     """A connected socket for one command at a time."""
 
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
         self._rest = b""
 
     @classmethod
     async def connect(cls, host: str, port: int) -> LineConnection:
         """Connect; ``OSError`` if that fails (nothing has been sent then)."""
-        family, address = await resolve(host, port)
-        connecting = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            connecting.setblocking(False)
-            connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await asyncio.get_running_loop().sock_connect(connecting, address)
-        except BaseException:
-            connecting.close()
-            raise
-        return cls(connecting)
+        return cls(await connected(host, port))
 
     @property
     def reusable(self) -> bool:
         """Whether the next command may be sent here: open, and nothing has arrived unasked."""
-        if self._rest:
-            return False
-        try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return not self._rest and is_open_and_silent(self._socket)
 
     async def exchange(self, command: str) -> Said:
         """Send one command once, and read all of its answer; ``Lost`` or ``OSError``.
